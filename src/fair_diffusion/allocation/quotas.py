@@ -1,0 +1,77 @@
+"""Exact image counts from shares: the largest-remainder method (Hamilton, 1792).
+
+With shares τ_k and n images, every cell first gets ⌊n·τ_k⌋; the images that are left go, one each,
+to the cells with the largest remainders n·τ_k − ⌊n·τ_k⌋. The counts sum to n and each is less than 1 away
+from n·τ_k.
+See M. Balinski and H. P. Young, *Fair Representation* (1982).
+
+A cell is a group, or a combination of groups when the target is joint; the method sees no difference.
+"""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+SUM_TOLERANCE = Fraction(1, 10**9)
+_LARGEST_DENOMINATOR = 10**9
+_TIE_STREAM = 1
+
+
+def quotas(shares: Sequence[Fraction | float], n: int, seed: int = 0) -> list[int]:
+    """Return how many of `n` images each cell gets.
+
+    Ties are found with exact fractions. A float stands for the nearest fraction with a denominator up to 10⁹,
+    which gives back every fraction with a denominator up to 10⁷ that a person can have meant: 0.1 and 1 − 0.9
+    tie, as they would not in floating point. (Hence a float share below 5e-10 counts as zero.)
+
+    Args:
+        shares: target share of each cell, non-negative, summing to 1 within 1e-9.
+        n: number of images, 0 or more.
+        seed: decides who wins among **equal** remainders, each tied cell with the same chance. It has no
+            other effect: a cell with a strictly larger remainder always goes first.
+
+    Returns:
+        One count per cell, in the order of `shares`, summing to `n`. A zero share gets 0.
+
+    Raises:
+        ValueError: a share is negative or not finite, the shares do not sum to 1, or `n` or `seed` is not a
+            whole number, 0 or more.
+    """
+    for name, value in (("n", n), ("seed", seed)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise ValueError(f"{name} is {value!r}: give a whole number, 0 or more")
+    ideal = [share * int(n) for share in _exact(shares)]
+    counts = [math.floor(count) for count in ideal]
+    left = int(n) - sum(counts)
+
+    stream = np.random.SeedSequence(int(seed), spawn_key=(_TIE_STREAM,))
+    lot = np.random.default_rng(stream).permutation(len(counts))
+    by_remainder = sorted(range(len(counts)), key=lambda k: (counts[k] - ideal[k], lot[k]))
+    for k in by_remainder[:left]:
+        counts[k] += 1
+    return counts
+
+
+def _exact(shares: Sequence[Fraction | float]) -> list[Fraction]:
+    """Shares as fractions that sum to exactly 1."""
+    if len(shares) == 0:
+        raise ValueError("shares is empty: give at least one share")
+    given, meant = Fraction(), []
+    for position, share in enumerate(shares):
+        if not math.isfinite(share):
+            raise ValueError(f"share {position} is {share}: give a finite number between 0 and 1")
+        if share < 0:
+            raise ValueError(f"share {position} is {share}: a share cannot be negative, give 0 or more")
+        if isinstance(share, Fraction):
+            given += share
+            meant.append(share)
+        else:
+            value = Fraction(float(share))
+            given += value
+            meant.append(value.limit_denominator(_LARGEST_DENOMINATOR))
+    if abs(given - 1) > SUM_TOLERANCE:
+        raise ValueError(f"shares sum to {float(given):.10g}, not 1: change them so that they add up to 1")
+    total = sum(meant, Fraction())
+    return [share / total for share in meant]

@@ -1,0 +1,98 @@
+"""Confidence intervals for measured shares, and what they allow to say about a target.
+
+For the images at hand the counts are exact, up to the errors of whoever read them. The intervals speak of the
+process behind them: the share that it would produce in the long run, were these images independent draws from
+it. Images dealt out by quota vary less than such draws, so for them the intervals are wider than need be.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from scipy.special import betaincinv, ndtri
+
+Interval = tuple[float, float]
+Verdict = Literal["meets", "misses", "cannot tell"]
+
+
+def wilson(count: int, n: int, level: float = 0.95) -> Interval:
+    """Wilson's score interval for a binomial share (E. B. Wilson 1927, JASA 22).
+
+    Its coverage is close to `level` on average over shares, also for small `n`; for single shares it can
+    fall a little below.
+
+    Args:
+        count: images that show the group, 0 to `n`.
+        n: images looked at, 1 or more.
+        level: confidence, strictly between 0 and 1.
+    """
+    _check([count], n, level)
+    z = float(ndtri((1 + level) / 2))
+    share, z2n = count / n, z * z / n
+    centre = (share + z2n / 2) / (1 + z2n)
+    half = z * float(np.sqrt(share * (1 - share) / n + z2n / (4 * n))) / (1 + z2n)
+    low = 0.0 if count == 0 else max(0.0, centre - half)
+    high = 1.0 if count == n else min(1.0, centre + half)
+    return low, high
+
+
+def simultaneous(counts: Sequence[int], *, n: int | None = None, level: float = 0.95) -> list[Interval]:
+    """Intervals for several shares that all hold together with probability `level` or more.
+
+    Exact binomial intervals (Clopper and Pearson 1934, Biometrika 26), with Bonferroni's correction over the
+    groups. Two groups that share all images need none: each interval is the mirror image of the other.
+
+    Args:
+        counts: images per group.
+        n: images looked at; the sum of `counts` unless some showed none of the groups.
+        level: joint confidence, strictly between 0 and 1.
+    """
+    total = sum(counts) if n is None else n
+    _check(counts, total, level)
+    mirrored = len(counts) == 2 and sum(counts) == total
+    tail = (1 - level) / 2 / (1 if mirrored else len(counts))
+    return [_clopper_pearson(count, total, tail) for count in counts]
+
+
+def verdict(low: float, high: float, target: float, tolerance: float) -> Verdict:
+    """Compare an interval with the band `target` ± `tolerance`.
+
+    "meets" if the whole interval lies in the band, "misses" if it lies outside, else "cannot tell": the
+    images are too few to say. A verdict is about the process (see above), so a run of few images that
+    delivers its quota exactly still "cannot tell"; that these images are as asked is seen from count and
+    quota. With the default tolerance of 0.05, "meets" at a target of one half takes about 380 images.
+
+    Args:
+        low: lower end of the interval.
+        high: upper end of the interval.
+        target: share asked for.
+        tolerance: half the width of the band, in share (0.05 is five points), 0 or more.
+    """
+    if not low <= high:
+        raise ValueError(f"the interval is ({low}, {high}): its lower end must come first")
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance is {tolerance}: give 0 or more")
+    if target - tolerance <= low and high <= target + tolerance:
+        return "meets"
+    if high < target - tolerance or low > target + tolerance:
+        return "misses"
+    return "cannot tell"
+
+
+def _clopper_pearson(count: int, n: int, tail: float) -> Interval:
+    low = 0.0 if count == 0 else float(betaincinv(count, n - count + 1, tail))
+    high = 1.0 if count == n else float(betaincinv(count + 1, n - count, 1 - tail))
+    return low, high
+
+
+def _check(counts: Sequence[int], n: int, level: float) -> None:
+    if len(counts) == 0:
+        raise ValueError("counts is empty: give at least one count")
+    if n < 1:
+        raise ValueError(f"n is {n}: an interval needs at least 1 image")
+    if min(counts) < 0 or sum(counts) > n:
+        raise ValueError(
+            f"counts {list(counts)} do not fit {n} images: each must be 0 or more, in sum at most n"
+        )
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}: give a number between 0 and 1, such as 0.95")

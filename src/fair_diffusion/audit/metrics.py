@@ -1,0 +1,112 @@
+"""Deviations from a target: short pure functions on distributions.
+
+A distribution is a 1-D sequence of shares, one per group, non-negative and summing to 1. The names follow the
+fairness literature on text-to-image models; figures by different names must not be compared.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln, rel_entr, xlog1py, xlogy
+
+_SUM_TOLERANCE = 1e-6
+
+
+def total_variation(p: ArrayLike, q: ArrayLike) -> float:
+    """Total variation distance ½ Σ|p_k − q_k|: the share of images that would have to change. In [0, 1]."""
+    p, q = _pair(p, q)
+    return float(np.abs(p - q).sum() / 2)
+
+
+def kl(p: ArrayLike, q: ArrayLike) -> float:
+    """Kullback-Leibler divergence Σ p_k log(p_k / q_k) in nats, with 0·log 0 = 0.
+
+    Infinite where `p` has a group that `q` rules out (q_k = 0 < p_k).
+    """
+    p, q = _pair(p, q)
+    return float(rel_entr(p, q).sum())
+
+
+def fd(p: ArrayLike, target: ArrayLike) -> float:
+    """Fairness discrepancy ‖p − target‖₂ (Choi et al. 2020, arXiv 1910.12008). In [0, √2].
+
+    Not the Fréchet distance of image quality, which shares the abbreviation.
+    """
+    p, target = _pair(p, target)
+    return float(np.linalg.norm(p - target))
+
+
+def pairwise_bias(p: ArrayLike) -> float:
+    """Mean of |p_i − p_j| over all pairs of groups (Shen et al. 2024, arXiv 2311.07604).
+
+    Says how far `p` is from uniform; it is meaningful for uniform targets only. In [0, 1].
+    """
+    p = _distribution(p, "p")
+    if len(p) < 2:
+        raise ValueError("p has 1 group: a pairwise bias needs at least 2")
+    first, second = np.triu_indices(len(p), k=1)
+    return float(np.abs(p[first] - p[second]).mean())
+
+
+def deviation_ratio(p: ArrayLike) -> float:
+    """Largest deviation from uniform as a share of the possible: max_k |p_k − 1/K| / (1 − 1/K).
+
+    0 when `p` is uniform, 1 when every image shows the same group (Li et al. 2024, arXiv 2311.17216).
+    """
+    p = _distribution(p, "p")
+    if len(p) < 2:
+        raise ValueError("p has 1 group: a deviation ratio needs at least 2")
+    uniform = 1 / len(p)
+    return float(np.abs(p - uniform).max() / (1 - uniform))
+
+
+def noise_floor(target: ArrayLike, n: int) -> float:
+    """Expected total variation from `target` of `n` independent draws from `target` itself.
+
+    What a perfect coin would score: only a method that counts, not one that draws lots, can do better. It is
+    ½ Σ_k E|X_k/n − τ_k| with X_k binomial, in closed form by de Moivre's formula for the mean absolute
+    deviation, E|X − nτ| = 2 m (1 − τ) P(X = m), m = ⌊nτ⌋ + 1 (Diaconis and Zabell 1991, Statistical Science
+    6(3)).
+
+    Args:
+        target: the distribution drawn from.
+        n: number of draws, 1 or more.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}: give at least 1 image")
+    share = _distribution(target, "target")
+    # For a share of 1, m is n + 1, which cannot occur: clipped, it is multiplied by 1 − τ = 0 below.
+    m = np.minimum(np.floor(n * share) + 1, n)
+    log_choose = gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)
+    probability = np.exp(log_choose + xlogy(m, share) + xlog1py(n - m, -share))
+    return float((m * (1 - share) * probability).sum() / n)
+
+
+def two_group_noise_floor(n: int) -> float:
+    """E|p̂₁ − p̂₂| between the shares of two groups in `n` throws of a fair coin.
+
+    The noise floor of `pairwise_bias` and of `deviation_ratio` for two groups: 0.246 at n = 10, 0.103 at 60,
+    0.050 at 250.
+    """
+    return 2 * noise_floor((0.5, 0.5), n)
+
+
+def _distribution(values: ArrayLike | Sequence[float], name: str) -> NDArray[np.float64]:
+    shares = np.asarray(values, dtype=np.float64)
+    if shares.ndim != 1 or len(shares) == 0:
+        raise ValueError(f"{name} has shape {shares.shape}: give a flat sequence of shares")
+    if not np.isfinite(shares).all() or (shares < 0).any():
+        raise ValueError(f"{name} is {shares.tolist()}: shares must be finite and not negative")
+    if abs(shares.sum() - 1) > _SUM_TOLERANCE:
+        raise ValueError(f"{name} sums to {shares.sum():.6g}, not 1: divide counts by their sum first")
+    return shares
+
+
+def _pair(p: ArrayLike, q: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    first, second = _distribution(p, "p"), _distribution(q, "the second distribution")
+    if len(first) != len(second):
+        raise ValueError(
+            f"{len(first)} shares against {len(second)}: compare distributions over the same groups"
+        )
+    return first, second

@@ -1,0 +1,54 @@
+"""The pocket model as an ordinary Stable Diffusion pipeline.
+
+UNet and VAE weights (fp16) lie beside this file; the text encoder, all-MiniLM-L6-v2, comes from its own package. Text
+conditioning is exactly StableDiffusionPipeline's: padded to `MAX_LENGTH` tokens, no attention mask.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import AutoTokenizer, BertModel
+
+from fair_diffusion import text_encoder as minilm
+
+WEIGHTS = Path(__file__).with_name("weights")
+MAX_LENGTH = 24
+
+
+def tokenizer() -> Any:
+    """MiniLM's word pieces, padded and cut to `MAX_LENGTH`."""
+    return AutoTokenizer.from_pretrained(minilm.folder(), model_max_length=MAX_LENGTH)
+
+
+def text_encoder() -> Any:
+    """MiniLM's encoder, whose hash `fair_diffusion.text_encoder.folder` checks. Token states are (n, tokens, 384)."""
+    return BertModel.from_pretrained(minilm.folder(), add_pooling_layer=False).eval()
+
+
+def load(weights: Path = WEIGHTS) -> Any:
+    """The pocket model as a `diffusers.StableDiffusionPipeline` in float32, without a safety checker.
+
+    `weights` is a folder with `unet/`, `vae/` and `scheduler/` as diffusers writes them."""
+    return StableDiffusionPipeline(
+        vae=AutoencoderKL.from_pretrained(weights / "vae", torch_dtype=torch.float32),
+        text_encoder=text_encoder(),
+        tokenizer=tokenizer(),
+        unet=UNet2DConditionModel.from_pretrained(weights / "unet", torch_dtype=torch.float32),
+        scheduler=DDIMScheduler.from_pretrained(weights / "scheduler"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def export(folder: Path) -> None:
+    """Write the model to `folder`, as `StableDiffusionPipeline.from_pretrained(folder)` reads it.
+
+    `FileExistsError` if `folder` exists and is not empty."""
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; name a new folder")
+    load().save_pretrained(folder, safe_serialization=True)

@@ -1,0 +1,115 @@
+"""The perceived attributes, their groups, and the words that name them.
+
+The lists themselves are data: `attributes.yaml`. `perceived` because a picture has no identity of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from fair_diffusion.policy.words import Phrase, phrase
+
+
+@dataclass(frozen=True)
+class Group:
+    """One value of an attribute.
+
+    `phrases[0]` steers; `adjective` goes before a concept in a prompt; a prompt that holds one of `words`, or one of
+    `qualifiers` beside a person, states this group itself.
+    """
+
+    name: str
+    phrases: tuple[str, ...]
+    words: tuple[str, ...]
+    adjective: str
+    qualifiers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A perceived property with named groups; `default_shares` sum to 1 and fill what an instruction leaves open."""
+
+    name: str
+    groups: tuple[Group, ...]
+    default_shares: dict[str, Fraction]
+    label: str = ""
+    words: tuple[str, ...] = ()
+    qualifiers: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The names of the groups, in the order of the file."""
+        return tuple(group.name for group in self.groups)
+
+    def group(self, name: str) -> Group:
+        """The group called `name`; `ValueError` naming the known ones if there is none."""
+        for group in self.groups:
+            if group.name == name:
+                return group
+        raise ValueError(f"unknown group {name!r} of {self.label}; {suggestion(name, self.group_names)}")
+
+    @cached_property
+    def stated_by(self) -> frozenset[Phrase]:
+        """Every phrase by which a prompt states this attribute on its own."""
+        return frozenset(phrase(w) for w in (*self.words, *(w for g in self.groups for w in g.words)))
+
+    @cached_property
+    def qualified_by(self) -> frozenset[Phrase]:
+        """Every phrase by which a prompt states this attribute when it stands beside a person."""
+        return frozenset(phrase(w) for w in (*self.qualifiers, *(w for g in self.groups for w in g.qualifiers)))
+
+
+def suggestion(value: str, known: tuple[str, ...]) -> str:
+    """The mend for an unknown name: the closest known one, or all of them."""
+    close = difflib.get_close_matches(value.lower(), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(known)}"
+
+
+def read_data(name: str) -> Any:
+    """The content of the YAML data file `name` of this package."""
+    text = resources.files("fair_diffusion.policy").joinpath(name).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _attribute(name: str, data: dict[str, Any]) -> Attribute:
+    groups = tuple(
+        Group(
+            name=key,
+            phrases=tuple(value["phrases"]),
+            words=tuple(value["words"]),
+            adjective=value["adjective"],
+            qualifiers=tuple(value.get("qualifiers", ())),
+        )
+        for key, value in data["groups"].items()
+    )
+    return Attribute(
+        name=name,
+        groups=groups,
+        default_shares={key: Fraction(value["share"]) for key, value in data["groups"].items()},
+        label=data["label"],
+        words=tuple(data.get("words", ())),
+        qualifiers=tuple(data.get("qualifiers", ())),
+        ignore=tuple(data.get("ignore", ())),
+        patterns=tuple(data.get("patterns", ())),
+    )
+
+
+ATTRIBUTES: dict[str, Attribute] = {
+    name: _attribute(name, data) for name, data in read_data("attributes.yaml").items()
+}
+
+
+def attribute(name: str) -> Attribute:
+    """The attribute called `name`; `ValueError` naming the closest known one if there is none."""
+    if name not in ATTRIBUTES:
+        raise ValueError(f"unknown attribute {name!r}; {suggestion(name, tuple(ATTRIBUTES))}")
+    return ATTRIBUTES[name]

@@ -1,0 +1,30 @@
+"""What is wrong with an instruction or a policy file: every mistake at once, each with its mend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: the line it stands in (from 1; None in a one-line sentence), the bad value, what is wrong, the mend."""
+
+    line: int | None
+    value: str
+    message: str
+    mend: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}: " if self.line is not None else ""
+        value = self.value if len(self.value) <= 80 else self.value[:77] + "..."
+        text = f"{where}{value!r}: {self.message}; {self.mend}"
+        return " ".join(text.splitlines())
+
+
+class PolicyError(ValueError):
+    """An instruction or a policy that cannot be used; `problems` holds every mistake, `str()` is one line for each."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,86 @@
+"""The policy file's format as JSON Schema (draft 2020-12), for editors and other programs.
+
+A schema cannot say that shares sum to 100 % or that rules contradict; reading the file does (`Policy.from_file`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.target import UNIFORM_WORDS
+
+_SHARE: dict[str, Any] = {
+    "description": "Percent ('50%'), a fraction ('1/3'), a decimal from 0 to 1, or a word ('half', 'two thirds', 'none').",
+    "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "minLength": 1}],
+}
+_TEXTS: dict[str, Any] = {"type": "array", "items": {"type": ["string", "integer"], "minLength": 1}}
+
+
+def policy_schema() -> dict[str, Any]:
+    """The JSON Schema of a policy file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "fair-diffusion policy",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["version", "rules"],
+        "properties": {
+            "version": {"const": 1},
+            "rules": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}},
+            "exemptions": {**_TEXTS, "description": "A prompt that holds one of these is left alone by every rule."},
+        },
+        "$defs": {"share": _SHARE, "rule": _rule(), "targets": _targets(), "combination": _combination()},
+    }
+
+
+def _rule() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name"],
+        "oneOf": [{"required": ["concepts"]}, {"required": ["every"]}],
+        "anyOf": [{"required": ["targets"]}, {"required": ["joint"]}],
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "concepts": {**_TEXTS, "minItems": 1},
+            "every": {"enum": ["occupation", "person"]},
+            "targets": {"$ref": "#/$defs/targets"},
+            "joint": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/combination"}},
+            "exemptions": {**_TEXTS, "description": "A prompt that holds one of these is left alone by this rule."},
+        },
+    }
+
+
+def _targets() -> dict[str, Any]:
+    share = {"$ref": "#/$defs/share"}
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": False,
+        "properties": {
+            name: {
+                "anyOf": [
+                    {"enum": sorted(UNIFORM_WORDS)},
+                    {
+                        "type": "object",
+                        "minProperties": 1,
+                        "additionalProperties": False,
+                        "properties": dict.fromkeys(attribute.group_names, share),
+                    },
+                ]
+            }
+            for name, attribute in ATTRIBUTES.items()
+        },
+    }
+
+
+def _combination() -> dict[str, Any]:
+    groups = {name: {"enum": list(attribute.group_names)} for name, attribute in ATTRIBUTES.items()}
+    return {
+        "type": "object",
+        "minProperties": 3,
+        "additionalProperties": False,
+        "required": ["share"],
+        "properties": {**groups, "share": {"$ref": "#/$defs/share"}},
+    }

@@ -1,0 +1,148 @@
+"""A target: which share of the images should show which group, exactly.
+
+Shares are fractions, so that 1/3 is 1/3 and every target sums to 1. What an instruction leaves open goes to the unstated
+groups in proportion to the default shares of the attribute; the target's note says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from fair_diffusion.policy.attributes import attribute
+
+Cell = tuple[str, ...]
+"""One group for each attribute of a target, in the order of its attributes."""
+
+ROUNDING = Fraction(1, 1000)
+UNIFORM_WORDS = frozenset({"uniform", "uniformly", "equal", "equally", "even", "evenly", "balanced"})
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_ONES = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4}
+_PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "tenth": 10}
+_WORDS = {"all": Fraction(1), "none": Fraction(0), "no": Fraction(0), "only": Fraction(1), "zero": Fraction(0)}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A distribution over the groups of one attribute, or over combinations of groups of several (a joint target).
+
+    `shares` holds every cell, zeros included, and sums to exactly 1. `note` says what was not said by the person: how a
+    rest was given to unstated groups, or that rounded percentages were scaled.
+    """
+
+    attributes: tuple[str, ...]
+    shares: dict[Cell, Fraction]
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.attributes or len(set(self.attributes)) != len(self.attributes):
+            raise ValueError(f"a target needs distinct attributes, not {self.attributes}")
+        if set(self.shares) != set(cells(self.attributes)):
+            raise ValueError(f"a target needs exactly the cells of {self.attributes}, not {sorted(self.shares)}")
+        if min(self.shares.values()) < 0 or sum(self.shares.values()) != 1:
+            raise ValueError(f"shares must not be negative and must sum to 1, not {sum(self.shares.values())}")
+
+    def __str__(self) -> str:
+        label = " × ".join(attribute(name).label for name in self.attributes)
+        shown = [f"{percent(share)} {' + '.join(cell)}" for cell, share in self.shares.items() if share]
+        return f"{label}: {', '.join(shown)}"
+
+
+def cells(attributes: tuple[str, ...]) -> tuple[Cell, ...]:
+    """Every combination of groups of `attributes`; 1-tuples for a single attribute."""
+    return tuple(itertools.product(*(attribute(name).group_names for name in attributes)))
+
+
+def percent(share: Fraction) -> str:
+    """A share for people, in percent with at most one decimal: "33.3 %"."""
+    return f"{float(share * 100):.1f}".removesuffix(".0") + " %"
+
+
+def parse_share(text: str) -> Fraction:
+    """A share from "50%", "50 percent", "0.5", "1/3", "half", "two thirds", "all" or "none", exactly.
+
+    `ValueError` with the reason if it is none of these, negative, or above 100 %. A bare number above 1 is refused: it
+    could mean percent or a count.
+    """
+    plain = " ".join(text.strip().lower().replace("-", " - ").split()).replace("- ", "-", 1)
+    plain = re.sub(r"(?<=[a-z]) - ?(?=[a-z])|(?<=[a-z]) -(?=[a-z])", " ", plain)
+    if plain.startswith("-"):
+        raise ValueError("a share cannot be negative")
+    if plain in _WORDS:
+        share = _WORDS[plain]
+    elif found := re.fullmatch(rf"({_NUMBER}) ?(?:%|percent|per cent)", plain):
+        share = Fraction(found.group(1)) / 100
+    elif found := re.fullmatch(r"(\d{1,9}) ?/ ?(\d{1,9})", plain):
+        if int(found.group(2)) == 0:
+            raise ValueError("a fraction cannot divide by zero")
+        share = Fraction(int(found.group(1)), int(found.group(2)))
+    elif re.fullmatch(_NUMBER, plain):
+        share = Fraction(plain)
+        if share > 1:
+            raise ValueError(f"it is not clear whether {plain} is percent")
+    else:
+        share = _spelled(plain)
+    if share > 1:
+        raise ValueError("a share cannot be above 100 %")
+    return share
+
+
+def _spelled(plain: str) -> Fraction:
+    parts = plain.split()
+    count = _ONES.get(parts[0]) if len(parts) == 2 else (1 if len(parts) == 1 else None)
+    unit = _PARTS.get(parts[-1].removesuffix("s")) if parts else None
+    if count is None or unit is None:
+        raise ValueError("this is not a share")
+    return Fraction(count, unit)
+
+
+def uniform(name: str) -> Target:
+    """Equal shares for the groups of the attribute whose default share is not zero; the note names those left out."""
+    defaults = attribute(name).default_shares
+    held = [group for group, share in defaults.items() if share]
+    left = [group for group in defaults if group not in held]
+    shares = {(group,): Fraction(group in held, len(held)) for group in defaults}
+    note = f"{_names(left)} gets 0 % by default; name it to include it" if left else None
+    return Target((name,), shares, note)
+
+
+def complete(attributes: tuple[str, ...], stated: Mapping[Cell, Fraction]) -> Target:
+    """The target that `stated` means: the rest goes to unstated cells by default shares, 99.9 % of roundings to 100 %.
+
+    `ValueError` with reason and mend if the shares pass 100 %, or if a rest is left that no unstated cell takes.
+    """
+    total = sum(stated.values(), Fraction(0))
+    every = cells(attributes)
+    if total != 1 and len(stated) > 1 and abs(total - 1) <= ROUNDING:
+        note = f"the shares sum to {float(total * 100):g} % by rounding and were scaled to 100 %"
+        return Target(attributes, {cell: stated.get(cell, Fraction(0)) / total for cell in every}, note)
+    if total > 1:
+        raise ValueError(f"shares sum to {percent(total)}; make them sum to 100 %")
+    if total == 1:
+        return Target(attributes, {cell: stated.get(cell, Fraction(0)) for cell in every})
+    weights = {cell: _default(attributes, cell) for cell in every if cell not in stated}
+    rest, weight = 1 - total, sum(weights.values(), Fraction(0))
+    if not weight:
+        takers = [" + ".join(cell) for cell in weights]
+        mend = f", or give the missing {percent(rest)} to {_names(takers)}" if takers else ""
+        raise ValueError(f"shares sum to {percent(total)}; make them sum to 100 %{mend}")
+    shares = {cell: stated[cell] if cell in stated else rest * weights[cell] / weight for cell in every}
+    given = [f"{percent(shares[cell])} {' + '.join(cell)}" for cell in weights if weights[cell]]
+    if len(given) > 6:
+        given = [f"{len(given)} unstated combinations"]
+    return Target(attributes, shares, f"the rest, {percent(rest)}, goes by default shares: {', '.join(given)}")
+
+
+def _default(attributes: tuple[str, ...], cell: Cell) -> Fraction:
+    return math.prod(
+        (attribute(name).default_shares[group] for name, group in zip(attributes, cell, strict=True)),
+        start=Fraction(1),
+    )
+
+
+def _names(items: list[str]) -> str:
+    return " or ".join(items) if len(items) < 7 else f"{len(items)} unstated combinations"

@@ -1,0 +1,53 @@
+"""The prompt-quota baseline: put the assigned group into each image's prompt; sampling stays as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# words whose first letter misleads about their first sound
+_SOUNDS_VOWEL = re.compile(r"hour|honest|hono|heir", re.IGNORECASE)
+_SOUNDS_CONSONANT = re.compile(r"uni(?!n|m)|use|usu|uto|eu|one\b|once\b", re.IGNORECASE)
+
+
+def with_group(prompt: str, concept: str | None, adjectives: Sequence[str]) -> str:
+    """Return the prompt with the group's adjectives before the concept, its article mended.
+
+    "a photo of an engineer", "engineer", ["female"] → "a photo of a female engineer". A concept that the
+    prompt does not hold word for word (as it is or with s/es), or none, gets ", female person"
+    at the end instead.
+    """
+    phrase = " ".join(word for adjective in adjectives for word in adjective.split())
+    if not phrase:
+        return prompt
+    found = _find(prompt, concept) if concept and concept.strip() else None
+    if found is None:
+        return _append(prompt, f"{phrase} person")
+    before = _mend_article(prompt[: found.start()], phrase)
+    return f"{before}{phrase} {prompt[found.start() :]}"
+
+
+def _find(prompt: str, concept: str) -> re.Match[str] | None:
+    words = r"\s+".join(re.escape(word) for word in concept.split())
+    return re.search(rf"(?<!\w){words}(?:e?s)?(?!\w)", prompt, re.IGNORECASE)
+
+
+def _mend_article(before: str, phrase: str) -> str:
+    """Make a closing "a" or "an" of `before` fit the phrase that follows, keeping its capital."""
+    article = re.search(r"(?<!\w)(an?)(\s+)$", before, re.IGNORECASE)
+    if article is None:
+        return before
+    letter = article[1][0]
+    ending = ("N" if article[1].isupper() and len(article[1]) > 1 else "n") if _vowel_sound(phrase) else ""
+    return f"{before[: article.start()]}{letter}{ending}{article[2]}"
+
+
+def _vowel_sound(phrase: str) -> bool:
+    if _SOUNDS_VOWEL.match(phrase):
+        return True
+    return phrase[0].lower() in "aeiou" and not _SOUNDS_CONSONANT.match(phrase)
+
+
+def _append(prompt: str, text: str) -> str:
+    stem = prompt.rstrip(" \t\n.,;:")
+    return f"{stem}, {text}" if stem else text

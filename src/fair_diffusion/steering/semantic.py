@@ -1,0 +1,177 @@
+"""Semantic guidance: push the prediction along the difference that a concept makes, where it makes one.
+
+ψ_c = d_c·s_c·(ε_c − ε_∅)                  d_c: +1 towards the concept, −1 away from it, 0 not used
+μ_c = [ |ψ_c| ≥ λ_c-quantile of |ψ_c| ]    per image and channel, over height × width
+γ   = Σ_c w_c·μ_c·ψ_c + s_m·ν
+ν  ← β·ν + (1−β)·γ                         at every step, warm-up included
+ε̂   = ε_∅ + g·(ε_p − ε_∅) + γ              once all concepts of the image are past their warm-up
+
+While only some of an image's concepts are past it, those act alone, weights normalised to 1, without ν. From
+its cool-down step on, a concept's ψ is 0; what ν holds of it fades out.
+
+Brack et al. 2023, arXiv 2301.12247. The defaults are those of Fair Diffusion: Friedrich et al. 2023, arXiv
+2302.10893.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fair_diffusion.backbones.backbone import Conditioning
+from fair_diffusion.steering.steering import Extra
+
+PerConcept = float | Sequence[float]
+"""One number for all concepts, or one for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticGuidance:
+    """Settings of the method.
+
+    strength: s ≥ 0. threshold: λ in [0, 1]. weight: w ≥ 0. momentum_scale: s_m ≥ 0. momentum_beta: β in
+    [0, 1].
+    warmup: steps before a concept acts. cooldown: the step from which it no longer does, or None.
+    """
+
+    strength: PerConcept = 4.0
+    threshold: PerConcept = 0.95
+    warmup: int | Sequence[int] = 5
+    cooldown: int | Sequence[int] | None = None
+    momentum_scale: float = 0.5
+    momentum_beta: float = 0.6
+    weight: PerConcept = 1.0
+
+    def __post_init__(self) -> None:
+        for name, top in (
+            ("strength", torch.inf),
+            ("threshold", 1.0),
+            ("warmup", torch.inf),
+            ("cooldown", torch.inf),
+            ("weight", torch.inf),
+            ("momentum_scale", torch.inf),
+            ("momentum_beta", 1.0),
+        ):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not all(0 <= v <= top for v in (value if isinstance(value, Sequence) else [value])):
+                bound = "at least 0" if top == torch.inf else f"between 0 and {top:g}"
+                raise ValueError(f"{name} must be {bound}, not {value}")
+
+    def steer(self, concepts: Conditioning, directions: Tensor) -> SemanticSteering:
+        """Steer a request: concepts has one row per concept; directions is (images, concepts).
+
+        A direction is +1, −1 or 0; another size of it multiplies the strength for that image.
+        """
+        if directions.ndim != 2 or directions.shape[1] != len(concepts):
+            raise ValueError(
+                f"directions of shape {tuple(directions.shape)} do not fit {len(concepts)} concepts; "
+                "give (images, concepts)"
+            )
+        for name in ("strength", "threshold", "warmup", "cooldown", "weight"):
+            value = getattr(self, name)
+            if isinstance(value, Sequence) and len(value) != len(concepts):
+                raise ValueError(f"{name} has {len(value)} values for {len(concepts)} concepts: {value}")
+        return SemanticSteering(self, concepts, directions.to("cpu", torch.float32))
+
+
+@dataclass(frozen=True)
+class SemanticSteering:
+    """Semantic guidance of one request: every image's direction for every concept."""
+
+    settings: SemanticGuidance
+    concepts: Conditioning
+    directions: Tensor
+
+    def start(self, images: range) -> SemanticRun:
+        """Begin a batch; its momentum starts at zero."""
+        if images.stop > len(self.directions):
+            raise ValueError(f"image {images.stop - 1} has no direction: there are {len(self.directions)}")
+        return SemanticRun(self.settings, self.concepts, self.directions[images.start : images.stop])
+
+
+class SemanticRun:
+    """Semantic guidance of one batch: only images with a direction, the "steered" ones, take part."""
+
+    def __init__(self, settings: SemanticGuidance, concepts: Conditioning, directions: Tensor) -> None:
+        k = len(concepts)
+        self._settings, self._concepts = settings, concepts
+        self._steered = (directions != 0).any(dim=1).nonzero()[:, 0]
+        self._directions = directions[self._steered]
+        self._strength = _per_concept(settings.strength, k)
+        self._threshold = _per_concept(settings.threshold, k)
+        self._warmup = _per_concept(settings.warmup, k)
+        self._cooldown = _per_concept(torch.inf if settings.cooldown is None else settings.cooldown, k)
+        self._weight = _per_concept(settings.weight, k)
+        self._momentum: Tensor | None = None
+
+    def extra(self, step: int) -> Extra | None:
+        """Each steered image with each of its live concepts, concept by concept."""
+        concepts, places = self._evaluated(step).T.nonzero(as_tuple=True)
+        if not len(places):
+            return None
+        return Extra(self._steered[places], self._concepts[concepts])
+
+    def guide(self, step: int, *, plain: Tensor, uncond: Tensor, extra: Tensor) -> Tensor:
+        """Add γ to the steered images; the others are returned as they came."""
+        if not len(self._steered):
+            return plain
+        push = self._pushes(step, uncond, extra)
+        live = self._evaluated(step)
+        past = self._warmup <= step
+
+        weights = self._weight * live
+        if self._momentum is None:
+            self._momentum = torch.zeros_like(push[:, 0])
+        gamma = _weighted(weights, push) + self._settings.momentum_scale * self._momentum
+        beta = self._settings.momentum_beta
+        self._momentum = beta * self._momentum + (1 - beta) * gamma
+
+        ready = (past | (self._directions == 0)).all(dim=1)
+        early = weights * past
+        early = early / early.sum(dim=1, keepdim=True).clamp_min(torch.finfo(early.dtype).tiny)
+        shift = torch.where(ready.to(plain.device)[:, None, None, None], gamma, _weighted(early, push))
+        guided = plain.clone()
+        guided[self._steered] += shift
+        return guided
+
+    def _evaluated(self, step: int) -> Tensor:
+        """Return (steered, concepts): is ε_c needed at this step?"""
+        live = (self._directions != 0) & (step < self._cooldown)
+        if self._settings.momentum_scale == 0:
+            live &= step >= self._warmup  # during warm-up ψ feeds only the momentum, which then acts never
+        return live
+
+    def _pushes(self, step: int, uncond: Tensor, extra: Tensor) -> Tensor:
+        """Return masked ψ: (steered, concepts, channels, height, width), 0 where a concept is not used."""
+        live = self._evaluated(step)
+        push = extra.new_zeros((*live.shape, *uncond.shape[1:]))
+        for k, rows in enumerate(torch.split(extra, live.sum(dim=0).tolist())):
+            places = live[:, k].nonzero()[:, 0]
+            if not len(places):
+                continue
+            scale = (self._directions[places, k] * self._strength[k]).to(rows)
+            psi = scale[:, None, None, None] * (rows - uncond[self._steered[places]])
+            push[places, k] = _strongest(psi, float(self._threshold[k]))
+        return push
+
+
+def _per_concept(value: PerConcept, k: int) -> Tensor:
+    values = torch.as_tensor(value, dtype=torch.float32)
+    return values.expand(k) if values.ndim == 0 else values
+
+
+def _strongest(psi: Tensor, threshold: float) -> Tensor:
+    """Zero all of psi (n, channels, height, width) below the quantile of its size, per image and channel."""
+    size = psi.abs()
+    bar = torch.quantile(size.flatten(start_dim=2).float(), threshold, dim=2).to(psi.dtype)
+    return torch.where(size >= bar[:, :, None, None], psi, torch.zeros_like(psi))
+
+
+def _weighted(weights: Tensor, push: Tensor) -> Tensor:
+    """Sum over concepts: (n, k) · (n, k, channels, height, width)."""
+    return torch.einsum("nk,nkchw->nchw", weights.to(push), push)
