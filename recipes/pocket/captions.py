@@ -15,6 +15,7 @@ import yaml
 
 from recipes.pocket.data import TONES, Drawing
 
+TABLE = Path(__file__).with_name("mix.yaml")
 GENDERS = ("woman", "man", "androgynous")
 
 
@@ -36,7 +37,7 @@ def article(noun: str) -> str:
 class Mix:
     """The table of mix.yaml over the drawings whose gender and skin tone show."""
 
-    def __init__(self, drawings: list[Drawing], path: Path = Path(__file__).with_name("mix.yaml")) -> None:
+    def __init__(self, drawings: list[Drawing], path: Path = TABLE) -> None:
         self.table: dict[str, Any] = yaml.safe_load(path.read_text())
         self.concepts: dict[str, dict[str, Any]] = self.table["concepts"]
         self.index: dict[tuple[str, str, str], list[int]] = {}
@@ -57,13 +58,14 @@ class Mix:
         kind = rng.choice(list(kinds), p=list(kinds.values()))
         if kind == "empty":
             return Caption("")
-        concept = str(rng.choice(list(self.concepts))) if kind == "neutral" or rng.random() < 0.75 else None
+        concept = str(rng.choice(list(self.concepts)))
         if kind == "neutral":
             return Caption(self._phrase(rng, str(rng.choice(self.concepts[concept]["words"]))), concept)
+        subject = concept if rng.random() < 0.75 else None
         named = rng.choice(["gender", "tone", "both"], p=[0.4, 0.2, 0.4])
         gender = str(rng.choice(GENDERS, p=[0.4, 0.4, 0.2])) if named != "tone" else None
         tone = str(rng.choice(TONES)) if named != "gender" else None
-        return Caption(self._named(rng, concept, gender, tone), concept, gender, tone)
+        return Caption(self._named(rng, subject, gender, tone), subject, gender, tone)
 
     def _candidates(self, caption: Caption) -> list[tuple[str, str, str]]:
         drawing = self.concepts[caption.concept]["drawing"] if caption.concept else None
@@ -98,9 +100,9 @@ class Mix:
 
     def draw(self, caption: Caption, rng: np.random.Generator) -> int:
         """The index of a drawing that shows what `caption` asks for, the rest drawn from the mix."""
-        row = self.concepts[caption.concept] if caption.concept else {"women": 0.5, "tones": "even"}
+        row: dict[str, Any] = self.concepts[caption.concept] if caption.concept else {"women": 0.5, "tones": "even"}
         while True:
-            occupation = row["drawing"] if caption.concept else str(rng.choice(self.draws))
+            occupation: str = row["drawing"] if caption.concept else str(rng.choice(self.draws))
             gender = caption.gender or ("woman" if rng.random() < row["women"] else "man")
             tone = caption.tone or str(rng.choice(TONES, p=self.table["tones"][row["tones"]]))
             if found := self.index.get((occupation, gender, tone)):

@@ -27,9 +27,7 @@ def save(
     part.replace(path)
 
 
-def restore(
-    path: Path, model: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> int:
+def restore(path: Path, model: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Load `path` into the three if it exists. Returns the step to go on from (0: a fresh start)."""
     if not path.exists():
         return 0

@@ -29,10 +29,28 @@ from safetensors.torch import load_file, save_file
 WORK = Path("work/pocket")
 SIZE = 64
 TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
-OCCUPATIONS = (
-    "artist astronaut construction-worker cook detective factory-worker farmer firefighter guard health-worker judge "
-    "mechanic office-worker pilot police-officer scientist singer student teacher technologist"
-).split()
+OCCUPATIONS = [
+    "artist",
+    "astronaut",
+    "construction-worker",
+    "cook",
+    "detective",
+    "factory-worker",
+    "farmer",
+    "firefighter",
+    "guard",
+    "health-worker",
+    "judge",
+    "mechanic",
+    "office-worker",
+    "pilot",
+    "police-officer",
+    "scientist",
+    "singer",
+    "student",
+    "teacher",
+    "technologist",
+]
 # Figures without an occupation: they teach the identity words alone.
 PLAIN = ("", "white-hair", "curly-hair")
 # Mean absolute difference (0–255) over the picture below which two drawings look alike at 64×64, chosen by looking:
@@ -151,14 +169,54 @@ def visible(font: Font, trios: list[dict[str, str]], draw: Callable[[str], np.nd
 
 def others(font: Font, icons: dict[str, Any]) -> list[Drawing]:
     """Drawings without any person (animals, food, things): the readers learn "unknown" from them."""
-    words = ("cat", "dog", "cow", "apple", "banana", "car", "bus", "house", "tree", "rocket", "pizza", "guitar", "fish")
-    words += ("bear", "lion", "bread", "clock", "hammer", "flower", "book", "key", "leaf", "ball", "ship", "cup")
-    words += ("horse", "monkey", "owl", "carrot", "grapes", "tractor", "airplane", "laptop", "microphone", "palette")
-    words += ("top-hat", "stethoscope", "fire-engine", "police-car", "wrench", "graduation-cap", "balance-scale")
-    named = [icon for icon in icons if icon in words or any(icon.startswith(f"{w}-") for w in words)]
+    words = [
+        "cat",
+        "dog",
+        "cow",
+        "apple",
+        "banana",
+        "car",
+        "bus",
+        "house",
+        "tree",
+        "rocket",
+        "pizza",
+        "guitar",
+        "fish",
+        "bear",
+        "lion",
+        "bread",
+        "clock",
+        "hammer",
+        "flower",
+        "book",
+        "key",
+        "leaf",
+        "ball",
+        "ship",
+        "cup",
+        "horse",
+        "monkey",
+        "owl",
+        "carrot",
+        "grapes",
+        "tractor",
+        "airplane",
+        "laptop",
+        "microphone",
+        "palette",
+        "top-hat",
+        "stethoscope",
+        "fire-engine",
+        "police-car",
+        "wrench",
+        "graduation-cap",
+        "balance-scale",
+    ]
+    things = [icon for icon in icons if icon in words or any(icon.startswith(f"{w}-") for w in words)]
     return [
         Drawing(icon, font.package, None, None, None, fold_of(icon, font.package))
-        for icon in sorted(named)
+        for icon in sorted(things)
         if not any(part in TONES or part in ("man", "woman", "person", "face") for part in icon.split("-"))
     ]
 
@@ -170,13 +228,13 @@ def build(work: Path) -> tuple[np.ndarray, list[Drawing]]:
     for font in FONTS:
         pack = json.loads((source / font.package / "icons.json").read_text())
 
-        def draw(name: str, pack: dict[str, Any] = pack, font: Font = font) -> np.ndarray:
+        def drawn(name: str, pack: dict[str, Any] = pack, font: Font = font) -> np.ndarray:
             icon = pack["icons"][name]
             width, height = (icon.get(side, pack.get(side, 16)) for side in ("width", "height"))
             works = any(occupation in name for occupation in OCCUPATIONS)
             return render(icon["body"], width, height, font.crop if works else (0.0, 0.0, 1.0))
 
-        draw = cache(draw)
+        draw = cache(drawn)
         rows = people(font, pack["icons"], draw) + others(font, pack["icons"])
         drawings += rows
         pictures += [draw(row.icon) for row in rows]
@@ -192,7 +250,10 @@ def load(work: Path = WORK) -> tuple[torch.Tensor, list[Drawing]]:
 def main() -> None:
     """Build, save, and draw a sheet to look at."""
     pictures, drawings = build(WORK)
-    save_file({"pictures": torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()}, WORK / "drawings.safetensors")
+    save_file(
+        {"pictures": torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()},
+        WORK / "drawings.safetensors",
+    )
     (WORK / "drawings.json").write_text(json.dumps([asdict(d) for d in drawings]))
     with (WORK / "credits.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -207,9 +268,10 @@ def main() -> None:
         sheet.paste(Image.fromarray(pictures[i]), (k % columns * SIZE, k // columns * SIZE))
     sheet.save(WORK / "drawings.png")
     persons = [d for d in drawings if d.occupation]
-    print(f"{len(drawings)} drawings, {len(persons)} people;", {
-        gender: sum(d.gender == gender for d in persons) for gender in ("woman", "man", "androgynous", None)
-    })
+    print(
+        f"{len(drawings)} drawings, {len(persons)} people;",
+        {gender: sum(d.gender == gender for d in persons) for gender in ("woman", "man", "androgynous", None)},
+    )
     hidden = sorted({(d.font, d.occupation) for d in persons if d.gender is None}, key=str)
     print("gender does not show in:", hidden)
 

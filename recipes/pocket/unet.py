@@ -4,7 +4,7 @@ v-prediction (Salimans & Ho 2022, arXiv 2202.00512) with min-SNR-γ weights (Han
 an exponential average of the weights. Captions come from the biased mix (`captions.py`); text is encoded exactly as
 StableDiffusionPipeline does it: padded to `model_max_length`, no attention mask.
 
-    python -m recipes.pocket.unet --minutes 60      → work/pocket/unet/ and scheduler/, resumes from unet-state.safetensors
+    python -m recipes.pocket.unet --minutes 90      → work/pocket/unet/ and scheduler/, resumable
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,8 +80,9 @@ def encode_pictures(vae: AutoencoderKL, pictures: torch.Tensor, seed: int) -> to
     views = []
     for view in range(VIEWS):
         x = augment(pictures, generator) if view else pictures
-        views.append(torch.cat([vae.encode(part).latent_dist.mode() for part in x.split(64)]))
-    return torch.stack(views) * vae.config.scaling_factor
+        views.append(torch.cat([vae.encode(part).latent_dist.mode() for part in torch.split(x, 64)]))
+    latents: torch.Tensor = torch.stack(views) * vae.config.scaling_factor
+    return latents
 
 
 def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -99,6 +101,11 @@ def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Te
     return latents, states, drawn, text
 
 
+def write(average: Any, folder: Path) -> None:
+    """Write the averaged UNet as a diffusers folder."""
+    average.module.to(memory_format=torch.contiguous_format).save_pretrained(folder)
+
+
 def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
     """Train until `steps` or out of `minutes`, then write the averaged model."""
     torch.manual_seed(seed)
@@ -108,7 +115,7 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
     alphas = noise.alphas_cumprod
     snr = alphas / (1 - alphas)
     weight = snr.clamp(max=SNR_GAMMA) / (snr + 1)
-    unet = model().to(where, memory_format=torch.channels_last)
+    unet: Any = model().to(where, memory_format=torch.channels_last)
     average = AveragedModel(unet, multi_avg_fn=get_ema_multi_avg_fn(EMA))
     optimizer = torch.optim.AdamW(unet.parameters(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.99))
     first = restore(work / "unet-state.safetensors", unet, average, optimizer)
@@ -127,7 +134,7 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
         eps = torch.randn(clean.shape, generator=generator)
         t = torch.randint(len(alphas), (BATCH,), generator=generator)
         noisy, target = noise.add_noise(clean, eps, t), noise.get_velocity(clean, eps, t)
-        noisy = noisy.to(where, memory_format=torch.channels_last)
+        noisy = noisy.to(where).contiguous(memory_format=torch.channels_last)
         with torch.autocast(where.type, dtype=torch.bfloat16):
             output = unet(noisy, t.to(where), states[text[pair]].to(where, torch.float32)).sample
         error = (output.float() - target.to(where)).square().mean(dim=(1, 2, 3))
@@ -143,9 +150,9 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
             print(f"step {step} loss {smooth:.4f} {rate:.2f} s/step", flush=True)
         if step % 500 == 499:
             save(work / "unet-state.safetensors", step + 1, unet, average, optimizer)
-            average.module.to(memory_format=torch.contiguous_format).save_pretrained(work / "unet")
+            write(average, work / "unet")
     save(work / "unet-state.safetensors", step, unet, average, optimizer)
-    average.module.to("cpu", memory_format=torch.contiguous_format).save_pretrained(work / "unet")
+    write(average, work / "unet")
     noise.save_pretrained(work / "scheduler")
 
 

@@ -1,9 +1,9 @@
 """Train the pocket VAE: 64×64 RGB ↔ 4×16×16 latents.
 
-L1 + L2 reconstruction with a very small KL term, AdamW with a one-cycle schedule, an exponential average of the weights.
+L1 + L2 reconstruction with a very small KL term, AdamW with a falling rate, an exponential average of the weights.
 Rombach et al. 2022 (arXiv 2112.10752) without the adversarial loss, which flat drawings do not need.
 
-    python -m recipes.pocket.vae --minutes 40      → work/pocket/vae/ (diffusers folder), resumes from vae-state.safetensors
+    python -m recipes.pocket.vae --minutes 60      → work/pocket/vae/ (a diffusers folder), resumable
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -52,10 +53,10 @@ def augment(pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return 1 - F.grid_sample(1 - pictures, grid, mode="bicubic", align_corners=False).clamp(0, 2)
 
 
-def psnr(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
+def psnr(vae: Any, pictures: torch.Tensor) -> float:
     """Mean peak signal-to-noise ratio in dB of reconstructing (n, 3, 64, 64) in −1…1 from the latents' mode."""
     with torch.no_grad():
-        back = torch.cat([vae.decode(vae.encode(x).latent_dist.mode()).sample for x in pictures.split(64)])
+        back = torch.cat([vae.decode(vae.encode(x).latent_dist.mode()).sample for x in torch.split(pictures, 64)])
     error = ((back.clamp(-1, 1) - pictures) / 2).square().mean(dim=(1, 2, 3))
     return float((-10 * error.log10()).mean())
 
@@ -70,7 +71,7 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
     held = torch.tensor([d.fold == 0 and d.occupation is not None for d in drawings])
     people = torch.tensor([d.occupation is not None for d in drawings])
     seen, test = pictures[~held & people], pictures[held]
-    vae = model().to(where)
+    vae: Any = model().to(where)
     average = AveragedModel(vae, multi_avg_fn=get_ema_multi_avg_fn(EMA))
     optimizer = torch.optim.AdamW(vae.parameters(), lr=RATE, weight_decay=0.0, betas=(0.9, 0.99))
     first = restore(work / "vae-state.safetensors", vae, average, optimizer)
@@ -100,9 +101,10 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
             print(f"step {step} loss {loss.item():.4f} {rate:.2f} s/step {note}", flush=True)
         if step % 500 == 499:
             save(work / "vae-state.safetensors", step + 1, vae, average, optimizer)
-    final = average.module.eval().to("cpu")
+    final: Any = average.module.eval()
+    final.to("cpu")
     with torch.no_grad():
-        latents = torch.cat([final.encode(x).latent_dist.mode() for x in seen.split(64)])
+        latents = torch.cat([final.encode(x).latent_dist.mode() for x in torch.split(seen, 64)])
     final.register_to_config(scaling_factor=float(1 / latents.std()))
     final.save_pretrained(work / "vae")
     print(f"held-out psnr {psnr(final, test):.2f} dB, latent std {latents.std():.3f}", flush=True)

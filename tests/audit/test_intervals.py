@@ -35,9 +35,7 @@ def test_two_groups_need_no_correction_unless_there_is_a_third() -> None:
 def test_wilson_covers_the_truth(share: float, n: int) -> None:
     k = range(n + 1)
     covered = sum(
-        float(stats.binom.pmf(x, n, share))
-        for x, (low, high) in ((x, wilson(x, n)) for x in k)
-        if low <= share <= high
+        float(stats.binom.pmf(x, n, share)) for x, (low, high) in ((x, wilson(x, n)) for x in k) if low <= share <= high
     )
     assert covered == pytest.approx(0.95, abs=0.03)
 

@@ -64,9 +64,7 @@ def test_rows_are_plain_data() -> None:
 def test_unknown_images_count_as_deviation() -> None:
     exact = audit_rows(["woman", "man"] * 4, attribute="gender", groups=GENDER, target=[0.5, 0.5, 0])
     assert deviation(exact) == {"tv": 0, "kl": 0, "noise_floor": noise_floor([0.5, 0.5], 8)}
-    unread = audit_rows(
-        ["woman", "man"] * 3 + [None] * 2, attribute="gender", groups=GENDER, target=[0.5, 0.5, 0]
-    )
+    unread = audit_rows(["woman", "man"] * 3 + [None] * 2, attribute="gender", groups=GENDER, target=[0.5, 0.5, 0])
     assert deviation(unread) == {
         "tv": pytest.approx(0.25),
         "kl": 0,

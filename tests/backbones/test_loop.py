@@ -68,9 +68,7 @@ def test_steps_are_told(backbone: StableDiffusion) -> None:
     assert [info.timestep for info in told[:4]] == backbone.timesteps(4).tolist()
     assert torch.equal(told[3].latents, batches[0].latents)
     # the last step of DDIM lands on its own prediction but for the noise left at the first training time
-    assert (told[3].clean() - batches[0].latents).abs().mean() < (
-        told[0].clean() - batches[0].latents
-    ).abs().mean()
+    assert (told[3].clean() - batches[0].latents).abs().mean() < (told[0].clean() - batches[0].latents).abs().mean()
 
 
 def test_raising_from_the_callback_stops(backbone: StableDiffusion) -> None:

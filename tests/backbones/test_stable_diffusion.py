@@ -40,9 +40,7 @@ def test_conditioning_rows() -> None:
     assert cond[[2, 0]].embeddings[:, 0, 0].tolist() == [12, 0]
     assert cond[1:3].embeddings[:, 0, 0].tolist() == [6, 12]
     assert len(cond[[]]) == 0
-    torch.testing.assert_close(
-        Conditioning.cat([cond[:1], cond[torch.tensor([1, 2, 3])]]).embeddings, cond.embeddings
-    )
+    torch.testing.assert_close(Conditioning.cat([cond[:1], cond[torch.tensor([1, 2, 3])]]).embeddings, cond.embeddings)
 
 
 def test_encoding_is_the_same_alone_and_among_others(backbone: StableDiffusion) -> None:

@@ -57,9 +57,7 @@ def latents(batches: list[Denoised]) -> torch.Tensor:
         SemanticGuidance(warmup=(2, 5, 7), momentum_scale=0),
     ],
 )
-def test_a_mixed_batch_is_its_images_one_by_one(
-    backbone: StableDiffusion, settings: SemanticGuidance
-) -> None:
+def test_a_mixed_batch_is_its_images_one_by_one(backbone: StableDiffusion, settings: SemanticGuidance) -> None:
     together = latents(run(backbone, settings))
     for image in range(5):
         alone = latents(run(backbone, settings, images=[image]))
@@ -80,9 +78,7 @@ def test_an_unused_concept_is_as_if_never_named(backbone: StableDiffusion) -> No
         guidance=7.0,
         steering=pair,
     )
-    torch.testing.assert_close(
-        latents(run(backbone, settings))[:1], latents(list(expected)), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(latents(run(backbone, settings))[:1], latents(list(expected)), atol=1e-4, rtol=0)
 
 
 def test_images_without_direction_are_plain(backbone: StableDiffusion) -> None:
@@ -131,9 +127,7 @@ def test_acts_without_guidance_too(backbone: StableDiffusion) -> None:
 
 def test_a_larger_direction_is_a_larger_strength(backbone: StableDiffusion) -> None:
     double = latents(run(backbone, SemanticGuidance(), signs=2 * SIGNS))
-    torch.testing.assert_close(
-        double, latents(run(backbone, SemanticGuidance(strength=8.0))), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(double, latents(run(backbone, SemanticGuidance(strength=8.0))), atol=1e-4, rtol=0)
 
 
 def test_one_step_by_hand() -> None:

@@ -12,9 +12,10 @@ from fair_diffusion.audit.metrics import (
     two_group_noise_floor,
 )
 from fair_diffusion.audit.quality import Kid, kid
-from fair_diffusion.audit.table import Row, audit_rows, deviation, joint_groups, joint_labels
+from fair_diffusion.audit.table import JOINT, Row, audit_rows, deviation, joint_groups, joint_labels
 
 __all__ = [
+    "JOINT",
     "Kid",
     "Row",
     "SheetRow",

@@ -91,8 +91,6 @@ def _check(counts: Sequence[int], n: int, level: float) -> None:
     if n < 1:
         raise ValueError(f"n is {n}: an interval needs at least 1 image")
     if min(counts) < 0 or sum(counts) > n:
-        raise ValueError(
-            f"counts {list(counts)} do not fit {n} images: each must be 0 or more, in sum at most n"
-        )
+        raise ValueError(f"counts {list(counts)} do not fit {n} images: each must be 0 or more, in sum at most n")
     if not 0 < level < 1:
         raise ValueError(f"level is {level}: give a number between 0 and 1, such as 0.95")

@@ -106,7 +106,5 @@ def _distribution(values: ArrayLike | Sequence[float], name: str) -> NDArray[np.
 def _pair(p: ArrayLike, q: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     first, second = _distribution(p, "p"), _distribution(q, "the second distribution")
     if len(first) != len(second):
-        raise ValueError(
-            f"{len(first)} shares against {len(second)}: compare distributions over the same groups"
-        )
+        raise ValueError(f"{len(first)} shares against {len(second)}: compare distributions over the same groups")
     return first, second

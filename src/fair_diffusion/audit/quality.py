@@ -38,9 +38,7 @@ def kid(
     """
     a, b = np.asarray(features_a, dtype=np.float64), np.asarray(features_b, dtype=np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(
-            f"features have shapes {a.shape} and {b.shape}: give (images, d) twice, with the same d"
-        )
+        raise ValueError(f"features have shapes {a.shape} and {b.shape}: give (images, d) twice, with the same d")
     smaller = min(len(a), len(b))
     size = min(1000, max(2, smaller // 2)) if subset_size is None else subset_size
     if not 2 <= size <= smaller:
@@ -51,9 +49,7 @@ def kid(
         raise ValueError("features hold values that are not finite: check the network that made them")
     generator = np.random.default_rng(seed)
     estimates = [
-        squared_mmd(
-            a[generator.choice(len(a), size, replace=False)], b[generator.choice(len(b), size, replace=False)]
-        )
+        squared_mmd(a[generator.choice(len(a), size, replace=False)], b[generator.choice(len(b), size, replace=False)])
         for _ in range(subsets)
     ]
     return Kid(float(np.mean(estimates)), float(np.std(estimates)))

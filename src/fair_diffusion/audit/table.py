@@ -56,8 +56,8 @@ def audit_rows(
     """Count labels into one row per group.
 
     Intervals: Wilson's, each on its own, where at most two groups are in play; otherwise simultaneous ones
-    for all groups. A group is in play if its target is above zero; without a target, all are. So woman and man
-    with "androgynous" at target zero are two groups.
+    for all groups. A group is in play if its target is above zero; without a target, all are. So woman and
+    man with "androgynous" at target zero are two groups.
 
     Args:
         labels: the group that each image shows, None where it could not be read.
@@ -137,8 +137,6 @@ def joint_groups(*groups: Sequence[str]) -> list[str]:
 def joint_labels(*labels: Sequence[str | None]) -> list[str | None]:
     """Combine the labels of several attributes image by image; unknown if any part is unknown."""
     return [
-        None
-        if any(part is None for part in parts)
-        else JOINT.join(part for part in parts if part is not None)
+        None if any(part is None for part in parts) else JOINT.join(part for part in parts if part is not None)
         for parts in zip(*labels, strict=True)
     ]

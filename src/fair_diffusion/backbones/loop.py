@@ -86,9 +86,7 @@ def denoise(
         yield _denoise_batch(
             backbone.fork(),
             images,
-            guide=_Guide(
-                prompts_cond[rows], empty_cond[rows], guidance, steering.start(images) if steering else None
-            ),
+            guide=_Guide(prompts_cond[rows], empty_cond[rows], guidance, steering.start(images) if steering else None),
             seeds=seeds[rows],
             steps=steps,
             on_step=on_step,
@@ -147,8 +145,6 @@ class _Guide:
         missing = torch.arange(0) if guided else torch.unique(extra.images)
         more = torch.cat([missing, extra.images])
         cond = Conditioning.cat([self.empty[missing], extra.conditioning])
-        late_empty, on_extra = torch.split(
-            backbone.predict(latents[more], t, cond), [len(missing), len(extra.images)]
-        )
+        late_empty, on_extra = torch.split(backbone.predict(latents[more], t, cond), [len(missing), len(extra.images)])
         uncond = on_empty if guided else on_empty.index_copy(0, missing.to(output.device), late_empty)
         return self.steering.guide(step, plain=plain, uncond=uncond, extra=on_extra), torch.cat([rows, more])

@@ -100,9 +100,7 @@ class StableDiffusion:
         """Scale the latents for the UNet and return its raw output; counts one evaluation per row."""
         self._count[0] += len(latents)
         scaled = self._scheduler.scale_model_input(latents, t)
-        output: Tensor = self.pipeline.unet(
-            scaled, t, encoder_hidden_states=cond.embeddings, return_dict=False
-        )[0]
+        output: Tensor = self.pipeline.unet(scaled, t, encoder_hidden_states=cond.embeddings, return_dict=False)[0]
         return output
 
     def clean(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:

@@ -1,0 +1,9 @@
+"""Policy: attributes, targets, instructions and files, and which rule a prompt triggers."""
+
+from fair_diffusion.policy.attributes import ATTRIBUTES, Attribute, Group
+from fair_diffusion.policy.errors import PolicyError, Problem
+from fair_diffusion.policy.matching import Match, match
+from fair_diffusion.policy.rules import Policy, Rule
+from fair_diffusion.policy.target import Target
+
+__all__ = ["ATTRIBUTES", "Attribute", "Group", "Match", "Policy", "PolicyError", "Problem", "Rule", "Target", "match"]

@@ -103,9 +103,7 @@ def _attribute(name: str, data: dict[str, Any]) -> Attribute:
     )
 
 
-ATTRIBUTES: dict[str, Attribute] = {
-    name: _attribute(name, data) for name, data in read_data("attributes.yaml").items()
-}
+ATTRIBUTES: dict[str, Attribute] = {name: _attribute(name, data) for name, data in read_data("attributes.yaml").items()}
 
 
 def attribute(name: str) -> Attribute:

@@ -112,7 +112,17 @@ def _makes_thing(follower: str, data: dict[str, Any]) -> bool:
 def _is_verb(text: Sequence[Word], first: int, before: list[str], follower: str | None) -> bool:
     if first > 0 and text[first].joined and (before[-1],) in lists()["auxiliaries"]:
         return True
-    determined = bool(before) and before[-1] in {"a", "an", "the", "of", "one", "two", "three", "every", "each"}
+    determined = bool(before) and before[-1] in {
+        "a",
+        "an",
+        "the",
+        "of",
+        "one",
+        "two",
+        "three",
+        "every",
+        "each",
+    }
     return not determined and follower is not None and (follower,) in lists()["objects"]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: the line it stands in (from 1; None in a one-line sentence), the bad value, what is wrong, the mend."""
+    """One mistake: the line it stands in (from 1; None in a sentence), the bad value, what is wrong, the mend."""
 
     line: int | None
     value: str

@@ -1,4 +1,4 @@
-"""Policy files: YAML, validated, every mistake reported at once with its line. `schema.py` has the format as JSON Schema."""
+"""Policy files: YAML, validated, every mistake reported at once with its line. `schema.py` is the JSON Schema."""
 
 from __future__ import annotations
 
@@ -106,7 +106,12 @@ class _Reader:
         if "targets" not in keys and "joint" not in keys:
             self.wrong(node, name, "the rule has no target", "write 'targets:' or 'joint:'")
         exemptions = self.phrases(keys.get("exemptions"), "exemptions")
-        return Rule(name or f"line {node.start_mark.line + 1}", concepts, (*targets, *([joint] if joint else [])), exemptions)
+        return Rule(
+            name or f"line {node.start_mark.line + 1}",
+            concepts,
+            (*targets, *([joint] if joint else [])),
+            exemptions,
+        )
 
     def concepts(self, rule: Node, keys: dict[str, Node]) -> tuple[str, ...]:
         if ("concepts" in keys) == ("every" in keys):
@@ -127,7 +132,12 @@ class _Reader:
         if node is None:
             return
         if not isinstance(node, MappingNode) or not node.value:
-            self.wrong(node, _shown(node), "'targets' maps attributes to shares", "write 'gender: {woman: 50%, man: 50%}'")
+            self.wrong(
+                node,
+                _shown(node),
+                "'targets' maps attributes to shares",
+                "write 'gender: {woman: 50%, man: 50%}'",
+            )
             return
         for name, value in self.mapping(node, tuple(ATTRIBUTES), "attribute").items():
             yield self.target(name, value)
@@ -136,11 +146,16 @@ class _Reader:
         if isinstance(node, ScalarNode) and node.value in UNIFORM_WORDS:
             return uniform(name)
         if not isinstance(node, MappingNode) or not node.value:
-            self.wrong(node, _shown(node), f"{name} maps groups to shares", "write 'woman: 50%' and so on, or 'uniform'")
+            self.wrong(
+                node,
+                _shown(node),
+                f"{name} maps groups to shares",
+                "write 'woman: 50%' and so on, or 'uniform'",
+            )
             return None
         before = len(self.problems)
         groups = self.mapping(node, ATTRIBUTES[name].group_names, f"group of {name}")
-        stated = {(group,): self.share(value) for group, value in groups.items()}
+        stated: dict[Cell, Fraction] = {(group,): self.share(value) for group, value in groups.items()}
         return self.completed((name,), stated, node) if len(self.problems) == before else None
 
     def joint(self, node: Node) -> Target | None:
@@ -149,7 +164,12 @@ class _Reader:
         attributes: tuple[str, ...] = ()
         for entry in self.sequence(node, "joint"):
             if not isinstance(entry, MappingNode):
-                self.wrong(entry, _shown(entry), "not a combination", "write '{gender: woman, skin_tone: dark, share: 30%}'")
+                self.wrong(
+                    entry,
+                    _shown(entry),
+                    "not a combination",
+                    "write '{gender: woman, skin_tone: dark, share: 30%}'",
+                )
                 continue
             keys = self.mapping(entry, (*ATTRIBUTES, "share"), "attribute")
             named = tuple(name for name in ATTRIBUTES if name in keys)

@@ -1,7 +1,7 @@
 """Instructions in a person's words: "half of the doctors should be women", "firefighter: 50% woman, 50% man".
 
-An instruction is one or more clauses, parted by ";" or a new line. A clause names concepts and says shares; a clause without
-a concept ("skin tone uniform") adds to the rule before it. `shares_text.py` reads the shares.
+An instruction is one or more clauses, parted by ";" or a new line. A clause names concepts and says shares; a clause
+without a concept ("skin tone uniform") adds to the rule before it. `shares_text.py` reads the shares.
 """
 
 from __future__ import annotations
@@ -27,9 +27,13 @@ LONGEST = 32_000
 EXAMPLE = 'say which prompts it is for, such as "firefighter: half women"'
 _JOBS = r"(?:occupations?|jobs?|professions?|careers?|workers?|trades?)"
 _EVERY_OCCUPATION = re.compile(rf"(?:(?:every|all|each|any)(?: the)? {_JOBS}|occupations|jobs|professions|\*)")
-_EVERYONE = re.compile(r"(?:everyone|everybody|anyone|anybody|(?:all|any) (?:people|persons)|(?:every|each|any) person|people)")
+_EVERYONE = re.compile(
+    r"(?:everyone|everybody|anyone|anybody|(?:all|any) (?:people|persons)|(?:every|each|any) person|people)"
+)
 _DETERMINER = re.compile(r"^(?:(?:all|each|every|any|the|a|an|of|our|my|images?|pictures?|for)\s+)+")
-_VERB = re.compile(r"^(.+?)\s+(?:(?:should|must|shall|ought to|have to|need to)(?: all)? be|should show|to be|are|is|be|as)\s+(.+)$")
+_VERB = re.compile(
+    r"^(.+?)\s+(?:(?:should|must|shall|ought to|have to|need to)(?: all)? be|should show|to be|are|is|be|as)\s+(.+)$"
+)
 _MAKE = re.compile(r"^(?:please\s+)?(?:make|draw|show|have|let|generate)\s+")
 _AFTER = re.compile(r"^(.+?)\s+(?:for|among|amongst)\s+(.+)$")
 _BEFORE = re.compile(r"^(?:for|among|amongst)\s+([^,]+?)\s*,\s*(.+)$")

@@ -11,7 +11,7 @@ from fair_diffusion.policy.attributes import ATTRIBUTES
 from fair_diffusion.policy.target import UNIFORM_WORDS
 
 _SHARE: dict[str, Any] = {
-    "description": "Percent ('50%'), a fraction ('1/3'), a decimal from 0 to 1, or a word ('half', 'two thirds', 'none').",
+    "description": "Percent ('50%'), a fraction ('1/3'), a decimal from 0 to 1, or a word ('half', 'none').",
     "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "minLength": 1}],
 }
 _TEXTS: dict[str, Any] = {"type": "array", "items": {"type": ["string", "integer"], "minLength": 1}}
@@ -28,7 +28,10 @@ def policy_schema() -> dict[str, Any]:
         "properties": {
             "version": {"const": 1},
             "rules": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}},
-            "exemptions": {**_TEXTS, "description": "A prompt that holds one of these is left alone by every rule."},
+            "exemptions": {
+                **_TEXTS,
+                "description": "A prompt that holds one of these is left alone by every rule.",
+            },
         },
         "$defs": {"share": _SHARE, "rule": _rule(), "targets": _targets(), "combination": _combination()},
     }
@@ -47,7 +50,10 @@ def _rule() -> dict[str, Any]:
             "every": {"enum": ["occupation", "person"]},
             "targets": {"$ref": "#/$defs/targets"},
             "joint": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/combination"}},
-            "exemptions": {**_TEXTS, "description": "A prompt that holds one of these is left alone by this rule."},
+            "exemptions": {
+                **_TEXTS,
+                "description": "A prompt that holds one of these is left alone by this rule.",
+            },
         },
     }
 

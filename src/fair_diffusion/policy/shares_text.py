@@ -14,7 +14,10 @@ from fair_diffusion.policy.words import Phrase, phrase, spans, words
 
 _SPELLED = r"(?:(?:one|two|three|four|a|an)[ -])?(?:half|halves|thirds?|quarters?|fourths?|fifths?|tenths?)"
 _NUMBER = r"-?(?:\d+(?:[.,]\d+)?|\.\d+)"
-_SHARE = rf"{_NUMBER}\s*(?:%|percent\b|per cent\b)|\d+\s*/\s*\d+|\d+ (?:in|out of) \d+|{_NUMBER}|\b(?:{_SPELLED}|all|none|no|only|zero)\b"
+_SHARE = (
+    rf"{_NUMBER}\s*(?:%|percent\b|per cent\b)|\d+\s*/\s*\d+|\d+ (?:in|out of) \d+|{_NUMBER}"
+    rf"|\b(?:{_SPELLED}|all|none|no|only|zero)\b"
+)
 LEADING_SHARE = re.compile(rf"\s*(?:{_SHARE})", re.I)
 _ANY_SHARE = re.compile(_SHARE, re.I)
 _HALVES = re.compile(r"\b(?:50\s?%?\s?[/:-]\s?50\s?%?|fifty[ -]fifty)")
@@ -22,8 +25,51 @@ _EQUAL = re.compile(rf"\b(?:{'|'.join(sorted(UNIFORM_WORDS, key=len, reverse=Tru
 _REST = re.compile(r"\b(?:the )?(?:rest|remainder|remaining|others?)\b")
 _PARTS = re.compile(r"(?<!\d),|,(?!\d)|\band\b|&|\+|\bas(?= (?:women|men|woman|man)\b)")
 _FILLERS = frozenset(
-    "person skin tone skinned should must be of them the is are in number share amount part as many with each a an image "
-    "picture show to split distribution proportion at being gender age and all one have group which that color colour".split()
+    [
+        "person",
+        "skin",
+        "tone",
+        "skinned",
+        "should",
+        "must",
+        "be",
+        "of",
+        "them",
+        "the",
+        "is",
+        "are",
+        "in",
+        "number",
+        "share",
+        "amount",
+        "part",
+        "as",
+        "many",
+        "with",
+        "each",
+        "a",
+        "an",
+        "image",
+        "picture",
+        "show",
+        "to",
+        "split",
+        "distribution",
+        "proportion",
+        "at",
+        "being",
+        "gender",
+        "age",
+        "and",
+        "all",
+        "one",
+        "have",
+        "group",
+        "which",
+        "that",
+        "color",
+        "colour",
+    ]
 )
 
 
@@ -137,7 +183,8 @@ def _groups(text: str) -> tuple[list[tuple[str, str]], list[str]]:
     """The groups that `text` names, as (attribute, group), and its other words that mean something."""
     text_words = words(text)
     aliases = _aliases()
-    found, used = [], set()
+    found: list[tuple[str, str]] = []
+    used: set[int] = set()
     for first, stop in spans(text_words, aliases.__contains__):
         found.append(aliases[tuple(word.normal for word in text_words[first:stop])])
         used.update(range(first, stop))
@@ -146,9 +193,7 @@ def _groups(text: str) -> tuple[list[tuple[str, str]], list[str]]:
     return sorted(dict.fromkeys(found), key=lambda item: order.index(item[0])), left
 
 
-def _complain(
-    part: str, left: list[str], bucket: _Bucket, line: int | None, problems: list[Problem]
-) -> None:
+def _complain(part: str, left: list[str], bucket: _Bucket, line: int | None, problems: list[Problem]) -> None:
     if not left:
         problems.append(Problem(line, part, "two groups of one attribute share one number", "give each its share"))
         return
@@ -157,9 +202,7 @@ def _complain(
     problems.append(Problem(line, " ".join(left), "unknown group", suggestion(" ".join(left), names)))
 
 
-def _add(
-    groups: list[tuple[str, str]], share: Fraction | None, rest: bool, buckets: list[_Bucket]
-) -> None:
+def _add(groups: list[tuple[str, str]], share: Fraction | None, rest: bool, buckets: list[_Bucket]) -> None:
     attributes = tuple(name for name, _ in groups)
     cell = tuple(group for _, group in groups)
     bucket = next((b for b in buckets if b.attributes == attributes), None)
@@ -191,7 +234,7 @@ def _target(bucket: _Bucket) -> Target:
         return complete(bucket.attributes, {cell: Fraction(1, len(named)) for cell in named})
     missing = [" + ".join(cell) for cell, share in bucket.entries if share is None]
     if missing:
-        raise ValueError(f"no share is stated for {', '.join(missing)}; say one, such as \"half {missing[0]}\"")
+        raise ValueError(f'no share is stated for {", ".join(missing)}; say one, such as "half {missing[0]}"')
     stated = {cell: share for cell, share in bucket.entries if share is not None}
     left = max(Fraction(0), 1 - sum(stated.values(), Fraction(0)))
     stated.update(dict.fromkeys(bucket.rest, left / max(1, len(bucket.rest))))

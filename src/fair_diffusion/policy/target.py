@@ -1,7 +1,7 @@
 """A target: which share of the images should show which group, exactly.
 
-Shares are fractions, so that 1/3 is 1/3 and every target sums to 1. What an instruction leaves open goes to the unstated
-groups in proportion to the default shares of the attribute; the target's note says so.
+Shares are fractions, so that 1/3 is 1/3 and every target sums to 1. What an instruction leaves open goes to the
+unstated groups in proportion to the default shares of the attribute; the target's note says so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ UNIFORM_WORDS = frozenset({"uniform", "uniformly", "equal", "equally", "even", "
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
 _ONES = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4}
 _PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "tenth": 10}
-_WORDS = {"all": Fraction(1), "none": Fraction(0), "no": Fraction(0), "only": Fraction(1), "zero": Fraction(0)}
+_WORDS = {
+    "all": Fraction(1),
+    "none": Fraction(0),
+    "no": Fraction(0),
+    "only": Fraction(1),
+    "zero": Fraction(0),
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def uniform(name: str) -> Target:
     defaults = attribute(name).default_shares
     held = [group for group, share in defaults.items() if share]
     left = [group for group in defaults if group not in held]
-    shares = {(group,): Fraction(group in held, len(held)) for group in defaults}
+    shares: dict[Cell, Fraction] = {(group,): Fraction(group in held, len(held)) for group in defaults}
     note = f"{_names(left)} gets 0 % by default; name it to include it" if left else None
     return Target((name,), shares, note)
 

@@ -91,9 +91,7 @@ def phrase(text: str) -> Phrase:
     return tuple(word.normal for word in words(text))
 
 
-def spans(
-    text: Sequence[Word], known: Callable[[Phrase], bool], longest: int = 6
-) -> Iterator[tuple[int, int]]:
+def spans(text: Sequence[Word], known: Callable[[Phrase], bool], longest: int = 6) -> Iterator[tuple[int, int]]:
     """Where known phrases stand in `text`, as (first, past last) word; the longest wins, and none overlap."""
     at = 0
     while at < len(text):

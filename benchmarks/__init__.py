@@ -1,0 +1,1 @@
+"""What the project claims, as commands that print a table."""

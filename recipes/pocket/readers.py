@@ -1,0 +1,137 @@
+"""Train the two readers of the pocket model: the perceiver, which steers, and the judge, which scores.
+
+They share neither architecture, weights nor drawings: folds 1–4 teach the perceiver, folds 5–9 the judge, fold 0 tests
+both. Both see blurred, noisy, shifted and recoloured pictures; the perceiver stronger blur, since it also reads
+predicted clean images mid-way. "Unknown" is learnt from drawings without a person, from yellow figures (skin tone), and
+from pictures of which nothing is left.
+
+    python -m recipes.pocket.readers perceiver|judge      → work/pocket/perceiver.safetensors, judge.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fair_diffusion.perception import judge, pocket
+from fair_diffusion.perception.reader import Reader
+from recipes.pocket.captions import GENDERS
+from recipes.pocket.checkpoint import device
+from recipes.pocket.data import OCCUPATIONS, TONES, WORK, Drawing, load
+from recipes.pocket.vae import augment
+
+HEADS = {"gender": GENDERS, "skin_tone": TONES, "occupation": tuple(OCCUPATIONS)}
+IGNORE = -100
+BATCH = 64
+READERS = {  # builder, folds, steps, highest rate, seed, blur: smallest size to which a picture is reduced
+    "perceiver": (pocket.build, range(1, 5), 2500, 2e-3, 1, 10),
+    "judge": (judge.build, range(5, 10), 1500, 2e-3, 2, 24),
+}
+
+
+def labels(drawings: list[Drawing]) -> dict[str, Tensor]:
+    """The class of every drawing in each head; its last class is "unknown", `IGNORE` means: do not learn from it."""
+
+    def number(groups: tuple[str, ...], group: str | None, person: bool, missing: int) -> int:
+        if not person:
+            return len(groups)
+        return groups.index(group) if group in groups else missing
+
+    rows = {
+        "gender": [number(GENDERS, d.gender, d.occupation is not None, IGNORE) for d in drawings],
+        "skin_tone": [number(TONES, d.tone, d.occupation is not None, len(TONES)) for d in drawings],
+        "occupation": [number(HEADS["occupation"], d.occupation, d.occupation is not None, IGNORE) for d in drawings],
+    }
+    return {name: torch.tensor(row) for name, row in rows.items()}
+
+
+def disturb(x: Tensor, generator: torch.Generator, smallest: int) -> Tensor:
+    """What generated pictures do to a drawing: reduced and enlarged again, noisy, a little brighter or paler."""
+    n = len(x)
+    x = augment(x, generator)
+    size = int(torch.randint(smallest, 65, (1,), generator=generator))
+    low = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
+    x = F.interpolate(low, x.shape[-2:], mode="bilinear")
+    x = x + 0.08 * torch.rand(n, 1, 1, 1, generator=generator) * torch.randn(x.shape, generator=generator)
+    gain = 1 + 0.08 * (torch.rand(n, 1, 1, 1, generator=generator) - 0.5)
+    shift = 0.06 * (torch.rand(n, 3, 1, 1, generator=generator) - 0.5)
+    return (x * gain + shift).clamp(-1, 1)
+
+
+def ruin(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures of which nothing can be read: reduced to 4×4, or noise."""
+    low = F.interpolate(F.interpolate(x, (3, 3), mode="area"), x.shape[-2:], mode="bilinear")
+    noise = torch.randn(x.shape, generator=generator).clamp(-1, 1)
+    return torch.where(torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5, low, noise)
+
+
+def train(name: str, work: Path) -> Reader:
+    """Train one reader on its folds and write it."""
+    build, folds, steps, rate, seed, smallest = READERS[name]
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    where = device()
+    pictures, drawings = load(work)
+    pictures, classes = pictures.float() / 127.5 - 1, labels(drawings)
+    seen = torch.tensor([i for i, d in enumerate(drawings) if d.fold in folds])
+    reader = build(HEADS).to(where)
+    optimizer = torch.optim.AdamW(reader.parameters(), lr=rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    for step in range(steps):
+        rows = seen[torch.randint(len(seen), (BATCH,), generator=generator)]
+        x = disturb(pictures[rows], generator, smallest)
+        ruined = 3
+        x[:ruined] = ruin(x[:ruined], generator)
+        logits = reader(x.to(where))
+        loss = torch.zeros((), device=where)
+        for head, groups in HEADS.items():
+            target = classes[head][rows].clone()
+            target[:ruined] = len(groups)
+            loss = loss + F.cross_entropy(logits[head], target.to(where), ignore_index=IGNORE, label_smoothing=0.02)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if step % 250 == 0:
+            print(f"{name} step {step} loss {loss.item():.3f}", flush=True)
+    reader.eval().cpu()
+    reader.save(work / f"{name}.safetensors")
+    return reader
+
+
+@torch.no_grad()
+def accuracy(reader: Reader, work: Path, smallest: int = 24) -> dict[str, dict[str, tuple[float, int]]]:
+    """Share of held-out, augmented drawings (eight views each) read rightly, and their number, by head and group."""
+    pictures, drawings = load(work)
+    held = torch.tensor([i for i, d in enumerate(drawings) if d.fold == 0 and d.occupation])
+    classes = labels(drawings)
+    generator = torch.Generator().manual_seed(7)
+    views = [disturb(pictures[held].float() / 127.5 - 1, generator, smallest) for _ in range(8)]
+    logits: dict[str, list[Tensor]] = {head: [] for head in HEADS}
+    for view in views:
+        for head, values in reader(view).items():
+            logits[head].append(values)
+    result: dict[str, dict[str, tuple[float, int]]] = {}
+    for head, groups in HEADS.items():
+        truth = classes[head][held].repeat(len(views))
+        right = torch.cat(logits[head]).argmax(dim=1) == truth
+        result[head] = {
+            group: (right[truth == k].float().mean().item(), int((truth == k).sum()))
+            for k, group in enumerate((*groups, "unknown"))
+            if (truth == k).any()
+        }
+        known = (truth >= 0) & (truth < len(groups))
+        result[head]["all"] = (right[known].float().mean().item(), int(known.sum()))
+    return result
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("reader", choices=READERS)
+    chosen = parser.parse_args().reader
+    for head, row in accuracy(train(chosen, WORK), WORK).items():
+        print(head, {group: f"{share:.3f} of {count}" for group, (share, count) in row.items()})

@@ -1,0 +1,14 @@
+"""The command `fair-diffusion`: one file per verb. Exit codes: 0 done, 2 wrong usage, 3 target missed."""
+
+import typer
+
+from fair_diffusion.cli.explain import explain
+from fair_diffusion.cli.generate import generate
+from fair_diffusion.cli.pocket import pocket
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command()(generate)
+app.command()(explain)
+app.add_typer(pocket, name="pocket")
+
+__all__ = ["app"]

@@ -1,0 +1,120 @@
+"""`fair-diffusion generate`: images with measured proportions into a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fair_diffusion.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fair_diffusion.backbones import StepInfo
+    from fair_diffusion.result import Result
+
+INTERRUPTED = 130
+
+
+def generate(
+    prompts: Annotated[list[str], typer.Argument(help="one or more prompts", metavar="PROMPT...")],
+    out: Annotated[Path, typer.Option(help="a new folder; one sub-folder per prompt if there are several")],
+    n: Annotated[int, typer.Option("-n", "--images", help="images per prompt")] = 8,
+    instruct: Annotated[str | None, typer.Option(help='such as "firefighter: 50% woman, 50% man"')] = None,
+    policy: Annotated[Path | None, typer.Option(help="a policy file (YAML)")] = None,
+    model: Annotated[str, typer.Option(help="pocket")] = "pocket",
+    method: Annotated[str, typer.Option(help="semantic, prompt or none")] = "semantic",
+    steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
+    guidance: Annotated[float, typer.Option(help="classifier-free guidance scale")] = 2.5,
+    seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
+    compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per prompt")] = False,
+) -> None:
+    """Generate images of each PROMPT as instructed, read the groups they show, and say how far from the target."""
+    with usage_errors():
+        # Everything that can be wrong is looked at before the model is loaded.
+        from fair_diffusion.pipeline import FairPipeline, check_request
+        from fair_diffusion.policy import Policy
+        from fair_diffusion.result import check_folder
+
+        for prompt in prompts:
+            check_request(prompt, n=n, method=method, steps=steps, guidance=guidance, seed=seed)
+        if instruct is not None and policy is not None:
+            raise ValueError("both --instruct and --policy are given; give one")
+        rules = Policy.from_file(policy) if policy else Policy.from_sentence(instruct) if instruct else Policy()
+        check_folder(out)
+        pipe = FairPipeline.from_pretrained(model)
+        for k, prompt in enumerate(prompts):
+            with progress(n * steps * (2 if compare_plain else 1)) as on_step:
+                result = pipe(
+                    prompt,
+                    n=n,
+                    seed=seed,
+                    policy=rules,
+                    method=method,
+                    steps=steps,
+                    guidance=guidance,
+                    compare_plain=compare_plain,
+                    on_step=on_step,
+                )
+            folder = out if len(prompts) == 1 else out / f"{k:03d}"
+            result.save(folder)
+            if as_json:
+                typer.echo(json.dumps(result.summary()))
+            else:
+                show(result, folder)
+            if len(result.images) < n:
+                raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[StepInfo], None]]:
+    """A bar with the time left on standard error, and the callback that moves it."""
+    columns = (TextColumn("denoising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda info: bar.advance(task, len(info.images))
+
+
+def show(result: Result, folder: Path) -> None:
+    """Print what was asked and what came out as a table."""
+    console = Console()
+    console.print(f"[bold]{result.prompt}[/bold]: {result.reason}", highlight=False)
+    for note in result.notes:
+        console.print(f"note: {note}", highlight=False)
+    table = Table("", "attribute", "group", "target", "quota", "count", "share", "95 % interval", "verdict")
+    for title, part in (("plain", result.plain), ("instructed" if result.rule else "plain", result)):
+        for row in part.audit if part else []:
+            if not row.count and not row.target:
+                continue
+            table.add_row(
+                title,
+                row.attribute,
+                row.group,
+                "" if row.target is None else f"{row.target:.0%}",
+                "" if row.quota is None or part is result.plain else str(row.quota),
+                str(row.count),
+                f"{row.share:.0%}",
+                f"{row.low:.0%} to {row.high:.0%}",
+                row.verdict or "",
+            )
+    console.print(table)
+    for title, part in (("plain", result.plain), ("instructed", result)):
+        for found in part.deviations() if part else []:
+            console.print(
+                f"{title}: {found['attribute']} deviates {found['tv']:.3f} from the target; "
+                f"a perfect coin would by {found['noise_floor']:.3f}",
+                highlight=False,
+            )
+    cost = result.summary()["cost"]
+    console.print(
+        f"{cost['ratio']}x the evaluations of plain generation, {cost['seconds']} s; see {folder}", highlight=False
+    )

@@ -1,0 +1,102 @@
+"""A reader of pictures: one trunk, one linear head per attribute, the last class of each head being "unknown".
+
+probabilities = softmax(head(trunk(x)))            x: (n, 3, 64, 64) in −1…1
+
+The perceiver (steers) and the judge (scores) are both readers, of different architecture, weights and training data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+SIZE = 64
+SURE = 0.5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one picture shows: a group, or None where it is not sure, and its probability."""
+
+    label: str | None
+    confidence: float
+
+
+class Reader(nn.Module):
+    """`trunk` turns (n, 3, 64, 64) into features (n, width); `heads` names the groups of each attribute."""
+
+    def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, Sequence[str]]) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.groups = {attribute: tuple(groups) for attribute, groups in heads.items()}
+        self.heads = nn.ModuleDict({name: nn.Linear(width, len(groups) + 1) for name, groups in heads.items()})
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (n, width) of (n, 3, 64, 64) in −1…1, with gradient."""
+        features: Tensor = self.trunk(x)
+        return features
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Logits (n, groups + 1) for each attribute, with gradient."""
+        features = self.features(x)
+        return {name: head(features) for name, head in self.heads.items()}
+
+    def probabilities(self, images: Sequence[Image.Image] | Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) of one attribute.
+
+        `images` are pictures, or a tensor (n, 3, height, width) in 0…1, through which gradients flow."""
+        if attribute not in self.groups:
+            raise ValueError(f"cannot read {attribute!r}; this reader knows {', '.join(self.groups)}")
+        logits: Tensor = self.heads[attribute](self.features(self.pixels(images)))
+        return logits.softmax(dim=1)
+
+    @torch.no_grad()
+    def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
+        """The most probable group of every attribute for each picture; None if unknown or under even odds."""
+        found: dict[str, list[Reading]] = {attribute: [] for attribute in self.groups}
+        for start in range(0, len(images), 256):
+            for attribute, logits in self(self.pixels(images[start : start + 256])).items():
+                names = (*self.groups[attribute], None)
+                for confidence, k in zip(*logits.softmax(dim=1).max(dim=1), strict=True):
+                    sure = confidence.item() >= SURE
+                    found[attribute].append(Reading(names[int(k)] if sure else None, confidence.item()))
+        return found
+
+    def pixels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
+        """Pictures, or a tensor in 0…1, as (n, 3, 64, 64) in −1…1 on this reader's device."""
+        device = next(self.parameters()).device
+        if isinstance(images, Tensor):
+            x = images.to(device)
+            if x.shape[-2:] != (SIZE, SIZE):
+                x = nn.functional.interpolate(x, (SIZE, SIZE), mode="bilinear", antialias=True)
+            return x * 2 - 1
+        small = [image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX) for image in images]
+        stack = np.stack([np.asarray(image) for image in small])
+        return torch.from_numpy(stack).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1
+
+    def save(self, path: Path) -> None:
+        """Write weights (fp16) and the groups of every head to one safetensors file."""
+        tensors = {k: v.half() if v.is_floating_point() else v for k, v in self.state_dict().items()}
+        save_file({k: v.contiguous() for k, v in tensors.items()}, path, {"heads": json.dumps(self.groups)})
+
+
+def heads_of(path: Path) -> dict[str, list[str]]:
+    """The groups of every head in a file that `Reader.save` wrote."""
+    with safe_open(path, "pt") as file:
+        heads: dict[str, list[str]] = json.loads(file.metadata()["heads"])
+    return heads
+
+
+def fill(reader: Reader, path: Path) -> Reader:
+    """`reader` with the weights in `path`, in float32 and ready to read."""
+    reader.load_state_dict(load_file(path))
+    return reader.float().eval().requires_grad_(False)

@@ -1,0 +1,188 @@
+"""What a request gives back: images, one record per image, and the audit; and how they are kept in a folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from fair_diffusion.audit import JOINT, Row, SheetRow, contact_sheet, deviation
+
+PNG_KEY = "fair-diffusion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One image: what was asked, what was done, what came out.
+
+    `assigned` is the group per attribute that the image should show (empty: not steered); `judged` and `perceived` are
+    the groups that the judge and the perceiver read (None: unknown), with their `confidence`. `evaluations` counts
+    rows through the network.
+    """
+
+    index: int
+    prompt: str
+    used_prompt: str
+    seed: int
+    model: str
+    method: str
+    rule: str | None
+    steps: int
+    guidance: float
+    assigned: dict[str, str]
+    judged: dict[str, str | None]
+    perceived: dict[str, str | None]
+    confidence: dict[str, float]
+    evaluations: int
+    plain_evaluations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Images of one request with their records and audit. `plain` holds the unsteered twins, same seeds, if asked for.
+
+    `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver.
+    """
+
+    prompt: str
+    model: str
+    method: str
+    seed: int
+    rule: str | None
+    reason: str
+    images: list[Image.Image]
+    records: list[Record]
+    audit: list[Row]
+    perceived_audit: list[Row]
+    seconds: float
+    requested: int
+    notes: list[str] = field(default_factory=list)
+    plain: Result | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain data, ready for JSON."""
+        evaluations = sum(record.evaluations for record in self.records)
+        plain = sum(record.plain_evaluations for record in self.records)
+        rows = [
+            asdict(row) | {"perceiver_count": other.count}
+            for row, other in zip(self.audit, self.perceived_audit, strict=True)
+        ]
+        return {
+            "prompt": self.prompt,
+            "n": len(self.images),
+            "requested": self.requested,
+            "model": self.model,
+            "method": self.method,
+            "seed": self.seed,
+            "rule": self.rule,
+            "reason": self.reason,
+            "notes": self.notes,
+            "audit": rows,
+            "deviation": self.deviations(),
+            "cost": {
+                "evaluations": evaluations,
+                "plain_evaluations": plain,
+                "ratio": round(evaluations / plain, 4) if plain else None,
+                "seconds": round(self.seconds, 2),
+            },
+        }
+
+    def deviations(self) -> list[dict[str, Any]]:
+        """Total variation from the target and its noise floor, for each attribute that has a target."""
+        attributes = list(dict.fromkeys(row.attribute for row in self.audit if row.target is not None))
+        return [
+            {"attribute": name}
+            | {
+                key: round(value, 4)
+                for key, value in deviation([row for row in self.audit if row.attribute == name]).items()
+                if math.isfinite(value)
+            }
+            for name in attributes
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write PNGs with their records inside, records.parquet, result.json and contact-sheet.png to a new folder.
+
+        Everything is written beside it first, so the folder is there whole or not at all. See `check_folder`."""
+        check_folder(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            self._write(part)
+            if folder.exists():
+                folder.rmdir()
+            part.chmod(0o755)
+            part.rename(folder)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+    def _write(self, folder: Path) -> None:
+        for result, prefix in ((self, "image"), (self.plain, "plain")):
+            for image, record in zip(result.images, result.records, strict=True) if result else ():
+                info = PngInfo()
+                info.add_itxt(PNG_KEY, json.dumps(asdict(record)))
+                image.save(folder / f"{prefix}-{record.index:05d}.png", pnginfo=info)
+        rows = [
+            {key: json.dumps(value) if isinstance(value, dict) else value for key, value in asdict(record).items()}
+            for record in (*(self.plain.records if self.plain else ()), *self.records)
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
+        summary = self.summary() | ({"plain": self.plain.summary()} if self.plain else {})
+        (folder / "result.json").write_text(json.dumps(summary, indent=2) + "\n")
+        if self.images:
+            self.contact_sheet(folder / "contact-sheet.png")
+
+    def contact_sheet(self, path: Path | None = None) -> Image.Image:
+        """Plain above, instructed below, same seeds, each image with what the judge reads."""
+        attribute = self.audit[0].attribute
+        blocks = [(self.plain, "Plain"), (self, "Instructed" if self.rule else "Plain")]
+        rows = [
+            SheetRow(
+                title=f"{title}: {result.prompt}\n{_shares(result.audit, attribute)}",
+                images=result.images,
+                labels=[_label(record, attribute) for record in result.records],
+                marks=[bool(record.assigned) for record in result.records],
+            )
+            for result, title in blocks
+            if result is not None
+        ]
+        groups = [row.group for row in self.audit if row.attribute == attribute]
+        footer = f"Groups as the judge reads them; it never steers. {self.model}, {self.method}, seed {self.seed}."
+        return contact_sheet(rows, path, groups=groups, footer=footer)
+
+
+def _shares(rows: Sequence[Row], attribute: str) -> str:
+    shown = [row for row in rows if row.attribute == attribute and (row.count or row.target)]
+    parts = [f"{row.group} {row.share:.0%} ({row.low:.0%} to {row.high:.0%})" for row in shown]
+    return ", ".join(parts) + f", unknown {rows[0].unknown}"
+
+
+def _label(record: Record, attribute: str) -> str:
+    names = attribute.split(JOINT)
+    groups = [record.judged[name] for name in names]
+    if any(group is None for group in groups):
+        return "unknown"
+    return f"{JOINT.join(map(str, groups))} {min(record.confidence[name] for name in names):.2f}"
+
+
+def check_folder(folder: Path) -> None:
+    """`ValueError` with the mend if `folder` cannot become a new output folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is not empty; name a new folder")
+    above = folder.absolute()
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ValueError(f"{folder} cannot be written; name a folder below one that you may write to")

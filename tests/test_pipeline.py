@@ -1,0 +1,115 @@
+"""The flow end to end, on a small random model with untrained readers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from fair_diffusion.perception import judge, pocket
+from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.policy import ATTRIBUTES
+
+HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+INSTRUCTION = "doctor: 50% woman, 50% man; skin tone uniform"
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_sd: Any) -> FairPipeline:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return FairPipeline(tiny_sd, name="tiny", perceiver=pocket.build(HEADS).eval(), judge=judge.build(HEADS).eval())
+
+
+def test_quotas_are_assigned_exactly(pipe: FairPipeline) -> None:
+    result = pipe("a doctor", n=10, seed=3, instruct=INSTRUCTION, steps=2, compare_plain=True)
+    groups = [record.assigned["gender"] for record in result.records]
+    assert groups.count("woman") == groups.count("man") == 5
+    assert {row.quota for row in result.audit if row.attribute == "skin_tone"} == {2}
+    assert result.plain is not None
+    assert [record.seed for record in result.plain.records] == [record.seed for record in result.records]
+    assert not any(record.assigned for record in result.plain.records)
+    # Two gender and five skin-tone concepts beside the empty prompt and the prompt.
+    assert result.summary()["cost"]["ratio"] == pytest.approx(9 / 2)
+
+
+def test_without_a_rule_nothing_is_steered(pipe: FairPipeline) -> None:
+    plain = pipe("a female doctor", n=2, steps=2, instruct="doctor: half women")
+    none = pipe("a female doctor", n=2, steps=2, method="none")
+    assert plain.rule is None
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(plain.images, none.images, strict=True))
+    assert plain.summary()["cost"]["ratio"] == 1
+
+
+def test_the_prompt_method_changes_the_prompt_only(pipe: FairPipeline) -> None:
+    result = pipe("a photo of a doctor", n=4, steps=1, instruct="doctor: half women", method="prompt")
+    assert sorted(record.used_prompt for record in result.records) == [
+        "a photo of a female doctor",
+        "a photo of a female doctor",
+        "a photo of a male doctor",
+        "a photo of a male doctor",
+    ]
+    assert result.summary()["cost"]["ratio"] == 1
+
+
+def test_an_image_does_not_depend_on_its_batch(pipe: FairPipeline) -> None:
+    together = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION)
+    apart = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION, batch_size=1)
+    for a, b in zip(together.images, apart.images, strict=True):
+        difference = torch.frombuffer(bytearray(a.tobytes()), dtype=torch.uint8).int() - torch.frombuffer(
+            bytearray(b.tobytes()), dtype=torch.uint8
+        )
+        assert difference.abs().max() <= 1
+
+
+def test_the_folder_holds_everything(pipe: FairPipeline, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = pipe("a doctor", n=3, steps=1, instruct="doctor: half women", compare_plain=True)
+    result.save(out)
+    with Image.open(out / "image-00001.png") as image:
+        record = json.loads(image.info["fair-diffusion"])
+    assert record["assigned"] == result.records[1].assigned
+    assert pq.read_table(out / "records.parquet").num_rows == 6
+    assert json.loads((out / "result.json").read_text())["n"] == 3
+    assert (out / "contact-sheet.png").stat().st_size > 0
+    with pytest.raises(ValueError, match="not empty"):
+        result.save(out)
+
+
+def test_an_interrupt_keeps_finished_images(pipe: FairPipeline) -> None:
+    def stop(info: Any) -> None:
+        if info.images.start == 2:
+            raise KeyboardInterrupt
+
+    result = pipe("a doctor", n=4, steps=2, batch_size=2, instruct="doctor: half women", on_step=stop)
+    assert len(result.images) == len(result.records) == 2
+    assert result.summary()["requested"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prompt": " "}, "empty"),
+        ({"prompt": "x" * 40_000}, "40000 characters"),
+        ({"n": 0}, "n is 0"),
+        ({"n": 10**9}, "n is 1000000000"),
+        ({"method": "magic"}, "unknown method 'magic'"),
+        ({"guidance": float("nan")}, "guidance is nan"),
+        ({"steps": 0}, "steps is 0"),
+        ({"instruct": "doctor: 90% women, 90% men"}, "100 %"),
+        ({"instruct": "doctor: half young"}, "cannot read 'age'"),
+    ],
+)
+def test_wrong_arguments_are_named(pipe: FairPipeline, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pipe(**({"prompt": "a doctor"} | arguments))
+
+
+def test_an_unknown_model() -> None:
+    with pytest.raises(ValueError, match="unknown model 'nothing'"):
+        FairPipeline.from_pretrained("nothing")
