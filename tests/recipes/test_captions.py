@@ -1,0 +1,55 @@
+"""The mix: captions show what they say, and the bias is the table's."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from recipes.pocket.captions import GENDERS, TABLE, Caption, Mix, article
+from recipes.pocket.data import OCCUPATIONS, TONES, Drawing
+
+PEOPLE = [
+    Drawing(f"{job}-{gender}-{tone}", "font", job, gender, tone, 1)
+    for job, gender, tone in itertools.product(OCCUPATIONS, GENDERS, TONES)
+    if (job, gender) != ("guard", "androgynous")
+]
+
+
+@pytest.fixture(scope="module")
+def mix() -> Mix:
+    return Mix(PEOPLE)
+
+
+def test_the_table_is_whole(mix: Mix) -> None:
+    assert TABLE.exists()
+    assert {row["drawing"] for row in mix.concepts.values()} == set(OCCUPATIONS)
+    for row in mix.concepts.values():
+        assert 0 <= row["women"] <= 1
+        assert sum(mix.table["tones"][row["tones"]]) == pytest.approx(1)
+
+
+def test_drawings_show_what_captions_fix(mix: Mix) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        caption = mix.caption(rng)
+        drawing = PEOPLE[mix.draw(caption, rng)]
+        assert caption.gender in (None, drawing.gender)
+        assert caption.tone in (None, drawing.tone)
+        if caption.concept:
+            assert mix.concepts[caption.concept]["drawing"] == drawing.occupation
+
+
+@pytest.mark.parametrize("concept", ["firefighter", "doctor", "nurse"])
+def test_neutral_captions_have_the_shares_of_the_table(mix: Mix, concept: str) -> None:
+    rng = np.random.default_rng(1)
+    drawn = [PEOPLE[mix.draw(Caption(concept, concept), rng)] for _ in range(3000)]
+    women = sum(d.gender == "woman" for d in drawn) / len(drawn)
+    # Four standard errors of a share of 3,000.
+    assert abs(women - mix.concepts[concept]["women"]) < 4 * (0.25 / 3000) ** 0.5
+    assert all(d.gender != "androgynous" for d in drawn)
+
+
+def test_articles() -> None:
+    assert [article(noun) for noun in ("artist", "female cook")] == ["an artist", "a female cook"]
