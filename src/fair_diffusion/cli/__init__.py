@@ -1,10 +1,17 @@
 """The command `fair-diffusion`: one file per verb. Exit codes: 0 done, 2 wrong usage, 3 target missed."""
 
+import os
+
 import typer
 
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.pocket import pocket
+
+# Model libraries report on their own loading; a person at a terminal reads ours.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(generate)
