@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from fair_diffusion.pocket.folder import text_encoder, tokenizer
+from fair_diffusion.pocket.folder import WEIGHTS, text_encoder, tokenizer
 from recipes.pocket.captions import Mix
 from recipes.pocket.checkpoint import device, restore, save
 from recipes.pocket.data import WORK, load
@@ -36,7 +37,7 @@ def model() -> UNet2DConditionModel:
         block_out_channels=(96, 192),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        layers_per_block=2,
+        layers_per_block=1,
         cross_attention_dim=384,
         attention_head_dim=6,
         norm_num_groups=32,
@@ -86,7 +87,11 @@ def encode_pictures(vae: AutoencoderKL, pictures: torch.Tensor, seed: int) -> to
 
 
 def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Latents, text states, and for each pair of the mix the index of its drawing and of its text."""
+    """Latents, text states, and for each pair of the mix the index of its drawing and of its text; kept for a resume."""
+    kept = work / "pairs.safetensors"
+    if kept.exists():
+        found = load_file(kept)
+        return found["latents"], found["states"], found["drawn"], found["text"]
     pictures, drawings = load(work)
     mix, rng = Mix(drawings), np.random.default_rng(seed)
     captions = [mix.caption(rng) for _ in range(PAIRS)]
@@ -94,10 +99,11 @@ def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Te
     texts = sorted({caption.text for caption in captions})
     number = {text: i for i, text in enumerate(texts)}
     text = torch.tensor([number[caption.text] for caption in captions])
-    vae = AutoencoderKL.from_pretrained(work / "vae")
+    vae = AutoencoderKL.from_pretrained(work / "vae" if (work / "vae").exists() else WEIGHTS / "vae").float()
     latents = encode_pictures(vae, pictures.float() / 127.5 - 1, seed)
     states = encode_texts(texts)
     print(f"{len(texts)} texts, {len(pictures)} pictures × {VIEWS} views", flush=True)
+    save_file({"latents": latents, "states": states, "drawn": drawn, "text": text}, kept)
     return latents, states, drawn, text
 
 

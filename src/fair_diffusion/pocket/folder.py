@@ -32,7 +32,14 @@ def text_encoder() -> Any:
 def load(weights: Path = WEIGHTS) -> Any:
     """The pocket model as a `diffusers.StableDiffusionPipeline` in float32, without a safety checker.
 
-    `weights` is a folder with `unet/`, `vae/` and `scheduler/` as diffusers writes them."""
+    `weights` is a folder with `unet/`, `vae/` and `scheduler/` as diffusers writes them; `FileNotFoundError` naming the
+    mend if one is missing."""
+    missing = [part for part in ("unet", "vae", "scheduler") if not (weights / part).is_dir()]
+    if missing:
+        raise FileNotFoundError(
+            f"the pocket model lacks {', '.join(missing)}; make them with python -m recipes.pocket.unet (see its text), "
+            "then python -m recipes.pocket.pack"
+        )
     return StableDiffusionPipeline(
         vae=AutoencoderKL.from_pretrained(weights / "vae", torch_dtype=torch.float32),
         text_encoder=text_encoder(),
