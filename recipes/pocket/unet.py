@@ -87,7 +87,7 @@ def encode_pictures(vae: AutoencoderKL, pictures: torch.Tensor, seed: int) -> to
 
 
 def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Latents, text states, and for each pair of the mix the index of its drawing and of its text; kept for a resume."""
+    """Latents, text states, and for each pair of the mix the index of its drawing and text; kept for a resume."""
     kept = work / "pairs.safetensors"
     if kept.exists():
         found = load_file(kept)

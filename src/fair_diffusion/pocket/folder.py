@@ -37,7 +37,7 @@ def load(weights: Path = WEIGHTS) -> Any:
     missing = [part for part in ("unet", "vae", "scheduler") if not (weights / part).is_dir()]
     if missing:
         raise FileNotFoundError(
-            f"the pocket model lacks {', '.join(missing)}; make them with python -m recipes.pocket.unet (see its text), "
+            f"the pocket model lacks {', '.join(missing)}; make them with python -m recipes.pocket.unet, "
             "then python -m recipes.pocket.pack"
         )
     return StableDiffusionPipeline(
