@@ -22,6 +22,8 @@ FIRES = [
     (EVERY, "an astronaut on the moon", "wildcard"),
     (EVERY, "a photo of a judge", "wildcard"),
     (EVERY, "a welder", "wildcard"),
+    (EVERY, "a photo of a tutor", "meaning"),
+    ("teacher: half women", "a photo of a tutor", "meaning"),
 ]
 SILENT = [
     ("doctor: half women", "a photo of a nurse"),
@@ -38,6 +40,10 @@ SILENT = [
     ("police officer: half women", "a policewoman"),
     (EVERY, "a bowl of fruit"),
     (EVERY, "a landscape with hills"),
+    (EVERY, "a hospital at night"),
+    (EVERY, "a fire in the forest"),
+    (EVERY, "an airplane above a mountain"),
+    ("nurse: half men", "a photo of a tutor"),
     (EVERY, "a woman working as a welder"),
 ]
 

@@ -1,7 +1,8 @@
 """Which rule a prompt triggers, and why; or why none does.
 
-First what the prompt depicts (`concepts.mentions`: by name, by another word for it, or as a narrower kind of it), then
-restraint: an identity that the prompt states takes the targets on that attribute away, and an exemption stops a rule.
+First what the prompt depicts: by name, by another word for it, as a narrower kind of it (`concepts.mentions`), and
+only if nothing is known, by meaning (`meaning.nearest`). Then restraint: an identity that the prompt states takes the
+targets on that attribute away, and an exemption stops a rule.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
-from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, Mention, known, mentions
+from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known, mentions
+from fair_diffusion.policy.meaning import nearest
 from fair_diffusion.policy.rules import Policy, Rule, specific
 from fair_diffusion.policy.target import Target
 from fair_diffusion.policy.words import Word, phrase, spans, words
+
+Found = tuple[float, int, Rule, Mention, str]
+"""How well a rule fits, how many words it covers, the rule, the mention, and how it was found."""
 
 
 @dataclass(frozen=True)
 class Match:
     """The rule that fires, with the targets that the prompt leaves open; or no rule, and the reason.
 
-    `concept` is the prompt's words for what the rule is about, as written; `how` is "exact", "synonym", "wildcard" or
-    "none"; `score` is 1 for words that are known.
+    `concept` is the prompt's words for what the rule is about, as written; `how` is "exact", "synonym", "wildcard",
+    "meaning" or "none"; `score` is 1 for words that are known, and the cosine of the meanings otherwise.
     """
 
     rule: Rule | None
@@ -37,7 +42,7 @@ def match(policy: Policy, prompt: str) -> Match:
     text = words(prompt)
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
     refused = None
-    best: tuple[int, int, Rule, Mention, str] | None = None
+    best: Found | None = None
     for mention in mentions(text, wanted, people=True):
         for rule in policy.rules:
             for concept in rule.concepts:
@@ -50,9 +55,11 @@ def match(policy: Policy, prompt: str) -> Match:
                 rank = (specific(concept), len(mention.words))
                 if best is None or rank > best[:2]:
                     best = (*rank, rule, mention, how)
+    if best is None and refused is None:
+        best = _by_meaning(policy, text)
     if best is None:
         return _none(refused or "no rule is about what the prompt shows")
-    _, _, rule, mention, how = best
+    score, _, rule, mention, how = best
     exempt = _first_phrase(text, (*policy.exemptions, *rule.exemptions))
     if exempt:
         return _none(f"the exemption {exempt!r} applies")
@@ -63,7 +70,19 @@ def match(policy: Policy, prompt: str) -> Match:
         return _none(f"the prompt states {said}")
     shown = prompt[text[mention.first].start : text[mention.stop - 1].end]
     reason = f"rule {rule.name!r} fires for {shown!r}" + (f"; the prompt states {said}" if said else "")
-    return Match(rule, left, shown, how, 1.0, reason)
+    return Match(rule, left, shown, how, score if how == "meaning" else 1.0, reason)
+
+
+def _by_meaning(policy: Policy, text: Sequence[Word]) -> Found | None:
+    """The rule whose concept is nearest in meaning to some words of the prompt, if near enough."""
+    rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}
+    found = nearest(text, [c for c in rules if c not in WILDCARDS]) if rules else None
+    if found is None:
+        return None
+    concept, score, first, stop = found
+    rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
+    mention = Mention(first, stop, tuple(word.normal for word in text[first:stop]), None)
+    return (score, stop - first, rule, mention, "meaning") if rule else None
 
 
 def _none(reason: str) -> Match:
