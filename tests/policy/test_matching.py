@@ -23,6 +23,10 @@ FIRES = [
     (EVERY, "a photo of a judge", "wildcard"),
     (EVERY, "a welder", "wildcard"),
     (EVERY, "a photo of a tutor", "meaning"),
+    ("firefighter: half women", "a New York firefighter", "exact"),
+    ("police officer: half women", "A Police Officer In The Rain", "exact"),
+    ("teacher: half women", "Portrait of a teacher", "exact"),
+    ("doctor: half women", "Doctor in Berlin, oil painting", "exact"),
     ("teacher: half women", "a photo of a tutor", "meaning"),
 ]
 SILENT = [
@@ -41,6 +45,11 @@ SILENT = [
     (EVERY, "a bowl of fruit"),
     (EVERY, "a landscape with hills"),
     (EVERY, "a hospital at night"),
+    (EVERY, "Marie Curie, scientist"),
+    (EVERY, "Barack Obama as a firefighter"),
+    (EVERY, "a portrait of the scientist Einstein"),
+    (EVERY, "a pilot, Amelia Earhart, in her plane"),
+    ("singer: half men", "the singer Freddie Mercury on a stage"),
     (EVERY, "a fire in the forest"),
     (EVERY, "an airplane above a mountain"),
     ("nurse: half men", "a photo of a tutor"),

@@ -2,7 +2,7 @@
 
 First what the prompt depicts: by name, by another word for it, as a narrower kind of it (`concepts.mentions`), and
 only if nothing is known, by meaning (`meaning.nearest`). Then restraint: an identity that the prompt states takes the
-targets on that attribute away, and an exemption stops a rule.
+targets on that attribute away; a named person, or an exemption, stops a rule.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fair_diffusion.policy.attributes import ATTRIBUTES
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known, mentions
 from fair_diffusion.policy.meaning import nearest
+from fair_diffusion.policy.named import named_person
 from fair_diffusion.policy.rules import Policy, Rule, specific
 from fair_diffusion.policy.target import Target
 from fair_diffusion.policy.words import Word, phrase, spans, words
@@ -60,6 +61,9 @@ def match(policy: Policy, prompt: str) -> Match:
     if best is None:
         return _none(refused or "no rule is about what the prompt shows")
     score, _, rule, mention, how = best
+    person = named_person(text)
+    if person:
+        return _none(f"the prompt names a person: {person!r}")
     exempt = _first_phrase(text, (*policy.exemptions, *rule.exemptions))
     if exempt:
         return _none(f"the exemption {exempt!r} applies")
