@@ -89,6 +89,17 @@ def test_an_interrupt_keeps_finished_images(pipe: FairPipeline) -> None:
     result = pipe("a doctor", n=4, steps=2, batch_size=2, instruct="doctor: half women", on_step=stop)
     assert len(result.images) == len(result.records) == 2
     assert result.summary()["requested"] == 4
+    assert result.interrupted
+
+
+def test_the_deviation_is_that_of_the_worst_attribute(pipe: FairPipeline) -> None:
+    result = pipe("a doctor", n=5, steps=1, instruct=INSTRUCTION, compare_plain=True)
+    summary = result.summary()
+    assert [found["attribute"] for found in summary["deviations"]] == ["gender", "skin_tone"]
+    assert summary["deviation"]["tv"] == max(found["tv"] for found in summary["deviations"])
+    assert summary["deviation"]["noise_floor"] > 0
+    assert summary["plain"]["audit"][0]["target"] == 0.5
+    assert pipe("a doctor", n=1, steps=1).summary()["deviation"] is None
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Te
 
 def write(average: Any, folder: Path) -> None:
     """Write the averaged UNet as a diffusers folder."""
-    average.module.to(memory_format=torch.contiguous_format).save_pretrained(folder)
+    average.module.save_pretrained(folder)
 
 
 def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
@@ -121,9 +121,9 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
     alphas = noise.alphas_cumprod
     snr = alphas / (1 - alphas)
     weight = snr.clamp(max=SNR_GAMMA) / (snr + 1)
-    unet: Any = model().to(where, memory_format=torch.channels_last)
+    unet: Any = model().to(where)
     average = AveragedModel(unet, multi_avg_fn=get_ema_multi_avg_fn(EMA))
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
     first = restore(work / "unet-state.safetensors", unet, average, optimizer)
     generator = torch.Generator().manual_seed(seed + first)
     start, smooth = time.monotonic(), 0.0
@@ -140,9 +140,8 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
         eps = torch.randn(clean.shape, generator=generator)
         t = torch.randint(len(alphas), (BATCH,), generator=generator)
         noisy, target = noise.add_noise(clean, eps, t), noise.get_velocity(clean, eps, t)
-        noisy = noisy.to(where).contiguous(memory_format=torch.channels_last)
         with torch.autocast(where.type, dtype=torch.bfloat16):
-            output = unet(noisy, t.to(where), states[text[pair]].to(where, torch.float32)).sample
+            output = unet(noisy.to(where), t.to(where), states[text[pair]].to(where, torch.float32)).sample
         error = (output.float() - target.to(where)).square().mean(dim=(1, 2, 3))
         loss = (weight[t].to(where) * error).mean()
         optimizer.zero_grad()

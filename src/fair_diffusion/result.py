@@ -71,13 +71,14 @@ class Result:
     plain: Result | None = None
 
     def summary(self) -> dict[str, Any]:
-        """The result as plain data, ready for JSON."""
+        """The result as plain data, ready for JSON; `deviation` is that of the attribute farthest from its target."""
         evaluations = sum(record.evaluations for record in self.records)
         plain = sum(record.plain_evaluations for record in self.records)
         rows = [
             asdict(row) | {"perceiver_count": other.count}
             for row, other in zip(self.audit, self.perceived_audit, strict=True)
         ]
+        deviations = self.deviations()
         return {
             "prompt": self.prompt,
             "n": len(self.images),
@@ -89,14 +90,26 @@ class Result:
             "reason": self.reason,
             "notes": self.notes,
             "audit": rows,
-            "deviation": self.deviations(),
+            "deviation": max(deviations, key=lambda found: found["tv"], default=None),
+            "deviations": deviations,
             "cost": {
                 "evaluations": evaluations,
                 "plain_evaluations": plain,
                 "ratio": round(evaluations / plain, 4) if plain else None,
                 "seconds": round(self.seconds, 2),
             },
+            **({"plain": self.plain.summary()} if self.plain else {}),
         }
+
+    @property
+    def missed(self) -> bool:
+        """Whether the images show, with 95 % confidence, that some share is outside its target's tolerance."""
+        return any(row.verdict == "misses" for row in self.audit)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether images that were asked for are not there."""
+        return len(self.images) < self.requested or (self.plain is not None and self.plain.interrupted)
 
     def deviations(self) -> list[dict[str, Any]]:
         """Total variation from the target and its noise floor, for each attribute that has a target."""
@@ -139,8 +152,7 @@ class Result:
             for record in (*(self.plain.records if self.plain else ()), *self.records)
         ]
         pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
-        summary = self.summary() | ({"plain": self.plain.summary()} if self.plain else {})
-        (folder / "result.json").write_text(json.dumps(summary, indent=2) + "\n")
+        (folder / "result.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
         if self.images:
             self.contact_sheet(folder / "contact-sheet.png")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fair_diffusion.backbones import StepInfo
     from fair_diffusion.result import Result
 
-INTERRUPTED = 130
+MISSED, INTERRUPTED = 3, 130
 
 
 def generate(
@@ -38,7 +38,9 @@ def generate(
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per prompt")] = False,
 ) -> None:
-    """Generate images of each PROMPT as instructed, read the groups they show, and say how far from the target."""
+    """Generate images of each PROMPT as instructed, read the groups they show, and say how far from the target.
+
+    Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
     with usage_errors():
         # Everything that can be wrong is looked at before the model is loaded.
         from fair_diffusion.pipeline import FairPipeline, check_request
@@ -51,7 +53,7 @@ def generate(
             raise ValueError("both --instruct and --policy are given; give one")
         rules = Policy.from_file(policy) if policy else Policy.from_sentence(instruct) if instruct else Policy()
         check_folder(out)
-        pipe = FairPipeline.from_pretrained(model)
+        pipe, missed = FairPipeline.from_pretrained(model), False
         for k, prompt in enumerate(prompts):
             with progress(n * steps * (2 if compare_plain else 1)) as on_step:
                 result = pipe(
@@ -71,8 +73,11 @@ def generate(
                 typer.echo(json.dumps(result.summary()))
             else:
                 show(result, folder)
-            if len(result.images) < n:
+            if result.interrupted:
                 raise typer.Exit(INTERRUPTED)
+            missed |= result.missed
+        if missed:
+            raise typer.Exit(MISSED)
 
 
 @contextmanager
