@@ -44,7 +44,8 @@ def match(policy: Policy, prompt: str) -> Match:
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
     refused = None
     best: Found | None = None
-    for mention in mentions(text, wanted, people=True):
+    mentioned = mentions(text, wanted, people=True)
+    for mention in mentioned:
         for rule in policy.rules:
             for concept in rule.concepts:
                 how = _fits(concept, mention)
@@ -57,7 +58,7 @@ def match(policy: Policy, prompt: str) -> Match:
                 if best is None or rank > best[:2]:
                     best = (*rank, rule, mention, how)
     if best is None and refused is None:
-        best = _by_meaning(policy, text)
+        best = _by_meaning(policy, text, mentioned)
     if best is None:
         return _none(refused or "no rule is about what the prompt shows")
     score, _, rule, mention, how = best
@@ -77,10 +78,11 @@ def match(policy: Policy, prompt: str) -> Match:
     return Match(rule, left, shown, how, score if how == "meaning" else 1.0, reason)
 
 
-def _by_meaning(policy: Policy, text: Sequence[Word]) -> Found | None:
+def _by_meaning(policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]) -> Found | None:
     """The rule whose concept is nearest in meaning to some words of the prompt, if near enough."""
+    taken = {i for mention in mentioned if mention.refused for i in range(mention.first, mention.stop)}
     rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}
-    found = nearest(text, [c for c in rules if c not in WILDCARDS]) if rules else None
+    found = nearest(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None
     if found is None:
         return None
     concept, score, first, stop = found

@@ -5,6 +5,7 @@ A schema cannot say that shares sum to 100 % or that rules contradict; reading t
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
@@ -90,3 +91,7 @@ def _combination() -> dict[str, Any]:
         "required": ["share"],
         "properties": {**groups, "share": {"$ref": "#/$defs/share"}},
     }
+
+
+if __name__ == "__main__":  # python -m fair_diffusion.policy.schema > docs/policy.schema.json
+    print(json.dumps(policy_schema(), indent=2))

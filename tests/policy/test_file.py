@@ -1,0 +1,124 @@
+"""Policy files: what they mean, every mistake with its line, and the published schema."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from fair_diffusion.policy import Policy, PolicyError, match
+from fair_diffusion.policy.schema import policy_schema
+
+DOCS = Path(__file__).parents[2] / "docs"
+QUARTER = Fraction(1, 4)
+
+
+@pytest.fixture(scope="module")
+def example() -> Policy:
+    return Policy.from_file(DOCS / "policy.yaml")
+
+
+def test_a_joint_target_holds_every_combination(example: Policy) -> None:
+    (target,) = match(example, "a firefighter").targets
+    assert target.attributes == ("gender", "skin_tone")
+    assert len(target.shares) == 15
+    assert {cell: share for cell, share in target.shares.items() if share} == {
+        (gender, tone): QUARTER for gender in ("woman", "man") for tone in ("light", "dark")
+    }
+
+
+def test_a_stated_gender_takes_the_whole_joint_target_away(example: Policy) -> None:
+    assert match(example, "a female firefighter").rule is None
+
+
+def test_exemptions_of_a_rule_and_of_the_policy(example: Policy) -> None:
+    assert "19th century" in match(example, "a 19th century firefighter").reason
+    assert match(example, "a 19th century doctor").rule is not None
+    assert match(example, "a medieval doctor").rule is None
+
+
+def test_every_occupation_is_for_the_rest(example: Policy) -> None:
+    found = match(example, "a photo of a welder")
+    assert found.rule is not None
+    assert found.rule.name == "all other occupations"
+    assert found.how == "wildcard"
+    assert [target.attributes for target in found.targets] == [("gender",), ("skin_tone",)]
+
+
+def test_an_unstated_rest_of_a_joint_target_is_shared_out_and_noted() -> None:
+    policy = Policy.from_yaml(
+        "version: 1\nrules:\n- name: a\n  concepts: [cook]\n  joint: [{gender: woman, skin_tone: dark, share: 1/3}]\n"
+    )
+    (target,) = policy.rules[0].targets
+    assert target.shares["woman", "dark"] == Fraction(1, 3)
+    assert sum(target.shares.values()) == 1
+    assert target.shares["man", "dark"] == target.shares["woman", "light"] > 0
+    assert target.note
+
+
+HEAD = "version: 1\nrules:\n"
+MISTAKES: list[tuple[str, int, str, str]] = [
+    # the file, then the line, the value and a word of the mend
+    (HEAD + "- name: a\n  concepts: [cook]\n  targets: {gendr: uniform}\n", 5, "gendr", "gender"),
+    (HEAD + "- name: a\n  concepts: [cook]\n  targets:\n    gender: {womam: 50%}\n", 6, "womam", "woman"),
+    (HEAD + "- name: a\n  concepts: [cook]\n  targets: {gender: {woman: 50}}\n", 5, "50", "50%"),
+    (HEAD + "- name: a\n  concepts: [cook]\n  targets: {gender: {woman: -5%}}\n", 5, "-5%", "50%"),
+    (
+        HEAD + "- name: a\n  concepts: [cook]\n  targets: {gender: {woman: 30%, man: 30%, androgynous: 30%}}\n",
+        5,
+        "gender",
+        "100 %",
+    ),
+    (HEAD + "- name: a\n  exempt: [x]\n  concepts: [cook]\n  targets: {gender: uniform}\n", 4, "exempt", "exemptions"),
+    (HEAD + "- name: a\n  every: ocupation\n  targets: {gender: uniform}\n", 4, "ocupation", "occupation"),
+    (HEAD + "- name: a\n  concepts: [cook]\n", 3, "a", "targets"),
+    ("version: 2\nrules: [{name: a, every: person, targets: {gender: uniform}}]\n", 1, "2", "version: 1"),
+    ("rules: [{name: a, every: person, targets: {gender: uniform}}]\n", 1, "version", "version: 1"),
+    (HEAD + "- name: a\n  concepts: [cook]\n  joint: [{gender: woman, share: 30%}]\n", 5, "gender", "name"),
+    (
+        HEAD + "- name: a\n  concepts: [cook]\n  joint:\n"
+        "  - {gender: woman, skin_tone: dark, share: 30%}\n  - {gender: woman, skin_tone: dark, share: 20%}\n",
+        7,
+        "woman + dark",
+        "keep one",
+    ),
+    (
+        HEAD + "- {name: a, concepts: [doctor], targets: {gender: {woman: 1/2, man: 1/2}}}\n"
+        "- {name: b, concepts: [physician], targets: {gender: {woman: 1/3, man: 2/3}}}\n",
+        4,
+        "doctor",
+        "keep one",
+    ),
+    (HEAD + "- name: [a\n", 4, "", "quotes"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "value", "mend"), MISTAKES)
+def test_a_mistake_names_line_value_and_mend(text: str, line: int, value: str, mend: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_yaml(text)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.value) == (line, value)
+    assert mend in problem.mend
+
+
+def test_the_published_schema_is_current() -> None:
+    assert json.loads((DOCS / "policy.schema.json").read_text()) == policy_schema()
+
+
+def test_the_schema_accepts_what_the_reader_does_and_refuses_its_mistakes() -> None:
+    schema: Any = jsonschema.Draft202012Validator(policy_schema())
+    schema.check_schema(policy_schema())
+    assert schema.is_valid(yaml.safe_load((DOCS / "policy.yaml").read_text()))
+    for wrong in (
+        {"version": 2, "rules": []},
+        {"version": 1, "rules": [{"name": "a", "concepts": ["cook"]}]},
+        {"version": 1, "rules": [{"name": "a", "concepts": ["cook"], "targets": {"hair": "uniform"}}]},
+        {"version": 1, "rules": [{"name": "a", "every": "thing", "targets": {"gender": "uniform"}}]},
+    ):
+        assert not schema.is_valid(wrong)
