@@ -1,9 +1,9 @@
 """Train the two readers of the pocket model: the perceiver, which steers, and the judge, which scores.
 
 They share neither architecture, weights nor drawings: folds 1–4 teach the perceiver, folds 5–9 the judge, fold 0 tests
-both. Both see blurred, noisy, shifted and recoloured pictures; the perceiver stronger blur, since it also reads
-predicted clean images mid-way. "Unknown" is learnt from drawings without a person, from yellow figures (skin tone), and
-from pictures of which nothing is left.
+both. Both see blurred, noisy and shifted pictures; the perceiver stronger blur, since it also reads predicted clean
+images mid-way; the judge turned, patched and recoloured ones. "Unknown" is learnt from drawings without a person, from
+yellow figures (skin tone), and from pictures of which nothing is left.
 
     python -m recipes.pocket.readers perceiver|judge      → work/pocket/perceiver.safetensors, judge.safetensors
 """
@@ -29,7 +29,7 @@ IGNORE = -100
 BATCH = 64
 READERS = {  # builder, folds, steps, highest rate, seed, blur: smallest size to which a picture is reduced
     "perceiver": (pocket.build, range(1, 5), 2500, 2e-3, 1, 10),
-    "judge": (judge.build, range(5, 10), 1500, 2e-3, 2, 24),
+    "judge": (judge.build, range(5, 10), 3000, 2e-3, 2, 24),
 }
 
 
@@ -53,13 +53,40 @@ def disturb(x: Tensor, generator: torch.Generator, smallest: int) -> Tensor:
     """What generated pictures do to a drawing: reduced and enlarged again, noisy, a little brighter or paler."""
     n = len(x)
     x = augment(x, generator)
-    size = int(torch.randint(smallest, 65, (1,), generator=generator))
-    low = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    x = F.interpolate(low, x.shape[-2:], mode="bilinear")
+    parts = []
+    for part in torch.chunk(x, 8):  # several sizes in one batch, else batch normalisation adapts to one
+        size = int(torch.randint(smallest, 65, (1,), generator=generator))
+        low = F.interpolate(part, (size, size), mode="bilinear", antialias=True)
+        parts.append(F.interpolate(low, x.shape[-2:], mode="bilinear"))
+    x = torch.cat(parts)
     x = x + 0.08 * torch.rand(n, 1, 1, 1, generator=generator) * torch.randn(x.shape, generator=generator)
     gain = 1 + 0.08 * (torch.rand(n, 1, 1, 1, generator=generator) - 0.5)
     shift = 0.06 * (torch.rand(n, 3, 1, 1, generator=generator) - 0.5)
     return (x * gain + shift).clamp(-1, 1)
+
+
+def vary(x: Tensor, generator: torch.Generator) -> Tensor:
+    """The judge's own augmentation: turned up to 9°, scaled (0.85–1.15), shifted (±5 px), a patch painted over."""
+    n, size = len(x), x.shape[-1]
+    angle = (torch.rand(n, generator=generator) - 0.5) * 0.32
+    scale = 0.85 + 0.3 * torch.rand(n, generator=generator)
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = angle.cos() / scale
+    theta[:, 0, 1], theta[:, 1, 0] = -angle.sin() / scale, angle.sin() / scale
+    theta[:, :, 2] = (torch.rand(n, 2, generator=generator) - 0.5) * 20 / size
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    x = 1 - F.grid_sample(1 - x, grid, align_corners=False)
+    for image in x:
+        side = int(torch.randint(0, 20, (), generator=generator))
+        top, left = torch.randint(0, size - side, (2,), generator=generator).tolist()
+        image[:, top : top + side, left : left + side] = torch.rand(3, 1, 1, generator=generator) * 2 - 1
+    return x
+
+
+def recolour(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Colours mixed by a random 3×3 matrix, so that gender is not read from the colour of hair or dress."""
+    mixing = torch.eye(3) + 0.4 * torch.randn(len(x), 3, 3, generator=generator)
+    return torch.einsum("nij,njhw->nihw", mixing, x).clamp(-1, 1)
 
 
 def ruin(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -84,14 +111,21 @@ def train(name: str, work: Path, steps: int | None = None) -> Reader:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     for step in range(steps):
         rows = seen[torch.randint(len(seen), (BATCH,), generator=generator)]
-        x = disturb(pictures[rows], generator, smallest)
-        ruined = 3
+        x = pictures[rows]
+        ruined, recoloured = 3, 0
+        if name == "judge":
+            recoloured = 24
+            x = vary(x, generator)
+            x[-recoloured:] = recolour(x[-recoloured:], generator)
+        x = disturb(x, generator, smallest)
         x[:ruined] = ruin(x[:ruined], generator)
         logits = reader(x.to(where))
         loss = torch.zeros((), device=where)
         for head, groups in HEADS.items():
             target = classes[head][rows].clone()
             target[:ruined] = len(groups)
+            if head == "skin_tone":
+                target[BATCH - recoloured :] = IGNORE
             loss = loss + F.cross_entropy(logits[head], target.to(where), ignore_index=IGNORE, label_smoothing=0.02)
         optimizer.zero_grad()
         loss.backward()

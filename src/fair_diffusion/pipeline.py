@@ -31,12 +31,12 @@ Assignment = dict[str, str]
 class FairPipeline:
     """A text-to-image model with a perceiver, which steering may ask, and a judge, which alone scores.
 
-    `pipeline` is a loaded `diffusers.StableDiffusionPipeline`; `name` goes into records.
+    `pipeline` is a loaded `diffusers.StableDiffusionPipeline`; `name` goes into records; `guidance` is the usual scale.
     """
 
-    def __init__(self, pipeline: Any, *, name: str, perceiver: Reader, judge: Reader) -> None:
+    def __init__(self, pipeline: Any, *, name: str, perceiver: Reader, judge: Reader, guidance: float = 7.5) -> None:
         self.backbone = StableDiffusion(pipeline)
-        self.name, self.perceiver, self.judge = name, perceiver, judge
+        self.name, self.perceiver, self.judge, self.guidance = name, perceiver, judge, guidance
 
     @classmethod
     def from_pretrained(cls, model: str) -> FairPipeline:
@@ -44,9 +44,9 @@ class FairPipeline:
         if model != "pocket":
             raise ValueError(f"unknown model {model!r}; use 'pocket', or FairPipeline(pipeline, ...) with a loaded one")
         from fair_diffusion.perception import judge, pocket
-        from fair_diffusion.pocket import load
+        from fair_diffusion.pocket import GUIDANCE, load
 
-        return cls(load(), name=model, perceiver=pocket.load(), judge=judge.load())
+        return cls(load(), name=model, perceiver=pocket.load(), judge=judge.load(), guidance=GUIDANCE)
 
     def __call__(
         self,
@@ -58,7 +58,7 @@ class FairPipeline:
         policy: Policy | None = None,
         method: str = "semantic",
         steps: int = 25,
-        guidance: float = 2.5,
+        guidance: float | None = None,
         batch_size: int = 32,
         compare_plain: bool = False,
         on_step: Callable[[StepInfo], None] | None = None,
@@ -68,6 +68,7 @@ class FairPipeline:
         `method`: "semantic" (semantic guidance), "prompt" (the group's word put into the prompt) or "none".
         `compare_plain` adds the unsteered twins. Interrupted from the keyboard it returns the images that are finished.
         `ValueError` for a wrong argument, `PolicyError` for a wrong instruction, both before anything runs."""
+        guidance = self.guidance if guidance is None else guidance
         check_request(prompt, n=n, method=method, steps=steps, guidance=guidance, seed=seed)
         if instruct is not None and policy is not None:
             raise ValueError("both an instruction and a policy are given; give one")
@@ -185,7 +186,7 @@ class FairPipeline:
                 raise ValueError(f"the judge of {self.name!r} cannot read {name!r}; it reads {known}")
 
 
-def check_request(prompt: str, *, n: int, method: str, steps: int, guidance: float, seed: int) -> None:
+def check_request(prompt: str, *, n: int, method: str, steps: int, guidance: float | None, seed: int) -> None:
     """`ValueError` naming the first argument that cannot be served, and the mend."""
     if not prompt.strip():
         raise ValueError("the prompt is empty; say what to draw")
@@ -197,7 +198,7 @@ def check_request(prompt: str, *, n: int, method: str, steps: int, guidance: flo
         raise ValueError(f"unknown method {method!r}; use one of {', '.join(METHODS)}")
     if not 1 <= steps <= 1000:
         raise ValueError(f"steps is {steps}; use 1 to 1000")
-    if not 0 <= guidance <= 100:  # also false for NaN
+    if guidance is not None and not 0 <= guidance <= 100:  # also false for NaN
         raise ValueError(f"guidance is {guidance}; use 0 to 100")
     if not 0 <= seed < 2**53:
         raise ValueError(f"seed is {seed}; use 0 to {2**53 - 1}")

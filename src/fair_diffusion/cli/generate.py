@@ -33,7 +33,7 @@ def generate(
     model: Annotated[str, typer.Option(help="pocket")] = "pocket",
     method: Annotated[str, typer.Option(help="semantic, prompt or none")] = "semantic",
     steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
-    guidance: Annotated[float, typer.Option(help="classifier-free guidance scale")] = 2.5,
+    guidance: Annotated[float | None, typer.Option(help="guidance scale; the model's usual one if not given")] = None,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per prompt")] = False,

@@ -17,6 +17,7 @@ from fair_diffusion import text_encoder as minilm
 
 WEIGHTS = Path(__file__).with_name("weights")
 MAX_LENGTH = 24
+GUIDANCE = 2.0
 
 
 def tokenizer() -> Any:

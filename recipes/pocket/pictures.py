@@ -1,0 +1,80 @@
+"""Pictures of each concept's neutral prompt, kept on disk: a measurement goes on where it stopped, and shares them.
+
+What steered is stored with them; what they show is read anew each time, by whatever judge there is. Every concept has
+its own seeds, so that the concepts are independent samples; methods share them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from fair_diffusion import FairPipeline
+from fair_diffusion.backbones import StepInfo
+from recipes.pocket.captions import Mix, article
+from recipes.pocket.data import WORK
+
+STEPS, BATCH = 25, 32
+LOOKS = (5, 8, 12)
+"""After how many steps the predicted clean images are kept too."""
+INSTRUCTION = "every occupation: 50% woman, 50% man"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images 0…n−1 of one prompt: finished, mid-way by step, the assigned gender of each, and the cost."""
+
+    images: list[Image.Image]
+    looks: dict[int, list[Image.Image]]
+    assigned: list[str | None]
+    ratio: float
+    seconds: float
+
+
+def pictures(pipe: FairPipeline, mix: Mix, concept: str, method: str, n: int, work: Path = WORK) -> Pictures:
+    """`n` images of `concept` by `method`, instructed to be half women unless the method is "none"."""
+    path = work / "pictures" / f"{method}-{pipe.guidance:g}-{n}-{concept.replace(' ', '-')}.safetensors"
+    if not path.exists():
+        seed = 100_000 * list(mix.concepts).index(concept)
+        _draw(pipe, f"a photo of {article(concept)}", method, n, seed, path)
+    found = {name: [Image.fromarray(p) for p in stack.numpy()] for name, stack in load_file(path).items()}
+    with safe_open(path, "pt") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    return Pictures(found["images"], {step: found[str(step)] for step in LOOKS}, **facts)
+
+
+def _draw(pipe: FairPipeline, prompt: str, method: str, n: int, seed: int, path: Path) -> None:
+    looks: dict[str, list[Image.Image]] = {str(step): [] for step in LOOKS}
+
+    def look(info: StepInfo) -> None:
+        if info.step + 1 in LOOKS:
+            looks[str(info.step + 1)] += pipe.backbone.images(info.clean())
+
+    result = pipe(
+        prompt, n=n, seed=seed, instruct=INSTRUCTION, method=method, steps=STEPS, batch_size=BATCH, on_step=look
+    )
+    cost = result.summary()["cost"]
+    facts = {
+        "assigned": [record.assigned.get("gender") for record in result.records],
+        "ratio": cost["ratio"],
+        "seconds": cost["seconds"],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    stacks = {name: stack(images) for name, images in {"images": result.images, **looks}.items()}
+    save_file(stacks, part, {"facts": json.dumps(facts)})
+    part.rename(path)
+    print(f"{method}: {n} of {prompt!r} in {cost['seconds']:.0f} s", flush=True)
+
+
+def stack(images: list[Image.Image]) -> torch.Tensor:
+    """Pictures as (n, height, width, 3) uint8."""
+    return torch.from_numpy(np.stack([np.asarray(image) for image in images]))
