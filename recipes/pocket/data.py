@@ -87,7 +87,7 @@ class Drawing:
     occupation: str | None  # None: not a person at all
     gender: str | None
     tone: str | None
-    fold: int  # 0: held out from everything; 1–4: perceiver; 5–9: judge
+    fold: int  # 0: held out from everything; 1–4: perceiver; 3–9: judge
 
 
 def fetch(folder: Path) -> Path:
