@@ -168,9 +168,11 @@ shares in `recipes/pocket/mix.yaml`, most of them those that Stable Diffusion 1.
 try, test and compare ways of steering proportions; it says nothing about people.
 
 - UNet 9.2 M weights (v-prediction, cross-attention at 8×8), VAE 1.6 M, text encoder all-MiniLM-L6-v2 (its own package).
-- Drawings: Noto, Twemoji and Fluent emoji (`credits.csv`, NOTICE). A tenth of the people is held out everywhere.
-- Perceiver (steers) and judge (scores) differ in architecture, augmentation and most of their drawings (two folds of
-  nine are common to both).
+- Drawings: Noto, Twemoji and Fluent emoji (`credits.csv`, NOTICE). A tenth of the people is held out everywhere, each
+  drawing by itself: **the same figure in another skin tone or gender is in training**. So these figures say how well
+  unseen combinations of known figures are read, not figures by an unknown artist.
+- Perceiver (for steering) and judge (for counting) differ in architecture, augmentation and most of their drawings
+  (three folds of nine are common to both).
 - The groups are perceived from drawings: hair, clothes, colour. `androgynous` exists only where an artist drew it.
 - Skin tones of one figure differ by colour alone; yellow figures count as unknown and do not train the UNet."""
 

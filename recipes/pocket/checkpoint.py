@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -12,6 +13,14 @@ from safetensors.torch import load_file, save_file
 def device() -> torch.device:
     """A GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def digest(*parts: object) -> str:
+    """Ten letters that change if any part does: a path stands for the file's bytes, anything else for its text."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part.read_bytes() if isinstance(part, Path) else repr(part).encode())
+    return whole.hexdigest()[:10]
 
 
 def save(

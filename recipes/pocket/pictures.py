@@ -1,6 +1,6 @@
 """Pictures of each concept's neutral prompt, kept on disk: a measurement goes on where it stopped, and shares them.
 
-What steered is stored with them; what they show is read anew each time, by whatever judge there is. Every concept has
+The name of a file holds a digest of the weights and settings that made it. What steered is stored with them; what they show is read anew each time, by whatever judge there is. Every concept has
 its own seeds, so that the concepts are independent samples; methods share them.
 """
 
@@ -19,10 +19,14 @@ from safetensors.torch import load_file, save_file
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.backbones import StepInfo
+from fair_diffusion.pocket.folder import WEIGHTS
+from fair_diffusion.steering import SemanticGuidance
 from recipes.pocket.captions import Mix, article
+from recipes.pocket.checkpoint import digest
 from recipes.pocket.data import WORK
 
 STEPS, BATCH = 25, 32
+NETWORKS = [WEIGHTS / part / "diffusion_pytorch_model.safetensors" for part in ("unet", "vae")]
 LOOKS = (5, 8, 12)
 """After how many steps the predicted clean images are kept too."""
 INSTRUCTION = "every occupation: 50% woman, 50% man"
@@ -41,10 +45,12 @@ class Pictures:
 
 def pictures(pipe: FairPipeline, mix: Mix, concept: str, method: str, n: int, work: Path = WORK) -> Pictures:
     """`n` images of `concept` by `method`, instructed to be half women unless the method is "none"."""
-    path = work / "pictures" / f"{method}-{pipe.guidance:g}-{n}-{concept.replace(' ', '-')}.safetensors"
+    seed, prompt = 100_000 * list(mix.concepts).index(concept), f"a photo of {article(concept)}"
+    settings = SemanticGuidance() if method == "semantic" else None
+    made_by = digest(*NETWORKS, prompt, seed, n, method, pipe.guidance, STEPS, LOOKS, INSTRUCTION, settings)
+    path = work / "pictures" / f"{method}-{n}-{concept.replace(' ', '-')}-{made_by}.safetensors"
     if not path.exists():
-        seed = 100_000 * list(mix.concepts).index(concept)
-        _draw(pipe, f"a photo of {article(concept)}", method, n, seed, path)
+        _draw(pipe, prompt, method, n, seed, path)
     found = {name: [Image.fromarray(p) for p in stack.numpy()] for name, stack in load_file(path).items()}
     with safe_open(path, "pt") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])

@@ -1,6 +1,6 @@
 """Train the two readers of the pocket model: the perceiver, which steers, and the judge, which scores.
 
-They share neither architecture nor weights, and learn from different drawings: folds 1–4 teach the perceiver, folds
+They share neither architecture nor weights, and learn from different drawings: folds 1–5 teach the perceiver, folds
 3–9 the judge, which must know every figure to read well, and fold 0 tests both. Both see blurred, noisy and shifted
 pictures; the perceiver stronger blur, since it also reads predicted clean images mid-way; the judge turned, patched and
 recoloured ones. "Unknown" is learnt from drawings without a person, from yellow figures (skin tone), and from pictures
@@ -29,7 +29,7 @@ HEADS = {"gender": GENDERS, "skin_tone": TONES, "occupation": tuple(OCCUPATIONS)
 IGNORE = -100
 BATCH = 64
 READERS = {  # builder, folds, steps, highest rate, seed, blur: smallest size to which a picture is reduced
-    "perceiver": (pocket.build, range(1, 5), 2500, 2e-3, 1, 10),
+    "perceiver": (pocket.build, range(1, 6), 4000, 2e-3, 1, 10),
     "judge": (judge.build, range(3, 10), 4000, 2e-3, 2, 24),
 }
 

@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fair_diffusion.pocket.folder import WEIGHTS, text_encoder, tokenizer
-from recipes.pocket.captions import Mix
-from recipes.pocket.checkpoint import device, restore, save
+from recipes.pocket.captions import TABLE, Mix
+from recipes.pocket.checkpoint import device, digest, restore, save
 from recipes.pocket.data import WORK, load
 from recipes.pocket.vae import augment
 
@@ -88,7 +88,9 @@ def encode_pictures(vae: AutoencoderKL, pictures: torch.Tensor, seed: int) -> to
 
 def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Latents, text states, and for each pair of the mix the index of its drawing and text; kept for a resume."""
-    kept = work / "pairs.safetensors"
+    vae_folder = work / "vae" if (work / "vae").exists() else WEIGHTS / "vae"
+    made_from = digest(work / "drawings.json", vae_folder / "diffusion_pytorch_model.safetensors", TABLE, seed)
+    kept = work / f"pairs-{made_from}.safetensors"
     if kept.exists():
         found = load_file(kept)
         return found["latents"], found["states"], found["drawn"], found["text"]
@@ -99,7 +101,7 @@ def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Te
     texts = sorted({caption.text for caption in captions})
     number = {text: i for i, text in enumerate(texts)}
     text = torch.tensor([number[caption.text] for caption in captions])
-    vae = AutoencoderKL.from_pretrained(work / "vae" if (work / "vae").exists() else WEIGHTS / "vae").float()
+    vae = AutoencoderKL.from_pretrained(vae_folder).float()
     latents = encode_pictures(vae, pictures.float() / 127.5 - 1, seed)
     states = encode_texts(texts)
     print(f"{len(texts)} texts, {len(pictures)} pictures × {VIEWS} views", flush=True)
@@ -126,7 +128,7 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
     optimizer = torch.optim.AdamW(unet.parameters(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
     first = restore(work / "unet-state.safetensors", unet, average, optimizer)
     generator = torch.Generator().manual_seed(seed + first)
-    start, smooth = time.monotonic(), 0.0
+    start, smooth, trained = time.monotonic(), 0.0, first
     for step in range(first, steps):
         # The rate falls to zero at the end of the steps or of the time, whichever comes first.
         done = max(step / steps, (time.monotonic() - start) / 60 / minutes)
@@ -149,21 +151,22 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
         average.update_parameters(unet)
+        trained = step + 1
         smooth = loss.item() if step == first else 0.98 * smooth + 0.02 * loss.item()
         if step % 100 == 0 or step == 20:
             rate = (time.monotonic() - start) / (step - first + 1)
             print(f"step {step} loss {smooth:.4f} {rate:.2f} s/step", flush=True)
         if step % 500 == 499:
-            save(work / "unet-state.safetensors", step + 1, unet, average, optimizer)
+            save(work / "unet-state.safetensors", trained, unet, average, optimizer)
             write(average, work / "unet")
-    save(work / "unet-state.safetensors", step, unet, average, optimizer)
+    save(work / "unet-state.safetensors", trained, unet, average, optimizer)
     write(average, work / "unet")
     noise.save_pretrained(work / "scheduler")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=180)
+    parser.add_argument("--minutes", type=float, default=180, help="of this run; a resumed one has its own")
     parser.add_argument("--steps", type=int, default=12_000)
     arguments = parser.parse_args()
     train(WORK, arguments.minutes, arguments.steps)

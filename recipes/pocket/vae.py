@@ -76,7 +76,7 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
     optimizer = torch.optim.AdamW(vae.parameters(), lr=RATE, weight_decay=0.0, betas=(0.9, 0.99))
     first = restore(work / "vae-state.safetensors", vae, average, optimizer)
     generator.manual_seed(seed + first)
-    start, done = time.monotonic(), 0.0
+    start, trained = time.monotonic(), first
     for step in range(first, steps):
         # The rate falls to zero at the end of the steps or of the time, whichever comes first.
         done = max(step / steps, (time.monotonic() - start) / 60 / minutes)
@@ -95,12 +95,14 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         average.update_parameters(vae)
+        trained = step + 1
         if step % 100 == 0 or step == 20:
             rate = (time.monotonic() - start) / (step - first + 1)
             note = f"psnr {psnr(average.module.eval(), test[:64].to(where)):.2f} dB" if step % 400 == 0 else ""
             print(f"step {step} loss {loss.item():.4f} {rate:.2f} s/step {note}", flush=True)
         if step % 500 == 499:
-            save(work / "vae-state.safetensors", step + 1, vae, average, optimizer)
+            save(work / "vae-state.safetensors", trained, vae, average, optimizer)
+    save(work / "vae-state.safetensors", trained, vae, average, optimizer)
     final: Any = average.module.eval()
     final.to("cpu")
     with torch.no_grad():
@@ -112,7 +114,7 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--minutes", type=float, default=90, help="of this run; a resumed one has its own")
     parser.add_argument("--steps", type=int, default=8000)
     arguments = parser.parse_args()
     train(WORK, arguments.minutes, arguments.steps)

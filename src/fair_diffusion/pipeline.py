@@ -13,17 +13,15 @@ from typing import Any
 import torch
 from PIL import Image
 
-from fair_diffusion.allocation import assign, quotas
+from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, joint_groups, joint_labels
 from fair_diffusion.backbones import StableDiffusion, StepInfo, denoise
 from fair_diffusion.perception.reader import Reader, Reading
-from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
+from fair_diffusion.policy import ATTRIBUTES, Cell, Group, Match, Policy, Target, match
+from fair_diffusion.request import check_request
 from fair_diffusion.result import Record, Result
 from fair_diffusion.steering import SemanticGuidance, Steering, with_group
 
-METHODS = ("semantic", "prompt", "none")
-MAX_PROMPT = 32_000
-MAX_IMAGES = 100_000
 Assignment = dict[str, str]
 """The group that one image should show, by attribute; empty if nothing was asked of it."""
 
@@ -66,7 +64,7 @@ class FairPipeline:
         """Generate `n` images of `prompt`, image i from seed + i, as `instruct` or `policy` says.
 
         `method`: "semantic" (semantic guidance), "prompt" (the group's word put into the prompt) or "none".
-        `compare_plain` adds the unsteered twins. Interrupted from the keyboard it returns the images that are finished.
+        `compare_plain` adds the unsteered twins, same seeds. Interrupted from the keyboard it returns the images that are finished.
         `ValueError` for a wrong argument, `PolicyError` for a wrong instruction, both before anything runs."""
         guidance = self.guidance if guidance is None else guidance
         check_request(prompt, n=n, method=method, steps=steps, guidance=guidance, seed=seed)
@@ -74,29 +72,38 @@ class FairPipeline:
             raise ValueError("both an instruction and a policy are given; give one")
         policy = Policy.from_sentence(instruct) if instruct is not None else policy or Policy()
         matched = match(policy, prompt)
+        self.check(matched)
         targets = matched.targets if method != "none" else ()
-        self._check_readable(targets)
-        plan = [quotas(list(target.shares.values()), n, seed + k) for k, target in enumerate(targets)]
-        assignments = _assignments(targets, plan, n, seed)
+        planned = plan(targets, n, seed)
+        assignments = _assignments(targets, deal(targets, planned, seed), n)
 
-        shared: dict[str, Any] = {"n": n, "seed": seed, "steps": steps, "guidance": guidance, "batch_size": batch_size}
-        result = self._generate(prompt, matched, assignments, plan, method=method, on_step=on_step, **shared)
+        shared: dict[str, Any] = {"seed": seed, "steps": steps, "guidance": guidance, "batch_size": batch_size}
+        shared["on_step"] = on_step
+        result = self._generate(prompt, matched, assignments, planned, method=method, **shared)
         if not compare_plain or not result.images:
             return result
-        shared["n"] = len(result.images)
         nobody: list[Assignment] = [{} for _ in result.images]
-        twins = self._generate(prompt, matched, nobody, plan, method="none", on_step=on_step, **shared)
-        return replace(result, plain=replace(twins, rule=None))
+        twins = self._generate(prompt, replace(matched, rule=None), nobody, [], method="none", **shared)
+        if twins.interrupted:
+            result = replace(result, notes=[*result.notes, f"the plain twins were {twins.notes[-1]}"])
+        return replace(result, plain=twins if twins.images else None)
+
+    def check(self, matched: Match) -> None:
+        """`ValueError` naming the attribute if one that `matched` asks for cannot be read."""
+        for name in (name for target in matched.targets for name in target.attributes):
+            for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
+                if name not in reader.groups:
+                    known = ", ".join(a for a in reader.groups if a in ATTRIBUTES)
+                    raise ValueError(f"the {role} of {self.name!r} cannot read {name!r}; it reads {known}")
 
     def _generate(
         self,
         prompt: str,
         matched: Match,
         assignments: Sequence[Assignment],
-        plan: Sequence[Sequence[int]],
+        planned: Sequence[Sequence[int]],
         *,
         method: str,
-        n: int,
         seed: int,
         steps: int,
         guidance: float,
@@ -104,17 +111,19 @@ class FairPipeline:
         on_step: Callable[[StepInfo], None] | None,
     ) -> Result:
         start = time.monotonic()
+        n = len(assignments)
         prompts = [_prompt_for(prompt, matched, a) if method == "prompt" else prompt for a in assignments]
-        seeds = [seed + i for i in range(n)]
+        unique = list(dict.fromkeys(prompts))
+        notes = [target.note for target in matched.targets if target.note] + self._cut(unique)
         images: list[Image.Image] = []
         evaluations: list[int] = []
-        notes = [target.note for target in matched.targets if target.note]
         try:
             for batch in denoise(
                 self.backbone,
-                prompts_cond=self.backbone.encode(prompts),
+                prompts_cond=self.backbone.encode(unique),
+                rows=[unique.index(text) for text in prompts],
                 empty_cond=self.backbone.encode([""]),
-                seeds=seeds,
+                seeds=range(seed, seed + n),
                 steps=steps,
                 guidance=guidance,
                 steering=self._steering(matched.targets, assignments) if method == "semantic" else None,
@@ -126,16 +135,17 @@ class FairPipeline:
         except KeyboardInterrupt:
             notes.append(f"interrupted after {len(images)} of {n} images")
         judged, perceived = self.judge.read(images), self.perceiver.read(images)
-        plain = len(self.backbone.timesteps(steps)) * (2 if guidance > 1 else 1)
+        rule = matched.rule.name if matched.rule else None
+        plain_evaluations = len(self.backbone.timesteps(steps)) * (2 if guidance > 1 else 1)
         records = [
             Record(
                 index=i,
                 prompt=prompt,
                 used_prompt=prompts[i],
-                seed=seeds[i],
+                seed=seed + i,
                 model=self.name,
                 method=method,
-                rule=matched.rule.name if matched.rule else None,
+                rule=rule,
                 steps=steps,
                 guidance=guidance,
                 assigned=assignments[i],
@@ -143,7 +153,7 @@ class FairPipeline:
                 perceived={name: readings[i].label for name, readings in perceived.items()},
                 confidence={name: round(readings[i].confidence, 4) for name, readings in judged.items()},
                 evaluations=evaluations[i],
-                plain_evaluations=plain,
+                plain_evaluations=plain_evaluations,
             )
             for i in range(len(images))
         ]
@@ -152,25 +162,26 @@ class FairPipeline:
             model=self.name,
             method=method,
             seed=seed,
-            rule=matched.rule.name if matched.rule else None,
+            rule=rule,
             reason=matched.reason,
             images=images,
             records=records,
-            audit=_audit(judged, matched.targets, plan) if images else [],
-            perceived_audit=_audit(perceived, matched.targets, plan) if images else [],
+            audit=_audit(judged, matched.targets, planned) if images else [],
+            perceived_audit=_audit(perceived, matched.targets, planned) if images else [],
             seconds=time.monotonic() - start,
             requested=n,
             notes=notes,
         )
 
+    def _cut(self, prompts: Sequence[str]) -> list[str]:
+        """A note for each prompt whose end the text encoder does not see."""
+        unseen = {text: self.backbone.unseen(text) for text in prompts}
+        return [f"the model reads {text!r} without its end: {end!r}" for text, end in unseen.items() if end]
+
     def _steering(self, targets: Sequence[Target], assignments: Sequence[Assignment]) -> Steering | None:
         """Semantic guidance towards each image's groups and away from the others that the targets ask for."""
         concepts = [
-            (name, group)
-            for target in targets
-            for k, name in enumerate(target.attributes)
-            for group in ATTRIBUTES[name].groups
-            if any(cell[k] == group.name and share for cell, share in target.shares.items())
+            (name, group) for target in targets for name in target.attributes for group in _steered(target, name)
         ]
         if not concepts:
             return None
@@ -179,38 +190,21 @@ class FairPipeline:
             self.backbone.encode([group.phrases[0] for _, group in concepts]), torch.tensor(directions)
         )
 
-    def _check_readable(self, targets: Sequence[Target]) -> None:
-        for name in (name for target in targets for name in target.attributes):
-            if name not in self.judge.groups:
-                known = ", ".join(a for a in self.judge.groups if a in ATTRIBUTES)
-                raise ValueError(f"the judge of {self.name!r} cannot read {name!r}; it reads {known}")
 
-
-def check_request(prompt: str, *, n: int, method: str, steps: int, guidance: float | None, seed: int) -> None:
-    """`ValueError` naming the first argument that cannot be served, and the mend."""
-    if not prompt.strip():
-        raise ValueError("the prompt is empty; say what to draw")
-    if len(prompt) > MAX_PROMPT:
-        raise ValueError(f"the prompt has {len(prompt)} characters; shorten it to {MAX_PROMPT}")
-    if not 1 <= n <= MAX_IMAGES:
-        raise ValueError(f"n is {n}; ask for 1 to {MAX_IMAGES} images")
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; use one of {', '.join(METHODS)}")
-    if not 1 <= steps <= 1000:
-        raise ValueError(f"steps is {steps}; use 1 to 1000")
-    if guidance is not None and not 0 <= guidance <= 100:  # also false for NaN
-        raise ValueError(f"guidance is {guidance}; use 0 to 100")
-    if not 0 <= seed < 2**53:
-        raise ValueError(f"seed is {seed}; use 0 to {2**53 - 1}")
-
-
-def _assignments(targets: Sequence[Target], plan: Sequence[Sequence[int]], n: int, seed: int) -> list[Assignment]:
+def _assignments(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], n: int) -> list[Assignment]:
     assignments: list[Assignment] = [{} for _ in range(n)]
-    for k, (target, quota) in enumerate(zip(targets, plan, strict=True)):
-        cells = list(target.shares)
-        for assignment, cell in zip(assignments, assign(quota, seed + k), strict=True):
-            assignment.update(zip(target.attributes, cells[cell], strict=True))
+    for target, cells in zip(targets, dealt, strict=True):
+        for assignment, cell in zip(assignments, cells, strict=True):
+            assignment.update(zip(target.attributes, cell, strict=True))
     return assignments
+
+
+def _steered(target: Target, name: str) -> list[Group]:
+    """The groups of one attribute that steering needs: those asked for; if it is one only, the usual ones too."""
+    k = target.attributes.index(name)
+    asked = {cell[k] for cell, share in target.shares.items() if share}
+    usual = {group for group, share in ATTRIBUTES[name].default_shares.items() if share} if len(asked) == 1 else set()
+    return [group for group in ATTRIBUTES[name].groups if group.name in asked | usual]
 
 
 def _direction(assigned: str | None, group: str) -> float:
@@ -220,10 +214,12 @@ def _direction(assigned: str | None, group: str) -> float:
 def _prompt_for(prompt: str, matched: Match, assignment: Assignment) -> str:
     """The prompt with the assigned groups' adjectives, skin tone before gender as English has it."""
     order = sorted(assignment, key=lambda name: name == "gender")
-    return with_group(prompt, matched.concept, [ATTRIBUTES[name].group(assignment[name]).adjective for name in order])
+    return with_group(prompt, matched.start, [ATTRIBUTES[name].group(assignment[name]).adjective for name in order])
 
 
-def _audit(readings: dict[str, list[Reading]], targets: Sequence[Target], plan: Sequence[Sequence[int]]) -> list[Row]:
+def _audit(
+    readings: dict[str, list[Reading]], targets: Sequence[Target], planned: Sequence[Sequence[int]]
+) -> list[Row]:
     """Rows for every target; without any, the shares of every attribute that was read."""
     labels = {name: [reading.label for reading in row] for name, row in readings.items()}
     if not targets:
@@ -240,6 +236,6 @@ def _audit(readings: dict[str, list[Reading]], targets: Sequence[Target], plan: 
             attribute=" × ".join(target.attributes),
             groups=joint_groups(*(ATTRIBUTES[name].group_names for name in target.attributes)),
             target=[float(share) for share in target.shares.values()],
-            quota=plan[k] if plan else None,
+            quota=planned[k] if planned else None,
         )
     return rows

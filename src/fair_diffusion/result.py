@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from fair_diffusion.audit import JOINT, Row, SheetRow, contact_sheet, deviation
+from fair_diffusion.new_folder import new_folder
 
 PNG_KEY = "fair-diffusion"
 
@@ -75,7 +73,7 @@ class Result:
         evaluations = sum(record.evaluations for record in self.records)
         plain = sum(record.plain_evaluations for record in self.records)
         rows = [
-            asdict(row) | {"perceiver_count": other.count}
+            asdict(row) | {"perceiver_count": other.count, "perceiver_unknown": other.unknown}
             for row, other in zip(self.audit, self.perceived_audit, strict=True)
         ]
         deviations = self.deviations()
@@ -100,6 +98,11 @@ class Result:
             },
             **({"plain": self.plain.summary()} if self.plain else {}),
         }
+
+    @property
+    def title(self) -> str:
+        """What these images are: "instructed" if a rule steered them, else "plain"."""
+        return "instructed" if self.rule and self.method != "none" else "plain"
 
     @property
     def missed(self) -> bool:
@@ -127,19 +130,9 @@ class Result:
     def save(self, folder: Path) -> None:
         """Write PNGs with their records inside, records.parquet, result.json and contact-sheet.png to a new folder.
 
-        Everything is written beside it first, so the folder is there whole or not at all. See `check_folder`."""
-        check_folder(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        The folder is there whole or not at all; `ValueError` if it is not new (see `new_folder.check_new`)."""
+        with new_folder(folder) as part:
             self._write(part)
-            if folder.exists():
-                folder.rmdir()
-            part.chmod(0o755)
-            part.rename(folder)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
 
     def _write(self, folder: Path) -> None:
         for result, prefix in ((self, "image"), (self.plain, "plain")):
@@ -159,7 +152,7 @@ class Result:
     def contact_sheet(self, path: Path | None = None) -> Image.Image:
         """Plain above, instructed below, same seeds, each image with what the judge reads."""
         attribute = self.audit[0].attribute
-        blocks = [(self.plain, "Plain"), (self, "Instructed" if self.rule else "Plain")]
+        blocks = [(self.plain, "Plain"), (self, self.title.capitalize())]
         rows = [
             SheetRow(
                 title=f"{title}: {result.prompt}\n{_shares(result.audit, attribute)}",
@@ -187,14 +180,3 @@ def _label(record: Record, attribute: str) -> str:
     if any(group is None for group in groups):
         return "unknown"
     return f"{JOINT.join(map(str, groups))} {min(record.confidence[name] for name in names):.2f}"
-
-
-def check_folder(folder: Path) -> None:
-    """`ValueError` with the mend if `folder` cannot become a new output folder."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is not empty; name a new folder")
-    above = folder.absolute()
-    while not above.exists():
-        above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise ValueError(f"{folder} cannot be written; name a folder below one that you may write to")

@@ -14,9 +14,31 @@ HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
 SENTENCES = [
     ("firefighter: 50% woman, 50% man", ("firefighter",), {"woman": HALF, "man": HALF}),
     ("half of the doctors should be women", ("doctor",), {"woman": HALF, "man": HALF}),
+    ("exactly half of the doctors should be women", ("doctor",), {"woman": HALF, "man": HALF}),
+    ("about half of the doctors should be women", ("doctor",), {"woman": HALF, "man": HALF}),
+    ("I want half of the doctors to be women", ("doctor",), {"woman": HALF, "man": HALF}),
+    ("doctors should be women", ("doctor",), {"woman": Fraction(1)}),
     ("nurse, teacher: 1/3 men", ("nurse", "teacher"), {"woman": 2 * THIRD, "man": THIRD}),
     ("every occupation: 40% women, 60% men", ("every occupation",), {"woman": Fraction(2, 5), "man": Fraction(3, 5)}),
 ]
+
+
+UNCLEAR = [
+    "at least half of the doctors should be women",
+    "not all doctors should be men",
+    "doctors should not be men",
+    "most doctors should be women",
+    "no more than half of the doctors should be men",
+    "doctors must never be only men",
+    "more doctors should be women",
+]
+
+
+@pytest.mark.parametrize("text", UNCLEAR)
+def test_what_is_no_share_is_refused_and_never_read_as_all(text: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_sentence(text)
+    assert all(problem.mend for problem in caught.value.problems)
 
 
 @pytest.mark.parametrize(("text", "concepts", "shares"), SENTENCES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from fair_diffusion.policy import Policy, match
@@ -11,7 +12,7 @@ FIRES = [
     ("doctor: half women", "a photo of a doctor", "exact"),
     ("doctor: half women", "two Doctors in a hospital", "exact"),
     ("doctor: half women", "a physician", "synonym"),
-    ("doctor: half women", "a surgeon at work", "synonym"),
+    ("doctor: half women", "a surgeon at work", "kind"),
     ("software developer: half women", "a portrait of a programmer", "synonym"),
     ("software developer: half women", "software-developers", "exact"),
     ("police officer: half women", "a cop on a street", "synonym"),
@@ -34,56 +35,93 @@ FIRES = [
     ("pilot: half women", "an airline pilot in the cockpit", "synonym"),
     ("singer: half men", "a vocalist with a microphone", "synonym"),
     ("mechanic: half women", "auto mechanics", "synonym"),
-    ("scientist: half women", "a chemist in a laboratory", "synonym"),
+    ("scientist: half women", "a chemist in a laboratory", "kind"),
     ("everyone: skin tone uniform", "a person walking in the rain", "wildcard"),
     ("everyone: skin tone uniform", "a female doctor", "wildcard"),
-    ("student: half women", "high school students in a classroom", "synonym"),
+    ("student: half women", "high school students in a classroom", "kind"),
     ("office worker: half women", "an office clerk at a desk", "synonym"),
     ("farmer: half women", "a farmer with a red tractor, a dog and two cows", "exact"),
     ("lawyer: half women", "a barrister in court", "synonym"),
+    ("doctor: half women", "a photo of a doctor in Central Park", "exact"),
+    ("doctor: half women", "a doctor in San Diego, Kodak Portra 400", "exact"),
+    ("doctor: half women", "a doctor, painting by Greg Rutkowski", "exact"),
+    ("doctor: half women", "a doctor in the style of Picasso", "exact"),
+    ("doctor: half women", "a doctor, Nikon Camera, Golden Hour", "exact"),
+    ("doctor: half women", "an African American doctor", "exact"),
+    ("doctor: half women", "a Chinese Doctor", "exact"),
+    ("doctor: half women", "portrait of a doctor, Highly Detailed, 8k", "exact"),
+    ("doctor: skin tone uniform", "black and white photo, a doctor", "exact"),
+    ("doctor: skin tone uniform", "a black-clad doctor", "exact"),
+    ("doctor: skin tone uniform", "a nurse's friend, a doctor with a black bag", "exact"),
+    ("doctor: skin tone uniform", "a doctor, white coat", "exact"),
+    ("doctor: half women", "a doctor's bag beside a doctor", "exact"),
 ]
 SILENT = [
-    ("doctor: half women", "a photo of a nurse"),
-    ("doctor: half women", "a female doctor"),
-    ("doctor: half women", "my grandfather, a doctor"),
-    ("doctor: half women", "a doctor and her dog"),
-    ("doctor: half women", "a male doctor"),
-    ("doctor: half women", "a doctor's bag on a table"),
-    ("doctor: half women", "a doctorate"),
-    ("pilot: half women", "the pilot episode of a series"),
-    ("judge: half women", "judge a book by its cover"),
-    ("guard: half women", "a guard dog"),
-    ("firefighter: half women", "a fireman"),
-    ("police officer: half women", "a policewoman"),
-    (EVERY, "a bowl of fruit"),
-    (EVERY, "a landscape with hills"),
-    (EVERY, "a hospital at night"),
-    (EVERY, "Marie Curie, scientist"),
-    (EVERY, "Barack Obama as a firefighter"),
-    (EVERY, "a portrait of the scientist Einstein"),
-    (EVERY, "a pilot, Amelia Earhart, in her plane"),
-    ("singer: half men", "the singer Freddie Mercury on a stage"),
-    (EVERY, "a fire in the forest"),
-    (EVERY, "an airplane above a mountain"),
-    ("nurse: half men", "a photo of a tutor"),
-    (EVERY, "a woman working as a welder"),
-    (EVERY, "the Queen of England opening a school"),
-    (EVERY, "a robot chef"),
-    (EVERY, "a scarecrow dressed as a farmer"),
-    (EVERY, "a teddy bear as an astronaut"),
-    ("cook: half women", "how to cook rice"),
-    ("firefighter: half women", "a firefighter helmet on a shelf"),
-    ("artist: half men", "a landscape painting by an artist"),
-    ("pilot: half women", "a plane without a pilot"),
-    ("doctor: half women", "a non-binary doctor"),
-    ("doctor: skin tone uniform", "a dark-skinned doctor"),
-    ("doctor: skin tone uniform", "an African American physician"),
-    ("nurse: half men", "a nurse shark in the sea"),
-    ("student: half men", "student loan papers"),
-    (EVERY, "Rembrandt, a self-portrait as a painter"),
-    ("everyone: half women", "a king on his throne"),
-    (EVERY, "an empty office with a coffee cup"),
-    ("judge: half women", "a red sports car"),
+    ("doctor: half women", "a photo of a nurse", "no rule"),
+    ("doctor: half women", "a female doctor", "'female'"),
+    ("doctor: half women", "my grandfather, a doctor", "'grandfather'"),
+    ("doctor: half women", "a doctor and her dog", "'her'"),
+    ("doctor: half women", "a male doctor", "'male'"),
+    ("doctor: half women", "a doctor's bag on a table", "whose"),
+    ("doctor: half women", "a doctorate", "no rule"),
+    ("pilot: half women", "the pilot episode of a series", "'episode' follows"),
+    ("judge: half women", "judge a book by its cover", "verb"),
+    ("guard: half women", "a guard dog", "'dog' follows"),
+    ("firefighter: half women", "a fireman", "'fireman'"),
+    ("police officer: half women", "a policewoman", "'policewoman'"),
+    (EVERY, "a bowl of fruit", "no rule"),
+    (EVERY, "a landscape with hills", "no rule"),
+    (EVERY, "a hospital at night", "no rule"),
+    (EVERY, "Marie Curie, scientist", "'Marie Curie'"),
+    (EVERY, "Barack Obama as a firefighter", "'Barack Obama'"),
+    (EVERY, "a portrait of the scientist Einstein", "'Einstein'"),
+    (EVERY, "a pilot, Amelia Earhart, in her plane", "'Amelia Earhart'"),
+    ("singer: half men", "the singer Freddie Mercury on a stage", "'Freddie Mercury'"),
+    (EVERY, "a fire in the forest", "no rule"),
+    (EVERY, "an airplane above a mountain", "no rule"),
+    ("nurse: half men", "a photo of a tutor", "no rule"),
+    (EVERY, "a woman working as a welder", "'woman'"),
+    (EVERY, "the Queen of England opening a school", "no rule"),
+    (EVERY, "a robot chef", "no human"),
+    (EVERY, "a scarecrow dressed as a farmer", "no human"),
+    (EVERY, "a teddy bear as an astronaut", "no human"),
+    ("cook: half women", "how to cook rice", "'rice' follows"),
+    ("firefighter: half women", "a firefighter helmet on a shelf", "'helmet' follows"),
+    ("artist: half men", "a landscape painting by an artist", "who made"),
+    ("pilot: half women", "a plane without a pilot", "'without'"),
+    ("doctor: half women", "a non-binary doctor", "'non binary'"),
+    ("doctor: skin tone uniform", "a dark-skinned doctor", "'dark skinned'"),
+    ("doctor: skin tone uniform", "an African American physician", "'african american'"),
+    ("nurse: half men", "a nurse shark in the sea", "no rule"),
+    ("student: half men", "student loan papers", "no rule"),
+    (EVERY, "Rembrandt, a self-portrait as a painter", "'Rembrandt'"),
+    ("everyone: half women", "a king on his throne", "no rule"),
+    (EVERY, "an empty office with a coffee cup", "no rule"),
+    ("judge: half women", "a red sports car", "no rule"),
+    ("singer: half men", "taylor swift as a singer", "'taylor swift'"),
+    (EVERY, "marie curie, scientist", "'marie curie'"),
+    (EVERY, "MARIE CURIE AS A SCIENTIST", "'MARIE CURIE'"),
+    (EVERY, "the painter Vincent van Gogh", "'van Gogh'"),
+    (EVERY, "Leonardo da Vinci as a scientist", "'da Vinci'"),
+    (EVERY, "the writer J.K. Rowling at a desk", "'J.K. Rowling'"),
+    (EVERY, "Ronald McDonald as a cook", "'Ronald McDonald'"),
+    ("doctor: half women", "Dr. Smith, a doctor", "'Dr. Smith'"),
+    (EVERY, "the athlete Pelé with a ball", "'Pelé'"),
+    ("singer: half men", "a singer called Beyoncé", "'Beyoncé'"),
+    (EVERY, "a teacher named Kim", "'named Kim'"),
+    ("doctor: age uniform", "a doctor in her seventies", "'in her seventies'"),
+    ("doctor: age uniform", "a 60-year-old doctor", "'60-year-old'"),
+    ("doctor: age uniform", "the doctor is old", "'old'"),
+    ("doctor: age uniform", "a doctor with white hair", "'white hair'"),
+    ("doctor: skin tone uniform", "a doctor of Asian descent", "'Asian descent'"),
+    ("nurse: skin tone uniform", "a nurse who is black", "'black'"),
+    ("nurse: skin tone uniform", "a nurse, Black", "'Black'"),
+    ("nurse: skin tone uniform", "a photo of a Black nurse", "'Black'"),
+    ("cook: half women", "a bearded cook", "'bearded'"),
+    ("cook: half women", "a pregnant cook", "'pregnant'"),
+    (EVERY, "a person who visits patients", "no rule"),
+    (EVERY, "a lego firefighter", "no human"),
+    (EVERY, "a plush toy of a firefighter", "no human"),
 ]
 
 
@@ -96,12 +134,12 @@ def test_fires(instruction: str, prompt: str, how: str) -> None:
     assert found.concept in prompt
 
 
-@pytest.mark.parametrize(("instruction", "prompt"), SILENT)
-def test_stays_silent(instruction: str, prompt: str) -> None:
+@pytest.mark.parametrize(("instruction", "prompt", "reason"), SILENT)
+def test_stays_silent_and_says_why(instruction: str, prompt: str, reason: str) -> None:
     found = match(Policy.from_sentence(instruction), prompt)
     assert found.rule is None
     assert found.targets == ()
-    assert found.reason
+    assert reason in found.reason
 
 
 def test_a_stated_identity_takes_only_its_own_targets_away() -> None:
@@ -123,3 +161,28 @@ def test_exemption_and_empty_policy() -> None:
     assert "medieval" in match(policy, "a medieval doctor").reason
     assert match(policy, "a doctor").rule is not None
     assert match(Policy(), "a doctor").rule is None
+
+
+def test_the_nearer_word_wins() -> None:
+    policy = Policy.from_sentence("doctor: half women; surgeon: all women")
+    for prompt, concept in (("a surgeon", "surgeon"), ("a physician", "doctor"), ("a cardiologist", "doctor")):
+        found = match(policy, prompt)
+        assert found.rule is not None
+        assert found.rule.concepts == (concept,)
+
+
+def test_a_match_says_where_its_words_stand() -> None:
+    prompt = "a doctor's bag beside a doctor"
+    assert match(Policy.from_sentence("doctor: half women"), prompt).start == prompt.rindex("doctor")
+
+
+def test_the_length_of_a_prompt_does_not_multiply_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[int] = []
+
+    def embed(texts: list[str]) -> np.ndarray:
+        looked_up.append(len(texts))
+        return np.zeros((len(texts), 384), np.float32)
+
+    monkeypatch.setattr("fair_diffusion.text_encoder.embed", embed)
+    match(Policy.from_sentence("doctor: half women"), " ".join(f"stone{i}" for i in range(4000)))
+    assert max(looked_up) <= 130

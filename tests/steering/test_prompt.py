@@ -23,15 +23,19 @@ from fair_diffusion.steering import with_group
         ("a police  officer", "police officer", ["female"], "a female police  officer"),
         ("a happy teacher, smiling", "teacher", ["male"], "a happy male teacher, smiling"),
         ("a doctor and a doctor", "doctor", ["female"], "a female doctor and a doctor"),
-        ("a cookie on a plate", "cook", ["female"], "a cookie on a plate, female person"),
-        ("someone fixing a car.", "mechanic", ["female"], "someone fixing a car, female person"),
+        ("someone fixing a car.", None, ["female"], "someone fixing a car, female person"),
         ("a city street", None, ["dark-skinned", "female"], "a city street, dark-skinned female person"),
         ("a c++ (coder)", "c++ (coder)", ["female"], "a female c++ (coder)"),
         ("", None, ["female"], "female person"),
-        ("a cook", " ", ["female"], "a cook, female person"),
         ("a cook", "cook", [], "a cook"),
         ("a cook", "cook", [" "], "a cook"),
     ],
 )
 def test_with_group(prompt: str, concept: str | None, adjectives: list[str], expected: str) -> None:
-    assert with_group(prompt, concept, adjectives) == expected
+    start = prompt.lower().find(concept.split()[0]) if concept else None
+    assert with_group(prompt, start, adjectives) == expected
+
+
+def test_the_words_at_the_place_change() -> None:
+    prompt = "a doctor's bag beside a doctor"
+    assert with_group(prompt, prompt.rindex("doctor"), ["female"]) == "a doctor's bag beside a female doctor"

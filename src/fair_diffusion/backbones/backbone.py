@@ -56,6 +56,9 @@ class Backbone(Protocol):
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         """Encode prompts, one row each."""
 
+    def unseen(self, prompt: str) -> str:
+        """The end of a prompt that is too long for the text encoder; empty if it reads all."""
+
     def timesteps(self, steps: int) -> Tensor:
         """Begin a run and return its times, noise to image; some samplers make more than `steps`."""
 

@@ -63,31 +63,37 @@ def denoise(
     seeds: Sequence[int],
     steps: int,
     guidance: float,
+    rows: Sequence[int] | None = None,
     steering: Steering | None = None,
     batch_size: int = 8,
     on_step: Callable[[StepInfo], None] | None = None,
 ) -> Iterator[Denoised]:
     """Denoise one image per seed and yield batch after batch, in order.
 
-    prompts_cond has one row per seed; empty_cond one row for all, or one per seed. Raising from on_step stops
+    `rows` names each image's row of prompts_cond, which holds one per seed if it is not given; empty_cond has one row
+    for all, or one per seed. Raising from on_step stops
     the run: batches that are finished have been yielded by then.
     """
     n = len(seeds)
-    if len(prompts_cond) != n:
+    if rows is None and len(prompts_cond) != n:
         raise ValueError(f"prompts_cond has {len(prompts_cond)} rows for {n} seeds; give one row per seed")
+    rows = range(n) if rows is None else rows
+    if len(rows) != n:
+        raise ValueError(f"rows names {len(rows)} rows for {n} seeds; name one per seed")
     if len(empty_cond) not in (1, n):
         raise ValueError(f"empty_cond has {len(empty_cond)} rows for {n} seeds; give 1 row or one per seed")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    empty_cond = empty_cond if len(empty_cond) == n else empty_cond[[0] * n]
     for start in range(0, n, batch_size):
         images = range(start, min(start + batch_size, n))
-        rows = slice(images.start, images.stop)
+        part = slice(images.start, images.stop)
+        # Rows are taken batch by batch: those of a large request would not fit into memory together.
+        cond, empty = prompts_cond[rows[part]], empty_cond[part if len(empty_cond) == n else [0] * len(images)]
         yield _denoise_batch(
             backbone.fork(),
             images,
-            guide=_Guide(prompts_cond[rows], empty_cond[rows], guidance, steering.start(images) if steering else None),
-            seeds=seeds[rows],
+            guide=_Guide(cond, empty, guidance, steering.start(images) if steering else None),
+            seeds=seeds[part],
             steps=steps,
             on_step=on_step,
         )

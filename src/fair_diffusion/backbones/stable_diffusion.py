@@ -75,6 +75,13 @@ class StableDiffusion:
         place = {prompt: i for i, prompt in enumerate(unique)}
         return Conditioning(torch.cat(rows))[[place[prompt] for prompt in prompts]]
 
+    def unseen(self, prompt: str) -> str:
+        """The end of a prompt that is cut away because the text encoder takes `model_max_length` tokens; or ""."""
+        tokenizer: Any = self.pipeline.tokenizer
+        ids = tokenizer(prompt, truncation=False, verbose=False).input_ids
+        end: str = tokenizer.decode(ids[tokenizer.model_max_length - 1 :], skip_special_tokens=True)
+        return end if len(ids) > tokenizer.model_max_length else ""
+
     def timesteps(self, steps: int) -> Tensor:
         """Begin a run with a fresh scheduler and return its times (second-order samplers make more)."""
         if steps < 1:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.cli.usage import instructed, usage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,42 +42,46 @@ def generate(
 
     Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
     with usage_errors():
-        # Everything that can be wrong is looked at before the model is loaded.
-        from fair_diffusion.pipeline import FairPipeline, check_request
-        from fair_diffusion.policy import Policy
-        from fair_diffusion.result import check_folder
+        # Everything that can be wrong is looked at before anything is drawn, most of it before the model is loaded.
+        from fair_diffusion.new_folder import check_new
+        from fair_diffusion.policy import match
+        from fair_diffusion.request import check_request
 
         for prompt in prompts:
             check_request(prompt, n=n, method=method, steps=steps, guidance=guidance, seed=seed)
-        if instruct is not None and policy is not None:
-            raise ValueError("both --instruct and --policy are given; give one")
-        rules = Policy.from_file(policy) if policy else Policy.from_sentence(instruct) if instruct else Policy()
-        check_folder(out)
-        pipe, missed = FairPipeline.from_pretrained(model), False
-        for k, prompt in enumerate(prompts):
-            with progress(n * steps * (2 if compare_plain else 1)) as on_step:
-                result = pipe(
-                    prompt,
-                    n=n,
-                    seed=seed,
-                    policy=rules,
-                    method=method,
-                    steps=steps,
-                    guidance=guidance,
-                    compare_plain=compare_plain,
-                    on_step=on_step,
-                )
-            folder = out if len(prompts) == 1 else out / f"{k:03d}"
+        rules = instructed(instruct, policy)
+        check_new(out)
+        from fair_diffusion.pipeline import FairPipeline
+
+        pipe = FairPipeline.from_pretrained(model)
+        for prompt in prompts:
+            pipe.check(match(rules, prompt))
+    missed = False
+    for k, prompt in enumerate(prompts):
+        with progress(n * steps * (2 if compare_plain else 1)) as on_step:
+            result = pipe(
+                prompt,
+                n=n,
+                seed=seed,
+                policy=rules,
+                method=method,
+                steps=steps,
+                guidance=guidance,
+                compare_plain=compare_plain,
+                on_step=on_step,
+            )
+        folder = out if len(prompts) == 1 else out / f"{k:03d}"
+        with usage_errors():
             result.save(folder)
-            if as_json:
-                typer.echo(json.dumps(result.summary()))
-            else:
-                show(result, folder)
-            if result.interrupted:
-                raise typer.Exit(INTERRUPTED)
-            missed |= result.missed
-        if missed:
-            raise typer.Exit(MISSED)
+        if as_json:
+            typer.echo(json.dumps(result.summary()))
+        else:
+            show(result, folder)
+        if result.interrupted:
+            raise typer.Exit(INTERRUPTED)
+        missed |= result.missed
+    if missed:
+        raise typer.Exit(MISSED)
 
 
 @contextmanager
@@ -90,36 +94,44 @@ def progress(total: int) -> Iterator[Callable[[StepInfo], None]]:
 
 
 def show(result: Result, folder: Path) -> None:
-    """Print what was asked and what came out as a table."""
-    console = Console()
-    console.print(f"[bold]{result.prompt}[/bold]: {result.reason}", highlight=False)
+    """Print what was asked and what came out: one table per attribute, for the plain twins and for the images."""
+    console = Console(markup=False, highlight=False)
+    console.print(f"{result.prompt}: {result.reason}", style="bold")
     for note in result.notes:
-        console.print(f"note: {note}", highlight=False)
-    table = Table("", "attribute", "group", "target", "quota", "count", "share", "95 % interval", "verdict")
-    for title, part in (("plain", result.plain), ("instructed" if result.rule else "plain", result)):
-        for row in part.audit if part else []:
-            if not row.count and not row.target:
-                continue
-            table.add_row(
-                title,
-                row.attribute,
+        console.print(f"note: {note}")
+    parts = [part for part in (result.plain, result) if part]
+    for part in parts:
+        for attribute in dict.fromkeys(row.attribute for row in part.audit):
+            console.print(table(part, attribute))
+    for part in parts:
+        for found in part.deviations():
+            console.print(
+                f"{part.title}: {found['attribute']} deviates {found['tv']:.3f} from the target; "
+                f"a perfect coin would by {found['noise_floor']:.3f}"
+            )
+    cost = result.summary()["cost"]
+    console.print(f"{cost['ratio']}x the evaluations of plain generation, {cost['seconds']} s; see {folder}")
+
+
+def table(part: Result, attribute: str) -> Table:
+    """The audit of one attribute: the judge's counts with intervals, the perceiver's beside them."""
+    columns = ("group", "target", "quota", "count", "perceiver", "share", "95 % interval", "verdict")
+    shown = Table(*columns, title=f"{part.title}: {attribute}", title_justify="left")
+    rows = [
+        (row, other) for row, other in zip(part.audit, part.perceived_audit, strict=True) if row.attribute == attribute
+    ]
+    for row, other in rows:
+        if row.count or other.count or row.target:
+            shown.add_row(
                 row.group,
                 "" if row.target is None else f"{row.target:.0%}",
-                "" if row.quota is None or part is result.plain else str(row.quota),
+                "" if row.quota is None else str(row.quota),
                 str(row.count),
+                str(other.count),
                 f"{row.share:.0%}",
                 f"{row.low:.0%} to {row.high:.0%}",
                 row.verdict or "",
             )
-    console.print(table)
-    for title, part in (("plain", result.plain), ("instructed", result)):
-        for found in part.deviations() if part else []:
-            console.print(
-                f"{title}: {found['attribute']} deviates {found['tv']:.3f} from the target; "
-                f"a perfect coin would by {found['noise_floor']:.3f}",
-                highlight=False,
-            )
-    cost = result.summary()["cost"]
-    console.print(
-        f"{cost['ratio']}x the evaluations of plain generation, {cost['seconds']} s; see {folder}", highlight=False
-    )
+    row, other = rows[0]
+    shown.add_row("unknown", "", "", str(row.unknown), str(other.unknown), f"{row.unknown / len(part.images):.0%}")
+    return shown

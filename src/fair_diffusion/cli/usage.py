@@ -1,11 +1,14 @@
-"""Wrong usage: one clear line for each mistake on standard error, and exit code 2."""
+"""What the verbs share: the instruction, and wrong usage as one clear line for each mistake and exit code 2."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
+
+from fair_diffusion.policy import Policy
 
 
 @contextmanager
@@ -16,3 +19,12 @@ def usage_errors() -> Iterator[None]:
     except (ValueError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+
+
+def instructed(sentence: str | None, file: Path | None) -> Policy:
+    """The policy that --instruct or --policy says; empty without either. `ValueError` for both or a wrong one."""
+    if sentence is not None and file is not None:
+        raise ValueError("both --instruct and --policy are given; give one")
+    if file is not None:
+        return Policy.from_file(file)
+    return Policy() if sentence is None else Policy.from_sentence(sentence)

@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from transformers import AutoTokenizer, BertModel
 
 from fair_diffusion import text_encoder as minilm
+from fair_diffusion.new_folder import new_folder
 
 WEIGHTS = Path(__file__).with_name("weights")
 MAX_LENGTH = 24
@@ -56,7 +57,6 @@ def load(weights: Path = WEIGHTS) -> Any:
 def export(folder: Path) -> None:
     """Write the model to `folder`, as `StableDiffusionPipeline.from_pretrained(folder)` reads it.
 
-    `FileExistsError` if `folder` exists and is not empty."""
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; name a new folder")
-    load().save_pretrained(folder, safe_serialization=True)
+    `ValueError` if `folder` is not new or cannot be written; it is there whole or not at all."""
+    with new_folder(folder) as part:
+        load().save_pretrained(part, safe_serialization=True)

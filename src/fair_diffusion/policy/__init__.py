@@ -4,6 +4,18 @@ from fair_diffusion.policy.attributes import ATTRIBUTES, Attribute, Group
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.matching import Match, match
 from fair_diffusion.policy.rules import Policy, Rule
-from fair_diffusion.policy.target import Target
+from fair_diffusion.policy.target import Cell, Target
 
-__all__ = ["ATTRIBUTES", "Attribute", "Group", "Match", "Policy", "PolicyError", "Problem", "Rule", "Target", "match"]
+__all__ = [
+    "ATTRIBUTES",
+    "Attribute",
+    "Cell",
+    "Group",
+    "Match",
+    "Policy",
+    "PolicyError",
+    "Problem",
+    "Rule",
+    "Target",
+    "match",
+]

@@ -6,6 +6,7 @@ The lists themselves are data: `attributes.yaml`. `perceived` because a picture 
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -43,7 +44,7 @@ class Attribute:
     words: tuple[str, ...] = ()
     qualifiers: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    patterns: tuple[str, ...] = ()
+    patterns: tuple[re.Pattern[str], ...] = ()
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -99,7 +100,7 @@ def _attribute(name: str, data: dict[str, Any]) -> Attribute:
         words=tuple(data.get("words", ())),
         qualifiers=tuple(data.get("qualifiers", ())),
         ignore=tuple(data.get("ignore", ())),
-        patterns=tuple(data.get("patterns", ())),
+        patterns=tuple(re.compile(pattern, re.IGNORECASE) for pattern in data.get("patterns", ())),
     )
 
 

@@ -130,4 +130,6 @@ def _is_animal(nouns: list[str]) -> bool:
     animals = lists()["animals"]
     if nouns and (nouns[-1],) in animals:
         return True
+    if nouns[-1:] == ["of"] and len(nouns) > 1 and (nouns[-2],) in animals:
+        return True
     return "as" in nouns and any((word,) in animals for word in nouns[: nouns.index("as")])

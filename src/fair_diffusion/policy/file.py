@@ -177,7 +177,8 @@ class _Reader:
             attributes = attributes or named
             if len(named) < 2 or named != attributes:
                 message = "a joint target combines the same two or more attributes in every entry"
-                self.wrong(entry, ", ".join(named), message, f"name {', '.join(attributes)} in each")
+                wanted = ", ".join(attributes) if len(attributes) > 1 else "two, such as gender and skin_tone,"
+                self.wrong(entry, ", ".join(named), message, f"name {wanted} in each")
             elif cell in stated:
                 self.wrong(entry, " + ".join(cell), "the combination is stated twice", "keep one")
             if "share" in keys:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE
+from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, known
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.rules import Policy, Rule, conflicts
 from fair_diffusion.policy.shares_text import (
@@ -24,7 +24,7 @@ from fair_diffusion.policy.target import Target
 from fair_diffusion.policy.words import phrase
 
 LONGEST = 32_000
-EXAMPLE = 'say which prompts it is for, such as "firefighter: half women"'
+EXAMPLE = 'say for which prompts and which share, such as "firefighter: half women"'
 _JOBS = r"(?:occupations?|jobs?|professions?|careers?|workers?|trades?)"
 _EVERY_OCCUPATION = re.compile(rf"(?:(?:every|all|each|any)(?: the)? {_JOBS}|occupations|jobs|professions|\*)")
 _EVERYONE = re.compile(
@@ -34,7 +34,21 @@ _DETERMINER = re.compile(r"^(?:(?:all|each|every|any|the|a|an|of|our|my|images?|
 _VERB = re.compile(
     r"^(.+?)\s+(?:(?:should|must|shall|ought to|have to|need to)(?: all)? be|should show|to be|are|is|be|as)\s+(.+)$"
 )
-_MAKE = re.compile(r"^(?:please\s+)?(?:make|draw|show|have|let|generate)\s+")
+_MAKE = re.compile(
+    r"^(?:please\s+)?"
+    r"(?:(?:i|we)(?: want|'d like| would like| need| wish)(?: to (?:have|see))?|make|draw|show|have|let|generate)\s+"
+)
+_EXACT = re.compile(
+    r"\b(?:exactly|precisely|about|approximately|roughly|around)\s+(?=\d|a |an |one |two |three |half|all)"
+)
+# Words that bound, deny or blur a share: a concept that holds one was misread, and must not become "all".
+_UNCLEAR = frozenset(
+    (
+        "not no never don't shouldn't isn't aren't most majority minority mostly mainly least more less fewer than "
+        "many much few some several almost nearly only half third quarter percent should must want like always over "
+        "under up roughly about exactly around approximately without except"
+    ).split()
+)
 _AFTER = re.compile(r"^(.+?)\s+(?:for|among|amongst)\s+(.+)$")
 _BEFORE = re.compile(r"^(?:for|among|amongst)\s+([^,]+?)\s*,\s*(.+)$")
 
@@ -83,7 +97,7 @@ def _clauses(text: str) -> Iterator[tuple[int | None, str]]:
 
 def _split(clause: str) -> tuple[str | None, str]:
     """The concepts' words (None if the clause names none) and the words about shares."""
-    plain = _MAKE.sub("", clause.lower())
+    plain = _EXACT.sub("", _MAKE.sub("", clause.lower()))
     left, colon, right = plain.partition(":")
     if colon:
         about_shares = attribute_named(left) or groups_in(left) or starts_with_share(left)
@@ -119,6 +133,7 @@ def _says_shares(body: str) -> bool:
 
 def _concepts(text: str, line: int | None, problems: list[Problem]) -> tuple[str, ...]:
     found: list[str] = []
+    before = len(problems)
     for part in re.split(r",|\band\b|\bor\b|&|/", text):
         plain = part.strip(" \"'“”")
         if _EVERY_OCCUPATION.fullmatch(plain):
@@ -126,8 +141,13 @@ def _concepts(text: str, line: int | None, problems: list[Problem]) -> tuple[str
         elif _EVERYONE.fullmatch(plain):
             found.append(EVERYONE)
         elif words := phrase(_DETERMINER.sub("", plain)):
-            found.append(" ".join(words))
-    if not found:
+            unclear = [word for word in words if word in _UNCLEAR or word[0].isdigit()]
+            if unclear and words not in known():
+                message = f"{unclear[0]!r} leaves open which share is meant, or of whom"
+                problems.append(Problem(line, plain, message, EXAMPLE))
+            else:
+                found.append(" ".join(words))
+    if not found and len(problems) == before:
         problems.append(Problem(line, text, "no concept is named", EXAMPLE))
     return tuple(dict.fromkeys(found))
 

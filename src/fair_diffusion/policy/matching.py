@@ -15,19 +15,23 @@ from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS
 from fair_diffusion.policy.meaning import nearest
 from fair_diffusion.policy.named import named_person
 from fair_diffusion.policy.rules import Policy, Rule, specific
+from fair_diffusion.policy.stated import stated_words
 from fair_diffusion.policy.target import Target
 from fair_diffusion.policy.words import Word, phrase, spans, words
 
-Found = tuple[float, int, Rule, Mention, str]
-"""How well a rule fits, how many words it covers, the rule, the mention, and how it was found."""
+HOW = {"exact": 3, "synonym": 2, "kind": 1, "wildcard": 0}
+"""How a rule's concept covers words of the prompt, and its rank."""
+
+Rank = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Match:
     """The rule that fires, with the targets that the prompt leaves open; or no rule, and the reason.
 
-    `concept` is the prompt's words for what the rule is about, as written; `how` is "exact", "synonym", "wildcard",
-    "meaning" or "none"; `score` is 1 for words that are known, and the cosine of the meanings otherwise.
+    `concept` is the prompt's words for what the rule is about, as written, and `start` the character at which they
+    begin; `how` is "exact", "synonym", "kind" (a narrower word), "wildcard", "meaning" or "none"; `score` is 1 for
+    words that are known, and the cosine of the meanings otherwise.
     """
 
     rule: Rule | None
@@ -36,59 +40,66 @@ class Match:
     how: str
     score: float
     reason: str
+    start: int | None = None
 
 
 def match(policy: Policy, prompt: str) -> Match:
-    """The most specific rule of `policy` for `prompt`; a rule for words wins over a wildcard, then the earlier one."""
+    """The rule of `policy` that fits `prompt` best: words before wildcards, the very word before a synonym before a
+    wider word, more words before fewer, then the earlier rule."""
     text = words(prompt)
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
-    refused = None
-    best: Found | None = None
     mentioned = mentions(text, wanted, people=True)
-    for mention in mentioned:
-        for rule in policy.rules:
-            for concept in rule.concepts:
-                how = _fits(concept, mention)
-                if how is None:
-                    continue
-                if mention.refused:
-                    refused = f"{' '.join(mention.words)!r}: {mention.refused}"
-                    continue
-                rank = (specific(concept), len(mention.words))
-                if best is None or rank > best[:2]:
-                    best = (*rank, rule, mention, how)
-    if best is None and refused is None:
-        best = _by_meaning(policy, text, mentioned)
-    if best is None:
-        return _none(refused or "no rule is about what the prompt shows")
-    score, _, rule, mention, how = best
-    person = named_person(text)
-    if person:
+    fitting: list[tuple[Rank, Rule, Mention, str]] = [
+        ((specific(concept), HOW[how], len(mention.words)), rule, mention, how)
+        for mention in mentioned
+        for rule in policy.rules
+        for concept in rule.concepts
+        if (how := _fits(concept, mention))
+    ]
+    depicted = [found for found in fitting if not found[2].refused]
+    if depicted:
+        _, rule, mention, how = max(depicted, key=lambda found: found[0])
+        return _restrained(policy, rule, mention, how, 1.0, prompt, text)
+    if fitting:
+        refused = fitting[-1][2]
+        return _none(f"{' '.join(refused.words)!r}: {refused.refused}")
+    if near := _by_meaning(policy, text, mentioned):
+        rule, mention, score = near
+        return _restrained(policy, rule, mention, "meaning", score, prompt, text)
+    return _none("no rule is about what the prompt shows")
+
+
+def _restrained(
+    policy: Policy, rule: Rule, mention: Mention, how: str, score: float, prompt: str, text: Sequence[Word]
+) -> Match:
+    """The match, unless the prompt names a person, holds an exemption, or states all that the rule asks for."""
+    if person := named_person(prompt, text):
         return _none(f"the prompt names a person: {person!r}")
-    exempt = _first_phrase(text, (*policy.exemptions, *rule.exemptions))
-    if exempt:
+    if exempt := _first_phrase(text, (*policy.exemptions, *rule.exemptions)):
         return _none(f"the exemption {exempt!r} applies")
-    stated = {name: found for name in ATTRIBUTES if (found := _stated(text, name, mention))}
+    stated = {name: found for name in ATTRIBUTES if (found := stated_words(name, prompt, text, mention))}
     left = tuple(t for t in rule.targets if not stated.keys() & set(t.attributes))
     said = ", ".join(f"{name}: {found!r}" for name, found in stated.items())
     if not left:
         return _none(f"the prompt states {said}")
-    shown = prompt[text[mention.first].start : text[mention.stop - 1].end]
+    start, stop = text[mention.first].start, text[mention.stop - 1].end
+    shown = prompt[start:stop]
     reason = f"rule {rule.name!r} fires for {shown!r}" + (f"; the prompt states {said}" if said else "")
-    return Match(rule, left, shown, how, score if how == "meaning" else 1.0, reason)
+    return Match(rule, left, shown, how, score, reason, start)
 
 
-def _by_meaning(policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]) -> Found | None:
-    """The rule whose concept is nearest in meaning to some words of the prompt, if near enough."""
-    taken = {i for mention in mentioned if mention.refused for i in range(mention.first, mention.stop)}
+def _by_meaning(
+    policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]
+) -> tuple[Rule, Mention, float] | None:
+    """The rule whose concept is nearest in meaning to some words of the prompt, if near enough, and the cosine."""
+    taken = {i for mention in mentioned for i in range(mention.first, mention.stop)}
     rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}
     found = nearest(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None
     if found is None:
         return None
     concept, score, first, stop = found
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
-    mention = Mention(first, stop, tuple(word.normal for word in text[first:stop]), None)
-    return (score, stop - first, rule, mention, "meaning") if rule else None
+    return (rule, Mention(first, stop, tuple(w.normal for w in text[first:stop]), None), score) if rule else None
 
 
 def _none(reason: str) -> Match:
@@ -104,24 +115,7 @@ def _fits(concept: str, mention: Mention) -> str | None:
         return "wildcard"
     target = known().get(words_of_rule)
     if entry and target and target.relation != "kind" and entry.occupation == target.occupation:
-        return "synonym"
-    return None
-
-
-def _stated(text: Sequence[Word], name: str, mention: Mention) -> str | None:
-    """The words by which the prompt states attribute `name`; qualifiers count only just before the mention."""
-    attribute = ATTRIBUTES[name]
-    ignored = {phrase(p) for p in attribute.ignore}
-    entry = known().get(mention.words)
-    if name == "gender" and entry and entry.relation == "gendered":
-        return " ".join(mention.words)
-    for first, stop in spans(text, lambda p: p in attribute.stated_by or p in ignored):
-        found = tuple(word.normal for word in text[first:stop])
-        if found not in ignored:
-            return " ".join(found)
-    near = text[max(0, mention.first - 3) : mention.first]
-    for first, stop in spans(near, lambda p: p in attribute.qualified_by):
-        return " ".join(word.normal for word in near[first:stop])
+        return "kind" if entry.relation == "kind" else "synonym"
     return None
 
 

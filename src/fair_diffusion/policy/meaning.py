@@ -19,6 +19,8 @@ THINGS = (
     *("equipment", "activity", "tool", "vehicle", "vessel"),
 )
 _LONGEST = 3
+_MOST = 120
+"""Phrases looked up in one prompt: about its first forty words, more than an image shows, in a second."""
 
 
 def nearest(
@@ -26,7 +28,7 @@ def nearest(
 ) -> tuple[str, float, int, int] | None:
     """The known occupation, or one of `concepts`, that some words of `text` mean; None if none is near enough.
 
-    `taken` are places of words that are known to mean no person.
+    `taken` are places of words whose meaning is known. Only the first `_MOST` phrases are looked up.
     Returns the concept, the cosine, and the words as (first, past last)."""
     from fair_diffusion.text_encoder import embed
 
@@ -38,13 +40,16 @@ def nearest(
         if not any(i in taken or (text[i].normal,) in frame for i in range(first, stop))
         and all(word.joined for word in text[first + 1 : stop])
     ]
-    if not spans:
+    texts = [" ".join(word.text.lower() for word in text[first:stop]) for first, stop in spans]
+    place = {phrase: spans[i] for i, phrase in reversed(list(enumerate(texts)))}
+    looked_up = list(dict.fromkeys(texts))[:_MOST]
+    if not looked_up:
         return None
     names = list(dict.fromkeys([*lists()["occupations"], *concepts]))
-    meant = embed([" ".join(word.text.lower() for word in text[first:stop]) for first, stop in spans])
+    meant = embed(looked_up)
     scores = meant @ embed(names).T
     human = (meant @ embed(PEOPLE).T).max(axis=1) > (meant @ embed(THINGS).T).max(axis=1)
     scores[~human] = -1
     row, column = divmod(int(scores.argmax()), len(names))
     score = float(scores[row, column])
-    return (names[column], score, *spans[row]) if score >= NEAR else None
+    return (names[column], score, *place[looked_up[row]]) if score >= NEAR else None

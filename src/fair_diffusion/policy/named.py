@@ -1,47 +1,96 @@
-"""Whether a prompt names a particular person, whom no rule may change.
+"""Whether a prompt depicts a particular person, whom no rule may change.
 
-A person is named by two capitalised words in a row ("Marie Curie"), a title before a capitalised word ("Queen
-Victoria"), or a name that stands alone for one person ("Einstein"). Places and styles with such names are excepted. A
-prompt that is capitalised throughout says nothing by it.
+A person is named by capitalised words in a row ("Marie Curie", "Vincent van Gogh", "J.K. Rowling"), a title before one
+("Dr. Smith"), "called" or "named", or a name that is known by itself ("einstein"). Places and makes are excepted ("in
+Central Park", "Kodak Portra"), and who made the picture ("by Greg Rutkowski"). Capitals say nothing in a prompt that is
+capitalised throughout. No list of names is complete: an unknown name in small letters is missed.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
-from itertools import pairwise
 
+from fair_diffusion.policy.attributes import ATTRIBUTES
 from fair_diffusion.policy.concepts import known, lists
-from fair_diffusion.policy.words import Word, spans
+from fair_diffusion.policy.words import Word, phrase, spans
 
 FRAME = frozenset(["a", "an", "the", "two", "my", "close", "draw", "show", "painting", "drawing"])
+_MAKER = re.compile(r"\b(?:by|style of|inspired by|after)\s+(?:the\s+)?$", re.IGNORECASE)
+_INITIALS = re.compile(r"\b(?:[A-Z]\.[ -]?){1,3}[A-Z][^\W\d_]+")
+_TITLED = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|Capt|Sgt)\. [A-Z][^\W\d_]+")
 
 
-def named_person(text: Sequence[Word]) -> str | None:
-    """The words by which the prompt names a person, as written; None if it names none."""
-    for word in text:
-        if (word.normal,) in lists()["famous"] and word.text[0].isupper():
-            return word.text
+def named_person(prompt: str, text: Sequence[Word]) -> str | None:
+    """The words by which `prompt`, whose words are `text`, names a person, as written; None if it names none."""
+    for first, stop in spans(text, lambda p: _plain(p) in lists()["famous"]):
+        if not _MAKER.search(prompt[: text[first].start]):
+            return prompt[text[first].start : text[stop - 1].end]
+    for pattern in (_INITIALS, _TITLED):
+        found = pattern.search(prompt)
+        if found and not _MAKER.search(prompt[: found.start()]):
+            return found.group()
     if sum(_capital(word) for word in text) > max(3, len(text) // 2):
         return None
+    identities = dict.fromkeys(p for attribute in ATTRIBUTES.values() for p in attribute.stated_by)
     taken = {
         i
-        for first, stop in spans(text, lambda p: p in lists()["places"] or (len(p) > 1 and p in known()))
+        for first, stop in spans(text, lambda p: p in lists()["places"] or (len(p) > 1 and p in (known() | identities)))
         for i in range(first, stop)
     }
-    for i, (before, after) in enumerate(pairwise(text)):
-        if not after.joined or before.possessive or {i, i + 1} & taken or not _capital(after) or _common(after):
+    for i, word in enumerate(text):
+        if i in taken or not _capital(word) or _MAKER.search(prompt[: word.start]):
             continue
-        titled = (before.normal,) in lists()["titles"]
-        if titled or (_capital(before) and not _common(before)):
-            return f"{before.text} {after.text}"
+        if _plain((word.normal,)) in lists()["surnames"] and not _in_place(text, i):
+            return word.text
+        if i and word.joined and not _common(word):
+            before = text[i - 1]
+            if (before.normal,) in lists()["titles"] or (before.normal,) in lists()["calling"]:
+                return f"{before.text} {word.text}"
+        last = _last_of_name(text, i, taken)
+        if last > i and not _is_place(text, i, last):
+            return prompt[word.start : text[last].end]
     return None
 
 
+def _last_of_name(text: Sequence[Word], first: int, taken: set[int]) -> int:
+    """The last word of a run of capitalised words, particles between them, that begins at `first`; or `first`."""
+    last = first
+    if _common(text[first]):
+        return last
+    for i in range(first + 1, min(first + 6, len(text))):
+        if not text[i].joined or text[i - 1].possessive or i in taken:
+            break
+        if _capital(text[i]) and not _common(text[i]):
+            last = i
+        elif (text[i].normal,) not in lists()["particles"]:
+            break
+    return last
+
+
+def _is_place(text: Sequence[Word], first: int, last: int) -> bool:
+    starts, ends = (text[first].normal,), (text[last].normal,)
+    return starts in lists()["place_starts"] or ends in lists()["place_ends"] or _in_place(text, first)
+
+
+def _in_place(text: Sequence[Word], first: int) -> bool:
+    before = [word.normal for word in text[max(0, first - 2) : first] if word.normal != "the"]
+    return bool(before) and (before[-1],) in lists()["locations"]
+
+
+def _plain(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Words without accents: "beyoncé" → "beyonce"."""
+    return phrase(unicodedata.normalize("NFKD", " ".join(words)).encode("ascii", "ignore").decode())
+
+
 def _capital(word: Word) -> bool:
-    return word.text[0].isupper() and word.text[1:].islower()
+    return word.text[0].isupper() and any(letter.islower() for letter in word.text)
 
 
 def _common(word: Word) -> bool:
     """Whether a capitalised word is a known word for people, or merely opens a sentence with a frame's word."""
-    phrase = (word.normal,)
-    return phrase in known() or phrase in lists()["people"] or phrase in lists()["shown"] or word.normal in FRAME
+    one = (word.normal,)
+    if one in ATTRIBUTES["skin_tone"].qualified_by and one not in lists()["colours"]:  # "Chinese", but "James Brown"
+        return True
+    return one in known() or one in lists()["people"] or one in lists()["shown"] or word.normal in FRAME

@@ -30,7 +30,6 @@ class Policy:
 
     rules: tuple[Rule, ...] = ()
     exemptions: tuple[str, ...] = ()
-    version: int = 1
 
     # The two parsers build policies, so they are imported when called: at the top the imports would go in a circle.
     @classmethod

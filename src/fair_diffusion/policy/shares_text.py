@@ -25,51 +25,11 @@ _EQUAL = re.compile(rf"\b(?:{'|'.join(sorted(UNIFORM_WORDS, key=len, reverse=Tru
 _REST = re.compile(r"\b(?:the )?(?:rest|remainder|remaining|others?)\b")
 _PARTS = re.compile(r"(?<!\d),|,(?!\d)|\band\b|&|\+|\bas(?= (?:women|men|woman|man)\b)")
 _FILLERS = frozenset(
-    [
-        "person",
-        "skin",
-        "tone",
-        "skinned",
-        "should",
-        "must",
-        "be",
-        "of",
-        "them",
-        "the",
-        "is",
-        "are",
-        "in",
-        "number",
-        "share",
-        "amount",
-        "part",
-        "as",
-        "many",
-        "with",
-        "each",
-        "a",
-        "an",
-        "image",
-        "picture",
-        "show",
-        "to",
-        "split",
-        "distribution",
-        "proportion",
-        "at",
-        "being",
-        "gender",
-        "age",
-        "and",
-        "all",
-        "one",
-        "have",
-        "group",
-        "which",
-        "that",
-        "color",
-        "colour",
-    ]
+    (
+        "person skin tone skinned should must be of them the is are in number share amount part as many with each a "
+        "an image picture show to split distribution proportion at being gender age and all one have group which that "
+        "color colour"
+    ).split()
 )
 
 

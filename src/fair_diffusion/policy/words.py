@@ -30,8 +30,7 @@ _IRREGULAR = {
 class Word:
     """One word of a text: as written, made comparable, and where it stands.
 
-    `joined` says that only blanks or hyphens part it from the word before; `possessive` that an apostrophe-s follows;
-    `starts` that it opens a sentence.
+    `joined` says that only blanks or hyphens part it from the word before; `possessive` that an apostrophe-s follows.
     """
 
     text: str
@@ -40,7 +39,6 @@ class Word:
     end: int
     joined: bool
     possessive: bool
-    starts: bool
 
 
 @lru_cache(maxsize=20_000)
@@ -75,7 +73,6 @@ def words(text: str) -> list[Word]:
                 end=match.end(),
                 joined=bool(found) and not gap.strip(" \t\r\n-‐‑–'’"),
                 possessive=after in {"'s", "’s"} or (plain.endswith("s") and after[:1] in {"'", "’"}),
-                starts=not found or bool(re.search(r"[.!?:\n\"“]", gap)),
             )
         )
         end = match.end() + (2 if after in {"'s", "’s"} else 0)

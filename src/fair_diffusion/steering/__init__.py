@@ -2,7 +2,7 @@
 
 from fair_diffusion.steering.prompt import with_group
 from fair_diffusion.steering.semantic import SemanticGuidance, SemanticSteering
-from fair_diffusion.steering.steering import Extra, Steering, SteeringRun, directions
+from fair_diffusion.steering.steering import Extra, Steering, SteeringRun
 
 __all__ = [
     "Extra",
@@ -10,6 +10,5 @@ __all__ = [
     "SemanticSteering",
     "Steering",
     "SteeringRun",
-    "directions",
     "with_group",
 ]

@@ -10,26 +10,18 @@ _SOUNDS_VOWEL = re.compile(r"hour|honest|hono|heir", re.IGNORECASE)
 _SOUNDS_CONSONANT = re.compile(r"uni(?!n|m)|use|usu|uto|eu|one\b|once\b", re.IGNORECASE)
 
 
-def with_group(prompt: str, concept: str | None, adjectives: Sequence[str]) -> str:
+def with_group(prompt: str, start: int | None, adjectives: Sequence[str]) -> str:
     """Return the prompt with the group's adjectives before the concept, its article mended.
 
-    "a photo of an engineer", "engineer", ["female"] → "a photo of a female engineer". A concept that the
-    prompt does not hold word for word (as it is or with s/es), or none, gets ", female person"
-    at the end instead.
+    "a photo of an engineer", 14, ["female"] → "a photo of a female engineer". `start` is the character at which the
+    concept begins; without one, ", female person" is put at the end instead.
     """
     phrase = " ".join(word for adjective in adjectives for word in adjective.split())
     if not phrase:
         return prompt
-    found = _find(prompt, concept) if concept and concept.strip() else None
-    if found is None:
+    if start is None:
         return _append(prompt, f"{phrase} person")
-    before = _mend_article(prompt[: found.start()], phrase)
-    return f"{before}{phrase} {prompt[found.start() :]}"
-
-
-def _find(prompt: str, concept: str) -> re.Match[str] | None:
-    words = r"\s+".join(re.escape(word) for word in concept.split())
-    return re.search(rf"(?<!\w){words}(?:e?s)?(?!\w)", prompt, re.IGNORECASE)
+    return f"{_mend_article(prompt[:start], phrase)}{phrase} {prompt[start:]}"
 
 
 def _mend_article(before: str, phrase: str) -> str:

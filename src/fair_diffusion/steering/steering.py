@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from fair_diffusion.backbones.backbone import Conditioning
@@ -43,16 +41,3 @@ class Steering(Protocol):
 
     def start(self, images: range) -> SteeringRun:
         """Begin a batch that holds these images of the request."""
-
-
-def directions(assigned: Sequence[int | None], groups: int) -> Tensor:
-    """Return (images, groups): +1 towards the assigned group, −1 away from the others, 0 if not assigned."""
-    signs = torch.zeros(len(assigned), groups)
-    for image, group in enumerate(assigned):
-        if group is None:
-            continue
-        if not 0 <= group < groups:
-            raise ValueError(f"image {image} has group {group}, but groups run from 0 to {groups - 1}")
-        signs[image] = -1
-        signs[image, group] = 1
-    return signs

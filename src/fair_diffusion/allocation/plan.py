@@ -1,0 +1,26 @@
+"""The plan of a request: for each of its targets, how many images each cell gets and which image shows which."""
+
+from collections.abc import Sequence
+
+from fair_diffusion.allocation.assignment import assign
+from fair_diffusion.allocation.quotas import quotas
+from fair_diffusion.policy.target import Cell, Target
+from fair_diffusion.request import SEEDS
+
+
+def plan(targets: Sequence[Target], n: int, seed: int) -> list[list[int]]:
+    """Return the quotas of each target, one count per cell in the order of its `shares`, summing to `n`."""
+    return [quotas(list(target.shares.values()), n, _lot(seed, k)) for k, target in enumerate(targets)]
+
+
+def deal(targets: Sequence[Target], planned: Sequence[Sequence[int]], seed: int) -> list[list[Cell]]:
+    """Return for each target the cell that each image shows; `planned` are the quotas from `plan`."""
+    return [
+        [list(target.shares)[cell] for cell in assign(counts, _lot(seed, k))]
+        for k, (target, counts) in enumerate(zip(targets, planned, strict=True))
+    ]
+
+
+def _lot(seed: int, k: int) -> int:
+    """A seed of its own for target k: with seed + k, target 1 of a request would draw as target 0 of the next."""
+    return seed + k * SEEDS

@@ -1,0 +1,59 @@
+"""Output folders: there whole, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def check_new(folder: Path) -> None:
+    """`ValueError` with the mend if `folder` cannot become a new output folder: tries it, and leaves nothing."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is not empty; name a new folder")
+    made: list[Path] = []
+    try:
+        _make(folder, made)
+        with tempfile.TemporaryDirectory(dir=folder):
+            pass
+    except OSError as error:
+        message = f"{folder} cannot be written ({error.strerror}); name a folder where you may write"
+        raise ValueError(message) from error
+    finally:
+        for step in reversed(made):
+            step.rmdir()
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A hidden part of `folder` to write into, whose files move up at the end; nothing stays if anything fails.
+
+    It lies inside, so that an existing empty folder, a link to one and the working directory serve as well as a new
+    one. `ValueError` as `check_new`."""
+    check_new(folder)
+    made: list[Path] = []
+    try:
+        _make(folder, made)
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+        try:
+            yield part
+            for file in sorted(part.iterdir()):
+                file.rename(folder / file.name)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except BaseException:
+        for file in folder.iterdir() if folder.is_dir() else ():
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+        for step in reversed(made):
+            step.rmdir()
+        raise
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Create `folder` and what lies above it, noting in `made` each folder that was not there."""
+    for step in [*reversed(folder.parents), folder]:
+        if not step.exists():
+            step.mkdir()
+            made.append(step)
