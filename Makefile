@@ -4,11 +4,12 @@ READY := .venv/.ready
 
 .PHONY: demo test lint format
 
+# Exit code 3 says that a target was missed, as the table shows.
 demo: $(READY)  ## instruct the pocket model and open the contact sheet
 	@echo "== firefighters, plain and instructed: 32 seeds =="
 	rm -rf out/demo
 	$(BIN)/fair-diffusion generate "a photo of a firefighter" -n 32 --seed 0 --compare-plain \
-		--instruct "firefighter: 50% woman, 50% man" --out out/demo || test $$? -eq 3  # 3: a target was missed, as the table says
+		--instruct "firefighter: 50% woman, 50% man" --out out/demo || test $$? -eq 3
 	@echo "== look at out/demo/contact-sheet.png =="
 
 test: $(READY)  ## run the tests

@@ -92,6 +92,46 @@ def test_an_interrupt_keeps_finished_images(pipe: FairPipeline) -> None:
     assert result.interrupted
 
 
+@pytest.mark.parametrize(("stop_at", "twins"), [(0, 0), (2, 2)])
+def test_an_interrupt_of_the_twins_keeps_the_images(
+    pipe: FairPipeline, tmp_path: Path, stop_at: int, twins: int
+) -> None:
+    seen: list[int] = []
+
+    def stop(info: Any) -> None:
+        if info.images.start == stop_at and seen.count(stop_at) == 1:
+            raise KeyboardInterrupt
+        seen.append(info.images.start)
+
+    arguments: dict[str, Any] = {"n": 4, "steps": 1, "batch_size": 2, "instruct": "doctor: half women"}
+    result = pipe("a doctor", **arguments, compare_plain=True, on_step=stop)
+    assert len(result.images) == 4
+    assert len(result.plain.images if result.plain else []) == twins
+    assert f"interrupted after {twins} of 4" in result.notes[-1]
+    result.save(tmp_path / "run")
+    assert (tmp_path / "run" / "contact-sheet.png").stat().st_size > 0
+
+
+def test_twins_are_under_no_rule_and_no_quota(pipe: FairPipeline) -> None:
+    result = pipe("a doctor", n=2, steps=1, instruct="doctor: half women", compare_plain=True)
+    assert result.plain is not None
+    assert {(record.rule, record.method) for record in result.plain.records} == {(None, "none")}
+    assert {row.quota for row in result.plain.audit} == {None}
+    assert (result.title, result.plain.title) == ("instructed", "plain")
+    assert pipe("a doctor", n=1, steps=1, instruct="doctor: half women", method="none").title == "plain"
+
+
+def test_one_group_alone_is_steered_away_from_the_usual_others(pipe: FairPipeline) -> None:
+    result = pipe("a doctor", n=2, steps=1, instruct="doctor: all women")
+    # Towards woman and away from man, beside the empty prompt and the prompt.
+    assert result.summary()["cost"]["ratio"] == 2
+
+
+def test_a_prompt_longer_than_the_model_reads_is_noted(pipe: FairPipeline) -> None:
+    assert any("unseen" in note for note in pipe("a doctor and words unseen", n=1, steps=1).notes)
+    assert pipe("a doctor", n=1, steps=1).notes == []
+
+
 def test_the_deviation_is_that_of_the_worst_attribute(pipe: FairPipeline) -> None:
     result = pipe("a doctor", n=5, steps=1, instruct=INSTRUCTION, compare_plain=True)
     summary = result.summary()
@@ -119,6 +159,14 @@ def test_the_deviation_is_that_of_the_worst_attribute(pipe: FairPipeline) -> Non
 def test_wrong_arguments_are_named(pipe: FairPipeline, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pipe(**({"prompt": "a doctor"} | arguments))
+
+
+def test_a_perceiver_that_cannot_read(tiny_sd: Any) -> None:
+    reader = pocket.build({"gender": HEADS["gender"]}).eval()
+    blind = FairPipeline(tiny_sd, name="tiny", perceiver=reader, judge=judge.build(HEADS).eval())
+    for method in ("semantic", "none"):
+        with pytest.raises(ValueError, match="the perceiver of 'tiny' cannot read 'skin_tone'"):
+            blind("a doctor", n=1, instruct="doctor: skin tone uniform", method=method)
 
 
 def test_an_unknown_model() -> None:

@@ -1,7 +1,8 @@
 """Pictures of each concept's neutral prompt, kept on disk: a measurement goes on where it stopped, and shares them.
 
-The name of a file holds a digest of the weights and settings that made it. What steered is stored with them; what they show is read anew each time, by whatever judge there is. Every concept has
-its own seeds, so that the concepts are independent samples; methods share them.
+The name of a file holds a digest of the weights and settings that made it. What steered is stored with them; what they
+show is read anew each time, by whatever judge there is. Every concept has its own seeds, so that the concepts are
+independent samples; methods share them.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from pathlib import Path
 
 def check_new(folder: Path) -> None:
     """`ValueError` with the mend if `folder` cannot become a new output folder: tries it, and leaves nothing."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is not empty; name a new folder")
     made: list[Path] = []
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(f"{folder} is not empty; name a new folder")
         _make(folder, made)
         with tempfile.TemporaryDirectory(dir=folder):
             pass

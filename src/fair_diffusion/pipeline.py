@@ -64,7 +64,8 @@ class FairPipeline:
         """Generate `n` images of `prompt`, image i from seed + i, as `instruct` or `policy` says.
 
         `method`: "semantic" (semantic guidance), "prompt" (the group's word put into the prompt) or "none".
-        `compare_plain` adds the unsteered twins, same seeds. Interrupted from the keyboard it returns the images that are finished.
+        `compare_plain` adds the unsteered twins, same seeds. Interrupted from the keyboard it returns the images that
+        are finished.
         `ValueError` for a wrong argument, `PolicyError` for a wrong instruction, both before anything runs."""
         guidance = self.guidance if guidance is None else guidance
         check_request(prompt, n=n, method=method, steps=steps, guidance=guidance, seed=seed)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from fair_diffusion.backbones import StepInfo
 from fair_diffusion.cli import app
 
 run = CliRunner()
@@ -34,14 +38,72 @@ def test_explain_prints_quotas() -> None:
         ["generate", "a doctor", "--out", "new", "--method", "magic"],
         ["generate", "a doctor", "--out", "new", "--model", "nothing"],
         ["generate", "a doctor", "--out", "full"],
+        ["generate", "a doctor", "--out", "full/file/new"],
+        ["generate", "a doctor", "--out", "new", "--instruct", ""],
+        ["generate", "a doctor", "--out", "new", "--policy", "broken.yaml"],
+        ["generate", "a doctor", "--out", "new", "--policy", "broken.yaml", "--instruct", "doctor: half women"],
+        ["generate", "a doctor", "a nurse", "--out", "new", "--instruct", "nurse: half young"],
+        ["generate", "a doctor \udc80", "--out", "new"],
     ],
 )
 def test_wrong_usage(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
+    (tmp_path / "broken.yaml").write_text(
+        "version: 1\nrules: [{name: a, concepts: [doctor], targets: {hair: uniform}}]"
+    )
     found = run.invoke(app, arguments)
     assert found.exit_code == 2
     assert found.stderr.strip()
     assert "Traceback" not in found.stderr
     assert not (tmp_path / "new").exists()
+
+
+DRAW = [
+    "generate",
+    "a photo of a [/bold] firefighter",
+    "-n",
+    "8",
+    "--steps",
+    "5",
+    "--instruct",
+    "firefighter: all women",
+]
+
+
+def test_a_missed_target_is_exit_code_3_and_square_brackets_are_text(tmp_path: Path) -> None:
+    found = run.invoke(app, [*DRAW, "--method", "none", "--out", str(tmp_path / "new")])
+    assert found.exit_code == 3
+    assert "[/bold]" in found.stdout
+    assert "misses" in found.stdout
+    assert len(list((tmp_path / "new").glob("image-*.png"))) == 8
+
+
+def test_json_holds_what_was_promised(tmp_path: Path) -> None:
+    arguments = [*DRAW, "--method", "prompt", "--json", "--compare-plain", "--out", str(tmp_path / "new")]
+    found = run.invoke(app, arguments)
+    summary = json.loads(found.stdout)
+    assert found.exit_code == (3 if any(row["verdict"] == "misses" for row in summary["audit"]) else 0)
+    assert summary.keys() >= {"prompt", "n", "model", "method", "seed", "rule", "audit", "deviation", "cost"}
+    assert summary["audit"][0].keys() >= {
+        *("attribute", "group", "target", "quota", "count", "unknown", "share", "low", "high", "verdict"),
+        *("perceiver_count", "perceiver_unknown"),
+    }
+    assert summary["deviation"].keys() >= {"tv", "noise_floor"}
+    assert summary["cost"].keys() >= {"evaluations", "plain_evaluations", "ratio", "seconds"}
+    assert json.loads((tmp_path / "new" / "result.json").read_text()) == summary
+
+
+def test_an_interrupt_is_exit_code_130_with_a_valid_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def progress(total: int) -> Iterator[Callable[[StepInfo], None]]:
+        def stop(info: StepInfo) -> None:
+            raise KeyboardInterrupt
+
+        yield stop
+
+    monkeypatch.setattr(import_module("fair_diffusion.cli.generate"), "progress", progress)
+    found = run.invoke(app, [*DRAW, "--out", str(tmp_path / "new")])
+    assert found.exit_code == 130
+    assert json.loads((tmp_path / "new" / "result.json").read_text())["requested"] == 8

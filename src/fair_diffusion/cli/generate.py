@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -115,8 +116,9 @@ def show(result: Result, folder: Path) -> None:
 
 def table(part: Result, attribute: str) -> Table:
     """The audit of one attribute: the judge's counts with intervals, the perceiver's beside them."""
-    columns = ("group", "target", "quota", "count", "perceiver", "share", "95 % interval", "verdict")
-    shown = Table(*columns, title=f"{part.title}: {attribute}", title_justify="left")
+    columns = ("group", "target", "quota", "count", "perceiver", "share", "interval", "verdict")
+    title = f"{part.title}: {attribute}, with 95 % intervals"
+    shown = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD)
     rows = [
         (row, other) for row, other in zip(part.audit, part.perceived_audit, strict=True) if row.attribute == attribute
     ]
@@ -129,7 +131,7 @@ def table(part: Result, attribute: str) -> Table:
                 str(row.count),
                 str(other.count),
                 f"{row.share:.0%}",
-                f"{row.low:.0%} to {row.high:.0%}",
+                f"{row.low:.0%}–{row.high:.0%}",
                 row.verdict or "",
             )
     row, other = rows[0]
