@@ -2,8 +2,8 @@
 
 All 20 occupations (doctor and nurse share drawings, so 21 prompts), the same seeds for every method. Read by the judge:
 total variation from the target with unknown counted against the method, fidelity (occupation right), kernel distance of
-the judge's features to the training renders, of which half are women. Pictures are kept, so a run goes on where it
-stopped.
+the judge's features to the training renders, of which half are women. Pixels changed: the mean absolute difference from
+the unsteered twin of the same seed. Pictures are kept, so a run goes on where it stopped; seconds are taken anew.
 
     python -m benchmarks.main_job [--images 50]      → a table, and benchmarks/main_job.md
 """
@@ -21,7 +21,7 @@ from fair_diffusion import FairPipeline
 from fair_diffusion.audit import audit_rows, deviation, kid, noise_floor
 from recipes.pocket.captions import Mix
 from recipes.pocket.data import WORK, load
-from recipes.pocket.pictures import Pictures, pictures
+from recipes.pocket.pictures import INSTRUCTION, STEPS, Pictures, pictures, stack
 
 METHODS = ("none", "prompt", "semantic")
 NAMES = {"none": "natural", "prompt": "prompt quota", "semantic": "semantic guidance"}
@@ -29,8 +29,8 @@ TARGET = {"woman": 0.5, "man": 0.5, "androgynous": 0.0}
 
 
 @torch.no_grad()
-def measure(pipe: FairPipeline, drawn: Pictures, drawing: str) -> tuple[dict[str, float], Tensor]:
-    """The figures of one prompt, and the judge's features (n, width) of its images."""
+def measure(pipe: FairPipeline, drawn: Pictures, plain: Pictures, drawing: str) -> tuple[dict[str, float], Tensor]:
+    """The figures of one prompt, beside its unsteered twins `plain`, and the judge's features (n, width)."""
     read, n = pipe.judge.read(drawn.images), len(drawn.images)
     genders = [reading.label for reading in read["gender"]]
     rows = audit_rows(genders, attribute="gender", groups=list(TARGET), target=list(TARGET.values()))
@@ -41,7 +41,7 @@ def measure(pipe: FairPipeline, drawn: Pictures, drawing: str) -> tuple[dict[str
         "as_assigned": sum(a == b for a, b in zip(drawn.assigned, genders, strict=True)) / n,
         "fidelity": sum(reading.label == drawing for reading in read["occupation"]) / n,
         "ratio": drawn.ratio,
-        "seconds": drawn.seconds / n,
+        "changed": float((stack(drawn.images).float() - stack(plain.images)).abs().mean() / 255),
     }
     return figures, pipe.judge.features(pipe.judge.pixels(drawn.images))
 
@@ -57,18 +57,19 @@ def renders(pipe: FairPipeline) -> Tensor:
 def table(pipe: FairPipeline, mix: Mix, images: int) -> str:
     """The comparison as Markdown."""
     reference = renders(pipe).numpy()
+    drawn = {(m, concept): pictures(pipe, mix, concept, m, images) for m in METHODS for concept in mix.concepts}
     lines = [
         f"{len(mix.concepts)} prompts × {images} images, 25 steps, guidance {pipe.guidance:g}, target half women. "
         f"A perfect coin deviates {noise_floor([0.5, 0.5], images):.3f} on average; quotas can reach 0.",
         "",
         "| method | mean deviation (TV) | 95 % interval | as assigned | unknown | occupation right | KID to renders "
-        "| evaluations | s per image |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| pixels changed | evaluations | s per image |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     women: dict[str, list[float]] = {}
     for method in METHODS:
         found = [
-            measure(pipe, pictures(pipe, mix, concept, method, images), row["drawing"])
+            measure(pipe, drawn[method, concept], drawn["none", concept], row["drawing"])
             for concept, row in mix.concepts.items()
         ]
         mean = {key: float(np.mean([figures[key] for figures, _ in found])) for key in found[0][0]}
@@ -78,13 +79,19 @@ def table(pipe: FairPipeline, mix: Mix, images: int) -> str:
         assigned = "" if method == "none" else f"{mean['as_assigned']:.1%}"
         lines.append(
             f"| {NAMES[method]} | {mean['tv']:.3f} | {low:.3f} to {high:.3f} | {assigned} | {mean['unknown']:.1%} "
-            f"| {mean['fidelity']:.1%} | {distance.mean:.4f} ± {distance.std:.4f} | {mean['ratio']:.2f}× "
-            f"| {mean['seconds']:.2f} |"
+            f"| {mean['fidelity']:.1%} | {distance.mean:.4f} ± {distance.std:.4f} | {mean['changed']:.1%} "
+            f"| {mean['ratio']:.2f}× "
+            f"| {seconds(pipe, method):.2f} |"
         )
     lines += ["", f"| share of women | {' | '.join(NAMES[m] for m in METHODS)} |", "|---|---|---|---|"]
     for k, concept in enumerate(mix.concepts):
         lines.append(f"| {concept} | {' | '.join(f'{women[m][k]:.0%}' for m in METHODS)} |")
     return "\n".join(lines) + "\n"
+
+
+def seconds(pipe: FairPipeline, method: str, n: int = 32) -> float:
+    """Wall-clock seconds per image of one prompt, drawn in one batch."""
+    return pipe("a photo of a firefighter", n=n, instruct=INSTRUCTION, method=method, steps=STEPS).seconds / n
 
 
 def bootstrap(values: list[float]) -> tuple[float, float]:

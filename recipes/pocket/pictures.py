@@ -35,13 +35,12 @@ INSTRUCTION = "every occupation: 50% woman, 50% man"
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images 0…n−1 of one prompt: finished, mid-way by step, the assigned gender of each, and the cost."""
+    """Images 0…n−1 of one prompt: finished, mid-way by step, the assigned gender of each, evaluations over plain."""
 
     images: list[Image.Image]
     looks: dict[int, list[Image.Image]]
     assigned: list[str | None]
     ratio: float
-    seconds: float
 
 
 def pictures(pipe: FairPipeline, mix: Mix, concept: str, method: str, n: int, work: Path = WORK) -> Pictures:
@@ -72,7 +71,6 @@ def _draw(pipe: FairPipeline, prompt: str, method: str, n: int, seed: int, path:
     facts = {
         "assigned": [record.assigned.get("gender") for record in result.records],
         "ratio": cost["ratio"],
-        "seconds": cost["seconds"],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

@@ -118,7 +118,8 @@ def table(part: Result, attribute: str) -> Table:
     """The audit of one attribute: the judge's counts with intervals, the perceiver's beside them."""
     columns = ("group", "target", "quota", "count", "perceiver", "share", "interval", "verdict")
     title = f"{part.title}: {attribute}, with 95 % intervals"
-    shown = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD)
+    shown = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    shown.columns[-1].no_wrap = True
     rows = [
         (row, other) for row, other in zip(part.audit, part.perceived_audit, strict=True) if row.attribute == attribute
     ]
