@@ -57,7 +57,7 @@ class FairPipeline:
         method: str = "semantic",
         steps: int = 25,
         guidance: float | None = None,
-        batch_size: int = 32,
+        batch_size: int = 8,
         compare_plain: bool = False,
         on_step: Callable[[StepInfo], None] | None = None,
     ) -> Result:

@@ -111,7 +111,8 @@ def show(result: Result, folder: Path) -> None:
                 f"a perfect coin would by {found['noise_floor']:.3f}"
             )
     cost = result.summary()["cost"]
-    console.print(f"{cost['ratio']}x the evaluations of plain generation, {cost['seconds']} s; see {folder}")
+    spent = f"{cost['ratio']}x the evaluations of plain generation" if result.images else "no image was finished"
+    console.print(f"{spent}, {cost['seconds']} s; see {folder}")
 
 
 def table(part: Result, attribute: str) -> Table:
