@@ -1,0 +1,61 @@
+"""A study: all that a report shows, as plain data. An audit fills it, the report draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fair_diffusion.audit.tally import Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where images come from, and how they were made and read.
+
+    `kind` is "data", "plain", "instructed" or "other" and orders them in figures; `facts` are lines for "how it was
+    done" (model, weights' hash, policy, seeds, steps, perceiver, versions), name to text. `ratio` is the cost in
+    network evaluations over plain generation, `seconds` the wall-clock time; `quality` names figures such as "KID to
+    renders".
+    """
+
+    name: str
+    kind: str = "other"
+    facts: Mapping[str, str] = field(default_factory=dict)
+    ratio: float | None = None
+    seconds: float | None = None
+    quality: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One image of the contact sheet, drawn at random and never picked; `labels` and `confidence` by attribute."""
+
+    image: Path
+    source: str
+    concept: str
+    labels: Mapping[str, str | None]
+    confidence: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """How a perceiver errs on labelled images: counts[i][j] of group i were read as group j; the last j is unknown."""
+
+    attribute: str
+    groups: Sequence[str]
+    counts: Sequence[Sequence[int]]
+    measured_on: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Tallies with all that is needed to believe them. `broken` names images that could not be read, and why."""
+
+    title: str
+    sources: Sequence[Source]
+    tallies: Sequence[Tally]
+    samples: Sequence[Sample] = ()
+    confusions: Sequence[Confusion] = ()
+    broken: Sequence[str] = ()
+    notes: Sequence[str] = ()
