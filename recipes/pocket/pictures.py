@@ -64,9 +64,8 @@ def _draw(pipe: FairPipeline, prompt: str, method: str, n: int, seed: int, path:
         if info.step + 1 in LOOKS:
             looks[str(info.step + 1)] += pipe.backbone.images(info.clean())
 
-    result = pipe(
-        prompt, n=n, seed=seed, instruct=INSTRUCTION, method=method, steps=STEPS, batch_size=BATCH, on_step=look
-    )
+    asked: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": "all", "steps": STEPS}
+    result = pipe(prompt, instruct=INSTRUCTION, batch_size=BATCH, on_step=look, **asked)
     cost = result.summary()["cost"]
     facts = {
         "assigned": [record.assigned.get("gender") for record in result.records],

@@ -24,9 +24,10 @@ PNG_KEY = "fair-diffusion"
 class Record:
     """One image: what was asked, what was done, what came out.
 
-    `assigned` is the group per attribute that the image should show (empty: not steered); `judged` and `perceived` are
-    the groups that the judge and the perceiver read (None: unknown), with their `confidence`. `evaluations` counts
-    rows through the network.
+    `assigned` is the group per attribute that the image should show (empty: nothing was asked); `natural` what it would
+    have shown unsteered, as far as could be told mid-way; `steered`, `strength`, `repairs`, `reseeds` and `missed` as
+    in `control.Shown`. `judged` and `perceived` are the groups that the judge and the perceiver read (None: unknown),
+    with the judge's `confidence`. `seed` is the one that made the image; `evaluations` counts rows through the network.
     """
 
     index: int
@@ -35,15 +36,38 @@ class Record:
     seed: int
     model: str
     method: str
+    control: str
     rule: str | None
     steps: int
     guidance: float
     assigned: dict[str, str]
+    natural: dict[str, str | None]
+    natural_confidence: dict[str, float]
+    steered: bool
+    strength: dict[str, float]
+    repairs: int
+    reseeds: int
+    missed: bool
     judged: dict[str, str | None]
     perceived: dict[str, str | None]
     confidence: dict[str, float]
     evaluations: int
     plain_evaluations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twins:
+    """How far images are from their unsteered twins.
+
+    untouched_difference: the largest difference of any pixel of an image that was left alone, in 0…1. pixel_distance:
+    the mean absolute difference of the steered ones, in 0…1; feature_distance: 1 − cosine of the judge's features.
+    """
+
+    untouched: int
+    untouched_difference: float
+    steered: int
+    pixel_distance: float
+    feature_distance: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +80,7 @@ class Result:
     prompt: str
     model: str
     method: str
+    control: str
     seed: int
     rule: str | None
     reason: str
@@ -67,6 +92,7 @@ class Result:
     requested: int
     notes: list[str] = field(default_factory=list)
     plain: Result | None = None
+    twins: Twins | None = None
 
     def summary(self) -> dict[str, Any]:
         """The result as plain data, ready for JSON; `deviation` is that of the attribute farthest from its target."""
@@ -83,6 +109,7 @@ class Result:
             "requested": self.requested,
             "model": self.model,
             "method": self.method,
+            "control": self.control,
             "seed": self.seed,
             "rule": self.rule,
             "reason": self.reason,
@@ -96,7 +123,19 @@ class Result:
                 "ratio": round(evaluations / plain, 4) if plain else None,
                 "seconds": round(self.seconds, 2),
             },
+            "images": self.counts(),
+            **({"twins": asdict(self.twins)} if self.twins else {}),
             **({"plain": self.plain.summary()} if self.plain else {}),
+        }
+
+    def counts(self) -> dict[str, int]:
+        """How many images were left alone, steered, made again, given a new seed, and miss what was assigned."""
+        return {
+            "untouched": sum(not record.steered for record in self.records),
+            "steered": sum(record.steered for record in self.records),
+            "repaired": sum(record.repairs > 0 for record in self.records),
+            "reseeded": sum(record.reseeds > 0 for record in self.records),
+            "missed": sum(record.missed for record in self.records),
         }
 
     @property

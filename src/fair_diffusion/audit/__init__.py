@@ -1,6 +1,7 @@
 """What came out: metrics, intervals, the audit table, image quality and the contact sheet."""
 
 from fair_diffusion.audit.contact_sheet import SheetRow, contact_sheet
+from fair_diffusion.audit.distance import cosine_distances, pixel_differences
 from fair_diffusion.audit.intervals import simultaneous, verdict, wilson
 from fair_diffusion.audit.metrics import (
     deviation_ratio,
@@ -21,6 +22,7 @@ __all__ = [
     "SheetRow",
     "audit_rows",
     "contact_sheet",
+    "cosine_distances",
     "deviation",
     "deviation_ratio",
     "fd",
@@ -30,6 +32,7 @@ __all__ = [
     "kl",
     "noise_floor",
     "pairwise_bias",
+    "pixel_differences",
     "simultaneous",
     "total_variation",
     "two_group_noise_floor",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -32,7 +32,11 @@ def generate(
     instruct: Annotated[str | None, typer.Option(help='such as "firefighter: 50% woman, 50% man"')] = None,
     policy: Annotated[Path | None, typer.Option(help="a policy file (YAML)")] = None,
     model: Annotated[str, typer.Option(help="pocket")] = "pocket",
-    method: Annotated[str, typer.Option(help="semantic, prompt or none")] = "semantic",
+    method: Annotated[str, typer.Option(help="switch, semantic, prompt or none")] = "switch",
+    control: Annotated[
+        str, typer.Option(help="natural-first: change few images, repair misses; or all")
+    ] = "natural-first",
+    repair_budget: Annotated[float, typer.Option(help="for repairs, as a share of plain generation")] = 0.25,
     steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
     guidance: Annotated[float | None, typer.Option(help="guidance scale; the model's usual one if not given")] = None,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
@@ -46,10 +50,12 @@ def generate(
         # Everything that can be wrong is looked at before anything is drawn, most of it before the model is loaded.
         from fair_diffusion.new_folder import check_new
         from fair_diffusion.policy import match
-        from fair_diffusion.request import check_request
+        from fair_diffusion.request import Request
 
+        settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control, "steps": steps}
+        settings |= {"guidance": guidance, "repair_budget": repair_budget}
         for prompt in prompts:
-            check_request(prompt, n=n, method=method, steps=steps, guidance=guidance, seed=seed)
+            Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
         check_new(out)
         from fair_diffusion.pipeline import FairPipeline
@@ -60,17 +66,7 @@ def generate(
     missed = False
     for k, prompt in enumerate(prompts):
         with progress(n * steps * (2 if compare_plain else 1)) as on_step:
-            result = pipe(
-                prompt,
-                n=n,
-                seed=seed,
-                policy=rules,
-                method=method,
-                steps=steps,
-                guidance=guidance,
-                compare_plain=compare_plain,
-                on_step=on_step,
-            )
+            result = pipe(prompt, policy=rules, compare_plain=compare_plain, on_step=on_step, **settings)
         folder = out if len(prompts) == 1 else out / f"{k:03d}"
         with usage_errors():
             result.save(folder)
