@@ -28,12 +28,13 @@ from fair_diffusion import FairPipeline, Policy, Result
 from fair_diffusion.allocation import plan
 from fair_diffusion.audit import cosine_distances, kid, noise_floor, pixel_differences, total_variation
 from fair_diffusion.backbones import StableDiffusion
-from fair_diffusion.control import LOOK
+from fair_diffusion.control import LOOK, SURE_AT_END
 from fair_diffusion.guides import WINDOW
 from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.pocket.folder import WEIGHTS
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
+from fair_diffusion.steering.switch import USUAL
 from fair_diffusion.strengths import LEVELS
 from recipes.pocket.captions import Mix, article
 from recipes.pocket.checkpoint import digest
@@ -41,6 +42,7 @@ from recipes.pocket.data import WORK, load
 from recipes.pocket.pictures import NETWORKS
 
 STEPS, BATCH = 15, 25
+SETTINGS = (LOOK, LEVELS, WINDOW, USUAL, SURE_AT_END)
 TARGETS = {
     "half women": "every: occupation\n  targets: {gender: {woman: 50%, man: 50%}}",
     "30 % women": "every: occupation\n  targets: {gender: {woman: 30%, man: 70%}}",
@@ -66,10 +68,10 @@ class Row:
 
 ROWS = (
     Row("plain", "none", "all"),
-    Row("prompt quota", "prompt", "all"),
-    Row("semantic, all images, fair coin (published)", "semantic", "all", coin=True, part=0.5),
-    Row("semantic, all images, quotas", "semantic", "all", part=0.5),
-    Row("natural-first, semantic in a window", "semantic", "natural-first"),
+    Row("prompt quota", "prompt", "all", part=0.5),
+    Row("semantic, all images, fair coin (published)", "semantic", "all", coin=True, part=0.4),
+    Row("semantic, all images, quotas", "semantic", "all", part=0.4),
+    Row("natural-first, semantic in a window", "semantic", "natural-first", part=0.5),
     Row("natural-first, prompt switching", "switch", "natural-first"),
 )
 PLAIN = ROWS[0]
@@ -102,7 +104,7 @@ class Bench:
 
     def draw(self, row: Row, target: str, concept: str) -> Result:
         """The images of one occupation; n is a part of them for dear rows, and less for dear rows of joint targets."""
-        n = round(self.images * row.part * (0.4 if row.part < 1 and "×" in target else 1))
+        n = round(self.images * row.part * (0.5 if row.part < 0.5 and "×" in target else 1))
         prompt, seed = f"a photo of {article(concept)}", 1_000_000 * (1 + self.concepts.index(concept))
         asked = Request(
             prompt=prompt, n=n, seed=seed, steps=STEPS, batch_size=BATCH, method=row.method, control=row.control
@@ -146,7 +148,7 @@ class Bench:
         plain: Result | None = None
         for target in TARGETS:
             for row in ROWS:
-                made_by = digest(*files, row, TARGETS[target], concept, self.images, STEPS, BATCH, LOOK, LEVELS, WINDOW)
+                made_by = digest(*files, row, TARGETS[target], concept, self.images, STEPS, BATCH, *SETTINGS)
                 path = WORK / "control" / f"{concept.replace(' ', '-')}-{made_by}.safetensors"
                 if not path.exists():
                     plain = plain or self.draw(PLAIN, target, concept)

@@ -158,14 +158,14 @@ def test_the_last_resort_is_a_new_seed_and_giving_up_is_said(backbone: StableDif
         assert shown.missed
         assert shown.reseeds == RESEEDS
         assert shown.seed == i + RESEEDS * NEW_SEED
-    assert drawn.notes == ["2 of 2 images do not show what was assigned, whatever was tried"]
+    assert drawn.notes == ["2 of 2 images do not surely show what was assigned, whatever was tried"]
 
 
 def test_the_budget_bounds_the_repairs(backbone: StableDiffusion) -> None:
     drawn = World(backbone, genders("m" * 12), needs={"woman": 99.0}).run("doctor: all women", repair_budget=0)
     spent = sum(shown.evaluations for shown in drawn.shown) - 12 * PLAIN
     assert SPARE * PLAIN <= spent <= SPARE * PLAIN + 3 * PLAIN
-    assert drawn.notes == ["the repair budget is spent: 12 of 12 images do not show what was assigned"]
+    assert drawn.notes == ["the repair budget is spent: 12 of 12 images do not surely show what was assigned"]
 
 
 def test_others_change_in_place_of_an_image_that_cannot(backbone: StableDiffusion) -> None:

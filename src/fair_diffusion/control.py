@@ -28,7 +28,10 @@ from fair_diffusion.strengths import LEVELS, Key, Strengths
 Shares = Mapping[str, NDArray[np.float64]]
 """Probabilities (images, groups) by attribute, in the order of its groups; what lacks to 1 is unknown."""
 
-SURE = 0.5
+SURE_AT_LOOK = 0.5
+"""From this probability on the look takes an image to become a group by itself: at most one group can reach it."""
+SURE_AT_END = 0.7
+"""The same for finished pictures. Less sure ones are made again, for on them perceiver and judge often differ."""
 LOOK = 0.2
 """Share of the trajectory that runs plain: see the accuracy of the early perceiver by step in `docs/control.md`."""
 SPARE = 4
@@ -59,8 +62,8 @@ class Shown:
 
     natural: what the look said that it would show by itself, by attribute (None: unknown), with its confidence.
     steered: whether it was, at last; strength: how strongly to each assigned group. repairs: how often it was made
-    again, `reseeds` times of which from a new seed. missed: whether it does not show what was assigned, as the
-    perceiver sees it. evaluations: of the network, repairs included.
+    again, `reseeds` times of which from a new seed. missed: whether the perceiver is not sure that it shows what was
+    assigned. evaluations: of the network, repairs included.
     """
 
     image: Image.Image
@@ -159,9 +162,9 @@ class NaturalFirst:
         """Look, and say who shows what; an image that would not show it by itself will be steered."""
         read = [self.look(batch) for batch in warm]
         natural = {name: np.concatenate([shares[name] for shares in read]) for name in self._read}
-        for i, (plan, assigned) in enumerate(zip(self._plans, self._assign(natural), strict=True)):
+        for i, (plan, assigned) in enumerate(zip(self._plans, self._assign(natural, SURE_AT_LOOK), strict=True)):
             plan.assigned = assigned
-            plan.shows = plan.natural = {name: label(name, natural[name][i]) for name in assigned}
+            plan.shows = plan.natural = {name: label(name, natural[name][i], SURE_AT_LOOK) for name in assigned}
             plan.natural_confidence = {name: float(natural[name][i].max()) for name in assigned}
             plan.steered = plan.natural != assigned
 
@@ -179,7 +182,7 @@ class NaturalFirst:
             known[list(images)] = read[name]
         for i, plan, aim, level, picture in zip(images, plans, aims, levels, pictures, strict=True):
             plan.level = max(level.values(), default=-1) + 1
-            plan.shows = {name: label(name, self._read[name][i]) for name in plan.assigned}
+            plan.shows = {name: label(name, self._read[name][i], SURE_AT_END) for name in plan.assigned}
             self._shown[i] = Shown(
                 image=picture,
                 seed=plan.seed,
@@ -203,12 +206,12 @@ class NaturalFirst:
             self._plans[i].evaluations += spent
         return end
 
-    def _assign(self, shares: Shares, effort: Sequence[float] | None = None) -> list[Assignment]:
+    def _assign(self, shares: Shares, sure: float, effort: Sequence[float] | None = None) -> list[Assignment]:
         """Meet every target's quotas with the least change of what the images show."""
         assignments: list[Assignment] = [{} for _ in self._plans]
         for target, quotas in zip(self.targets, self.quotas, strict=True):
             cells = list(target.shares)
-            chosen = least_change(*cells_of(shares, target), quotas, effort=effort)
+            chosen = least_change(*cells_of(shares, target, sure), quotas, effort=effort)
             for assignment, k in zip(assignments, chosen, strict=True):
                 assignment.update(zip(target.attributes, cells[k], strict=True))
         return assignments
@@ -231,15 +234,15 @@ class NaturalFirst:
             for part in batches(len(again), self.request.batch_size):
                 if sum(plan.evaluations for plan in self._plans) - first_pass >= limit:
                     missing = sum(shown.missed for shown in self._shown.values())
-                    return [f"the repair budget is spent: {missing} of {n} images do not show what was assigned"]
+                    return [f"the repair budget is spent: {missing} of {n} images do not surely show what was assigned"]
                 self._again([again[k] for k in part])
         missing = sum(shown.missed for shown in self._shown.values())
-        return [f"{missing} of {n} images do not show what was assigned, whatever was tried"] if missing else []
+        return [f"{missing} of {n} images do not surely show what was assigned, whatever was tried"] if missing else []
 
     def _misses(self, given_up: set[int]) -> list[int]:
         """Assign anew by what the pictures show, and name those that do not show theirs and may still be mended."""
         effort = [TOO_HARD if i in given_up else 1.0 for i in range(len(self._plans))]
-        for i, assigned in enumerate(self._assign(self._read, effort)):
+        for i, assigned in enumerate(self._assign(self._read, SURE_AT_END, effort)):
             plan = self._plans[i]
             if assigned != plan.assigned:
                 plan.assigned, plan.level = assigned, 0
@@ -311,13 +314,13 @@ def look_step(steps: int) -> int:
     return max(1, round(LOOK * steps))
 
 
-def label(name: str, shares: NDArray[np.float64]) -> str | None:
-    """The group of attribute `name` that one image shows, None if none reaches even odds."""
+def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:
+    """The group of attribute `name` that one image shows, None if none is as probable as `sure`."""
     k = int(shares.argmax())
-    return ATTRIBUTES[name].group_names[k] if shares[k] >= SURE else None
+    return ATTRIBUTES[name].group_names[k] if shares[k] >= sure else None
 
 
-def cells_of(shares: Shares, target: Target) -> tuple[list[int | None], NDArray[np.float64]]:
+def cells_of(shares: Shares, target: Target, sure: float) -> tuple[list[int | None], NDArray[np.float64]]:
     """The cell of `target` that each image shows (None: unknown), and the probabilities (images, cells).
 
     Attributes are taken as independent given the picture."""
@@ -332,5 +335,5 @@ def cells_of(shares: Shares, target: Target) -> tuple[list[int | None], NDArray[
         axis=1,
     )
     place: dict[tuple[str | None, ...], int] = {cell: k for k, cell in enumerate(target.shares)}
-    shown = [tuple(label(name, shares[name][i]) for name in target.attributes) for i in range(len(probabilities))]
+    shown = [tuple(label(name, shares[name][i], sure) for name in target.attributes) for i in range(len(probabilities))]
     return [place.get(cell) for cell in shown], probabilities

@@ -26,6 +26,7 @@ from fair_diffusion.result import Record, Result, Twins
 from fair_diffusion.strengths import Strengths
 
 if TYPE_CHECKING:
+    from fair_diffusion.allocation.ledger import Ledger
     from fair_diffusion.perception.early import EarlyReader
 
 
@@ -67,6 +68,7 @@ class FairPipeline:
         instruct: str | None = None,
         policy: Policy | None = None,
         strengths: Strengths | None = None,
+        ledger: Ledger | None = None,
         compare_plain: bool = False,
         on_step: OnStep | None = None,
         **request: Any,
@@ -78,6 +80,7 @@ class FairPipeline:
             instruct: a sentence such as "firefighter: 50% woman, 50% man".
             policy: the same as rules; not both.
             strengths: learnt from earlier requests; they are used and added to.
+            ledger: keeps the proportions across requests; without one they hold within each.
             compare_plain: also draw the unsteered twins, same seeds.
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
@@ -96,8 +99,17 @@ class FairPipeline:
         policy = Policy.from_sentence(instruct) if instruct is not None else policy or Policy()
         matched = match(policy, prompt)
         self.check(matched)
-        planned = plan(matched.targets, asked.n, asked.seed) if asked.method != "none" else []
-        result = self.draw(asked, matched, planned, strengths, on_step)
+        if matched.rule is None or asked.method == "none":
+            result = self.draw(asked, matched, [], strengths, on_step)
+        elif ledger is None:
+            result = self.draw(asked, matched, plan(matched.targets, asked.n, asked.seed), strengths, on_step)
+        else:
+            from fair_diffusion.turns import Turns
+
+            stream: dict[str, Any] = {"rule": matched.rule.name, "targets": matched.targets, "model": self.name}
+            with Turns(ledger, n=asked.n, **stream) as turns:
+                result = self.draw(asked, matched, turns.quotas, strengths, turns.on_step(on_step))
+                turns.settle(result.records)
         if not compare_plain or not result.images:
             return result
         alone = replace(asked, method="none", n=len(result.images))
@@ -168,6 +180,10 @@ class FairPipeline:
             for i, shown in enumerate(drawn.shown)
         ]
         notes = [target.note for target in targets if target.note] + self._cut({r.used_prompt: None for r in records})
+        audit, perceived_audit = (_audit(read, targets, planned) if images else [] for read in (judged, perceived))
+        if len(images) == asked.n and any(record.missed for record in records):
+            short = [row.quota is not None and row.count != row.quota for row in perceived_audit]
+            audit, perceived_audit = _given_up(audit, short), _given_up(perceived_audit, short)
         return Result(
             prompt=asked.prompt,
             model=self.name,
@@ -178,8 +194,8 @@ class FairPipeline:
             reason=matched.reason,
             images=images,
             records=records,
-            audit=_audit(judged, targets, planned) if images else [],
-            perceived_audit=_audit(perceived, targets, planned) if images else [],
+            audit=audit,
+            perceived_audit=perceived_audit,
             seconds=time.monotonic() - start,
             requested=asked.n,
             notes=notes + drawn.notes,
@@ -273,3 +289,8 @@ def _audit(
             quota=planned[k] if planned else None,
         )
     return rows
+
+
+def _given_up(rows: Sequence[Row], short: Sequence[bool]) -> list[Row]:
+    """Rows of quotas that could not be met within the repair budget miss, whatever their interval allows."""
+    return [replace(row, verdict="misses") if missed else row for row, missed in zip(rows, short, strict=True)]

@@ -145,7 +145,7 @@ class Result:
 
     @property
     def missed(self) -> bool:
-        """Whether the images show, with 95 % confidence, that some share is outside its target's tolerance."""
+        """Whether some share is outside its target's tolerance with 95 % confidence, or repairing it was given up."""
         return any(row.verdict == "misses" for row in self.audit)
 
     @property

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LEVELS = (1.0, 1.5, 2.0)
+LEVELS = (1.0, 1.6)
 """Strengths to try, as multiples of the method's usual one."""
 FEW, ENOUGH = 4, 0.75
 

@@ -40,17 +40,21 @@ def generate(
     steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
     guidance: Annotated[float | None, typer.Option(help="guidance scale; the model's usual one if not given")] = None,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
+    ledger: Annotated[Path | None, typer.Option(help="keep proportions across requests in this file")] = None,
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per prompt")] = False,
 ) -> None:
     """Generate images of each PROMPT as instructed, read the groups they show, and say how far from the target.
 
-    Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
+    What steering takes is learnt as it goes; with --policy it is kept beside the policy, in NAME.strengths.json.
+    Exit code 3 if a share is outside its target's tolerance with 95 % confidence, or images that miss could not be
+    repaired within the budget; 2 for wrong usage."""
     with usage_errors():
         # Everything that can be wrong is looked at before anything is drawn, most of it before the model is loaded.
         from fair_diffusion.new_folder import check_new
         from fair_diffusion.policy import match
         from fair_diffusion.request import Request
+        from fair_diffusion.strengths import Strengths
 
         settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control, "steps": steps}
         settings |= {"guidance": guidance, "repair_budget": repair_budget}
@@ -58,6 +62,13 @@ def generate(
             Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
         check_new(out)
+        kept = policy.with_suffix(".strengths.json") if policy else None
+        strengths = Strengths.load(kept) if kept else Strengths()
+        counts = None
+        if ledger:
+            from fair_diffusion.allocation.ledger import Ledger
+
+            counts = Ledger(ledger)
         from fair_diffusion.pipeline import FairPipeline
 
         pipe = FairPipeline.from_pretrained(model)
@@ -66,10 +77,13 @@ def generate(
     missed = False
     for k, prompt in enumerate(prompts):
         with progress(n * steps * (2 if compare_plain else 1)) as on_step:
-            result = pipe(prompt, policy=rules, compare_plain=compare_plain, on_step=on_step, **settings)
+            settings |= {"strengths": strengths, "ledger": counts, "on_step": on_step}
+            result = pipe(prompt, policy=rules, compare_plain=compare_plain, **settings)
         folder = out if len(prompts) == 1 else out / f"{k:03d}"
         with usage_errors():
             result.save(folder)
+            if kept and strengths.counts:
+                strengths.save(kept)
         if as_json:
             typer.echo(json.dumps(result.summary()))
         else:
@@ -107,6 +121,15 @@ def show(result: Result, folder: Path) -> None:
                 f"a perfect coin would by {found['noise_floor']:.3f}"
             )
     cost = result.summary()["cost"]
+    if result.audit and result.rule:
+        console.print(", ".join(f"{count} {what}" for what, count in result.counts().items()))
+    if result.twins and result.twins.steered:
+        away = (
+            f"{result.twins.pixel_distance:.1%} of a pixel's range and {result.twins.feature_distance:.3f} in features"
+        )
+        console.print(
+            f"steered images are {away} from their plain twins, untouched ones {result.twins.untouched_difference:.1%}"
+        )
     spent = f"{cost['ratio']}x the evaluations of plain generation" if result.images else "no image was finished"
     console.print(f"{spent}, {cost['seconds']} s; see {folder}")
 
