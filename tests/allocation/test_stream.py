@@ -1,4 +1,4 @@
-"""The stream: every prefix within one image of the target, from the start and from any counts, against Tijdeman's text."""
+"""The stream: every prefix within one image of the target, from the start and again after any counts."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def bound(shares: Sequence[Fraction]) -> Fraction:
 
 def worst(shares: Sequence[Fraction], cells: Sequence[int]) -> Fraction:
     """The largest deviation of any cell after any prefix of `cells`."""
-    return max(
-        abs(share * t - cells[:t].count(k)) for t in range(1, len(cells) + 1) for k, share in enumerate(shares)
-    )
+    return max(abs(share * t - cells[:t].count(k)) for t in range(1, len(cells) + 1) for k, share in enumerate(shares))
 
 
 @given(targets(200), st.integers(1, 150), seeds)
@@ -81,7 +79,8 @@ def test_one_request_or_many_give_the_same_stream(
 ) -> None:
     counts = data.draw(st.lists(st.integers(0, 9), min_size=len(shares), max_size=len(shares)))
     together = next_cells(shares, counts, n, seed)
-    one_by_one, had = [], list(counts)
+    one_by_one: list[int] = []
+    had = list(counts)
     while len(one_by_one) < n:
         for cell in next_cells(shares, had, min(data.draw(st.integers(1, 5)), n - len(one_by_one)), seed):
             one_by_one.append(cell)
@@ -159,8 +158,6 @@ def test_shares_far_below_what_a_float_can_tell_apart_are_kept() -> None:
         ([Fraction(1)], [0], 1, -1, "seed is -1"),
     ],
 )
-def test_wrong_arguments_are_named(
-    shares: list[Fraction], counts: list[int], n: int, seed: int, message: str
-) -> None:
+def test_wrong_arguments_are_named(shares: list[Fraction], counts: list[int], n: int, seed: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         next_cells(shares, counts, n, seed)

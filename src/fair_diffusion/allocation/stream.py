@@ -5,11 +5,11 @@ that lack enough, τ_k·t − c_k ≥ δ with δ = 1 / (2K − 2), the one gets 
 time (c_k + 1 − δ) / τ_k. Then |τ_k·t − c_k| ≤ 1 − δ < 1 for every cell after every image.
 R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32 (1980) 323–330.
 
-The rule that first comes to mind, the cell with the largest deficit, does not keep every cell within one image: with the
-shares 1, 1, 1, 1, 7, 7 of 18 a cell is 19/18 away (tested).
+The rule that first comes to mind, the cell with the largest deficit, does not keep every cell within one image: with
+the shares 1, 1, 1, 1, 7, 7 of 18 a cell ends 19/18 away (tested).
 
-The rule is earliest deadline first, so it also mends counts that did not come from it. An image too many cannot be taken
-back, but once t ≥ c_k / τ_k for every cell, all are within 1 − δ again, and stay there (tested from any counts).
+The rule is earliest deadline first, so it also mends counts that did not come from it. An image too many cannot be
+taken back, but once t ≥ c_k / τ_k for every cell, all are within 1 − δ again, and stay there (tested from any counts).
 Exact fractions throughout: a rounded one would lose ties, and in time the guarantee.
 """
 
