@@ -54,12 +54,13 @@ class Turn:
 
 @dataclass(frozen=True)
 class Row:
-    """One group, or combination of groups, of one stream. Counts are images.
+    """One group, or combination of groups, of the stream with the number `stream`. Counts are images.
 
     `asked`: settled, as assigned; `perceived`, `judged`: settled, as seen (the rest of `n` was unknown); `pending`:
     under way; `deficit`: how many the group lacks, by what the next turn goes by; `n`: settled in the whole stream.
     """
 
+    stream: int
     rule: str
     model: str
     attributes: str
@@ -227,6 +228,7 @@ def _rows(held: Sequence[Any], pending: Counter[str]) -> list[Row]:
     lacking = deficits(shares, [cell.counted + pending[cell.name] for cell in held])
     return [
         Row(
+            stream=cell.id,
             rule=cell.rule,
             model=cell.model,
             attributes=cell.attributes,
