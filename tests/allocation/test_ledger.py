@@ -327,7 +327,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+LedgerMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
 test_any_order_of_events_keeps_the_counts = LedgerMachine.TestCase
 
 

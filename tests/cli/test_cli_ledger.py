@@ -17,7 +17,8 @@ from fair_diffusion.policy.target import Cell, uniform
 
 run = CliRunner(env={"COLUMNS": "120"})
 GENDER = uniform("gender")
-WOMAN, MAN = ("woman",), ("man",)
+WOMAN: Cell = ("woman",)
+MAN: Cell = ("man",)
 
 
 @pytest.fixture
