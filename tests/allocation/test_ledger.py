@@ -353,7 +353,7 @@ def begin(process: subprocess.Popen[str]) -> None:
 
 def finish(process: subprocess.Popen[str]) -> str:
     """What it wrote; it must have ended well and silently."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, "")
     return out
 

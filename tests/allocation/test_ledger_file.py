@@ -82,6 +82,19 @@ def test_a_migration_cut_short_leaves_nothing_and_is_done_anew(file: Path, monke
     assert Ledger(file).rows() == []
 
 
+def test_the_write_ahead_log_is_switched_on_once_another_process_has_written(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ledger(file)
+    with closing(sqlite3.connect(file)) as writer:
+        writer.execute("PRAGMA journal_mode = DELETE")
+        writer.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("fair_diffusion.allocation.ledger_file.time.sleep", lambda seconds: writer.rollback())
+        assert Ledger(file).rows() == []
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def test_names_of_any_kind_and_a_changed_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ledger = Ledger("50%20 a?b#c ü.sqlite")

@@ -106,7 +106,7 @@ def test_reset_asks_a_person_at_a_terminal(answer: str, left: int, file: Path) -
     with os.fdopen(ours, "wb", buffering=0) as keyboard:
         command = [sys.executable, "-c", "from fair_diffusion.cli import app; app()", "ledger", "reset", str(file)]
         keyboard.write(f"{answer}\n".encode())
-        found = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=120, check=False)
+        found = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=600, check=False)
         os.close(theirs)
     assert found.returncode == 0
     assert f"Forget the counts of every rule in {file}? [y/N]" in found.stdout

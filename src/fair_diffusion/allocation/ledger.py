@@ -93,8 +93,9 @@ class Ledger:
         A rule whose target changed begins a new stream: old counts never distort a new target."""
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n is {n!r}: give at least 1 image")
-        turn, now = uuid.uuid4().hex, _now()
+        turn = uuid.uuid4().hex
         with self._writing() as connection:
+            now = _now()
             connection.execute(delete(turns).where(turns.c.expires < now - KEPT))
             stream, lot = _stream(connection, rule, target, model)
             held = connection.execute(select(cells).where(cells.c.stream == stream).order_by(cells.c.position)).all()

@@ -186,7 +186,7 @@ def _migrate(connection: Connection, file: Path, create: bool) -> None:
 def _use_wal(engine: Engine) -> None:
     """Switch to the write-ahead log, where readers and the writer do not wait for each other.
 
-    While another process does the same SQLite refuses at once instead of waiting, so we wait."""
+    While another process writes, SQLite refuses this at once instead of waiting, so we wait."""
     until = time.monotonic() + BUSY_SECONDS
     with closing(engine.raw_connection()) as connection:
         while True:
