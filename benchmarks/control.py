@@ -186,8 +186,9 @@ def deviations(facts: dict[str, Any], target: str) -> tuple[float, float]:
 
     def tv(read: list[dict[str, str | None]]) -> float:
         cells = [tuple(labels[name] for name in wanted.attributes) for labels in read]
-        shares = [cells.count(cell) / len(cells) for cell in wanted.shares]
-        return total_variation([*shares, 1 - sum(shares)], [*map(float, wanted.shares.values()), 0.0])
+        counts = [cells.count(cell) for cell in wanted.shares]
+        shares = [count / len(cells) for count in (*counts, len(cells) - sum(counts))]
+        return total_variation(shares, [*map(float, wanted.shares.values()), 0.0])
 
     return tv(facts["judged"]), tv(facts["perceived"])
 

@@ -45,7 +45,7 @@ def test_no_other_assignment_changes_fewer_or_is_as_small_and_likelier(
 def test_only_the_surplus_changes(women: int, men: int, quota: int) -> None:
     n = women + men
     quota = min(quota, n)
-    natural: list[int | None] = [0] * women + [1] * men
+    natural = [0] * women + [1] * men
     p = np.array([[0.9, 0.05]] * women + [[0.05, 0.9]] * men).reshape(n, 2)
     found = least_change(natural, p, [quota, n - quota])
     assert sum(a != b for a, b in zip(found, natural, strict=True)) == abs(women - quota)
