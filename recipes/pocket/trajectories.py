@@ -4,7 +4,7 @@ Captions are those of the training mix, so that all groups occur, each file with
 scale; neutral prompts at the usual settings are held out. Kept in files of `CHUNK` images: an interrupted run goes on
 where it stopped.
 
-    python -m recipes.pocket.trajectories [--images 1500]    → work/pocket/trajectories/*.safetensors
+    python -m recipes.pocket.trajectories [--images 2000]    → work/pocket/trajectories/*.safetensors
 """
 
 from __future__ import annotations
@@ -101,6 +101,6 @@ def generated(mix: Mix, folder: Path) -> tuple[Tensor, list[Caption]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--images", type=int, default=2000)
     arguments = parser.parse_args()
     draw(StableDiffusion(load_pocket()), Mix(load(WORK)[1]), arguments.images, WORK / "trajectories")

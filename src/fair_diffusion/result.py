@@ -197,7 +197,7 @@ class Result:
                 title=f"{title}: {result.prompt}\n{_shares(result.audit, attribute)}",
                 images=result.images,
                 labels=[_label(record, attribute) for record in result.records],
-                marks=[bool(record.assigned) for record in result.records],
+                marks=[record.steered for record in result.records],
             )
             for result, title in blocks
             if result is not None

@@ -76,7 +76,7 @@ def generate(
             pipe.check(match(rules, prompt))
     missed = False
     for k, prompt in enumerate(prompts):
-        with progress(n * steps * (2 if compare_plain else 1)) as on_step:
+        with usage_errors(), progress(n * steps * (2 if compare_plain else 1)) as on_step:
             settings |= {"strengths": strengths, "ledger": counts, "on_step": on_step}
             result = pipe(prompt, policy=rules, compare_plain=compare_plain, **settings)
         folder = out if len(prompts) == 1 else out / f"{k:03d}"
@@ -100,8 +100,14 @@ def progress(total: int) -> Iterator[Callable[[StepInfo], None]]:
     """A bar with the time left on standard error, and the callback that moves it."""
     columns = (TextColumn("denoising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda info: bar.advance(task, len(info.images))
+        task, done = bar.add_task("", total=total), 0
+
+        def step(info: StepInfo) -> None:
+            nonlocal done
+            done += len(info.images)
+            bar.update(task, completed=done, total=max(total, done))  # repairs are steps more
+
+        yield step
 
 
 def show(result: Result, folder: Path) -> None:
