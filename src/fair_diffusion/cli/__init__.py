@@ -4,6 +4,7 @@ import os
 
 import typer
 
+from fair_diffusion.cli.associations import associations
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.ledger import ledger
@@ -18,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(generate)
 app.command()(explain)
 app.add_typer(ledger, name="ledger")
+app.command()(associations)
 app.add_typer(pocket, name="pocket")
 
 __all__ = ["app"]
