@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtri
 
+Array = NDArray[np.float64]
 Interval = tuple[float, float]
 Verdict = Literal["meets", "misses", "cannot tell"]
 
@@ -26,13 +28,23 @@ def wilson(count: int, n: int, level: float = 0.95) -> Interval:
         n: images looked at, 1 or more.
         level: confidence, strictly between 0 and 1.
     """
-    _check([count], n, level)
+    check_counts([count], n, level)
+    low, high = wilson_bounds(count, n, level)
+    return float(low), float(high)
+
+
+def wilson_bounds(counts: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
+    """Lower and upper ends of many Wilson intervals at once: `counts` and `n` broadcast against each other.
+
+    The values are not checked: 0 ≤ counts ≤ n and n ≥ 1 are the caller's to keep.
+    """
+    counts, n = np.asarray(counts, dtype=np.float64), np.asarray(n, dtype=np.float64)
     z = float(ndtri((1 + level) / 2))
-    share, z2n = count / n, z * z / n
+    share, z2n = counts / n, z * z / n
     centre = (share + z2n / 2) / (1 + z2n)
-    half = z * float(np.sqrt(share * (1 - share) / n + z2n / (4 * n))) / (1 + z2n)
-    low = 0.0 if count == 0 else max(0.0, centre - half)
-    high = 1.0 if count == n else min(1.0, centre + half)
+    half = z * np.sqrt(share * (1 - share) / n + z2n / (4 * n)) / (1 + z2n)
+    low = np.where(counts == 0, 0.0, np.maximum(0.0, centre - half))
+    high = np.where(counts == n, 1.0, np.minimum(1.0, centre + half))
     return low, high
 
 
@@ -48,10 +60,24 @@ def simultaneous(counts: Sequence[int], *, n: int | None = None, level: float = 
         level: joint confidence, strictly between 0 and 1.
     """
     total = sum(counts) if n is None else n
-    _check(counts, total, level)
+    check_counts(counts, total, level)
     mirrored = len(counts) == 2 and sum(counts) == total
     tail = (1 - level) / 2 / (1 if mirrored else len(counts))
-    return [_clopper_pearson(count, total, tail) for count in counts]
+    lows, highs = clopper_pearson_bounds(counts, total, tail)
+    return list(zip(lows.tolist(), highs.tolist(), strict=True))
+
+
+def clopper_pearson_bounds(counts: ArrayLike, n: ArrayLike, tail: ArrayLike) -> tuple[Array, Array]:
+    """Lower and upper ends of many exact intervals at once; all arguments broadcast against each other.
+
+    `tail` is the probability left out at each end: 0.025 for a single 95 % interval, 0.025 / K for K groups
+    jointly. The values are not checked: 0 ≤ counts ≤ n and n ≥ 1 are the caller's to keep.
+    """
+    counts, n, tail = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (counts, n, tail)))
+    # At the ends one parameter of the beta distribution would be 0: any valid value does, it is not used.
+    low = np.where(counts == 0, 0.0, betaincinv(np.maximum(counts, 1), n - counts + 1, tail))
+    high = np.where(counts == n, 1.0, betaincinv(counts + 1, np.maximum(n - counts, 1), 1 - tail))
+    return low, high
 
 
 def verdict(low: float, high: float, target: float, tolerance: float) -> Verdict:
@@ -79,13 +105,7 @@ def verdict(low: float, high: float, target: float, tolerance: float) -> Verdict
     return "cannot tell"
 
 
-def _clopper_pearson(count: int, n: int, tail: float) -> Interval:
-    low = 0.0 if count == 0 else float(betaincinv(count, n - count + 1, tail))
-    high = 1.0 if count == n else float(betaincinv(count + 1, n - count, 1 - tail))
-    return low, high
-
-
-def _check(counts: Sequence[int], n: int, level: float) -> None:
+def check_counts(counts: Sequence[int], n: int, level: float) -> None:
     if len(counts) == 0:
         raise ValueError("counts is empty: give at least one count")
     if n < 1:

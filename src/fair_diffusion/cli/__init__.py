@@ -7,6 +7,7 @@ import typer
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.pocket import pocket
+from fair_diffusion.cli.report import report
 
 # Model libraries report on their own loading; a person at a terminal reads ours.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -16,6 +17,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(generate)
 app.command()(explain)
+app.command()(report)
 app.add_typer(pocket, name="pocket")
 
 __all__ = ["app"]
