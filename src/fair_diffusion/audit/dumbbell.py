@@ -2,7 +2,8 @@
 
     nurse      |        ◆───────■══════●        |        data → plain → instructed
 
-Geometry only: shares in 0…1 across, pixels down. The template draws it. Exports `Dumbbell` and `dumbbells`.
+Geometry only: shares in 0…1 across, pixels down from the middle of a row. The template draws it.
+Exports `Dumbbell` and `dumbbells`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from itertools import pairwise
 from fair_diffusion.audit.summary import Line
 
 LANE = 9
-MARGIN = 9
+MOST_LANES = 8
+"""Sources that have lanes of their own; the template's style has a height of row for each number of lanes."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One source in one row: its line, the place of the source among all, and how far down it lies, in pixels."""
+    """One source in one row: its line, the source's place, and how far below the middle it lies, in pixels."""
 
     line: Line
     source: int
-    y: int
+    y: float
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class DumbbellRow:
 
 @dataclass(frozen=True)
 class Dumbbell:
-    """One figure: `group` is what its shares are of, None if each row has its own; every row is `height` pixels."""
+    """One figure: `group` is what its shares are of, None if each row has its own; `lanes` lie in every row."""
 
     attribute: str
     group: str | None
     rows: list[DumbbellRow]
-    height: int
+    lanes: int
 
 
 def dumbbells(lines: Sequence[Line], sources: Sequence[str], *, by: str, tolerance: float) -> list[Dumbbell]:
@@ -89,22 +91,27 @@ def _shown(lines: Sequence[Line]) -> Sequence[str | None]:
 def _figure(
     attribute: str, group: str | None, lines: Sequence[Line], sources: Sequence[str], by: str, tolerance: float
 ) -> Dumbbell:
-    rows: defaultdict[str, dict[str, Line]] = defaultdict(dict)
+    found: defaultdict[str, dict[str, Line]] = defaultdict(dict)
     for line in lines:
         if group is None:
-            rows[line.group][line.source] = line
+            found[line.group][line.source] = line
         elif line.group == group:
-            rows[line.concept][line.source] = line
-    named = list(rows.items())
+            found[line.concept][line.source] = line
+    named = list(found.items())
     if group is not None:
         named.sort(key=lambda item: (item[1][by].share if by in item[1] else 2, item[0]))
-    height = 2 * MARGIN + LANE * (len(sources) - 1)
-    return Dumbbell(attribute, group, [_row(label, found, sources, tolerance) for label, found in named], height)
+    rows = [_row(label, own, sources, tolerance) for label, own in named]
+    return Dumbbell(attribute, group, rows, min(len(sources), MOST_LANES))
 
 
 def _row(label: str, found: dict[str, Line], sources: Sequence[str], tolerance: float) -> DumbbellRow:
     target = _last(found[source].target for source in sources if source in found)
-    marks = [Mark(found[source], k, MARGIN + LANE * k) for k, source in enumerate(sources) if source in found]
+    lanes = min(len(sources), MOST_LANES)
+    marks = [
+        Mark(found[source], k, LANE * (k % MOST_LANES - (lanes - 1) / 2))
+        for k, source in enumerate(sources)
+        if source in found
+    ]
     return DumbbellRow(label, target, max(0.0, target - tolerance), min(1.0, target + tolerance), marks)
 
 

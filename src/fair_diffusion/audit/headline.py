@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fair_diffusion.audit.summary import Deviation, Line
 
 _PLURAL = {"woman": "women", "man": "men", "person": "people", "child": "children"}
 _NAMED = 3
+_ALIKE = 0.002
 
 
-def headline(lines: Sequence[Line], deviations: Sequence[Deviation], *, unit: str, reference: str | None) -> list[str]:
-    """One paragraph per attribute, in the order of `deviations`.
+@dataclass(frozen=True)
+class Headline:
+    """One attribute in words: how far from the target, and all else that the numbers say at once."""
+
+    lead: str
+    more: str
+
+
+def headlines(
+    lines: Sequence[Line], deviations: Sequence[Deviation], *, unit: str, reference: str | None
+) -> list[Headline]:
+    """One for each attribute, in the order of `deviations`.
 
     Args:
         lines: every share, as `summary.summarize` gives them.
@@ -25,26 +37,30 @@ def headline(lines: Sequence[Line], deviations: Sequence[Deviation], *, unit: st
         reference: the source that relations are to, if any.
     """
     attributes = list(dict.fromkeys(found.attribute for found in deviations))
-    paragraphs = []
+    written = []
     for attribute in attributes:
         own = [line for line in lines if line.attribute == attribute]
         found = [one for one in deviations if one.attribute == attribute]
-        sentences = [
-            _deviate(own, found, unit),
+        name = f"{spoken(attribute).capitalize()}: " if len(attributes) > 1 else ""
+        lead = name + " ".join([_deviate(own, found, unit), _coin(own, found, reference)])
+        more = [
             *_assumed(found),
-            _coin(own, found, reference),
             *_band(found, unit, reference),
             *_relations(own, reference),
             *_unread(attribute, found),
         ]
-        text = " ".join(sentences)
-        paragraphs.append(f"{spoken(attribute).capitalize()}: {text}" if len(attributes) > 1 else text)
-    return paragraphs
+        written.append(Headline(lead, " ".join(more)))
+    return written
 
 
 def number(value: float) -> str:
     """A deviation to two figures or so: 0.31, 0.025, 0."""
     return f"{value:.2f}" if value >= 0.0995 else f"{value:.3f}" if value else "0"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as "43.2 %", with a space that does not break."""
+    return f"{100 * share:.{digits}f}\u00a0%"
 
 
 def spoken(name: str) -> str:
@@ -68,7 +84,9 @@ def target_in_words(targets: Sequence[Mapping[str, float]], attribute: str) -> s
     if any(target != first for target in targets):
         return "their targets"
     if max(first.values()) > min(first.values()):
-        return "the target (" + ", ".join(f"{share:.0%} {plural(group)}" for group, share in first.items()) + ")"
+        return (
+            "the target (" + ", ".join(f"{percent(share, 0)} {plural(group)}" for group, share in first.items()) + ")"
+        )
     if len(first) == 1:
         return f"all {plural(next(iter(first)))}"
     if len(first) > _NAMED:
@@ -120,11 +138,12 @@ def _coin(lines: Sequence[Line], found: Sequence[Deviation], reference: str | No
     """What chance alone gives; the reference is no draw, so it is left out where there is anything else."""
     judged = [one for one in found if one.source != reference] or list(found)
     coin = "coin" if all(len(target) <= 2 for target in targets_of(lines)) else "draw"
-    floors = list(dict.fromkeys(number(one.noise_floor) for one in judged))
+    floors = [one.noise_floor for one in judged]
     sizes = {line.n for line in lines if line.source in {one.source for one in judged}}
-    if len(floors) == 1:
-        images = units(sizes.pop(), "image") if len(sizes) == 1 else "as many images"
-        return f"A perfect {coin} with {images} would deviate {floors[0]}."
+    if len(sizes) == 1 and len(set(map(number, floors))) == 1:
+        return f"A perfect {coin} with {units(sizes.pop(), 'image')} would deviate {number(floors[0])}."
+    if max(floors) - min(floors) < _ALIKE:
+        return f"A perfect {coin} with as many images would deviate about {number(sum(floors) / len(floors))}."
     each = [f"{number(one.noise_floor)} ({one.source})" for one in judged]
     return f"A perfect {coin} with as many images would deviate {_and(each)}."
 
@@ -133,7 +152,11 @@ def _band(found: Sequence[Deviation], unit: str, reference: str | None) -> list[
     judged = [one for one in found if one.source != reference and one.concepts > 1]
     if not judged:
         return []
-    each = [f"{one.source} in {one.inside_band:,} of {units(one.concepts, unit)}" for one in judged]
+    alike = len({one.concepts for one in judged}) == 1
+    each = [
+        f"{one.source} in {one.inside_band:,}" + (f" of {units(one.concepts, unit)}" if k == 0 or not alike else "")
+        for k, one in enumerate(judged)
+    ]
     return [f"Within what chance gives 95 times of 100: {_and(each)}."]
 
 
@@ -142,7 +165,7 @@ def _relations(lines: Sequence[Line], reference: str | None) -> list[str]:
     for source in dict.fromkeys(line.source for line in lines if line.relation):
         counts = Counter(line.relation for line in lines if line.source == source and line.relation)
         total = sum(counts.values())
-        share = {name: f"{counts[name] / total:.0%}" for name in ("amplified", "reflected", "mitigated")}
+        share = {name: percent(counts[name] / total, 0) for name in ("amplified", "reflected", "mitigated")}
         sentences.append(
             f"Against {reference}, {source} amplifies {share['amplified']} of shares, reflects {share['reflected']} "
             f"and mitigates {share['mitigated']}."
@@ -154,7 +177,7 @@ def _unread(attribute: str, found: Sequence[Deviation]) -> list[str]:
     unknown, n = sum(one.unknown for one in found), sum(one.n for one in found)
     if not unknown:
         return []
-    return [f"In {unknown:,} of {n:,} images ({unknown / n:.1%}) the {spoken(attribute)} could not be read."]
+    return [f"In {unknown:,} of {n:,} images ({percent(unknown / n)}) the {spoken(attribute)} could not be read."]
 
 
 def _and(parts: Sequence[str]) -> str:

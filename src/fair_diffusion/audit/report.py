@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,13 @@ from typing import Any
 from PIL import Image
 
 from fair_diffusion.audit.dumbbell import dumbbells
-from fair_diffusion.audit.headline import headline, spoken
+from fair_diffusion.audit.headline import headlines, percent, spoken
 from fair_diffusion.audit.heat import heat
 from fair_diffusion.audit.limits import limits
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.scatter import scatters
 from fair_diffusion.audit.study import Sample, Source, Study
+from fair_diffusion.audit.summary import Line
 
 SIDE = 128
 SHOWN = 24
@@ -64,11 +66,6 @@ def report(found: Numbers) -> str:
     return page.encode("utf-8", "backslashreplace").decode()
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """A share as "43.2 %", with a space that does not break."""
-    return f"{100 * share:.{digits}f}\u00a0%"
-
-
 def points(gap: float, digits: int = 1) -> str:
     """A difference of shares in points, with its sign: "+7.1", "−7.1", "0.0"."""
     text = f"{100 * gap:+.{digits}f}"
@@ -97,7 +94,7 @@ def _context(found: Numbers) -> dict[str, Any]:
         "names": names,
         "looks": _looks(study.sources),
         "attributes": attributes,
-        "headline": headline(found.lines, found.deviations, unit=study.unit, reference=found.reference),
+        "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
         "by": by,
         "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance),
         "heats": heats,
@@ -114,23 +111,27 @@ def _context(found: Numbers) -> dict[str, Any]:
 
 
 def _looks(sources: Sequence[Source]) -> dict[str, tuple[int, int]]:
-    """Each source's colour and shape: the usual one of its kind, where that is free, else the next free one."""
-    looks: dict[str, tuple[int, int]] = {}
-    free = [k for k in range(len(sources) + _SHAPES) if k not in _COLOURS.values()]
-    taken: set[int] = set()
+    """Each source's colour and shape: those of its kind for the first of a kind, the next free ones for all others."""
+    places: dict[str, int] = {}
     for source in sources:
-        k = _COLOURS.get(source.kind, -1)
-        if k in taken or k < 0:
-            k = free.pop(0)
-        taken.add(k)
-        looks[source.name] = (k % (_SHAPES - 1), k % _SHAPES)
-    return looks
+        k = _COLOURS.get(source.kind)
+        if k is not None and k not in places.values():
+            places[source.name] = k
+    free = (k for k in itertools.count() if k not in set(places.values()))
+    return {
+        source.name: (k % (_SHAPES - 1), k % _SHAPES)
+        for source in sources
+        for k in [places[source.name] if source.name in places else next(free)]
+    }
 
 
-def _lines(found: Numbers, attribute: str, concepts: Sequence[str]) -> list[Any]:
-    """The lines of one attribute, farthest concept first, as in the heat table."""
-    place = {concept: k for k, concept in enumerate(concepts)}
-    return sorted((line for line in found.lines if line.attribute == attribute), key=lambda line: place[line.concept])
+def _lines(found: Numbers, attribute: str, concepts: Sequence[str]) -> list[tuple[str, list[Line]]]:
+    """The lines of one attribute by concept, the farthest first, as in the heat table."""
+    own: dict[str, list[Line]] = {concept: [] for concept in concepts}
+    for line in found.lines:
+        if line.attribute == attribute:
+            own[line.concept].append(line)
+    return list(own.items())
 
 
 def _sheets(study: Study) -> list[dict[str, Any]]:
@@ -175,16 +176,23 @@ def _uri(path: Path) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _readers(study: Study) -> list[dict[str, Any]]:
-    """Judge and perceiver side by side: one row per group, "unknown" included, where both have counted."""
+def _readers(study: Study) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Judge and perceiver side by side: by concept, one row per group, "unknown" included, where both have counted."""
     other = {(t.source, t.concept, t.attribute): t for t in study.perceived}
-    rows = []
+    rows: dict[str, list[dict[str, Any]]] = {}
     for tally in study.tallies:
         second = other.get((tally.source, tally.concept, tally.attribute))
         if second is None:
             continue
         pairs = [(group, count, second.counts.get(group, 0)) for group, count in tally.counts.items()]
-        for group, judged, perceived in [*pairs, ("unknown", tally.unknown, second.unknown)]:
-            shared = {"source": tally.source, "concept": tally.concept, "attribute": tally.attribute}
-            rows.append({**shared, "group": group, "judged": judged, "perceived": perceived, "n": tally.n})
-    return rows
+        rows.setdefault(tally.concept, []).extend(
+            {
+                "source": tally.source,
+                "attribute": tally.attribute,
+                "group": group,
+                "judged": judged,
+                "perceived": perceived,
+            }
+            for group, judged, perceived in [*pairs, ("unknown", tally.unknown, second.unknown)]
+        )
+    return list(rows.items())
