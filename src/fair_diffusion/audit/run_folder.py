@@ -53,6 +53,13 @@ def load_runs(folder: Path, *, samples: int = SAMPLES, seed: int = SEED) -> Stud
         ValueError: a file is damaged, no image was finished, or one prompt was run twice.
         OSError: a file is missing or cannot be read.
     """
+    try:
+        return _load(folder, samples, seed)
+    except (KeyError, TypeError, AttributeError, UnicodeError, json.JSONDecodeError, pa.ArrowException) as error:
+        raise ValueError(f"{folder} is a damaged run ({type(error).__name__}: {error}); generate it anew") from error
+
+
+def _load(folder: Path, samples: int, seed: int) -> Study:
     parts = [part for run in _folders(folder) for part in _parts(run)]
     tallies = [_tally(part, rows, "") for part in parts for rows in _by_attribute(part)]
     if not tallies:
@@ -87,18 +94,15 @@ def _folders(folder: Path) -> list[Path]:
 
 def _parts(folder: Path) -> Iterator[_Part]:
     """The plain twins, where they differ from the run itself, and the run."""
-    try:
-        summary = json.loads((folder / "result.json").read_text())
-        records = pq.read_table(folder / "records.parquet").to_pylist()
-        twins = summary.get("plain")
-        split = twins["n"] if twins else 0
-        instructed = summary["rule"] and summary["method"] != "none"
-        if twins and instructed:
-            yield _Part(folder=folder, source="plain", prefix="plain", summary=twins, records=records[:split])
-        source = "instructed" if instructed else "plain"
-        yield _Part(folder=folder, source=source, prefix="image", summary=summary, records=records[split:])
-    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
-        raise ValueError(f"{folder} is a damaged run ({type(error).__name__}: {error}); generate it anew") from error
+    summary = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    records = pq.read_table(folder / "records.parquet").to_pylist()
+    twins = summary.get("plain")
+    split = twins["n"] if twins else 0
+    instructed = summary["rule"] and summary["method"] != "none"
+    if twins and instructed:
+        yield _Part(folder=folder, source="plain", prefix="plain", summary=twins, records=records[:split])
+    source = "instructed" if instructed else "plain"
+    yield _Part(folder=folder, source=source, prefix="image", summary=summary, records=records[split:])
 
 
 def _by_attribute(part: _Part) -> Iterable[list[Mapping[str, Any]]]:
