@@ -65,6 +65,14 @@ def test_concepts_without_images_are_left_out_and_named() -> None:
     assert "'nobody'" in found.study.notes[0]
 
 
+def test_sources_stopped_by_precision_have_their_own_intervals() -> None:
+    given = tally("plain", 30, 70)
+    found = numbers(Study(title="t", sources=[Source(name="plain", stopped=0.1)], tallies=[given]))
+    assert found.lines == summarize([given], stopped={"plain": 0.1})
+    assert found.lines != summarize([given])
+    assert "±10 points" in found.study.notes[0]
+
+
 def test_wrong_arguments() -> None:
     given = study(tally("plain", 1, 9))
     with pytest.raises(ValueError, match=r"no source 'x'.*plain"):

@@ -1,5 +1,6 @@
 """What came out: metrics, intervals, the audit table, image quality and the contact sheet."""
 
+from fair_diffusion.audit.bootstrap import bootstrap_mean
 from fair_diffusion.audit.contact_sheet import SheetRow, contact_sheet
 from fair_diffusion.audit.intervals import simultaneous, verdict, wilson
 from fair_diffusion.audit.metrics import (
@@ -12,17 +13,24 @@ from fair_diffusion.audit.metrics import (
     two_group_noise_floor,
 )
 from fair_diffusion.audit.quality import Kid, kid
+from fair_diffusion.audit.summary import Deviation, Line, deviations, summarize
 from fair_diffusion.audit.table import JOINT, Row, audit_rows, deviation, joint_groups, joint_labels
+from fair_diffusion.audit.tally import Tally
 
 __all__ = [
     "JOINT",
+    "Deviation",
     "Kid",
+    "Line",
     "Row",
     "SheetRow",
+    "Tally",
     "audit_rows",
+    "bootstrap_mean",
     "contact_sheet",
     "deviation",
     "deviation_ratio",
+    "deviations",
     "fd",
     "joint_groups",
     "joint_labels",
@@ -31,6 +39,7 @@ __all__ = [
     "noise_floor",
     "pairwise_bias",
     "simultaneous",
+    "summarize",
     "total_variation",
     "two_group_noise_floor",
     "verdict",

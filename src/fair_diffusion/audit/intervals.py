@@ -106,6 +106,7 @@ def verdict(low: float, high: float, target: float, tolerance: float) -> Verdict
 
 
 def check_counts(counts: Sequence[int], n: int, level: float) -> None:
+    """`ValueError` naming the value and the mend if an interval cannot be taken of these."""
     if len(counts) == 0:
         raise ValueError("counts is empty: give at least one count")
     if n < 1:

@@ -4,6 +4,7 @@ import os
 
 import typer
 
+from fair_diffusion.cli.associations import associations
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.pocket import pocket
@@ -17,6 +18,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(generate)
 app.command()(explain)
+app.command()(associations)
 app.command()(report)
 app.add_typer(pocket, name="pocket")
 
