@@ -9,6 +9,7 @@ from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.ledger import ledger
 from fair_diffusion.cli.pocket import pocket
+from fair_diffusion.cli.report import report
 
 # Model libraries report on their own loading; a person at a terminal reads ours.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -20,6 +21,7 @@ app.command()(generate)
 app.command()(explain)
 app.add_typer(ledger, name="ledger")
 app.command()(associations)
+app.command()(report)
 app.add_typer(pocket, name="pocket")
 
 __all__ = ["app"]
