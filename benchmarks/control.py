@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,15 @@ from safetensors.numpy import load_file, save_file
 from benchmarks.memo import Memo
 from fair_diffusion import FairPipeline, Policy, Result
 from fair_diffusion.allocation import plan
-from fair_diffusion.audit import cosine_distances, kid, noise_floor, pixel_differences, total_variation
+from fair_diffusion.audit import (
+    Tally,
+    correct,
+    cosine_distances,
+    kid,
+    noise_floor,
+    pixel_differences,
+    total_variation,
+)
 from fair_diffusion.backbones import StableDiffusion
 from fair_diffusion.control import LOOK, SURE_AT_END
 from fair_diffusion.guides import WINDOW
@@ -40,6 +49,7 @@ from recipes.pocket.captions import Mix, article
 from recipes.pocket.checkpoint import digest
 from recipes.pocket.data import WORK, load
 from recipes.pocket.pictures import NETWORKS
+from recipes.pocket.readers import confusions
 
 STEPS, BATCH = 15, 25
 SETTINGS = (LOOK, LEVELS, WINDOW, USUAL, SURE_AT_END)
@@ -260,6 +270,52 @@ def line(bench: Bench, row: Row, target: str, found: list[Measured], reference: 
     return f"| {' | '.join(cells)} |"
 
 
+def disagreement(bench: Bench, found: dict[tuple[str, str], list[Measured]], row: Row) -> list[str]:
+    """Where judge and perceiver differ on the pictures of one row, and what is left when both are corrected."""
+    lines = [f"## Where judge and perceiver differ: {row.name}", ""]
+    readers = {"judged": confusions(bench.pipe.judge, WORK), "perceived": confusions(bench.pipe.perceiver, WORK)}
+    lines += ["| target | attribute | of images left alone | of steered ones | most often (perceiver → judge) |"]
+    lines += ["|---|---|---|---|---|"]
+    for target in TARGETS:
+        facts = [measured.facts for measured in found[target, row.name]]
+        for name in policy(target).rules[0].targets[0].attributes:
+            seen = [
+                (steered, perceived[name], judged[name])
+                for each in facts
+                for steered, perceived, judged in zip(each["steered"], each["perceived"], each["judged"], strict=True)
+            ]
+            parts = [[a != b for steered, a, b in seen if steered == which] for which in (False, True)]
+            pairs = Counter((a, b) for _, a, b in seen if a != b).most_common(3)
+            often = ", ".join(f"{a or 'unknown'} → {b or 'unknown'} {count}" for (a, b), count in pairs)
+            shares = " | ".join(f"{np.mean(part):.1%}" for part in parts)
+            lines.append(f"| {target} | {name} | {shares} | {often} |")
+    lines += [
+        "",
+        "Shares over all occupations, as read and corrected for each reader's errors on held-out drawings:",
+        "",
+    ]
+    lines += ["| target | group | asked | judge read | corrected (95 %) | perceiver read | corrected (95 %) |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for target in ("half women", "30 % women"):
+        facts = [measured.facts for measured in found[target, row.name]]
+        asked = policy(target).rules[0].targets[0].shares
+        both = []
+        for reader, matrices in readers.items():
+            labels = [labels["gender"] for each in facts for labels in each[reader]]
+            counts = {group: labels.count(group) for group in matrices["gender"].groups}
+            tally = Tally(
+                source=row.name, concept=target, attribute="gender", counts=counts, unknown=labels.count(None)
+            )
+            both.append({line.group: line for line in correct(tally, matrices["gender"])})
+        for group in both[0]:
+            cells = [
+                f"{one.share:.1%} | {one.corrected:.1%} ({one.low:.1%} to {one.high:.1%})"
+                for one in (each[group] for each in both)
+            ]
+            lines.append(f"| {target} | {group} | {float(asked[group,]):.0%} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -277,5 +333,6 @@ if __name__ == "__main__":
         text += [f"## {target}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         text += [line(bench, row, target, found[target, row.name], reference) for row in ROWS]
         text.append("")
+    text += disagreement(bench, found, ROWS[-1])
     Path(__file__).with_suffix(".md").write_text("\n".join(text))
     print("\n".join(text))

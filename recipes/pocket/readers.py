@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.reader import Reader
 from recipes.pocket.captions import GENDERS, Caption, Mix
@@ -164,21 +165,24 @@ def train(name: str, work: Path, steps: int | None = None) -> Reader:
 
 
 @torch.no_grad()
-def accuracy(reader: Reader, work: Path, smallest: int = 24) -> dict[str, dict[str, tuple[float, int]]]:
-    """Share of held-out, augmented drawings (eight views each) read rightly, and their number, by head and group."""
+def held_out(reader: Reader, work: Path, smallest: int = 24) -> dict[str, tuple[Tensor, Tensor]]:
+    """What held-out, augmented drawings (eight views each) show, and what is read in them, by head."""
     pictures, drawings = load(work)
     held = torch.tensor([i for i, d in enumerate(drawings) if d.fold == 0 and d.occupation])
     classes = labels(drawings)
     generator = torch.Generator().manual_seed(7)
-    views = [disturb(pictures[held].float() / 127.5 - 1, generator, smallest) for _ in range(8)]
-    logits: dict[str, list[Tensor]] = {head: [] for head in HEADS}
-    for view in views:
-        for head, values in reader(view).items():
-            logits[head].append(values)
+    views = [reader(disturb(pictures[held].float() / 127.5 - 1, generator, smallest)) for _ in range(8)]
+    return {
+        head: (classes[head][held].repeat(len(views)), torch.cat([view[head] for view in views]).argmax(dim=1))
+        for head in HEADS
+    }
+
+
+def accuracy(reader: Reader, work: Path) -> dict[str, dict[str, tuple[float, int]]]:
+    """Share of held-out drawings read rightly, and their number, by head and group."""
     result: dict[str, dict[str, tuple[float, int]]] = {}
-    for head, groups in HEADS.items():
-        truth = classes[head][held].repeat(len(views))
-        right = torch.cat(logits[head]).argmax(dim=1) == truth
+    for head, (truth, read) in held_out(reader, work).items():
+        groups, right = HEADS[head], read == truth
         result[head] = {
             group: (right[truth == k].float().mean().item(), int((truth == k).sum()))
             for k, group in enumerate((*groups, "unknown"))
@@ -187,6 +191,16 @@ def accuracy(reader: Reader, work: Path, smallest: int = 24) -> dict[str, dict[s
         known = (truth >= 0) & (truth < len(groups))
         result[head]["all"] = (right[known].float().mean().item(), int(known.sum()))
     return result
+
+
+def confusions(reader: Reader, work: Path) -> dict[str, Confusion]:
+    """How a reader errs on held-out drawings, by head."""
+    found = {}
+    for head, (truth, read) in held_out(reader, work).items():
+        groups = HEADS[head]
+        counts = [[int(((truth == i) & (read == j)).sum()) for j in range(len(groups) + 1)] for i in range(len(groups))]
+        found[head] = Confusion(attribute=head, groups=groups, counts=counts, measured_on="held-out drawings")
+    return found
 
 
 if __name__ == "__main__":
