@@ -136,7 +136,6 @@ class Bench:
         n, judge = len(result.images), self.pipe.judge
         features = judge.features(judge.pixels(result.images)).numpy()
         twins = judge.features(judge.pixels(plain.images[:n])).numpy()
-        steered = [record.steered for record in result.records]
         drawing = self.mix.concepts[concept]["drawing"]
         facts = {
             "judged": [record.judged for record in result.records],
@@ -144,7 +143,6 @@ class Bench:
             "assigned": [record.assigned for record in result.records],
             "fidelity": sum(record.judged["occupation"] == drawing for record in result.records) / n,
             "ratio": sum(record.evaluations for record in result.records) / n / result.records[0].plain_evaluations,
-            "steered": steered,
             "pixels": pixel_differences(result.images, plain.images[:n])[:, 0].tolist(),
             "features": cosine_distances(features, twins).tolist(),
             **{key: value / n for key, value in result.counts().items()},
@@ -280,9 +278,9 @@ def disagreement(bench: Bench, found: dict[tuple[str, str], list[Measured]], row
         facts = [measured.facts for measured in found[target, row.name]]
         for name in policy(target).rules[0].targets[0].attributes:
             seen = [
-                (steered, perceived[name], judged[name])
+                (pixels > 0, perceived[name], judged[name])  # only steered images differ from their twins at all
                 for each in facts
-                for steered, perceived, judged in zip(each["steered"], each["perceived"], each["judged"], strict=True)
+                for pixels, perceived, judged in zip(each["pixels"], each["perceived"], each["judged"], strict=True)
             ]
             parts = [[a != b for steered, a, b in seen if steered == which] for which in (False, True)]
             pairs = Counter((a, b) for _, a, b in seen if a != b).most_common(3)

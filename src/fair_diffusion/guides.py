@@ -15,7 +15,7 @@ import torch
 
 from fair_diffusion.backbones import Backbone, Conditioning, Guide
 from fair_diffusion.control import Aim, look_step
-from fair_diffusion.policy import ATTRIBUTES, Assignment
+from fair_diffusion.policy import ATTRIBUTES, Assignment, Cell, Target
 from fair_diffusion.request import Request
 from fair_diffusion.steering import SemanticGuidance, Steering, switched, with_group
 from fair_diffusion.steering.switch import USUAL
@@ -46,9 +46,8 @@ class Guides:
 
     def used_prompt(self, assigned: Assignment) -> str:
         """The prompt with the assigned groups' adjectives, skin tone before gender as English has it."""
-        order = (
-            sorted(assigned, key=lambda name: name == "gender") if self.request.method in ("switch", "prompt") else []
-        )
+        named = assigned if self.request.method in ("switch", "prompt") else ()
+        order = sorted(named, key=lambda name: name == "gender")
         adjectives = [ATTRIBUTES[name].group(assigned[name]).adjective for name in order]
         return with_group(self.request.prompt, self.start, adjectives)
 
@@ -82,3 +81,32 @@ class Guides:
         steps = len(self.backbone.fork().timesteps(self.request.steps))
         look = look_step(steps)
         return SemanticGuidance(strength=5.0, threshold=0.8, warmup=look, cooldown=max(look + 1, round(WINDOW * steps)))
+
+
+def aims(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], n: int) -> list[Aim]:
+    """The aims of n images when all are steered: to their cells, away from the other groups that are asked for.
+
+    dealt: the cells of the images, for each target; empty if none is steered."""
+    if not dealt:
+        return [Aim()] * n
+    asked = {name: _asked(target, name) for target in targets for name in target.attributes}
+    assignments: list[Assignment] = [{} for _ in range(n)]
+    for target, cells in zip(targets, dealt, strict=True):
+        for assignment, cell in zip(assignments, cells, strict=True):
+            assignment.update(zip(target.attributes, cell, strict=True))
+    return [
+        Aim(
+            assigned,
+            {name: [other for other in asked[name] if other != group] for name, group in assigned.items()},
+            dict.fromkeys(assigned, 1.0),
+        )
+        for assigned in assignments
+    ]
+
+
+def _asked(target: Target, name: str) -> list[str]:
+    """The groups of one attribute that a target asks for; if it is one only, the usual ones too."""
+    k = target.attributes.index(name)
+    asked = {cell[k] for cell, share in target.shares.items() if share}
+    usual = {group for group, share in ATTRIBUTES[name].default_shares.items() if share} if len(asked) == 1 else set()
+    return [group for group in ATTRIBUTES[name].group_names if group in asked | usual]

@@ -17,10 +17,10 @@ from torch import Tensor
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
 from fair_diffusion.backbones import Batch, OnStep, StableDiffusion
-from fair_diffusion.control import Aim, NaturalFirst, Shares, draw_all
-from fair_diffusion.guides import Guides
+from fair_diffusion.control import NaturalFirst, Shares, draw_all
+from fair_diffusion.guides import Guides, aims
 from fair_diffusion.perception.reader import Reader, Reading
-from fair_diffusion.policy import ATTRIBUTES, Assignment, Cell, Match, Policy, Target, match
+from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result, Twins
 from fair_diffusion.strengths import Strengths
@@ -156,8 +156,8 @@ class FairPipeline:
             )
             drawn = control.run()
         else:
-            aims = _aims(targets, deal(targets, planned, asked.seed), asked.n) if planned else [Aim()] * asked.n
-            drawn = draw_all(self.backbone, asked, aims, guides.guide, on_step)
+            dealt = deal(targets, planned, asked.seed) if planned else []
+            drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked.n), guides.guide, on_step)
         images = [shown.image for shown in drawn.shown]
         judged, perceived = self.judge.read(images), self.perceiver.read(images)
         records = [
@@ -240,31 +240,6 @@ def shares(reader: Reader, probabilities: Mapping[str, Tensor]) -> Shares:
             wanted = ATTRIBUTES[name].group_names
             found[name] = np.stack([table[:, groups.index(g)] if g in groups else missing for g in wanted], axis=1)
     return found
-
-
-def _aims(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], n: int) -> list[Aim]:
-    """To each image its cell of every target, away from the other groups that the targets ask for."""
-    asked = {name: _asked(target, name) for target in targets for name in target.attributes}
-    assignments: list[Assignment] = [{} for _ in range(n)]
-    for target, cells in zip(targets, dealt, strict=True):
-        for assignment, cell in zip(assignments, cells, strict=True):
-            assignment.update(zip(target.attributes, cell, strict=True))
-    return [
-        Aim(
-            assigned,
-            {name: [other for other in asked[name] if other != group] for name, group in assigned.items()},
-            dict.fromkeys(assigned, 1.0),
-        )
-        for assigned in assignments
-    ]
-
-
-def _asked(target: Target, name: str) -> list[str]:
-    """The groups of one attribute that a target asks for; if it is one only, the usual ones too."""
-    k = target.attributes.index(name)
-    asked = {cell[k] for cell, share in target.shares.items() if share}
-    usual = {group for group, share in ATTRIBUTES[name].default_shares.items() if share} if len(asked) == 1 else set()
-    return [group for group in ATTRIBUTES[name].group_names if group in asked | usual]
 
 
 def _audit(
