@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from recipes.pocket.data import TONES, WORK, load
 from recipes.pocket.early import HEADS as EARLY
 from recipes.pocket.early import curve
 from recipes.pocket.pictures import BATCH, STEPS, pictures
-from recipes.pocket.readers import accuracy
+from recipes.pocket.readers import accuracy, confusions
 from recipes.pocket.vae import psnr
 
 Row = dict[str, Any]
@@ -207,4 +208,6 @@ if __name__ == "__main__":
     for row in neutral(pipe, mix, arguments.images):
         print(json.dumps(row), flush=True)
         rows.append(row)
+    errs = [asdict(confusion) for confusion in confusions(judge.load(), WORK).values()]
+    (WEIGHTS / "judge-confusions.json").write_text(json.dumps(errs) + "\n")
     (WEIGHTS / "README.md").write_text(write(rows, list(named(pipe, mix)), pipe.guidance))

@@ -16,9 +16,11 @@ from torch import Tensor
 
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.backbones import Batch, OnStep, StableDiffusion
 from fair_diffusion.control import NaturalFirst, Shares, draw_all
 from fair_diffusion.guides import Guides, aims
+from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.reader import Reader, Reading
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
 from fair_diffusion.request import Request
@@ -34,7 +36,8 @@ class FairPipeline:
     """A text-to-image model with a perceiver, which steering may ask, and a judge, which alone scores.
 
     `pipeline` is a loaded `diffusers.StableDiffusionPipeline`; `name` goes into records; `guidance` is the usual scale.
-    `early` reads predicted clean latents; without one they are decoded and the perceiver reads the pictures.
+    `early` reads predicted clean latents; without one they are decoded and the perceiver reads the pictures. `weights`,
+    the hash of the model's, and `confusions`, how the judge errs, go into results.
     """
 
     def __init__(
@@ -46,9 +49,12 @@ class FairPipeline:
         judge: Reader,
         early: EarlyReader | None = None,
         guidance: float = 7.5,
+        weights: str = "",
+        confusions: Sequence[Confusion] = (),
     ) -> None:
         self.backbone = StableDiffusion(pipeline)
         self.name, self.perceiver, self.judge, self.early, self.guidance = name, perceiver, judge, early, guidance
+        self.weights, self.confusions = weights, confusions
 
     @classmethod
     def from_pretrained(cls, model: str) -> FairPipeline:
@@ -56,10 +62,11 @@ class FairPipeline:
         if model != "pocket":
             raise ValueError(f"unknown model {model!r}; use 'pocket', or FairPipeline(pipeline, ...) with a loaded one")
         from fair_diffusion.perception import early, judge, pocket
-        from fair_diffusion.pocket import GUIDANCE, load
+        from fair_diffusion.pocket import GUIDANCE, UNET, load
 
         readers: dict[str, Any] = {"perceiver": pocket.load(), "judge": judge.load(), "early": early.load()}
-        return cls(load(), name=model, guidance=GUIDANCE, **readers)
+        readers["confusions"] = judge.confusions()
+        return cls(load(), name=model, guidance=GUIDANCE, weights=f"sha256 {sha256(UNET)}", **readers)
 
     def __call__(
         self,
@@ -199,6 +206,8 @@ class FairPipeline:
             seconds=time.monotonic() - start,
             requested=asked.n,
             notes=notes + drawn.notes,
+            made_with=made_with(self.weights, matched),
+            confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )
 
     def _look(self, batch: Batch) -> Shares:

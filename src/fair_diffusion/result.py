@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from fair_diffusion.audit import JOINT, Row, SheetRow, contact_sheet, deviation
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.new_folder import new_folder
 
 PNG_KEY = "fair-diffusion"
@@ -74,7 +75,8 @@ class Twins:
 class Result:
     """Images of one request with their records and audit. `plain` holds the unsteered twins, same seeds, if asked for.
 
-    `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver.
+    `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver. `made_with` names
+    weights, policy and versions; `confusions` say how the judge errs.
     """
 
     prompt: str
@@ -91,6 +93,8 @@ class Result:
     seconds: float
     requested: int
     notes: list[str] = field(default_factory=list)
+    made_with: Mapping[str, str] = field(default_factory=dict)
+    confusions: Sequence[Confusion] = ()
     plain: Result | None = None
     twins: Twins | None = None
 
@@ -124,6 +128,8 @@ class Result:
                 "seconds": round(self.seconds, 2),
             },
             "images": self.counts(),
+            "made_with": dict(self.made_with),
+            "confusions": [asdict(confusion) for confusion in self.confusions],
             **({"twins": asdict(self.twins)} if self.twins else {}),
             **({"plain": self.plain.summary()} if self.plain else {}),
         }

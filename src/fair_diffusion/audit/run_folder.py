@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.study import Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.audit.tally import Tally
 
@@ -83,6 +83,11 @@ def _load(folder: Path, samples: int, seed: int) -> Study:
         samples=drawn,
         drawn=f"{len(drawn)} of {total} images, drawn at random with seed {seed}; the same image seeds in every source",
         unit="prompt",
+        confusions=[
+            Confusion(**found)
+            for found in parts[-1].summary.get("confusions", [])
+            if any(found["attribute"] == tally.attribute for tally in tallies)
+        ],
         notes=list(dict.fromkeys(note for part in parts for note in part.summary["notes"])),
     )
 
@@ -137,6 +142,12 @@ def _source(name: str, parts: Sequence[_Part]) -> Source:
         "images": [f"{sum(p.summary['n'] for p in parts)} of {sum(p.summary['requested'] for p in parts)} asked for"],
         "read by": ["the model's judge, which never steers"],
     }
+    for key in ("weights", "policy", "versions"):
+        if found := [part.summary["made_with"][key] for part in parts if key in part.summary.get("made_with", {})]:
+            values[key] = found
+    if name == "instructed":
+        counts = [part.summary["images"] for part in parts if "images" in part.summary]
+        values["what was done"] = [f"{sum(count[what] for count in counts)} {what}" for what in (counts or [{}])[0]]
     return Source(
         name=name,
         kind=name,
