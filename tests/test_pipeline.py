@@ -69,23 +69,68 @@ def test_an_image_does_not_depend_on_its_batch(pipe: FairPipeline) -> None:
 
 
 @pytest.mark.parametrize("method", ["switch", "semantic"])
-def test_untouched_means_untouched(pipe: FairPipeline, method: str) -> None:
-    """Images that fit by themselves equal their plain twins bit for bit; the others do not."""
-    result = pipe("a doctor", n=12, steps=10, instruct="doctor: half women", method=method, compare_plain=True)
+def test_untouched_means_untouched(method: str) -> None:
+    """Images of the pocket model that fit by themselves equal their plain twins bit for bit; the others do not."""
+    pocket_model = FairPipeline.from_pretrained("pocket")
+    asked: dict[str, Any] = {"n": 6, "steps": 5, "method": method, "repair_budget": 0, "compare_plain": True}
+    result = pocket_model("a photo of a singer", instruct="singer: half women", **asked)
     assert result.plain is not None
     assert result.twins is not None
     pairs = zip(result.records, result.images, result.plain.images, strict=True)
     same = {record.index: image.tobytes() == twin.tobytes() for record, image, twin in pairs}
     assert same == {record.index: not record.steered for record in result.records}
-    assert result.twins.untouched + result.twins.steered == 12
+    assert result.twins.untouched > 0
+    assert result.twins.steered > 0
+    assert result.twins.untouched + result.twins.steered == 6
     assert result.twins.untouched_difference == 0
-    assert (result.twins.pixel_distance > 0) == (result.twins.steered > 0)
+    assert 0 < result.twins.pixel_distance < 0.3
+    assert 0 < result.twins.feature_distance < 1
     counts = result.summary()["images"]
-    assert counts["untouched"] + counts["steered"] == 12
-    per_image = result.records[0].plain_evaluations
+    assert (counts["untouched"], counts["steered"]) == (result.twins.untouched, result.twins.steered)
     for record in result.records:
-        dearer = record.repairs > 0 or (method == "semantic" and record.steered)
-        assert record.evaluations > per_image if dearer else record.evaluations == per_image
+        dearer = method == "semantic" and record.steered
+        assert (record.evaluations > record.plain_evaluations) == dearer
+
+
+def test_a_record_says_what_ran(pipe: FairPipeline) -> None:
+    def control(prompt: str, **asked: Any) -> set[str]:
+        result = pipe(prompt, n=2, steps=2, instruct="doctor: half women", **asked)
+        return {result.control, *(record.control for record in result.records)}
+
+    assert control("a doctor") == {"natural-first"}
+    assert control("a doctor", method="prompt") == {"all"}
+    assert control("a doctor", method="semantic", control="all") == {"all"}
+    assert control("a doctor", method="none") == control("a female doctor") == {"none"}
+    every = pipe("a doctor", n=2, steps=1, instruct="doctor: half women", method="prompt")
+    assert [record.missed for record in every.records] == [None, None]
+
+
+def test_giving_up_is_the_verdict(pipe: FairPipeline) -> None:
+    """Untrained readers are sure of nothing, so everything is given up."""
+    result = pipe("a doctor", n=2, steps=2, instruct="doctor: half women")
+    assert result.counts()["missed"] == 2
+    assert result.missed
+    assert result.summary()["verdict"] == "misses"
+    assert "do not surely show what was assigned" in result.notes[-1]
+    assert pipe("a doctor", n=2, steps=2).verdict is None
+
+
+def test_an_interrupt_while_repairing_stops_everything(pipe: FairPipeline) -> None:
+    steps: list[int] = []
+
+    def stop(info: Any) -> None:
+        steps.append(info.step)
+        if len(steps) > 2 * 2:
+            raise KeyboardInterrupt
+
+    result = pipe(
+        "a doctor", n=4, steps=2, batch_size=2, instruct="doctor: half women", compare_plain=True, on_step=stop
+    )
+    assert len(result.images) == 4
+    assert result.interrupted
+    assert result.plain is None
+    assert result.verdict != "misses"
+    assert result.notes[-1] == "interrupted while repairing"
 
 
 def test_a_switched_image_costs_what_a_plain_one_does(pipe: FairPipeline) -> None:
@@ -97,7 +142,7 @@ def test_a_switched_image_costs_what_a_plain_one_does(pipe: FairPipeline) -> Non
 
 def test_the_folder_holds_everything(pipe: FairPipeline, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    result = pipe("a doctor", n=3, steps=1, instruct="doctor: half women", compare_plain=True)
+    result = pipe("a doctor", n=3, steps=2, instruct="doctor: half women", compare_plain=True)
     result.save(out)
     with Image.open(out / "image-00001.png") as image:
         record = json.loads(image.info["fair-diffusion"])
@@ -145,12 +190,12 @@ def test_an_interrupt_of_the_twins_keeps_the_images(
 
 
 def test_twins_are_under_no_rule_and_no_quota(pipe: FairPipeline) -> None:
-    result = pipe("a doctor", n=2, steps=1, instruct="doctor: half women", compare_plain=True)
+    result = pipe("a doctor", n=2, steps=2, instruct="doctor: half women", compare_plain=True)
     assert result.plain is not None
     assert {(record.rule, record.method) for record in result.plain.records} == {(None, "none")}
     assert {row.quota for row in result.plain.audit} == {None}
     assert (result.title, result.plain.title) == ("instructed", "plain")
-    assert pipe("a doctor", n=1, steps=1, instruct="doctor: half women", method="none").title == "plain"
+    assert pipe("a doctor", n=1, steps=2, instruct="doctor: half women", method="none").title == "plain"
 
 
 def test_one_group_alone_is_steered_away_from_the_usual_others(pipe: FairPipeline) -> None:
@@ -165,13 +210,13 @@ def test_a_prompt_longer_than_the_model_reads_is_noted(pipe: FairPipeline) -> No
 
 
 def test_the_deviation_is_that_of_the_worst_attribute(pipe: FairPipeline) -> None:
-    result = pipe("a doctor", n=5, steps=1, instruct=INSTRUCTION, compare_plain=True)
+    result = pipe("a doctor", n=5, steps=2, instruct=INSTRUCTION, compare_plain=True)
     summary = result.summary()
     assert [found["attribute"] for found in summary["deviations"]] == ["gender", "skin_tone"]
     assert summary["deviation"]["tv"] == max(found["tv"] for found in summary["deviations"])
     assert summary["deviation"]["noise_floor"] > 0
     assert summary["plain"]["audit"][0]["target"] == 0.5
-    assert pipe("a doctor", n=1, steps=1).summary()["deviation"] is None
+    assert pipe("a doctor", n=1, steps=2).summary()["deviation"] is None
 
 
 @pytest.mark.parametrize(
@@ -186,6 +231,7 @@ def test_the_deviation_is_that_of_the_worst_attribute(pipe: FairPipeline) -> Non
         ({"method": "switch", "control": "all"}, "'switch' needs control 'natural-first'"),
         ({"repair_budget": float("nan")}, "repair_budget is nan"),
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"steps": 1, "instruct": "doctor: half women"}, "1 step leaves none to steer in"),
         ({"guidance": float("nan")}, "guidance is nan"),
         ({"steps": 0}, "steps is 0"),
         ({"instruct": "doctor: 90% women, 90% men"}, "100 %"),

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from fair_diffusion.allocation.ledger import Ledger
+from fair_diffusion.allocation.ledger import Ledger, LedgerError
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import ATTRIBUTES, Policy, match
+from fair_diffusion.turns import stream
 
 HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
 ASKED: dict[str, Any] = {"instruct": "doctor: 3/4 women", "steps": 1, "method": "prompt"}
@@ -85,3 +86,49 @@ def test_each_target_has_its_own_stream(pipe: FairPipeline, tmp_path: Path) -> N
     pipe("a doctor", n=5, ledger=ledger, **ASKED | {"instruct": "doctor: half women; skin tone uniform"})
     assert Counter(row.attributes for row in ledger.rows()) == {"gender": 3, "skin_tone": 5}
     assert {row.n for row in ledger.rows()} == {5}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentence", "expected"),
+    [
+        ("a doctor", "doctor: half women", "doctor"),
+        ("a physician", "doctor: half women", "doctor"),
+        ("a photo of two surgeons", "every occupation: half women", "every occupation: surgeon"),
+        ("a nurse", "nurse, doctor: half women", "nurse, doctor: nurse"),
+    ],
+)
+def test_each_concept_of_a_rule_has_its_own_stream(prompt: str, sentence: str, expected: str) -> None:
+    assert stream(match(Policy.from_sentence(sentence), prompt)) == expected
+
+
+def test_a_ledger_that_fails_costs_no_image(
+    pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise LedgerError("the ledger is locked; wait")
+
+    ledger = Ledger(tmp_path / "ledger.sqlite", lease=0.001)
+    monkeypatch.setattr(ledger, "settle", fail)
+    monkeypatch.setattr(ledger, "renew", fail)
+    result = pipe("a doctor", n=2, ledger=ledger, **ASKED)
+    assert len(result.images) == 2
+    assert result.notes[-1] == "the ledger did not count these images: the ledger is locked; wait"
+    assert sum(asked(ledger).values()) == 0
+
+
+def test_a_second_target_that_gets_no_turn_gives_the_first_one_back(
+    pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    reserve, calls = ledger.reserve, []
+
+    def once(**arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise LedgerError("the ledger is locked; wait")
+        return reserve(**arguments)
+
+    monkeypatch.setattr(ledger, "reserve", once)
+    with pytest.raises(LedgerError):
+        pipe("a doctor", n=2, ledger=ledger, **ASKED | {"instruct": "doctor: half women; skin tone uniform"})
+    assert {row.pending for row in ledger.rows()} == {0}

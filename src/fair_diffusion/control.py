@@ -31,11 +31,12 @@ Shares = Mapping[str, NDArray[np.float64]]
 SURE_AT_LOOK = 0.5
 """From this probability on the look takes an image to become a group by itself: at most one group can reach it."""
 SURE_AT_END = 0.7
-"""The same for finished pictures. Less sure ones are made again, for on them perceiver and judge often differ."""
+"""The same for finished pictures. Less sure ones are made again, for on them readers often differ: see docs/control.md
+for how this was chosen."""
 LOOK = 0.2
 """Share of the trajectory that runs plain: see the accuracy of the early perceiver by step in `docs/control.md`."""
 SPARE = 4
-"""Repairs of a request may always cost as much as this many images, however few it asks for."""
+"""Repairs of a request may cost as much as this many images, however few it asks for."""
 RESEEDS = 2
 """New seeds for one image, at most."""
 NEW_SEED = 2**32
@@ -46,24 +47,25 @@ TOO_HARD = 10.0
 
 @dataclass(frozen=True)
 class Aim:
-    """What steering is to do with one image, by attribute: the group to show, the groups to leave, how strongly.
+    """What steering is to do with one image: the groups to show, by attribute, and how strongly.
 
-    `assigned` is empty for an image that goes on plain.
+    `assigned` is empty for an image that goes on plain. `change` holds the attributes that do not fit yet, each with
+    the groups to leave (none if it is not known what the image shows).
     """
 
     assigned: Assignment = field(default_factory=dict)
-    away: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    strength: Mapping[str, float] = field(default_factory=dict)
+    change: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    strength: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
     """What became of one image of the request.
 
-    natural: what the look said that it would show by itself, by attribute (None: unknown), with its confidence.
-    steered: whether it was, at last; strength: how strongly to each assigned group. repairs: how often it was made
-    again, `reseeds` times of which from a new seed. missed: whether the perceiver is not sure that it shows what was
-    assigned. evaluations: of the network, repairs included.
+    natural: what the look said that it would show by itself, by attribute (None: unknown), with its confidence; for
+    the seed that made it. steered_to: what it was drawn to show, how strongly: empty and 0 if it was not steered.
+    repairs: how often it was made again, `reseeds` times of which from a new seed. missed: whether the perceiver is not
+    sure that it shows what is assigned; None if it was not asked. evaluations: of the network, repairs included.
     """
 
     image: Image.Image
@@ -71,21 +73,27 @@ class Shown:
     assigned: Assignment
     natural: dict[str, str | None] = field(default_factory=dict)
     natural_confidence: dict[str, float] = field(default_factory=dict)
-    steered: bool
-    strength: dict[str, float]
+    steered_to: Assignment
+    strength: float
     repairs: int = 0
     reseeds: int = 0
-    missed: bool = False
+    missed: bool | None = None
     evaluations: int
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The images of a request that were finished, in order; `plain_evaluations` is what one costs unsteered."""
+    """The images of a request that were finished, in order.
+
+    control: "natural-first", "all", or "none" if nothing was to be steered. plain_evaluations: what one image costs
+    unsteered. interrupted: from the keyboard, before all was done.
+    """
 
     shown: list[Shown]
+    control: str
     plain_evaluations: int
     notes: list[str]
+    interrupted: bool
 
 
 @dataclass(kw_only=True)
@@ -106,9 +114,10 @@ class _Plan:
     reseeds: int = 0
     evaluations: int = 0
 
-    def away(self) -> dict[str, list[str]]:
-        """What it shows instead of what is assigned."""
-        return {name: [group] for name, group in self.shows.items() if group and group != self.assigned[name]}
+    def change(self) -> dict[str, list[str]]:
+        """The attributes that do not fit, with what it shows instead."""
+        other = {name: group for name, group in self.shows.items() if group != self.assigned[name]}
+        return {name: [] if group is None else [group] for name, group in other.items()}
 
 
 @dataclass(kw_only=True)
@@ -139,7 +148,7 @@ class NaturalFirst:
         self._saved: dict[int, tuple[Batch, int]] = {}
         self._read = {name: np.zeros((n, len(ATTRIBUTES[name].groups))) for t in self.targets for name in t.attributes}
         self._cost = plain_evaluations(self.backbone, self.request, self.guide([Aim()]))
-        notes = []
+        notes, interrupted = [], False
         try:
             warm = [self._to_look(images) for images in batches(n, self.request.batch_size)]
             self._assign_naturals(warm)
@@ -147,9 +156,11 @@ class NaturalFirst:
                 self._from_look(batch)
             notes += self._repair()
         except KeyboardInterrupt:
-            done = len(self._shown)
+            done, interrupted = len(self._shown), True
             notes.append(f"interrupted after {done} of {n} images" if done < n else "interrupted while repairing")
-        return Drawn([self._shown[i] for i in sorted(self._shown)], self._cost, notes)
+        # An interrupted repair has cost something too.
+        shown = [replace(self._shown[i], evaluations=self._plans[i].evaluations) for i in sorted(self._shown)]
+        return Drawn(shown, "natural-first", self._cost, notes, interrupted)
 
     def _to_look(self, images: Sequence[int]) -> Batch:
         """Run images plain up to the look and save them there."""
@@ -159,21 +170,26 @@ class NaturalFirst:
         return batch
 
     def _assign_naturals(self, warm: Sequence[Batch]) -> None:
-        """Look, and say who shows what; an image that would not show it by itself will be steered."""
+        """Look, and say who shows what."""
         read = [self.look(batch) for batch in warm]
         natural = {name: np.concatenate([shares[name] for shares in read]) for name in self._read}
-        for i, (plan, assigned) in enumerate(zip(self._plans, self._assign(natural, SURE_AT_LOOK), strict=True)):
-            plan.assigned = assigned
-            plan.shows = plan.natural = {name: label(name, natural[name][i], SURE_AT_LOOK) for name in assigned}
-            plan.natural_confidence = {name: float(natural[name][i].max()) for name in assigned}
-            plan.steered = plan.natural != assigned
+        for i, assigned in enumerate(self._assign(natural, SURE_AT_LOOK)):
+            self._plans[i].assigned = assigned
+            self._take_look(i, {name: shares[i] for name, shares in natural.items()})
+
+    def _take_look(self, image: int, natural: Mapping[str, NDArray[np.float64]]) -> None:
+        """Note what one image would show by itself; if that is not what is assigned, it will be steered."""
+        plan = self._plans[image]
+        plan.shows = plan.natural = {name: label(name, natural[name], SURE_AT_LOOK) for name in plan.assigned}
+        plan.natural_confidence = {name: float(natural[name].max()) for name in plan.assigned}
+        plan.steered = plan.natural != plan.assigned
 
     def _from_look(self, batch: Batch) -> None:
         """Finish a batch, perceive it, and learn which strengths were enough."""
         images, plans = batch.images, [self._plans[i] for i in batch.images]
-        levels = [self._levels(plan) for plan in plans]
+        levels = [self._level(plan) for plan in plans]
         aims = [
-            Aim(plan.assigned, plan.away(), {name: LEVELS[k] for name, k in level.items()}) if plan.steered else Aim()
+            Aim(plan.assigned, plan.change(), LEVELS[level]) if plan.steered else Aim()
             for plan, level in zip(plans, levels, strict=True)
         ]
         pictures = self.backbone.images(self._advance(batch, self.guide(aims), None).latents)
@@ -181,24 +197,25 @@ class NaturalFirst:
         for name, known in self._read.items():
             known[list(images)] = read[name]
         for i, plan, aim, level, picture in zip(images, plans, aims, levels, pictures, strict=True):
-            plan.level = max(level.values(), default=-1) + 1
             plan.shows = {name: label(name, self._read[name][i], SURE_AT_END) for name in plan.assigned}
+            if plan.steered:
+                plan.level = level + 1
+                for name in aim.change:
+                    complied = plan.shows[name] == plan.assigned[name]
+                    self.strengths.learn((*self.concept, name, plan.assigned[name]), level, complied=complied)
             self._shown[i] = Shown(
                 image=picture,
                 seed=plan.seed,
                 assigned=plan.assigned,
                 natural=plan.natural,
                 natural_confidence=plan.natural_confidence,
-                steered=plan.steered,
-                strength=dict(aim.strength),
+                steered_to=aim.assigned,
+                strength=aim.strength,
                 repairs=plan.repairs,
                 reseeds=plan.reseeds,
                 missed=plan.shows != plan.assigned,
                 evaluations=plan.evaluations,
             )
-            for name, k in level.items():
-                group = plan.assigned[name]
-                self.strengths.learn((*self.concept, name, group), k, complied=plan.shows[name] == group)
 
     def _advance(self, batch: Batch, guide: Guide, until: int | None) -> Batch:
         end = advance(batch, guide, until=until, on_step=self.on_step)
@@ -216,28 +233,34 @@ class NaturalFirst:
                 assignment.update(zip(target.attributes, cells[k], strict=True))
         return assignments
 
-    def _levels(self, plan: _Plan) -> dict[str, int]:
-        """The level for each group that an image is steered to; empty if it goes on plain."""
-        if not plan.steered:
-            return {}
-        usual = {name: self.strengths.level((*self.concept, name, group)) for name, group in plan.assigned.items()}
-        return {name: max(level, plan.level) for name, level in usual.items()}
+    def _level(self, plan: _Plan) -> int:
+        """The level at which an image is steered: one for all its groups, which are steered together."""
+        usual = [self.strengths.level((*self.concept, name, plan.assigned[name])) for name in plan.change()]
+        return max([plan.level, *usual])
 
     def _repair(self) -> list[str]:
         """Make misses again until there are none, none that can be mended, or the budget is spent; and say so."""
-        n, given_up = self.request.n, set[int]()
-        limit = self._cost * max(self.request.repair_budget * n, SPARE)
+        budget = self.request.repair_budget
+        limit = self._cost * max(budget * self.request.n, SPARE if budget else 0)
         first_pass = sum(plan.evaluations for plan in self._plans)
+        given_up: set[int] = set()
         while misses := self._misses(given_up):
             again = [i for i in misses if self._may_try(i)]
             given_up.update(set(misses) - set(again))
-            for part in batches(len(again), self.request.batch_size):
-                if sum(plan.evaluations for plan in self._plans) - first_pass >= limit:
-                    missing = sum(shown.missed for shown in self._shown.values())
-                    return [f"the repair budget is spent: {missing} of {n} images do not surely show what was assigned"]
-                self._again([again[k] for k in part])
-        missing = sum(shown.missed for shown in self._shown.values())
-        return [f"{missing} of {n} images do not surely show what was assigned, whatever was tried"] if missing else []
+            while again:
+                left = limit - (sum(plan.evaluations for plan in self._plans) - first_pass)
+                part = again[: min(self.request.batch_size, int(left / self._cost))]
+                if not part:
+                    self._misses(given_up)
+                    return self._say_missed("the repair budget is spent")
+                self._again(part)
+                again = again[len(part) :]
+        return self._say_missed("everything was tried")
+
+    def _say_missed(self, why: str) -> list[str]:
+        missed = sum(bool(shown.missed) for shown in self._shown.values())
+        of = f"{missed} of {self.request.n} images do not surely show what was assigned"
+        return [f"{why}: {of}"] if missed else []
 
     def _misses(self, given_up: set[int]) -> list[int]:
         """Assign anew by what the pictures show, and name those that do not show theirs and may still be mended."""
@@ -263,7 +286,9 @@ class NaturalFirst:
     def _again(self, images: Sequence[int]) -> None:
         """Make images once more, from their saved state at the look, or from the start if they have a new seed."""
         if fresh := [i for i in images if i not in self._saved]:
-            self._to_look(fresh)
+            read = self.look(self._to_look(fresh))
+            for place, i in enumerate(fresh):
+                self._take_look(i, {name: read[name][place] for name in self._read})
         for i in images:
             self._plans[i].repairs += 1
         saved = [self._saved[i] for i in images]
@@ -279,29 +304,28 @@ def draw_all(
 ) -> Drawn:
     """Generate, every image guided to its aim from the first step on, and none made again."""
     shown: list[Shown] = []
-    notes = []
+    notes, interrupted = [], False
     try:
         for images in batches(request.n, request.batch_size):
-            seeds = [request.seed + i for i in images]
-            batch = begin(backbone, images, seeds=seeds, steps=request.steps)
-            batch = advance(batch, guide([aims[i] for i in images]), on_step=on_step)
-            for i, seed, picture, spent in zip(
-                images, seeds, backbone.images(batch.latents), batch.evaluations, strict=True
-            ):
-                aim = aims[i]
-                shown.append(
-                    Shown(
-                        image=picture,
-                        seed=seed,
-                        assigned=aim.assigned,
-                        steered=bool(aim.assigned),
-                        strength=dict(aim.strength),
-                        evaluations=int(spent),
-                    )
+            asked = [aims[i] for i in images]
+            batch = begin(backbone, images, seeds=[request.seed + i for i in images], steps=request.steps)
+            batch = advance(batch, guide(asked), on_step=on_step)
+            pictures, spent = backbone.images(batch.latents), batch.evaluations.tolist()
+            for i, aim, picture, evaluations in zip(images, asked, pictures, spent, strict=True):
+                one = Shown(
+                    image=picture,
+                    seed=request.seed + i,
+                    assigned=aim.assigned,
+                    steered_to=aim.assigned,
+                    strength=aim.strength,
+                    evaluations=evaluations,
                 )
+                shown.append(one)
     except KeyboardInterrupt:
+        interrupted = True
         notes.append(f"interrupted after {len(shown)} of {request.n} images")
-    return Drawn(shown, plain_evaluations(backbone, request, guide([Aim()])), notes)
+    control = "all" if any(aim.assigned for aim in aims) else "none"
+    return Drawn(shown, control, plain_evaluations(backbone, request, guide([Aim()])), notes, interrupted)
 
 
 def plain_evaluations(backbone: Backbone, request: Request, guide: Guide) -> int:
@@ -310,8 +334,10 @@ def plain_evaluations(backbone: Backbone, request: Request, guide: Guide) -> int
 
 
 def look_step(steps: int) -> int:
-    """How many of the run's steps are plain before the look: at least one."""
-    return max(1, round(LOOK * steps))
+    """How many of the run's steps are plain before the look: at least one, and at least one is left."""
+    if steps < 2:
+        raise ValueError(f"a run of {steps} step leaves none to steer in; use 2 or more, or method 'prompt'")
+    return min(steps - 1, max(1, round(LOOK * steps)))
 
 
 def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:

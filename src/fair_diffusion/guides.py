@@ -39,7 +39,7 @@ class Guides:
         if self.request.method in ("switch", "prompt") and any(aim.assigned for aim in aims):
             grouped = self.backbone.encode([self.used_prompt(aim.assigned) for aim in aims])
             usual = USUAL if self.request.method == "switch" else 1.0
-            strength = [usual * max(aim.strength.values(), default=0.0) for aim in aims]
+            strength = [usual * aim.strength for aim in aims]
             plain = switched(plain, grouped, torch.tensor(strength))
         steering = self._steering(aims) if self.request.method == "semantic" else None
         return Guide(plain, empty, self.guidance, steering.start(range(len(aims))) if steering else None)
@@ -60,10 +60,10 @@ class Guides:
         return self.backbone.encode([""])
 
     def _steering(self, aims: Sequence[Aim]) -> Steering | None:
-        """Semantic guidance towards each image's groups and away from those to leave."""
+        """Semantic guidance towards each image's groups that do not fit yet, and away from those to leave."""
         signs = [
-            {(name, other): -aim.strength[name] for name, others in aim.away.items() for other in others}
-            | {(name, group): aim.strength[name] for name, group in aim.assigned.items()}
+            {(name, other): -aim.strength for name, others in aim.change.items() for other in others}
+            | {(name, aim.assigned[name]): aim.strength for name in aim.change}
             for aim in aims
         ]
         concepts = sorted({concept for sign in signs for concept in sign})
@@ -98,7 +98,7 @@ def aims(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], n: int) -> 
         Aim(
             assigned,
             {name: [other for other in asked[name] if other != group] for name, group in assigned.items()},
-            dict.fromkeys(assigned, 1.0),
+            1.0,
         )
         for assigned in assignments
     ]

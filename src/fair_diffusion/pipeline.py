@@ -106,24 +106,40 @@ class FairPipeline:
         policy = Policy.from_sentence(instruct) if instruct is not None else policy or Policy()
         matched = match(policy, prompt)
         self.check(matched)
+        after: dict[str, Any] = {"strengths": strengths, "compare_plain": compare_plain, "on_step": on_step}
         if matched.rule is None or asked.method == "none":
-            result = self.draw(asked, matched, [], strengths, on_step)
-        elif ledger is None:
-            result = self.draw(asked, matched, plan(matched.targets, asked.n, asked.seed), strengths, on_step)
-        else:
-            from fair_diffusion.turns import Turns
+            result = self._with_twins(asked, matched, [], **after)
+            nothing = ["nothing is steered, so the ledger counts nothing"] if ledger else []
+            return replace(result, notes=[*result.notes, *nothing])
+        if ledger is None:
+            return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
+        from fair_diffusion.turns import Turns
 
-            stream: dict[str, Any] = {"rule": matched.rule.name, "targets": matched.targets, "model": self.name}
-            with Turns(ledger, n=asked.n, **stream) as turns:
-                result = self.draw(asked, matched, turns.quotas, strengths, turns.on_step(on_step))
-                turns.settle(result.records)
-        if not compare_plain or not result.images:
+        with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
+            result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
+            turns.settle(result.records)
+        return turns.judged(result)
+
+    def _with_twins(
+        self,
+        asked: Request,
+        matched: Match,
+        planned: Sequence[Sequence[int]],
+        *,
+        strengths: Strengths | None,
+        compare_plain: bool,
+        on_step: OnStep | None,
+    ) -> Result:
+        """The images and, if asked for and nothing interrupted them, their unsteered twins."""
+        result = self.draw(asked, matched, planned, strengths, on_step)
+        if not compare_plain or result.stopped:
             return result
-        alone = replace(asked, method="none", n=len(result.images))
-        plain = self.draw(alone, replace(matched, rule=None), [], None, on_step)
-        if plain.interrupted:
+        plain = self.draw(replace(asked, method="none"), replace(matched, rule=None), [], None, on_step)
+        if plain.stopped:
             result = replace(result, notes=[*result.notes, f"the plain twins were {plain.notes[-1]}"])
-        return replace(result, plain=plain, twins=self._twins(result, plain)) if plain.images else result
+            if not plain.images:
+                return replace(result, stopped=True)
+        return replace(result, plain=plain, twins=self._twins(result, plain))
 
     def check(self, matched: Match) -> None:
         """`ValueError` naming the attribute if one that `matched` asks for cannot be read."""
@@ -157,7 +173,13 @@ class FairPipeline:
                 guide=guides.guide,
                 look=self._look,
                 perceive=lambda images: shares(self.perceiver, self.perceiver.every_probability(images)),
-                concept=(self.name, asked.method, matched.concept or "", f"guidance {guidance:g}"),
+                concept=(
+                    self.name,
+                    asked.method,
+                    matched.concept or "",
+                    f"guidance {guidance:g}",
+                    f"{asked.steps} steps",
+                ),
                 strengths=Strengths() if strengths is None else strengths,
                 on_step=on_step,
             )
@@ -172,10 +194,10 @@ class FairPipeline:
                 **{key: value for key, value in vars(shown).items() if key != "image"},
                 index=i,
                 prompt=asked.prompt,
-                used_prompt=guides.used_prompt(shown.assigned if shown.steered else {}),
+                used_prompt=guides.used_prompt(shown.steered_to),
                 model=self.name,
                 method=asked.method,
-                control=asked.control,
+                control=drawn.control,
                 rule=rule,
                 steps=asked.steps,
                 guidance=guidance,
@@ -187,24 +209,21 @@ class FairPipeline:
             for i, shown in enumerate(drawn.shown)
         ]
         notes = [target.note for target in targets if target.note] + self._cut({r.used_prompt: None for r in records})
-        audit, perceived_audit = (_audit(read, targets, planned) if images else [] for read in (judged, perceived))
-        if len(images) == asked.n and any(record.missed for record in records):
-            short = [row.quota is not None and row.count != row.quota for row in perceived_audit]
-            audit, perceived_audit = _given_up(audit, short), _given_up(perceived_audit, short)
         return Result(
             prompt=asked.prompt,
             model=self.name,
             method=asked.method,
-            control=asked.control,
+            control=drawn.control,
             seed=asked.seed,
             rule=rule,
             reason=matched.reason,
             images=images,
             records=records,
-            audit=audit,
-            perceived_audit=perceived_audit,
+            audit=_audit(judged, targets, planned) if images else [],
+            perceived_audit=_audit(perceived, targets, planned) if images else [],
             seconds=time.monotonic() - start,
             requested=asked.n,
+            stopped=drawn.interrupted,
             notes=notes + drawn.notes,
             made_with=made_with(self.weights, matched),
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
@@ -219,18 +238,20 @@ class FairPipeline:
 
     @torch.no_grad()
     def _twins(self, result: Result, plain: Result) -> Twins:
-        """How far the images are from their unsteered twins: those left alone at most, the steered ones on average."""
-        n = len(plain.images)
-        pixels = pixel_differences(result.images[:n], plain.images)
-        ours, theirs = (self.judge.features(self.judge.pixels(part.images[:n])) for part in (result, plain))
-        features = cosine_distances(ours.cpu().numpy(), theirs.cpu().numpy())
-        steered = np.array([record.steered for record in result.records[:n]])
+        """How far images are from the unsteered twins of their seeds."""
+        pairs = [i for i in range(len(plain.images)) if not result.records[i].reseeds]
+        if not pairs:
+            return Twins(untouched=0, untouched_difference=0.0, steered=0, pixel_distance=0.0, feature_distance=0.0)
+        images, twins = ([part.images[i] for i in pairs] for part in (result, plain))
+        steered = np.array([result.records[i].steered for i in pairs], dtype=bool)
+        pixels = pixel_differences(images, twins)
+        ours, theirs = (self.judge.features(self.judge.pixels(part)).cpu().numpy() for part in (images, twins))
         return Twins(
             untouched=int((~steered).sum()),
             untouched_difference=float(pixels[~steered, 1].max(initial=0.0)),
             steered=int(steered.sum()),
             pixel_distance=float(pixels[steered, 0].mean()) if steered.any() else 0.0,
-            feature_distance=float(features[steered].mean()) if steered.any() else 0.0,
+            feature_distance=float(cosine_distances(ours, theirs)[steered].mean()) if steered.any() else 0.0,
         )
 
     def _cut(self, prompts: Iterable[str]) -> list[str]:
@@ -273,8 +294,3 @@ def _audit(
             quota=planned[k] if planned else None,
         )
     return rows
-
-
-def _given_up(rows: Sequence[Row], short: Sequence[bool]) -> list[Row]:
-    """Rows of quotas that could not be met within the repair budget miss, whatever their interval allows."""
-    return [replace(row, verdict="misses") if missed else row for row, missed in zip(rows, short, strict=True)]

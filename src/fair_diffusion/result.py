@@ -26,9 +26,10 @@ class Record:
     """One image: what was asked, what was done, what came out.
 
     `assigned` is the group per attribute that the image should show (empty: nothing was asked); `natural` what it would
-    have shown unsteered, as far as could be told mid-way; `steered`, `strength`, `repairs`, `reseeds` and `missed` as
-    in `control.Shown`. `judged` and `perceived` are the groups that the judge and the perceiver read (None: unknown),
-    with the judge's `confidence`. `seed` is the one that made the image; `evaluations` counts rows through the network.
+    have shown unsteered, as far as could be told mid-way; `steered_to` the groups that it was drawn to show (empty: it
+    was left alone) and `used_prompt` the prompt for that; `strength`, `repairs`, `reseeds` and `missed` as in
+    `control.Shown`. `judged` and `perceived` are the groups that the judge and the perceiver read (None: unknown), with
+    the judge's `confidence`. `seed` is the one that made the image; `evaluations` counts rows through the network.
     """
 
     index: int
@@ -44,21 +45,26 @@ class Record:
     assigned: dict[str, str]
     natural: dict[str, str | None]
     natural_confidence: dict[str, float]
-    steered: bool
-    strength: dict[str, float]
+    steered_to: dict[str, str]
+    strength: float
     repairs: int
     reseeds: int
-    missed: bool
+    missed: bool | None
     judged: dict[str, str | None]
     perceived: dict[str, str | None]
     confidence: dict[str, float]
     evaluations: int
     plain_evaluations: int
 
+    @property
+    def steered(self) -> bool:
+        """Whether the image was drawn otherwise than plain."""
+        return bool(self.steered_to)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Twins:
-    """How far images are from their unsteered twins.
+    """How far images are from their unsteered twins of the same seed; those from a new seed have none.
 
     untouched_difference: the largest difference of any pixel of an image that was left alone, in 0…1. pixel_distance:
     the mean absolute difference of the steered ones, in 0…1; feature_distance: 1 − cosine of the judge's features.
@@ -76,7 +82,8 @@ class Result:
     """Images of one request with their records and audit. `plain` holds the unsteered twins, same seeds, if asked for.
 
     `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver. `made_with` names
-    weights, policy and versions; `confusions` say how the judge errs.
+    weights, policy and versions; `confusions` say how the judge errs. `control` is the one that ran; `stopped` tells of
+    an interrupt.
     """
 
     prompt: str
@@ -92,6 +99,7 @@ class Result:
     perceived_audit: list[Row]
     seconds: float
     requested: int
+    stopped: bool = False
     notes: list[str] = field(default_factory=list)
     made_with: Mapping[str, str] = field(default_factory=dict)
     confusions: Sequence[Confusion] = ()
@@ -118,6 +126,7 @@ class Result:
             "rule": self.rule,
             "reason": self.reason,
             "notes": self.notes,
+            "verdict": self.verdict,
             "audit": rows,
             "deviation": max(deviations, key=lambda found: found["tv"], default=None),
             "deviations": deviations,
@@ -141,7 +150,7 @@ class Result:
             "steered": sum(record.steered for record in self.records),
             "repaired": sum(record.repairs > 0 for record in self.records),
             "reseeded": sum(record.reseeds > 0 for record in self.records),
-            "missed": sum(record.missed for record in self.records),
+            "missed": sum(bool(record.missed) for record in self.records),
         }
 
     @property
@@ -150,14 +159,22 @@ class Result:
         return "instructed" if self.rule and self.method != "none" else "plain"
 
     @property
+    def verdict(self) -> str | None:
+        """Of all rows that have one, and "misses" if images were given up; None if nothing was asked."""
+        verdicts = {row.verdict for row in self.audit if row.verdict}
+        if "misses" in verdicts or (not self.stopped and self.counts()["missed"]):
+            return "misses"
+        return "cannot tell" if "cannot tell" in verdicts else min(verdicts, default=None)
+
+    @property
     def missed(self) -> bool:
-        """Whether some share is outside its target's tolerance with 95 % confidence, or repairing it was given up."""
-        return any(row.verdict == "misses" for row in self.audit)
+        """Whether some share is outside its target's tolerance with 95 % confidence, or images were given up."""
+        return self.verdict == "misses"
 
     @property
     def interrupted(self) -> bool:
-        """Whether images that were asked for are not there."""
-        return len(self.images) < self.requested or (self.plain is not None and self.plain.interrupted)
+        """Whether something that was asked for was not done, from the keyboard."""
+        return self.stopped or (self.plain is not None and self.plain.stopped)
 
     def deviations(self) -> list[dict[str, Any]]:
         """Total variation from the target and its noise floor, for each attribute that has a target."""

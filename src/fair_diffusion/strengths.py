@@ -8,6 +8,7 @@ next. So the first few images of a concept calibrate the rest, and nothing is dr
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Strengths:
     def save(self, path: Path) -> None:
         """Write to `path`, whole or not at all."""
         rows = [{"of": key, "attempts": counts} for key, counts in sorted(self.counts.items())]
-        part = path.with_name(f".{path.name}.part")
+        part = path.with_name(f".{path.name}.{os.getpid()}")
         part.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
         part.replace(path)
 

@@ -105,7 +105,7 @@ def test_what_is_learnt_is_kept_beside_the_policy_and_counts_in_the_ledger(tmp_p
     counts = json.loads(found.stdout)["images"]
     assert counts["untouched"] + counts["steered"] == 2
     (learnt,) = json.loads((tmp_path / "fair.strengths.json").read_text())
-    assert learnt["of"] == ["pocket", "switch", "firefighter", "guidance 2", "gender", "woman"]
+    assert learnt["of"] == ["pocket", "switch", "firefighter", "guidance 2", "5 steps", "gender", "woman"]
     assert sum(tried for tried, _ in learnt["attempts"]) >= 2
     rows = json.loads(run.invoke(app, ["ledger", "show", str(ledger), "--json"]).stdout)
     assert "fire" in json.dumps(rows)

@@ -36,7 +36,9 @@ def generate(
     control: Annotated[
         str, typer.Option(help="natural-first: change few images, repair misses; or all")
     ] = "natural-first",
-    repair_budget: Annotated[float, typer.Option(help="for repairs, as a share of plain generation")] = 0.25,
+    repair_budget: Annotated[
+        float, typer.Option(help="for repairs, as a share of plain generation (four images at least); 0 for none")
+    ] = 0.25,
     steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
     guidance: Annotated[float | None, typer.Option(help="guidance scale; the model's usual one if not given")] = None,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
@@ -82,12 +84,15 @@ def generate(
         folder = out if len(prompts) == 1 else out / f"{k:03d}"
         with usage_errors():
             result.save(folder)
-            if kept and strengths.counts:
-                strengths.save(kept)
         if as_json:
             typer.echo(json.dumps(result.summary()))
         else:
             show(result, folder)
+        if kept and strengths.counts:
+            try:
+                strengths.save(kept)
+            except OSError as error:
+                typer.echo(f"{kept} cannot be written ({error.strerror}); what steering takes is not kept", err=True)
         if result.interrupted:
             raise typer.Exit(INTERRUPTED)
         missed |= result.missed
@@ -126,8 +131,10 @@ def show(result: Result, folder: Path) -> None:
                 f"{part.title}: {found['attribute']} deviates {found['tv']:.3f} from the target; "
                 f"a perfect coin would by {found['noise_floor']:.3f}"
             )
+    if result.verdict:
+        console.print(f"verdict: {result.verdict}")
     cost = result.summary()["cost"]
-    if result.audit and result.rule:
+    if result.control == "natural-first":
         console.print(", ".join(f"{count} {what}" for what, count in result.counts().items()))
     if result.twins and result.twins.steered:
         away = (
