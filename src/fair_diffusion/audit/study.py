@@ -50,12 +50,20 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """Tallies with all that is needed to believe them. `broken` names images that could not be read, and why."""
+    """Tallies with all that is needed to believe them.
+
+    `perceived` are the same images as counted by a second reader (a run's perceiver, which may steer). `drawn` says how
+    the samples were drawn, `unit` what a concept is, in the singular: "concept", "prompt", "occupation". `broken`
+    names images that could not be read, and why.
+    """
 
     title: str
     sources: Sequence[Source]
     tallies: Sequence[Tally]
+    perceived: Sequence[Tally] = ()
     samples: Sequence[Sample] = ()
+    drawn: str = ""
+    unit: str = "concept"
     confusions: Sequence[Confusion] = ()
     broken: Sequence[str] = ()
     notes: Sequence[str] = ()
