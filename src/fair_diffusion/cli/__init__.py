@@ -4,8 +4,10 @@ import os
 
 import typer
 
+from fair_diffusion.cli.audit import audit
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
+from fair_diffusion.cli.perceiver import perceiver
 from fair_diffusion.cli.pocket import pocket
 
 # Model libraries report on their own loading; a person at a terminal reads ours.
@@ -16,6 +18,8 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(generate)
 app.command()(explain)
+app.command()(audit)
+app.add_typer(perceiver, name="perceiver")
 app.add_typer(pocket, name="pocket")
 
 __all__ = ["app"]
