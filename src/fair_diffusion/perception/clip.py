@@ -127,7 +127,8 @@ def read_phrases(path: Path) -> Phrases:
 
 
 def _normal(features: Tensor) -> Tensor:
-    return features / features.norm(dim=-1, keepdim=True)
+    normal: Tensor = features / features.norm(dim=-1, keepdim=True)
+    return normal
 
 
 def _mean(features: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ that ask for brightness, as those on RGB do, miss dark skin and are not used. Th
 so that eyes, lips and shine weigh little.
 
 Scales: "fitzpatrick", six classes cut at 55°, 41°, 28°, 10° and −30° (Chardon's cut points, which the literature reads
-as the phototypes I to VI); "monk", the ten tones of the Monk Skin Tone scale (Monk 2019, CC BY 4.0), each picture to the
-tone whose published colour has the nearest angle.
+as the phototypes I to VI); "monk", the ten tones of the Monk Skin Tone scale (Monk 2019, CC BY 4.0), each picture to
+the tone whose published colour has the nearest angle.
 
 The limits: light and white balance move the angle by tens of degrees; wood, sand and hair can pass for skin; drawings,
 tinted and black-and-white pictures mean nothing here; several people are mixed into one. Skin tone is no ethnicity.
@@ -75,8 +75,8 @@ class SkinTone:
     def classes(self, angles: Array) -> NDArray[np.intp]:
         """The number of the class, from 0, of each angle in degrees."""
         if self.scale == "fitzpatrick":
-            return np.searchsorted(-np.array(CUTS), -angles, side="right")
-        return np.abs(angles[:, None] - monk_angles()).argmin(axis=1)
+            return np.asarray(np.searchsorted(-np.array(CUTS), -angles, side="right"))
+        return np.asarray(np.abs(angles[:, None] - monk_angles()).argmin(axis=1))
 
 
 def monk_angles() -> Array:

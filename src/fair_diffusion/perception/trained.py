@@ -142,7 +142,7 @@ def _fit(
             losses = nn.functional.cross_entropy(logits, classes[rows], reduction="none")
             weight = weights[classes[rows]]
             optimizer.zero_grad()
-            (losses @ weight / weight.sum()).backward()  # type: ignore[no-untyped-call]
+            (losses @ weight / weight.sum()).backward()
             optimizer.step()
             schedule.step()
             done += 1
