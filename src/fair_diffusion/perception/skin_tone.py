@@ -4,9 +4,9 @@
 
 (Chardon, Cretois and Hourseau 1991, International Journal of Cosmetic Science 13; for b* > 0 it is their arctangent of
 the quotient.) A pixel may be skin by its Cb and Cr (Chai and Ngan 1999, IEEE Transactions on Circuits and Systems for
-Video Technology 9(4)), whose lower bound of Cr is moved from 133 to 130: else the darkest tone would be no skin. Rules
-that ask for brightness, as those on RGB do, miss dark skin and are not used. The angle is the median over these pixels,
-so that eyes, lips and shine weigh little.
+Video Technology 9(4)), whose lower bound of Cr, 133, is 130 for dark pixels: else the darkest tone would be no skin.
+Rules that ask for brightness, as those on RGB do, miss dark skin and are not used. The angle is the median over these
+pixels, so that eyes, lips and shine weigh little.
 
 Scales: "fitzpatrick", six classes cut at 55°, 41°, 28°, 10° and −30° (Chardon's cut points, which the literature reads
 as the phototypes I to VI); "monk", the ten tones of the Monk Skin Tone scale (Monk 2019, CC BY 4.0), each picture to
@@ -37,6 +37,8 @@ MONK = ("#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96", "#a07e56", "#825c
 SCALES = ("monk", "fitzpatrick")
 LEAST = 0.02
 """Share of a picture that must be skin, else its tone is unknown."""
+DARK = 64
+"""Luma, of 255, below which colours are weaker for want of light."""
 SIDE = 256
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 _XYZ = np.array(
@@ -101,6 +103,7 @@ def lab(pixels: NDArray[Any]) -> Array:
 def skin(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which sRGB pixels (n, 3) in 0…255 may be skin."""
     r, g, b = pixels.astype(np.float64).T
+    luma = 0.299 * r + 0.587 * g + 0.114 * b
     cb = 128 - 0.168736 * r - 0.331264 * g + 0.5 * b
     cr = 128 + 0.5 * r - 0.418688 * g - 0.081312 * b
-    return np.asarray((cb >= 77) & (cb <= 127) & (cr >= 130) & (cr <= 173))
+    return np.asarray((cb >= 77) & (cb <= 127) & (cr >= np.where(luma < DARK, 130, 133)) & (cr <= 173))
