@@ -28,7 +28,7 @@ def wilson(count: int, n: int, level: float = 0.95) -> Interval:
         n: images looked at, 1 or more.
         level: confidence, strictly between 0 and 1.
     """
-    _check([count], n, level)
+    check_counts([count], n, level)
     low, high = wilson_bounds(count, n, level)
     return float(low), float(high)
 
@@ -60,7 +60,7 @@ def simultaneous(counts: Sequence[int], *, n: int | None = None, level: float = 
         level: joint confidence, strictly between 0 and 1.
     """
     total = sum(counts) if n is None else n
-    _check(counts, total, level)
+    check_counts(counts, total, level)
     mirrored = len(counts) == 2 and sum(counts) == total
     tail = (1 - level) / 2 / (1 if mirrored else len(counts))
     lows, highs = clopper_pearson_bounds(counts, total, tail)
@@ -105,7 +105,8 @@ def verdict(low: float, high: float, target: float, tolerance: float) -> Verdict
     return "cannot tell"
 
 
-def _check(counts: Sequence[int], n: int, level: float) -> None:
+def check_counts(counts: Sequence[int], n: int, level: float) -> None:
+    """`ValueError` naming the value and the mend if an interval cannot be taken of these."""
     if len(counts) == 0:
         raise ValueError("counts is empty: give at least one count")
     if n < 1:

@@ -16,7 +16,8 @@ class Source:
     `kind` is "data", "plain", "instructed" or "other" and orders them in figures; `facts` are lines for "how it was
     done" (model, weights' hash, policy, seeds, steps, perceiver, versions), name to text. `ratio` is the cost in
     network evaluations over plain generation, `seconds` the wall-clock time; `quality` names figures such as "KID to
-    renders".
+    renders". `stopped` is the half width in share at which an audit by precision stopped: its intervals must be those
+    that hold under such stopping.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Source:
     ratio: float | None = None
     seconds: float | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
+    stopped: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

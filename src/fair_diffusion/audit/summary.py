@@ -14,7 +14,7 @@ Exports `summarize` and `deviations` with their lines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -25,6 +25,7 @@ from scipy.special import ndtri
 from fair_diffusion.audit.bootstrap import bootstrap_mean
 from fair_diffusion.audit.intervals import Array, Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
 from fair_diffusion.audit.metrics import deviation_ratio, fd, kl, noise_floor, pairwise_bias, total_variation
+from fair_diffusion.audit.stopping import anytime_bounds
 from fair_diffusion.audit.tally import Tally
 
 Relation = Literal["amplified", "reflected", "mitigated"]
@@ -48,7 +49,7 @@ class Line:
         unknown: images that could not be read; the same in every line of a tally.
         share: count over n.
         low: lower end of the 95 % interval of the share: Wilson's where at most two groups are in play, else
-            simultaneous for all groups of the tally.
+            simultaneous for all groups of the tally; where the source was drawn until sure, one that holds then too.
         high: its upper end.
         gap: share − target.
         verdict: the interval against target ± tolerance (see `intervals.verdict`).
@@ -122,7 +123,11 @@ class Deviation:
 
 
 def summarize(
-    tallies: Sequence[Tally], *, reference: Sequence[Tally] | None = None, tolerance: float = 0.05
+    tallies: Sequence[Tally],
+    *,
+    reference: Sequence[Tally] | None = None,
+    tolerance: float = 0.05,
+    stopped: Mapping[str, float] | None = None,
 ) -> list[Line]:
     """One line per tally and group, in the order given.
 
@@ -131,6 +136,8 @@ def summarize(
         reference: tallies to compare with, matched by concept and attribute, whatever their source; concepts that
             it lacks have no relation.
         tolerance: half the width of the band around a target, in share.
+        stopped: of sources that were drawn until every interval was narrow enough, the half width that was asked
+            for; their intervals are those that hold under such stopping (see `stopping`).
 
     Raises:
         ValueError: a tally without images, counted twice, or with a target that does not fit its groups; a
@@ -139,7 +146,7 @@ def summarize(
     _check(tallies)
     references = _by_concept(reference or ())
     targets = [_target(tally) for tally in tallies]
-    bounds = iter(_bounds(tallies, targets))
+    bounds = iter(_bounds(tallies, targets, stopped or {}))
     lines = []
     for tally, target in zip(tallies, targets, strict=True):
         known = tally.n - tally.unknown
@@ -270,7 +277,9 @@ def _inside_band(tally: Tally, target: Sequence[float]) -> bool:
     return bool((np.abs(_read(tally) - tau) <= z * np.sqrt(tau * (1 - tau) / known)).all())
 
 
-def _bounds(tallies: Sequence[Tally], targets: Sequence[Sequence[float]]) -> list[Interval]:
+def _bounds(
+    tallies: Sequence[Tally], targets: Sequence[Sequence[float]], stopped: Mapping[str, float]
+) -> list[Interval]:
     """The intervals of all groups of all tallies, in one go: one by one they would take most of the time."""
     groups = [len(tally.counts) for tally in tallies]
     counts = np.array([count for tally in tallies for count in tally.counts.values()], dtype=np.float64)
@@ -279,6 +288,12 @@ def _bounds(tallies: Sequence[Tally], targets: Sequence[Sequence[float]]) -> lis
     tails = (1 - _LEVEL) / 2 / np.repeat(groups, groups)
     low, high = wilson_bounds(counts, n, _LEVEL)
     low[several], high[several] = clopper_pearson_bounds(counts[several], n[several], tails[several])
+    width = np.repeat([stopped.get(tally.source, 0.0) for tally in tallies], groups)
+    if (looked := width > 0).any():
+        alpha = (1 - _LEVEL) / np.repeat(
+            [1 if k == 2 and not t.unknown else k for k, t in zip(groups, tallies)], groups
+        )
+        low[looked], high[looked] = anytime_bounds(counts[looked], n[looked], alpha[looked], width[looked])
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 

@@ -4,6 +4,7 @@ import os
 
 import typer
 
+from fair_diffusion.cli.associations import associations
 from fair_diffusion.cli.audit import audit
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
@@ -18,6 +19,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(generate)
 app.command()(explain)
+app.command()(associations)
 app.command()(audit)
 app.add_typer(perceiver, name="perceiver")
 app.add_typer(pocket, name="pocket")

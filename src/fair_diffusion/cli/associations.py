@@ -1,0 +1,115 @@
+"""`fair-diffusion associations`: does an encoder hold one set nearer to one attribute than to another?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from fair_diffusion.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from fair_diffusion.audit.association import Association
+
+_SET = "a folder of images, a text file with one word per line, or words with commas between"
+
+
+class Members(NamedTuple):
+    """One set of a test: words, or the files of images."""
+
+    names: list[str]
+    files: list[Path]
+
+
+def associations(
+    x: Annotated[str, typer.Option("--x", help=f"first targets: {_SET}")],
+    y: Annotated[str, typer.Option("--y", help="second targets, as many as the first")],
+    a: Annotated[str, typer.Option("--a", help="first attribute")],
+    b: Annotated[str, typer.Option("--b", help="second attribute")],
+    encoder: Annotated[
+        str, typer.Option(help="minilm (words only), or a CLIP-like model: folder or hub id")
+    ] = "minilm",
+    seed: Annotated[int, typer.Option(min=0, help="draws partitions where there are too many to try all")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Test how an encoder associates targets X and Y with attributes A and B (WEAT for words, iEAT for images).
+
+    The effect is above 0 if X goes with A and Y with B. One-sided, as published: for the other direction swap A and B."""
+    with usage_errors():
+        from fair_diffusion.audit.association import association
+        from fair_diffusion.audit.encoder import embed_images, embed_words
+
+        sets = {name: members(name, text) for name, text in (("X", x), ("Y", y), ("A", a), ("B", b))}
+        check(sets)
+        embedded = {
+            name: embed_images(encoder, found.files) if found.files else embed_words(encoder, found.names)
+            for name, found in sets.items()
+        }
+        found = association(embedded["X"], embedded["Y"], embedded["A"], embedded["B"], seed=seed)
+    if as_json:
+        names = {name: part.names for name, part in sets.items()}
+        typer.echo(json.dumps({"encoder": encoder, "seed": seed, "sets": names, **asdict(found)}))
+    else:
+        show(found, sets, encoder)
+
+
+def members(name: str, text: str) -> Members:
+    """The members of one set. `ValueError` if there are fewer than two, or one comes twice."""
+    from fair_diffusion.audit.encoder import image_files
+
+    path = Path(text)
+    files: list[Path] = []
+    if path.is_dir():
+        files = image_files(path)
+        names = [file.name for file in files]
+        kind = f"images in {text}"
+    elif "," in text:
+        names, kind = [word.strip() for word in text.split(",") if word.strip()], "words"
+    elif path.is_file():
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{text} is not text in UTF-8: give one word per line") from error
+        names, kind = [line.strip() for line in lines if line.strip()], f"words in {text}"
+    else:
+        raise ValueError(f"{name} is {text!r}, which is no folder, no file and has no comma: give {_SET}")
+    if len(names) < 2:
+        raise ValueError(f"{name} has {len(names)} {kind}: the test needs at least 2")
+    twice = [word for word in dict.fromkeys(names) if names.count(word) > 1]
+    if twice:
+        raise ValueError(f"{name} names {twice[0]!r} twice: give each once")
+    return Members(names, files)
+
+
+def check(sets: dict[str, Members]) -> None:
+    """`ValueError` for sets that cannot be tested, before an encoder is loaded."""
+    first, second = sets["X"].names, sets["Y"].names
+    if len(first) != len(second):
+        raise ValueError(f"X has {len(first)} members and Y {len(second)}: the test needs as many in both")
+    for one, other in (("X", "Y"), ("A", "B")):
+        both = [word for word in sets[one].names if word in sets[other].names]
+        if both and not sets[one].files:
+            raise ValueError(f"{both[0]!r} is in {one} and in {other}: a word belongs to one of them")
+
+
+def show(found: Association, sets: dict[str, Members], encoder: str) -> None:
+    """Print the test and every target by its association, those nearest to A first."""
+    console = Console(markup=False, highlight=False)
+    rows = [*zip(sets["X"].names, found.associations_x, strict=True)]
+    marked = [(s, "X", name) for name, s in rows]
+    marked += [(s, "Y", name) for name, s in zip(sets["Y"].names, found.associations_y, strict=True)]
+    table = Table("target", "set", "nearer to A than to B by", box=SIMPLE_HEAD, pad_edge=False)
+    for s, which, name in sorted(marked, reverse=True):
+        table.add_row(name, which, f"{s:+.4f}")
+    console.print(table)
+    of = "all" if found.exact else "randomly drawn"
+    console.print(
+        f"{encoder}: effect size d = {found.effect:+.2f} standard deviations, one-sided p = {found.p:.2g} "
+        f"over {found.partitions:,} partitions ({of})"
+    )
