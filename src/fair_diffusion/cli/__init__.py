@@ -10,6 +10,7 @@ from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.perceiver import perceiver
 from fair_diffusion.cli.pocket import pocket
+from fair_diffusion.cli.report import report
 
 # Model libraries report on their own loading; a person at a terminal reads ours.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -22,6 +23,7 @@ app.command()(explain)
 app.command()(associations)
 app.command()(audit)
 app.add_typer(perceiver, name="perceiver")
+app.command()(report)
 app.add_typer(pocket, name="pocket")
 
 __all__ = ["app"]

@@ -1,0 +1,74 @@
+"""Several studies as one, so that a report can show them side by side: before and after, one model and another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from fair_diffusion.audit.study import Confusion, Study
+
+
+def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> Study:
+    """One study with all sources of several, in their order.
+
+    A source whose name occurs in two of them is called "NAME: source" in each.
+
+    Args:
+        named: each study with a short name, such as that of its folder.
+        title: of the whole; by default the titles, joined.
+
+    Raises:
+        ValueError: no study, or two of the same name.
+    """
+    if not named:
+        raise ValueError("there is nothing to report: give at least one study")
+    twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
+    if twice:
+        raise ValueError(f"two studies are called {twice[0]!r}: give each a name of its own")
+    if len(named) == 1:
+        return replace(named[0][1], title=title or named[0][1].title)
+    times = Counter(source for _, study in named for source in _sources(study))
+    renamed = [_renamed(study, _names(name, study, times)) for name, study in named]
+    units = {study.unit for study in renamed}
+    return Study(
+        title=title or " and ".join(dict.fromkeys(study.title for study in renamed)),
+        sources=[source for study in renamed for source in study.sources],
+        tallies=[tally for study in renamed for tally in study.tallies],
+        perceived=[tally for study in renamed for tally in study.perceived],
+        samples=[sample for study in renamed for sample in study.samples],
+        drawn="; ".join(f"{name}: {study.drawn}" for name, study in named if study.drawn),
+        unit=units.pop() if len(units) == 1 else "concept",
+        confusions=_unique(confusion for study in renamed for confusion in study.confusions),
+        broken=[f"{name}: {broken}" for name, study in named for broken in study.broken],
+        notes=[f"{name}: {note}" for name, study in named for note in study.notes],
+    )
+
+
+def _sources(study: Study) -> list[str]:
+    """The names of all sources, those first that the study describes."""
+    return list(dict.fromkeys([*(s.name for s in study.sources), *(t.source for t in study.tallies)]))
+
+
+def _names(name: str, study: Study, times: Counter[str]) -> Callable[[str], str]:
+    new = {source: f"{name}: {source}" if times[source] > 1 else source for source in _sources(study)}
+    return lambda source: new.get(source, source)
+
+
+def _renamed(study: Study, new: Callable[[str], str]) -> Study:
+    return replace(
+        study,
+        sources=[replace(source, name=new(source.name)) for source in study.sources],
+        tallies=[replace(tally, source=new(tally.source)) for tally in study.tallies],
+        perceived=[replace(tally, source=new(tally.source)) for tally in study.perceived],
+        samples=[replace(sample, source=new(sample.source)) for sample in study.samples],
+    )
+
+
+def _unique(items: Iterable[Confusion]) -> list[Confusion]:
+    """Without repeats: runs read by one perceiver share its confusions."""
+    kept: list[Confusion] = []
+    for item in items:
+        if item not in kept:
+            kept.append(item)
+    return kept

@@ -1,0 +1,102 @@
+"""All numbers of a study, ready to be shown: sources in order, targets where they can be taken over, lines, deviations.
+
+Exports `Numbers` and `numbers`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from fair_diffusion.audit.study import Source, Study
+from fair_diffusion.audit.summary import Deviation, Line, deviations, summarize
+from fair_diffusion.audit.tally import Tally
+
+_KINDS = ("data", "plain", "instructed", "other")
+TAKEN_OVER = "where a source was asked for nothing, it is measured against what the others were asked for"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """`study` with its sources in order of kind and without empty tallies; `reference` is the source compared with."""
+
+    study: Study
+    reference: str | None
+    tolerance: float
+    lines: list[Line]
+    deviations: list[Deviation]
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data for JSON; what is infinite there is None."""
+        return {
+            "title": self.study.title,
+            "reference": self.reference,
+            "tolerance": self.tolerance,
+            "lines": [asdict(line) for line in self.lines],
+            "deviations": [
+                {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in found.items()}
+                for found in map(asdict, self.deviations)
+            ],
+            "notes": list(self.study.notes),
+        }
+
+
+def numbers(study: Study, *, reference: str | None = None, tolerance: float = 0.05) -> Numbers:
+    """Summarize `study`.
+
+    Args:
+        study: what was counted.
+        reference: the source that the others are compared with; by default the one of kind "data", if there is one.
+        tolerance: half the width of the band around a target, in share, 0 to 1.
+
+    Raises:
+        ValueError: the reference is no source, the tolerance is out of range, or a tally is wrong (see `summarize`).
+    """
+    if not 0 <= tolerance <= 1:
+        raise ValueError(f"tolerance is {tolerance}; give a share from 0 to 1, such as 0.05")
+    names = list(dict.fromkeys(tally.source for tally in study.tallies))
+    if reference is not None and reference not in names:
+        raise ValueError(f"there is no source {reference!r} to compare with; the sources are {', '.join(names)}")
+    described = {source.name: source for source in study.sources}
+    sources = [described.get(name, Source(name=name)) for name in dict.fromkeys([*described, *names])]
+    if reference is not None:
+        sources = [replace(source, kind="data") if source.name == reference else source for source in sources]
+    data = [source.name for source in sources if source.kind == "data"]
+    reference = reference or (data[0] if len(data) == 1 and len(names) > 1 else None)
+    sources.sort(key=lambda source: _KINDS.index(source.kind) if source.kind in _KINDS else len(_KINDS))
+    tallies, notes = _measurable(study.tallies, [source.name for source in sources])
+    study = replace(study, sources=sources, tallies=tallies, notes=[*study.notes, *notes])
+    base = [tally for tally in tallies if tally.source == reference]
+    others = [tally for tally in tallies if tally.source != reference]
+    # A source is not compared with itself.
+    lines = summarize(base, tolerance=tolerance) if base else []
+    lines += summarize(others, reference=base or None, tolerance=tolerance) if others else []
+    order = {(tally.source, tally.concept, tally.attribute): k for k, tally in enumerate(tallies)}
+    lines.sort(key=lambda line: order[line.source, line.concept, line.attribute])
+    return Numbers(study, reference, tolerance, lines, deviations(tallies))
+
+
+def _measurable(tallies: Sequence[Tally], order: Sequence[str]) -> tuple[list[Tally], list[str]]:
+    """Tallies by source, empty ones left out, and targets taken over from other sources; with a note on each."""
+    notes = [f"{t.source}: no image of {t.concept!r}, so it is left out" for t in tallies if not t.n]
+    kept = sorted((tally for tally in tallies if tally.n), key=lambda tally: order.index(tally.source))
+    if not kept:
+        raise ValueError("the study counts no images; audit some first")
+    asked: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for tally in kept:
+        if tally.target is not None:
+            known = asked.setdefault((tally.concept, tally.attribute), [])
+            if dict(tally.target) not in known:
+                known.append(dict(tally.target))
+    filled = [_with_target(tally, asked.get((tally.concept, tally.attribute), [])) for tally in kept]
+    return filled, [*notes, *([TAKEN_OVER] if filled != kept else [])]
+
+
+def _with_target(tally: Tally, asked: Sequence[dict[str, float]]) -> Tally:
+    """`tally` with the target that the other sources agree on, if it has none and its groups allow it."""
+    if tally.target is not None or len(asked) != 1:
+        return tally
+    target = {group: asked[0].get(group, 0.0) for group in tally.counts}
+    return replace(tally, target=target) if math.isclose(sum(target.values()), 1, abs_tol=1e-6) else tally

@@ -1,0 +1,198 @@
+"""The report: a study as one HTML file that needs nothing else, neither network nor script.
+
+Exports `report`. What it shows is prepared here and laid out by `templates/report.html.j2`; everything that comes from
+a study is escaped, and the page's own policy forbids any script, and any style but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import math
+import random
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fair_diffusion.audit.dumbbell import dumbbells
+from fair_diffusion.audit.headline import headlines, percent, spoken
+from fair_diffusion.audit.heat import heat
+from fair_diffusion.audit.limits import limits
+from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.scatter import scatters
+from fair_diffusion.audit.study import Sample, Source, Study
+from fair_diffusion.audit.summary import Line
+
+SIDE = 128
+SHOWN = 24
+"""Pictures of the contact sheet per source."""
+
+_LARGEST = 50_000_000
+_SHAPES = 6
+_COLOURS = {"data": 0, "plain": 1, "instructed": 2}
+
+
+def report(found: Numbers) -> str:
+    """The numbers of a study as an HTML page. The same numbers and pictures give the same bytes."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("fair_diffusion.audit"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        at=lambda share: f"{100 * share:.2f}%",
+        figure=figure,
+        percent=percent,
+        points=points,
+        short=short,
+        spoken=spoken,
+    )
+    style = environment.get_template("report.css").render()
+    page = environment.get_template("report.html.j2").render(
+        **_context(found),
+        style=style,
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+    )
+    # A file name may hold bytes that are no text.
+    return page.encode("utf-8", "backslashreplace").decode()
+
+
+def points(gap: float, digits: int = 1) -> str:
+    """A difference of shares in points, with its sign: "+7.1", "−7.1", "0.0"."""
+    text = f"{100 * gap:+.{digits}f}"
+    return text[1:] if not text.strip("+-0.") else text.replace("-", "−")
+
+
+def figure(value: float | None) -> str:
+    """A metric with three decimals; "–" if there is none, "∞" if it is infinite."""
+    return "–" if value is None else "∞" if math.isinf(value) else f"{value:.3f}"
+
+
+def short(text: str, most: int = 80) -> str:
+    """A name that fits a row."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _context(found: Numbers) -> dict[str, Any]:
+    study = found.study
+    names = [source.name for source in study.sources if any(line.source == source.name for line in found.lines)]
+    by = next((name for name in names if name != found.reference), names[0])
+    attributes = list(dict.fromkeys(line.attribute for line in found.lines))
+    heats = heat(found.lines, names)
+    return {
+        "found": found,
+        "study": study,
+        "names": names,
+        "looks": _looks(study.sources),
+        "attributes": attributes,
+        "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
+        "by": by,
+        "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance),
+        "heats": heats,
+        "lines": {table.attribute: _lines(found, table.attribute, [r.concept for r in table.rows]) for table in heats},
+        "sheets": _sheets(study),
+        "readers": _readers(study),
+        "scatters": scatters(study.sources, found.deviations),
+        "facts": list(dict.fromkeys(key for source in study.sources for key in source.facts)),
+        "qualities": list(dict.fromkeys(name for source in study.sources for name in source.quality)),
+        "costs": any(source.ratio is not None or source.seconds is not None for source in study.sources),
+        "limits": limits(found),
+        "version": version("fair-diffusion"),
+    }
+
+
+def _looks(sources: Sequence[Source]) -> dict[str, tuple[int, int]]:
+    """Each source's colour and shape: those of its kind for the first of a kind, the next free ones for all others."""
+    places: dict[str, int] = {}
+    for source in sources:
+        k = _COLOURS.get(source.kind)
+        if k is not None and k not in places.values():
+            places[source.name] = k
+    free = (k for k in itertools.count() if k not in set(places.values()))
+    return {
+        source.name: (k % (_SHAPES - 1), k % _SHAPES)
+        for source in sources
+        for k in [places[source.name] if source.name in places else next(free)]
+    }
+
+
+def _lines(found: Numbers, attribute: str, concepts: Sequence[str]) -> list[tuple[str, list[Line]]]:
+    """The lines of one attribute by concept, the farthest first, as in the heat table."""
+    own: dict[str, list[Line]] = {concept: [] for concept in concepts}
+    for line in found.lines:
+        if line.attribute == attribute:
+            own[line.concept].append(line)
+    return list(own.items())
+
+
+def _sheets(study: Study) -> list[dict[str, Any]]:
+    """Pictures by source. Of more than `SHOWN`, as many are drawn, the same places in every source."""
+    sheets = []
+    for source in dict.fromkeys(sample.source for sample in study.samples):
+        own = [sample for sample in study.samples if sample.source == source]
+        places = sorted(random.Random(0).sample(range(len(own)), min(SHOWN, len(own))))
+        pictures = [_picture(own[k]) for k in places]
+        sheets.append({"source": source, "of": len(own), "pictures": pictures})
+    return sheets
+
+
+def _picture(sample: Sample) -> dict[str, Any]:
+    read = read_as(sample.labels, sample.confidence)
+    alt = f"{short(sample.concept)}, {sample.source}: read as {read}"
+    return {"uri": _uri(sample.image), "alt": alt, "read": read, "concept": short(sample.concept, 60)}
+
+
+def read_as(labels: Mapping[str, str | None], confidence: Mapping[str, float]) -> str:
+    """What a reader saw, such as "man (0.99), skin tone unknown"."""
+    parts = [
+        (f"{spoken(name)} unknown" if label is None else label)
+        + (f" ({confidence[name]:.2f})" if name in confidence else "")
+        for name, label in labels.items()
+    ]
+    return ", ".join(parts) or "nothing"
+
+
+def _uri(path: Path) -> str | None:
+    """A picture as a small JPEG in a data URI; None if it cannot be read or is too large to be trusted."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > _LARGEST:
+                return None
+            small = image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    small.thumbnail((SIDE, SIDE))
+    file = BytesIO()
+    small.save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _readers(study: Study) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Judge and perceiver side by side: by concept, one row per group, "unknown" included, where both have counted."""
+    other = {(t.source, t.concept, t.attribute): t for t in study.perceived}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for tally in study.tallies:
+        second = other.get((tally.source, tally.concept, tally.attribute))
+        if second is None:
+            continue
+        pairs = [(group, count, second.counts.get(group, 0)) for group, count in tally.counts.items()]
+        rows.setdefault(tally.concept, []).extend(
+            {
+                "source": tally.source,
+                "attribute": tally.attribute,
+                "group": group,
+                "judged": judged,
+                "perceived": perceived,
+            }
+            for group, judged, perceived in [*pairs, ("unknown", tally.unknown, second.unknown)]
+        )
+    return list(rows.items())

@@ -1,0 +1,85 @@
+"""`fair-diffusion report`: studies, runs and tables of counts as one HTML page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fair_diffusion.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from fair_diffusion.audit.study import Study
+
+PAGE = Path("report.html")
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="folders of audits or of generate, or CSV files of counts", metavar="RUN...")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help=f"the page to write; {PAGE} if neither this nor --json is given")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="title of the page")] = None,
+    reference: Annotated[str | None, typer.Option(help="the source to compare the others with")] = None,
+    tolerance: Annotated[float, typer.Option(help="half the width of the band around a target, in share")] = 0.05,
+    force: Annotated[bool, typer.Option("--force", help="write over a page that exists")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the numbers as one JSON object")] = False,
+) -> None:
+    """Show each RUN, several side by side, in one HTML page that needs no network.
+
+    Exit code 2 for wrong usage; a page that exists is left alone unless --force is given."""
+    with usage_errors():
+        page = out if out or as_json else PAGE
+        if page is not None and page.exists() and not force:
+            raise ValueError(f"{page} exists; name another with --out, or write over it with --force")
+        from fair_diffusion.audit.combine import combine
+        from fair_diffusion.audit.numbers import numbers
+        from fair_diffusion.audit.report import report as html
+
+        named = [(name, _load(run)) for name, run in zip(_names(runs), runs, strict=True)]
+        found = numbers(combine(named, title=title), reference=reference, tolerance=tolerance)
+        if page is not None:
+            _write(page, html(found))
+    if as_json:
+        typer.echo(json.dumps(found.plain(), allow_nan=False))
+    elif page is not None:
+        typer.echo(f"wrote {page}")
+
+
+def _load(run: Path) -> Study:
+    if run.is_dir():
+        from fair_diffusion.audit.study_folder import load_study
+
+        return load_study(run)
+    from fair_diffusion.audit.counts_csv import load_counts
+
+    return load_counts(run)
+
+
+def _names(runs: list[Path]) -> list[str]:
+    """The last parts of the paths that tell them apart; `ValueError` if one is given twice."""
+    whole = [run.resolve() for run in runs]
+    twice = [str(run) for run, path in zip(runs, whole, strict=True) if whole.count(path) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is given twice; name each run once")
+    for parts in range(1, max(len(path.parts) for path in whole) + 1):
+        names = ["/".join(path.parts[-parts:]).removesuffix(".csv") for path in whole]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in whole]
+
+
+def _write(page: Path, html: str) -> None:
+    """Write the page whole or not at all."""
+    part = page.with_name(f".{page.name}.part")
+    try:
+        part.write_text(html, encoding="utf-8")
+        part.replace(page)
+    except OSError as error:
+        raise ValueError(f"{page} cannot be written ({error.strerror}); name a file where you may write") from error
+    finally:
+        part.unlink(missing_ok=True)
