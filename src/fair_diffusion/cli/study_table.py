@@ -8,8 +8,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.study import Study
-from fair_diffusion.audit.summary import Deviation, Line
+from fair_diffusion.audit.summary import Deviation, Line, deviations
+from fair_diffusion.audit.tally import Tally
 from fair_diffusion.printable import printable
 
 CONCEPTS = 12
@@ -18,14 +20,17 @@ NAMED = 5
 """Broken images that are named."""
 
 
-def show(study: Study, lines: Sequence[Line], found: Sequence[Deviation]) -> None:
-    """Print `lines` by source and attribute under their deviation, then notes and what could not be read."""
-    console = Console(markup=False, highlight=False)
+def show(found: Numbers) -> None:
+    """Print the lines by source and attribute under their deviation, then fields, notes and what could not be read."""
+    console, study = Console(markup=False, highlight=False), found.study
     console.print(printable(study.title), style="bold")
-    for deviation in found:
-        part = [line for line in lines if (line.source, line.attribute) == (deviation.source, deviation.attribute)]
+    for deviation in found.deviations:
+        key = (deviation.source, deviation.attribute)
         console.print(_sentence(deviation))
-        console.print(_table(part))
+        if deviation.source != found.reference:
+            console.print(_table([line for line in found.lines if (line.source, line.attribute) == key]))
+    if study.fields:
+        console.print(_fields(study))
     for note in study.notes:
         console.print(f"note: {printable(note)}")
     if study.broken:
@@ -34,6 +39,20 @@ def show(study: Study, lines: Sequence[Line], found: Sequence[Deviation]) -> Non
             console.print(f"  {printable(name)}")
         if len(study.broken) > NAMED:
             console.print(f"  and {len(study.broken) - NAMED} more")
+
+
+def _fields(study: Study) -> Table:
+    """How far each field of concepts is from its targets, on average, by source and attribute."""
+    by_field: dict[str, list[Tally]] = {}
+    for tally in study.tallies:
+        if tally.concept in study.fields:
+            by_field.setdefault(study.fields[tally.concept], []).append(tally)
+    columns = ("field", "source", "attribute", "concepts", "mean deviation")
+    shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for field, tallies in by_field.items():
+        for found in deviations(tallies):
+            shown.add_row(field, found.source, found.attribute, str(found.concepts), f"{found.tv_mean:.3f}")
+    return shown
 
 
 def _sentence(found: Deviation) -> str:

@@ -7,7 +7,7 @@ read anew, and the records only say what they are.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +27,8 @@ from fair_diffusion.printable import printable
 
 Kind = tuple[str, str, str]
 """What parts images into sources: title, model and method."""
+Naming = Callable[[str], str]
+"""The concept of a prompt."""
 
 
 def read_run(
@@ -36,27 +38,30 @@ def read_run(
     perceiver_name: str | None = None,
     scratch: Path,
     attributes: list[str] | None = None,
+    concepts: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> Findings:
     """Audit the runs in the folder `target`, or the records in the Parquet file `target`.
 
+    A prompt's concept is the one in `concepts`, or what is left of it without its frame ("a photo of a …").
     `ValueError` if there are none, or if runs contradict each other."""
     runs = runs_in(target) if target.is_dir() else [Run(target.parent, table=target)]
     folder = target if target.is_dir() else target.parent
     scanned = _Scanned.of(runs)
+    concept = lru_cache(maxsize=4096)(lambda prompt: printable((concepts or {}).get(prompt) or concept_of(prompt)))
     if not scanned.facts:
         raise ValueError(f"{target} holds no records of images; name a folder that `fair-diffusion generate` wrote")
     second = ImageRows({})
     if perceiver is None:
-        rows, second = _recorded(runs, scanned, progress)
+        rows, second = _recorded(runs, scanned, concept, progress)
         samples, broken = _samples(rows, folder), list[str]()
     else:
-        pictures = _pictures(runs, scanned, folder)
+        pictures = _pictures(runs, scanned, concept, folder)
         found = perceive(pictures, perceiver, total=scanned.total, progress=progress)
         rows, samples, broken = found.rows, samples_of(found, scratch), found.broken
     if not len(rows):
         raise ValueError(f"none of the images in {target} can be read; {broken[0]}")
-    targets = _targets(runs, scanned.names())
+    targets = _targets(runs, scanned.names(), concept)
     joint = dict.fromkeys(
         name for *_, name in targets if JOINT in name and rows.groups.keys() >= set(name.split(JOINT))
     )
@@ -150,12 +155,14 @@ def _facts(values: Mapping[str, set[Any]]) -> dict[str, str]:
     return facts
 
 
-def _recorded(runs: Iterable[Run], scanned: _Scanned, progress: Progress) -> tuple[ImageRows, ImageRows]:
+def _recorded(
+    runs: Iterable[Run], scanned: _Scanned, concept: Naming, progress: Progress
+) -> tuple[ImageRows, ImageRows]:
     """Rows by the judge, and by the perceiver, which is empty where the records do not hold its word."""
     names, groups = scanned.names(), scanned.groups()
     judged, perceived = ImageRows(groups), ImageRows(groups)
     for record in (record for run in runs for record in run.records()):
-        about = (printable(record["file"]), names[_kind(record)], _concept(record["prompt"]))
+        about = (printable(record["file"]), names[_kind(record)], concept(record["prompt"]))
         judged.add(*about, record["judged"], record["confidence"])
         if record["perceived"]:
             perceived.add(*about, record["perceived"], {})
@@ -164,15 +171,10 @@ def _recorded(runs: Iterable[Run], scanned: _Scanned, progress: Progress) -> tup
     return judged, perceived if len(perceived) == len(judged) else ImageRows({})
 
 
-def _pictures(runs: Iterable[Run], scanned: _Scanned, folder: Path) -> Iterator[Picture]:
+def _pictures(runs: Iterable[Run], scanned: _Scanned, concept: Naming, folder: Path) -> Iterator[Picture]:
     names = scanned.names()
     for record in (record for run in runs for record in run.records()):
-        yield Picture(record["file"], names[_kind(record)], _concept(record["prompt"]), folder / record["file"])
-
-
-@lru_cache(maxsize=4096)
-def _concept(prompt: str) -> str:
-    return printable(concept_of(prompt))
+        yield Picture(record["file"], names[_kind(record)], concept(record["prompt"]), folder / record["file"])
 
 
 def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
@@ -195,7 +197,9 @@ def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
     ]
 
 
-def _targets(runs: Iterable[Run], names: Mapping[Kind, str]) -> dict[tuple[str, str, str], dict[str, float]]:
+def _targets(
+    runs: Iterable[Run], names: Mapping[Kind, str], concept: Naming
+) -> dict[tuple[str, str, str], dict[str, float]]:
     """Shares asked for by source, concept and attribute. `ValueError` if two runs of one concept ask for others."""
     targets: dict[tuple[str, str, str], dict[str, float]] = {}
     for run in runs:
@@ -204,10 +208,8 @@ def _targets(runs: Iterable[Run], names: Mapping[Kind, str]) -> dict[tuple[str, 
             for row in part.get("audit", ()):
                 if row["target"] is not None:
                     asked.setdefault(row["attribute"], {})[row["group"]] = row["target"]
-            concept = _concept(part["prompt"])
+            about = concept(part["prompt"])
             for attribute, shares in asked.items():
-                if targets.setdefault((names[_kind(part)], concept, attribute), shares) != shares:
-                    raise ValueError(
-                        f"{run.folder} asks other shares of {concept!r} than another run; audit them apart"
-                    )
+                if targets.setdefault((names[_kind(part)], about, attribute), shares) != shares:
+                    raise ValueError(f"{run.folder} asks other shares of {about!r} than another run; audit them apart")
     return targets

@@ -75,7 +75,9 @@ def read_occupations(spec: str) -> dict[str, str]:
         try:
             text = Path(spec).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{spec!r} is no list of occupations that can be read; use {SHIPPED!r} or a file") from error
+            raise ValueError(
+                f"{spec!r} is no list of occupations that can be read; use {SHIPPED!r} or a file"
+            ) from error
     if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
         found = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
     else:
