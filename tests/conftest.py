@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from hypothesis import settings
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 TOKENS = 16
+
+
+settings.register_profile("steady", deadline=None)  # how fast a machine is says nothing about the code
+settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:

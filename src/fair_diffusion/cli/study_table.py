@@ -71,6 +71,7 @@ def _table(lines: Sequence[Line]) -> Table:
     columns = ["concept", "group", *(["target"] if asked else []), "count", "share, 95 % interval"]
     columns += [*(["verdict"] if asked else []), *(["reference", "relation"] if compared else [])]
     shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    shown.columns[0].overflow = "fold"
     for column in shown.columns[2:]:
         column.justify, column.no_wrap = "right", True
     worst: dict[str, float] = {}

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from fair_diffusion.audit.study import Confusion
@@ -76,7 +77,7 @@ class TrainedPerceiver:
             reader = judge.build({card["attribute"]: card["groups"]})
             reader.side = int(card["side"])
             return cls(fill(reader, folder / WEIGHTS), confusion, int(card["seed"]))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             message = f"{folder} is no trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
             raise ValueError(f"{message}; make one with `fair-diffusion perceiver train`") from error
 

@@ -30,13 +30,15 @@ def stated_groups(name: str, prompt: str, text: Sequence[Word], mention: Mention
     """Every group of attribute `name` that `prompt` states of the mentioned person, by words that belong to a group.
 
     A gendered word for the occupation itself ("fireman") decides alone. Empty if nothing is stated, or only that
-    something is ("a Kenyan nurse" says no skin tone)."""
+    something is ("a Kenyan nurse" says no skin tone, "aged 70" no group of ages)."""
     attribute = ATTRIBUTES[name]
     entry = known().get(mention.words)
     if name == "gender" and entry and entry.relation == "gendered":
         statements = [" ".join(mention.words)]
     else:
         statements = list(_statements(attribute, prompt, text, mention))
+    if any(character.isdigit() for said in statements for character in said):
+        return set()
     return {group for said in statements if (group := _group(attribute, phrase(said)))}
 
 

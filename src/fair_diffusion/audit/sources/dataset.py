@@ -7,7 +7,9 @@ its caption depicts exactly one.
 from __future__ import annotations
 
 import json
+import os
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -135,8 +137,20 @@ class _Stream:
                     caption = _caption(files)
                     if caption is not None:
                         yield name, caption, files.get("picture")
-        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
             self.broken.append(printable(f"{shard.name}: {type(error).__name__}: {error}"))
+        else:
+            if _ends_early(shard):
+                self.broken.append(printable(f"{shard.name}: it ends early; what came before counts"))
+
+
+def _ends_early(archive: Path) -> bool:
+    """Whether an archive that is not compressed lacks its end, a block of zeros: tarfile does not say."""
+    if archive.suffix.lower() != ".tar":
+        return False
+    with archive.open("rb") as file:
+        file.seek(-min(tarfile.BLOCKSIZE, archive.stat().st_size), os.SEEK_END)
+        return any(file.read()) or archive.stat().st_size % tarfile.BLOCKSIZE != 0
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -16,10 +16,9 @@ def read_reference(spec: str, *, scratch: Path) -> list[Tally]:
     """The tallies of one source of the target that `spec` names, as PATH or PATH:SOURCE.
 
     `ValueError` if it cannot be read, or holds several sources and none is named."""
-    path, source = Path(spec), ""
-    if not path.exists() and ":" in spec:
-        before, _, source = spec.rpartition(":")
-        path = Path(before)
+    ends = [len(spec), *(k for k, character in enumerate(spec) if character == ":")]
+    end = next((k for k in ends if Path(spec[:k]).exists()), len(spec))
+    path, source = Path(spec[:end]), spec[end + 1 :]
     tallies = read_target(path, scratch=scratch).study.tallies
     sources = list(dict.fromkeys(tally.source for tally in tallies))
     if source and source not in sources:

@@ -137,7 +137,7 @@ def draw_suite(
                 if result.interrupted:
                     raise KeyboardInterrupt
                 result.save(part)
-            done += size
+            done += _size(part)
             if until is not None:
                 _count(part, perceiver, attributes, counts)
                 settled = all(enough(list(shown.values()), done, until) for shown in counts.values())
@@ -178,6 +178,11 @@ def _claim(work: Path, suite: Suite) -> None:
         raise ValueError(
             f"{work} was drawn with {name} {before.get(name)!r}, not {getattr(suite, name)!r}; name another work folder"
         )
+
+
+def _size(part: Path) -> int:
+    """Images of a finished part; an earlier call may have asked for fewer."""
+    return int(json.loads((part / "result.json").read_text(encoding="utf-8"))["n"])
 
 
 def _count(
