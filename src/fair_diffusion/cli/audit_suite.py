@@ -38,6 +38,7 @@ def drawn_and_read(
     from fair_diffusion.audit.sources.findings import Findings
     from fair_diffusion.audit.sources.run import read_run
     from fair_diffusion.audit.sources.suite import Suite, draw_suite, read_occupations
+    from fair_diffusion.audit.sources.target import about_reader
     from fair_diffusion.perception.perceiver import open_perceiver
 
     if work is None:
@@ -98,4 +99,4 @@ def drawn_and_read(
         sources=[replace(source, stopped=half_width) for source in findings.study.sources],
         notes=notes,
     )
-    return Findings(study, findings.images)
+    return about_reader(Findings(study, findings.images), reader)

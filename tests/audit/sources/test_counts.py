@@ -19,7 +19,8 @@ HEAD = "prompt,attribute,group,count,source,target\n"
 
 
 def test_groups_are_filled_ordered_and_unknown_is_apart(tmp_path: Path) -> None:
-    text = "nurse,gender,man,3,a,\nnurse,gender,unknown,2,a,\ncook,gender,woman,5,,\nnurse,hair,red,1,a,\nnurse,hair,fair,0,a,"
+    nurses = "nurse,gender,man,3,a,\nnurse,gender,unknown,2,a,\nnurse,hair,red,1,a,\nnurse,hair,fair,0,a,\n"
+    text = nurses + "cook,gender,woman,5,,"
     found = {
         (t.source, t.concept, t.attribute): t for t in read_counts(put(tmp_path, "t.csv", HEAD + text)).study.tallies
     }
@@ -78,7 +79,11 @@ def test_any_table_gives_sound_tallies_or_one_clear_error(tmp_path: Path, body: 
     try:
         found = read_counts(path)
     except ValueError as error:
-        assert "t.csv" in str(error)
+        said = str(error)
+    else:
+        said = ""
+    if said:
+        assert "t.csv" in said
         return
     assert found.study.tallies
     for tally in found.study.tallies:

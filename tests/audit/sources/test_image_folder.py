@@ -93,5 +93,5 @@ def test_no_images_and_no_readable_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no images in"):
         read_folder(tmp_path, ByColour(), perceiver_name="colour", scratch=tmp_path)
     put(tmp_path, "nurse-1.png", b"")
-    with pytest.raises(ValueError, match="none of 1 images .* can be read"):
+    with pytest.raises(ValueError, match=r"none of 1 images .* can be read"):
         read_folder(tmp_path, ByColour(), perceiver_name="colour", scratch=tmp_path)

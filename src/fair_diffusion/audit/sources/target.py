@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from fair_diffusion.audit.sources.counts import read_counts
 from fair_diffusion.audit.sources.dataset import caption_column, read_dataset, shards_in
 from fair_diffusion.audit.sources.findings import Findings, Progress, only, silent
-from fair_diffusion.audit.sources.folder import read_concepts, read_folder
+from fair_diffusion.audit.sources.folder import Concepts, read_concepts, read_folder
 from fair_diffusion.audit.sources.image_table import is_image_table, read_image_table
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import NEEDED, columns_of, runs_in
 from fair_diffusion.audit.study_folder import load_study
-from fair_diffusion.perception.perceiver import KINDS, open_perceiver
+from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
 
 TARGETS = "a run, a study or a folder of images, a .csv of counts, or a dataset with captions (.parquet or .tar)"
 PICKLES = frozenset([".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".joblib"])
@@ -53,6 +54,34 @@ def read_target(
             raise ValueError(f"{target} holds counts or labels and no images; leave out the perceiver")
         return _counted(target, kind, attributes)
     reader = open_perceiver(perceiver) if perceiver else None
+    return about_reader(_read(target, kind, reader, perceiver, named, scratch, attributes, progress), reader)
+
+
+def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
+    """The findings with what is known of their reader's errors: a held-out confusion matrix, or raters' agreement."""
+    study = findings.study
+    if confusion := getattr(reader, "confusion", None):
+        study = replace(study, confusions=[*study.confusions, confusion])
+    if agreement := getattr(reader, "agreement", None):
+        notes = [
+            f"{found.attribute}: {found.raters} raters agree with kappa {found.kappa:.2f} on {found.pictures} pictures"
+            for found in agreement()
+            if found.kappa is not None
+        ]
+        study = replace(study, notes=[*study.notes, *notes])
+    return replace(findings, study=study)
+
+
+def _read(
+    target: Path,
+    kind: Kind,
+    reader: Perceiver | None,
+    perceiver: str | None,
+    named: Concepts | None,
+    scratch: Path,
+    attributes: list[str] | None,
+    progress: Progress,
+) -> Findings:
     if kind == "folder":
         if reader is None or perceiver is None:
             raise ValueError(f"{target} holds images that nobody has read; name a perceiver: {', '.join(KINDS)}")
