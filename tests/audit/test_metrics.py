@@ -12,6 +12,7 @@ from fair_diffusion.audit import (
     fd,
     kl,
     noise_floor,
+    noise_floors,
     pairwise_bias,
     total_variation,
     two_group_noise_floor,
@@ -109,3 +110,37 @@ def test_wrong_distributions_are_named() -> None:
         deviation_ratio([1.0])
     with pytest.raises(ValueError, match="n is 0"):
         noise_floor([0.5, 0.5], 0)
+
+
+@pytest.mark.parametrize("n", [1, 7, 60])
+def test_noise_floors_of_two_groups_have_closed_forms(n: int) -> None:
+    floors = noise_floors([0.5, 0.5], n)
+    assert floors["total_variation"] == noise_floor([0.5, 0.5], n)
+    for name, expected in (
+        ("fd", math.sqrt(2) * noise_floor([0.5, 0.5], n)),
+        ("pairwise_bias", two_group_noise_floor(n)),
+        ("deviation_ratio", two_group_noise_floor(n)),
+    ):
+        assert floors[name] == pytest.approx(expected, rel=0.02)
+
+
+def test_noise_floors_are_means_over_all_outcomes() -> None:
+    target, n = [0.5, 0.3, 0.2], 5
+    expected = dict.fromkeys(("total_variation", "kl", "fd", "pairwise_bias", "deviation_ratio"), 0.0)
+    for counts in itertools.product(range(n + 1), repeat=3):
+        if sum(counts) == n:
+            shares = [count / n for count in counts]
+            probability = float(stats.multinomial.pmf(counts, n, target))
+            expected["total_variation"] += probability * total_variation(shares, target)
+            expected["kl"] += probability * kl(shares, target)
+            expected["fd"] += probability * fd(shares, target)
+            expected["pairwise_bias"] += probability * pairwise_bias(shares)
+            expected["deviation_ratio"] += probability * deviation_ratio(shares)
+    assert noise_floors(target, n) == pytest.approx(expected, rel=0.015)
+
+
+def test_the_noise_floor_of_kl_is_that_of_theory() -> None:
+    # Half a chi-squared with K − 1 degrees of freedom over n.
+    assert noise_floors([0.25] * 4, 1_000)["kl"] == pytest.approx(3 / 2_000, rel=0.03)
+    with pytest.raises(ValueError, match="target has 1 group"):
+        noise_floors([1.0], 5)

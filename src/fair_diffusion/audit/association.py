@@ -5,9 +5,9 @@
     p    = share of the partitions of X ∪ Y into two halves with Σ_x s − Σ_y s at least that of X and Y
 
 WEAT for words (Caliskan, Bryson and Narayanan 2017, Science 356), iEAT for images (Steed and Caliskan 2021,
-arXiv 2010.15052). As published: one-sided, so p is small if X goes with A and Y with B, and near 1 if it is the other way
-round; d lies within ±2 or a little more. The standard deviation has ddof = 1 and ties count, as in the reference
-implementations. The observed partition counts as one of those it is compared with, so p is never 0.
+arXiv 2010.15052). As published: one-sided, so p is small if X goes with A and Y with B, and near 1 if it is the other
+way round; d lies between −2 and 2. The standard deviation has ddof = 1 and ties count towards p, as in the code that
+the field uses (May et al. 2019, arXiv 1903.10561). The observed partition is one of those counted: p is never 0.
 Exports `association`.
 """
 
@@ -100,14 +100,15 @@ def _permutation_p(s: Array, size: int, seed: int) -> tuple[float, bool, int]:
 
 def _unit(name: str, values: ArrayLike) -> Array:
     """The embeddings of one set, each divided by its length."""
-    rows = np.asarray(values, dtype=np.float64)
+    rows: Array = np.asarray(values, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(f"{name} has shape {rows.shape}: give one row per member")
     if len(rows) < 2:
         raise ValueError(f"{name} has {len(rows)} members: the test needs at least 2 in each set")
     if not np.isfinite(rows).all():
         raise ValueError(f"{name} holds embeddings that are not finite: check the encoder")
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    lengths: Array = np.linalg.norm(rows, axis=1, keepdims=True)
     if not lengths.all():
         raise ValueError(f"{name} holds an embedding that is zero and so has no direction: check the encoder")
-    return rows / lengths
+    unit: Array = rows / lengths
+    return unit

@@ -80,7 +80,7 @@ def correct(tally: Tally, confusion: Confusion, *, level: float = 0.95, seed: in
             f"{smallest:.3f}, at least {_SMALLEST_SINGULAR_VALUE} is needed): use a better reader, or merge groups "
             "that it confuses"
         )
-    estimate = _solve(rates, readings / readings.sum())
+    estimate = _solve(rates[None], readings[None] / readings.sum())[0]
     low, high = np.quantile(_resampled(matrix, readings, seed), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return [
         Corrected(
@@ -100,17 +100,29 @@ def _resampled(matrix: Array, readings: Array, seed: int) -> Array:
     generator = np.random.default_rng(seed)
     shares = generator.dirichlet(readings + 0.5, _RESAMPLES)
     rates = np.stack([generator.dirichlet(row + 0.5, _RESAMPLES) for row in matrix], axis=1)
-    return np.stack([_solve(p, q) for p, q in zip(rates, shares, strict=True)])
+    return _solve(rates, shares)
 
 
 def _solve(rates: Array, shares: Array) -> Array:
-    """The distribution π with the least ‖ratesᵀ π − shares‖₂."""
+    """The distributions π with the least ‖ratesᵀ π − shares‖₂, for many pairs of rates and shares at once.
+
+    `rates` has shape (pairs, groups, groups + 1), `shares` (pairs, groups + 1), the result (pairs, groups).
+    """
     from scipy.optimize import nnls
 
-    # A heavy last equation asks for Σπ = 1; what rounding leaves is divided out.
+    pairs, groups, _ = rates.shape
+    # With Σπ = 1 alone it is a linear system, Lagrange's multiplier being the last unknown.
+    system = np.zeros((pairs, groups + 1, groups + 1))
+    system[:, :groups, :groups] = rates @ rates.transpose(0, 2, 1)
+    system[:, :groups, groups] = system[:, groups, :groups] = 1
+    right = np.concatenate([(rates @ shares[:, :, None])[:, :, 0], np.ones((pairs, 1))], axis=1)
+    found: Array = np.linalg.solve(system, right[:, :, None])[:, :groups, 0]
     heavy = 1e4
-    found = nnls(np.vstack([rates.T, np.full(len(rates), heavy)]), np.append(shares, heavy))[0]
-    return np.asarray(found / found.sum())
+    for k in np.flatnonzero((found < 0).any(axis=1)):
+        # Here π ≥ 0 binds. A heavy last equation asks for Σπ = 1; what rounding leaves is divided out.
+        bound = nnls(np.vstack([rates[k].T, np.full(groups, heavy)]), np.append(shares[k], heavy))[0]
+        found[k] = bound / bound.sum()
+    return found
 
 
 def _matrix(tally: Tally, confusion: Confusion) -> Array:

@@ -5,6 +5,7 @@ fairness literature on text-to-image models; figures by different names must not
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,6 +83,12 @@ def noise_floor(target: ArrayLike, n: int) -> float:
     log_choose = gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)
     probability = np.exp(log_choose + xlogy(m, share) + xlog1py(n - m, -share))
     return float((m * (1 - share) * probability).sum() / n)
+
+
+@lru_cache(maxsize=65_536)
+def cached_noise_floor(target: tuple[float, ...], n: int) -> float:
+    """`noise_floor`, remembered: thousands of tallies have few different targets and numbers of images."""
+    return noise_floor(target, n)
 
 
 def noise_floors(target: ArrayLike, n: int, *, seed: int = 0) -> dict[str, float]:

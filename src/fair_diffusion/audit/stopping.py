@@ -1,8 +1,8 @@
 """Intervals that hold at every number of images at once, so that an audit may look after each batch and stop.
 
-A 95 % interval is wrong once in twenty *looks*: who draws "until every interval is under ±5 points" with ordinary
-intervals looks often, and is wrong more than once in twenty. A confidence sequence is wrong once in twenty *audits*,
-however often it is looked at and whyever the audit stops. For a share p, with s of n images showing the group:
+A 95 % interval is wrong once in twenty *looks*: who looks at ordinary ones after every batch, and stops at one that
+excludes the target, is wrong in two audits of five. A confidence sequence is wrong once in twenty *audits*, however
+often it is looked at and whyever the audit stops. For a share p, with s of n images showing the group:
 
     M_n(p) = B(rp + s, r(1−p) + n − s) / B(rp, r(1−p)) / pˢ (1−p)ⁿ⁻ˢ        (B is the beta function)
 
@@ -24,7 +24,7 @@ from scipy.special import betaln, lambertw, xlog1py, xlogy
 
 from fair_diffusion.audit.intervals import Array, Interval, check_counts
 
-_HALVINGS = 50
+_HALVINGS = 40
 
 
 def anytime(

@@ -1,12 +1,12 @@
 """A tally: how many images of one concept, from one source, show which group of one attribute.
 
 Whatever is audited (a run, a folder, a dataset, a table of counts) becomes tallies first; numbers and reports see
-nothing else.
+nothing else. Exports `Tally` and `check_tallies`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -34,3 +34,44 @@ class Tally:
     def n(self) -> int:
         """All images, unread ones included."""
         return sum(self.counts.values()) + self.unknown
+
+    @property
+    def known(self) -> int:
+        """The images that could be read."""
+        return sum(self.counts.values())
+
+    @property
+    def asked(self) -> tuple[float, ...]:
+        """The target in the order of the groups; the uniform one if there is none."""
+        if self.target is None:
+            return (1 / len(self.counts),) * len(self.counts)
+        return tuple(float(self.target[group]) for group in self.counts)
+
+    @property
+    def in_play(self) -> int:
+        """How many groups have a target above zero."""
+        return sum(share > 0 for share in self.asked)
+
+
+def check_tallies(tallies: Sequence[Tally]) -> None:
+    """`ValueError` naming the tally and the mend if one cannot be summed up, or is counted twice."""
+    seen = set()
+    for tally in tallies:
+        where = f"{tally.source}: {tally.attribute} of {tally.concept!r}"
+        key = (tally.source, tally.concept, tally.attribute)
+        if key in seen:
+            raise ValueError(f"{where} is counted twice: add the counts up first")
+        seen.add(key)
+        if len(tally.counts) < 2:
+            raise ValueError(f"{where} has groups {list(tally.counts)}: name all groups, at least 2, zeros included")
+        if min(*tally.counts.values(), tally.unknown) < 0:
+            raise ValueError(f"{where} has a negative count: {dict(tally.counts)}, unknown {tally.unknown}")
+        if not tally.n:
+            raise ValueError(f"{where} has no images: leave it out, and say so in a note")
+        if tally.target is None:
+            continue
+        if set(tally.target) != set(tally.counts):
+            raise ValueError(f"{where} has targets for {list(tally.target)}: give one for each of {list(tally.counts)}")
+        shares = list(tally.target.values())
+        if not (min(shares) >= 0 and abs(sum(shares) - 1) < 1e-6):
+            raise ValueError(f"{where} has target {dict(tally.target)}: shares must not be negative and sum to 1")

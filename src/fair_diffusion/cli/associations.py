@@ -33,14 +33,14 @@ def associations(
     a: Annotated[str, typer.Option("--a", help="first attribute")],
     b: Annotated[str, typer.Option("--b", help="second attribute")],
     encoder: Annotated[
-        str, typer.Option(help="minilm (words only), or a CLIP-like model: folder or hub id")
+        str, typer.Option(help="minilm (words only), or folder or hub id of a CLIP-like one")
     ] = "minilm",
     seed: Annotated[int, typer.Option(min=0, help="draws partitions where there are too many to try all")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Test how an encoder associates targets X and Y with attributes A and B (WEAT for words, iEAT for images).
 
-    The effect is above 0 if X goes with A and Y with B. One-sided, as published: for the other direction swap A and B."""
+    The effect is above 0 if X goes with A and Y with B. p is one-sided, as published: swap A and B for the other."""
     with usage_errors():
         from fair_diffusion.audit.association import association
         from fair_diffusion.audit.encoder import embed_images, embed_words
@@ -63,20 +63,20 @@ def members(name: str, text: str) -> Members:
     """The members of one set. `ValueError` if there are fewer than two, or one comes twice."""
     from fair_diffusion.audit.encoder import image_files
 
-    path = Path(text)
+    path = existing(text)
     files: list[Path] = []
-    if path.is_dir():
+    if path and path.is_dir():
         files = image_files(path)
         names = [file.name for file in files]
         kind = f"images in {text}"
-    elif "," in text:
-        names, kind = [word.strip() for word in text.split(",") if word.strip()], "words"
-    elif path.is_file():
+    elif path:
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise ValueError(f"{text} is not text in UTF-8: give one word per line") from error
         names, kind = [line.strip() for line in lines if line.strip()], f"words in {text}"
+    elif "," in text:
+        names, kind = [word.strip() for word in text.split(",") if word.strip()], "words"
     else:
         raise ValueError(f"{name} is {text!r}, which is no folder, no file and has no comma: give {_SET}")
     if len(names) < 2:
@@ -85,6 +85,14 @@ def members(name: str, text: str) -> Members:
     if twice:
         raise ValueError(f"{name} names {twice[0]!r} twice: give each once")
     return Members(names, files)
+
+
+def existing(text: str) -> Path | None:
+    """The folder or file of that name, if there is one: a list of words is often too long to be a name."""
+    try:
+        return Path(text) if Path(text).exists() else None
+    except (OSError, ValueError):
+        return None
 
 
 def check(sets: dict[str, Members]) -> None:
@@ -101,15 +109,15 @@ def check(sets: dict[str, Members]) -> None:
 def show(found: Association, sets: dict[str, Members], encoder: str) -> None:
     """Print the test and every target by its association, those nearest to A first."""
     console = Console(markup=False, highlight=False)
-    rows = [*zip(sets["X"].names, found.associations_x, strict=True)]
-    marked = [(s, "X", name) for name, s in rows]
-    marked += [(s, "Y", name) for name, s in zip(sets["Y"].names, found.associations_y, strict=True)]
+    sides = (("X", found.associations_x), ("Y", found.associations_y))
+    rows = [(s, which, name) for which, values in sides for s, name in zip(values, sets[which].names, strict=True)]
     table = Table("target", "set", "nearer to A than to B by", box=SIMPLE_HEAD, pad_edge=False)
-    for s, which, name in sorted(marked, reverse=True):
+    for s, which, name in sorted(rows, reverse=True):
         table.add_row(name, which, f"{s:+.4f}")
     console.print(table)
     of = "all" if found.exact else "randomly drawn"
     console.print(
         f"{encoder}: effect size d = {found.effect:+.2f} standard deviations, one-sided p = {found.p:.2g} "
-        f"over {found.partitions:,} partitions ({of})"
+        f"over {found.partitions:,} partitions ({of})",
+        soft_wrap=True,
     )

@@ -1,0 +1,260 @@
+"""Do the intervals hold what they say? Every kind is simulated where its truth is known.
+
+    python -m benchmarks.coverage        → a table, and benchmarks/coverage.md (a few minutes on one core)
+
+A nominal 95 % interval should hold the truth 95 times of 100. The bar is 94 % or more: on average over shares for
+Wilson's and Newcombe's, which trade exactness at single shares for width; at every share for the others, as far as the
+table shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from fair_diffusion.audit.bootstrap import bootstrap_mean
+from fair_diffusion.audit.comparison import newcombe, tango
+from fair_diffusion.audit.correction import correct
+from fair_diffusion.audit.intervals import clopper_pearson_bounds, wilson_bounds
+from fair_diffusion.audit.prediction_powered import predict
+from fair_diffusion.audit.stopping import anytime_bounds
+from fair_diffusion.audit.study import Confusion
+from fair_diffusion.audit.tally import Tally
+
+Array = NDArray[np.float64]
+SHARES = np.arange(1, 100) / 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """How often one kind of interval held the truth.
+
+    `mean` and `worst` are over the settings tried (`where` is the worst), `runs` simulated ones in each, or None where
+    the coverage was computed exactly.
+    """
+
+    name: str
+    settings: str
+    mean: float
+    worst: float
+    where: str
+    runs: int | None
+
+    @property
+    def row(self) -> str:
+        """As a row of the table."""
+        runs = "exact" if self.runs is None else f"{self.runs:,}"
+        return f"| {self.name} | {self.settings} | {runs} | {self.mean:.1%} | {self.worst:.1%} | {self.where} |"
+
+
+def collected(name: str, settings: str, found: Iterable[tuple[str, float]], runs: int | None = None) -> Coverage:
+    """A line from the coverage in each setting."""
+    covered = list(found)
+    where, worst = min(covered, key=lambda pair: pair[1])
+    mean = float(np.mean([share for _, share in covered]))
+    return Coverage(name=name, settings=settings, mean=mean, worst=worst, where=where, runs=runs)
+
+
+def one_share(bounds: Callable[[Array, int], tuple[Array, Array]], n: int) -> Iterator[tuple[str, float]]:
+    """Exact coverage for every share in whole per cent: outcomes that cover it, weighted by their probability."""
+    counts = np.arange(n + 1.0)
+    low, high = bounds(counts, n)
+    for share in SHARES:
+        inside = (low <= share) & (share <= high)
+        yield f"share {share:.2f}", float(binom.pmf(counts[inside], n, share).sum())
+
+
+def joint(runs: int) -> Iterator[tuple[str, float]]:
+    """All of several groups together, by simultaneous intervals."""
+    rng = np.random.default_rng(0)
+    for shares in ([0.34, 0.33, 0.33], [0.9, 0.05, 0.05], [0.4, 0.3, 0.2, 0.1], [0.1] * 10, [0.91, *[0.01] * 9]):
+        for n in (20, 100, 250):
+            counts = rng.multinomial(n, shares, runs)
+            low, high = clopper_pearson_bounds(counts, n, 0.025 / len(shares))
+            held = ((low <= shares) & (shares <= high)).all(axis=1)
+            yield f"{len(shares)} groups, n {n}", float(held.mean())
+
+
+def stopped(runs: int, *, anytime: bool, narrow: bool) -> Iterator[tuple[str, float]]:
+    """The last interval of an audit that looks every 25 images, 60 times at most.
+
+    It stops when its half width is ±5 points (`narrow`), or when the interval excludes the target, which is the truth.
+    """
+    rng = np.random.default_rng(0)
+    looks = np.arange(25, 1_501, 25)
+    for share in (0.02, 0.05, 0.1, 0.2, 0.3, 0.5):
+        counts = rng.binomial(25, share, (runs, len(looks))).cumsum(axis=1)
+        low, high = at_any_time(counts, looks) if anytime else wilson_bounds(counts, looks)
+        held = (low <= share) & (share <= high)
+        stop = high - low <= 0.1 if narrow else ~held
+        at = np.where(stop.any(axis=1), stop.argmax(axis=1), len(looks) - 1)
+        yield f"share {share:.2f}", float(held[np.arange(runs), at].mean())
+
+
+def ever(runs: int) -> Iterator[tuple[str, float]]:
+    """All intervals of an audit at once, looked at after each of 1,500 images: whyever it stops."""
+    rng = np.random.default_rng(1)
+    n = np.arange(1, 1_501)
+    for share in (0.02, 0.1, 0.3, 0.5):
+        counts = (rng.random((runs, len(n))) < share).cumsum(axis=1)
+        low, high = at_any_time(counts, n)
+        yield f"share {share:.2f}", float(((low <= share) & (share <= high)).all(axis=1).mean())
+
+
+def at_any_time(counts: NDArray[np.int64], n: NDArray[np.int64]) -> tuple[Array, Array]:
+    """`anytime_bounds` of counts (runs, looks), each different pair of a count and a look being solved once."""
+    width = int(n[-1]) + 1
+    pairs, where = np.unique(counts + width * np.arange(len(n)), return_inverse=True)
+    low, high = anytime_bounds(pairs % width, n[pairs // width], 0.05, 0.05)
+    return low[where].reshape(counts.shape), high[where].reshape(counts.shape)
+
+
+def over_prompts(runs: int) -> Iterator[tuple[str, float]]:
+    """Mean deviation over prompts whose shares of women spread as those of occupations do."""
+    rng = np.random.default_rng(0)
+    for shape, name in ((0.5, "extreme"), (2.0, "moderate")):
+        for prompts in (20, 150):
+            many = rng.binomial(250, rng.beta(shape, shape, 400_000)) / 250
+            truth = float(np.abs(many - 0.5).mean())
+            held = 0
+            for run in range(runs):
+                sample = np.abs(rng.binomial(250, rng.beta(shape, shape, prompts)) / 250 - 0.5)
+                low, high = bootstrap_mean(sample, seed=run)
+                held += low <= truth <= high
+            yield f"{prompts} prompts, {name} shares", held / runs
+
+
+def two_runs(*, paired: bool) -> Iterator[tuple[str, float]]:
+    """The difference of two shares, exactly: all outcomes weighted by their probability."""
+    n = 50
+    ends = _paired_ends(n) if paired else _unpaired_ends(n)
+    low, high = ends[..., 0], ends[..., 1]
+    k = np.arange(n + 1)
+    for before in (0.02, 0.1, 0.3, 0.5):
+        for after in (0.1, 0.3, 0.5, 0.9):
+            if paired:
+                # Of the images that could change in either direction, as many as independence would have it do.
+                gain, loss = (1 - before) * after, before * (1 - after)
+                weight = _trinomial(n, gain, loss)
+            else:
+                weight = np.outer(binom.pmf(k, n, before), binom.pmf(k, n, after))
+            inside = (low <= after - before) & (after - before <= high)
+            yield f"{before:.2f} → {after:.2f}", float(weight[inside].sum())
+
+
+def _unpaired_ends(n: int) -> Array:
+    return np.array([[newcombe(x, n, y, n) for y in range(n + 1)] for x in range(n + 1)])
+
+
+def _paired_ends(n: int) -> Array:
+    """Ends by images gained and lost; where these are more than n, the weight is 0."""
+    ends = np.zeros((n + 1, n + 1, 2))
+    for gained in range(n + 1):
+        for lost in range(n + 1 - gained):
+            ends[gained, lost] = tango(gained, lost, n)
+    return ends
+
+
+def _trinomial(n: int, gain: float, loss: float) -> Array:
+    k = np.arange(n + 1)
+    gained = binom.pmf(k, n, gain)
+    return np.stack([gained[g] * binom.pmf(k, n - g, loss / (1 - gain)) for g in range(n + 1)])
+
+
+def corrected(runs: int) -> Iterator[tuple[str, float]]:
+    """Shares corrected by a confusion matrix of 100 images per group, n = 250."""
+    rng = np.random.default_rng(0)
+    readers = {
+        "good reader": [[0.95, 0.03, 0.02], [0.04, 0.94, 0.02]],
+        "poor reader": [[0.80, 0.15, 0.05], [0.10, 0.70, 0.20]],
+        "three groups": [[0.90, 0.05, 0.03, 0.02], [0.05, 0.85, 0.05, 0.05], [0.02, 0.08, 0.80, 0.10]],
+    }
+    truths = {2: ([0.5, 0.5], [0.3, 0.7], [0.1, 0.9], [0.02, 0.98], [0, 1]), 3: ([0.4, 0.4, 0.2], [0.7, 0.3, 0.0])}
+    for name, rates in readers.items():
+        groups = [f"group {k}" for k in range(len(rates))]
+        for truth in truths[len(rates)]:
+            held = np.zeros(len(groups))
+            for run in range(runs):
+                *counts, unknown = rng.multinomial(250, np.array(truth) @ rates).tolist()
+                tally = Tally(
+                    source="s",
+                    concept="c",
+                    attribute="a",
+                    counts=dict(zip(groups, counts, strict=True)),
+                    unknown=unknown,
+                )
+                labelled = [rng.multinomial(100, row).tolist() for row in rates]
+                confusion = Confusion(attribute="a", groups=groups, counts=labelled, measured_on="simulated images")
+                lines = correct(tally, confusion, seed=run)
+                held += [line.low <= share <= line.high for line, share in zip(lines, truth, strict=True)]
+            for group, share, count in zip(groups, truth, held, strict=True):
+                yield f"{name}, {group} at {share:g}", count / runs
+
+
+def powered(runs: int) -> Iterator[tuple[str, float]]:
+    """Few human labels, 2,000 machine labels."""
+    rng = np.random.default_rng(0)
+    for labelled in (30, 100, 300):
+        for share in (0.02, 0.1, 0.5):
+            for right in (0.99, 0.9):
+                held = 0
+                for _ in range(runs):
+                    human = rng.random(labelled) < share
+                    machine = human ^ (rng.random(labelled) > right)
+                    seen = int(rng.binomial(2_000, share * right + (1 - share) * (1 - right)))
+                    rest = Tally(source="s", concept="c", attribute="a", counts={"yes": seen, "no": 2_000 - seen})
+                    line = predict(_words(human), _words(machine), rest)[0]
+                    held += line.low <= share <= line.high
+                yield f"{labelled} labels, share {share:g}, machine right {right:.0%}", held / runs
+
+
+def _words(seen: NDArray[np.bool_]) -> list[str]:
+    return ["yes" if value else "no" for value in seen]
+
+
+def measured(runs: int) -> Iterator[Coverage]:
+    """Every kind of interval; `runs` simulated audits per setting, fewer where each takes long."""
+    few = max(2, runs // 4)
+    for n in (20, 50, 250):
+        yield collected("Wilson", f"n {n}, shares 0.01 to 0.99", one_share(wilson_bounds, n))
+    for n in (20, 50, 250):
+        yield collected("Clopper–Pearson", f"n {n}, shares 0.01 to 0.99", one_share(exact, n))
+    yield collected("simultaneous, all groups together", "3 to 10 groups, n 20 to 250", joint(runs), runs)
+    for narrow, when in ((True, "at ±5 points"), (False, "when it excludes the target")):
+        for name in ("Wilson", "anytime"):
+            found = stopped(runs, anytime=name == "anytime", narrow=narrow)
+            yield collected(f"{name}, stopped {when}", "a look every 25 images, to 1,500", found, runs)
+    yield collected("anytime, all looks together", "a look after each image, to 1,500", ever(few), few)
+    yield collected("Newcombe, two runs", "50 and 50 images", two_runs(paired=False))
+    yield collected("Tango, same seeds", "50 pairs", two_runs(paired=True))
+    yield collected("prediction-powered", "30 to 300 human labels, 2,000 of the machine", powered(runs), runs)
+    yield collected("corrected for reader errors", "n 250, 100 labelled images per group", corrected(few), few)
+    yield collected("bootstrap over prompts", "20 and 150 prompts × 250 images", over_prompts(few), few)
+
+
+def exact(counts: Array, n: int) -> tuple[Array, Array]:
+    """A single interval by Clopper and Pearson."""
+    return clopper_pearson_bounds(counts, n, 0.025)
+
+
+def table(found: Iterable[Coverage]) -> str:
+    """The lines as Markdown."""
+    head = "| interval (nominal 95 %) | settings | runs per setting | mean | worst | where |"
+    return "\n".join([head, "|---|---|---|---|---|---|", *(line.row for line in found)]) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=4_000)
+    found = []
+    for line in measured(parser.parse_args().runs):
+        print(line.row, flush=True)
+        found.append(line)
+    note = "How often a nominal 95 % interval holds the truth, by `python -m benchmarks.coverage`.\n\n"
+    Path(__file__).with_suffix(".md").write_text(f"# Coverage of the intervals\n\n{note}{table(found)}")
