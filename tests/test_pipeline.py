@@ -27,7 +27,8 @@ def pipe(tiny_sd: Any) -> FairPipeline:
 
 
 def test_quotas_are_assigned_exactly(pipe: FairPipeline) -> None:
-    result = pipe("a doctor", n=10, seed=3, instruct=INSTRUCTION, steps=2, compare_plain=True)
+    published: dict[str, Any] = {"method": "semantic", "control": "all"}
+    result = pipe("a doctor", n=10, seed=3, instruct=INSTRUCTION, steps=2, compare_plain=True, **published)
     groups = [record.assigned["gender"] for record in result.records]
     assert groups.count("woman") == groups.count("man") == 5
     assert {row.quota for row in result.audit if row.attribute == "skin_tone"} == {2}
@@ -58,13 +59,40 @@ def test_the_prompt_method_changes_the_prompt_only(pipe: FairPipeline) -> None:
 
 
 def test_an_image_does_not_depend_on_its_batch(pipe: FairPipeline) -> None:
-    together = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION)
-    apart = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION, batch_size=1)
+    together = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION, method="semantic", control="all")
+    apart = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION, method="semantic", control="all", batch_size=1)
     for a, b in zip(together.images, apart.images, strict=True):
         difference = torch.frombuffer(bytearray(a.tobytes()), dtype=torch.uint8).int() - torch.frombuffer(
             bytearray(b.tobytes()), dtype=torch.uint8
         )
         assert difference.abs().max() <= 1
+
+
+@pytest.mark.parametrize("method", ["switch", "semantic"])
+def test_untouched_means_untouched(pipe: FairPipeline, method: str) -> None:
+    """Images that fit by themselves equal their plain twins bit for bit; the others do not."""
+    result = pipe("a doctor", n=12, steps=10, instruct="doctor: half women", method=method, compare_plain=True)
+    assert result.plain is not None
+    assert result.twins is not None
+    pairs = zip(result.records, result.images, result.plain.images, strict=True)
+    same = {record.index: image.tobytes() == twin.tobytes() for record, image, twin in pairs}
+    assert same == {record.index: not record.steered for record in result.records}
+    assert result.twins.untouched + result.twins.steered == 12
+    assert result.twins.untouched_difference == 0
+    assert (result.twins.pixel_distance > 0) == (result.twins.steered > 0)
+    counts = result.summary()["images"]
+    assert counts["untouched"] + counts["steered"] == 12
+    per_image = result.records[0].plain_evaluations
+    for record in result.records:
+        dearer = record.repairs > 0 or (method == "semantic" and record.steered)
+        assert record.evaluations > per_image if dearer else record.evaluations == per_image
+
+
+def test_a_switched_image_costs_what_a_plain_one_does(pipe: FairPipeline) -> None:
+    result = pipe("a doctor", n=6, steps=5, instruct="doctor: half women")
+    for record in result.records:  # one plain step of five before the look, two evaluations each
+        assert record.evaluations == 10 + 8 * (record.repairs - record.reseeds) + 10 * record.reseeds
+    assert all(record.used_prompt.split()[1] in ("female", "male") for record in result.records if record.steered)
 
 
 def test_the_folder_holds_everything(pipe: FairPipeline, tmp_path: Path) -> None:
@@ -81,15 +109,18 @@ def test_the_folder_holds_everything(pipe: FairPipeline, tmp_path: Path) -> None
         result.save(out)
 
 
-def test_an_interrupt_keeps_finished_images(pipe: FairPipeline) -> None:
+@pytest.mark.parametrize(("control", "step"), [("all", 0), ("natural-first", 1)])
+def test_an_interrupt_keeps_finished_images(pipe: FairPipeline, control: str, step: int) -> None:
     def stop(info: Any) -> None:
-        if info.images.start == 2:
+        if info.images[0] == 2 and info.step == step:
             raise KeyboardInterrupt
 
-    result = pipe("a doctor", n=4, steps=2, batch_size=2, instruct="doctor: half women", on_step=stop)
+    asked: dict[str, Any] = {"n": 4, "steps": 2, "batch_size": 2, "method": "semantic", "control": control}
+    result = pipe("a doctor", instruct="doctor: half women", on_step=stop, **asked)
     assert len(result.images) == len(result.records) == 2
     assert result.summary()["requested"] == 4
     assert result.interrupted
+    assert result.notes[-1] == "interrupted after 2 of 4 images"
 
 
 @pytest.mark.parametrize(("stop_at", "twins"), [(0, 0), (2, 2)])
@@ -99,11 +130,12 @@ def test_an_interrupt_of_the_twins_keeps_the_images(
     seen: list[int] = []
 
     def stop(info: Any) -> None:
-        if info.images.start == stop_at and seen.count(stop_at) == 1:
+        if info.images[0] == stop_at and seen.count(stop_at) == 1:
             raise KeyboardInterrupt
-        seen.append(info.images.start)
+        seen.append(info.images[0])
 
     arguments: dict[str, Any] = {"n": 4, "steps": 1, "batch_size": 2, "instruct": "doctor: half women"}
+    arguments |= {"method": "semantic", "control": "all"}
     result = pipe("a doctor", **arguments, compare_plain=True, on_step=stop)
     assert len(result.images) == 4
     assert len(result.plain.images if result.plain else []) == twins
@@ -122,7 +154,7 @@ def test_twins_are_under_no_rule_and_no_quota(pipe: FairPipeline) -> None:
 
 
 def test_one_group_alone_is_steered_away_from_the_usual_others(pipe: FairPipeline) -> None:
-    result = pipe("a doctor", n=2, steps=1, instruct="doctor: all women")
+    result = pipe("a doctor", n=2, steps=1, instruct="doctor: all women", method="semantic", control="all")
     # Towards woman and away from man, beside the empty prompt and the prompt.
     assert result.summary()["cost"]["ratio"] == 2
 
@@ -150,6 +182,10 @@ def test_the_deviation_is_that_of_the_worst_attribute(pipe: FairPipeline) -> Non
         ({"n": 0}, "n is 0"),
         ({"n": 10**9}, "n is 1000000000"),
         ({"method": "magic"}, "unknown method 'magic'"),
+        ({"control": "magic"}, "unknown control 'magic'"),
+        ({"method": "switch", "control": "all"}, "'switch' needs control 'natural-first'"),
+        ({"repair_budget": float("nan")}, "repair_budget is nan"),
+        ({"batch_size": 0}, "batch_size is 0"),
         ({"guidance": float("nan")}, "guidance is nan"),
         ({"steps": 0}, "steps is 0"),
         ({"instruct": "doctor: 90% women, 90% men"}, "100 %"),

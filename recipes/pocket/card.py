@@ -2,7 +2,7 @@
 
 The judge reads; the mix says what should come out. Neutral prompts give the occupation and the natural share of women,
 prompts that name gender and skin tone give how well words are followed, held-out drawings give the readers' accuracy.
-The perceiver is also asked mid-way, on predicted clean images, what the judge will say of the finished ones.
+The early reader is asked mid-way, on held-out trajectories, what perceiver and judge will say of the finished pictures.
 
     python -m recipes.pocket.card [--images 50]      → src/fair_diffusion/pocket/weights/README.md
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -21,27 +22,31 @@ from PIL import Image
 from fair_diffusion import FairPipeline
 from fair_diffusion.audit import total_variation, wilson
 from fair_diffusion.backbones import denoise
-from fair_diffusion.perception import judge, pocket
+from fair_diffusion.perception import early, judge, pocket
 from fair_diffusion.pocket.folder import WEIGHTS
 from recipes.pocket.captions import GENDERS, Mix, article
 from recipes.pocket.data import TONES, WORK, load
-from recipes.pocket.pictures import BATCH, LOOKS, STEPS, pictures
-from recipes.pocket.readers import accuracy
+from recipes.pocket.early import HEADS as EARLY
+from recipes.pocket.early import curve
+from recipes.pocket.pictures import BATCH, STEPS, pictures
+from recipes.pocket.readers import accuracy, confusions
 from recipes.pocket.vae import psnr
 
 Row = dict[str, Any]
 
 
 def neutral(pipe: FairPipeline, mix: Mix, images: int) -> Iterator[Row]:
-    """For each concept: how many of `images` show it, women and skin tones beside the mix, the perceiver mid-way."""
+    """For each concept: how many of `images` show it, women and skin tones beside the mix, the perceiver beside."""
     for concept, row in mix.concepts.items():
-        drawn = pictures(pipe, mix, concept, "none", images)
-        judged = {name: [r.label for r in found] for name, found in pipe.judge.read(drawn.images).items()}
+        drawn = pictures(pipe, mix, concept, images)
+        judged, perceived = (
+            {name: [r.label for r in found] for name, found in reader.read(drawn).items()}
+            for reader in (pipe.judge, pipe.perceiver)
+        )
         genders, tones = judged["gender"], judged["skin_tone"]
         shares = [tones.count(tone) / images for tone in TONES] + [tones.count(None) / images]
 
-        def agree(shown: list[Image.Image], genders: list[str | None] = genders) -> int:
-            return sum(r.label == g for r, g in zip(pipe.perceiver.read(shown)["gender"], genders, strict=True))
+        agree = {name: sum(a == b for a, b in zip(judged[name], perceived[name], strict=True)) for name in perceived}
 
         yield {
             "concept": concept,
@@ -50,8 +55,7 @@ def neutral(pipe: FairPipeline, mix: Mix, images: int) -> Iterator[Row]:
             "unknown": genders.count(None),
             "mix": row["women"],
             "tones": total_variation(shares, [*mix.table["tones"][row["tones"]], 0.0]),
-            "perceiver": agree(drawn.images),
-            "looks": {step: agree(shown) for step, shown in drawn.looks.items()},
+            "agree": agree,
             "n": images,
         }
 
@@ -117,7 +121,9 @@ def write(rows: list[Row], pairs: list[Row], guidance: float) -> str:
             shown.append(f"| {name}: {label} | {share(hits, count)} |")
         return shown
 
-    looks = {step: share(sum(row["looks"][step] for row in rows), n) for step in LOOKS}
+    def agree(name: str) -> str:
+        return share(sum(row["agree"][name] for row in rows), n)
+
     lines = [
         *HEAD.splitlines(),
         "",
@@ -134,11 +140,25 @@ def write(rows: list[Row], pairs: list[Row], guidance: float) -> str:
         f"| prompts naming gender and skin tone: gender right | {right('gender')} |",
         *(f"| … {group} | {right('gender', group)} |" for group in GENDERS),
         f"| … skin tone right | {right('tone')} |",
-        f"| perceiver agrees with the judge on finished images | {share(sum(r['perceiver'] for r in rows), n)} |",
-        *(f"| … on the clean image predicted at step {s} of {STEPS} | {looks[s]} |" for s in LOOKS),
+        f"| neutral prompts: perceiver and judge agree on gender | {agree('gender')} |",
+        f"| … on skin tone | {agree('skin_tone')} |",
         "",
         "Readers are measured on held-out drawings in eight disturbed views each, so views of one drawing are not",
         "independent and those intervals are too narrow.",
+        "",
+        "## The early reader, on neutral prompts that it never saw",
+        "",
+        "How often it foresees what perceiver and judge see in the finished picture, by the share of the run that",
+        "is done; and the expected calibration error of its probabilities.",
+        "",
+        "| done | gender: perceiver | judge | calibration error | skin tone: perceiver | judge | calibration error |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {row['share']:.0%} "
+            + " ".join(f"| {row[name]:.1%} | {row[f'{name} judge']:.1%} | {row[f'{name} error']:.3f}" for name in EARLY)
+            + " |"
+            for row in curve(early.load(), WORK / "trajectories")
+        ),
         "",
         "## Natural outcome of each occupation",
         "",
@@ -172,7 +192,8 @@ try, test and compare ways of steering proportions; it says nothing about people
   drawing by itself: **the same figure in another skin tone or gender is in training**. So these figures say how well
   unseen combinations of known figures are read, not figures by an unknown artist.
 - Perceiver (for steering) and judge (for counting) differ in architecture, augmentation and most of their drawings
-  (three folds of nine are common to both).
+  (three folds of nine are common to both); the perceiver learnt from generated pictures too. The early reader (for
+  steering) foresees from clean latents predicted mid-way what the perceiver will see.
 - The groups are perceived from drawings: hair, clothes, colour. `androgynous` exists only where an artist drew it.
 - Skin tones of one figure differ by colour alone; yellow figures count as unknown and do not train the UNet."""
 
@@ -187,4 +208,6 @@ if __name__ == "__main__":
     for row in neutral(pipe, mix, arguments.images):
         print(json.dumps(row), flush=True)
         rows.append(row)
+    errs = [asdict(confusion) for confusion in confusions(judge.load(), WORK).values()]
+    (WEIGHTS / "judge-confusions.json").write_text(json.dumps(errs) + "\n")
     (WEIGHTS / "README.md").write_text(write(rows, list(named(pipe, mix)), pipe.guidance))

@@ -24,7 +24,7 @@ def pack(work: Path, weights: Path) -> None:
             kind.from_pretrained(work / name).half().save_pretrained(weights / name)
     if (work / "scheduler").exists():
         shutil.copytree(work / "scheduler", weights / "scheduler", dirs_exist_ok=True)
-    for name in ("perceiver.safetensors", "judge.safetensors", "credits.csv"):
+    for name in ("perceiver.safetensors", "judge.safetensors", "early.safetensors", "credits.csv"):
         if (work / name).exists():
             shutil.copy(work / name, weights / name)
     size = sum(file.stat().st_size for file in weights.rglob("*") if file.is_file())

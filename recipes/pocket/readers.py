@@ -2,9 +2,10 @@
 
 They share neither architecture nor weights, and learn from different drawings: folds 1–5 teach the perceiver, folds
 3–9 the judge, which must know every figure to read well, and fold 0 tests both. Both see blurred, noisy and shifted
-pictures; the perceiver stronger blur, since it also reads predicted clean images mid-way; the judge turned, patched and
-recoloured ones. "Unknown" is learnt from drawings without a person, from yellow figures (skin tone), and from pictures
-of which nothing is left.
+pictures; the judge turned, patched and recoloured ones too; the perceiver generated pictures too, as what their
+captions ask for (`recipes.pocket.trajectories`), since they are what it will read.
+"Unknown" is learnt from drawings without a person, from yellow figures (skin tone), and from pictures of which nothing
+is left.
 
     python -m recipes.pocket.readers perceiver|judge      → work/pocket/perceiver.safetensors, judge.safetensors
 """
@@ -18,18 +19,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.reader import Reader
-from recipes.pocket.captions import GENDERS
+from recipes.pocket.captions import GENDERS, Caption, Mix
 from recipes.pocket.checkpoint import device
 from recipes.pocket.data import OCCUPATIONS, TONES, WORK, Drawing, load
+from recipes.pocket.trajectories import generated
 from recipes.pocket.vae import augment
 
 HEADS = {"gender": GENDERS, "skin_tone": TONES, "occupation": tuple(OCCUPATIONS)}
 IGNORE = -100
-BATCH = 64
+BATCH, GENERATED = 64, 20
 READERS = {  # builder, folds, steps, highest rate, seed, blur: smallest size to which a picture is reduced
-    "perceiver": (pocket.build, range(1, 6), 4000, 2e-3, 1, 10),
+    "perceiver": (pocket.build, range(1, 6), 3000, 2e-3, 1, 20),
     "judge": (judge.build, range(3, 10), 4000, 2e-3, 2, 24),
 }
 
@@ -48,6 +51,20 @@ def labels(drawings: list[Drawing]) -> dict[str, Tensor]:
         "occupation": [number(HEADS["occupation"], d.occupation, d.occupation is not None, IGNORE) for d in drawings],
     }
     return {name: torch.tensor(row) for name, row in rows.items()}
+
+
+def asked(captions: list[Caption], mix: Mix) -> dict[str, Tensor]:
+    """The class in each head that every caption asks for; `IGNORE` where it leaves it open."""
+
+    def number(groups: tuple[str, ...], group: str | None) -> int:
+        return IGNORE if group is None else groups.index(group)
+
+    drawn = [mix.concepts[c.concept]["drawing"] if c.concept else None for c in captions]
+    return {
+        "gender": torch.tensor([number(GENDERS, c.gender) for c in captions]),
+        "skin_tone": torch.tensor([number(TONES, c.tone) for c in captions]),
+        "occupation": torch.tensor([number(HEADS["occupation"], drawing) for drawing in drawn]),
+    }
 
 
 def disturb(x: Tensor, generator: torch.Generator, smallest: int) -> Tensor:
@@ -107,6 +124,9 @@ def train(name: str, work: Path, steps: int | None = None) -> Reader:
     pictures, drawings = load(work)
     pictures, classes = pictures.float() / 127.5 - 1, labels(drawings)
     seen = torch.tensor([i for i, d in enumerate(drawings) if d.fold in folds])
+    mix = Mix(drawings)
+    made, captions = generated(mix, work / "trajectories") if name == "perceiver" else (torch.empty(0), [])
+    wanted = asked(captions, mix)
     reader = build(HEADS).to(where)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
@@ -118,6 +138,9 @@ def train(name: str, work: Path, steps: int | None = None) -> Reader:
             recoloured = 24
             x = vary(x, generator)
             x[-recoloured:] = recolour(x[-recoloured:], generator)
+        else:
+            chosen = torch.randint(len(made), (GENERATED,), generator=generator)
+            x[-GENERATED:] = made[chosen].float() / 127.5 - 1
         x = disturb(x, generator, smallest)
         x[:ruined] = ruin(x[:ruined], generator)
         logits = reader(x.to(where))
@@ -125,7 +148,9 @@ def train(name: str, work: Path, steps: int | None = None) -> Reader:
         for head, groups in HEADS.items():
             target = classes[head][rows].clone()
             target[:ruined] = len(groups)
-            if head == "skin_tone":
+            if name == "perceiver":
+                target[-GENERATED:] = wanted[head][chosen]
+            elif head == "skin_tone":
                 target[BATCH - recoloured :] = IGNORE
             loss = loss + F.cross_entropy(logits[head], target.to(where), ignore_index=IGNORE, label_smoothing=0.02)
         optimizer.zero_grad()
@@ -140,21 +165,24 @@ def train(name: str, work: Path, steps: int | None = None) -> Reader:
 
 
 @torch.no_grad()
-def accuracy(reader: Reader, work: Path, smallest: int = 24) -> dict[str, dict[str, tuple[float, int]]]:
-    """Share of held-out, augmented drawings (eight views each) read rightly, and their number, by head and group."""
+def held_out(reader: Reader, work: Path, smallest: int = 24) -> dict[str, tuple[Tensor, Tensor]]:
+    """What held-out, augmented drawings (eight views each) show, and what is read in them, by head."""
     pictures, drawings = load(work)
     held = torch.tensor([i for i, d in enumerate(drawings) if d.fold == 0 and d.occupation])
     classes = labels(drawings)
     generator = torch.Generator().manual_seed(7)
-    views = [disturb(pictures[held].float() / 127.5 - 1, generator, smallest) for _ in range(8)]
-    logits: dict[str, list[Tensor]] = {head: [] for head in HEADS}
-    for view in views:
-        for head, values in reader(view).items():
-            logits[head].append(values)
+    views = [reader(disturb(pictures[held].float() / 127.5 - 1, generator, smallest)) for _ in range(8)]
+    return {
+        head: (classes[head][held].repeat(len(views)), torch.cat([view[head] for view in views]).argmax(dim=1))
+        for head in HEADS
+    }
+
+
+def accuracy(reader: Reader, work: Path) -> dict[str, dict[str, tuple[float, int]]]:
+    """Share of held-out drawings read rightly, and their number, by head and group."""
     result: dict[str, dict[str, tuple[float, int]]] = {}
-    for head, groups in HEADS.items():
-        truth = classes[head][held].repeat(len(views))
-        right = torch.cat(logits[head]).argmax(dim=1) == truth
+    for head, (truth, read) in held_out(reader, work).items():
+        groups, right = HEADS[head], read == truth
         result[head] = {
             group: (right[truth == k].float().mean().item(), int((truth == k).sum()))
             for k, group in enumerate((*groups, "unknown"))
@@ -163,6 +191,16 @@ def accuracy(reader: Reader, work: Path, smallest: int = 24) -> dict[str, dict[s
         known = (truth >= 0) & (truth < len(groups))
         result[head]["all"] = (right[known].float().mean().item(), int(known.sum()))
     return result
+
+
+def confusions(reader: Reader, work: Path) -> dict[str, Confusion]:
+    """How a reader errs on held-out drawings, by head."""
+    found = {}
+    for head, (truth, read) in held_out(reader, work).items():
+        groups = HEADS[head]
+        counts = [[int(((truth == i) & (read == j)).sum()) for j in range(len(groups) + 1)] for i in range(len(groups))]
+        found[head] = Confusion(attribute=head, groups=groups, counts=counts, measured_on="held-out drawings")
+    return found
 
 
 if __name__ == "__main__":

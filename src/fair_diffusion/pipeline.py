@@ -1,93 +1,129 @@
 """FairPipeline: instruction in, images with measured proportions out. The flow, top to bottom:
 
-prompt, n, seed, instruction → match → quotas and assignment → denoise with steering → read groups → records and audit
+prompt, n, seed, instruction → match → quotas → control (denoise, look, assign, steer, repair) → judge → records, audit
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor
 
 from fair_diffusion.allocation import deal, plan
-from fair_diffusion.audit import Row, audit_rows, joint_groups, joint_labels
-from fair_diffusion.backbones import StableDiffusion, StepInfo, denoise
+from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
+from fair_diffusion.audit.study import Confusion
+from fair_diffusion.backbones import Batch, OnStep, StableDiffusion
+from fair_diffusion.control import NaturalFirst, Shares, draw_all
+from fair_diffusion.guides import Guides, aims
+from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.reader import Reader, Reading
-from fair_diffusion.policy import ATTRIBUTES, Cell, Group, Match, Policy, Target, match
-from fair_diffusion.request import check_request
-from fair_diffusion.result import Record, Result
-from fair_diffusion.steering import SemanticGuidance, Steering, with_group
+from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
+from fair_diffusion.request import Request
+from fair_diffusion.result import Record, Result, Twins
+from fair_diffusion.strengths import Strengths
 
-Assignment = dict[str, str]
-"""The group that one image should show, by attribute; empty if nothing was asked of it."""
+if TYPE_CHECKING:
+    from fair_diffusion.allocation.ledger import Ledger
+    from fair_diffusion.perception.early import EarlyReader
 
 
 class FairPipeline:
     """A text-to-image model with a perceiver, which steering may ask, and a judge, which alone scores.
 
     `pipeline` is a loaded `diffusers.StableDiffusionPipeline`; `name` goes into records; `guidance` is the usual scale.
+    `early` reads predicted clean latents; without one they are decoded and the perceiver reads the pictures. `weights`,
+    the hash of the model's, and `confusions`, how the judge errs, go into results.
     """
 
-    def __init__(self, pipeline: Any, *, name: str, perceiver: Reader, judge: Reader, guidance: float = 7.5) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        name: str,
+        perceiver: Reader,
+        judge: Reader,
+        early: EarlyReader | None = None,
+        guidance: float = 7.5,
+        weights: str = "",
+        confusions: Sequence[Confusion] = (),
+    ) -> None:
         self.backbone = StableDiffusion(pipeline)
-        self.name, self.perceiver, self.judge, self.guidance = name, perceiver, judge, guidance
+        self.name, self.perceiver, self.judge, self.early, self.guidance = name, perceiver, judge, early, guidance
+        self.weights, self.confusions = weights, confusions
 
     @classmethod
     def from_pretrained(cls, model: str) -> FairPipeline:
         """The embedded model, "pocket". `ValueError` for any other name."""
         if model != "pocket":
             raise ValueError(f"unknown model {model!r}; use 'pocket', or FairPipeline(pipeline, ...) with a loaded one")
-        from fair_diffusion.perception import judge, pocket
-        from fair_diffusion.pocket import GUIDANCE, load
+        from fair_diffusion.perception import early, judge, pocket
+        from fair_diffusion.pocket import GUIDANCE, UNET, load
 
-        return cls(load(), name=model, perceiver=pocket.load(), judge=judge.load(), guidance=GUIDANCE)
+        readers: dict[str, Any] = {"perceiver": pocket.load(), "judge": judge.load(), "early": early.load()}
+        readers["confusions"] = judge.confusions()
+        return cls(load(), name=model, guidance=GUIDANCE, weights=f"sha256 {sha256(UNET)}", **readers)
 
     def __call__(
         self,
         prompt: str,
         *,
-        n: int = 1,
-        seed: int = 0,
         instruct: str | None = None,
         policy: Policy | None = None,
-        method: str = "semantic",
-        steps: int = 25,
-        guidance: float | None = None,
-        batch_size: int = 8,
+        strengths: Strengths | None = None,
+        ledger: Ledger | None = None,
         compare_plain: bool = False,
-        on_step: Callable[[StepInfo], None] | None = None,
+        on_step: OnStep | None = None,
+        **request: Any,
     ) -> Result:
-        """Generate `n` images of `prompt`, image i from seed + i, as `instruct` or `policy` says.
+        """Generate images of `prompt` as `instruct` or `policy` says.
 
-        `method`: "semantic" (semantic guidance), "prompt" (the group's word put into the prompt) or "none".
-        `compare_plain` adds the unsteered twins, same seeds. Interrupted from the keyboard it returns the images that
-        are finished.
-        `ValueError` for a wrong argument, `PolicyError` for a wrong instruction, both before anything runs."""
-        guidance = self.guidance if guidance is None else guidance
-        check_request(prompt, n=n, method=method, steps=steps, guidance=guidance, seed=seed)
+        Args:
+            prompt: what to draw.
+            instruct: a sentence such as "firefighter: 50% woman, 50% man".
+            policy: the same as rules; not both.
+            strengths: learnt from earlier requests; they are used and added to.
+            ledger: keeps the proportions across requests; without one they hold within each.
+            compare_plain: also draw the unsteered twins, same seeds.
+            on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
+                ends the run with the images that are finished.
+            request: fields of `Request`: n, seed (image i is drawn from seed + i), method ("switch": the group's word
+                enters the prompt mid-way; "semantic": semantic guidance; "prompt": the word is there from the start;
+                "none"), control ("natural-first": steer mid-way those images that would not fit by themselves, and
+                repair misses; "all": steer every image, as published, and repair none), steps, guidance,
+                repair_budget, batch_size.
+
+        Raises:
+            ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything runs.
+        """
+        asked = Request(prompt=prompt, **request)
         if instruct is not None and policy is not None:
             raise ValueError("both an instruction and a policy are given; give one")
         policy = Policy.from_sentence(instruct) if instruct is not None else policy or Policy()
         matched = match(policy, prompt)
         self.check(matched)
-        targets = matched.targets if method != "none" else ()
-        planned = plan(targets, n, seed)
-        assignments = _assignments(targets, deal(targets, planned, seed), n)
+        if matched.rule is None or asked.method == "none":
+            result = self.draw(asked, matched, [], strengths, on_step)
+        elif ledger is None:
+            result = self.draw(asked, matched, plan(matched.targets, asked.n, asked.seed), strengths, on_step)
+        else:
+            from fair_diffusion.turns import Turns
 
-        shared: dict[str, Any] = {"seed": seed, "steps": steps, "guidance": guidance, "batch_size": batch_size}
-        shared["on_step"] = on_step
-        result = self._generate(prompt, matched, assignments, planned, method=method, **shared)
+            stream: dict[str, Any] = {"rule": matched.rule.name, "targets": matched.targets, "model": self.name}
+            with Turns(ledger, n=asked.n, **stream) as turns:
+                result = self.draw(asked, matched, turns.quotas, strengths, turns.on_step(on_step))
+                turns.settle(result.records)
         if not compare_plain or not result.images:
             return result
-        nobody: list[Assignment] = [{} for _ in result.images]
-        twins = self._generate(prompt, replace(matched, rule=None), nobody, [], method="none", **shared)
-        if twins.interrupted:
-            result = replace(result, notes=[*result.notes, f"the plain twins were {twins.notes[-1]}"])
-        return replace(result, plain=twins if twins.images else None)
+        alone = replace(asked, method="none", n=len(result.images))
+        plain = self.draw(alone, replace(matched, rule=None), [], None, on_step)
+        if plain.interrupted:
+            result = replace(result, notes=[*result.notes, f"the plain twins were {plain.notes[-1]}"])
+        return replace(result, plain=plain, twins=self._twins(result, plain)) if plain.images else result
 
     def check(self, matched: Match) -> None:
         """`ValueError` naming the attribute if one that `matched` asks for cannot be read."""
@@ -97,125 +133,122 @@ class FairPipeline:
                     known = ", ".join(a for a in reader.groups if a in ATTRIBUTES)
                     raise ValueError(f"the {role} of {self.name!r} cannot read {name!r}; it reads {known}")
 
-    def _generate(
+    def draw(
         self,
-        prompt: str,
+        asked: Request,
         matched: Match,
-        assignments: Sequence[Assignment],
         planned: Sequence[Sequence[int]],
-        *,
-        method: str,
-        seed: int,
-        steps: int,
-        guidance: float,
-        batch_size: int,
-        on_step: Callable[[StepInfo], None] | None,
+        strengths: Strengths | None = None,
+        on_step: OnStep | None = None,
     ) -> Result:
-        start = time.monotonic()
-        n = len(assignments)
-        prompts = [_prompt_for(prompt, matched, a) if method == "prompt" else prompt for a in assignments]
-        unique = list(dict.fromkeys(prompts))
-        notes = [target.note for target in matched.targets if target.note] + self._cut(unique)
-        images: list[Image.Image] = []
-        evaluations: list[int] = []
-        try:
-            for batch in denoise(
-                self.backbone,
-                prompts_cond=self.backbone.encode(unique),
-                rows=[unique.index(text) for text in prompts],
-                empty_cond=self.backbone.encode([""]),
-                seeds=range(seed, seed + n),
-                steps=steps,
-                guidance=guidance,
-                steering=self._steering(matched.targets, assignments) if method == "semantic" else None,
-                batch_size=batch_size,
-                on_step=on_step,
-            ):
-                images += self.backbone.images(batch.latents)
-                evaluations += batch.evaluations
-        except KeyboardInterrupt:
-            notes.append(f"interrupted after {len(images)} of {n} images")
-        judged, perceived = self.judge.read(images), self.perceiver.read(images)
+        """Generate with these quotas under the control that was asked for, and let the judge count.
+
+        planned: for each target of `matched` one count per cell, in the order of its shares; empty: all plain."""
+        start, targets = time.monotonic(), matched.targets
+        guidance = self.guidance if asked.guidance is None else asked.guidance
+        guides = Guides(self.backbone, asked, guidance, matched.start)
         rule = matched.rule.name if matched.rule else None
-        plain_evaluations = len(self.backbone.timesteps(steps)) * (2 if guidance > 1 else 1)
+        if asked.natural_first and planned:
+            control = NaturalFirst(
+                backbone=self.backbone,
+                request=asked,
+                targets=targets,
+                quotas=planned,
+                guide=guides.guide,
+                look=self._look,
+                perceive=lambda images: shares(self.perceiver, self.perceiver.every_probability(images)),
+                concept=(self.name, asked.method, matched.concept or "", f"guidance {guidance:g}"),
+                strengths=Strengths() if strengths is None else strengths,
+                on_step=on_step,
+            )
+            drawn = control.run()
+        else:
+            dealt = deal(targets, planned, asked.seed) if planned else []
+            drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked.n), guides.guide, on_step)
+        images = [shown.image for shown in drawn.shown]
+        judged, perceived = self.judge.read(images), self.perceiver.read(images)
         records = [
             Record(
+                **{key: value for key, value in vars(shown).items() if key != "image"},
                 index=i,
-                prompt=prompt,
-                used_prompt=prompts[i],
-                seed=seed + i,
+                prompt=asked.prompt,
+                used_prompt=guides.used_prompt(shown.assigned if shown.steered else {}),
                 model=self.name,
-                method=method,
+                method=asked.method,
+                control=asked.control,
                 rule=rule,
-                steps=steps,
+                steps=asked.steps,
                 guidance=guidance,
-                assigned=assignments[i],
                 judged={name: readings[i].label for name, readings in judged.items()},
                 perceived={name: readings[i].label for name, readings in perceived.items()},
                 confidence={name: round(readings[i].confidence, 4) for name, readings in judged.items()},
-                evaluations=evaluations[i],
-                plain_evaluations=plain_evaluations,
+                plain_evaluations=drawn.plain_evaluations,
             )
-            for i in range(len(images))
+            for i, shown in enumerate(drawn.shown)
         ]
+        notes = [target.note for target in targets if target.note] + self._cut({r.used_prompt: None for r in records})
+        audit, perceived_audit = (_audit(read, targets, planned) if images else [] for read in (judged, perceived))
+        if len(images) == asked.n and any(record.missed for record in records):
+            short = [row.quota is not None and row.count != row.quota for row in perceived_audit]
+            audit, perceived_audit = _given_up(audit, short), _given_up(perceived_audit, short)
         return Result(
-            prompt=prompt,
+            prompt=asked.prompt,
             model=self.name,
-            method=method,
-            seed=seed,
+            method=asked.method,
+            control=asked.control,
+            seed=asked.seed,
             rule=rule,
             reason=matched.reason,
             images=images,
             records=records,
-            audit=_audit(judged, matched.targets, planned) if images else [],
-            perceived_audit=_audit(perceived, matched.targets, planned) if images else [],
+            audit=audit,
+            perceived_audit=perceived_audit,
             seconds=time.monotonic() - start,
-            requested=n,
-            notes=notes,
+            requested=asked.n,
+            notes=notes + drawn.notes,
+            made_with=made_with(self.weights, matched),
+            confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )
 
-    def _cut(self, prompts: Sequence[str]) -> list[str]:
+    def _look(self, batch: Batch) -> Shares:
+        """What the images of a batch would become, from the clean latents predicted at its last step."""
+        clean = batch.clean()
+        if self.early is not None:
+            return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])))
+        return shares(self.perceiver, self.perceiver.every_probability(self.backbone.images(clean)))
+
+    @torch.no_grad()
+    def _twins(self, result: Result, plain: Result) -> Twins:
+        """How far the images are from their unsteered twins: those left alone at most, the steered ones on average."""
+        n = len(plain.images)
+        pixels = pixel_differences(result.images[:n], plain.images)
+        ours, theirs = (self.judge.features(self.judge.pixels(part.images[:n])) for part in (result, plain))
+        features = cosine_distances(ours.cpu().numpy(), theirs.cpu().numpy())
+        steered = np.array([record.steered for record in result.records[:n]])
+        return Twins(
+            untouched=int((~steered).sum()),
+            untouched_difference=float(pixels[~steered, 1].max(initial=0.0)),
+            steered=int(steered.sum()),
+            pixel_distance=float(pixels[steered, 0].mean()) if steered.any() else 0.0,
+            feature_distance=float(features[steered].mean()) if steered.any() else 0.0,
+        )
+
+    def _cut(self, prompts: Iterable[str]) -> list[str]:
         """A note for each prompt whose end the text encoder does not see."""
         unseen = {text: self.backbone.unseen(text) for text in prompts}
         return [f"the model reads {text!r} without its end: {end!r}" for text, end in unseen.items() if end]
 
-    def _steering(self, targets: Sequence[Target], assignments: Sequence[Assignment]) -> Steering | None:
-        """Semantic guidance towards each image's groups and away from the others that the targets ask for."""
-        concepts = [
-            (name, group) for target in targets for name in target.attributes for group in _steered(target, name)
-        ]
-        if not concepts:
-            return None
-        directions = [[_direction(a.get(name), group.name) for name, group in concepts] for a in assignments]
-        return SemanticGuidance().steer(
-            self.backbone.encode([group.phrases[0] for _, group in concepts]), torch.tensor(directions)
-        )
 
-
-def _assignments(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], n: int) -> list[Assignment]:
-    assignments: list[Assignment] = [{} for _ in range(n)]
-    for target, cells in zip(targets, dealt, strict=True):
-        for assignment, cell in zip(assignments, cells, strict=True):
-            assignment.update(zip(target.attributes, cell, strict=True))
-    return assignments
-
-
-def _steered(target: Target, name: str) -> list[Group]:
-    """The groups of one attribute that steering needs: those asked for; if it is one only, the usual ones too."""
-    k = target.attributes.index(name)
-    asked = {cell[k] for cell, share in target.shares.items() if share}
-    usual = {group for group, share in ATTRIBUTES[name].default_shares.items() if share} if len(asked) == 1 else set()
-    return [group for group in ATTRIBUTES[name].groups if group.name in asked | usual]
-
-
-def _direction(assigned: str | None, group: str) -> float:
-    return 0.0 if assigned is None else 1.0 if assigned == group else -1.0
-
-
-def _prompt_for(prompt: str, matched: Match, assignment: Assignment) -> str:
-    """The prompt with the assigned groups' adjectives, skin tone before gender as English has it."""
-    order = sorted(assignment, key=lambda name: name == "gender")
-    return with_group(prompt, matched.start, [ATTRIBUTES[name].group(assignment[name]).adjective for name in order])
+def shares(reader: Reader, probabilities: Mapping[str, Tensor]) -> Shares:
+    """Probabilities (n, groups + unknown) of a reader by attribute, in the order of the attribute's groups."""
+    found = {}
+    for name, groups in reader.groups.items():
+        if name in ATTRIBUTES:
+            table = probabilities[name].double().cpu().numpy()
+            missing = np.zeros(len(table))
+            wanted = ATTRIBUTES[name].group_names
+            found[name] = np.stack([table[:, groups.index(g)] if g in groups else missing for g in wanted], axis=1)
+    return found
 
 
 def _audit(
@@ -240,3 +273,8 @@ def _audit(
             quota=planned[k] if planned else None,
         )
     return rows
+
+
+def _given_up(rows: Sequence[Row], short: Sequence[bool]) -> list[Row]:
+    """Rows of quotas that could not be met within the repair budget miss, whatever their interval allows."""
+    return [replace(row, verdict="misses") if missed else row for row, missed in zip(rows, short, strict=True)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-METHODS = ("semantic", "prompt", "none")
+from dataclasses import dataclass
+
+METHODS = ("switch", "semantic", "prompt", "none")
+CONTROLS = ("natural-first", "all")
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
 SEEDS = 2**53
@@ -25,15 +28,44 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"seed is {seed}; use 0 to {SEEDS - 1}")
 
 
-def check_request(prompt: str, *, n: int, method: str, steps: int, guidance: float | None, seed: int) -> None:
-    """`ValueError` naming the first argument that cannot be served, and the mend."""
-    check_prompt(prompt)
-    if not 1 <= n <= MAX_IMAGES:
-        raise ValueError(f"n is {n}; ask for 1 to {MAX_IMAGES} images")
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; use one of {', '.join(METHODS)}")
-    if not 1 <= steps <= 1000:
-        raise ValueError(f"steps is {steps}; use 1 to 1000")
-    if guidance is not None and not 0 <= guidance <= 100:  # also false for NaN
-        raise ValueError(f"guidance is {guidance}; use 0 to 100")
-    check_seed(seed)
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to generate. `ValueError` naming the first value that cannot be served, and the mend.
+
+    method, control: see `FairPipeline`. guidance: the model's usual scale if None. repair_budget: what repairs may
+    cost, as a share of plain generation.
+    """
+
+    prompt: str
+    n: int = 1
+    seed: int = 0
+    method: str = "switch"
+    control: str = "natural-first"
+    steps: int = 25
+    guidance: float | None = None
+    repair_budget: float = 0.25
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        check_prompt(self.prompt)
+        if not 1 <= self.n <= MAX_IMAGES:
+            raise ValueError(f"n is {self.n}; ask for 1 to {MAX_IMAGES} images")
+        for what, value, known in (("method", self.method, METHODS), ("control", self.control, CONTROLS)):
+            if value not in known:
+                raise ValueError(f"unknown {what} {value!r}; use one of {', '.join(known)}")
+        if self.method == "switch" and self.control == "all":
+            raise ValueError("method 'switch' needs control 'natural-first'; to change all images use method 'prompt'")
+        if not 1 <= self.steps <= 1000:
+            raise ValueError(f"steps is {self.steps}; use 1 to 1000")
+        if self.guidance is not None and not 0 <= self.guidance <= 100:  # also false for NaN
+            raise ValueError(f"guidance is {self.guidance}; use 0 to 100")
+        if not 0 <= self.repair_budget <= 100:
+            raise ValueError(f"repair_budget is {self.repair_budget}; use 0 to 100 times the cost of plain generation")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}; use 1 or more")
+        check_seed(self.seed)
+
+    @property
+    def natural_first(self) -> bool:
+        """Whether images are steered mid-way and only where they need it."""
+        return self.control == "natural-first" and self.method in ("switch", "semantic")

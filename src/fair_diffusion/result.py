@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from fair_diffusion.audit import JOINT, Row, SheetRow, contact_sheet, deviation
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.new_folder import new_folder
 
 PNG_KEY = "fair-diffusion"
@@ -24,9 +25,10 @@ PNG_KEY = "fair-diffusion"
 class Record:
     """One image: what was asked, what was done, what came out.
 
-    `assigned` is the group per attribute that the image should show (empty: not steered); `judged` and `perceived` are
-    the groups that the judge and the perceiver read (None: unknown), with their `confidence`. `evaluations` counts
-    rows through the network.
+    `assigned` is the group per attribute that the image should show (empty: nothing was asked); `natural` what it would
+    have shown unsteered, as far as could be told mid-way; `steered`, `strength`, `repairs`, `reseeds` and `missed` as
+    in `control.Shown`. `judged` and `perceived` are the groups that the judge and the perceiver read (None: unknown),
+    with the judge's `confidence`. `seed` is the one that made the image; `evaluations` counts rows through the network.
     """
 
     index: int
@@ -35,10 +37,18 @@ class Record:
     seed: int
     model: str
     method: str
+    control: str
     rule: str | None
     steps: int
     guidance: float
     assigned: dict[str, str]
+    natural: dict[str, str | None]
+    natural_confidence: dict[str, float]
+    steered: bool
+    strength: dict[str, float]
+    repairs: int
+    reseeds: int
+    missed: bool
     judged: dict[str, str | None]
     perceived: dict[str, str | None]
     confidence: dict[str, float]
@@ -47,15 +57,32 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Twins:
+    """How far images are from their unsteered twins.
+
+    untouched_difference: the largest difference of any pixel of an image that was left alone, in 0…1. pixel_distance:
+    the mean absolute difference of the steered ones, in 0…1; feature_distance: 1 − cosine of the judge's features.
+    """
+
+    untouched: int
+    untouched_difference: float
+    steered: int
+    pixel_distance: float
+    feature_distance: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Images of one request with their records and audit. `plain` holds the unsteered twins, same seeds, if asked for.
 
-    `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver.
+    `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver. `made_with` names
+    weights, policy and versions; `confusions` say how the judge errs.
     """
 
     prompt: str
     model: str
     method: str
+    control: str
     seed: int
     rule: str | None
     reason: str
@@ -66,7 +93,10 @@ class Result:
     seconds: float
     requested: int
     notes: list[str] = field(default_factory=list)
+    made_with: Mapping[str, str] = field(default_factory=dict)
+    confusions: Sequence[Confusion] = ()
     plain: Result | None = None
+    twins: Twins | None = None
 
     def summary(self) -> dict[str, Any]:
         """The result as plain data, ready for JSON; `deviation` is that of the attribute farthest from its target."""
@@ -83,6 +113,7 @@ class Result:
             "requested": self.requested,
             "model": self.model,
             "method": self.method,
+            "control": self.control,
             "seed": self.seed,
             "rule": self.rule,
             "reason": self.reason,
@@ -96,7 +127,21 @@ class Result:
                 "ratio": round(evaluations / plain, 4) if plain else None,
                 "seconds": round(self.seconds, 2),
             },
+            "images": self.counts(),
+            "made_with": dict(self.made_with),
+            "confusions": [asdict(confusion) for confusion in self.confusions],
+            **({"twins": asdict(self.twins)} if self.twins else {}),
             **({"plain": self.plain.summary()} if self.plain else {}),
+        }
+
+    def counts(self) -> dict[str, int]:
+        """How many images were left alone, steered, made again, given a new seed, and miss what was assigned."""
+        return {
+            "untouched": sum(not record.steered for record in self.records),
+            "steered": sum(record.steered for record in self.records),
+            "repaired": sum(record.repairs > 0 for record in self.records),
+            "reseeded": sum(record.reseeds > 0 for record in self.records),
+            "missed": sum(record.missed for record in self.records),
         }
 
     @property
@@ -106,7 +151,7 @@ class Result:
 
     @property
     def missed(self) -> bool:
-        """Whether the images show, with 95 % confidence, that some share is outside its target's tolerance."""
+        """Whether some share is outside its target's tolerance with 95 % confidence, or repairing it was given up."""
         return any(row.verdict == "misses" for row in self.audit)
 
     @property
@@ -158,7 +203,7 @@ class Result:
                 title=f"{title}: {result.prompt}\n{_shares(result.audit, attribute)}",
                 images=result.images,
                 labels=[_label(record, attribute) for record in result.records],
-                marks=[bool(record.assigned) for record in result.records],
+                marks=[record.steered for record in result.records],
             )
             for result, title in blocks
             if result is not None

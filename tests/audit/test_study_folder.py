@@ -54,6 +54,7 @@ SOURCES = st.builds(
     ratio=st.none() | NUMBER,
     seconds=st.none() | NUMBER,
     quality=st.dictionaries(TEXT, NUMBER, max_size=2),
+    stopped=st.none() | SHARE,
 )
 CONFUSIONS = st.builds(
     Confusion,

@@ -6,7 +6,7 @@ import diffusers
 import pytest
 import torch
 
-from fair_diffusion.backbones import Denoised, StableDiffusion, StepInfo, denoise
+from fair_diffusion.backbones import Batch, Guide, StableDiffusion, StepInfo, advance, begin, denoise
 
 PROMPTS = ["a man", "a cook", "a pilot", "a man", "a judge"]
 SEEDS = [11, 12, 13, 14, 15]
@@ -17,7 +17,7 @@ def backbone(tiny_sd: Any) -> StableDiffusion:
     return StableDiffusion(tiny_sd)
 
 
-def run(backbone: StableDiffusion, images: range = range(5), **settings: Any) -> list[Denoised]:
+def run(backbone: StableDiffusion, images: range = range(5), **settings: Any) -> list[Batch]:
     arguments: dict[str, Any] = {
         "prompts_cond": backbone.encode([PROMPTS[i] for i in images]),
         "empty_cond": backbone.encode([""]),
@@ -28,7 +28,7 @@ def run(backbone: StableDiffusion, images: range = range(5), **settings: Any) ->
     return list(denoise(backbone, **arguments | settings))
 
 
-def latents(batches: list[Denoised]) -> torch.Tensor:
+def latents(batches: list[Batch]) -> torch.Tensor:
     return torch.cat([batch.latents for batch in batches])
 
 
@@ -55,7 +55,7 @@ def test_batches(backbone: StableDiffusion) -> None:
 @pytest.mark.parametrize(("guidance", "each"), [(7.0, 8), (1.0, 4), (0.0, 4)])
 def test_evaluations(backbone: StableDiffusion, guidance: float, each: int) -> None:
     batches = run(backbone, guidance=guidance, batch_size=3)
-    assert [batch.evaluations for batch in batches] == [[each] * 3, [each] * 2]
+    assert [batch.evaluations.tolist() for batch in batches] == [[each] * 3, [each] * 2]
     assert backbone.evaluations == 5 * each
 
 
@@ -76,7 +76,7 @@ def test_raising_from_the_callback_stops(backbone: StableDiffusion) -> None:
         pass
 
     def cancel(info: StepInfo) -> None:
-        if info.images.start == 4 and info.step == 1:
+        if info.images[0] == 4 and info.step == 1:
             raise Cancelled
 
     finished = []
@@ -129,3 +129,41 @@ def test_wrong_input(backbone: StableDiffusion, settings: dict[str, Any], messag
         run(backbone, **settings)
     with pytest.raises(ValueError, match="empty_cond has 2 rows for 5 seeds"):
         run(backbone, empty_cond=backbone.encode(["", ""]))
+
+
+SAMPLERS = ["DDIM", "PNDM", "DPMSolverMultistep", "UniPCMultistep", "HeunDiscrete", "EulerAncestralDiscrete"]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_batch_goes_on_in_part_and_with_others(tiny_sd: Any, sampler: str) -> None:
+    """Whatever the sampler remembers of earlier steps goes along with each image."""
+    kind = getattr(diffusers, f"{sampler}Scheduler")
+    parts = {**tiny_sd.components, "scheduler": kind.from_config(tiny_sd.scheduler.config)}
+    backbone = StableDiffusion(type(tiny_sd)(**parts, requires_safety_checker=False))
+
+    def guide(images: list[int]) -> Guide:
+        return Guide(backbone.encode([PROMPTS[i] for i in images]), backbone.encode([""])[[0] * len(images)], 3.0)
+
+    def warm(images: list[int]) -> Batch:
+        begun = begin(backbone, images, seeds=[SEEDS[i] for i in images], steps=6)
+        return advance(begun, guide(images), until=4)
+
+    first, second = warm([0, 1, 2]), warm([3, 4])
+    whole = torch.cat([advance(first, guide([0, 1, 2])).latents, advance(second, guide([3, 4])).latents])
+    mixed = Batch.join([second.take([1]), first.take([2, 0])])
+    assert mixed.images == [4, 2, 0]
+    assert mixed.evaluations.tolist() == [8] * 3
+    end = advance(mixed, guide([4, 2, 0]))
+    torch.testing.assert_close(end.latents, whole[[4, 2, 0]], atol=1e-3, rtol=0)
+    torch.testing.assert_close(mixed.clean(), torch.cat([second.clean(), first.clean()])[[1, 4, 2]], atol=0, rtol=0)
+    # what was saved is as it was
+    torch.testing.assert_close(advance(first, guide([0, 1, 2])).latents, whole[:3], atol=0, rtol=0)
+
+
+def test_batches_at_different_steps_do_not_join(backbone: StableDiffusion) -> None:
+    guide = Guide(backbone.encode(["a man"]), backbone.encode([""]), 3.0)
+    begun = begin(backbone, [0], seeds=[1], steps=4)
+    with pytest.raises(ValueError, match=r"batches after \[0, 2\] steps cannot go on together"):
+        Batch.join([begun, advance(begun, guide, until=2)])
+    with pytest.raises(ValueError, match="no step is done yet"):
+        begun.clean()

@@ -95,6 +95,27 @@ def test_json_holds_what_was_promised(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "new" / "result.json").read_text()) == summary
 
 
+def test_what_is_learnt_is_kept_beside_the_policy_and_counts_in_the_ledger(tmp_path: Path) -> None:
+    policy, ledger = tmp_path / "fair.yaml", tmp_path / "ledger.sqlite"
+    rule = "{name: fire, concepts: [firefighter], targets: {gender: {woman: 100%}}}"
+    policy.write_text(f"version: 1\nrules: [{rule}]\n")
+    draw = ["generate", "a photo of a firefighter", "-n", "2", "--steps", "5", "--policy", str(policy), "--json"]
+    found = run.invoke(app, [*draw, "--ledger", str(ledger), "--out", str(tmp_path / "new")])
+    assert found.exit_code in (0, 3), found.output
+    counts = json.loads(found.stdout)["images"]
+    assert counts["untouched"] + counts["steered"] == 2
+    (learnt,) = json.loads((tmp_path / "fair.strengths.json").read_text())
+    assert learnt["of"] == ["pocket", "switch", "firefighter", "guidance 2", "gender", "woman"]
+    assert sum(tried for tried, _ in learnt["attempts"]) >= 2
+    rows = json.loads(run.invoke(app, ["ledger", "show", str(ledger), "--json"]).stdout)
+    assert "fire" in json.dumps(rows)
+
+    (tmp_path / "fair.strengths.json").write_text("{")
+    found = run.invoke(app, [*draw, "--out", str(tmp_path / "newer")])
+    assert found.exit_code == 2
+    assert "fair.strengths.json does not hold strengths" in found.stderr
+
+
 def test_an_interrupt_is_exit_code_130_with_a_valid_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def progress(total: int) -> Iterator[Callable[[StepInfo], None]]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from fair_diffusion.backbones import Conditioning, Denoised, StableDiffusion, denoise
+from fair_diffusion.backbones import Batch, Conditioning, StableDiffusion, denoise
 from fair_diffusion.steering import SemanticGuidance
 
 PROMPTS = ["a man", "a cook", "a pilot", "a man", "a judge"]
@@ -28,7 +28,7 @@ def run(
     signs: torch.Tensor = SIGNS,
     guidance: float = 7.0,
     batch_size: int = 8,
-) -> list[Denoised]:
+) -> list[Batch]:
     images = list(range(5)) if images is None else images
     steering = None if settings is None else settings.steer(backbone.encode(CONCEPTS), signs[images])
     return list(
@@ -45,7 +45,7 @@ def run(
     )
 
 
-def latents(batches: list[Denoised]) -> torch.Tensor:
+def latents(batches: list[Batch]) -> torch.Tensor:
     return torch.cat([batch.latents for batch in batches])
 
 

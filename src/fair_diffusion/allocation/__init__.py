@@ -1,7 +1,8 @@
 """How many images each group gets, and which image shows which."""
 
 from fair_diffusion.allocation.assignment import assign
+from fair_diffusion.allocation.least_change import least_change
 from fair_diffusion.allocation.plan import deal, plan
 from fair_diffusion.allocation.quotas import quotas
 
-__all__ = ["assign", "deal", "plan", "quotas"]
+__all__ = ["assign", "deal", "least_change", "plan", "quotas"]

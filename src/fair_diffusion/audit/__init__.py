@@ -5,6 +5,7 @@ from fair_diffusion.audit.bootstrap import bootstrap_mean
 from fair_diffusion.audit.comparison import Difference, compare, compare_paired
 from fair_diffusion.audit.contact_sheet import SheetRow, contact_sheet
 from fair_diffusion.audit.correction import Corrected, correct
+from fair_diffusion.audit.distance import cosine_distances, pixel_differences
 from fair_diffusion.audit.intervals import simultaneous, verdict, wilson
 from fair_diffusion.audit.metrics import (
     deviation_ratio,
@@ -43,6 +44,7 @@ __all__ = [
     "compare_paired",
     "contact_sheet",
     "correct",
+    "cosine_distances",
     "deviation",
     "deviation_ratio",
     "deviations",
@@ -55,6 +57,7 @@ __all__ = [
     "noise_floor",
     "noise_floors",
     "pairwise_bias",
+    "pixel_differences",
     "predict",
     "simultaneous",
     "summarize",

@@ -7,7 +7,7 @@ A perfect coin with 250 images would deviate 0.025.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fair_diffusion.audit.summary import Deviation, Line
@@ -68,6 +68,11 @@ def spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
+def short(text: str, most: int = 80) -> str:
+    """A name that fits a row."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def plural(word: str) -> str:
     """The plural of a group or a unit, as far as it is known; other group names stay as they are."""
     return _PLURAL.get(word, word)
@@ -106,23 +111,23 @@ def targets_of(lines: Sequence[Line]) -> list[dict[str, float]]:
 
 def _deviate(lines: Sequence[Line], found: Sequence[Deviation], unit: str) -> str:
     goal = target_in_words(targets_of(lines), found[0].attribute)
-    concepts = {one.concepts for one in found}
-    alike = len(concepts) == 1
-    parts = [
-        f"{one.source} images deviate {number(one.tv_mean)}" if k == 0 else f"{one.source} {number(one.tv_mean)}"
-        for k, one in enumerate(found)
-    ]
-    if not alike:
-        parts = [f"{part} (over {units(one.concepts, unit)})" for part, one in zip(parts, found, strict=True)]
-    mean = "" if concepts == {1} else " on average"
-    first = f"{parts[0]}{mean} from {goal}"
-    if alike and concepts == {1}:
-        first = f"For “{lines[0].concept}”, {first}"
-    elif alike:
-        first = f"Over {units(found[0].concepts, unit)}, {first}"
-    else:
-        first = first[0].upper() + first[1:]
-    return "; ".join([first, *parts[1:]]) + "."
+    concepts = {one.source: {line.concept for line in lines if line.source == one.source} for one in found}
+    shared = concepts[found[0].source]
+    alike = all(own == shared for own in concepts.values())
+    parts = []
+    for k, one in enumerate(found):
+        own = concepts[one.source]
+        mean = " on average" if len(own) > 1 and (k == 0 or not alike) else ""
+        where = "" if alike else f" for {_those(own, unit)}"
+        aim = f" from {goal}" if k == 0 else ""
+        parts.append(f"{one.source}{' images deviate' if k == 0 else ''} {number(one.tv_mean)}{mean}{aim}{where}")
+    if alike:
+        parts[0] = f"{'Over' if len(shared) > 1 else 'For'} {_those(shared, unit)}, {parts[0]}"
+    return "; ".join(parts) + "."
+
+
+def _those(concepts: Collection[str], unit: str) -> str:
+    return units(len(concepts), unit) if len(concepts) > 1 else f"“{short(next(iter(concepts)))}”"
 
 
 def _assumed(found: Sequence[Deviation]) -> list[str]:

@@ -16,6 +16,7 @@ from fair_diffusion.audit.tally import Tally
 
 _KINDS = ("data", "plain", "instructed", "other")
 TAKEN_OVER = "where a source was asked for nothing, it is measured against what the others were asked for"
+STOPPED = "{name}: drawn until every interval was within ±{points:.3g} points; its intervals hold under such stopping"
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,15 @@ def numbers(study: Study, *, reference: str | None = None, tolerance: float = 0.
     reference = reference or (data[0] if len(data) == 1 and len(names) > 1 else None)
     sources.sort(key=lambda source: _KINDS.index(source.kind) if source.kind in _KINDS else len(_KINDS))
     tallies, notes = _measurable(study.tallies, [source.name for source in sources])
+    notes += [STOPPED.format(name=s.name, points=100 * s.stopped) for s in sources if s.stopped is not None]
     study = replace(study, sources=sources, tallies=tallies, notes=[*study.notes, *notes])
     base = [tally for tally in tallies if tally.source == reference]
     others = [tally for tally in tallies if tally.source != reference]
-    # A source is not compared with itself.
-    lines = summarize(base, tolerance=tolerance) if base else []
-    lines += summarize(others, reference=base or None, tolerance=tolerance) if others else []
+    stopped = {source.name: source.stopped for source in sources if source.stopped is not None}
+    lines = []
+    for part, compared in ((base, None), (others, base or None)):  # a source is not compared with itself
+        if part:
+            lines += summarize(part, reference=compared, tolerance=tolerance, stopped=stopped)
     order = {(tally.source, tally.concept, tally.attribute): k for k, tally in enumerate(tallies)}
     lines.sort(key=lambda line: order[line.source, line.concept, line.attribute])
     return Numbers(study, reference, tolerance, lines, deviations(tallies))

@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from fair_diffusion.audit.dumbbell import dumbbells
-from fair_diffusion.audit.headline import headlines, percent, spoken
+from fair_diffusion.audit.headline import headlines, percent, short, spoken
 from fair_diffusion.audit.heat import heat
 from fair_diffusion.audit.limits import limits
 from fair_diffusion.audit.numbers import Numbers
@@ -75,11 +75,6 @@ def points(gap: float, digits: int = 1) -> str:
 def figure(value: float | None) -> str:
     """A metric with three decimals; "–" if there is none, "∞" if it is infinite."""
     return "–" if value is None else "∞" if math.isinf(value) else f"{value:.3f}"
-
-
-def short(text: str, most: int = 80) -> str:
-    """A name that fits a row."""
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _context(found: Numbers) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.study import Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.audit.tally import Tally
 
@@ -53,6 +53,13 @@ def load_runs(folder: Path, *, samples: int = SAMPLES, seed: int = SEED) -> Stud
         ValueError: a file is damaged, no image was finished, or one prompt was run twice.
         OSError: a file is missing or cannot be read.
     """
+    try:
+        return _load(folder, samples, seed)
+    except (KeyError, TypeError, AttributeError, UnicodeError, json.JSONDecodeError, pa.ArrowException) as error:
+        raise ValueError(f"{folder} is a damaged run ({type(error).__name__}: {error}); generate it anew") from error
+
+
+def _load(folder: Path, samples: int, seed: int) -> Study:
     parts = [part for run in _folders(folder) for part in _parts(run)]
     tallies = [_tally(part, rows, "") for part in parts for rows in _by_attribute(part)]
     if not tallies:
@@ -76,6 +83,11 @@ def load_runs(folder: Path, *, samples: int = SAMPLES, seed: int = SEED) -> Stud
         samples=drawn,
         drawn=f"{len(drawn)} of {total} images, drawn at random with seed {seed}; the same image seeds in every source",
         unit="prompt",
+        confusions=[
+            Confusion(**found)
+            for found in parts[-1].summary.get("confusions", [])
+            if any(found["attribute"] == tally.attribute for tally in tallies)
+        ],
         notes=list(dict.fromkeys(note for part in parts for note in part.summary["notes"])),
     )
 
@@ -87,18 +99,15 @@ def _folders(folder: Path) -> list[Path]:
 
 def _parts(folder: Path) -> Iterator[_Part]:
     """The plain twins, where they differ from the run itself, and the run."""
-    try:
-        summary = json.loads((folder / "result.json").read_text())
-        records = pq.read_table(folder / "records.parquet").to_pylist()
-        twins = summary.get("plain")
-        split = twins["n"] if twins else 0
-        instructed = summary["rule"] and summary["method"] != "none"
-        if twins and instructed:
-            yield _Part(folder=folder, source="plain", prefix="plain", summary=twins, records=records[:split])
-        source = "instructed" if instructed else "plain"
-        yield _Part(folder=folder, source=source, prefix="image", summary=summary, records=records[split:])
-    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
-        raise ValueError(f"{folder} is a damaged run ({type(error).__name__}: {error}); generate it anew") from error
+    summary = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    records = pq.read_table(folder / "records.parquet").to_pylist()
+    twins = summary.get("plain")
+    split = twins["n"] if twins else 0
+    instructed = summary["rule"] and summary["method"] != "none"
+    if twins and instructed:
+        yield _Part(folder=folder, source="plain", prefix="plain", summary=twins, records=records[:split])
+    source = "instructed" if instructed else "plain"
+    yield _Part(folder=folder, source=source, prefix="image", summary=summary, records=records[split:])
 
 
 def _by_attribute(part: _Part) -> Iterable[list[Mapping[str, Any]]]:
@@ -133,6 +142,12 @@ def _source(name: str, parts: Sequence[_Part]) -> Source:
         "images": [f"{sum(p.summary['n'] for p in parts)} of {sum(p.summary['requested'] for p in parts)} asked for"],
         "read by": ["the model's judge, which never steers"],
     }
+    for key in ("weights", "policy", "versions"):
+        if found := [part.summary["made_with"][key] for part in parts if key in part.summary.get("made_with", {})]:
+            values[key] = found
+    if name == "instructed":
+        counts = [part.summary["images"] for part in parts if "images" in part.summary]
+        values["what was done"] = [f"{sum(count[what] for count in counts)} {what}" for what in (counts or [{}])[0]]
     return Source(
         name=name,
         kind=name,

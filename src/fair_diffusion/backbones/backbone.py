@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from PIL import Image
@@ -50,8 +50,14 @@ class Backbone(Protocol):
     def evaluations(self) -> int:
         """Network evaluations so far, in image rows, all forks together."""
 
-    def fork(self) -> Backbone:
+    def fork(self) -> Self:
         """Return the same networks with a copy of the sampler's state, mid-run or not."""
+
+    def take(self, places: Sequence[int]) -> Self:
+        """Return a fork whose sampler knows only the images at these places of the batch, mid-run."""
+
+    def join(self, parts: Sequence[Self]) -> Self:
+        """Return a fork whose sampler knows the images of all parts, in order; all are at the same point of a run."""
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         """Encode prompts, one row each."""

@@ -5,12 +5,15 @@
 Each step is one network call on the rows [empty | prompt], the same whether images are steered or not, and
 one on the rows that steering asks for, if any. So an image for which steering does nothing costs nothing more
 and stays bit-identical to an unsteered run (kernels round differently by the number of rows).
+
+A `Batch` is images on their way and never changes: `advance` returns a new one, so that a run can go on from any
+saved point more than once, with other conditionings, in part, or together with images of other batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,7 +35,7 @@ class StepInfo:
     clean: call it for the clean latents predicted at this step, same shape.
     """
 
-    images: range
+    images: Sequence[int]
     step: int
     steps: int
     timestep: float
@@ -40,101 +43,74 @@ class StepInfo:
     clean: Callable[[], Tensor]
 
 
+OnStep = Callable[[StepInfo], None]
+
+
 @dataclass(frozen=True)
-class Denoised:
-    """One finished batch.
+class Batch:
+    """Images on their way from noise to latents that can be decoded.
 
     images: which images of the request.
-    latents: clean, (batch, channels, height, width).
-    evaluations: network evaluations spent on each of them.
+    times: of the whole run; `step` of them are done.
+    latents: now, (batch, channels, height, width); clean once all steps are done.
+    evaluations: network evaluations spent on each image so far, (batch,), on the CPU.
+    last: latents before the last step, and the guided output there; None before the first.
     """
 
-    images: range
+    backbone: Backbone
+    images: Sequence[int]
+    times: Tensor
     latents: Tensor
-    evaluations: list[int]
+    evaluations: Tensor
+    step: int = 0
+    last: tuple[Tensor, Tensor] | None = None
 
+    def clean(self) -> Tensor:
+        """The clean latents that were predicted at the last step, (batch, channels, height, width)."""
+        if self.last is None:
+            raise ValueError("no step is done yet: advance the batch first")
+        return self.backbone.clean(*self.last, self.times[self.step - 1])
 
-@torch.no_grad()
-def denoise(
-    backbone: Backbone,
-    *,
-    prompts_cond: Conditioning,
-    empty_cond: Conditioning,
-    seeds: Sequence[int],
-    steps: int,
-    guidance: float,
-    rows: Sequence[int] | None = None,
-    steering: Steering | None = None,
-    batch_size: int = 8,
-    on_step: Callable[[StepInfo], None] | None = None,
-) -> Iterator[Denoised]:
-    """Denoise one image per seed and yield batch after batch, in order.
+    def take(self, places: Sequence[int]) -> Batch:
+        """Only the images at these places of the batch, to go on without the others."""
+        rows = torch.as_tensor(places, dtype=torch.long)
+        return replace(
+            self,
+            backbone=self.backbone.take(places),
+            images=[self.images[place] for place in places],
+            latents=self.latents[rows],
+            evaluations=self.evaluations[rows],
+            last=self.last and (self.last[0][rows], self.last[1][rows]),
+        )
 
-    `rows` names each image's row of prompts_cond, which holds one per seed if it is not given; empty_cond has one row
-    for all, or one per seed. Raising from on_step stops
-    the run: batches that are finished have been yielded by then.
-    """
-    n = len(seeds)
-    if rows is None and len(prompts_cond) != n:
-        raise ValueError(f"prompts_cond has {len(prompts_cond)} rows for {n} seeds; give one row per seed")
-    rows = range(n) if rows is None else rows
-    if len(rows) != n:
-        raise ValueError(f"rows names {len(rows)} rows for {n} seeds; name one per seed")
-    if len(empty_cond) not in (1, n):
-        raise ValueError(f"empty_cond has {len(empty_cond)} rows for {n} seeds; give 1 row or one per seed")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    for start in range(0, n, batch_size):
-        images = range(start, min(start + batch_size, n))
-        part = slice(images.start, images.stop)
-        # Rows are taken batch by batch: those of a large request would not fit into memory together.
-        cond, empty = prompts_cond[rows[part]], empty_cond[part if len(empty_cond) == n else [0] * len(images)]
-        yield _denoise_batch(
-            backbone.fork(),
-            images,
-            guide=_Guide(cond, empty, guidance, steering.start(images) if steering else None),
-            seeds=seeds[part],
-            steps=steps,
-            on_step=on_step,
+    @staticmethod
+    def join(parts: Sequence[Batch]) -> Batch:
+        """One batch of all images of `parts`, which have done the same steps of the same times."""
+        first = parts[0]
+        if any(part.step != first.step or not torch.equal(part.times, first.times) for part in parts):
+            raise ValueError(f"batches after {[part.step for part in parts]} steps cannot go on together")
+        lasts = [part.last for part in parts if part.last is not None]
+        return replace(
+            first,
+            backbone=first.backbone.join([part.backbone for part in parts]),
+            images=[image for part in parts for image in part.images],
+            latents=torch.cat([part.latents for part in parts]),
+            evaluations=torch.cat([part.evaluations for part in parts]),
+            last=(torch.cat([a for a, _ in lasts]), torch.cat([b for _, b in lasts])) if lasts else None,
         )
 
 
-def _denoise_batch(
-    backbone: Backbone,
-    images: range,
-    *,
-    guide: _Guide,
-    seeds: Sequence[int],
-    steps: int,
-    on_step: Callable[[StepInfo], None] | None,
-) -> Denoised:
-    times = backbone.timesteps(steps)
-    latents = backbone.initial_latents(seeds)
-    evaluations = torch.zeros(len(images), dtype=torch.long)
-    for step, t in enumerate(times):
-        output, rows = guide.predict(backbone, latents, t, step)
-        evaluations += rows.bincount(minlength=len(images))
-        before, latents = latents, backbone.step(latents, output, t)
-        if on_step is not None:
-
-            def clean(before: Tensor = before, output: Tensor = output, t: Tensor = t) -> Tensor:
-                return backbone.clean(before, output, t)
-
-            on_step(StepInfo(images, step, len(times), float(t), latents, clean))
-    return Denoised(images, latents, evaluations.tolist())
-
-
 @dataclass(frozen=True)
-class _Guide:
-    """How one batch is guided: its conditionings, the guidance scale, and the state of its steering."""
+class Guide:
+    """How one batch is guided: conditionings with a row per image, the guidance scale, and its steering, if any."""
 
     cond: Conditioning
     empty: Conditioning
     guidance: float
-    steering: SteeringRun | None
+    steering: SteeringRun | None = None
 
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Return the guided prediction and, for each row that the network saw, its image."""
+        """Return the guided prediction and, for each row that the network saw, its place in the batch."""
         everyone, guided = torch.arange(len(latents)), self.guidance > 1
         rows = everyone.repeat(2) if guided else everyone
         cond = Conditioning.cat([self.empty, self.cond]) if guided else self.cond
@@ -154,3 +130,73 @@ class _Guide:
         late_empty, on_extra = torch.split(backbone.predict(latents[more], t, cond), [len(missing), len(extra.images)])
         uncond = on_empty if guided else on_empty.index_copy(0, missing.to(output.device), late_empty)
         return self.steering.guide(step, plain=plain, uncond=uncond, extra=on_extra), torch.cat([rows, more])
+
+
+def begin(backbone: Backbone, images: Sequence[int], *, seeds: Sequence[int], steps: int) -> Batch:
+    """Noise for each image from its own seed, before the first step. seeds: one per image."""
+    own = backbone.fork()
+    times = own.timesteps(steps)
+    latents = own.initial_latents(seeds)
+    return Batch(own, images, times, latents, torch.zeros(len(images), dtype=torch.long))
+
+
+@torch.no_grad()
+def advance(batch: Batch, guide: Guide, *, until: int | None = None, on_step: OnStep | None = None) -> Batch:
+    """Denoise up to step `until`, or to the end. The batch given stays as it is."""
+    backbone, latents, last = batch.backbone.fork(), batch.latents, batch.last
+    evaluations, steps = batch.evaluations.clone(), len(batch.times)
+    until = steps if until is None else until
+    for step in range(batch.step, until):
+        t = batch.times[step]
+        output, rows = guide.predict(backbone, latents, t, step)
+        evaluations += rows.bincount(minlength=len(latents))
+        last, latents = (latents, output), backbone.step(latents, output, t)
+        if on_step is not None:
+
+            def clean(last: tuple[Tensor, Tensor] = last, t: Tensor = t) -> Tensor:
+                return backbone.clean(*last, t)
+
+            on_step(StepInfo(batch.images, step, steps, float(t), latents, clean))
+    return replace(batch, backbone=backbone, latents=latents, evaluations=evaluations, step=until, last=last)
+
+
+def denoise(
+    backbone: Backbone,
+    *,
+    prompts_cond: Conditioning,
+    empty_cond: Conditioning,
+    seeds: Sequence[int],
+    steps: int,
+    guidance: float,
+    rows: Sequence[int] | None = None,
+    steering: Steering | None = None,
+    batch_size: int = 8,
+    on_step: OnStep | None = None,
+) -> Iterator[Batch]:
+    """Denoise one image per seed and yield finished batch after batch, in order.
+
+    `rows` names each image's row of prompts_cond, which holds one per seed if it is not given; empty_cond has one row
+    for all, or one per seed. Raising from on_step stops
+    the run: batches that are finished have been yielded by then.
+    """
+    n = len(seeds)
+    if rows is None and len(prompts_cond) != n:
+        raise ValueError(f"prompts_cond has {len(prompts_cond)} rows for {n} seeds; give one row per seed")
+    rows = range(n) if rows is None else rows
+    if len(rows) != n:
+        raise ValueError(f"rows names {len(rows)} rows for {n} seeds; name one per seed")
+    if len(empty_cond) not in (1, n):
+        raise ValueError(f"empty_cond has {len(empty_cond)} rows for {n} seeds; give 1 row or one per seed")
+    for images in batches(n, batch_size):
+        part = slice(images.start, images.stop)
+        # Rows are taken batch by batch: those of a large request would not fit into memory together.
+        cond, empty = prompts_cond[rows[part]], empty_cond[part if len(empty_cond) == n else [0] * len(images)]
+        guide = Guide(cond, empty, guidance, steering.start(images) if steering else None)
+        yield advance(begin(backbone, images, seeds=seeds[part], steps=steps), guide, on_step=on_step)
+
+
+def batches(n: int, batch_size: int) -> list[range]:
+    """The images 0…n−1 in batches, in order."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    return [range(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]

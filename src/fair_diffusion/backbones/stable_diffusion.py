@@ -64,6 +64,20 @@ class StableDiffusion:
             twin._generators = [generator.clone_state() for generator in self._generators]
         return twin
 
+    def take(self, places: Sequence[int]) -> StableDiffusion:
+        """Return a fork whose scheduler remembers only the images at these places."""
+        return self.join([self], places)
+
+    def join(self, parts: Sequence[StableDiffusion], places: Sequence[int] | None = None) -> StableDiffusion:
+        """Return a fork whose scheduler remembers the images of all parts, or those at `places` of them."""
+        twin = self.fork()
+        for name, value in vars(twin._scheduler).items():
+            setattr(twin._scheduler, name, _rows([vars(part._scheduler)[name] for part in parts], value, places))
+        if self._generators is not None:
+            every = [g.clone_state() for part in parts for g in part._generators or ()]
+            twin._generators = every if places is None else [every[place] for place in places]
+        return twin
+
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         """Encode as the pipeline: padded to the tokenizer's length, cut there; equal prompts only once."""
@@ -176,3 +190,13 @@ class StableDiffusion:
 def _fresh(scheduler: Any) -> Any:
     """Return a scheduler of the same settings and without history."""
     return type(scheduler).from_config(scheduler.config)
+
+
+def _rows(values: Sequence[Any], own: Any, places: Sequence[int] | None) -> Any:
+    """What a scheduler remembers of the images, joined: tensors shaped as latents; all else is the same for all."""
+    if isinstance(own, list):
+        return [_rows(each, mine, places) for *each, mine in zip(*values, own, strict=True)]
+    if not isinstance(own, Tensor) or own.ndim != 4:
+        return own
+    whole = torch.cat(list(values))
+    return whole if places is None else whole[torch.as_tensor(places, dtype=torch.long)]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -32,26 +32,43 @@ def generate(
     instruct: Annotated[str | None, typer.Option(help='such as "firefighter: 50% woman, 50% man"')] = None,
     policy: Annotated[Path | None, typer.Option(help="a policy file (YAML)")] = None,
     model: Annotated[str, typer.Option(help="pocket")] = "pocket",
-    method: Annotated[str, typer.Option(help="semantic, prompt or none")] = "semantic",
+    method: Annotated[str, typer.Option(help="switch, semantic, prompt or none")] = "switch",
+    control: Annotated[
+        str, typer.Option(help="natural-first: change few images, repair misses; or all")
+    ] = "natural-first",
+    repair_budget: Annotated[float, typer.Option(help="for repairs, as a share of plain generation")] = 0.25,
     steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
     guidance: Annotated[float | None, typer.Option(help="guidance scale; the model's usual one if not given")] = None,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
+    ledger: Annotated[Path | None, typer.Option(help="keep proportions across requests in this file")] = None,
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per prompt")] = False,
 ) -> None:
     """Generate images of each PROMPT as instructed, read the groups they show, and say how far from the target.
 
-    Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
+    What steering takes is learnt as it goes; with --policy it is kept beside the policy, in NAME.strengths.json.
+    Exit code 3 if a share is outside its target's tolerance with 95 % confidence, or images that miss could not be
+    repaired within the budget; 2 for wrong usage."""
     with usage_errors():
         # Everything that can be wrong is looked at before anything is drawn, most of it before the model is loaded.
         from fair_diffusion.new_folder import check_new
         from fair_diffusion.policy import match
-        from fair_diffusion.request import check_request
+        from fair_diffusion.request import Request
+        from fair_diffusion.strengths import Strengths
 
+        settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control, "steps": steps}
+        settings |= {"guidance": guidance, "repair_budget": repair_budget}
         for prompt in prompts:
-            check_request(prompt, n=n, method=method, steps=steps, guidance=guidance, seed=seed)
+            Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
         check_new(out)
+        kept = policy.with_suffix(".strengths.json") if policy else None
+        strengths = Strengths.load(kept) if kept else Strengths()
+        counts = None
+        if ledger:
+            from fair_diffusion.allocation.ledger import Ledger
+
+            counts = Ledger(ledger)
         from fair_diffusion.pipeline import FairPipeline
 
         pipe = FairPipeline.from_pretrained(model)
@@ -59,21 +76,14 @@ def generate(
             pipe.check(match(rules, prompt))
     missed = False
     for k, prompt in enumerate(prompts):
-        with progress(n * steps * (2 if compare_plain else 1)) as on_step:
-            result = pipe(
-                prompt,
-                n=n,
-                seed=seed,
-                policy=rules,
-                method=method,
-                steps=steps,
-                guidance=guidance,
-                compare_plain=compare_plain,
-                on_step=on_step,
-            )
+        with usage_errors(), progress(n * steps * (2 if compare_plain else 1)) as on_step:
+            settings |= {"strengths": strengths, "ledger": counts, "on_step": on_step}
+            result = pipe(prompt, policy=rules, compare_plain=compare_plain, **settings)
         folder = out if len(prompts) == 1 else out / f"{k:03d}"
         with usage_errors():
             result.save(folder)
+            if kept and strengths.counts:
+                strengths.save(kept)
         if as_json:
             typer.echo(json.dumps(result.summary()))
         else:
@@ -90,8 +100,14 @@ def progress(total: int) -> Iterator[Callable[[StepInfo], None]]:
     """A bar with the time left on standard error, and the callback that moves it."""
     columns = (TextColumn("denoising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda info: bar.advance(task, len(info.images))
+        task, done = bar.add_task("", total=total), 0
+
+        def step(info: StepInfo) -> None:
+            nonlocal done
+            done += len(info.images)
+            bar.update(task, completed=done, total=max(total, done))  # repairs are steps more
+
+        yield step
 
 
 def show(result: Result, folder: Path) -> None:
@@ -111,6 +127,15 @@ def show(result: Result, folder: Path) -> None:
                 f"a perfect coin would by {found['noise_floor']:.3f}"
             )
     cost = result.summary()["cost"]
+    if result.audit and result.rule:
+        console.print(", ".join(f"{count} {what}" for what, count in result.counts().items()))
+    if result.twins and result.twins.steered:
+        away = (
+            f"{result.twins.pixel_distance:.1%} of a pixel's range and {result.twins.feature_distance:.3f} in features"
+        )
+        console.print(
+            f"steered images are {away} from their plain twins, untouched ones {result.twins.untouched_difference:.1%}"
+        )
     spent = f"{cost['ratio']}x the evaluations of plain generation" if result.images else "no image was finished"
     console.print(f"{spent}, {cost['seconds']} s; see {folder}")
 

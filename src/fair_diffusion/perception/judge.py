@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetModel
 
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.perception.reader import Reader, fill, heads_of
 from fair_diffusion.pocket.folder import WEIGHTS
 
@@ -45,3 +47,9 @@ def build(heads: Mapping[str, Sequence[str]]) -> Reader:
 def load(path: Path = WEIGHTS / "judge.safetensors") -> Reader:
     """The trained judge."""
     return fill(build(heads_of(path)), path)
+
+
+@cache
+def confusions(path: Path = WEIGHTS / "judge-confusions.json") -> tuple[Confusion, ...]:
+    """How the judge errs on held-out drawings, by attribute."""
+    return tuple(Confusion(**found) for found in json.loads(path.read_text()))

@@ -11,14 +11,16 @@ from torch import nn
 from fair_diffusion.perception.reader import Reader, fill, heads_of
 from fair_diffusion.pocket.folder import WEIGHTS
 
-WIDTHS = (32, 64, 96, 160)
+WIDTHS = (48, 96, 144, 192)
 
 
 def build(heads: Mapping[str, Sequence[str]]) -> Reader:
-    """The untrained perceiver: four convolutions with group normalisation, 0.2 M weights."""
+    """The untrained perceiver: seven convolutions with group normalisation, 0.9 M weights."""
     layers: list[nn.Module] = []
     for before, after in zip((3, *WIDTHS), WIDTHS, strict=False):
         layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.SiLU()]
+        if before > 3:
+            layers += [nn.Conv2d(after, after, 3, padding=1), nn.GroupNorm(8, after), nn.SiLU()]
     # The last map is 4×4: kept, since where something is tells a hat from a collar.
     return Reader(nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2)), WIDTHS[-1] * 16, heads)
 

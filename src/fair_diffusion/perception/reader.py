@@ -22,6 +22,7 @@ from fair_diffusion.perception.perceiver import Reading as Reading
 
 SIZE = 64
 SURE = 0.5
+CHUNK = 256
 
 
 class Reader(nn.Module):
@@ -56,15 +57,19 @@ class Reader(nn.Module):
         return logits.softmax(dim=1)
 
     @torch.no_grad()
+    def every_probability(self, images: Sequence[Image.Image] | Tensor) -> dict[str, Tensor]:
+        """Probabilities (n, groups + unknown) of every attribute, without gradient; `images` as in `probabilities`."""
+        parts = [self(self.pixels(images[i : i + CHUNK])) for i in range(0, len(images), CHUNK)]
+        return {name: torch.cat([part[name] for part in parts]).softmax(dim=1) for name in self.groups}
+
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """The most probable group of every attribute for each picture; None if unknown or under even odds."""
         found: dict[str, list[Reading]] = {attribute: [] for attribute in self.groups}
-        for start in range(0, len(images), 256):
-            for attribute, logits in self(self.pixels(images[start : start + 256])).items():
-                names = (*self.groups[attribute], None)
-                for confidence, k in zip(*logits.softmax(dim=1).max(dim=1), strict=True):
-                    sure = confidence.item() >= SURE
-                    found[attribute].append(Reading(names[int(k)] if sure else None, confidence.item()))
+        for attribute, probabilities in self.every_probability(images).items() if images else ():
+            names = (*self.groups[attribute], None)
+            for confidence, k in zip(*probabilities.max(dim=1), strict=True):
+                sure = confidence.item() >= SURE
+                found[attribute].append(Reading(names[int(k)] if sure else None, confidence.item()))
         return found
 
     def pixels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:

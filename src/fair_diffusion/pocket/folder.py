@@ -17,6 +17,7 @@ from fair_diffusion import text_encoder as minilm
 from fair_diffusion.new_folder import new_folder
 
 WEIGHTS = Path(__file__).with_name("weights")
+UNET = WEIGHTS / "unet" / "diffusion_pytorch_model.safetensors"
 MAX_LENGTH = 24
 GUIDANCE = 2.0
 

@@ -4,10 +4,11 @@ from fair_diffusion.policy.attributes import ATTRIBUTES, Attribute, Group
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.matching import Match, match
 from fair_diffusion.policy.rules import Policy, Rule
-from fair_diffusion.policy.target import Cell, Target
+from fair_diffusion.policy.target import Assignment, Cell, Target
 
 __all__ = [
     "ATTRIBUTES",
+    "Assignment",
     "Attribute",
     "Cell",
     "Group",

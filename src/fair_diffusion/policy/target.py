@@ -18,6 +18,9 @@ from fair_diffusion.policy.attributes import attribute
 Cell = tuple[str, ...]
 """One group for each attribute of a target, in the order of its attributes."""
 
+Assignment = dict[str, str]
+"""The group that one image should show, by attribute; empty if nothing is asked of it."""
+
 ROUNDING = Fraction(1, 1000)
 UNIFORM_WORDS = frozenset({"uniform", "uniformly", "equal", "equally", "even", "evenly", "balanced"})
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"

@@ -3,6 +3,7 @@
 from fair_diffusion.steering.prompt import with_group
 from fair_diffusion.steering.semantic import SemanticGuidance, SemanticSteering
 from fair_diffusion.steering.steering import Extra, Steering, SteeringRun
+from fair_diffusion.steering.switch import switched
 
 __all__ = [
     "Extra",
@@ -10,5 +11,6 @@ __all__ = [
     "SemanticSteering",
     "Steering",
     "SteeringRun",
+    "switched",
     "with_group",
 ]

@@ -87,11 +87,11 @@ class SemanticSteering:
     concepts: Conditioning
     directions: Tensor
 
-    def start(self, images: range) -> SemanticRun:
-        """Begin a batch; its momentum starts at zero."""
-        if images.stop > len(self.directions):
-            raise ValueError(f"image {images.stop - 1} has no direction: there are {len(self.directions)}")
-        return SemanticRun(self.settings, self.concepts, self.directions[images.start : images.stop])
+    def start(self, images: Sequence[int]) -> SemanticRun:
+        """Begin a batch, at whatever step; its momentum starts at zero."""
+        if max(images) >= len(self.directions):
+            raise ValueError(f"image {max(images)} has no direction: there are {len(self.directions)}")
+        return SemanticRun(self.settings, self.concepts, self.directions[torch.as_tensor(images)])
 
 
 class SemanticRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,5 +40,5 @@ class SteeringRun(Protocol):
 class Steering(Protocol):
     """Steering of one request: knows every image's assignment."""
 
-    def start(self, images: range) -> SteeringRun:
+    def start(self, images: Sequence[int]) -> SteeringRun:
         """Begin a batch that holds these images of the request."""

@@ -1,0 +1,1 @@
+"""Figures of the documentation, each made by a command."""

@@ -1,0 +1,55 @@
+"""Who shows what, changing as little as possible: the assignment that meets the quotas where most images stay.
+
+minimise  Σ_i e_i·[a_i ≠ natural_i]    (images to change; e_i: how hard image i is to change)
+then      −Σ_i log p_i(a_i)            (of all such assignments, the most probable)
+such that every cell k is assigned exactly quota_k times
+
+natural_i is what image i shows without any change and p_i(k) the probability that it is cell k. An image of which
+nothing can be read has no natural cell and small probabilities alike, so it goes to where images are missing. A linear
+assignment (Crouse 2016, IEEE TAES 52(4), as scipy implements it) with one column per place of the quotas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import linear_sum_assignment
+
+_FLOOR = 1e-6
+
+
+def least_change(
+    natural: Sequence[int | None],
+    probabilities: ArrayLike,
+    quotas: Sequence[int],
+    *,
+    effort: ArrayLike | None = None,
+) -> list[int]:
+    """Return the cell that each image shall show; cell k occurs exactly `quotas[k]` times.
+
+    Args:
+        natural: the cell that each image shows by itself, None where it cannot be read.
+        probabilities: (images, cells), in 0…1; what lacks to 1 is unknown.
+        quotas: images per cell, summing to the number of images.
+        effort: what it costs to change each image, (images,), above 0; 1 for all if not given.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    if p.shape != (sum(quotas), len(quotas)) or len(natural) != len(p):
+        raise ValueError(
+            f"probabilities of shape {p.shape} for {len(natural)} images do not fit quotas {list(quotas)}; "
+            "give (images, cells)"
+        )
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("probabilities lie outside 0…1; check the reader that gave them")
+    weight = np.ones(len(p)) if effort is None else np.asarray(effort, dtype=np.float64)
+    # One image more to change outweighs the surprise of all together.
+    change = -np.log(_FLOOR) * (len(p) + 1) * np.broadcast_to(weight[:, None], p.shape).copy()
+    for i, cell in enumerate(natural):
+        if cell is not None:
+            change[i, cell] = 0
+    cost = change - np.log(np.maximum(p, _FLOOR))
+    places = np.repeat(np.arange(len(quotas)), quotas)
+    _, chosen = linear_sum_assignment(cost[:, places])
+    return [int(cell) for cell in places[chosen]]

@@ -1,0 +1,246 @@
+"""The ledger: proportions that hold across requests, processes and restarts, not only within one request.
+
+For each rule, target and model it keeps one stream (`stream.py`) in an SQLite file. A request takes a *turn*:
+
+    turn = ledger.reserve(rule="nurse", target=target, n=1, model="pocket")     # turn.quotas: images per cell
+    ...                                                                         # generate
+    ledger.settle(turn, assigned=..., perceived=..., judged=...)                # or ledger.release(turn)
+
+What was asked of a stream and is under way counts as asked; what came out counts as the perceiver saw it, or as asked
+where it was not sure. So the next turn makes up for a miss. The judge's counts are kept and shown, and choose nothing.
+
+A turn under way is one row, and whoever takes the row away counts it: a turn counts once or not at all, whatever is
+killed when. A turn that is neither settled nor released, nor renewed within its lease, no longer counts as under way.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from fair_diffusion.allocation.ledger_file import LedgerError, cells, open_file, plain_errors, reading, streams, turns
+from fair_diffusion.allocation.ledger_file import writing as transaction
+from fair_diffusion.allocation.stream import deficits, next_cells
+from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.policy.target import Cell, Target
+
+__all__ = ["LEASE", "Ledger", "LedgerError", "Row", "Turn"]
+
+LEASE = 15 * 60.0
+"""Seconds for which a turn counts as under way after it was reserved or renewed."""
+KEPT = 30 * 24 * 3600.0
+"""Seconds for which a turn whose lease ran out can still be settled."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a request was given: `quotas` says how many of its images each cell of `target.shares` gets, in order."""
+
+    id: str
+    target: Target
+    quotas: list[int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One group, or combination of groups, of the stream with the number `stream`. Counts are images.
+
+    `asked`: settled, as assigned; `perceived`, `judged`: settled, as seen (the rest of `n` was unknown); `pending`:
+    under way; `deficit`: how many the group lacks, by what the next turn goes by; `n`: settled in the whole stream.
+    """
+
+    stream: int
+    rule: str
+    model: str
+    attributes: str
+    group: str
+    share: Fraction
+    asked: int
+    perceived: int
+    judged: int
+    pending: int
+    deficit: Fraction
+    n: int
+
+
+class Ledger:
+    """The ledger in `file`, which is made if it is not there; `create=False` refuses that instead.
+
+    `lease` is how long a turn may take, in seconds, before it must be renewed. Everything here raises `LedgerError`, an
+    `OSError`, with the mend if the file cannot be used. Threads may share a ledger, and processes a file.
+    """
+
+    def __init__(self, file: str | Path, *, create: bool = True, lease: float = LEASE) -> None:
+        if not 0 < lease < float("inf"):
+            raise ValueError(f"lease is {lease}: give a number of seconds above 0")
+        self.file, self.lease = Path(file).absolute(), lease
+        self._engine = open_file(Path(file), create=create)
+
+    def reserve(self, *, rule: str, target: Target, n: int, model: str) -> Turn:
+        """Take the next `n` images of the stream of `rule`, `target` and `model`.
+
+        A rule whose target changed begins a new stream: old counts never distort a new target."""
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"n is {n!r}: give at least 1 image")
+        turn = uuid.uuid4().hex
+        with self._writing() as connection:
+            now = _now()
+            connection.execute(delete(turns).where(turns.c.expires < now - KEPT))
+            stream, lot = _stream(connection, rule, target, model)
+            held = connection.execute(select(cells).where(cells.c.stream == stream).order_by(cells.c.position)).all()
+            pending = _pending(connection, now)[stream]
+            counts = [cell.counted + pending[cell.name] for cell in held]
+            chosen = next_cells([Fraction(cell.share) for cell in held], counts, n, lot)
+            quotas = Counter(held[k].name for k in chosen)
+            values = {"id": turn, "stream": stream, "quotas": quotas, "expires": now + self.lease}
+            connection.execute(insert(turns).values(values))
+        return Turn(turn, target, [quotas[_name(cell)] for cell in target.shares])
+
+    def settle(
+        self,
+        turn: Turn,
+        *,
+        assigned: Sequence[Cell],
+        perceived: Sequence[Cell | None],
+        judged: Sequence[Cell | None],
+    ) -> bool:
+        """Count what came out, per image: the cell it was to show, and the cells seen (None: unknown).
+
+        Fewer images than reserved, down to none, give the rest back. True if counted now; False, and nothing changes,
+        for a turn that was settled, released or reset before. An expired turn can be settled for 30 days.
+        `ValueError` for more images than reserved, lists of unequal lengths, or an assigned cell of another target."""
+        if not len(assigned) == len(perceived) == len(judged) <= sum(turn.quotas):
+            raise ValueError(
+                f"{len(assigned)} assigned, {len(perceived)} perceived and {len(judged)} judged cells: "
+                f"give one of each per image, for at most the {sum(turn.quotas)} images of the turn"
+            )
+        if strange := [cell for cell in assigned if cell not in turn.target.shares]:
+            raise ValueError(f"assigned is {strange[0]}: give a cell of the target, {turn.target}")
+        counted = [
+            seen if seen in turn.target.shares else asked for asked, seen in zip(assigned, perceived, strict=True)
+        ]
+        found = {"asked": assigned, "perceived": perceived, "judged": judged, "counted": counted}
+        more = [
+            {"cell": _name(cell), **{f"more_{column}": list(seen).count(cell) for column, seen in found.items()}}
+            for cell in turn.target.shares
+        ]
+        with self._writing() as connection:
+            stream = connection.scalar(delete(turns).where(turns.c.id == turn.id).returning(turns.c.stream))
+            if stream is None:
+                return False
+            here = (cells.c.stream == stream, cells.c.name == bindparam("cell"))
+            added = {column: cells.c[column] + bindparam(f"more_{column}") for column in found}
+            connection.execute(update(cells).where(*here).values(added), more)
+            return True
+
+    def release(self, turn: Turn) -> None:
+        """Give the turn back, as if it had never been reserved. Changes nothing once it is settled."""
+        with self._writing() as connection:
+            connection.execute(delete(turns).where(turns.c.id == turn.id))
+
+    def renew(self, turn: Turn) -> None:
+        """Begin the lease anew, for a turn that takes long. Changes nothing once it is settled or released."""
+        with self._writing() as connection:
+            connection.execute(update(turns).where(turns.c.id == turn.id).values(expires=_now() + self.lease))
+
+    def rows(self) -> list[Row]:
+        """Every group of every stream, streams in the order in which they began."""
+        with plain_errors(self.file), reading(self._engine) as connection:
+            pending = _pending(connection, _now())
+            held = connection.execute(select(streams, cells).join(cells).order_by(streams.c.id, cells.c.position)).all()
+        rows: list[Row] = []
+        for stream, group in groupby(held, key=lambda cell: cell.id):
+            rows += _rows(list(group), pending[stream])
+        return rows
+
+    def reset(self, rule: str | None = None) -> int:
+        """Forget every stream, or those of `rule`, turns under way included; return how many.
+
+        `ValueError` with the mend if nothing is known of `rule`."""
+        with self._writing() as connection:
+            if rule is None:
+                return connection.execute(delete(streams)).rowcount
+            known = connection.scalars(select(streams.c.rule).distinct()).all()
+            if rule not in known:
+                mend = suggestion(rule, tuple(known)) if known else "it is empty"
+                raise ValueError(f"{self.file.name} has no rule {rule!r}; {mend}")
+            return connection.execute(delete(streams).where(streams.c.rule == rule)).rowcount
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with plain_errors(self.file), transaction(self._engine) as connection:
+            yield connection
+
+
+def _now() -> float:
+    return time.time()
+
+
+def _name(cell: Cell) -> str:
+    return " + ".join(cell)
+
+
+def _stream(connection: Connection, rule: str, target: Target, model: str) -> tuple[int, int]:
+    """The stream's number and the seed of its lots; begun if there is none. Shares are kept exactly, as "1/3"."""
+    key = {
+        "rule": rule,
+        "model": model,
+        "attributes": " × ".join(target.attributes),
+        "target": ", ".join(sorted(f"{_name(cell)} {share}" for cell, share in target.shares.items())),
+    }
+    known = connection.execute(select(streams.c.id, streams.c.lot).filter_by(**key)).first()
+    if known:
+        return known.id, known.lot
+    lot = secrets.randbelow(2**31)
+    stream = connection.execute(insert(streams).values(**key, lot=lot).returning(streams.c.id)).scalar_one()
+    none = dict.fromkeys(("asked", "perceived", "judged", "counted"), 0)
+    connection.execute(
+        insert(cells),
+        [
+            {"stream": stream, "position": k, "name": _name(cell), "share": str(share), **none}
+            for k, (cell, share) in enumerate(target.shares.items())
+        ],
+    )
+    return stream, lot
+
+
+def _pending(connection: Connection, now: float) -> defaultdict[int, Counter[str]]:
+    """Images under way, by stream and cell: reserved, and the lease has not run out."""
+    pending: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for stream, quotas in connection.execute(select(turns.c.stream, turns.c.quotas).where(turns.c.expires > now)):
+        pending[stream].update(quotas)
+    return pending
+
+
+def _rows(held: Sequence[Any], pending: Counter[str]) -> list[Row]:
+    """The rows of one stream from its cells."""
+    shares = [Fraction(cell.share) for cell in held]
+    lacking = deficits(shares, [cell.counted + pending[cell.name] for cell in held])
+    return [
+        Row(
+            stream=cell.id,
+            rule=cell.rule,
+            model=cell.model,
+            attributes=cell.attributes,
+            group=cell.name,
+            share=share,
+            asked=cell.asked,
+            perceived=cell.perceived,
+            judged=cell.judged,
+            pending=pending[cell.name],
+            deficit=deficit,
+            n=sum(cell.asked for cell in held),
+        )
+        for cell, share, deficit in zip(held, shares, lacking, strict=True)
+    ]

@@ -1,0 +1,86 @@
+"""`fair-diffusion ledger show|reset FILE`: what was asked and what came out across requests."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.policy.target import percent
+
+if TYPE_CHECKING:
+    from fair_diffusion.allocation.ledger import Row
+
+ledger = typer.Typer(no_args_is_help=True, help="Counts across requests.")
+File = Annotated[Path, typer.Argument(help="the file that generate --ledger names", metavar="FILE")]
+
+
+@ledger.callback()
+def verbs() -> None:
+    """Counts across requests."""
+
+
+@ledger.command()
+def show(file: File, as_json: Annotated[bool, typer.Option("--json", help="print one JSON array")] = False) -> None:
+    """Print for each rule, target and model which groups were asked for, and which came out."""
+    with usage_errors():
+        from fair_diffusion.allocation.ledger import Ledger
+
+        rows = Ledger(file, create=False).rows()
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], default=float))
+        return
+    console = Console(markup=False, highlight=False)
+    for _, stream in groupby(rows, key=lambda row: row.stream):
+        console.print(table(list(stream)))
+    if not rows:
+        console.print("no images yet")
+
+
+@ledger.command()
+def reset(
+    file: File,
+    rule: Annotated[str | None, typer.Option(help="only the counts of this rule")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+) -> None:
+    """Forget the counts of FILE, or those of one rule."""
+    with usage_errors():
+        from fair_diffusion.allocation.ledger import Ledger
+
+        kept = Ledger(file, create=False)
+        if not yes:
+            if not sys.stdin.isatty():
+                raise ValueError("nobody is there to ask; add --yes to forget the counts")
+            if not typer.confirm(f"Forget the counts of {'every rule' if rule is None else repr(rule)} in {file}?"):
+                typer.echo("nothing was forgotten")
+                return
+        streams = kept.reset(rule)
+    typer.echo(f"forgot {streams} stream{'' if streams == 1 else 's'} of {file}")
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """One stream: images per group as asked, perceived and judged, and how many each group still lacks."""
+    columns = ("group", "target", "asked", "perceived", "judged", "judged share", "under way", "lacks")
+    first = rows[0]
+    title = f"{first.rule}: {first.attributes} by {first.model}, {first.n} images"
+    shown = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        if row.share or row.asked or row.perceived or row.judged or row.pending:
+            counts = (row.asked, row.perceived, row.judged)
+            share = f"{row.judged / row.n:.1%}" if row.n else ""
+            lacks = f"{float(row.deficit):+.1f}"
+            shown.add_row(row.group, percent(row.share), *map(str, counts), share, str(row.pending), lacks)
+    unknown = [first.n - sum(counts) for counts in zip(*((row.perceived, row.judged) for row in rows), strict=True)]
+    if any(unknown):
+        shown.add_row("unknown", "", "", *map(str, unknown), f"{unknown[1] / first.n:.1%}")
+    return shown

@@ -1,0 +1,26 @@
+"""What made a result: versions of the libraries, the hash of the weights, and the policy in words."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+from fair_diffusion.policy import Match
+
+LIBRARIES = ("fair-diffusion", "torch", "diffusers", "transformers")
+
+
+def made_with(weights: str, matched: Match) -> dict[str, str]:
+    """Facts for a reader of the result, name to text. `weights` is their hash, or empty if it is not known."""
+    rule = matched.rule
+    facts = {"weights": weights} if weights else {}
+    if rule is not None:
+        facts["policy"] = f"{rule.name}: {'; '.join(map(str, rule.targets))}"
+    return facts | {"versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES)}
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,59 @@
+"""Several studies as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fair_diffusion.audit.combine import combine
+from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.tally import Tally
+
+
+def study(title: str, *sources: str, unit: str = "prompt") -> Study:
+    return Study(
+        title=title,
+        sources=[Source(name=name) for name in sources],
+        tallies=[Tally(source=name, concept="a", attribute="b", counts={"x": 1, "y": 1}) for name in sources],
+        perceived=[Tally(source=name, concept="a", attribute="b", counts={"x": 2, "y": 0}) for name in sources],
+        samples=[
+            Sample(image=Path(f"{title}.png"), source=name, concept="a", labels={}, confidence={}) for name in sources
+        ],
+        confusions=[Confusion(attribute="b", groups=["x"], counts=[[1, 0]], measured_on="c")],
+        drawn="some",
+        unit=unit,
+        broken=["file"],
+        notes=["note"],
+    )
+
+
+def test_sources_of_one_name_are_told_apart() -> None:
+    found = combine([("before", study("t", "plain", "x")), ("after", study("u", "plain", "y"))])
+    names = ["before: plain", "x", "after: plain", "y"]
+    assert [source.name for source in found.sources] == names
+    for part in (found.tallies, found.perceived, found.samples):
+        assert [one.source for one in part] == names
+    assert found.title == "t and u"
+    assert found.drawn == "before: some; after: some"
+    assert list(found.broken) == ["before: file", "after: file"]
+    assert list(found.notes) == ["before: note", "after: note"]
+    assert len(found.confusions) == 1
+
+
+def test_one_study_stays_as_it_is() -> None:
+    given = study("t", "plain")
+    assert combine([("a", given)]) == given
+    assert combine([("a", given)], title="other").title == "other"
+
+
+def test_units() -> None:
+    assert combine([("a", study("t", "p")), ("b", study("u", "q"))]).unit == "prompt"
+    assert combine([("a", study("t", "p")), ("b", study("u", "q", unit="occupation"))]).unit == "concept"
+
+
+def test_nothing_and_names_given_twice_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        combine([])
+    with pytest.raises(ValueError, match="'a'"):
+        combine([("a", study("t", "p")), ("a", study("u", "q"))])

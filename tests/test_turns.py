@@ -1,0 +1,87 @@
+"""A request and the ledger: what is asked, what came out, and what becomes of a request that does not end well."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fair_diffusion.allocation.ledger import Ledger
+from fair_diffusion.perception import judge, pocket
+from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.policy import ATTRIBUTES
+
+HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+ASKED: dict[str, Any] = {"instruct": "doctor: 3/4 women", "steps": 1, "method": "prompt"}
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_sd: Any) -> FairPipeline:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return FairPipeline(tiny_sd, name="tiny", perceiver=pocket.build(HEADS).eval(), judge=judge.build(HEADS).eval())
+
+
+def asked(ledger: Ledger) -> dict[str, int]:
+    return {row.group: row.asked for row in ledger.rows() if row.share}
+
+
+def test_single_requests_meet_the_target_together(pipe: FairPipeline, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    given: list[str] = []
+    for seed in range(8):
+        (record,) = pipe("a doctor", n=1, seed=seed, ledger=ledger, **ASKED).records
+        given.append(record.assigned["gender"])
+    rows = {row.group: row for row in ledger.rows()}
+    assert asked(ledger) == dict(Counter(given))
+    assert sum(row.perceived for row in rows.values()) <= 8
+    assert {row.pending for row in rows.values()} == {0}
+    if all(row.perceived == 0 for row in rows.values()):  # unsure perceiver: what was asked counts
+        assert Counter(given) == {"woman": 6, "man": 2}
+
+
+def test_what_was_not_drawn_is_given_back(pipe: FairPipeline, tmp_path: Path) -> None:
+    def stop(info: Any) -> None:
+        if info.images[0] == 2:
+            raise KeyboardInterrupt
+
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    result = pipe("a doctor", n=4, batch_size=2, ledger=ledger, on_step=stop, **ASKED)
+    assert len(result.images) == sum(asked(ledger).values()) == 2
+    assert {row.pending for row in ledger.rows()} == {0}
+
+
+def test_an_error_counts_nothing(pipe: FairPipeline, tmp_path: Path) -> None:
+    def fail(info: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        pipe("a doctor", n=4, ledger=ledger, on_step=fail, **ASKED)
+    assert sum(asked(ledger).values()) == 0
+    assert {row.pending for row in ledger.rows()} == {0}
+
+
+def test_a_long_run_renews_its_turn(pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite", lease=0.001)
+    renewed: list[str] = []
+    monkeypatch.setattr(ledger, "renew", lambda turn: renewed.append(turn.id))
+    pipe("a doctor", n=2, ledger=ledger, **ASKED | {"steps": 3})
+    assert renewed
+
+
+def test_a_prompt_under_no_rule_takes_no_turn(pipe: FairPipeline, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    pipe("a female doctor", n=2, ledger=ledger, **ASKED)
+    pipe("a doctor", n=2, ledger=ledger, **ASKED | {"method": "none"})
+    assert ledger.rows() == []
+
+
+def test_each_target_has_its_own_stream(pipe: FairPipeline, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    pipe("a doctor", n=5, ledger=ledger, **ASKED | {"instruct": "doctor: half women; skin tone uniform"})
+    assert Counter(row.attributes for row in ledger.rows()) == {"gender": 3, "skin_tone": 5}
+    assert {row.n for row in ledger.rows()} == {5}
