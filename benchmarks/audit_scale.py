@@ -71,7 +71,7 @@ def measure(target: Path, out: Path) -> None:
         findings = read_target(target, scratch=Path(scratch))
         found = numbers(findings.study)
         read = time.monotonic() - start
-        write_study(found, findings, out)
+        write_study(findings.study, found, findings.images, out)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     print(
         f"{target.name}: {findings.images.num_rows if findings.images else 0:,} images, {len(found.lines):,} lines: "

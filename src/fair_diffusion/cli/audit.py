@@ -13,8 +13,10 @@ from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from fair_diffusion.audit.numbers import Numbers
-    from fair_diffusion.audit.sources.findings import Findings
+    from fair_diffusion.audit.study import Study
 
 MISSED, INTERRUPTED = 3, 130
 PAGE = "report.html"
@@ -108,7 +110,7 @@ def audit(
         study, data = (findings.study, None) if compared is None else with_reference(findings.study, compared)
         found = numbers(study, reference=data)
         if out is not None:
-            write(found, findings, out)
+            write(study, found, findings.images, out)
     if as_json:
         typer.echo(json.dumps(found.plain() | {"broken": list(study.broken)}, allow_nan=False))
     else:
@@ -121,13 +123,13 @@ def audit(
         raise typer.Exit(MISSED)
 
 
-def write(found: Numbers, findings: Findings, out: Path) -> None:
-    """The study with its images and its report, into a new folder."""
+def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:
+    """The study with the rows of its images, and the report of its numbers, into a new folder."""
     from fair_diffusion.audit.report import report
     from fair_diffusion.audit.study_folder import save_study
 
     page = report(found)
-    save_study(found.study, out, findings.images)
+    save_study(study, out, images)
     (out / PAGE).write_text(page, encoding="utf-8")
 
 

@@ -8,9 +8,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.study import Study
-from fair_diffusion.audit.summary import Deviation, Line, deviations
+from fair_diffusion.audit.summary import Line
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.printable import printable
 

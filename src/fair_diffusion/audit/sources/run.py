@@ -19,7 +19,7 @@ from fair_diffusion.audit.sources.image_rows import ImageRows
 from fair_diffusion.audit.sources.names import concept_of
 from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
 from fair_diffusion.audit.sources.run_records import Run, runs_in, title
-from fair_diffusion.audit.study import Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.policy import ATTRIBUTES
@@ -73,6 +73,7 @@ def read_run(
         perceived=second.tallies(wanted, targets) if second.groups else (),
         samples=samples,
         drawn=drawn(samples, len(rows)),
+        confusions=_confusions(runs, wanted) if perceiver is None else (),
         broken=broken,
         notes=list(dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ()))),
     )
@@ -126,13 +127,18 @@ class _Scanned:
 
     def sources(self, perceiver: str, runs: Sequence[Run]) -> list[Source]:
         seconds: dict[Kind, float] = {}
+        made: dict[Kind, dict[str, str]] = {}
         for part in (part for run in runs for part in run.parts):
             seconds[_kind(part)] = seconds.get(_kind(part), 0.0) + part.get("cost", {}).get("seconds", 0.0)
+            made.setdefault(_kind(part), {}).update(
+                {name: printable(str(value)) for name, value in part.get("made_with", {}).items()}
+            )
         return [
             Source(
                 name=name,
                 kind=kind[0],
-                facts={"model": kind[1], "method": kind[2], **_facts(self.facts[kind]), "perceiver": perceiver},
+                facts={"model": kind[1], "method": kind[2], **_facts(self.facts[kind]), "perceiver": perceiver}
+                | made.get(kind, {}),
                 ratio=self.evaluations[kind][0] / self.evaluations[kind][1] if self.evaluations[kind][1] else None,
                 seconds=seconds.get(kind),
             )
@@ -195,6 +201,13 @@ def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
         for row in chosen
         if (folder / rows.files[row]).is_file()
     ]
+
+
+def _confusions(runs: Iterable[Run], attributes: Sequence[str]) -> list[Confusion]:
+    """How the judge errs, as the runs note it; once, however many runs there are."""
+    noted = {part["model"]: part.get("confusions", []) for run in runs for part in run.parts[:1]}
+    found = [Confusion(**one) for those in noted.values() for one in those if one["attribute"] in attributes]
+    return [one for k, one in enumerate(found) if one not in found[:k]]
 
 
 def _targets(
