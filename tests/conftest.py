@@ -18,6 +18,10 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+settings.register_profile("steady", deadline=None)  # how fast a machine is says nothing about the code
+settings.load_profile("steady")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let pass the one warning that diffusers' sigma schedulers cause: they hand tensors to NumPy 2."""
     config.addinivalue_line(

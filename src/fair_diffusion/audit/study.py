@@ -56,7 +56,7 @@ class Study:
 
     `perceived` are the same images as counted by a second reader (a run's perceiver, which may steer). `drawn` says how
     the samples were drawn, `unit` what a concept is, in the singular: "concept", "prompt", "occupation". `broken`
-    names images that could not be read, and why.
+    names images that could not be read, and why. `fields` groups concepts: "nurse" lies in the field "health".
     """
 
     title: str
@@ -69,3 +69,4 @@ class Study:
     confusions: Sequence[Confusion] = ()
     broken: Sequence[str] = ()
     notes: Sequence[str] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)

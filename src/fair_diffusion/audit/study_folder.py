@@ -154,6 +154,7 @@ def _plain(study: Study) -> dict[str, Any]:
         "perceived": list(_rows(study.perceived)),
         "broken": list(study.broken),
         "notes": list(study.notes),
+        "fields": dict(study.fields),
     }
 
 
@@ -169,4 +170,5 @@ def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> 
         confusions=[Confusion(**confusion) for confusion in plain["confusions"]],
         broken=plain["broken"],
         notes=plain["notes"],
+        fields=plain.get("fields", {}),
     )

@@ -5,9 +5,11 @@ import os
 import typer
 
 from fair_diffusion.cli.associations import associations
+from fair_diffusion.cli.audit import audit
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.ledger import ledger
+from fair_diffusion.cli.perceiver import perceiver
 from fair_diffusion.cli.pocket import pocket
 from fair_diffusion.cli.report import report
 
@@ -19,8 +21,10 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(generate)
 app.command()(explain)
-app.add_typer(ledger, name="ledger")
 app.command()(associations)
+app.command()(audit)
+app.add_typer(ledger, name="ledger")
+app.add_typer(perceiver, name="perceiver")
 app.command()(report)
 app.add_typer(pocket, name="pocket")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,25 +18,22 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from fair_diffusion.perception.perceiver import Reading as Reading
+
 SIZE = 64
 SURE = 0.5
 CHUNK = 256
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What one picture shows: a group, or None where it is not sure, and its probability."""
-
-    label: str | None
-    confidence: float
-
-
 class Reader(nn.Module):
-    """`trunk` turns (n, 3, 64, 64) into features (n, width); `heads` names the groups of each attribute."""
+    """`trunk` turns (n, 3, 64, 64) into features (n, width); `heads` names the groups of each attribute.
+
+    `side` is the size to which pictures are brought; a trunk that pools over all places also takes others than 64."""
 
     def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
         self.trunk = trunk
+        self.side = SIZE
         self.groups = {attribute: tuple(groups) for attribute, groups in heads.items()}
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(groups) + 1) for name, groups in heads.items()})
 
@@ -77,14 +73,14 @@ class Reader(nn.Module):
         return found
 
     def pixels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
-        """Pictures, or a tensor in 0…1, as (n, 3, 64, 64) in −1…1 on this reader's device."""
+        """Pictures, or a tensor in 0…1, as (n, 3, side, side) in −1…1 on this reader's device."""
         device = next(self.parameters()).device
         if isinstance(images, Tensor):
             x = images.to(device)
-            if x.shape[-2:] != (SIZE, SIZE):
-                x = nn.functional.interpolate(x, (SIZE, SIZE), mode="bilinear", antialias=True)
+            if x.shape[-2:] != (self.side, self.side):
+                x = nn.functional.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True)
             return x * 2 - 1
-        small = [image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX) for image in images]
+        small = [image.convert("RGB").resize((self.side, self.side), Image.Resampling.BOX) for image in images]
         stack = np.stack([np.asarray(image) for image in small])
         return torch.from_numpy(stack).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1
 

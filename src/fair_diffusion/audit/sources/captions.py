@@ -1,0 +1,60 @@
+"""What captions say about the people of an occupation: which of them state a group, and which.
+
+A caption counts for an occupation where it depicts one (`policy.concepts`), and for a group where it states this group
+and no other of the attribute (`policy.stated`). Captions that state nothing, or two groups, are unknown: most are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from fair_diffusion.audit.tally import Tally
+from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy.concepts import canonical, mentions
+from fair_diffusion.policy.stated import stated_groups
+from fair_diffusion.policy.words import Phrase, words
+
+LONGEST = 2_000
+"""Characters of a caption that are read."""
+
+
+class CaptionCounts:
+    """Counts of captions by occupation, attribute and stated group."""
+
+    def __init__(self) -> None:
+        self.concepts: Counter[str] = Counter()
+        self.stated: Counter[tuple[str, str, str]] = Counter()
+
+    def add(self, caption: str) -> list[str]:
+        """Count one caption; the occupations that it depicts."""
+        caption = caption[:LONGEST]
+        text = words(caption)
+        depicted = {m.words: m for m in mentions(text, frozenset(), people=False) if not m.refused}
+        found = []
+        for mention in depicted.values():
+            concept = _occupation(mention.words)
+            if concept in found:
+                continue
+            found.append(concept)
+            self.concepts[concept] += 1
+            for attribute in ATTRIBUTES:
+                groups = stated_groups(attribute, caption, text, mention)
+                if len(groups) == 1:
+                    self.stated[concept, attribute, groups.pop()] += 1
+        return found
+
+    def tallies(self, source: str) -> list[Tally]:
+        """One tally per occupation, most frequent first, and attribute; captions that do not tell are unknown."""
+        found = []
+        for concept, n in self.concepts.most_common():
+            for attribute, data in ATTRIBUTES.items():
+                counts = {group: self.stated[concept, attribute, group] for group in data.group_names}
+                unknown = n - sum(counts.values())
+                found.append(Tally(source=source, concept=concept, attribute=attribute, counts=counts, unknown=unknown))
+        return found
+
+
+@lru_cache(maxsize=4096)
+def _occupation(found: Phrase) -> str:
+    return canonical(" ".join(found))

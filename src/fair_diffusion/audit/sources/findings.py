@@ -1,0 +1,42 @@
+"""What an audit of one target gives: a study to report, and the rows of its images, if it has any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from fair_diffusion.audit.study import Study
+
+Progress = Callable[[int, int | None], None]
+"""Called with what is done and the whole, None if that is not known."""
+
+
+def silent(done: int, total: int | None) -> None:
+    """A progress that nobody sees."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """`images` has columns file, source, concept and per attribute label and confidence; None if none were read."""
+
+    study: Study
+    images: pa.Table | None = None
+
+
+def only(findings: Findings, attributes: Sequence[str] | None) -> Findings:
+    """The findings on these attributes alone. `ValueError` if one of them was not counted; all if None is given."""
+    if attributes is None:
+        return findings
+    known = list(dict.fromkeys(tally.attribute for tally in findings.study.tallies))
+    check_attributes(attributes, known)
+    kept = [tally for tally in findings.study.tallies if tally.attribute in attributes]
+    return replace(findings, study=replace(findings.study, tallies=kept))
+
+
+def check_attributes(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """`ValueError` with the mend if `wanted` holds an attribute that is not among the `known` ones."""
+    strange = [attribute for attribute in wanted if attribute not in known]
+    if strange:
+        raise ValueError(f"nothing was read of {strange[0]!r}; choose from {', '.join(known)}")

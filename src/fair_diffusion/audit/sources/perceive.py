@@ -1,0 +1,122 @@
+"""Pictures through a perceiver, in batches: never all in memory, none of them fatal."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+
+from fair_diffusion.audit.sources.findings import Progress, silent
+from fair_diffusion.audit.sources.image_rows import ImageRows
+from fair_diffusion.audit.study import Sample
+from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.pictures import BrokenPicture, open_picture
+from fair_diffusion.printable import printable
+
+BATCH = 32
+SAMPLES = 24
+NOT_IDENTITY = "occupation"
+"""What the pocket model's readers also read, and what an audit does not count: it is asked for, not shared out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a target, not yet opened: its name within the target, and its file or bytes."""
+
+    name: str
+    source: str
+    concept: str
+    data: Path | bytes
+
+
+@dataclass
+class Perceived:
+    """Rows of the pictures that were read, a random sample of them with its row numbers, and the broken ones."""
+
+    rows: ImageRows
+    samples: list[tuple[int, Picture]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def perceive(
+    pictures: Iterable[Picture],
+    perceiver: Perceiver,
+    *,
+    total: int | None = None,
+    progress: Progress = silent,
+    seed: int = 0,
+) -> Perceived:
+    """What `perceiver` reads in `pictures`; `SAMPLES` of each source drawn at random, every picture alike.
+
+    The sample is a reservoir (Vitter 1985, ACM Transactions on Mathematical Software 11(1)): one pass, no count needed.
+    """
+    attributes = [name for name in perceiver.groups if name != NOT_IDENTITY]
+    found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}))
+    reservoirs: dict[str, list[tuple[int, Picture]]] = {}
+    seen: dict[str, int] = {}
+    draw = random.Random(seed)
+    done = 0
+    for batch, images in _opened(pictures, found.broken):
+        readings = perceiver.read(images)
+        kept = [picture for picture, image in batch if image is not None]
+        for k, picture in enumerate(kept):
+            found.rows.add(
+                printable(picture.name),
+                picture.source,
+                picture.concept,
+                {name: readings[name][k].label for name in attributes},
+                {name: readings[name][k].confidence for name in attributes},
+            )
+            seen[picture.source] = seen.get(picture.source, 0) + 1
+            reservoir = reservoirs.setdefault(picture.source, [])
+            place = draw.randrange(seen[picture.source])
+            if len(reservoir) < SAMPLES:
+                reservoir.append((len(found.rows) - 1, picture))
+            elif place < SAMPLES:
+                reservoir[place] = (len(found.rows) - 1, picture)
+        done += len(batch)
+        progress(done, total)
+    found.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
+    return found
+
+
+def _opened(
+    pictures: Iterable[Picture], broken: list[str]
+) -> Iterator[tuple[list[tuple[Picture, Image.Image | None]], Sequence[Image.Image]]]:
+    """Batches of pictures with their images, None for broken ones, whose names and reasons go to `broken`."""
+    stream = iter(pictures)
+    while batch := list(islice(stream, BATCH)):
+        opened: list[tuple[Picture, Image.Image | None]] = []
+        for picture in batch:
+            try:
+                opened.append((picture, open_picture(picture.data, picture.name)))
+            except BrokenPicture as error:
+                broken.append(printable(f"{picture.name}: {error}"))
+                opened.append((picture, None))
+        yield opened, [image for _, image in opened if image is not None]
+
+
+def samples_of(found: Perceived, scratch: Path) -> list[Sample]:
+    """The sample as a study holds it; pictures that came as bytes are written into `scratch` first."""
+    samples = []
+    for number, (row, picture) in enumerate(found.samples):
+        if isinstance(picture.data, Path):
+            path = picture.data
+        else:
+            path = scratch / f"sample-{number:03d}.png"
+            open_picture(picture.data, picture.name).save(path)
+        labels = {name: column[row] for name, column in found.rows.labels.items()}
+        confidence = {name: column[row] or 0.0 for name, column in found.rows.confidence.items()}
+        samples.append(
+            Sample(image=path, source=picture.source, concept=picture.concept, labels=labels, confidence=confidence)
+        )
+    return samples
+
+
+def drawn(samples: Sequence[Sample], total: int) -> str:
+    """How the samples were drawn, in words."""
+    return f"{len(samples)} of {total} images, drawn at random, up to {SAMPLES} of each source" if samples else ""

@@ -1,0 +1,228 @@
+"""What `fair-diffusion generate` wrote: a run, a folder of several, or their records alone.
+
+Labels are the judge's, as the records hold them, and targets those of `result.json`. With a perceiver the images are
+read anew, and the records only say what they are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fair_diffusion.audit.sources.counts import ordered
+from fair_diffusion.audit.sources.findings import Findings, Progress, silent
+from fair_diffusion.audit.sources.image_rows import ImageRows
+from fair_diffusion.audit.sources.names import concept_of
+from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
+from fair_diffusion.audit.sources.run_records import Run, runs_in, title
+from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.table import JOINT
+from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.printable import printable
+
+Kind = tuple[str, str, str]
+"""What parts images into sources: title, model and method."""
+Naming = Callable[[str], str]
+"""The concept of a prompt."""
+
+
+def read_run(
+    target: Path,
+    perceiver: Perceiver | None = None,
+    *,
+    perceiver_name: str | None = None,
+    scratch: Path,
+    attributes: list[str] | None = None,
+    concepts: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> Findings:
+    """Audit the runs in the folder `target`, or the records in the Parquet file `target`.
+
+    A prompt's concept is the one in `concepts`, or what is left of it without its frame ("a photo of a …").
+    `ValueError` if there are none, or if runs contradict each other."""
+    runs = runs_in(target) if target.is_dir() else [Run(target.parent, table=target)]
+    folder = target if target.is_dir() else target.parent
+    scanned = _Scanned.of(runs)
+    concept = lru_cache(maxsize=4096)(lambda prompt: printable((concepts or {}).get(prompt) or concept_of(prompt)))
+    if not scanned.facts:
+        raise ValueError(f"{target} holds no records of images; name a folder that `fair-diffusion generate` wrote")
+    second = ImageRows({})
+    if perceiver is None:
+        rows, second = _recorded(runs, scanned, concept, progress)
+        samples, broken = _samples(rows, folder), list[str]()
+    else:
+        pictures = _pictures(runs, scanned, concept, folder)
+        found = perceive(pictures, perceiver, total=scanned.total, progress=progress)
+        rows, samples, broken = found.rows, samples_of(found, scratch), found.broken
+    if not len(rows):
+        raise ValueError(f"none of the images in {target} can be read; {broken[0]}")
+    targets = _targets(runs, scanned.names(), concept)
+    joint = dict.fromkeys(
+        name for *_, name in targets if JOINT in name and rows.groups.keys() >= set(name.split(JOINT))
+    )
+    wanted = attributes or [*rows.groups, *joint]
+    study = Study(
+        title=f"Audit of {target.resolve().name}",
+        sources=scanned.sources(perceiver_name or "judge, as recorded", runs),
+        tallies=rows.tallies(wanted, targets),
+        perceived=second.tallies(wanted, targets) if second.groups else (),
+        samples=samples,
+        drawn=drawn(samples, len(rows)),
+        confusions=_confusions(runs, wanted) if perceiver is None else (),
+        broken=broken,
+        notes=list(dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ()))),
+    )
+    return Findings(study, rows.table())
+
+
+@dataclass
+class _Scanned:
+    """What one look at all records tells: kinds of images with their settings, and the groups that came up."""
+
+    facts: dict[Kind, dict[str, set[Any]]] = field(default_factory=dict)
+    evaluations: dict[Kind, list[int]] = field(default_factory=dict)
+    labels: dict[str, dict[str, None]] = field(default_factory=dict)
+    total: int = 0
+
+    @classmethod
+    def of(cls, runs: Iterable[Run]) -> _Scanned:
+        found = cls()
+        for record in (record for run in runs for record in run.records()):
+            found.total += 1
+            kind = _kind(record)
+            facts = found.facts.setdefault(kind, {name: set() for name in ("seed", "steps", "guidance", "rule")})
+            for name, values in facts.items():
+                values.add(record.get(name))
+            spent = found.evaluations.setdefault(kind, [0, 0])
+            spent[0] += record.get("evaluations") or 0
+            spent[1] += record.get("plain_evaluations") or 0
+            for attribute, label in record["judged"].items():
+                seen = found.labels.setdefault(attribute, {})
+                seen.update(
+                    {found_label: None for found_label in (label, record["perceived"].get(attribute)) if found_label}
+                )
+        return found
+
+    def groups(self) -> dict[str, Sequence[str]]:
+        """The groups of every attribute that the judge read: those of the attribute, or those that came up."""
+        return {
+            name: ATTRIBUTES[name].group_names if name in ATTRIBUTES else ordered(name, seen)
+            for name, seen in self.labels.items()
+            if name != NOT_IDENTITY
+        }
+
+    def names(self) -> dict[Kind, str]:
+        """A source's name for each kind: its title, with model and method only where several share the title."""
+        names = {}
+        for kind in self.facts:
+            rivals = [other for other in self.facts if other[0] == kind[0]]
+            telling = [kind[k] for k in (1, 2) if len({rival[k] for rival in rivals}) > 1]
+            names[kind] = printable(", ".join([kind[0], *telling]))
+        return names
+
+    def sources(self, perceiver: str, runs: Sequence[Run]) -> list[Source]:
+        seconds: dict[Kind, float] = {}
+        made: dict[Kind, dict[str, str]] = {}
+        for part in (part for run in runs for part in run.parts):
+            seconds[_kind(part)] = seconds.get(_kind(part), 0.0) + part.get("cost", {}).get("seconds", 0.0)
+            made.setdefault(_kind(part), {}).update(
+                {name: printable(str(value)) for name, value in part.get("made_with", {}).items()}
+            )
+        return [
+            Source(
+                name=name,
+                kind=kind[0],
+                facts={"model": kind[1], "method": kind[2], **_facts(self.facts[kind]), "perceiver": perceiver}
+                | made.get(kind, {}),
+                ratio=self.evaluations[kind][0] / self.evaluations[kind][1] if self.evaluations[kind][1] else None,
+                seconds=seconds.get(kind),
+            )
+            for kind, name in self.names().items()
+        ]
+
+
+def _kind(record: Mapping[str, Any]) -> Kind:
+    return title(record), record["model"], record["method"]
+
+
+def _facts(values: Mapping[str, set[Any]]) -> dict[str, str]:
+    """Settings in words: a range for seeds, all values for the others."""
+    seeds = [seed for seed in values["seed"] if seed is not None]
+    facts = {"seeds": f"{min(seeds)} to {max(seeds)}"} if seeds else {}
+    for name in ("steps", "guidance", "rule"):
+        said = sorted(str(value) for value in values[name] if value is not None)
+        if said:
+            facts[name] = printable(", ".join(said))
+    return facts
+
+
+def _recorded(
+    runs: Iterable[Run], scanned: _Scanned, concept: Naming, progress: Progress
+) -> tuple[ImageRows, ImageRows]:
+    """Rows by the judge, and by the perceiver, which is empty where the records do not hold its word."""
+    names, groups = scanned.names(), scanned.groups()
+    judged, perceived = ImageRows(groups), ImageRows(groups)
+    for record in (record for run in runs for record in run.records()):
+        about = (printable(record["file"]), names[_kind(record)], concept(record["prompt"]))
+        judged.add(*about, record["judged"], record["confidence"])
+        if record["perceived"]:
+            perceived.add(*about, record["perceived"], {})
+        if len(judged) % 4096 == 0:
+            progress(len(judged), scanned.total)
+    return judged, perceived if len(perceived) == len(judged) else ImageRows({})
+
+
+def _pictures(runs: Iterable[Run], scanned: _Scanned, concept: Naming, folder: Path) -> Iterator[Picture]:
+    names = scanned.names()
+    for record in (record for run in runs for record in run.records()):
+        yield Picture(record["file"], names[_kind(record)], concept(record["prompt"]), folder / record["file"])
+
+
+def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
+    """Up to `SAMPLES` images of each source, drawn at random; those whose file is gone are left out."""
+    members: dict[str, list[int]] = {}
+    for row, (source, _) in enumerate(rows.keys):
+        members.setdefault(source, []).append(row)
+    draw = random.Random(0)
+    chosen = [row for those in members.values() for row in sorted(draw.sample(those, min(SAMPLES, len(those))))]
+    return [
+        Sample(
+            image=folder / rows.files[row],
+            source=rows.keys[row][0],
+            concept=rows.keys[row][1],
+            labels={name: column[row] for name, column in rows.labels.items()},
+            confidence={name: column[row] or 0.0 for name, column in rows.confidence.items()},
+        )
+        for row in chosen
+        if (folder / rows.files[row]).is_file()
+    ]
+
+
+def _confusions(runs: Iterable[Run], attributes: Sequence[str]) -> list[Confusion]:
+    """How the judge errs, as the runs note it; once, however many runs there are."""
+    noted = {part["model"]: part.get("confusions", []) for run in runs for part in run.parts[:1]}
+    found = [Confusion(**one) for those in noted.values() for one in those if one["attribute"] in attributes]
+    return [one for k, one in enumerate(found) if one not in found[:k]]
+
+
+def _targets(
+    runs: Iterable[Run], names: Mapping[Kind, str], concept: Naming
+) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Shares asked for by source, concept and attribute. `ValueError` if two runs of one concept ask for others."""
+    targets: dict[tuple[str, str, str], dict[str, float]] = {}
+    for run in runs:
+        for part in (part for part in run.parts if _kind(part) in names):
+            asked: dict[str, dict[str, float]] = {}
+            for row in part.get("audit", ()):
+                if row["target"] is not None:
+                    asked.setdefault(row["attribute"], {})[row["group"]] = row["target"]
+            about = concept(part["prompt"])
+            for attribute, shares in asked.items():
+                if targets.setdefault((names[_kind(part)], about, attribute), shares) != shares:
+                    raise ValueError(f"{run.folder} asks other shares of {about!r} than another run; audit them apart")
+    return targets

@@ -1,0 +1,142 @@
+"""The records of runs, streamed: from `records.parquet`, or from inside the PNGs where a folder has only these."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from fair_diffusion.result import PNG_KEY
+
+RECORDS, RESULT = "records.parquet", "result.json"
+NEEDED = frozenset(["prompt", "model", "method", "judged"])
+USED = (
+    *("index", "prompt", "seed", "model", "method", "rule", "steps", "guidance"),
+    *("judged", "perceived", "confidence", "evaluations", "plain_evaluations"),
+)
+
+Record = Mapping[str, Any]
+"""One image's record, as `fair_diffusion.result.Record` holds it, and `file`: its path below the audited folder."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one request left: where its files lie, its name below the audited folder, its table and its summary."""
+
+    folder: Path
+    name: str = ""
+    table: Path | None = None
+    summary: Mapping[str, Any] | None = None
+
+    @property
+    def parts(self) -> list[Mapping[str, Any]]:
+        """The summaries of its images and of their plain twins, as far as there are any."""
+        summary = self.summary or {}
+        return [part for part in (summary, summary.get("plain")) if part]
+
+    def records(self) -> Iterator[Record]:
+        """The record of every image. `ValueError` naming the file if they cannot be read.
+
+        The table holds the plain twins first; twins of a plain run are the run itself and are left out."""
+        twins = self.parts[1].get("n", 0) if len(self.parts) > 1 else 0
+        for place, record in enumerate(_table_records(self.table) if self.table else _png_records(self.folder)):
+            if place < twins and title(self.parts[0]) == "plain":
+                continue
+            file = record.get("file") or f"{'plain' if place < twins else 'image'}-{record.get('index') or 0:05d}.png"
+            yield {**record, "file": f"{self.name}/{file}" if self.name else file}
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """The runs that `folder` is or holds, in order of their names."""
+    if _is_run(folder):
+        return [_run(folder, "")]
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    return [_run(path, path.name) for path in inner if _is_run(path)]
+
+
+def title(record: Mapping[str, Any]) -> str:
+    """What an image, or a whole run, is: "instructed" if a rule steered it, else "plain"."""
+    return "instructed" if record.get("rule") and record["method"] != "none" else "plain"
+
+
+def columns_of(table: Path) -> list[str]:
+    """The names of the columns of a Parquet file. `ValueError` if it is none."""
+    try:
+        return list(pq.read_schema(table).names)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{table} is no Parquet file that can be read: {error}") from error
+
+
+def _is_run(folder: Path) -> bool:
+    if (folder / RECORDS).is_file():
+        return True
+    first = min(folder.glob("*.png"), default=None)
+    return first is not None and _png_record(first) is not None
+
+
+def _run(folder: Path, name: str) -> Run:
+    table, result = folder / RECORDS, folder / RESULT
+    return Run(folder, name, table if table.is_file() else None, _summary(result) if result.is_file() else None)
+
+
+def _summary(path: Path) -> Mapping[str, Any]:
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        for part in (summary, summary.get("plain") or summary):
+            for name in ("prompt", "model", "method"):
+                part[name] + ""
+            for row in part["audit"]:
+                row["attribute"], row["group"], row["target"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path} is no result of `fair-diffusion generate` ({type(error).__name__}: {error})"
+        raise ValueError(message) from error
+    return dict(summary)
+
+
+def _table_records(table: Path) -> Iterator[dict[str, Any]]:
+    names = columns_of(table)
+    if lacking := NEEDED - set(names):
+        raise ValueError(f"{table} lacks the column {min(lacking)!r}; these are no records of images")
+    try:
+        with pq.ParquetFile(table) as file:
+            for batch in file.iter_batches(batch_size=8192, columns=[name for name in USED if name in names]):
+                for row in batch.to_pylist():
+                    yield row | {name: _mapping(row.get(name)) for name in ("judged", "perceived", "confidence")}
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{table} cannot be read: {error}") from error
+
+
+def _png_records(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.glob("*.png")):
+        if record := _png_record(path):
+            yield {**record, "file": path.name}
+
+
+def _png_record(path: Path) -> dict[str, Any] | None:
+    broken = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+    with suppress(*broken), Image.open(path, formats=["PNG"]) as png:
+        record = json.loads(png.info.get(PNG_KEY, "null"))
+        if isinstance(record, dict) and record.keys() >= NEEDED and isinstance(record["judged"], dict):
+            return {"confidence": {}, "perceived": {}, **record}
+    return None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """A column's value by attribute, whether it is kept as JSON or as a struct."""
+    return _parsed(value) if isinstance(value, str) else value or {}
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Mapping[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{text!r} in the records is no mapping from attributes")
+    return found

@@ -1,0 +1,216 @@
+"""Generate and audit: the same prompt for every occupation of a list, in parts that survive an interrupt.
+
+Every finished part of a concept is a run of its own in the work folder, so what is there is never drawn again and the
+folder can be audited at any time. With `until`, a concept ends as soon as all its intervals are narrow enough; they are
+intervals that hold under such stopping (`stopping.enough`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fair_diffusion.audit.sources.findings import Progress, silent
+from fair_diffusion.audit.sources.run import read_run
+from fair_diffusion.audit.stopping import enough
+from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.request import check_prompt, check_seed
+
+SHIPPED = "occupations"
+PROMPT = "a photo of the face of a {}"
+PART = 50
+"""Images of one part: what an interrupt can lose at most, and how often precision is looked at."""
+SETTINGS = "suite.json"
+LONGEST = 200
+
+Draw = Callable[..., Any]
+"""`FairPipeline`, or what has its call: `prompt`, `n`, `seed`, `steps`, … → a `Result`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What every concept is asked for. Parts that were drawn with other settings are not mixed in.
+
+    `policy` is the text of the instruction or policy ("" for none); `method` None leaves it to the pipeline.
+    """
+
+    model: str
+    prompt: str = PROMPT
+    policy: str = ""
+    method: str | None = None
+    steps: int = 25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_prompt(self.prompt)
+        check_seed(self.seed)
+        if self.prompt.count("{}") != 1:
+            raise ValueError(f"the prompt is {self.prompt!r}; mark the place of the occupation with one {{}}")
+
+    def prompt_for(self, concept: str) -> str:
+        """The prompt of one concept; "a" before a vowel becomes "an"."""
+        before, after = self.prompt.split("{}")
+        if concept[:1].lower() in "aeiou" and re.search(r"\ba $", before):
+            before = before[:-1] + "n "
+        return before + concept + after
+
+
+def read_occupations(spec: str) -> dict[str, str]:
+    """Occupations with their fields ("" where a list has none): the shipped list, or a file of your own.
+
+    A file is YAML (`field: [occupation, …]`, or a list), or text with one occupation per line. `ValueError` for others.
+    """
+    if spec == SHIPPED:
+        text = resources.files("fair_diffusion.audit.sources").joinpath("occupations.yaml").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(spec).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{spec!r} is no list of occupations that can be read; use {SHIPPED!r} or a file"
+            ) from error
+    if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
+        found = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
+    else:
+        found = _of_yaml(spec, text)
+    wrong = [name for name in found if not name.isprintable() or len(name) > LONGEST]
+    if wrong:
+        raise ValueError(f"{spec}: {wrong[0][:40]!r} is no name of an occupation; write up to {LONGEST} characters")
+    if not found:
+        raise ValueError(f"{spec} names no occupation; write one per line")
+    return found
+
+
+def draw_suite(
+    pipe: Draw,
+    suite: Suite,
+    concepts: Sequence[str],
+    work: Path,
+    *,
+    images: int,
+    until: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    perceiver: Perceiver | None = None,
+    attributes: list[str] | None = None,
+    progress: Progress = silent,
+) -> list[str]:
+    """Draw what `work` does not hold yet; the concepts that stayed too uncertain, if `until` is given.
+
+    Args:
+        pipe: draws.
+        suite: what to draw.
+        concepts: the occupations.
+        work: where the parts are kept; it may hold those of an earlier call.
+        images: per concept, or with `until` at most.
+        until: half the width that every interval of a concept is to be under, in share.
+        options: further arguments of `pipe`, such as its policy.
+        perceiver: who reads for `until`; the pipeline's judge if None.
+        attributes: those whose intervals count; all if None.
+        progress: called with the images that are there and those that there will be.
+
+    Raises:
+        ValueError: `work` holds parts with other settings, or cannot be written.
+        KeyboardInterrupt: interrupted; what is finished is kept.
+    """
+    _claim(work, suite)
+    uncertain, whole = [], len(concepts) * images
+    arguments = {"steps": suite.steps, **({"method": suite.method} if suite.method else {}), **(options or {})}
+    for k, concept in enumerate(concepts):
+        counts: dict[str, dict[str, int]] = {}
+        done, settled = 0, False
+        while done < images and not settled:
+            size = min(PART, images - done)
+            part = work / f"{_slug(concept)}-{done:05d}"
+            if not (part / "result.json").is_file():
+                shutil.rmtree(part, ignore_errors=True)  # what a killed process left
+                moved = _counter(progress, k * images + done, size, suite.steps, whole)
+                result = pipe(suite.prompt_for(concept), n=size, seed=suite.seed + done, on_step=moved, **arguments)
+                if result.interrupted:
+                    raise KeyboardInterrupt
+                result.save(part)
+            done += _size(part)
+            if until is not None:
+                _count(part, perceiver, attributes, counts)
+                settled = all(enough(list(shown.values()), done, until) for shown in counts.values())
+        if until is not None and not settled:
+            uncertain.append(concept)
+        progress((k + 1) * images, whole)
+    return uncertain
+
+
+def _counter(progress: Progress, before: int, size: int, steps: int, whole: int) -> Callable[[Any], None]:
+    """A callback of the pipeline's steps that tells `progress` in images."""
+    rows = 0
+
+    def moved(info: Any) -> None:
+        nonlocal rows
+        rows += len(info.images)
+        progress(before + min(size, rows // steps), whole)
+
+    return moved
+
+
+def _claim(work: Path, suite: Suite) -> None:
+    """Write the settings into a new work folder, or make sure that an old one has the same."""
+    work.mkdir(parents=True, exist_ok=True)
+    file = work / SETTINGS
+    if not file.is_file():
+        if any(work.iterdir()):
+            raise ValueError(f"{work} is not empty and no work folder; name another one")
+        file.write_text(json.dumps(asdict(suite), indent=2) + "\n", encoding="utf-8")
+        return
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged; name another work folder") from error
+    changed = [name for name, value in asdict(suite).items() if before.get(name) != value]
+    if changed:
+        name = changed[0]
+        raise ValueError(
+            f"{work} was drawn with {name} {before.get(name)!r}, not {getattr(suite, name)!r}; name another work folder"
+        )
+
+
+def _size(part: Path) -> int:
+    """Images of a finished part; an earlier call may have asked for fewer."""
+    return int(json.loads((part / "result.json").read_text(encoding="utf-8"))["n"])
+
+
+def _count(
+    part: Path, perceiver: Perceiver | None, attributes: list[str] | None, counts: dict[str, dict[str, int]]
+) -> None:
+    """Add what one part shows to `counts`, by attribute and group."""
+    for tally in read_run(part, perceiver, scratch=part, attributes=attributes).study.tallies:
+        shown = counts.setdefault(tally.attribute, {})
+        for group, count in tally.counts.items():
+            shown[group] = shown.get(group, 0) + count
+
+
+def _slug(concept: str) -> str:
+    """A file name for a concept: readable, and different for every concept."""
+    plain = re.sub(r"[^a-z0-9]+", "-", concept.lower()).strip("-")[:40]
+    return f"{plain}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"
+
+
+def _of_yaml(spec: str, text: str) -> dict[str, str]:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{spec} is no YAML: {str(error).splitlines()[0]}") from error
+    fields = data if isinstance(data, dict) else {"": data}
+    found: dict[str, str] = {}
+    for field, names in fields.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+            raise ValueError(f"{spec} must say `field: [occupation, …]`; {field!r} does not")
+        for name in names:
+            found.setdefault(" ".join(name.split()), str(field))
+    return found

@@ -1,0 +1,138 @@
+"""Which reader takes a target: a folder or a file, told by what it holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from fair_diffusion.audit.sources.counts import read_counts
+from fair_diffusion.audit.sources.dataset import caption_column, read_dataset, shards_in
+from fair_diffusion.audit.sources.findings import Findings, Progress, only, silent
+from fair_diffusion.audit.sources.folder import Concepts, read_concepts, read_folder
+from fair_diffusion.audit.sources.image_table import is_image_table, read_image_table
+from fair_diffusion.audit.sources.run import read_run
+from fair_diffusion.audit.sources.run_records import NEEDED, columns_of, runs_in
+from fair_diffusion.audit.study_folder import load_study
+from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
+
+TARGETS = "a run, a study or a folder of images, a .csv of counts, or a dataset with captions (.parquet or .tar)"
+PICKLES = frozenset([".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".joblib"])
+
+Kind = Literal["counts", "study", "run", "images", "dataset", "folder"]
+
+
+def read_target(
+    target: Path,
+    *,
+    scratch: Path,
+    perceiver: str | None = None,
+    concepts: Path | None = None,
+    attributes: list[str] | None = None,
+    progress: Progress = silent,
+) -> Findings:
+    """Audit `target`.
+
+    Args:
+        target: see `TARGETS`.
+        scratch: an empty folder for pictures that have no file of their own; keep it until the study is saved.
+        perceiver: who reads the images, in the words of `open_perceiver`. Default: nobody where records, counts or
+            captions tell; a folder of images needs one.
+        concepts: a table `file,concept[,source]` for a folder of images.
+        attributes: what to count, joint ones as "gender × skin_tone". Default: all that is read.
+        progress: called as images are read.
+
+    Raises:
+        ValueError: nothing there can be audited; the message says what can.
+    """
+    named = read_concepts(concepts) if concepts else None
+    kind = "folder" if named is not None and target.is_dir() else kind_of_target(target)
+    if named is not None and kind != "folder":
+        raise ValueError(f"{target} is no folder of images; leave out the table of concepts")
+    if kind in ("counts", "study", "images"):
+        if perceiver:
+            raise ValueError(f"{target} holds counts or labels and no images; leave out the perceiver")
+        return _counted(target, kind, attributes)
+    reader = open_perceiver(perceiver) if perceiver else None
+    return about_reader(_read(target, kind, reader, perceiver, named, scratch, attributes, progress), reader)
+
+
+def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
+    """The findings with what is known of their reader's errors: a held-out confusion matrix, or raters' agreement."""
+    study = findings.study
+    if confusion := getattr(reader, "confusion", None):
+        study = replace(study, confusions=[*study.confusions, confusion])
+    if agreement := getattr(reader, "agreement", None):
+        notes = [
+            f"{found.attribute}: {found.raters} raters agree with kappa {found.kappa:.2f} on {found.pictures} pictures"
+            for found in agreement()
+            if found.kappa is not None
+        ]
+        study = replace(study, notes=[*study.notes, *notes])
+    return replace(findings, study=study)
+
+
+def _read(
+    target: Path,
+    kind: Kind,
+    reader: Perceiver | None,
+    perceiver: str | None,
+    named: Concepts | None,
+    scratch: Path,
+    attributes: list[str] | None,
+    progress: Progress,
+) -> Findings:
+    if kind == "folder":
+        if reader is None or perceiver is None:
+            raise ValueError(f"{target} holds images that nobody has read; name a perceiver: {', '.join(KINDS)}")
+        return read_folder(
+            target,
+            reader,
+            perceiver_name=perceiver,
+            concepts=named,
+            scratch=scratch,
+            attributes=attributes,
+            progress=progress,
+        )
+    read = read_run if kind == "run" else read_dataset
+    return read(target, reader, perceiver_name=perceiver, scratch=scratch, attributes=attributes, progress=progress)
+
+
+def kind_of_target(target: Path) -> Kind:
+    """What `target` is. `ValueError` if it is nothing that can be audited."""
+    if not target.exists():
+        raise ValueError(f"{target} is not there; name {TARGETS}")
+    if target.is_dir():
+        if (target / "study.json").is_file():
+            return "study"
+        if runs_in(target):
+            return "run"
+        return "dataset" if shards_in(target) else "folder"
+    ending = target.suffix.lower()
+    if ending in PICKLES:
+        raise ValueError(f"{target} could run code when it is opened, and is refused; name {TARGETS}")
+    if ending == ".csv":
+        return "counts"
+    if ending == ".parquet":
+        return _kind_of_table(target)
+    if ending == ".tar" or "".join(target.suffixes[-2:]).lower() in (".tar.gz", ".tar.xz", ".tar.bz2"):
+        return "dataset"
+    raise ValueError(f"{target} cannot be audited; name {TARGETS}")
+
+
+def _kind_of_table(table: Path) -> Kind:
+    columns = columns_of(table)
+    if set(columns) >= NEEDED:
+        return "run"
+    if is_image_table(columns):
+        return "images"
+    if caption_column(columns):
+        return "dataset"
+    shown = ", ".join(columns[:8])
+    raise ValueError(f"{table} has neither records nor captions, only the columns {shown}; name {TARGETS}")
+
+
+def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
+    if kind == "images":
+        return read_image_table(target, attributes=attributes)
+    return only(read_counts(target) if kind == "counts" else Findings(load_study(target)), attributes)

@@ -1,0 +1,143 @@
+"""`fair-diffusion audit`: proportions, with intervals, of anything that shows or counts people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fair_diffusion.audit.numbers import Numbers
+    from fair_diffusion.audit.study import Study
+
+MISSED, INTERRUPTED = 3, 130
+PAGE = "report.html"
+
+
+def audit(
+    target: Annotated[
+        Path | None,
+        typer.Argument(help="a run, a study, a folder of images, a CSV of counts, or a dataset with captions"),
+    ] = None,
+    perceiver: Annotated[
+        str | None, typer.Option(help="who reads the images: pocket, judge, clip:MODEL, faces, skin_tone, human:CSV, …")
+    ] = None,
+    concepts: Annotated[Path | None, typer.Option(help="a table file,concept[,source] for a folder of images")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="shares to compare with: counts, a study or a run, as PATH or PATH:SOURCE")
+    ] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option(help='count only this, such as gender or "gender × skin_tone"; repeatable')
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="a new folder for the study, with its report as a page")] = None,
+    model: Annotated[str | None, typer.Option(help="generate with this model instead of reading TARGET")] = None,
+    suite: Annotated[str, typer.Option(help="with --model: occupations, or a file of your own")] = "occupations",
+    images: Annotated[
+        int | None, typer.Option("-n", "--images", min=1, help="with --model: per occupation; 250 if not given")
+    ] = None,
+    until: Annotated[
+        float | None, typer.Option(help="with --model: stop when every interval is under ± this many points")
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="with --model: keeps what is drawn, and goes on from there; OUT.work if not given"),
+    ] = None,
+    prompt: Annotated[
+        str, typer.Option(help="with --model: the prompt, {} for the occupation")
+    ] = "a photo of the face of a {}",
+    instruct: Annotated[str | None, typer.Option(help='with --model: such as "every occupation: half women"')] = None,
+    policy: Annotated[Path | None, typer.Option(help="with --model: a policy file (YAML)")] = None,
+    method: Annotated[str | None, typer.Option(help="with --model: the method of an instruction")] = None,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="with --model: denoising steps")] = 25,
+    seed: Annotated[int, typer.Option(help="with --model: image i of an occupation uses seed + i")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Count the groups that TARGET shows for each concept, say how sure that is, and how far from target or reference.
+
+    Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
+    with usage_errors(), TemporaryDirectory() as scratch:
+        from fair_diffusion.audit.numbers import numbers
+        from fair_diffusion.audit.sources.reference import read_reference, with_reference
+        from fair_diffusion.audit.sources.target import read_target
+        from fair_diffusion.new_folder import check_new
+
+        if (target is None) == (model is None):
+            raise ValueError("give a TARGET to read, or --model to generate with; one of them")
+        if out is not None:
+            check_new(out)
+        compared = read_reference(reference, scratch=Path(scratch)) if reference else None
+        if target is not None:
+            with counting("reading") as progress:
+                findings = read_target(
+                    target,
+                    scratch=Path(scratch),
+                    perceiver=perceiver,
+                    concepts=concepts,
+                    attributes=attribute or None,
+                    progress=progress,
+                )
+        else:
+            from fair_diffusion.cli.audit_suite import drawn_and_read
+
+            try:
+                findings = drawn_and_read(
+                    model=str(model),
+                    suite=suite,
+                    images=images,
+                    until=until,
+                    work=work or (out.with_name(out.name + ".work") if out else None),
+                    prompt=prompt,
+                    instruct=instruct,
+                    policy_file=policy,
+                    method=method,
+                    steps=steps,
+                    seed=seed,
+                    perceiver=perceiver,
+                    attributes=attribute or None,
+                    scratch=Path(scratch),
+                )
+            except KeyboardInterrupt:
+                typer.echo("interrupted; the same command goes on from what is drawn", err=True)
+                raise typer.Exit(INTERRUPTED) from None
+        study, data = (findings.study, None) if compared is None else with_reference(findings.study, compared)
+        found = numbers(study, reference=data)
+        if out is not None:
+            write(study, found, findings.images, out)
+    if as_json:
+        typer.echo(json.dumps(found.plain() | {"broken": list(study.broken)}, allow_nan=False))
+    else:
+        from fair_diffusion.cli.study_table import show
+
+        show(found)
+        if out is not None:
+            typer.echo(f"see {out / PAGE}")
+    if missed(found):
+        raise typer.Exit(MISSED)
+
+
+def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:
+    """The study with the rows of its images, and the report of its numbers, into a new folder."""
+    from fair_diffusion.audit.report import report
+    from fair_diffusion.audit.study_folder import save_study
+
+    page = report(found)
+    save_study(study, out, images)
+    (out / PAGE).write_text(page, encoding="utf-8")
+
+
+def missed(found: Numbers) -> bool:
+    """Whether a share misses its target: of what was instructed, or of all that has a target if nothing was."""
+    instructed = {source.name for source in found.study.sources if source.kind == "instructed"}
+    return any(
+        line.verdict == "misses" and not line.assumed and (not instructed or line.source in instructed)
+        for line in found.lines
+        if line.source != found.reference
+    )

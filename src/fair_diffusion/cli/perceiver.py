@@ -1,0 +1,78 @@
+"""`fair-diffusion perceiver train FOLDER`: a reader of your own groups, from pictures labelled by sub-folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from fair_diffusion.audit.study import Confusion
+
+perceiver = typer.Typer(no_args_is_help=True, help="Readers of groups in pictures.")
+
+
+@perceiver.callback()
+def verbs() -> None:
+    """Readers of groups in pictures."""
+
+
+@perceiver.command()
+def train(
+    folder: Annotated[Path, typer.Argument(help='pictures, one sub-folder per group; "unknown" may be one')],
+    out: Annotated[Path, typer.Option(help="a new folder for weights and confusion matrix")],
+    attribute: Annotated[str, typer.Option(help="what the groups are groups of")] = "gender",
+    side: Annotated[int, typer.Option(min=16, max=512, help="pixels to which pictures are reduced")] = 64,
+    epochs: Annotated[int, typer.Option(min=1, help="passes over the pictures")] = 20,
+    held_out: Annotated[float, typer.Option(help="share of every group that is held out")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="of the split, the start and the order")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Train a small network on FOLDER and show how it errs on pictures that it did not see."""
+    with usage_errors():
+        from fair_diffusion.new_folder import check_new
+        from fair_diffusion.perception.labelled_folder import read_labelled
+        from fair_diffusion.perception.trained import train
+
+        check_new(out)
+        with counting("reading") as progress:
+            images, groups, names, broken = read_labelled(folder, attribute=attribute, side=side, progress=progress)
+        with counting("training") as progress:
+            found = train(
+                images,
+                groups,
+                attribute=attribute,
+                names=names,
+                held_out=held_out,
+                epochs=epochs,
+                seed=seed,
+                on_step=progress,
+            )
+        found.save(out)
+    if as_json:
+        shown = {"attribute": attribute, "groups": names, "confusion": found.confusion.counts, "broken": broken}
+        typer.echo(json.dumps(shown))
+        return
+    console = Console(markup=False, highlight=False)
+    console.print(_table(found.confusion))
+    for name in broken[:5]:
+        console.print(f"left out: {name}")
+    if len(broken) > 5:
+        console.print(f"and {len(broken) - 5} more")
+    console.print(f"see {out}; use it with --perceiver trained:{out}")
+
+
+def _table(confusion: Confusion) -> Table:
+    title = f"{confusion.attribute}: rows are true, columns read, on {confusion.measured_on}"
+    shown = Table("", *confusion.groups, "unknown", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for group, row in zip(confusion.groups, confusion.counts, strict=True):
+        shown.add_row(group, *map(str, row))
+    return shown

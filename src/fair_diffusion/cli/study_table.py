@@ -1,0 +1,103 @@
+"""A study on a terminal: how far each source is from its target, then the groups that are farthest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from fair_diffusion.audit.deviations import Deviation, deviations
+from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.study import Study
+from fair_diffusion.audit.summary import Line
+from fair_diffusion.audit.tally import Tally
+from fair_diffusion.printable import printable
+
+CONCEPTS = 12
+"""Concepts of one source and attribute that are shown in full."""
+NAMED = 5
+"""Broken images that are named."""
+
+
+def show(found: Numbers) -> None:
+    """Print the lines by source and attribute under their deviation, then fields, notes and what could not be read."""
+    console, study = Console(markup=False, highlight=False), found.study
+    console.print(printable(study.title), style="bold")
+    for deviation in found.deviations:
+        key = (deviation.source, deviation.attribute)
+        console.print(_sentence(deviation))
+        if deviation.source != found.reference:
+            console.print(_table([line for line in found.lines if (line.source, line.attribute) == key]))
+    if study.fields:
+        console.print(_fields(study))
+    for note in study.notes:
+        console.print(f"note: {printable(note)}")
+    if study.broken:
+        console.print(f"{len(study.broken)} files could not be read and are in no share:")
+        for name in study.broken[:NAMED]:
+            console.print(f"  {printable(name)}")
+        if len(study.broken) > NAMED:
+            console.print(f"  and {len(study.broken) - NAMED} more")
+
+
+def _fields(study: Study) -> Table:
+    """How far each field of concepts is from its targets, on average, by source and attribute."""
+    by_field: dict[str, list[Tally]] = {}
+    for tally in study.tallies:
+        if tally.concept in study.fields:
+            by_field.setdefault(study.fields[tally.concept], []).append(tally)
+    columns = ("field", "source", "attribute", "concepts", "mean deviation")
+    shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for field, tallies in by_field.items():
+        for found in deviations(tallies):
+            shown.add_row(field, found.source, found.attribute, str(found.concepts), f"{found.tv_mean:.3f}")
+    return shown
+
+
+def _sentence(found: Deviation) -> str:
+    target = "equal shares (nothing was asked)" if found.assumed else "the target"
+    interval = f" ({found.tv_low:.3f} to {found.tv_high:.3f})" if found.tv_low is not None else ""
+    many = f"{found.concepts} concepts, " if found.concepts > 1 else ""
+    return (
+        f"{found.source}: {found.attribute} deviates {found.tv_mean:.3f}{interval} from {target}, "
+        f"a perfect coin would by {found.noise_floor:.3f}; {many}{found.n} images, {found.unknown} unknown"
+    )
+
+
+def _table(lines: Sequence[Line]) -> Table:
+    """The lines of one source and attribute, the concepts farthest from the target first."""
+    compared, asked = any(line.relation for line in lines), any(not line.assumed for line in lines)
+    columns = ["concept", "group", *(["target"] if asked else []), "count", "share, 95 % interval"]
+    columns += [*(["verdict"] if asked else []), *(["reference", "relation"] if compared else [])]
+    shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    shown.columns[0].overflow = "fold"
+    for column in shown.columns[2:]:
+        column.justify, column.no_wrap = "right", True
+    worst: dict[str, float] = {}
+    for line in lines:
+        worst[line.concept] = max(worst.get(line.concept, 0.0), abs(line.gap))
+    chosen = sorted(worst, key=lambda concept: -worst[concept])[:CONCEPTS]
+    for concept in chosen:
+        for k, line in enumerate(line for line in lines if line.concept == concept):
+            if line.count or line.target or compared:
+                shown.add_row("" if k else concept, *_cells(line, asked=asked, compared=compared))
+        first = next(line for line in lines if line.concept == concept)
+        if first.unknown:
+            blank = [""] if asked else []
+            shown.add_row("", "unknown", *blank, f"{first.unknown} / {first.n}", f"{first.unknown / first.n:.0%}")
+    if len(worst) > len(chosen):
+        shown.caption = f"the {len(chosen)} of {len(worst)} concepts that are farthest from the target"
+        shown.caption_justify = "left"
+    return shown
+
+
+def _cells(line: Line, *, asked: bool, compared: bool) -> list[str]:
+    target = f"{line.target:.0%}" if not line.assumed else ""
+    counts = [f"{line.count} / {line.n}", f"{line.share:.0%} ({line.low:.0%} to {line.high:.0%})"]
+    cells = [line.group, *([target] if asked else []), *counts]
+    cells += ["" if line.assumed else line.verdict] if asked else []
+    return cells + (
+        ["" if line.reference is None else f"{line.reference:.0%}", line.relation or ""] if compared else []
+    )

@@ -1,0 +1,62 @@
+"""Any image classifier of transformers, whose labels a table maps to groups: FairFace-like models as they are.
+
+The table is YAML: `attribute: {group: [label of the model, …]}`; probabilities of a group's labels add up, and those of
+labels that stand nowhere are unknown. Without a table the model's own labels are the groups of one attribute, "label".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from fair_diffusion.perception.clip import Phrases, decide, read_phrases
+from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.perception.pretrained import loaded
+
+SURE = 0.5
+
+
+class ClassifierPerceiver:
+    """`model` and `processor` as transformers loads them; `labels` maps attribute and group to the model's labels."""
+
+    def __init__(self, model: Any, processor: Any, *, labels: Phrases | None = None, sure: float = SURE) -> None:
+        own = [str(model.config.id2label[k]) for k in range(model.config.num_labels)]
+        labels = {"label": {name: [name] for name in own}} if labels is None else labels
+        strange = [name for groups in labels.values() for names in groups.values() for name in names if name not in own]
+        if strange:
+            raise ValueError(f"the model has no label {strange[0]!r}; its labels are {', '.join(own)}")
+        for attribute, groups in labels.items():
+            named = [name for names in groups.values() for name in names]
+            if len(named) != len(set(named)):
+                raise ValueError(f"a label stands for two groups of {attribute}; give it to one")
+        self.model, self.processor, self.sure = model, processor, sure
+        self.groups = {attribute: tuple(groups) for attribute, groups in labels.items()}
+        self.columns = {
+            attribute: [[own.index(name) for name in names] for names in groups.values()]
+            for attribute, groups in labels.items()
+        }
+
+    @classmethod
+    def load(cls, model: str, *, labels: Path | None = None) -> ClassifierPerceiver:
+        """The model in a folder or of a hub id, from safetensors only. `ValueError` with the mend if there is none."""
+        from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+        read = None if labels is None else read_phrases(labels)
+        return cls(loaded(AutoModelForImageClassification, model), loaded(AutoImageProcessor, model), labels=read)
+
+    @torch.no_grad()
+    def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
+        """One reading per picture for every attribute: the likeliest group, unknown if it is not sure."""
+        if not images:
+            return {attribute: [] for attribute in self.groups}
+        pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
+        probabilities = self.model(pixel_values=pixels).logits.softmax(dim=1)
+        found = {}
+        for attribute, groups in self.groups.items():
+            sums = torch.stack([probabilities[:, columns].sum(dim=1) for columns in self.columns[attribute]], dim=1)
+            found[attribute] = decide(sums, groups, sure=self.sure, margin=0.0)
+        return found

@@ -1,0 +1,135 @@
+"""CLIP zero-shot: the group whose phrases are nearest to the picture, in CLIP's common space of pictures and text.
+
+    p(group | picture) = softmax_g( s · cos(picture, t_g) )        t_g: mean of the normalised embeddings of g's phrases
+
+(Radford et al. 2021, arXiv 2103.00020; s is the model's own scale.) Phrases are those of the attributes, or those of a
+YAML file: `attribute: {group: [phrase, …]}`. Unknown where the first group is not sure, or the second is close behind.
+CLIP's own bias comes along: it reads occupations into groups. Measure it on labelled pictures before trusting it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from PIL import Image
+from torch import Tensor
+
+from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.perception.pretrained import loaded
+from fair_diffusion.policy import ATTRIBUTES
+
+Phrases = Mapping[str, Mapping[str, Sequence[str]]]
+"""The phrases of every group, by attribute and group."""
+
+FRAME = "a photo of a {}"
+SURE = 0.5
+MARGIN = 0.1
+
+
+class ClipPerceiver:
+    """`model`, `tokenizer` and `processor` as transformers loads them.
+
+    Unknown if the likeliest group has a probability under `sure`, or leads the next by less than `margin`."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        processor: Any,
+        *,
+        phrases: Phrases | None = None,
+        sure: float = SURE,
+        margin: float = MARGIN,
+    ) -> None:
+        self.model, self.processor, self.sure, self.margin = model, processor, sure, margin
+        phrases = default_phrases() if phrases is None else phrases
+        self.groups = {attribute: tuple(groups) for attribute, groups in phrases.items()}
+        self.texts = {
+            attribute: torch.stack([_mean(self._embed_text(tokenizer, texts)) for texts in groups.values()])
+            for attribute, groups in phrases.items()
+        }
+
+    @classmethod
+    def load(cls, model: str, *, phrases: Path | None = None) -> ClipPerceiver:
+        """The model in a folder or of a hub id, from safetensors only. `ValueError` with the mend if there is none."""
+        from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
+
+        read = None if phrases is None else read_phrases(phrases)
+        network = loaded(CLIPModel, model)
+        return cls(network, loaded(AutoTokenizer, model), loaded(CLIPImageProcessorPil, model), phrases=read)
+
+    @torch.no_grad()
+    def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
+        """One reading per picture for every attribute that has phrases."""
+        if not images:
+            return {attribute: [] for attribute in self.groups}
+        pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
+        pictures = _normal(self.model.get_image_features(pixel_values=pixels).pooler_output)
+        scale = float(self.model.logit_scale.exp())
+        return {
+            attribute: decide(
+                (scale * pictures @ self.texts[attribute].T).softmax(dim=1), groups, sure=self.sure, margin=self.margin
+            )
+            for attribute, groups in self.groups.items()
+        }
+
+    @torch.no_grad()
+    def _embed_text(self, tokenizer: Any, texts: Sequence[str]) -> Tensor:
+        longest = self.model.config.text_config.max_position_embeddings
+        tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        tokens = {name: tokens[name].to(self.model.device) for name in ("input_ids", "attention_mask")}
+        return _normal(self.model.get_text_features(**tokens).pooler_output)
+
+
+def decide(probabilities: Tensor, groups: Sequence[str], *, sure: float, margin: float) -> list[Reading]:
+    """The likeliest group of each row (n, groups), or None where it is not sure or not clearly ahead."""
+    found = []
+    for row in probabilities:
+        best = int(row.argmax())
+        first = float(row[best])
+        second = max((float(value) for k, value in enumerate(row) if k != best), default=0.0)
+        clear = first >= sure and first - second >= margin
+        found.append(Reading(groups[best] if clear else None, first))
+    return found
+
+
+def default_phrases() -> Phrases:
+    """ "a photo of a …" with every phrase of every group that speaks of a person."""
+    return {
+        name: {
+            group.name: [FRAME.format(text) for text in group.phrases if "person" in text] or [FRAME.format(group.name)]
+            for group in attribute.groups
+        }
+        for name, attribute in ATTRIBUTES.items()
+    }
+
+
+def read_phrases(path: Path) -> Phrases:
+    """The phrases in a YAML file. `ValueError` if it is no `attribute: {group: [phrase, …]}`."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no YAML: {str(error).splitlines()[0]}") from error
+    mend = f"{path} must say `attribute: {{group: [phrase, …]}}`"
+    if not isinstance(data, dict) or not data:
+        raise ValueError(mend)
+    for attribute, groups in data.items():
+        if not isinstance(groups, dict) or len(groups) < 2:
+            raise ValueError(f"{mend}; {attribute!r} needs at least two groups")
+        for group, texts in groups.items():
+            if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
+                raise ValueError(f"{mend}; {attribute}: {group!r} needs a list of phrases")
+    return {str(name): {str(group): texts for group, texts in groups.items()} for name, groups in data.items()}
+
+
+def _normal(features: Tensor) -> Tensor:
+    normal: Tensor = features / features.norm(dim=-1, keepdim=True)
+    return normal
+
+
+def _mean(features: Tensor) -> Tensor:
+    return _normal(features.mean(dim=0))

@@ -1,0 +1,115 @@
+"""What people said: a table `file,attribute,group[,rater]`, read as a perceiver and as a yardstick for the others.
+
+Several raters of one picture are settled by majority; a tie is unknown, and "unknown" is a word that a rater may use.
+How far raters agree beyond chance is Cohen's kappa for two and Fleiss' for more, over the pictures that all of them
+labelled (Cohen 1960, Educational and Psychological Measurement 20; Fleiss 1971, Psychological Bulletin 76):
+
+    κ = (p_o − p_e) / (1 − p_e)      p_o: agreement seen, p_e: agreement by chance
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fair_diffusion.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.policy import ATTRIBUTES
+
+UNKNOWN = "unknown"
+
+Votes = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""The group that each rater saw, by attribute, file and rater."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far raters agree on one attribute: `kappa` over `pictures` that all `raters` labelled; None if undefined."""
+
+    attribute: str
+    kappa: float | None
+    raters: int
+    pictures: int
+
+
+class HumanLabels:
+    """Labels of pictures by their file name; those that nobody labelled are unknown. Confidence: the winner's share."""
+
+    def __init__(self, votes: Votes) -> None:
+        self.votes = votes
+        self.groups = {attribute: _groups(attribute, files) for attribute, files in votes.items()}
+
+    @classmethod
+    def load(cls, path: Path) -> HumanLabels:
+        """The table in `path`. `ValueError` names every line that is wrong."""
+        votes: dict[str, dict[str, dict[str, str]]] = {}
+        errors = CsvErrors(path)
+        for line, row in read_csv(path, required=("file", "attribute", "group"), optional=("rater",)):
+            try:
+                file = inner_path(row["file"])
+            except ValueError as error:
+                errors.add(line, str(error))
+                continue
+            if not row["attribute"] or not row["group"]:
+                errors.add(line, "attribute or group is empty; write 'unknown' for what cannot be told")
+                continue
+            raters = votes.setdefault(row["attribute"], {}).setdefault(file, {})
+            if row["rater"] in raters:
+                who = f"rater {row['rater']!r}" if row["rater"] else "somebody without a name"
+                errors.add(line, f"{who} labels {row['attribute']} of {file!r} twice; keep one, or name the raters")
+            raters[row["rater"]] = row["group"]
+        errors.check()
+        if not votes:
+            raise ValueError(f"{path} holds no labels; give one line per picture")
+        return cls(votes)
+
+    def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
+        """One reading per picture, which is told by `info["file"]`, its path below the audited folder."""
+        return {name: [self.label(name, image.info.get("file", "")) for image in images] for name in self.groups}
+
+    def label(self, attribute: str, file: str) -> Reading:
+        """The majority's word on one file; unknown for a tie, and where nobody labelled it."""
+        said = Counter(self.votes[attribute].get(file, {}).values()).most_common(2)
+        if not said or (len(said) == 2 and said[0][1] == said[1][1]):
+            return Reading(None, 0.0)
+        (group, count), total = said[0], len(self.votes[attribute][file])
+        return Reading(None if group == UNKNOWN else group, count / total)
+
+    def agreement(self) -> list[Agreement]:
+        """One figure per attribute that several people labelled."""
+        found = []
+        for attribute, files in self.votes.items():
+            raters = sorted({rater for said in files.values() for rater in said})
+            shared = [said for said in files.values() if len(said) == len(raters)]
+            if len(raters) > 1:
+                labels = [[said[rater] for rater in raters] for said in shared]
+                found.append(Agreement(attribute, kappa(labels), len(raters), len(shared)))
+        return found
+
+
+def kappa(labels: Sequence[Sequence[str]]) -> float | None:
+    """Cohen's kappa of pictures with two labels each, Fleiss' with more; None where chance alone agrees always."""
+    if not labels:
+        return None
+    names = sorted({label for row in labels for label in row})
+    table = np.array([[row.count(name) for name in names] for row in labels], dtype=np.float64)
+    raters = len(labels[0])
+    seen = float(((table * (table - 1)).sum(axis=1) / (raters * (raters - 1))).mean())
+    if raters == 2:
+        shares = [np.array([[row[k] == name for name in names] for row in labels]).mean(axis=0) for k in (0, 1)]
+        chance = float(shares[0] @ shares[1])
+    else:
+        chance = float((table.mean(axis=0) / raters) @ (table.mean(axis=0) / raters))
+    return None if chance >= 1 - 1e-12 else (seen - chance) / (1 - chance)
+
+
+def _groups(attribute: str, files: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """The attribute's own groups if these are all that was said; else those that were, in alphabetical order."""
+    said = {group for raters in files.values() for group in raters.values()} - {UNKNOWN}
+    known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
+    return tuple(known) if said <= set(known) else tuple(sorted(said))

@@ -1,0 +1,20 @@
+"""Parts of models by transformers, from a folder or the hub: weights as safetensors only, none of their code is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safetensors import SafetensorError
+
+
+def loaded(kind: Any, model: str) -> Any:
+    """`kind.from_pretrained(model)`, ready to read. `ValueError` in one line if it cannot be had."""
+    weights = hasattr(kind, "forward") or kind.__name__.startswith("AutoModel")
+    try:
+        part = kind.from_pretrained(model, **({"use_safetensors": True} if weights else {}))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(
+            f"{model!r} cannot be loaded as {kind.__name__}: {first}; name a folder or a hub id with safetensors"
+        ) from error
+    return part.eval().requires_grad_(False) if weights else part

@@ -1,0 +1,175 @@
+"""A perceiver that is trained on a labelled folder: sub-folder = group, one attribute.
+
+The network is a narrow ResNet-18 (`judge`), small enough for two cores; a sub-folder "unknown" teaches it when to say
+nothing. Of every group a share is held out, and how it errs on these is kept beside the weights:
+
+    perceiver.safetensors   weights (fp16)
+    perceiver.json          attribute, groups, side of the pictures in pixels, seed, and the held-out confusion matrix
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from fair_diffusion.audit.study import Confusion
+from fair_diffusion.new_folder import new_folder
+from fair_diffusion.perception import judge
+from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.perception.reader import Reader, fill
+
+WEIGHTS, CARD = "perceiver.safetensors", "perceiver.json"
+UNKNOWN = "unknown"
+BATCH = 32
+RATE = 2e-3
+
+
+@dataclass(frozen=True)
+class TrainedPerceiver:
+    """A trained reader and how it errs on pictures that it did not learn from."""
+
+    reader: Reader
+    confusion: Confusion
+    seed: int
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The groups of its one attribute."""
+        return self.reader.groups
+
+    def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
+        """One reading per picture."""
+        return self.reader.read(images)
+
+    def save(self, folder: Path) -> None:
+        """Write weights and card into a new folder, whole or not at all. `ValueError` if it is not new."""
+        card = {
+            "attribute": self.confusion.attribute,
+            "groups": list(self.confusion.groups),
+            "side": self.reader.side,
+            "seed": self.seed,
+            "confusion": [list(row) for row in self.confusion.counts],
+            "measured_on": self.confusion.measured_on,
+        }
+        with new_folder(folder) as part:
+            self.reader.save(part / WEIGHTS)
+            (part / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainedPerceiver:
+        """The perceiver in `folder`. `ValueError` with the mend if there is none."""
+        try:
+            card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            confusion = Confusion(
+                attribute=card["attribute"],
+                groups=card["groups"],
+                counts=card["confusion"],
+                measured_on=card["measured_on"],
+            )
+            reader = judge.build({card["attribute"]: card["groups"]})
+            reader.side = int(card["side"])
+            return cls(fill(reader, folder / WEIGHTS), confusion, int(card["seed"]))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            message = f"{folder} is no trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
+            raise ValueError(f"{message}; make one with `fair-diffusion perceiver train`") from error
+
+
+def train(
+    images: Tensor,
+    groups: Sequence[str],
+    *,
+    attribute: str,
+    names: Sequence[str],
+    held_out: float = 0.2,
+    epochs: int = 20,
+    seed: int = 0,
+    on_step: Callable[[int, int | None], None] = lambda done, total: None,
+) -> TrainedPerceiver:
+    """Train on pictures (n, 3, side, side), bytes, whose groups are given; `names` orders these, without "unknown".
+
+    The same seed and pictures give the same weights on the same machine. `ValueError` if a group has too few pictures.
+    """
+    _check(groups, names, held_out, epochs)
+    generator = torch.Generator().manual_seed(seed)
+    classes = torch.tensor([len(names) if group == UNKNOWN else list(names).index(group) for group in groups])
+    seen, held = _split(classes, held_out, generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        reader = judge.build({attribute: list(names)})
+    reader.side = images.shape[-1]
+    _fit(reader, images, classes, seen, attribute, epochs, generator, on_step)
+    counts = [[0] * (len(names) + 1) for _ in names]
+    for row in held.tolist():
+        if classes[row] < len(names):
+            with torch.no_grad():
+                probabilities = reader.probabilities(images[row : row + 1].float() / 255, attribute)[0]
+            counts[int(classes[row])][int(probabilities.argmax())] += 1
+    measured_on = f"{int((classes[held] < len(names)).sum())} held-out pictures"
+    return TrainedPerceiver(
+        reader, Confusion(attribute=attribute, groups=list(names), counts=counts, measured_on=measured_on), seed
+    )
+
+
+def _fit(
+    reader: Reader,
+    images: Tensor,
+    classes: Tensor,
+    seen: Tensor,
+    attribute: str,
+    epochs: int,
+    generator: torch.Generator,
+    on_step: Callable[[int, int | None], None],
+) -> None:
+    """Cross-entropy with every group weighing the same, half of the pictures mirrored in each pass."""
+    weights = 1 / torch.bincount(classes[seen], minlength=int(classes.max()) + 1).clamp(min=1)
+    steps = epochs * -(-len(seen) // BATCH)
+    optimizer = torch.optim.AdamW(reader.parameters(), lr=RATE, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.2)
+    reader.train()
+    done = 0
+    for _ in range(epochs):
+        for rows in seen[torch.randperm(len(seen), generator=generator)].split(BATCH):
+            x = images[rows].float() / 127.5 - 1
+            mirrored = torch.rand(len(rows), 1, 1, 1, generator=generator) < 0.5
+            logits = reader(torch.where(mirrored, x.flip(-1), x))[attribute]
+            losses = nn.functional.cross_entropy(logits, classes[rows], reduction="none")
+            weight = weights[classes[rows]]
+            optimizer.zero_grad()
+            (losses @ weight / weight.sum()).backward()
+            optimizer.step()
+            schedule.step()
+            done += 1
+            on_step(done, steps)
+    reader.eval().requires_grad_(False)
+
+
+def _split(classes: Tensor, held_out: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows to learn from and rows to test on: a share of every class, at least one."""
+    seen, held = [], []
+    for k in classes.unique().tolist():
+        rows = torch.nonzero(classes == k).flatten()
+        rows = rows[torch.randperm(len(rows), generator=generator)]
+        cut = max(1, round(held_out * len(rows)))
+        held.append(rows[:cut])
+        seen.append(rows[cut:])
+    return torch.cat(seen), torch.cat(held)
+
+
+def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs: int) -> None:
+    if len(names) < 2 or UNKNOWN in names:
+        raise ValueError(f"the groups are {list(names)}; give at least two, each in a sub-folder of its own")
+    if not 0 < held_out < 1:
+        raise ValueError(f"held_out is {held_out}; hold out a share between 0 and 1, such as 0.2")
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}; train for 1 or more")
+    few = [name for name in names if groups.count(name) < 2]
+    if few:
+        raise ValueError(f"group {few[0]!r} has {groups.count(few[0])} pictures; it needs 2 or more")

@@ -1,0 +1,58 @@
+"""Pictures from anywhere, opened with care: nothing large is decoded, nothing broken stops an audit.
+
+A picture is refused by its size before any of it is decoded (decompression bombs), reduced to `SIDE` pixels so that a
+batch has a known size in memory, turned upright as its camera noted, and laid on white where it is transparent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+ENDINGS = frozenset([".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"])
+MAX_PIXELS = 64_000_000
+MAX_BYTES = 128 * 2**20
+SIDE = 1024
+
+
+class BrokenPicture(ValueError):
+    """A picture that cannot be read; `str()` says why."""
+
+
+def open_picture(data: Path | bytes, name: str = "") -> Image.Image:
+    """The picture as RGB, its longer side at most `SIDE`, with `name` in its `info["file"]`.
+
+    `BrokenPicture` says why it cannot be read."""
+    try:
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        if size > MAX_BYTES:
+            raise BrokenPicture(f"{size:,} bytes, more than {MAX_BYTES:,}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that no audit looks at
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise BrokenPicture(f"{opened.width} × {opened.height} pixels, more than {MAX_PIXELS:,}")
+                opened.thumbnail((SIDE, SIDE))
+                opened.load()
+                picture = _upright(opened)
+    except BrokenPicture:
+        raise
+    except Exception as error:  # decoders raise nearly everything, from SyntaxError to struct.error
+        raise BrokenPicture(f"{type(error).__name__}: {error}".split("\n")[0]) from error
+    picture.info = {"file": name}
+    return picture
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    with contextlib.suppress(Exception):  # orientation notes that cannot be read say nothing
+        image = ImageOps.exif_transpose(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")

@@ -1,0 +1,107 @@
+"""Pictures, runs and a perceiver that reads colours, so that what must come out is known beforehand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.result import PNG_KEY
+
+COLOURS = {"woman": (200, 20, 20), "man": (20, 20, 200), None: (20, 200, 20)}
+"""Red pictures are read as women, blue ones as men, green ones not at all."""
+
+
+class ByColour:
+    """A perceiver of red and blue."""
+
+    groups: Mapping[str, Sequence[str]] = {"gender": ("woman", "man")}
+
+    def __init__(self) -> None:
+        self.largest_batch = 0
+
+    def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
+        self.largest_batch = max(self.largest_batch, len(images))
+        found = []
+        for image in images:
+            pixel = image.resize((1, 1)).getpixel((0, 0))
+            assert isinstance(pixel, tuple)
+            r, g, b = pixel
+            found.append(Reading(None if g == max(r, g, b) else "woman" if r > b else "man", 0.9))
+        return {"gender": found}
+
+
+def picture(group: str | None, ending: str = "PNG") -> bytes:
+    """The bytes of a picture that `ByColour` reads as `group`."""
+    file = BytesIO()
+    Image.new("RGB", (16, 16), COLOURS[group]).save(file, ending)
+    return file.getvalue()
+
+
+def put(folder: Path, name: str, content: bytes | str = "") -> Path:
+    """Write a file below `folder`, with the folders above it."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def record(index: int, judged: str | None, **changes: Any) -> dict[str, Any]:
+    """One image's record, as a run holds it before it becomes JSON."""
+    return {
+        "index": index,
+        "prompt": "a photo of a nurse",
+        "seed": index,
+        "model": "pocket",
+        "method": "semantic",
+        "rule": "nurses",
+        "steps": 25,
+        "guidance": 4.0,
+        "judged": {"gender": judged, "skin_tone": "dark", "occupation": "nurse"},
+        "perceived": {"gender": "woman", "skin_tone": "dark", "occupation": "nurse"},
+        "confidence": {"gender": 0.75, "skin_tone": 0.5, "occupation": 0.9},
+        "evaluations": 100,
+        "plain_evaluations": 50,
+    } | changes
+
+
+def write_run(
+    folder: Path,
+    records: Sequence[Mapping[str, Any]],
+    *,
+    twins: Sequence[Mapping[str, Any]] = (),
+    target: Mapping[str, float] | None = None,
+    attribute: str = "gender",
+) -> Path:
+    """A run folder with these records, plain twins first, and a summary with a target."""
+    folder.mkdir(parents=True)
+    rows = [
+        {key: json.dumps(value) if isinstance(value, dict) else value for key, value in row.items()}
+        for row in (*twins, *records)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
+
+    def summary(own: Sequence[Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, Any]:
+        audit = [{"attribute": attribute, "group": group, "target": share} for group, share in shares.items()]
+        head = {key: own[0][key] for key in ("prompt", "model", "method", "rule")}
+        return {**head, "n": len(own), "audit": audit, "cost": {"seconds": 2.0}, "notes": ["a note"]}
+
+    found = summary(records, target or {})
+    if twins:
+        found["plain"] = summary(twins, {})
+    (folder / "result.json").write_text(json.dumps(found))
+    for prefix, own in (("plain", twins), ("image", records)):
+        for row in own:
+            info = PngInfo()
+            info.add_itxt(PNG_KEY, json.dumps(dict(row)))
+            image = Image.new("RGB", (16, 16), COLOURS[row["judged"]["gender"]])
+            image.save(folder / f"{prefix}-{row['index']:05d}.png", pnginfo=info)
+    return folder

@@ -1,0 +1,164 @@
+"""`audit` and `perceiver train`: exit codes, one clear line, files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from fair_diffusion.cli import app
+
+run = CliRunner()
+HEAD = "prompt,attribute,group,count,source,target\n"
+COUNTS = (
+    HEAD
+    + "nurse,gender,woman,90,plain,\nnurse,gender,man,10,plain,\ncook,gender,woman,5,plain,\ncook,gender,man,9,plain,\n"
+)
+MISSED = HEAD + "nurse,gender,woman,90,instructed,0.5\nnurse,gender,man,10,instructed,0.5\n"
+MET = HEAD + "nurse,gender,woman,5000,instructed,0.5\nnurse,gender,man,5000,instructed,0.5\n"
+
+
+def put(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def audited(*arguments: str, code: int = 0) -> Any:
+    found = run.invoke(app, ["audit", *arguments, "--json"])
+    assert found.exit_code == code, found.stderr
+    return json.loads(found.stdout)
+
+
+def test_counts_become_lines_deviations_and_a_study(tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    found = audited(put(tmp_path / "t.csv", COUNTS), "--out", str(out))
+    assert [(line["concept"], line["group"], line["share"]) for line in found["lines"][:2]] == [
+        ("nurse", "woman", 0.9),
+        ("nurse", "man", 0.1),
+    ]
+    assert found["deviations"][0]["concepts"] == 2
+    assert {path.name for path in out.iterdir()} >= {"study.json", "tallies.csv", "tallies.parquet", "report.html"}
+    assert "nurse" in (out / "report.html").read_text(encoding="utf-8")
+    again = audited(str(out))
+    assert again["lines"] == found["lines"]
+
+
+def test_a_target_that_is_missed_is_exit_code_3(tmp_path: Path) -> None:
+    audited(put(tmp_path / "a.csv", MISSED), code=3)
+    audited(put(tmp_path / "b.csv", MET))
+    audited(put(tmp_path / "c.csv", COUNTS))  # nothing was asked
+    audited(put(tmp_path / "d.csv", MET + COUNTS.removeprefix(HEAD)))  # only the plain images miss
+
+
+def test_a_reference_says_amplified(tmp_path: Path) -> None:
+    labour = put(
+        tmp_path / "labour.csv", "prompt,attribute,group,count\nNurses,gender,woman,75\nNurses,gender,man,25\n"
+    )
+    found = audited(put(tmp_path / "t.csv", COUNTS), "--reference", labour)
+    lines = {(line["source"], line["concept"], line["group"]): line for line in found["lines"]}
+    assert lines["plain", "nurse", "woman"]["relation"] == "amplified"
+    assert lines["plain", "cook", "woman"]["relation"] is None
+    shown = run.invoke(app, ["audit", put(tmp_path / "t.csv", COUNTS), "--reference", labour])
+    assert "amplified" in shown.stdout
+
+
+def test_a_folder_of_skin_with_a_broken_picture(tmp_path: Path) -> None:
+    folder = tmp_path / "[red]photos"
+    for concept, colour in (("nurse", "#eadaba"), ("cook", "#604134")):
+        (folder / concept).mkdir(parents=True)
+        for k in range(3):
+            Image.new("RGB", (32, 32), colour).save(folder / concept / f"{k}.png")
+    (folder / "cook" / "[bold]bad.png").write_bytes(b"\x89PNG")
+    found = audited(str(folder), "--perceiver", "skin_tone", "--out", str(tmp_path / "s"))
+    counts = {(line["concept"], line["group"]): line["count"] for line in found["lines"] if line["count"]}
+    assert counts == {("nurse", "monk 04"): 3, ("cook", "monk 08"): 3}
+    assert len(found["broken"]) == 1
+    assert len(list((tmp_path / "s" / "samples").iterdir())) == 6
+    shown = run.invoke(app, ["audit", str(folder), "--perceiver", "skin_tone"])
+    assert "1 files could not be read and are in no share" in shown.stdout
+    assert "[bold]bad.png" in shown.stdout
+    assert "[red]photos" in shown.stdout
+
+
+def test_human_labels_and_how_far_they_agree(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "nurse").mkdir(parents=True)
+    said = ["file,attribute,group,rater"]
+    for k in range(4):
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "nurse" / f"{k}.png")
+        said += [
+            f"nurse/{k}.png,gender,{'man' if k < 2 else 'woman'},a",
+            f"nurse/{k}.png,gender,{'man' if k < 2 else 'woman'},b",
+        ]
+    found = audited(str(tmp_path / "photos"), "--perceiver", f"human:{put(tmp_path / 'l.csv', chr(10).join(said))}")
+    assert {line["group"]: line["count"] for line in found["lines"]} == {"woman": 2, "man": 2, "androgynous": 0}
+    assert any("1.00" in note and "2 raters" in note for note in found["notes"])
+
+
+def test_train_then_audit(tmp_path: Path) -> None:
+    for group, colour in (("woman", "red"), ("man", "blue")):
+        (tmp_path / "labelled" / group).mkdir(parents=True)
+        for k in range(8):
+            Image.new("RGB", (16, 16), colour).save(tmp_path / "labelled" / group / f"{k}.png")
+    arguments = ["perceiver", "train", str(tmp_path / "labelled"), "--side", "16", "--epochs", "8"]
+    trained = run.invoke(app, [*arguments, "--out", str(tmp_path / "reader"), "--json"])
+    assert trained.exit_code == 0, trained.stderr
+    assert json.loads(trained.stdout)["confusion"] == [[2, 0, 0], [0, 2, 0]]
+    out = tmp_path / "study"
+    audited(str(tmp_path / "labelled"), "--perceiver", f"trained:{tmp_path / 'reader'}", "--out", str(out))
+    (confusion,) = json.loads((out / "study.json").read_text())["confusions"]
+    assert confusion["counts"] == [[2, 0, 0], [0, 2, 0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give a TARGET to read, or --model"),
+        (["t.csv", "--model", "pocket"], "give a TARGET to read, or --model"),
+        (["gone"], "gone is not there"),
+        (["t.csv", "--perceiver", "pocket"], "leave out the perceiver"),
+        (["photos"], "name a perceiver"),
+        (["photos", "--perceiver", "magic"], "unknown perceiver 'magic'"),
+        (["photos", "--perceiver", "clip"], "names no model or file"),
+        (["photos", "--perceiver", "skin_tone:pantone"], "unknown scale 'pantone'"),
+        (["t.csv", "--out", "photos"], "not empty"),
+        (["t.csv", "--reference", "gone.csv"], "gone.csv is not there"),
+        (["t.csv", "--attribute", "hair"], "nothing was read of 'hair'"),
+        (["x.pkl"], "could run code"),
+        (["--model", "pocket"], "name --out or --work"),
+        (["--model", "pocket", "--out", "new", "--until", "0"], "--until is 0"),
+        (["--model", "pocket", "--out", "new", "--suite", "gone.txt"], "no list of occupations"),
+        (["--model", "pocket", "--out", "new", "--method", "semantic"], "needs --instruct or --policy"),
+        (["--model", "pocket", "--out", "new", "--prompt", "a photo"], "mark the place"),
+        (["--model", "magic", "--out", "new"], "unknown model 'magic'"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "t.csv", COUNTS)
+    put(tmp_path / "x.pkl", "")
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save("photos/nurse-1.png")
+    found = run.invoke(app, ["audit", *arguments])
+    assert found.exit_code == 2
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr
+    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "new.work").exists()
+
+
+def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path) -> None:
+    arguments = ["--model", "pocket", "--suite", put(tmp_path / "o.yaml", "health: [nurse]\ncraft: [mechanic]")]
+    arguments += ["-n", "2", "--steps", "2", "--prompt", "a photo of a {}", "--out", str(tmp_path / "study")]
+    found = audited(*arguments)
+    assert {(line["concept"], line["n"]) for line in found["lines"]} == {("nurse", 2), ("mechanic", 2)}
+    study = json.loads((tmp_path / "study" / "study.json").read_text())
+    assert study["fields"] == {"nurse": "health", "mechanic": "craft"}
+    kept = sorted(path.name for path in (tmp_path / "study.work").iterdir())
+    assert len(kept) == 3
+    shown = run.invoke(app, ["audit", *arguments[:-1], str(tmp_path / "again"), "--work", str(tmp_path / "study.work")])
+    assert "health" in shown.stdout
+    assert sorted(path.name for path in (tmp_path / "study.work").iterdir()) == kept

