@@ -88,6 +88,25 @@ def test_untouched_means_untouched(pipe: FairPipeline, method: str) -> None:
         assert record.evaluations > per_image if dearer else record.evaluations == per_image
 
 
+@pytest.mark.parametrize("method", ["switch", "semantic"])
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_few_steps(pipe: FairPipeline, steps: int, method: str) -> None:
+    """Windows are shares of the trajectory: even a run of one step has a look, and steering after it."""
+    result = pipe("a doctor", n=6, steps=steps, instruct="doctor: all women", method=method, compare_plain=True)
+    assert result.plain is not None
+    assert {record.assigned["gender"] for record in result.records} == {"woman"}
+    for record, image, twin in zip(result.records, result.images, result.plain.images, strict=True):
+        if record.steered:
+            assert record.evaluations >= record.plain_evaluations + (steps == 1 or method == "semantic")
+        else:
+            assert record.evaluations == record.plain_evaluations
+            assert image.tobytes() == twin.tobytes()
+    published = pipe("a doctor", n=2, steps=steps, instruct="doctor: half women", method="semantic", control="all")
+    twins = pipe("a doctor", n=2, steps=steps, method="none")
+    if steps > 1:  # the only step of DDIM is the last one, at which a picture hardly changes
+        assert all(a.tobytes() != b.tobytes() for a, b in zip(published.images, twins.images, strict=True))
+
+
 def test_a_switched_image_costs_what_a_plain_one_does(pipe: FairPipeline) -> None:
     result = pipe("a doctor", n=6, steps=5, instruct="doctor: half women")
     for record in result.records:  # one plain step of five before the look, two evaluations each

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
-from fair_diffusion.backbones import Batch, OnStep, StableDiffusion
+from fair_diffusion.backbones import Batch, OnStep, adapt
 from fair_diffusion.control import Aim, NaturalFirst, Shares, draw_all
 from fair_diffusion.guides import Guides
 from fair_diffusion.perception.reader import Reader, Reading
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 class FairPipeline:
     """A text-to-image model with a perceiver, which steering may ask, and a judge, which alone scores.
 
-    `pipeline` is a loaded `diffusers.StableDiffusionPipeline`; `name` goes into records; `guidance` is the usual scale.
-    `early` reads predicted clean latents; without one they are decoded and the perceiver reads the pictures.
+    `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
+    `guidance` is the usual scale. `early` reads predicted clean latents; without one they are decoded and the perceiver
+    reads the pictures.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class FairPipeline:
         early: EarlyReader | None = None,
         guidance: float = 7.5,
     ) -> None:
-        self.backbone = StableDiffusion(pipeline)
+        self.backbone = adapt(pipeline)
         self.name, self.perceiver, self.judge, self.early, self.guidance = name, perceiver, judge, early, guidance
 
     @classmethod
