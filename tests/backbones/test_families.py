@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import diffusers
@@ -142,6 +144,37 @@ def test_pictures_there_and_back(tiny: Callable[[str], Any], family: str) -> Non
             expected = (vae.decode(mode).sample / 2 + 0.5).clamp(0, 1).expand(2, -1, -1, -1)
         torch.testing.assert_close(backbone.decode(latents), expected, atol=1e-5, rtol=0)
     assert backbone.images(latents)[0].size == expected.shape[2:]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("family", [*TEXT_FAMILIES, "pixel"])
+def test_half_precision_is_close(tiny: Callable[[str], Any], family: str, dtype: torch.dtype) -> None:
+    """From the same noise, since a seed means other noise in another precision."""
+    low = adapt(copy.deepcopy(tiny(family)).to(dtype))
+    high = adapt(tiny(family))
+    begun = begin(low, [0, 1], seeds=[1, 2], steps=3)
+    same_noise = replace(begin(high, [0, 1], seeds=[1, 2], steps=3), latents=begun.latents.float())
+    ends = []
+    for backbone, batch in ((low, begun), (high, same_noise)):
+        empty = backbone.empty()[[0, 0]]
+        cond = empty if family == "pixel" else backbone.encode(["a man", "a cook"])
+        end = advance(batch, Guide(cond, empty, 3.0)).latents
+        ends.append(torch.cat([end.float().flatten(), backbone.decode(end).detach().flatten()]))
+        assert end.dtype == backbone.dtype
+    assert ends[0].isfinite().all()
+    difference = (ends[0] - ends[1]).abs().mean() / ends[1].abs().mean()
+    print(f"{family} {dtype}: {difference:.1e}")
+    assert difference < 0.05
+
+
+def test_an_image_decoder_that_overflows_works_in_float32(tiny: Callable[[str], Any]) -> None:
+    pipeline = copy.deepcopy(tiny("sdxl"))
+    pipeline.vae.half().register_to_config(force_upcast=True)
+    latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)).half()
+    pixels = adapt(pipeline).decode(latents)
+    assert pipeline.vae.dtype == torch.float16
+    pipeline.vae.float()
+    torch.testing.assert_close(pixels, adapt(pipeline).decode(latents.float()), atol=1e-6, rtol=0)
 
 
 def test_pixel_models_follow_no_prompt(tiny: Callable[[str], Any]) -> None:

@@ -48,7 +48,6 @@ def test_steered_and_left_alone(tiny: Callable[[str], Any], family: str, method:
     steered, costs = draw(backbone, method, control, AIMS, seeds)
     assert torch.equal(steered[1], plain[1])
     change = (steered - plain).abs().amax(dim=(1, 2, 3))
-    print(family, method, control, change.tolist())
     assert (change[[0, 2]] > 1e-3).all()
     for image in (0, 2):
         alone, _ = draw(backbone, method, control, [AIMS[image]], [seeds[image]])
@@ -69,3 +68,8 @@ def test_the_fewest_steps(tiny: Callable[[str], Any], steps: int, method: str) -
     steered, _ = draw(backbone, method, "natural-first", AIMS, [7, 8, 9], steps)
     assert torch.equal(steered[1], plain[1])
     assert ((steered - plain).abs().amax(dim=(1, 2, 3))[[0, 2]] > 1e-3).all()
+
+
+def test_models_without_text_say_so(tiny: Callable[[str], Any]) -> None:
+    with pytest.raises(ValueError, match="DDPMPipeline draws without text"):
+        draw(adapt(tiny("pixel")), "semantic", "all", AIMS, [7, 8, 9])
