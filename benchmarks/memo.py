@@ -26,13 +26,13 @@ class Memo(StableDiffusion):
         """Free the memory."""
         self._known.clear()
 
-    def predict(self, latents: Tensor, t: Tensor, cond: Conditioning) -> Tensor:
+    def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """As `StableDiffusion.predict`, evaluating only rows that are new."""
         keys = [_digest(row, t, told) for row, told in zip(latents, cond.embeddings, strict=True)]
         new = {key: i for i, key in enumerate(keys) if key not in self._known}
         if new:
             rows = list(new.values())
-            self._known.update(zip(new, super().predict(latents[rows], t, cond[rows]), strict=True))
+            self._known.update(zip(new, super().predict(latents[rows], t, cond[rows], guidance=guidance), strict=True))
         return torch.stack([self._known[key] for key in keys])
 
 

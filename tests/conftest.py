@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from hypothesis import settings
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-TOKENS = 16
+from tiny_families import TOKENS, build, clip_tokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
 # No test is timed: a busy machine proves nothing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-
-
-settings.register_profile("steady", deadline=None)  # how fast a machine is says nothing about the code
-settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,24 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def _tokenizer(folder: Any) -> CLIPTokenizer:
-    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + [",", "."]
-    merges = ["m a", "ma n</w>", "w o", "wo man</w>"]
-    tokens = [
-        *letters,
-        *(letter + "</w>" for letter in letters),
-        *(merge.replace(" ", "") for merge in merges),
-    ]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n")
-    return CLIPTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=TOKENS)
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_sd: Any) -> Callable[[str], Any]:
+    """The random pipeline of a family by its name in `tiny_families`. Shared: change no part of it."""
+
+    @functools.cache
+    def pipeline(family: str) -> Any:
+        return tiny_sd if family == "sd" else build(family, tmp_path_factory.mktemp(family))
+
+    return pipeline
 
 
 @pytest.fixture(scope="session")
 def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A random StableDiffusionPipeline: 8×8 latents, 16×16 pixels, seed 0. Shared: change no part of it."""
-    tokenizer = _tokenizer(tmp_path_factory.mktemp("tokenizer"))
+    tokenizer = clip_tokenizer(tmp_path_factory.mktemp("tokenizer"))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         text_encoder = CLIPTextModel(

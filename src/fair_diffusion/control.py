@@ -7,7 +7,9 @@
 5. the finished pictures are perceived; while the quotas are missed, the fewest images that mend that are made again
    from their saved state at the look, each time more strongly, at last from a new seed, until the budget is spent.
 
-The batches of 1 and 4 are those of an unsteered run; in 5, images of different batches are put together.
+The batches of 1 and 4 are those of an unsteered run; in 5, images of different batches are put together. The look is at
+a share of the trajectory, so models of few steps do as well; a run of one step is looked at when it is done, and images
+that do not fit begin again.
 """
 
 from __future__ import annotations
@@ -153,7 +155,7 @@ class NaturalFirst:
             warm = [self._to_look(images) for images in batches(n, self.request.batch_size)]
             self._assign_naturals(warm)
             for batch in warm:
-                self._from_look(batch)
+                self._finish(batch)
             notes += self._repair()
         except KeyboardInterrupt:
             done, interrupted = len(self._shown), True
@@ -163,10 +165,11 @@ class NaturalFirst:
         return Drawn(shown, "natural-first", self._cost, notes, interrupted)
 
     def _to_look(self, images: Sequence[int]) -> Batch:
-        """Run images plain up to the look and save them there."""
-        batch = begin(self.backbone, images, seeds=[self._plans[i].seed for i in images], steps=self.request.steps)
-        batch = self._advance(batch, self.guide([Aim()] * len(images)), look_step(len(batch.times)))
-        self._saved.update({image: (batch, place) for place, image in enumerate(images)})
+        """Run images plain up to the look, and save them where steering begins."""
+        begun = begin(self.backbone, images, seeds=[self._plans[i].seed for i in images], steps=self.request.steps)
+        batch = self._advance(begun, self.guide([Aim()] * len(images)), look_step(len(begun.times)))
+        saved = batch if steering_start(len(begun.times)) else begun
+        self._saved.update({image: (saved, place) for place, image in enumerate(images)})
         return batch
 
     def _assign_naturals(self, warm: Sequence[Batch]) -> None:
@@ -183,6 +186,23 @@ class NaturalFirst:
         plan.shows = plan.natural = {name: label(name, natural[name], SURE_AT_LOOK) for name in plan.assigned}
         plan.natural_confidence = {name: float(natural[name].max()) for name in plan.assigned}
         plan.steered = plan.natural != plan.assigned
+
+    def _finish(self, batch: Batch) -> None:
+        """Take a batch from the look to the end. After the only step of a run, what is to be steered begins again."""
+        again = (
+            [image for image in batch.images if self._plans[image].steered] if batch.step == len(batch.times) else []
+        )
+        for image in again:
+            self._plans[image].steered = False
+        self._from_look(batch)
+        for image in again:
+            self._plans[image].steered = True
+        if again:
+            self._from_look(self._back(again))
+
+    def _back(self, images: Sequence[int]) -> Batch:
+        """These images as they were saved."""
+        return Batch.join([batch.take([place]) for batch, place in (self._saved[image] for image in images)])
 
     def _from_look(self, batch: Batch) -> None:
         """Finish a batch, perceive it, and learn which strengths were enough."""
@@ -291,8 +311,7 @@ class NaturalFirst:
                 self._take_look(i, {name: read[name][place] for name in self._read})
         for i in images:
             self._plans[i].repairs += 1
-        saved = [self._saved[i] for i in images]
-        self._from_look(Batch.join([batch.take([place]) for batch, place in saved]))
+        self._from_look(self._back(images))
 
 
 def draw_all(
@@ -330,14 +349,18 @@ def draw_all(
 
 def plain_evaluations(backbone: Backbone, request: Request, guide: Guide) -> int:
     """Network evaluations that one unsteered image of the request costs."""
-    return len(backbone.fork().timesteps(request.steps)) * (2 if guide.guidance > 1 else 1)
+    return len(backbone.fork().timesteps(request.steps)) * guide.passes(backbone)
 
 
 def look_step(steps: int) -> int:
-    """How many of the run's steps are plain before the look: at least one, and at least one is left."""
-    if steps < 2:
-        raise ValueError(f"a run of {steps} step leaves none to steer in; use 2 or more, or method 'prompt'")
-    return min(steps - 1, max(1, round(LOOK * steps)))
+    """How many of the run's steps are plain before the look: at least one."""
+    return max(1, round(LOOK * steps))
+
+
+def steering_start(steps: int) -> int:
+    """The step from which images are steered: the look; the first one if the look is at the end, in a run of one."""
+    look = look_step(steps)
+    return look if look < steps else 0
 
 
 def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:

@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 
 from fair_diffusion.backbones import Backbone, Conditioning, Guide
-from fair_diffusion.control import Aim, look_step
+from fair_diffusion.control import LOOK, Aim, steering_start
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Cell, Target
 from fair_diffusion.request import Request
 from fair_diffusion.steering import SemanticGuidance, Steering, switched, with_group
@@ -57,7 +57,7 @@ class Guides:
 
     @cached_property
     def _empty(self) -> Conditioning:
-        return self.backbone.encode([""])
+        return self.backbone.empty()
 
     def _steering(self, aims: Sequence[Aim]) -> Steering | None:
         """Semantic guidance towards each image's groups that do not fit yet, and away from those to leave."""
@@ -75,12 +75,17 @@ class Guides:
 
     @cached_property
     def _settings(self) -> SemanticGuidance:
-        """The published settings, or those of the window between the look and the end of steering."""
-        if not self.request.natural_first:
-            return SemanticGuidance()
+        """The published settings, or those of the window between the look and the end of steering.
+
+        The published warm-up is kept where the look is that late; runs of fewer steps would never leave it.
+        """
         steps = len(self.backbone.fork().timesteps(self.request.steps))
-        look = look_step(steps)
-        return SemanticGuidance(strength=5.0, threshold=0.8, warmup=look, cooldown=max(look + 1, round(WINDOW * steps)))
+        if not self.request.natural_first:
+            return SemanticGuidance(warmup=min(5, round(LOOK * steps)))
+        start = steering_start(steps)
+        return SemanticGuidance(
+            strength=5.0, threshold=0.8, warmup=start, cooldown=max(start + 1, round(WINDOW * steps))
+        )
 
 
 def aims(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], n: int) -> list[Aim]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.backbones import Batch, OnStep, StableDiffusion
+from fair_diffusion.backbones import Batch, OnStep, adapt
 from fair_diffusion.control import NaturalFirst, Shares, draw_all
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import made_with, sha256
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 class FairPipeline:
     """A text-to-image model with a perceiver, which steering may ask, and a judge, which alone scores.
 
-    `pipeline` is a loaded `diffusers.StableDiffusionPipeline`; `name` goes into records; `guidance` is the usual scale.
-    `early` reads predicted clean latents; without one they are decoded and the perceiver reads the pictures. `weights`,
-    the hash of the model's, and `confusions`, how the judge errs, go into results.
+    `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
+    `guidance` is the usual scale. `early` reads predicted clean latents; without one they are decoded and the perceiver
+    reads the pictures. `weights`, the hash of the model's, and `confusions`, how the judge errs, go into results.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class FairPipeline:
         weights: str = "",
         confusions: Sequence[Confusion] = (),
     ) -> None:
-        self.backbone = StableDiffusion(pipeline)
+        self.backbone = adapt(pipeline)
         self.name, self.perceiver, self.judge, self.early, self.guidance = name, perceiver, judge, early, guidance
         self.weights, self.confusions = weights, confusions
 

@@ -122,6 +122,7 @@ def test_each_image_may_have_its_own_negative_prompt(backbone: StableDiffusion) 
         ({"seeds": [1]}, "5 rows for 1 seeds"),
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
         ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"rescale": 1.5}, "guidance rescale is 1.5; use 0 to 1"),
     ],
 )
 def test_wrong_input(backbone: StableDiffusion, settings: dict[str, Any], message: str) -> None:

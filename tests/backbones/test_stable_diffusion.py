@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import diffusers
@@ -89,14 +88,6 @@ def test_noise_needs_a_run(backbone: StableDiffusion) -> None:
 def test_steps_must_be_positive(backbone: StableDiffusion, steps: int) -> None:
     with pytest.raises(ValueError, match=f"not {steps}"):
         backbone.timesteps(steps)
-
-
-def test_guidance_distilled_models_are_refused(tiny_sd: Any) -> None:
-    pipeline = SimpleNamespace(
-        unet=SimpleNamespace(config=SimpleNamespace(time_cond_proj_dim=256)), scheduler=tiny_sd.scheduler
-    )
-    with pytest.raises(ValueError, match="time_cond_proj_dim=256"):
-        StableDiffusion(pipeline)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])

@@ -5,8 +5,8 @@ Everything is per image: row *i* of latents, conditioning and outputs belongs to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 import torch
@@ -18,24 +18,44 @@ from torch import Tensor
 class Conditioning:
     """What the network is told about each image: one row per image.
 
-    embeddings: text embeddings, (n, tokens, dim).
+    embeddings: text embeddings, (n, tokens, dim). added: what a family's network wants beside them, by its name there,
+    (n, ...) each: pooled embeddings, sizes, the mask of the tokens that count.
     """
 
     embeddings: Tensor
+    added: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.embeddings.shape[0]
 
     def __getitem__(self, indices: Tensor | Sequence[int] | slice) -> Conditioning:
         """Take rows: a slice, a list of ints, or an integer tensor (rows may repeat)."""
-        if isinstance(indices, (slice, Tensor)):
-            return Conditioning(self.embeddings[indices])
-        return Conditioning(self.embeddings[torch.as_tensor(indices, dtype=torch.long)])
+        rows = indices if isinstance(indices, (slice, Tensor)) else torch.as_tensor(indices, dtype=torch.long)
+        return _each(lambda part: part[rows], self)
 
     @staticmethod
     def cat(parts: Sequence[Conditioning]) -> Conditioning:
         """Join rows, in order."""
-        return Conditioning(torch.cat([part.embeddings for part in parts]))
+        return _each(lambda *tensors: torch.cat(tensors), *parts)
+
+    def towards(self, other: Conditioning, strength: Tensor) -> Conditioning:
+        """Go from each row towards the same row of `other`: exactly this one at strength 0, exactly the other at 1.
+
+        strength: (n,), may be above 1. What is no number but a choice (a mask) is the other's unless strength is 0."""
+
+        def mixed(mine: Tensor, others: Tensor) -> Tensor:
+            s = strength.to(mine.device).view(-1, *[1] * (mine.ndim - 1))
+            if mine.is_floating_point():
+                return torch.lerp(mine, others, s.to(mine.dtype))
+            return torch.where(s == 0, mine, others)
+
+        return _each(mixed, self, other)
+
+
+def _each(change: Callable[..., Tensor], *conds: Conditioning) -> Conditioning:
+    """Apply `change` to the same part of all `conds`, part by part."""
+    added = {name: change(*(cond.added[name] for cond in conds)) for name in conds[0].added}
+    return Conditioning(change(*(cond.embeddings for cond in conds)), added)
 
 
 class Backbone(Protocol):
@@ -50,6 +70,10 @@ class Backbone(Protocol):
     def evaluations(self) -> int:
         """Network evaluations so far, in image rows, all forks together."""
 
+    @property
+    def distilled(self) -> bool:
+        """Whether the network was trained to draw guided images in one evaluation, so that it needs no empty prompt."""
+
     def fork(self) -> Self:
         """Return the same networks with a copy of the sampler's state, mid-run or not."""
 
@@ -60,7 +84,10 @@ class Backbone(Protocol):
         """Return a fork whose sampler knows the images of all parts, in order; all are at the same point of a run."""
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        """Encode prompts, one row each."""
+        """Encode prompts, one row each. `ValueError` if the model draws without text."""
+
+    def empty(self) -> Conditioning:
+        """What the family takes for no prompt, one row: guidance leads away from it, edits are measured from it."""
 
     def unseen(self, prompt: str) -> str:
         """The end of a prompt that is too long for the text encoder; empty if it reads all."""
@@ -71,8 +98,11 @@ class Backbone(Protocol):
     def initial_latents(self, seeds: Sequence[int]) -> Tensor:
         """Draw the starting noise of each image from its own seed: (n, channels, height, width)."""
 
-    def predict(self, latents: Tensor, t: Tensor, cond: Conditioning) -> Tensor:
-        """Evaluate the network on each row at time t: its raw output, shaped as the latents."""
+    def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
+        """Evaluate the network on each row at time t: its raw output, shaped as the latents.
+
+        guidance: the scale, for distilled networks that take it as an input; others do not look at it.
+        """
 
     def clean(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
         """Predict the clean latents x0 from latents at time t and the (guided) output there."""

@@ -1,7 +1,9 @@
 """The one denoising loop: plain guidance for all images, steering for those that ask for it.
 
 ε̂ = ε_∅ + g·(ε_p − ε_∅)   (classifier-free guidance, Ho & Salimans 2022, arXiv 2207.12598; g ≤ 1: ε̂ = ε_p)
+ε̂ ← φ·(σ(ε_p)/σ(ε̂))·ε̂ + (1−φ)·ε̂   (guidance rescale, Lin et al. 2023, arXiv 2305.08891; σ over one image)
 
+Networks that were distilled to draw guided images get g as an input, if they take it, and ε̂ = ε_p.
 Each step is one network call on the rows [empty | prompt], the same whether images are steered or not, and
 one on the rows that steering asks for, if any. So an image for which steering does nothing costs nothing more
 and stays bit-identical to an unsteered run (kernels round differently by the number of rows).
@@ -102,34 +104,56 @@ class Batch:
 
 @dataclass(frozen=True)
 class Guide:
-    """How one batch is guided: conditionings with a row per image, the guidance scale, and its steering, if any."""
+    """How one batch is guided: conditionings with a row per image, the guidance scale, and its steering, if any.
+
+    rescale: φ, from 0 (leave the guided prediction's size) to 1 (give it that of ε_p).
+    """
 
     cond: Conditioning
     empty: Conditioning
     guidance: float
     steering: SteeringRun | None = None
+    rescale: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rescale <= 1:
+            raise ValueError(f"guidance rescale is {self.rescale}; use 0 to 1")
+
+    def passes(self, backbone: Backbone) -> int:
+        """Network evaluations that an unsteered image costs at each step."""
+        return 2 if self.guidance > 1 and not backbone.distilled else 1
 
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return the guided prediction and, for each row that the network saw, its place in the batch."""
-        everyone, guided = torch.arange(len(latents)), self.guidance > 1
+        everyone, guided = torch.arange(len(latents)), self.passes(backbone) == 2
         rows = everyone.repeat(2) if guided else everyone
         cond = Conditioning.cat([self.empty, self.cond]) if guided else self.cond
-        output = backbone.predict(latents[rows], t, cond)
+        output = backbone.predict(latents[rows], t, cond, guidance=self.guidance)
         on_empty, on_prompt = output.chunk(2) if guided else (output, output)
         plain = on_empty + self.guidance * (on_prompt - on_empty) if guided else on_prompt
+        if guided and self.rescale:
+            plain = _rescaled(plain, on_prompt, self.rescale)
         if self.steering is None:
             return plain, rows
 
         extra = self.steering.extra(step)
         if extra is None:
             return self.steering.guide(step, plain=plain, uncond=on_empty, extra=output[:0]), rows
-        # without guidance ε_∅ is still to evaluate, but only for the images on which steering acts
+        # without a pass on the empty prompt ε_∅ is still to evaluate, but only for the images on which steering acts
         missing = torch.arange(0) if guided else torch.unique(extra.images)
         more = torch.cat([missing, extra.images])
         cond = Conditioning.cat([self.empty[missing], extra.conditioning])
-        late_empty, on_extra = torch.split(backbone.predict(latents[more], t, cond), [len(missing), len(extra.images)])
+        output = backbone.predict(latents[more], t, cond, guidance=self.guidance)
+        late_empty, on_extra = torch.split(output, [len(missing), len(extra.images)])
         uncond = on_empty if guided else on_empty.index_copy(0, missing.to(output.device), late_empty)
         return self.steering.guide(step, plain=plain, uncond=uncond, extra=on_extra), torch.cat([rows, more])
+
+
+def _rescaled(guided: Tensor, on_prompt: Tensor, rescale: float) -> Tensor:
+    """Give each image's prediction the spread of ε_p, as far as `rescale` says."""
+    images = tuple(range(1, guided.ndim))
+    spread = on_prompt.std(dim=images, keepdim=True) / guided.std(dim=images, keepdim=True)
+    return rescale * (guided * spread) + (1 - rescale) * guided
 
 
 def begin(backbone: Backbone, images: Sequence[int], *, seeds: Sequence[int], steps: int) -> Batch:
@@ -168,6 +192,7 @@ def denoise(
     seeds: Sequence[int],
     steps: int,
     guidance: float,
+    rescale: float = 0.0,
     rows: Sequence[int] | None = None,
     steering: Steering | None = None,
     batch_size: int = 8,
@@ -191,7 +216,7 @@ def denoise(
         part = slice(images.start, images.stop)
         # Rows are taken batch by batch: those of a large request would not fit into memory together.
         cond, empty = prompts_cond[rows[part]], empty_cond[part if len(empty_cond) == n else [0] * len(images)]
-        guide = Guide(cond, empty, guidance, steering.start(images) if steering else None)
+        guide = Guide(cond, empty, guidance, steering.start(images) if steering else None, rescale)
         yield advance(begin(backbone, images, seeds=seeds[part], steps=steps), guide, on_step=on_step)
 
 

@@ -9,7 +9,6 @@ one conditioning replaces the other. s = 1 is the other prompt; s > 1 goes on in
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from fair_diffusion.backbones.backbone import Conditioning
@@ -19,7 +18,5 @@ USUAL = 1.5
 
 
 def switched(plain: Conditioning, grouped: Conditioning, strength: Tensor) -> Conditioning:
-    """Conditionings of the steered images, (n, tokens, dim). strength: s of each, (n,); 0 leaves it plain."""
-    s = strength.to(plain.embeddings)[:, None, None]
-    # lerp is exact at 0 and at 1, so a plain image stays bit-identical
-    return Conditioning(torch.lerp(plain.embeddings, grouped.embeddings, s))
+    """Conditionings of the steered images. strength: s of each, (n,); 0 leaves it plain, to the bit."""
+    return plain.towards(grouped, strength)

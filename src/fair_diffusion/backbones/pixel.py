@@ -1,0 +1,80 @@
+"""Pixel models that draw without text, as guided-diffusion does: a `UNet2DModel` whose latents are the pixels.
+
+Ho et al. 2020, arXiv 2006.11239. Pixels are in [−1, 1]. Methods that steer by prompts cannot work here and say so;
+those that steer by what a perceiver reads can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
+from torch import Tensor
+
+from fair_diffusion.backbones.adapter import Adapter
+from fair_diffusion.backbones.backbone import Conditioning
+from fair_diffusion.backbones.stable_diffusion import square
+
+
+class Pixel(Adapter):
+    """Adapter of a loaded `DDPMPipeline` or `DDIMPipeline`."""
+
+    distilled = True  # without text there is nothing to guide away from
+
+    def __init__(self, pipeline: Any) -> None:
+        super().__init__(pipeline, pipeline.unet)
+        config = pipeline.unet.config
+        if config.in_channels != 3:
+            raise ValueError(f"this model draws {config.in_channels} channels; use one that draws 3, RGB")
+        if config.out_channels != 3 and "learned" in str(pipeline.scheduler.config.get("variance_type")):
+            raise ValueError(
+                f"the scheduler uses the learned variance ({pipeline.scheduler.config.variance_type}), which steering "
+                "does not move; use one that does not, such as DDIMScheduler.from_config(pipeline.scheduler.config)"
+            )
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        return square(self.network.config.in_channels, self.network.config.sample_size)
+
+    def encode(self, prompts: Sequence[str]) -> Conditioning:
+        """Raise: there is no text."""
+        self._no_text()
+
+    def empty(self) -> Conditioning:
+        """Nothing, in one row: all that this network can be told."""
+        return Conditioning(torch.zeros(1, 0, 0, device=self.device, dtype=self.dtype))
+
+    def unseen(self, prompt: str) -> str:
+        """The whole prompt."""
+        return prompt
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Bring pixels from [−1, 1] into [0, 1]: (n, 3, height, width), float32."""
+        return (latents.float() / 2 + 0.5).clamp(0, 1)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Pictures, resized to the model's size, as pixels in [−1, 1]."""
+        _, height, width = self.latent_shape
+        rgb = [image.convert("RGB") for image in images]
+        pixels: Tensor = VaeImageProcessor(vae_scale_factor=1).preprocess(rgb, height=height, width=width)
+        return pixels.to(self.device, self.dtype)
+
+    def _evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, guidance: float) -> Tensor:
+        output: Tensor = self.network(latents, t, return_dict=False)[0]
+        return output[:, :3]
+
+    def _encode(self, prompts: list[str]) -> Conditioning:
+        self._no_text()
+
+    def _longest(self) -> tuple[Any, int]:
+        self._no_text()
+
+    def _no_text(self) -> NoReturn:
+        raise ValueError(
+            f"{type(self.pipeline).__name__} draws without text, so it follows no prompt; use a text-to-image model, "
+            "or a method that steers by what is perceived"
+        )

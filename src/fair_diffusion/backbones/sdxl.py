@@ -1,0 +1,85 @@
+"""Stable Diffusion XL, Turbo and Lightning included: two text encoders, pooled text and sizes beside the tokens.
+
+Podell et al. 2023, arXiv 2307.01952. What is no prompt is all zeros, text and pooled text, for models that were trained
+so (`force_zeros_for_empty_prompt`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fair_diffusion.backbones.adapter import Adapter, text_length
+from fair_diffusion.backbones.backbone import Conditioning
+from fair_diffusion.backbones.stable_diffusion import guidance_input, square
+
+
+class StableDiffusionXL(Adapter):
+    """Adapter of a loaded `StableDiffusionXLPipeline`."""
+
+    def __init__(self, pipeline: Any) -> None:
+        super().__init__(pipeline, pipeline.unet)
+        self.distilled = pipeline.unet.config.time_cond_proj_dim is not None
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image's latents."""
+        return square(self.network.config.in_channels, self.network.config.sample_size)
+
+    def empty(self) -> Conditioning:
+        """Zeros for all that is text where the model was trained so, else the empty prompt: one row."""
+        blank = self.encode([""])
+        if not self.pipeline.config.force_zeros_for_empty_prompt:
+            return blank
+        pooled = torch.zeros_like(blank.added["text_embeds"])
+        return Conditioning(torch.zeros_like(blank.embeddings), {**blank.added, "text_embeds": pooled})
+
+    def timesteps(self, steps: int) -> Tensor:
+        """Begin a run; as in the pipeline its first time is the first, even where spacings repeat it."""
+        times = super().timesteps(steps)
+        if hasattr(self._scheduler, "set_begin_index"):
+            self._scheduler.set_begin_index(0)
+        return times
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """As all, but in float32 for image decoders that overflow in half precision."""
+        vae = self.pipeline.vae
+        if vae.dtype != torch.float16 or not vae.config.force_upcast:
+            return super().decode(latents)
+        try:
+            return super().decode(latents.to(vae.to(torch.float32).dtype))
+        finally:
+            vae.to(torch.float16)
+
+    def _longest(self) -> tuple[Any, int]:
+        return text_length(self.pipeline.tokenizer_2)
+
+    def _encode(self, prompts: list[str]) -> Conditioning:
+        tokens, _, pooled, _ = self.pipeline.encode_prompt(
+            prompts, device=self.device, do_classifier_free_guidance=False
+        )
+        _, *size = (side * self.pipeline.vae_scale_factor for side in self.latent_shape)
+        # as drawn, not cropped, and to be drawn
+        sizes = torch.tensor([[*size, 0, 0, *size]], device=tokens.device, dtype=tokens.dtype).repeat(len(prompts), 1)
+        return Conditioning(tokens, {"text_embeds": pooled, "time_ids": sizes})
+
+    def _evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, guidance: float) -> Tensor:
+        output: Tensor = self.network(
+            latents,
+            t,
+            encoder_hidden_states=cond.embeddings,
+            timestep_cond=guidance_input(self, latents, guidance),
+            added_cond_kwargs=dict(cond.added),
+            return_dict=False,
+        )[0]
+        return output
+
+    def _vae_scale(self, like: Tensor) -> tuple[Any, Any]:
+        config = self.pipeline.vae.config
+        mean, std = config.get("latents_mean"), config.get("latents_std")
+        if mean is None or std is None:
+            return super()._vae_scale(like)
+        std, mean = (torch.as_tensor(values).view(1, -1, 1, 1).to(like) for values in (std, mean))
+        return config.scaling_factor / std, mean
