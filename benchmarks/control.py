@@ -3,7 +3,9 @@
 20 occupations, the same seeds for every row. Targets: half women; 30 % women; gender × skin tone uniform over woman and
 man and five tones. TV is the total variation from the target, unknown counted against the row, by the judge and by the
 perceiver; fidelity: occupation right; KID: judge's features against the training renders; distances: to the plain twin
-of the same seed. Results are kept by row, target and occupation, so that a run goes on where it stopped.
+of the same seed. Dear rows draw fewer images; seconds are those of one occupation, 25 images, over plain, twice in
+turn. Results are kept by row, target, occupation, weights and settings, so that a run goes on where it stopped; after a
+change of the code remove work/pocket/control.
 
     python -m benchmarks.control [--images 100]      → a table, and benchmarks/control.md
 """
@@ -48,7 +50,6 @@ from fair_diffusion.strengths import LEVELS
 from recipes.pocket.captions import Mix, article
 from recipes.pocket.checkpoint import digest
 from recipes.pocket.data import WORK, load
-from recipes.pocket.pictures import NETWORKS
 from recipes.pocket.readers import confusions
 
 STEPS, BATCH = 15, 25
@@ -152,7 +153,8 @@ class Bench:
 
     def run(self, concept: str) -> Iterator[tuple[Row, str, Measured]]:
         """Every row of one occupation, from disk where it was measured before."""
-        files = [*NETWORKS, *(WEIGHTS / f"{name}.safetensors" for name in ("perceiver", "judge", "early"))]
+        networks = [WEIGHTS / part / "diffusion_pytorch_model.safetensors" for part in ("unet", "vae")]
+        files = [*networks, *(WEIGHTS / f"{name}.safetensors" for name in ("perceiver", "judge", "early"))]
         plain: Result | None = None
         for target in TARGETS:
             for row in ROWS:

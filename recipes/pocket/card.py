@@ -4,7 +4,7 @@ The judge reads; the mix says what should come out. Neutral prompts give the occ
 prompts that name gender and skin tone give how well words are followed, held-out drawings give the readers' accuracy.
 The early reader is asked mid-way, on held-out trajectories, what perceiver and judge will say of the finished pictures.
 
-    python -m recipes.pocket.card [--images 50]      → src/fair_diffusion/pocket/weights/README.md
+    python -m recipes.pocket.card      → src/fair_diffusion/pocket/weights/README.md
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from recipes.pocket.captions import GENDERS, Mix, article
 from recipes.pocket.data import TONES, WORK, load
 from recipes.pocket.early import HEADS as EARLY
 from recipes.pocket.early import curve
-from recipes.pocket.pictures import BATCH, STEPS, pictures
 from recipes.pocket.readers import accuracy, confusions
+from recipes.pocket.trajectories import CHUNK, USUAL_STEPS, held_out
 from recipes.pocket.vae import psnr
 
 Row = dict[str, Any]
 
 
-def neutral(pipe: FairPipeline, mix: Mix, images: int) -> Iterator[Row]:
-    """For each concept: how many of `images` show it, women and skin tones beside the mix, the perceiver beside."""
-    for concept, row in mix.concepts.items():
-        drawn = pictures(pipe, mix, concept, images)
+def neutral(pipe: FairPipeline, mix: Mix) -> Iterator[Row]:
+    """For each concept's held-out pictures: how many show it, women and skin tones beside the mix, both readers."""
+    for concept, drawn in held_out(mix, WORK / "trajectories").items():
+        row, images = mix.concepts[concept], len(drawn)
         judged, perceived = (
             {name: [r.label for r in found] for name, found in reader.read(drawn).items()}
             for reader in (pipe.judge, pipe.perceiver)
@@ -75,9 +75,9 @@ def named(pipe: FairPipeline, mix: Mix) -> Iterator[Row]:
         prompts_cond=pipe.backbone.encode(prompts),
         empty_cond=pipe.backbone.encode([""]),
         seeds=list(range(len(asked))),
-        steps=STEPS,
+        steps=USUAL_STEPS,
         guidance=pipe.guidance,
-        batch_size=BATCH,
+        batch_size=CHUNK,
     ):
         drawn += pipe.backbone.images(batch.latents)
     read = pipe.judge.read(drawn)
@@ -91,7 +91,7 @@ def share(count: int, n: int) -> str:
     return f"{count / n:.1%} ({low:.1%} to {high:.1%}; {count} of {n})"
 
 
-def held_out() -> tuple[float, dict[str, Any]]:
+def readers_and_vae() -> tuple[float, dict[str, Any]]:
     """PSNR of the VAE in dB, and the accuracy of both readers on drawings that no part was trained on."""
     renders, drawings = load(WORK)
     held = torch.tensor([i for i, d in enumerate(drawings) if d.fold == 0 and d.occupation])
@@ -102,7 +102,7 @@ def held_out() -> tuple[float, dict[str, Any]]:
 
 def write(rows: list[Row], pairs: list[Row], guidance: float) -> str:
     """The model card."""
-    decibel, readers = held_out()
+    decibel, readers = readers_and_vae()
     n = sum(row["n"] for row in rows)
     near = sum(abs(row["women"] / row["n"] - row["mix"]) <= 0.10 for row in rows)
 
@@ -127,7 +127,7 @@ def write(rows: list[Row], pairs: list[Row], guidance: float) -> str:
     lines = [
         *HEAD.splitlines(),
         "",
-        f"## Measured: {STEPS} steps, guidance {guidance:g}, read by the judge",
+        f"## Measured: {USUAL_STEPS} steps, guidance {guidance:g}, read by the judge",
         "",
         "| | |",
         "|---|---|",
@@ -200,12 +200,11 @@ try, test and compare ways of steering proportions; it says nothing about people
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=50, help="for each neutral prompt")
-    arguments = parser.parse_args()
+    parser.parse_args()
     pipe = FairPipeline.from_pretrained("pocket")
     mix = Mix(load(WORK)[1])
     rows = []
-    for row in neutral(pipe, mix, arguments.images):
+    for row in neutral(pipe, mix):
         print(json.dumps(row), flush=True)
         rows.append(row)
     errs = [asdict(confusion) for confusion in confusions(judge.load(), WORK).values()]

@@ -10,11 +10,13 @@ where it stopped.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,13 +25,13 @@ from fair_diffusion.pocket import GUIDANCE
 from fair_diffusion.pocket import load as load_pocket
 from recipes.pocket.captions import Caption, Mix, article
 from recipes.pocket.data import WORK, load
-from recipes.pocket.pictures import stack
 
 CHUNK = 32
 LOOKS = (0.08, 0.12, 0.16, 0.2, 0.24, 0.28, 0.32, 0.4, 0.5)
 """Shares of the trajectory after which the predicted clean latents are kept."""
 STEPS = (10, 15, 20, 25, 25, 30, 50)
 GUIDANCES = (1.5, 10.0)
+USUAL_STEPS = 25
 HELD_OUT_SEED = 50_000_000
 
 
@@ -81,13 +83,13 @@ def draw(backbone: StableDiffusion, mix: Mix, images: int, folder: Path) -> None
 
     for k, concept in enumerate(mix.concepts):
         prompts = [f"a photo of {article(concept)}"] * CHUNK
-        keep(f"held-out-{k:02d}", prompts, seed=HELD_OUT_SEED + 1000 * k, steps=25, guidance=GUIDANCE)
+        keep(f"held-out-{k:02d}", prompts, seed=HELD_OUT_SEED + 1000 * k, steps=USUAL_STEPS, guidance=GUIDANCE)
     for k in range(images // CHUNK):
         asked, rng = captions(mix, k)
         prompts = [caption.text for caption in asked]
         steps, guidance = (
-            int(rng.choice([10, 15, 20, 25, 25, 30, 50])),
-            float(np.exp(rng.uniform(np.log(1.5), np.log(10)))),
+            int(rng.choice(STEPS)),
+            float(np.exp(rng.uniform(*np.log(GUIDANCES)))),
         )
         keep(f"train-{k:04d}", prompts, seed=2 * HELD_OUT_SEED + 1000 * k, steps=steps, guidance=guidance)
 
@@ -97,6 +99,22 @@ def generated(mix: Mix, folder: Path) -> tuple[Tensor, list[Caption]]:
     files = sorted(folder.glob("train-*.safetensors"))
     pictures = torch.cat([load_file(path)["images"].permute(0, 3, 1, 2) for path in files])
     return pictures, [caption for path in files for caption in captions(mix, int(path.stem.split("-")[1]))[0]]
+
+
+def held_out(mix: Mix, folder: Path) -> dict[str, list[Image.Image]]:
+    """Finished pictures of each concept's neutral prompt, `CHUNK` each, at the usual settings."""
+    return {
+        concept: [
+            Image.fromarray(picture)
+            for picture in load_file(folder / f"held-out-{k:02d}.safetensors")["images"].numpy()
+        ]
+        for k, concept in enumerate(mix.concepts)
+    }
+
+
+def stack(images: Sequence[Image.Image]) -> Tensor:
+    """Pictures as (n, height, width, 3) uint8."""
+    return torch.from_numpy(np.stack([np.asarray(image) for image in images]))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetModel
 
-from fair_diffusion.audit.study import Confusion
 from fair_diffusion.perception.reader import Reader, fill, heads_of
 from fair_diffusion.pocket.folder import WEIGHTS
 
@@ -50,6 +49,7 @@ def load(path: Path = WEIGHTS / "judge.safetensors") -> Reader:
 
 
 @cache
-def confusions(path: Path = WEIGHTS / "judge-confusions.json") -> tuple[Confusion, ...]:
-    """How the judge errs on held-out drawings, by attribute."""
-    return tuple(Confusion(**found) for found in json.loads(path.read_text()))
+def confusions(path: Path = WEIGHTS / "judge-confusions.json") -> list[dict[str, Any]]:
+    """How the judge errs on held-out drawings, one entry per attribute: the fields of `audit.study.Confusion`."""
+    found: list[dict[str, Any]] = json.loads(path.read_text())
+    return found
