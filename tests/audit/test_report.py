@@ -382,6 +382,18 @@ def test_everything_that_people_wrote_is_text(tmp_path: Path, page: Element) -> 
         assert f"{text} {HOSTILE}" in tree.text
 
 
+def test_names_in_corrected_shares_are_text(tmp_path: Path) -> None:
+    trees = []
+    for name in ("x", HOSTILE):
+        given = study(tmp_path, name)
+        matrix = replace(given.confusions[0], counts=[[90, 5, 5, 0], [0, 99, 0, 1], [5, 5, 88, 2]])
+        trees.append(Page(report(numbers(replace(given, confusions=[matrix])))).root)
+    plain, hostile = trees
+    assert Counter(e.tag for e in hostile.all()) == Counter(e.tag for e in plain.all())
+    assert len([e for e in plain.find("table") if "corrected for" in e.text]) == 1
+    assert f"plain {HOSTILE}: 200 images of 2 prompts" in hostile.text
+
+
 def test_long_names_and_bytes_that_are_no_text(found: Numbers) -> None:
     tallies = [replace(tally, concept=tally.concept + "y" * 5_000) for tally in found.study.tallies]
     html = report(numbers(replace(found.study, tallies=tallies, samples=[], title="\udc80")))
