@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from fair_diffusion.audit.comparison import compare
+from fair_diffusion.audit.correction import correct
 from fair_diffusion.audit.headline import short
 from fair_diffusion.audit.numbers import Numbers, numbers
-from fair_diffusion.audit.report import SHOWN, points, read_as, report
+from fair_diffusion.audit.report import SHOWN, points, probability, read_as, report
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 
@@ -259,6 +261,90 @@ def test_the_other_tables_hold_their_numbers(page: Element, found: Numbers) -> N
     assert (second[0], second[5], second[8], second[9]) == ("q x", "11 % −39", "4 %", "–")
 
 
+def signed(gap: float) -> str:
+    return f"{gap * 100:+.1f}".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
+
+
+def test_differences_are_those_of_compare(page: Element, found: Numbers) -> None:
+    tallies = [t for t in found.study.tallies if t.concept in {"p x", "q x"}]
+    of = {name: [t for t in tallies if t.source == f"{name} x"] for name in ("data", "plain", "instructed")}
+    for before, after, concepts in (("data", "plain", 2), ("plain", "instructed", 1)):
+        expected = {(row.concept, row.group): row for row in compare(of[before], of[after])}
+        head, *rows = table(page, f"Look of x: share of each group in {after} x against {before} x")
+        assert head == [
+            "prompt",
+            "group",
+            "difference",
+            "95 % interval",
+            "adjusted p",
+            f"{before} x",
+            f"{after} x",
+            "p",
+        ]
+        assert len(rows) == len(expected) == 3 * concepts
+        assert [expected[row[0], row[1]].p_holm for row in rows] == sorted(row.p_holm for row in expected.values())
+        for concept, group, difference, interval, adjusted, first, second, p in rows:
+            row = expected[concept, group]
+            assert difference == signed(row.difference)
+            assert interval == f"{signed(row.low)} to {signed(row.high)}"
+            assert [adjusted, p] == [probability(one).replace("\u00a0", " ") for one in (row.p_holm, row.p)]
+            assert first == f"{percent(row.before)} of {row.n_before}"
+            assert second == f"{percent(row.after)} of {row.n_after}"
+        sure = sum(row.p_holm < 0.05 for row in expected.values())
+        assert f"{after} x against {before} x, {sure} of {len(rows)} differ (adjusted p below 0.05)" in page.text
+    assert "counts are tested, not pairs of images" in page.text
+
+
+def test_corrected_shares_are_those_of_correct() -> None:
+    matrix = Confusion(
+        attribute="gender", groups=["man", "woman"], counts=[[90, 5, 5], [10, 80, 10]], measured_on="faces"
+    )
+    tallies = [
+        Tally(source=source, concept=concept, attribute="gender", counts={"woman": 9 * k, "man": 70}, unknown=k)
+        for source, k in (("plain", 1), ("instructed", 6))
+        for concept in ("cook", "nurse")
+    ]
+    given = Study(title="t", sources=[], tallies=tallies, unit="prompt", confusions=[matrix])
+    page = Page(report(numbers(given))).root
+    _, *rows = table(page, "Gender: corrected for the reader's errors, over all prompts")
+    for rows_of_source, (source, k) in zip((rows[:3], rows[3:]), (("plain", 1), ("instructed", 6)), strict=True):
+        whole = Tally(
+            source=source, concept="", attribute="gender", counts={"woman": 18 * k, "man": 140}, unknown=2 * k
+        )
+        assert rows_of_source == [
+            [f"{source}: {whole.n} images of 2 prompts"],
+            *(
+                [
+                    line.group,
+                    percent(line.share),
+                    percent(line.corrected),
+                    f"{percent(line.low)} to {percent(line.high)}",
+                ]
+                for line in correct(whole, matrix)
+            ),
+        ]
+    assert "errs on these images as it did on the labelled ones" in page.text
+    assert "all but those called corrected are as read" in page.text
+    bare = Page(report(numbers(replace(given, confusions=[])))).root
+    assert "orrected" not in bare.text
+    assert "nothing here says how often it errs" in bare.text
+
+
+def test_a_correction_that_is_refused_says_why(page: Element) -> None:
+    notes = [p.content for p in page.find("p") if "is not corrected" in p.content]
+    assert notes == [
+        "Look of x of data x, plain x, instructed x is not corrected for the reader's errors: "
+        "the confusion matrix has no image of 'c x': label some, or leave the group out."
+    ]
+    assert not [t for t in page.find("table") if "corrected for" in t.find("caption")[0].content]
+
+
+def test_sources_stopped_by_precision_are_named_beside_tests(found: Numbers) -> None:
+    sources = [replace(source, stopped=0.05 if source.kind == "plain" else None) for source in found.study.sources]
+    page = Page(report(numbers(replace(found.study, sources=sources)))).root
+    assert "hold for plain x as for other sources" in page.text
+
+
 def test_dumbbells_draw_the_lines(page: Element, found: Numbers) -> None:
     figures = [e for e in page.find("table") if e.attributes.get("class") == "dumbbell"]
     assert len(figures) == 3
@@ -296,6 +382,18 @@ def test_everything_that_people_wrote_is_text(tmp_path: Path, page: Element) -> 
         assert f"{text} {HOSTILE}" in tree.text
 
 
+def test_names_in_corrected_shares_are_text(tmp_path: Path) -> None:
+    trees = []
+    for name in ("x", HOSTILE):
+        given = study(tmp_path, name)
+        matrix = replace(given.confusions[0], counts=[[90, 5, 5, 0], [0, 99, 0, 1], [5, 5, 88, 2]])
+        trees.append(Page(report(numbers(replace(given, confusions=[matrix])))).root)
+    plain, hostile = trees
+    assert Counter(e.tag for e in hostile.all()) == Counter(e.tag for e in plain.all())
+    assert len([e for e in plain.find("table") if "corrected for" in e.text]) == 1
+    assert f"plain {HOSTILE}: 200 images of 2 prompts" in hostile.text
+
+
 def test_long_names_and_bytes_that_are_no_text(found: Numbers) -> None:
     tallies = [replace(tally, concept=tally.concept + "y" * 5_000) for tally in found.study.tallies]
     html = report(numbers(replace(found.study, tallies=tallies, samples=[], title="\udc80")))
@@ -319,8 +417,9 @@ def test_a_page_of_150_occupations_stays_small() -> None:
     assert len(html.encode()) < 600_000
     page = Page(html).root
     assert len(page.find("table", class_="dumbbell")[0].find("tr")) == 154
-    (details,) = [e for e in page.find("details") if "all 918 shares" in e.text]
-    assert "open" not in details.attributes
+    for words in ("all 918 shares", "plain against data", "instructed against plain, 0 of 153 differ"):
+        (details,) = [e for e in page.find("details") if words in e.text]
+        assert "open" not in details.attributes
 
 
 def test_a_study_of_one_bare_tally() -> None:
@@ -333,6 +432,7 @@ def test_a_study_of_one_bare_tally() -> None:
 
 
 def test_small_words() -> None:
+    assert [probability(p) for p in (1.0, 0.0494, 0.001, 0.0009)] == ["1.000", "0.049", "0.001", "<\u00a00.001"]
     assert [points(gap) for gap in (0.071, -0.0714, 0, -0.0001)] == ["+7.1", "−7.1", "0.0", "0.0"]
     assert short("x" * 80) == "x" * 80
     assert short("x" * 81) == "x" * 79 + "…"

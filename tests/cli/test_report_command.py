@@ -52,6 +52,13 @@ def test_numbers_are_printed_and_no_page_written(here: Path) -> None:
         ("plain", 0.9),
     ]
     assert plain["reference"] == "data"
+    assert plain["corrections"] == []
+    (comparison,) = plain["comparisons"]
+    assert (comparison["before"], comparison["after"], comparison["attribute"]) == ("data", "plain", "gender")
+    assert [(row["group"], row["n_after"], round(row["difference"], 9)) for row in comparison["differences"]] == [
+        ("woman", 10, -0.1),
+        ("man", 10, 0.1),
+    ]
     assert not list(here.glob("*.html"))
     found = run.invoke(app, ["report", "counts.csv", "--json", "--out", "page.html"])
     assert json.loads(found.stdout) == plain

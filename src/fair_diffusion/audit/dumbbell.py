@@ -3,7 +3,7 @@
     nurse      |        ◆───────■══════●        |        data → plain → instructed
 
 Geometry only: shares in 0…1 across, pixels down from the middle of a row. The template draws it.
-Exports `Dumbbell` and `dumbbells`.
+Exports `Dumbbell`, `dumbbells` and `shown`.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ def dumbbells(lines: Sequence[Line], sources: Sequence[str], *, by: str, toleran
     figures = []
     for attribute in dict.fromkeys(line.attribute for line in lines):
         own = [line for line in lines if line.attribute == attribute]
-        groups = [None] if len({line.concept for line in own}) == 1 else _shown(own)
+        groups = [None] if len({line.concept for line in own}) == 1 else shown(own)
         figures += [_figure(attribute, group, own, sources, by, tolerance) for group in groups]
     return figures
 
 
-def _shown(lines: Sequence[Line]) -> Sequence[str | None]:
-    """The groups that get a figure of their own."""
+def shown(lines: Sequence[Line]) -> list[str]:
+    """The groups of one attribute that are shown: the rarer one where just two are asked for, else each."""
     asked = {line.group for line in lines if line.target > 0}
     found: defaultdict[str, int] = defaultdict(int)
     for line in lines:

@@ -37,12 +37,20 @@ def limits(found: Numbers) -> list[str]:
         )
     if any(line.assumed for line in lines):
         sentences.append("That anybody wanted even shares: where no target was given, they are merely assumed.")
-    if study.confusions:
+    if any(one.groups for one in found.corrections):
+        sentences.append("That shares are free of the reader's errors: all but those called corrected are as read.")
+    elif study.confusions:
         sentences.append(
             "That shares are free of the reader's errors: they are as read, the table of its errors beside."
         )
     else:
         sentences.append("How far the reader's errors move the shares: nothing here says how often it errs.")
+    stopped = [source.name for source in study.sources if source.stopped is not None]
+    if stopped and (found.corrections or found.comparisons):
+        sentences.append(
+            f"That tests and corrected intervals hold for {', '.join(stopped)} as for other sources: they take the "
+            "number of images to be set beforehand, and there it was not."
+        )
     if any(line.unknown for line in lines):
         sentences.append("What the unread images show. They lower every share; they need not be like the others.")
     if found.reference:

@@ -1,4 +1,4 @@
-"""All numbers of a study, ready to be shown: sources in order, targets where they can be taken over, lines, deviations.
+"""All numbers of a study, ready to be shown: sources in order, targets where they can be taken over, and what follows.
 
 Exports `Numbers` and `numbers`.
 """
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from fair_diffusion.audit.comparisons import Comparison, comparisons
+from fair_diffusion.audit.corrections import Correction, corrections
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.summary import Deviation, Line, deviations, summarize
 from fair_diffusion.audit.tally import Tally
@@ -28,6 +30,8 @@ class Numbers:
     tolerance: float
     lines: list[Line]
     deviations: list[Deviation]
+    corrections: list[Correction]
+    comparisons: list[Comparison]
 
     def plain(self) -> dict[str, Any]:
         """As plain data for JSON; what is infinite there is None."""
@@ -40,6 +44,8 @@ class Numbers:
                 {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in found.items()}
                 for found in map(asdict, self.deviations)
             ],
+            "corrections": [asdict(found) for found in self.corrections],
+            "comparisons": [asdict(found) for found in self.comparisons],
             "notes": list(self.study.notes),
         }
 
@@ -79,7 +85,15 @@ def numbers(study: Study, *, reference: str | None = None, tolerance: float = 0.
             lines += summarize(part, reference=compared, tolerance=tolerance, stopped=stopped)
     order = {(tally.source, tally.concept, tally.attribute): k for k, tally in enumerate(tallies)}
     lines.sort(key=lambda line: order[line.source, line.concept, line.attribute])
-    return Numbers(study, reference, tolerance, lines, deviations(tallies))
+    return Numbers(
+        study,
+        reference,
+        tolerance,
+        lines,
+        deviations(tallies),
+        corrections(tallies, study.confusions),
+        comparisons(sources, tallies),
+    )
 
 
 def _measurable(tallies: Sequence[Tally], order: Sequence[str]) -> tuple[list[Tally], list[str]]:

@@ -19,7 +19,8 @@ from typing import Any
 
 from PIL import Image
 
-from fair_diffusion.audit.dumbbell import dumbbells
+from fair_diffusion.audit.corrections import Correction
+from fair_diffusion.audit.dumbbell import dumbbells, shown
 from fair_diffusion.audit.headline import headlines, percent, short, spoken
 from fair_diffusion.audit.heat import heat
 from fair_diffusion.audit.limits import limits
@@ -31,6 +32,8 @@ from fair_diffusion.audit.summary import Line
 SIDE = 128
 SHOWN = 24
 """Pictures of the contact sheet per source."""
+SIGNIFICANT = 0.05
+"""A p by Holm below it counts as a difference."""
 
 _LARGEST = 50_000_000
 _SHAPES = 6
@@ -51,6 +54,7 @@ def report(found: Numbers) -> str:
     environment.filters.update(
         at=lambda share: f"{100 * share:.2f}%",
         figure=figure,
+        p=probability,
         percent=percent,
         points=points,
         short=short,
@@ -77,6 +81,11 @@ def figure(value: float | None) -> str:
     return "–" if value is None else "∞" if math.isinf(value) else f"{value:.3f}"
 
 
+def probability(p: float) -> str:
+    """A p with three decimals, "< 0.001" if it is smaller."""
+    return f"{p:.3f}" if p >= 0.001 else "<\u00a00.001"
+
+
 def _context(found: Numbers) -> dict[str, Any]:
     study = found.study
     names = [source.name for source in study.sources if any(line.source == source.name for line in found.lines)]
@@ -94,7 +103,11 @@ def _context(found: Numbers) -> dict[str, Any]:
         "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance),
         "heats": heats,
         "lines": {table.attribute: _lines(found, table.attribute, [r.concept for r in table.rows]) for table in heats},
+        "changes": _changes(found),
+        "significant": SIGNIFICANT,
         "sheets": _sheets(study),
+        "corrected": _corrected(found.corrections),
+        "refused": _refused(found.corrections),
         "readers": _readers(study),
         "scatters": scatters(study.sources, found.deviations),
         "facts": list(dict.fromkeys(key for source in study.sources for key in source.facts)),
@@ -127,6 +140,44 @@ def _lines(found: Numbers, attribute: str, concepts: Sequence[str]) -> list[tupl
         if line.attribute == attribute:
             own[line.concept].append(line)
     return list(own.items())
+
+
+def _changes(found: Numbers) -> list[dict[str, Any]]:
+    """Each comparison with the rows that are shown, and how many of them differ; `group` if all are of one."""
+    changes = []
+    for one in found.comparisons:
+        groups = shown([line for line in found.lines if line.attribute == one.attribute])
+        rows = [row for row in one.differences if row.group in groups] or one.differences
+        own = list(dict.fromkeys(row.group for row in rows))
+        changes.append(
+            {
+                "before": one.before,
+                "after": one.after,
+                "attribute": one.attribute,
+                "group": own[0] if len(own) == 1 else None,
+                "rows": rows,
+                "differ": sum(row.p_holm < SIGNIFICANT for row in rows),
+            }
+        )
+    return changes
+
+
+def _corrected(corrections: Sequence[Correction]) -> list[tuple[str, list[Correction]]]:
+    """What was corrected, by attribute."""
+    found: dict[str, list[Correction]] = {}
+    for one in corrections:
+        if one.groups:
+            found.setdefault(one.attribute, []).append(one)
+    return list(found.items())
+
+
+def _refused(corrections: Sequence[Correction]) -> list[tuple[str, str, list[str]]]:
+    """What was not: attribute, reason and sources."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in corrections:
+        if one.refused is not None:
+            found.setdefault((one.attribute, one.refused), []).append(one.source)
+    return [(attribute, reason, sources) for (attribute, reason), sources in found.items()]
 
 
 def _sheets(study: Study) -> list[dict[str, Any]]:

@@ -1,0 +1,74 @@
+"""One correction per source and attribute, over all concepts: what `correct` says of the sum, or why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fair_diffusion.audit.correction import correct
+from fair_diffusion.audit.corrections import corrections
+from fair_diffusion.audit.study import Confusion
+from fair_diffusion.audit.tally import Tally
+
+GOOD = Confusion(
+    attribute="gender", groups=["woman", "man"], counts=[[90, 5, 5], [10, 85, 5]], measured_on="labelled images"
+)
+
+
+def tally(source: str, concept: str, women: int, men: int, unknown: int = 0, **changes: Any) -> Tally:
+    counts = {"man": men, "woman": women}
+    fields = {"source": source, "concept": concept, "attribute": "gender", "counts": counts, "unknown": unknown}
+    return Tally(**{**fields, **changes})
+
+
+def test_concepts_are_summed_up_for_each_source() -> None:
+    found = corrections(
+        [
+            tally("plain", "cook", 10, 80, 10),
+            tally("instructed", "cook", 50, 50),
+            tally("plain", "nurse", 95, 3, 2),
+            tally("plain", "nurse", 1, 2, attribute="gender × age"),
+        ],
+        [GOOD],
+    )
+    assert [(one.source, one.attribute, one.concepts, one.n) for one in found] == [
+        ("plain", "gender", 2, 200),
+        ("instructed", "gender", 1, 100),
+    ]
+    assert found[0].groups == correct(tally("", "", 105, 83, 12), GOOD)
+    assert found[1].groups == correct(tally("", "", 50, 50), GOOD)
+    assert {one.refused for one in found} == {None}
+
+
+def test_without_a_matrix_there_is_nothing() -> None:
+    assert corrections([tally("plain", "cook", 1, 9)], []) == []
+    assert corrections([tally("plain", "cook", 1, 9, attribute="age")], [GOOD]) == []
+
+
+def test_concepts_read_in_other_groups_are_left_out() -> None:
+    other = tally("plain", "nurse", 0, 0, counts={"woman": 5, "man": 5, "androgynous": 5})
+    (found,) = corrections([other, tally("plain", "cook", 20, 80)], [GOOD])
+    assert (found.concepts, found.n) == (1, 100)
+    assert found.groups == correct(tally("", "", 20, 80), GOOD)
+    (found,) = corrections([other], [GOOD])
+    assert (found.concepts, found.n, found.groups) == (0, 0, [])
+    assert "androgynous" in str(found.refused)
+
+
+@pytest.mark.parametrize(
+    ("matrices", "reason"),
+    [
+        ([[[50, 50, 0], [49, 51, 0]]], "hardly depend on the group"),
+        ([[[90, 10, 0], [0, 0, 0]]], "no image of 'man'"),
+        ([[[90, 10], [10, 90]]], "has shape"),
+        ([[[90, 10, 0], [10, 90, 0]], [[80, 20, 0], [10, 90, 0]]], "2 confusion matrices"),
+    ],
+)
+def test_what_cannot_be_corrected_says_why(matrices: list[list[list[int]]], reason: str) -> None:
+    given = [
+        Confusion(attribute="gender", groups=["woman", "man"], counts=counts, measured_on="x") for counts in matrices
+    ]
+    (found,) = corrections([tally("plain", "cook", 20, 80)], given)
+    assert reason in str(found.refused)
+    assert found.groups == []
