@@ -10,7 +10,7 @@ The estimate is that of the package `ppi-python`, to the last digits (tested). I
 approximation, is far too narrow for few human labels: at a share of 5 %, 50 of them and a machine right 95 times of 100
 it covers 87 % instead of 95 %, and with 30 of them 69 %. So the interval here is taken after half an image is added to
 each of the four pairs of labels that a human and a machine can give, as Agresti and Min (2005, Statistics in Medicine
-24) do for paired shares (see `benchmarks/coverage.md`). Exports `predict` with its lines.
+24) do for paired shares, and by Student's t (see `benchmarks/coverage.md`). Exports `predict` with its lines.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from fair_diffusion.audit.intervals import Interval
 from fair_diffusion.audit.tally import Tally
@@ -89,7 +89,7 @@ def _predicted(
     both, human_only, machine_only, neither = pairs
     estimate, weight = _estimate((both, human_only, machine_only, neither), count, n)
     added = (both + _ADDED, human_only + _ADDED, machine_only + _ADDED, neither + _ADDED)
-    low, high = _normal_interval(added, count, n, level)
+    low, high = _interval(added, count, n, level)
     return Predicted(
         group=group,
         human=(both + human_only) / len(human),
@@ -114,13 +114,13 @@ def _estimate(pairs: _Pairs, count: float, n: float) -> tuple[float, float]:
     return y - weight * read + weight * count / n, weight
 
 
-def _normal_interval(pairs: _Pairs, count: float, n: float, level: float) -> Interval:
-    """θ ± z standard errors."""
+def _interval(pairs: _Pairs, count: float, n: float, level: float) -> Interval:
+    """θ ± t standard errors, t being Student's for the human labels: they are the small sample."""
     both, human_only, machine_only, _ = pairs
     labelled, share = sum(pairs), count / n
     estimate, weight = _estimate(pairs, count, n)
     mean = (both * (1 - weight) + human_only - machine_only * weight) / labelled
     square = (both * (1 - weight) ** 2 + human_only + machine_only * weight**2) / labelled
     variance = (square - mean**2) / labelled + weight**2 * share * (1 - share) / n
-    half = float(ndtri((1 + level) / 2)) * math.sqrt(variance)
+    half = float(stdtrit(labelled - 1, (1 + level) / 2)) * math.sqrt(variance)
     return estimate - half, estimate + half

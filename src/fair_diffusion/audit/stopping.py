@@ -1,8 +1,9 @@
 """Intervals that hold at every number of images at once, so that an audit may look after each batch and stop.
 
-A 95 % interval is wrong once in twenty *looks*: who looks at ordinary ones after every batch, and stops at one that
-excludes the target, is wrong in two audits of five. A confidence sequence is wrong once in twenty *audits*, however
-often it is looked at and whyever the audit stops. For a share p, with s of n images showing the group:
+A 95 % interval is wrong once in twenty *looks*: who looks at Wilson's after every batch, and stops at one that excludes
+the target, is wrong in one audit of three (`benchmarks/coverage.md`; stopping for the width alone does it no harm, as
+measured, but nothing promises that). A confidence sequence is wrong once in twenty *audits*, however often it is looked
+at and whyever the audit stops. For a share p, with s of n images showing the group:
 
     M_n(p) = B(rp + s, r(1−p) + n − s) / B(rp, r(1−p)) / pˢ (1−p)ⁿ⁻ˢ        (B is the beta function)
 
