@@ -99,18 +99,19 @@ def test_human_labels_and_how_far_they_agree(tmp_path: Path) -> None:
 
 
 def test_train_then_audit(tmp_path: Path) -> None:
-    for group, colour in (("woman", "red"), ("man", "blue")):
+    for group, (r, g, b) in (("woman", (190, 20, 20)), ("man", (20, 20, 190))):
         (tmp_path / "labelled" / group).mkdir(parents=True)
-        for k in range(8):
-            Image.new("RGB", (16, 16), colour).save(tmp_path / "labelled" / group / f"{k}.png")
-    arguments = ["perceiver", "train", str(tmp_path / "labelled"), "--side", "16", "--epochs", "8"]
+        for k in range(15):
+            shade = Image.new("RGB", (16, 16), (r + 4 * k, g + (7 * k) % 40, b + (11 * k) % 60))
+            shade.save(tmp_path / "labelled" / group / f"{k}.png")
+    arguments = ["perceiver", "train", str(tmp_path / "labelled"), "--side", "16", "--epochs", "30"]
     trained = run.invoke(app, [*arguments, "--out", str(tmp_path / "reader"), "--json"])
     assert trained.exit_code == 0, trained.stderr
-    assert json.loads(trained.stdout)["confusion"] == [[2, 0, 0], [0, 2, 0]]
+    assert json.loads(trained.stdout)["confusion"] == [[3, 0, 0], [0, 3, 0]]
     out = tmp_path / "study"
     audited(str(tmp_path / "labelled"), "--perceiver", f"trained:{tmp_path / 'reader'}", "--out", str(out))
     (confusion,) = json.loads((out / "study.json").read_text())["confusions"]
-    assert confusion["counts"] == [[2, 0, 0], [0, 2, 0]]
+    assert confusion["counts"] == [[3, 0, 0], [0, 3, 0]]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def labelled(folder: Path, groups: dict[str, int]) -> Path:
     return folder
 
 
-def fit(folder: Path, epochs: int = 6) -> TrainedPerceiver:
+def fit(folder: Path, epochs: int = 25) -> TrainedPerceiver:
     found = read_labelled(folder, attribute="gender", side=16)
     return train(found.images, found.groups, attribute="gender", names=found.names, epochs=epochs, seed=3)
 

@@ -148,7 +148,21 @@ def _fit(
             schedule.step()
             done += 1
             on_step(done, steps)
+    _settle(reader, images, seen)
     reader.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def _settle(reader: Reader, images: Tensor, seen: Tensor) -> None:
+    """Take the normalisation's means and variances anew over all pictures that taught.
+
+    Those kept on the way lag behind the weights, and after few steps lie far off."""
+    layers = [layer for layer in reader.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean over batches
+    for rows in seen.split(BATCH):
+        reader(images[rows].float() / 127.5 - 1)
 
 
 def _split(classes: Tensor, held_out: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

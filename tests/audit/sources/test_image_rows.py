@@ -11,7 +11,7 @@ from fair_diffusion.audit.sources.image_rows import ImageRows
 
 GROUPS = {"gender": ("woman", "man"), "age": ("young", "old")}
 LABELS = st.fixed_dictionaries({name: st.sampled_from([*groups, None]) for name, groups in GROUPS.items()})
-IMAGES = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["nurse", "cook"]), LABELS), max_size=40)
+IMAGES = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["nurse", "cook"]), LABELS), max_size=15)
 
 
 @given(IMAGES)

@@ -12,7 +12,6 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -121,27 +120,37 @@ class _Stream:
         """The examples of a WebDataset archive: neighbours with one name up to its first dot. Nothing is extracted.
 
         An archive that ends early or is damaged is named, and what came before counts."""
+        name, files = "", dict[str, bytes]()
         try:
             with tarfile.open(shard, "r|*") as archive:
-                for name, members in groupby(archive, key=lambda member: _split(member.name)[0]):
-                    files: dict[str, bytes] = {}
-                    for member in members:
-                        ending = _split(member.name)[1]
-                        picture = f".{ending}" in ENDINGS
-                        if not member.isfile() or not (ending in ("txt", "json", "caption") or picture):
-                            continue
-                        if member.size > MAX_BYTES:
-                            self.broken.append(printable(f"{shard.name}/{member.name}: {member.size:,} bytes"))
-                        elif (self.with_pictures or not picture) and (file := archive.extractfile(member)):
-                            files["picture" if picture else ending] = file.read()
-                    caption = _caption(files)
-                    if caption is not None:
-                        yield name, caption, files.get("picture")
+                for member in archive:
+                    stem, ending = _split(member.name)
+                    if stem != name:
+                        yield from _example(name, files)
+                        name, files = stem, {}
+                    if f".{ending}" in ENDINGS:
+                        kept = "picture" if self.with_pictures else ""
+                    else:
+                        kept = ending if ending in ("txt", "caption", "json") else ""
+                    if not kept or not member.isfile():
+                        continue
+                    if member.size > MAX_BYTES:
+                        self.broken.append(printable(f"{shard.name}/{member.name}: {member.size:,} bytes"))
+                    elif file := archive.extractfile(member):
+                        files[kept] = file.read()
         except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
             self.broken.append(printable(f"{shard.name}: {type(error).__name__}: {error}"))
         else:
             if _ends_early(shard):
                 self.broken.append(printable(f"{shard.name}: it ends early; what came before counts"))
+        yield from _example(name, files)
+
+
+def _example(name: str, files: Mapping[str, bytes]) -> Iterator[Item]:
+    """What the files of one name make: an example, if there is a caption."""
+    caption = _caption(files)
+    if caption is not None:
+        yield name, caption, files.get("picture")
 
 
 def _ends_early(archive: Path) -> bool:
