@@ -91,7 +91,7 @@ def agree(mine: Tensor, other: Tensor) -> None:
 @pytest.mark.parametrize("family", ["sdxl", "pixart"])
 def test_samplers(tiny: Callable[[str], Any], family: str, name: str) -> None:
     pipeline = variant(tiny(family), scheduler=SCHEDULERS[name]())
-    more = {"use_resolution_binning": False} if family == "pixart" else {}
+    more: dict[str, Any] = {"use_resolution_binning": False} if family == "pixart" else {}
     agree(
         ours(pipeline, guidance=5, negative=NEGATIVE),
         theirs(pipeline, guidance_scale=5, negative_prompt=NEGATIVE, **more),
@@ -110,7 +110,7 @@ def test_flow_samplers(tiny: Callable[[str], Any], name: str) -> None:
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 @pytest.mark.parametrize("family", ["sd", "sdxl", "sd3", "pixart"])
 def test_no_negative_prompt(tiny: Callable[[str], Any], family: str, guidance: float) -> None:
-    more = {"use_resolution_binning": False} if family == "pixart" else {}
+    more: dict[str, Any] = {"use_resolution_binning": False} if family == "pixart" else {}
     agree(ours(tiny(family), guidance=guidance), theirs(tiny(family), guidance_scale=guidance, **more))
 
 
@@ -156,7 +156,7 @@ def test_guidance_distilled_unet(tiny: Callable[[str], Any]) -> None:
 @pytest.mark.parametrize("family", ["sdxl", "sd3", "flux-dev", "pixart"])
 def test_pixels(tiny: Callable[[str], Any], family: str) -> None:
     pipeline = tiny(family)
-    more = {"use_resolution_binning": False} if family == "pixart" else {}
+    more: dict[str, Any] = {"use_resolution_binning": False} if family == "pixart" else {}
     expected = torch.from_numpy(theirs(pipeline, guidance_scale=3, steps=2, output_type="np", **more))
     with torch.no_grad():
         pixels = adapt(pipeline).decode(ours(pipeline, guidance=3, steps=2))

@@ -133,7 +133,8 @@ class Adapter(ABC):
         # drawn on the CPU, so that a seed means the same picture on every device
         self._generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         noise = [torch.randn((1, *self.latent_shape), generator=g, dtype=self.dtype) for g in self._generators]
-        return torch.cat(noise).to(self.device) * self._noise_scale
+        latents: Tensor = torch.cat(noise).to(self.device) * self._noise_scale
+        return latents
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """Scale the latents for the network and return its raw output; counts one evaluation per row."""
@@ -191,9 +192,10 @@ class Adapter(ABC):
             [image.convert("RGB") for image in images], height=height * factor, width=width * factor
         )
         chunks = torch.split(pixels.to(self.device, vae.dtype), CHUNK)
-        latents = torch.cat([vae.encode(chunk).latent_dist.mode() for chunk in chunks])
-        scale, offset = self._vae_scale(latents)
-        return ((latents - offset) * scale).to(self.device, self.dtype)
+        codes = torch.cat([vae.encode(chunk).latent_dist.mode() for chunk in chunks])
+        scale, offset = self._vae_scale(codes)
+        latents: Tensor = (codes - offset) * scale
+        return latents.to(self.device, self.dtype)
 
     def _schedule(self, steps: int) -> dict[str, Any]:
         """What the scheduler's `set_timesteps` is told."""
