@@ -11,6 +11,7 @@ from diffusers import SemanticStableDiffusionPipeline
 from torch import Tensor
 
 from fair_diffusion.backbones import StableDiffusion, denoise
+from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.steering import SemanticGuidance
 
 PROMPTS = ["a photo of a cook", "a pilot"]
@@ -19,22 +20,29 @@ STEPS = 14
 TOLERANCE = 1e-4
 
 
+def semantic(pipeline: Any) -> Any:
+    """The authors' pipeline with the same networks."""
+    parts = {k: v for k, v in pipeline.components.items() if k != "image_encoder"}
+    twin = SemanticStableDiffusionPipeline(**parts, requires_safety_checker=False)
+    twin.set_progress_bar_config(disable=True)
+    return twin
+
+
 @pytest.fixture(scope="module")
 def official(tiny_sd: Any) -> Any:
-    parts = {k: v for k, v in tiny_sd.components.items() if k != "image_encoder"}
-    pipeline = SemanticStableDiffusionPipeline(**parts, requires_safety_checker=False)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    return semantic(tiny_sd)
 
 
-def theirs(official: Any, settings: SemanticGuidance, concepts: list[str], signs: list[int]) -> Tensor:
+def theirs(
+    official: Any, settings: SemanticGuidance, concepts: list[str], signs: list[int], steps: int = STEPS
+) -> Tensor:
     def listed(value: Any) -> Any:
         return list(value) if isinstance(value, tuple) else value
 
     weights = settings.weight if isinstance(settings.weight, tuple) else [settings.weight] * len(concepts)
     latents: Tensor = official(
         PROMPTS,
-        num_inference_steps=STEPS,
+        num_inference_steps=steps,
         guidance_scale=7,
         generator=[torch.Generator("cpu").manual_seed(seed) for seed in SEEDS],
         output_type="latent",
@@ -51,7 +59,9 @@ def theirs(official: Any, settings: SemanticGuidance, concepts: list[str], signs
     return latents
 
 
-def ours(pipeline: Any, settings: SemanticGuidance, concepts: list[str], signs: list[int]) -> Tensor:
+def ours(
+    pipeline: Any, settings: SemanticGuidance, concepts: list[str], signs: list[int], steps: int = STEPS
+) -> Tensor:
     backbone = StableDiffusion(pipeline)
     steering = settings.steer(backbone.encode(concepts), torch.tensor([signs] * len(SEEDS)))
     batches = denoise(
@@ -59,7 +69,7 @@ def ours(pipeline: Any, settings: SemanticGuidance, concepts: list[str], signs: 
         prompts_cond=backbone.encode(PROMPTS),
         empty_cond=backbone.encode([""]),
         seeds=SEEDS,
-        steps=STEPS,
+        steps=steps,
         guidance=7,
         steering=steering,
     )
@@ -105,6 +115,15 @@ CASES: dict[str, tuple[SemanticGuidance, list[str], list[int]]] = {
 def test_latents(tiny_sd: Any, official: Any, case: str) -> None:
     settings, concepts, signs = CASES[case]
     mine, other = ours(tiny_sd, settings, concepts, signs), theirs(official, settings, concepts, signs)
+    error = (mine - other).abs().max().item()
+    print(f"max abs error {error:.1e}")
+    assert error <= TOLERANCE
+
+
+def test_on_the_pocket_model() -> None:
+    pipeline = load_pocket()
+    mine = ours(pipeline, PUBLISHED, PAIR, [-1, 1], steps=8)
+    other = theirs(semantic(pipeline), PUBLISHED, PAIR, [-1, 1], steps=8)
     error = (mine - other).abs().max().item()
     print(f"max abs error {error:.1e}")
     assert error <= TOLERANCE

@@ -192,10 +192,10 @@ class Adapter(ABC):
             [image.convert("RGB") for image in images], height=height * factor, width=width * factor
         )
         chunks = torch.split(pixels.to(self.device, vae.dtype), CHUNK)
-        latents = torch.cat([vae.encode(chunk).latent_dist.mode() for chunk in chunks])
-        scale, offset = self._vae_scale(latents)
-        scaled: Tensor = (latents - offset) * scale
-        return scaled.to(self.device, self.dtype)
+        codes = torch.cat([vae.encode(chunk).latent_dist.mode() for chunk in chunks])
+        scale, offset = self._vae_scale(codes)
+        latents: Tensor = (codes - offset) * scale
+        return latents.to(self.device, self.dtype)
 
     def _schedule(self, steps: int) -> dict[str, Any]:
         """What the scheduler's `set_timesteps` is told."""
