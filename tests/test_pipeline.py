@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,22 @@ def test_an_interrupt_while_repairing_stops_everything(pipe: FairPipeline) -> No
     assert result.plain is None
     assert result.verdict != "misses"
     assert result.notes[-1] == "interrupted while repairing"
+
+
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "flux-dev", "flux-schnell", "pixart", "lcm"])
+def test_every_family(pipe: FairPipeline, tiny: Callable[[str], Any], family: str) -> None:
+    other = FairPipeline(tiny(family), name=family, perceiver=pipe.perceiver, judge=pipe.judge, guidance=3.0)
+    result = other("a doctor", n=3, steps=3, instruct="doctor: 33% woman, 67% man", compare_plain=True)
+    assert sorted(record.assigned["gender"] for record in result.records) == ["man", "man", "woman"]
+    assert result.records[0].plain_evaluations == 3 * (1 if other.backbone.distilled else 2)
+    assert result.twins is not None
+    assert result.twins.untouched_difference == 0
+
+
+def test_a_model_without_text_is_told(pipe: FairPipeline, tiny: Callable[[str], Any]) -> None:
+    other = FairPipeline(tiny("pixel"), name="pixel", perceiver=pipe.perceiver, judge=pipe.judge)
+    with pytest.raises(ValueError, match="DDPMPipeline draws without text, so it follows no prompt"):
+        other("a doctor", instruct="doctor: half women")
 
 
 @pytest.mark.parametrize("method", ["switch", "semantic"])
