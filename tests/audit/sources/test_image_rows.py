@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fair_diffusion.audit.sources.image_rows import ImageRows
@@ -14,6 +14,7 @@ LABELS = st.fixed_dictionaries({name: st.sampled_from([*groups, None]) for name,
 IMAGES = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["nurse", "cook"]), LABELS), max_size=15)
 
 
+@settings(max_examples=30)
 @given(IMAGES)
 def test_tallies_are_those_of_pandas_crosstab(images: list[tuple[str, str, dict[str, str | None]]]) -> None:
     rows = ImageRows(GROUPS)
