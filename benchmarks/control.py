@@ -3,9 +3,9 @@
 20 occupations, the same seeds for every row. Targets: half women; 30 % women; gender × skin tone uniform over woman and
 man and five tones. TV is the total variation from the target, unknown counted against the row, by the judge and by the
 perceiver; fidelity: occupation right; KID: judge's features against the training renders; distances: to the plain twin
-of the same seed. Dear rows draw fewer images; seconds are those of one occupation, 25 images, over plain, twice in
-turn. Results are kept by row, target, occupation, weights and settings, so that a run goes on where it stopped; after a
-change of the code remove work/pocket/control.
+of the same seed. Dear rows draw fewer images; seconds are those of 12 images of one occupation over plain, in turn.
+Results are kept by row, target, occupation, weights and settings, so that a run goes on where it stopped; after a change
+of the code remove work/pocket/control.
 
     python -m benchmarks.control [--images 100]      → a table, and benchmarks/control.md
 """
@@ -172,22 +172,21 @@ class Bench:
                 yield row, target, Measured(facts, load_file(path)["features"])
         self.memo.forget()
 
-    def seconds(self, row: Row, target: str, n: int = 25) -> float:
+    def seconds(self, row: Row, target: str, n: int = 12) -> float:
         """Wall-clock time over that of plain generation, taken in turn, without memory."""
         self.pipe.backbone = StableDiffusion(self.memo.pipeline)
         times = []
-        for _ in range(2):
-            for way in (PLAIN, row):
-                asked: dict[str, Any] = {
-                    "n": n,
-                    "steps": STEPS,
-                    "batch_size": BATCH,
-                    "method": way.method,
-                    "control": way.control,
-                }
-                times.append(self.pipe("a photo of a firefighter", policy=policy(target), **asked).seconds)
+        for way in (PLAIN, row):
+            asked: dict[str, Any] = {
+                "n": n,
+                "steps": STEPS,
+                "batch_size": BATCH,
+                "method": way.method,
+                "control": way.control,
+            }
+            times.append(self.pipe("a photo of a firefighter", policy=policy(target), **asked).seconds)
         self.pipe.backbone = self.memo
-        return float(np.median([b / a for a, b in zip(times[::2], times[1::2], strict=True)]))
+        return times[1] / times[0]
 
 
 def deviations(facts: dict[str, Any], target: str) -> tuple[float, float]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fair_diffusion.policy.attributes import ATTRIBUTES
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
@@ -42,9 +44,12 @@ class Tally:
 
     @property
     def asked(self) -> tuple[float, ...]:
-        """The target in the order of the groups; the uniform one if there is none."""
+        """The target in the order of the groups; if there is none, the attribute's default shares, or uniform ones."""
         if self.target is None:
-            return (1 / len(self.counts),) * len(self.counts)
+            usual = ATTRIBUTES[self.attribute].default_shares if self.attribute in ATTRIBUTES else {}
+            shares = [float(usual.get(group, 0)) for group in self.counts]
+            total = sum(shares) if self.counts.keys() <= usual.keys() else 0
+            return tuple(share / total for share in shares) if total else (1 / len(shares),) * len(shares)
         return tuple(float(self.target[group]) for group in self.counts)
 
     @property
