@@ -4,8 +4,8 @@
 man and five tones. TV is the total variation from the target, unknown counted against the row, by the judge and by the
 perceiver; fidelity: occupation right; KID: judge's features against the training renders; distances: to the plain twin
 of the same seed. Dear rows draw fewer images; seconds are those of 12 images of one occupation over plain, in turn.
-Results are kept by row, target, occupation, weights and settings, so that a run goes on where it stopped; after a change
-of the code remove work/pocket/control.
+Results are kept by row, target, occupation, weights and settings, so that a run goes on where it stopped; remove
+work/pocket/control after a change of the code.
 
     python -m benchmarks.control [--images 100]      → a table, and benchmarks/control.md
 """

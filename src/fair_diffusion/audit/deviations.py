@@ -41,7 +41,7 @@ class Deviation:
         concepts: how many there are.
         n: images of all of them, unread ones included.
         unknown: how many of these could not be read.
-        assumed: some tally had no target, so the uniform one stands in.
+        assumed: some tally had no target, so the default shares stand in (see `Tally.asked`).
         tv_mean: mean total variation, "unknown" being a group whose target is zero.
         tv_low: lower end of its 95 % interval, by bootstrap over concepts; None for a single concept.
         tv_high: its upper end.
@@ -79,7 +79,7 @@ class Deviation:
 def deviations(tallies: Sequence[Tally]) -> list[Deviation]:
     """One summary per source and attribute over their concepts, in order of first appearance.
 
-    A tally without a target is measured against the uniform one; `assumed` says so.
+    A tally without a target is measured against the default shares; `assumed` says so.
 
     Raises:
         ValueError: a tally without images, counted twice, or with a target that does not fit its groups.

@@ -42,8 +42,8 @@ class Line:
         concept: what they show.
         attribute: what was read; joint attributes as "gender × skin_tone".
         group: one of its groups.
-        target: share asked for, or the uniform share if `assumed`.
-        assumed: nothing was asked, so the uniform target stands in.
+        target: share asked for, or the default share if `assumed`.
+        assumed: nothing was asked, so the default shares stand in.
         n: all images, unread ones included.
         count: images that show the group.
         unknown: images that could not be read; the same in every line of a tally.
