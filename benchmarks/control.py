@@ -264,7 +264,7 @@ def line(bench: Bench, row: Row, target: str, found: list[Measured], reference: 
         *(f"{mean(key):.1%}" for key in ("steered", "repaired", "reseeded", "missed", "fidelity")),
         f"{distance.mean:.3f} ± {distance.std:.3f}",
         f"{mean('pixels'):.1%}",
-        f"{mean('features'):.3f}",
+        f"{abs(mean('features')):.3f}",  # rounding may leave −0
     ]
     return f"| {' | '.join(cells)} |"
 
