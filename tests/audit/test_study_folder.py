@@ -147,9 +147,9 @@ def test_a_missing_picture_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no study and no run"):
+    with pytest.raises(ValueError, match="no study"):
         load_study(tmp_path)
-    with pytest.raises(ValueError, match="no study and no run"):
+    with pytest.raises(ValueError, match="no study"):
         load_study(tmp_path / "nowhere")
     save_study(study(), tmp_path / "study")
     with pytest.raises(ValueError, match="not empty"):

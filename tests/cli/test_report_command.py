@@ -85,7 +85,7 @@ def test_two_runs_are_called_by_what_tells_them_apart(here: Path) -> None:
         (["counts.csv", "--out", "nowhere/page.html"], "nowhere/page.html cannot be written"),
         (["counts.csv", "--out", "before"], "before exists"),
         (["counts.csv", "--out", "before", "--force"], "before cannot be written"),
-        (["before/study/study.json"], "no column"),
+        (["before/study/study.json"], "cannot be audited; name a run"),
     ],
 )
 def test_wrong_usage(arguments: list[str], message: str, here: Path) -> None:

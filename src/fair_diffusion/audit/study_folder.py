@@ -1,4 +1,4 @@
-"""A study as a folder: study.json, tallies.parquet, tallies.csv, images.parquet and samples/, or a run read as one.
+"""A study as a folder: study.json, tallies.parquet, tallies.csv, images.parquet and samples/.
 
     study.json       everything but the tallies
     tallies.*        one row per group: prompt, attribute, group, count, source, target; "unknown" is a group row
@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from fair_diffusion.audit.run_folder import is_run, load_runs
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.new_folder import new_folder
@@ -71,16 +70,14 @@ def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> No
 
 
 def load_study(folder: Path) -> Study:
-    """The study in `folder`, which `save_study` wrote, or which `fair-diffusion generate` wrote (see `run_folder`).
+    """The study in `folder`, which `save_study` wrote.
 
     Raises:
-        ValueError: the folder is neither, or its files are damaged.
+        ValueError: the folder is none, or its files are damaged.
         OSError: a file is missing or cannot be read.
     """
     if not (folder / "study.json").is_file():
-        if folder.is_dir() and is_run(folder):
-            return load_runs(folder)
-        raise ValueError(f"{folder} is no study and no run: it has no study.json and no result.json")
+        raise ValueError(f"{folder} is no study: it has no study.json")
     try:
         plain = json.loads((folder / "study.json").read_text())
         rows = pq.read_table(folder / "tallies.parquet", schema=_SCHEMA).to_pylist()

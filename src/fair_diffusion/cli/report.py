@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,7 +33,7 @@ def report(
     """Show each RUN, several side by side, in one HTML page that needs no network.
 
     Exit code 2 for wrong usage; a page that exists is left alone unless --force is given."""
-    with usage_errors():
+    with usage_errors(), TemporaryDirectory() as scratch:
         page = out if out or as_json else PAGE
         if page is not None and page.exists() and not force:
             raise ValueError(f"{page} exists; name another with --out, or write over it with --force")
@@ -40,7 +41,7 @@ def report(
         from fair_diffusion.audit.numbers import numbers
         from fair_diffusion.audit.report import report as html
 
-        named = [(name, _load(run)) for name, run in zip(_names(runs), runs, strict=True)]
+        named = [(name, _load(run, Path(scratch))) for name, run in zip(_names(runs), runs, strict=True)]
         found = numbers(combine(named, title=title), reference=reference, tolerance=tolerance)
         if page is not None:
             _write(page, html(found))
@@ -50,14 +51,12 @@ def report(
         typer.echo(f"wrote {page}")
 
 
-def _load(run: Path) -> Study:
-    if run.is_dir():
-        from fair_diffusion.audit.study_folder import load_study
+def _load(run: Path, scratch: Path) -> Study:
+    from fair_diffusion.audit.sources.target import kind_of_target, read_target
 
-        return load_study(run)
-    from fair_diffusion.audit.counts_csv import load_counts
-
-    return load_counts(run)
+    if kind_of_target(run) in ("folder", "dataset"):
+        raise ValueError(f"{run} is no study and no run; `fair-diffusion audit` makes a study of images or captions")
+    return read_target(run, scratch=scratch).study
 
 
 def _names(runs: list[Path]) -> list[str]:

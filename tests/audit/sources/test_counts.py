@@ -31,6 +31,15 @@ def test_groups_are_filled_ordered_and_unknown_is_apart(tmp_path: Path) -> None:
     assert dict(found["a", "nurse", "hair"].counts) == {"red": 1, "fair": 0}
 
 
+def test_a_source_is_of_the_kind_that_its_name_says(tmp_path: Path) -> None:
+    names = ("data", "plain", "instructed", "me")
+    text = "".join(f"nurse,gender,woman,1,{name},\n" for name in names)
+    found = read_counts(put(tmp_path, "t.csv", "\ufeff" + HEAD + text)).study
+    assert [(source.name, source.kind) for source in found.sources] == list(
+        zip(names, ("data", "plain", "instructed", "other"), strict=True)
+    )
+
+
 def test_targets_are_read_and_roundings_scaled(tmp_path: Path) -> None:
     text = "".join(f"nurse,age,{group},1,a,0.3333\n" for group in ("young", "middle-aged", "old"))
     (tally,) = read_counts(put(tmp_path, "t.csv", HEAD + text)).study.tallies

@@ -1,15 +1,18 @@
 """What `fair-diffusion generate` wrote: a run, a folder of several, or their records alone.
 
-Labels are the judge's, as the records hold them, and targets those of `result.json`. With a perceiver the images are
-read anew, and the records only say what they are.
+Labels are the judge's, as the records hold them, and targets those of `result.json`; the perceiver's counts, if the
+records hold them, stand beside as `perceived`. With a perceiver the images are read anew, and the records only say what
+they are.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,11 @@ Kind = tuple[str, str, str]
 Naming = Callable[[str], str]
 """The concept of a prompt."""
 
+_LISTED = 4
+"""A fact that differs between runs names so many values."""
+_TWIN = re.compile(r"(?:image|plain)-(?=\d+\.png$)")
+"""What parts the file of an image from that of its plain twin."""
+
 
 def read_run(
     target: Path,
@@ -43,7 +51,8 @@ def read_run(
 ) -> Findings:
     """Audit the runs in the folder `target`, or the records in the Parquet file `target`.
 
-    A prompt's concept is the one in `concepts`, or what is left of it without its frame ("a photo of a …").
+    A prompt's concept is the one in `concepts`, or what is left of it without its frame ("a photo of a …"); the unit is
+    the prompt, unless several prompts have one concept.
     `ValueError` if there are none, or if runs contradict each other."""
     runs = runs_in(target) if target.is_dir() else [Run(target.parent, table=target)]
     folder = target if target.is_dir() else target.parent
@@ -55,10 +64,12 @@ def read_run(
     if perceiver is None:
         rows, second = _recorded(runs, scanned, concept, progress)
         samples, broken = _samples(rows, folder), list[str]()
+        how = f"{drawn(samples, len(rows))}; images and their plain twins together" if samples else ""
     else:
         pictures = _pictures(runs, scanned, concept, folder)
         found = perceive(pictures, perceiver, total=scanned.total, progress=progress)
         rows, samples, broken = found.rows, samples_of(found, scratch), found.broken
+        how = drawn(samples, len(rows))
     if not len(rows):
         raise ValueError(f"none of the images in {target} can be read; {broken[0]}")
     targets = _targets(runs, scanned.names(), concept)
@@ -66,13 +77,16 @@ def read_run(
         name for *_, name in targets if JOINT in name and rows.groups.keys() >= set(name.split(JOINT))
     )
     wanted = attributes or [*rows.groups, *joint]
+    prompts = list(scanned.prompts)
+    by_prompt = not concepts and len({concept(prompt) for prompt in prompts}) == len(prompts)
     study = Study(
-        title=f"Audit of {target.resolve().name}",
-        sources=scanned.sources(perceiver_name or "judge, as recorded", runs),
+        title=printable(prompts[0]) if len(prompts) == 1 else f"Audit of {target.resolve().name}",
+        sources=scanned.sources(perceiver_name or "the model's judge, which never steers; as recorded", runs),
         tallies=rows.tallies(wanted, targets),
         perceived=second.tallies(wanted, targets) if second.groups else (),
         samples=samples,
-        drawn=drawn(samples, len(rows)),
+        drawn=how,
+        unit="prompt" if by_prompt else "concept",
         confusions=_confusions(runs, wanted) if perceiver is None else (),
         broken=broken,
         notes=list(dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ()))),
@@ -82,11 +96,12 @@ def read_run(
 
 @dataclass
 class _Scanned:
-    """What one look at all records tells: kinds of images with their settings, and the groups that came up."""
+    """What one look at all records tells: kinds of images with their settings, prompts, and groups that came up."""
 
     facts: dict[Kind, dict[str, set[Any]]] = field(default_factory=dict)
     evaluations: dict[Kind, list[int]] = field(default_factory=dict)
     labels: dict[str, dict[str, None]] = field(default_factory=dict)
+    prompts: dict[str, None] = field(default_factory=dict)
     total: int = 0
 
     @classmethod
@@ -94,6 +109,7 @@ class _Scanned:
         found = cls()
         for record in (record for run in runs for record in run.records()):
             found.total += 1
+            found.prompts[record["prompt"]] = None
             kind = _kind(record)
             facts = found.facts.setdefault(kind, {name: set() for name in ("seed", "steps", "guidance", "rule")})
             for name, values in facts.items():
@@ -126,21 +142,17 @@ class _Scanned:
         return names
 
     def sources(self, perceiver: str, runs: Sequence[Run]) -> list[Source]:
-        seconds: dict[Kind, float] = {}
-        made: dict[Kind, dict[str, str]] = {}
-        for part in (part for run in runs for part in run.parts):
-            seconds[_kind(part)] = seconds.get(_kind(part), 0.0) + part.get("cost", {}).get("seconds", 0.0)
-            made.setdefault(_kind(part), {}).update(
-                {name: printable(str(value)) for name, value in part.get("made_with", {}).items()}
-            )
+        parts: dict[Kind, list[Mapping[str, Any]]] = {kind: [] for kind in self.facts}
+        for part in (part for run in runs for part in run.parts if _kind(part) in parts):
+            parts[_kind(part)].append(part)
         return [
             Source(
                 name=name,
                 kind=kind[0],
-                facts={"model": kind[1], "method": kind[2], **_facts(self.facts[kind]), "perceiver": perceiver}
-                | made.get(kind, {}),
+                facts={"model": kind[1], "method": kind[2], **_facts(self.facts[kind]), **_summed(parts[kind])}
+                | {"perceiver": perceiver},
                 ratio=self.evaluations[kind][0] / self.evaluations[kind][1] if self.evaluations[kind][1] else None,
-                seconds=seconds.get(kind),
+                seconds=sum(part.get("cost", {}).get("seconds", 0.0) for part in parts[kind]) if parts[kind] else None,
             )
             for kind, name in self.names().items()
         ]
@@ -151,14 +163,38 @@ def _kind(record: Mapping[str, Any]) -> Kind:
 
 
 def _facts(values: Mapping[str, set[Any]]) -> dict[str, str]:
-    """Settings in words: a range for seeds, all values for the others."""
+    """Settings in words: a range for seeds, the values for the others."""
     seeds = [seed for seed in values["seed"] if seed is not None]
     facts = {"seeds": f"{min(seeds)} to {max(seeds)}"} if seeds else {}
     for name in ("steps", "guidance", "rule"):
         said = sorted(str(value) for value in values[name] if value is not None)
         if said:
-            facts[name] = printable(", ".join(said))
+            facts[name] = _listed(said)
     return facts
+
+
+def _summed(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What the summaries of one kind say: the seeds asked for, how many images came, what made them, what was done."""
+    facts: dict[str, str] = {}
+    if parts and all(part.keys() >= {"n", "requested", "seed"} for part in parts):
+        facts["seeds"] = _listed(f"{part['seed']} to {part['seed'] + part['n'] - 1}" for part in parts if part["n"])
+        asked = sum(part["requested"] for part in parts)
+        facts["images"] = f"{sum(part['n'] for part in parts)} of {asked} asked for"
+    made = [part.get("made_with", {}) for part in parts]
+    for name in dict.fromkeys(name for one in made for name in one):
+        facts[name] = _listed(one[name] for one in made if name in one)
+    done: dict[str, int] = {}
+    for what, count in (pair for part in parts for pair in part.get("images", {}).items()):
+        done[what] = done.get(what, 0) + count
+    if done and title(parts[0]) == "instructed":
+        facts["what was done"] = printable(", ".join(f"{count} {what}" for what, count in done.items()))
+    return facts
+
+
+def _listed(values: Iterable[Any]) -> str:
+    unique = list(dict.fromkeys(map(str, values)))
+    more = f" and {len(unique) - _LISTED} more" if len(unique) > _LISTED else ""
+    return printable(", ".join(unique[:_LISTED]) + more)
 
 
 def _recorded(
@@ -184,12 +220,16 @@ def _pictures(runs: Iterable[Run], scanned: _Scanned, concept: Naming, folder: P
 
 
 def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
-    """Up to `SAMPLES` images of each source, drawn at random; those whose file is gone are left out."""
-    members: dict[str, list[int]] = {}
-    for row, (source, _) in enumerate(rows.keys):
-        members.setdefault(source, []).append(row)
+    """Up to `SAMPLES` images of each source, drawn at random; those whose file is gone are left out.
+
+    Every image has a random number, twins the same one, and the lowest are shown: so twins are shown together."""
     draw = random.Random(0)
-    chosen = [row for those in members.values() for row in sorted(draw.sample(those, min(SAMPLES, len(those))))]
+    numbers: dict[str, float] = {}
+    members: dict[str, list[tuple[float, int]]] = {}
+    for row, (source, _) in enumerate(rows.keys):
+        number = numbers.setdefault(_TWIN.sub("", rows.files[row]), draw.random())
+        members.setdefault(source, []).append((number, row))
+    chosen = [row for those in members.values() for row in sorted(row for _, row in nsmallest(SAMPLES, those))]
     return [
         Sample(
             image=folder / rows.files[row],

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.result import PNG_KEY
 
 RECORDS, RESULT = "records.parquet", "result.json"
@@ -38,17 +39,20 @@ class Run:
 
     @property
     def parts(self) -> list[Mapping[str, Any]]:
-        """The summaries of its images and of their plain twins, as far as there are any."""
+        """The summaries of its images and of their plain twins, as far as there are any.
+
+        Twins of a plain run are the run itself and are left out."""
         summary = self.summary or {}
-        return [part for part in (summary, summary.get("plain")) if part]
+        twins = summary.get("plain") if title(summary) == "instructed" else None
+        return [part for part in (summary, twins) if part]
 
     def records(self) -> Iterator[Record]:
-        """The record of every image. `ValueError` naming the file if they cannot be read.
+        """The record of every image of `parts`. `ValueError` naming the file if they cannot be read.
 
-        The table holds the plain twins first; twins of a plain run are the run itself and are left out."""
-        twins = self.parts[1].get("n", 0) if len(self.parts) > 1 else 0
+        The table holds the plain twins first."""
+        twins = ((self.summary or {}).get("plain") or {}).get("n", 0)
         for place, record in enumerate(_table_records(self.table) if self.table else _png_records(self.folder)):
-            if place < twins and title(self.parts[0]) == "plain":
+            if place < twins and len(self.parts) < 2:
                 continue
             file = record.get("file") or f"{'plain' if place < twins else 'image'}-{record.get('index') or 0:05d}.png"
             yield {**record, "file": f"{self.name}/{file}" if self.name else file}
@@ -95,6 +99,10 @@ def _summary(path: Path) -> Mapping[str, Any]:
                 part[name] + ""
             for row in part["audit"]:
                 row["attribute"], row["group"], row["target"]
+            part.get("n", 0) + part.get("requested", 0) + part.get("seed", 0)
+            sum(part.get("images", {}).values(), part.get("cost", {}).get("seconds", 0.0))
+            "".join([*part.get("notes", ()), *part.get("made_with", {}).keys()])
+            [Confusion(**one) for one in part.get("confusions", ())]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no result of `fair-diffusion generate` ({type(error).__name__}: {error})"
         raise ValueError(message) from error
@@ -103,6 +111,8 @@ def _summary(path: Path) -> Mapping[str, Any]:
 
 def _table_records(table: Path) -> Iterator[dict[str, Any]]:
     names = columns_of(table)
+    if not names:  # a run that was interrupted before its first image
+        return
     if lacking := NEEDED - set(names):
         raise ValueError(f"{table} lacks the column {min(lacking)!r}; these are no records of images")
     try:
