@@ -48,8 +48,9 @@ def line(pipe: FairPipeline, guidance: float, steps: int, images: int) -> str:
             batch_size=images,
         )
         genders = [record.judged["gender"] for record in result.records]
-        women, men = genders.count("woman") / images, genders.count("man") / images
-        deviations.append(total_variation([women, men, 1 - women - men], [0.5, 0.5, 0.0]))
+        women, men = genders.count("woman"), genders.count("man")
+        shown = [women / images, men / images, (images - women - men) / images]
+        deviations.append(total_variation(shown, [0.5, 0.5, 0.0]))
         ratios.append(result.summary()["cost"]["ratio"])
         right.append(sum(record.judged["occupation"] == drawing for record in result.records) / images)
     return (
