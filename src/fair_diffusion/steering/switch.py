@@ -14,7 +14,7 @@ from torch import Tensor
 from fair_diffusion.backbones.backbone import Conditioning
 
 USUAL = 1.5
-"""The usual s: where s = 1 leaves one image in five as it was, this leaves one in ten (`benchmarks/settings.md`)."""
+"""The usual s: where s = 1 leaves one image in four as it was, this leaves one in 25 (`benchmarks/settings.md`)."""
 
 
 def switched(plain: Conditioning, grouped: Conditioning, strength: Tensor) -> Conditioning:
