@@ -18,13 +18,14 @@ from typing import Any
 
 from fair_diffusion.audit.sources.counts import ordered
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
-from fair_diffusion.audit.sources.image_rows import ImageRows
+from fair_diffusion.audit.sources.image_rows import ImageRows, Targets
 from fair_diffusion.audit.sources.names import concept_of
 from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
 from fair_diffusion.audit.sources.run_records import Run, runs_in, title
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.printable import printable
 
@@ -63,7 +64,7 @@ def read_run(
     second = ImageRows({})
     if perceiver is None:
         rows, second = _recorded(runs, scanned, concept, progress)
-        samples, broken = _samples(rows, folder), list[str]()
+        samples, broken = _samples(rows, folder)
         how = f"{drawn(samples, len(rows))}; images and their plain twins together" if samples else ""
     else:
         pictures = _pictures(runs, scanned, concept, folder)
@@ -89,7 +90,10 @@ def read_run(
         unit="prompt" if by_prompt else "concept",
         confusions=_confusions(runs, wanted) if perceiver is None else (),
         broken=broken,
-        notes=list(dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ()))),
+        notes=[
+            *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
+            *_unmeasured(rows, targets, attributes, perceiver_name or "the judge"),
+        ],
     )
     return Findings(study, rows.table())
 
@@ -219,8 +223,10 @@ def _pictures(runs: Iterable[Run], scanned: _Scanned, concept: Naming, folder: P
         yield Picture(record["file"], names[_kind(record)], concept(record["prompt"]), folder / record["file"])
 
 
-def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
-    """Up to `SAMPLES` images of each source, drawn at random; those whose file is gone are left out.
+def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:
+    """Up to `SAMPLES` images of each source, drawn at random, and those of them that cannot be opened, with why.
+
+    Those whose file is gone are left out.
 
     Every image has a random number, twins the same one, and the lowest are shown: so twins are shown together."""
     draw = random.Random(0)
@@ -230,16 +236,35 @@ def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
         number = numbers.setdefault(_TWIN.sub("", rows.files[row]), draw.random())
         members.setdefault(source, []).append((number, row))
     chosen = [row for those in members.values() for row in sorted(row for _, row in nsmallest(SAMPLES, those))]
-    return [
-        Sample(
+    samples, broken = [], []
+    for row in (row for row in chosen if (folder / rows.files[row]).is_file()):
+        try:
+            open_picture(folder / rows.files[row])
+        except BrokenPicture as error:
+            broken.append(printable(f"{rows.files[row]}: {error}; not shown, its record counts"))
+            continue
+        sample = Sample(
             image=folder / rows.files[row],
             source=rows.keys[row][0],
             concept=rows.keys[row][1],
             labels={name: column[row] for name, column in rows.labels.items()},
             confidence={name: column[row] or 0.0 for name, column in rows.confidence.items()},
         )
-        for row in chosen
-        if (folder / rows.files[row]).is_file()
+        samples.append(sample)
+    return samples, broken
+
+
+def _unmeasured(rows: ImageRows, targets: Targets, attributes: Sequence[str] | None, reader: str) -> list[str]:
+    """Which targets stand in no tally because `reader` does not tell what they ask for; not those left out by wish."""
+    lost: dict[tuple[str, str, str], dict[str, None]] = {}
+    for (source, about, attribute), groups in rows.unfit(targets).items():
+        if attributes is None or attribute in attributes:
+            lost.setdefault((source, attribute, groups), {})[about] = None
+    return [
+        printable(
+            f"{source}: the target of {attribute} for {_listed(about)} is not measured: {reader} reads no {groups}"
+        )
+        for (source, attribute, groups), about in lost.items()
     ]
 
 
