@@ -158,3 +158,24 @@ def test_a_truncated_image_is_named_and_not_shown(tmp_path: Path) -> None:
     assert [name.partition(":")[0] for name in found.broken] == [bad.name]
     save_study(found, tmp_path / "study")
     assert found.tallies[0].n == 2
+
+
+def test_one_record_makes_no_run_of_a_folder_of_images(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "mixed", [record(0, "woman")])
+    (folder / "records.parquet").unlink()
+    (folder / "result.json").unlink()
+    assert len(runs_in(folder)) == 1
+    Image.new("RGB", (8, 8)).save(folder / "other.jpg")
+    assert runs_in(folder) == []
+
+
+def test_images_that_are_gone_or_have_no_record_are_counted(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [record(0, "woman"), record(1, "man")])
+    assert read_run(folder, scratch=tmp_path).study.notes == ["a note"]
+    (folder / "image-00001.png").unlink()
+    Image.new("RGB", (8, 8)).save(folder / "other.jpg")
+    found = read_run(folder, scratch=tmp_path).study
+    assert found.notes[1:] == [
+        "1 of 2 recorded images are not there, such as image-00001.png",
+        "images without a record were left out: 1, such as other.jpg",
+    ]

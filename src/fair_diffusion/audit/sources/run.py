@@ -18,6 +18,7 @@ from typing import Any
 
 from fair_diffusion.audit.sources.counts import ordered
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
+from fair_diffusion.audit.sources.folder import image_files
 from fair_diffusion.audit.sources.image_rows import ImageRows, Targets
 from fair_diffusion.audit.sources.names import concept_of
 from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
@@ -92,6 +93,7 @@ def read_run(
         broken=broken,
         notes=[
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
+            *(_unmatched(scanned.files, target) if target.is_dir() else ()),
             *_unmeasured(rows, targets, attributes, perceiver_name or "the judge"),
         ],
     )
@@ -106,6 +108,7 @@ class _Scanned:
     evaluations: dict[Kind, list[int]] = field(default_factory=dict)
     labels: dict[str, dict[str, None]] = field(default_factory=dict)
     prompts: dict[str, None] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
     total: int = 0
 
     @classmethod
@@ -113,6 +116,7 @@ class _Scanned:
         found = cls()
         for record in (record for run in runs for record in run.records()):
             found.total += 1
+            found.files.add(record["file"])
             found.prompts[record["prompt"]] = None
             kind = _kind(record)
             facts = found.facts.setdefault(kind, {name: set() for name in ("seed", "steps", "guidance", "rule")})
@@ -252,6 +256,19 @@ def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:
         )
         samples.append(sample)
     return samples, broken
+
+
+def _unmatched(recorded: set[str], folder: Path) -> list[str]:
+    """How many records have lost their image, and how many images have no record; plain twins of plain runs have."""
+    there = {name for name, _ in image_files(folder)}
+    known = {_TWIN.sub("", name) for name in recorded}
+    gone, strange = recorded - there, sorted(name for name in there if _TWIN.sub("", name) not in known)
+    notes = []
+    if gone:
+        notes.append(f"{len(gone)} of {len(recorded)} recorded images are not there, such as {min(gone)}")
+    if strange:
+        notes.append(f"images without a record were left out: {len(strange)}, such as {strange[0]}")
+    return [printable(note) for note in notes]
 
 
 def _unmeasured(rows: ImageRows, targets: Targets, attributes: Sequence[str] | None, reader: str) -> list[str]:
