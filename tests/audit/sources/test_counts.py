@@ -105,5 +105,5 @@ def test_zeros_before_a_count_hide_nothing(tmp_path: Path) -> None:
     (tally,) = read_counts(put(tmp_path, "t.csv", HEAD + row.format("0" * 5000 + "7"))).study.tallies
     assert tally.counts["woman"] == 7
     for wrong in ("0" * 20 + "9" * 30, "9" * 5000):
-        with pytest.raises(ValueError, match="line 2: count is .*write a whole number from 0"):
+        with pytest.raises(ValueError, match=r"line 2: count is .*write a whole number from 0"):
             read_counts(put(tmp_path, "t.csv", HEAD + row.format(wrong)))
