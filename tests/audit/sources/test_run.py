@@ -164,6 +164,7 @@ def test_one_record_makes_no_run_of_a_folder_of_images(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "mixed", [record(0, "woman")])
     (folder / "records.parquet").unlink()
     (folder / "result.json").unlink()
+    Image.new("RGB", (8, 8)).save(folder / "contact-sheet.png")
     assert len(runs_in(folder)) == 1
     Image.new("RGB", (8, 8)).save(folder / "other.jpg")
     assert runs_in(folder) == []

@@ -29,6 +29,7 @@ from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.printable import printable
+from fair_diffusion.result import SHEET
 
 Kind = tuple[str, str, str]
 """What parts images into sources: title, model and method."""
@@ -260,7 +261,7 @@ def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:
 
 def _unmatched(recorded: set[str], folder: Path) -> list[str]:
     """How many records have lost their image, and how many images have no record; plain twins of plain runs have."""
-    there = {name for name, _ in image_files(folder)}
+    there = {name for name, path in image_files(folder) if path.name != SHEET}
     known = {_TWIN.sub("", name) for name in recorded}
     gone, strange = recorded - there, sorted(name for name in there if _TWIN.sub("", name) not in known)
     notes = []
