@@ -19,6 +19,7 @@ from fair_diffusion.audit.study import Confusion
 from fair_diffusion.new_folder import new_folder
 
 PNG_KEY = "fair-diffusion"
+SHEET = "contact-sheet.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +210,7 @@ class Result:
         pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
         (folder / "result.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
         if self.images:
-            self.contact_sheet(folder / "contact-sheet.png")
+            self.contact_sheet(folder / SHEET)
 
     def contact_sheet(self, path: Path | None = None) -> Image.Image:
         """Plain above, instructed below, same seeds, each image with what the judge reads."""

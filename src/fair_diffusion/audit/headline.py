@@ -135,8 +135,8 @@ def _assumed(found: Sequence[Deviation]) -> list[str]:
     if not without:
         return []
     if len(without) == len(found):
-        return ["No target was given, so an even split is assumed."]
-    return [f"Nothing was asked of {_and(without)}: an even split is assumed there."]
+        return ["There is no target to measure against, so an even split is assumed."]
+    return [f"No target of {_and(without)} is measured: an even split is assumed there."]
 
 
 def _coin(lines: Sequence[Line], found: Sequence[Deviation], reference: str | None) -> str:

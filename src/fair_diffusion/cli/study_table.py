@@ -57,7 +57,7 @@ def _fields(study: Study) -> Table:
 
 
 def _sentence(found: Deviation) -> str:
-    target = "equal shares (nothing was asked)" if found.assumed else "the target"
+    target = "equal shares (assumed)" if found.assumed else "the target"
     interval = f" ({found.tv_low:.3f} to {found.tv_high:.3f})" if found.tv_low is not None else ""
     many = f"{found.concepts} concepts, " if found.concepts > 1 else ""
     return (

@@ -42,6 +42,8 @@ class HumanLabels:
 
     def __init__(self, votes: Votes) -> None:
         self.votes = votes
+        self.files = {file for files in votes.values() for file in files}
+        self.met: set[str] = set()
         self.groups = {attribute: _groups(attribute, files) for attribute, files in votes.items()}
 
     @classmethod
@@ -70,6 +72,7 @@ class HumanLabels:
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture, which is told by `info["file"]`, its path below the audited folder."""
+        self.met.update(self.files.intersection(image.info.get("file", "") for image in images))
         return {name: [self.label(name, image.info.get("file", "")) for image in images] for name in self.groups}
 
     def label(self, attribute: str, file: str) -> Reading:
@@ -79,6 +82,10 @@ class HumanLabels:
             return Reading(None, 0.0)
         (group, count), total = said[0], len(self.votes[attribute][file])
         return Reading(None if group == UNKNOWN else group, count / total)
+
+    def unmet(self) -> list[str]:
+        """The labelled files that no picture read so far had."""
+        return sorted(self.files - self.met)
 
     def agreement(self) -> list[Agreement]:
         """One figure per attribute that several people labelled."""

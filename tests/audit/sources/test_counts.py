@@ -98,3 +98,12 @@ def test_any_table_gives_sound_tallies_or_one_clear_error(tmp_path: Path, body: 
     for tally in found.study.tallies:
         assert tally.n > 0
         assert min(*tally.counts.values(), tally.unknown) >= 0
+
+
+def test_zeros_before_a_count_hide_nothing(tmp_path: Path) -> None:
+    row = "nurse,gender,woman,{},a,"
+    (tally,) = read_counts(put(tmp_path, "t.csv", HEAD + row.format("0" * 5000 + "7"))).study.tallies
+    assert tally.counts["woman"] == 7
+    for wrong in ("0" * 20 + "9" * 30, "9" * 5000):
+        with pytest.raises(ValueError, match=r"line 2: count is .*write a whole number from 0"):
+            read_counts(put(tmp_path, "t.csv", HEAD + row.format(wrong)))

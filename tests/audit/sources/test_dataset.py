@@ -132,9 +132,26 @@ def test_archives_come_before_tables_of_the_same_folder(tmp_path: Path) -> None:
 
 def test_no_captions_and_no_occupations(tmp_path: Path) -> None:
     path = tmp_path / "d.parquet"
-    pq.write_table(pa.table({"caption": ["sunset", None]}), path)
+    pq.write_table(pa.table({"caption": ["sunset", "dusk", None]}), path)
     with pytest.raises(ValueError, match="none of 2 captions"):
         read_dataset(path, scratch=tmp_path)
     pq.write_table(pa.table({"url": ["x"]}), path)
     with pytest.raises(ValueError, match="no column of captions"):
         read_dataset(path, scratch=tmp_path)
+
+
+def test_what_is_skipped_is_counted(tmp_path: Path) -> None:
+    rows = {
+        "caption": ["a nurse", "a nurse", "", "sunset", "a nurse and a cook"],
+        "image": [{"bytes": image, "path": "x.png"} for image in (picture("man"), None, None, None, picture("man"))],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "d.parquet")
+    notes = read_dataset(tmp_path / "d.parquet", ByColour(), perceiver_name="colour", scratch=tmp_path).study.notes
+    assert set(notes[1:]) == {
+        "examples whose picture is not in the dataset, or only its path: 1",
+        "examples without a caption: 1",
+        "captions that depict no occupation that is known: 1",
+        "pictures not read, as their caption depicts several occupations: 1",
+    }
+    tar = archive(tmp_path / "d.tar", {"1.png": picture("man"), "2.png": picture("man"), "2.txt": b"a nurse"})
+    assert read_dataset(tar, scratch=tmp_path).study.notes[1:] == ["examples without a caption: 1"]

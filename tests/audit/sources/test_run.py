@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import runs_in
+from fair_diffusion.audit.study_folder import save_study
 from fair_diffusion.cli import app
 
 HALF = {"woman": 0.5, "man": 0.5, "androgynous": 0.0}
@@ -134,3 +135,48 @@ def test_a_folder_without_runs(tmp_path: Path) -> None:
     assert runs_in(tmp_path) == []
     with pytest.raises(ValueError, match="holds no records"):
         read_run(tmp_path, scratch=tmp_path)
+
+
+def test_a_target_that_the_reader_cannot_tell_is_named(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [record(0, "woman")], target={"woman": 0.5, "androgynous": 0.5})
+    found = read_run(folder, ByColour(), perceiver_name="colour", scratch=tmp_path).study
+    assert found.tallies[0].target is None
+    said = "instructed: the target of gender for nurse is not measured: colour reads no androgynous"
+    assert said in found.notes
+    assert said not in read_run(folder, scratch=tmp_path).study.notes
+    aged = write_run(tmp_path / "aged", [record(0, "woman")], target={"old": 1.0}, attribute="age")
+    notes = read_run(aged, ByColour(), perceiver_name="colour", scratch=tmp_path).study.notes
+    assert "instructed: the target of age for nurse is not measured: colour reads no age" in notes
+
+
+def test_a_truncated_image_is_named_and_not_shown(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [record(0, "woman"), record(1, "man")])
+    bad = folder / "image-00001.png"
+    bad.write_bytes(bad.read_bytes()[:-30])
+    found = read_run(folder, scratch=tmp_path).study
+    assert [sample.image.name for sample in found.samples] == ["image-00000.png"]
+    assert [name.partition(":")[0] for name in found.broken] == [bad.name]
+    save_study(found, tmp_path / "study")
+    assert found.tallies[0].n == 2
+
+
+def test_one_record_makes_no_run_of_a_folder_of_images(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "mixed", [record(0, "woman")])
+    (folder / "records.parquet").unlink()
+    (folder / "result.json").unlink()
+    Image.new("RGB", (8, 8)).save(folder / "contact-sheet.png")
+    assert len(runs_in(folder)) == 1
+    Image.new("RGB", (8, 8)).save(folder / "other.jpg")
+    assert runs_in(folder) == []
+
+
+def test_images_that_are_gone_or_have_no_record_are_counted(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [record(0, "woman"), record(1, "man")])
+    assert read_run(folder, scratch=tmp_path).study.notes == ["a note"]
+    (folder / "image-00001.png").unlink()
+    Image.new("RGB", (8, 8)).save(folder / "other.jpg")
+    found = read_run(folder, scratch=tmp_path).study
+    assert found.notes[1:] == [
+        "1 of 2 recorded images are not there, such as image-00001.png",
+        "images without a record were left out: 1, such as other.jpg",
+    ]

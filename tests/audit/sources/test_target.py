@@ -82,3 +82,10 @@ def test_a_table_of_concepts_makes_any_folder_one_of_images(tmp_path: Path, monk
     table = put(tmp_path, "t.csv", "file,concept\nimage-00000.png,somebody\n")
     (tally,) = read_target(run, scratch=tmp_path, perceiver="pocket", concepts=table).study.tallies
     assert (tally.concept, dict(tally.counts)) == ("somebody", {"woman": 1, "man": 0})
+
+
+def test_labels_of_files_that_are_not_there_are_counted(tmp_path: Path) -> None:
+    put(tmp_path, "images/nurse/1.png", picture("man"))
+    labels = put(tmp_path, "l.csv", "file,attribute,group\nnurse/1.png,gender,man\nelsewhere/2.png,gender,man\n")
+    found = read_target(tmp_path / "images", scratch=tmp_path, perceiver=f"human:{labels}").study
+    assert "1 of 2 labelled files were not met, such as elsewhere/2.png" in found.notes

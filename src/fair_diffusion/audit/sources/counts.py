@@ -39,15 +39,15 @@ def read_counts(path: Path) -> Findings:
         empty = next((name for name in ("prompt", "attribute", "group") if not row[name]), None)
         if empty:
             errors.add(line, f"{empty} is empty; every row needs one")
-        elif not (row["count"].isascii() and row["count"].isdigit() and int(row["count"][:20]) <= MOST):
-            errors.add(line, f"count is {row['count']!r}; write a whole number from 0 to {MOST}")
+        elif (count := _count(row["count"])) is None:
+            errors.add(line, f"count is {row['count'][:40]!r}; write a whole number from 0 to {MOST}")
         elif (target := _share(row["target"])) is not None and not 0 <= target <= 1:
             errors.add(line, f"target is {row['target']!r}; write a share from 0 to 1, or nothing")
         elif (key, row["group"]) in first:
             errors.add(line, f"the same prompt, attribute and group as in line {first[key, row['group']]}; add them up")
         else:
             first[key, row["group"]] = line
-            cells.setdefault(key, {})[row["group"]] = (int(row["count"]), target)
+            cells.setdefault(key, {})[row["group"]] = (count, target)
     errors.check()
     tallies = _tallies(path, cells)
     if not tallies:
@@ -72,6 +72,14 @@ def ordered(attribute: str, groups: Iterable[str]) -> list[str]:
     found = [group for group in dict.fromkeys(groups) if group != UNKNOWN]
     known: Sequence[str] = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
     return [group for group in known if group in found] + [group for group in found if group not in known]
+
+
+def _count(text: str) -> int | None:
+    """A whole number up to `MOST`, None for anything else; no long text is made a number."""
+    digits = text.lstrip("0") or text[:1]
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(MOST)):
+        return None
+    return int(digits) if int(digits) <= MOST else None
 
 
 def _share(text: str) -> float | None:

@@ -10,6 +10,7 @@ import json
 import os
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -73,7 +74,10 @@ def read_dataset(
     if not tallies:
         raise ValueError(f"none of {stream.done} captions in {target} depicts an occupation that is known")
     sources = [Source(name=f"{name}, captions", kind="data", facts={"captions": str(stream.done)})]
-    notes = ["captions: a group counts where a caption states it; captions that state none, or two, are unknown"]
+    notes = [
+        "captions: a group counts where a caption states it; captions that state none, or two, are unknown",
+        *(f"{what}: {count}" for what, count in stream.skipped.items()),
+    ]
     study = Study(title=f"Audit of {name}", sources=sources, tallies=tallies, broken=stream.broken, notes=notes)
     findings = only(Findings(study), [a for a in attributes if JOINT not in a] if attributes else None)
     if found is None or not len(found.rows):
@@ -102,6 +106,7 @@ class _Stream:
     def __post_init__(self) -> None:
         self.counts, self.done = CaptionCounts(), 0
         self.broken: list[str] = []
+        self.skipped: Counter[str] = Counter()
 
     def pictures(self) -> Iterator[Picture]:
         """The pictures whose caption depicts exactly one occupation."""
@@ -109,11 +114,20 @@ class _Stream:
             table = shard.suffix.lower() == ".parquet"
             items = _table_items(shard, self.with_pictures) if table else self._archive_items(shard)
             for name, caption, picture in items:
+                if not caption.strip():
+                    self.skipped["examples without a caption"] += 1
+                    continue
                 concepts = self.counts.add(caption)
                 self.done += 1
+                if not concepts:
+                    self.skipped["captions that depict no occupation that is known"] += 1
+                elif self.with_pictures and len(concepts) > 1:
+                    self.skipped["pictures not read, as their caption depicts several occupations"] += 1
+                elif self.with_pictures and picture is None:
+                    self.skipped["examples whose picture is not in the dataset, or only its path"] += 1
                 if self.done % 1024 == 0:
                     self.progress(self.done, None)
-                if picture is not None and len(concepts) == 1:
+                if self.with_pictures and picture is not None and len(concepts) == 1:
                     yield Picture(f"{shard.name}/{name}", self.source, concepts[0], picture)
 
     def _archive_items(self, shard: Path) -> Iterator[Item]:
@@ -129,12 +143,14 @@ class _Stream:
                         yield from _example(name, files)
                         name, files = stem, {}
                     if f".{ending}" in ENDINGS:
-                        kept = "picture" if self.with_pictures else ""
+                        kept = "picture"
                     else:
                         kept = ending if ending in ("txt", "caption", "json") else ""
                     if not kept or not member.isfile():
                         continue
-                    if member.size > MAX_BYTES:
+                    if kept == "picture" and not self.with_pictures:
+                        files[kept] = b""  # only that it is there
+                    elif member.size > MAX_BYTES:
                         self.broken.append(printable(f"{shard.name}/{member.name}: {member.size:,} bytes"))
                     elif file := archive.extractfile(member):
                         files[kept] = file.read()
@@ -147,10 +163,9 @@ class _Stream:
 
 
 def _example(name: str, files: Mapping[str, bytes]) -> Iterator[Item]:
-    """What the files of one name make: an example, if there is a caption."""
-    caption = _caption(files)
-    if caption is not None:
-        yield name, caption, files.get("picture")
+    """What the files of one name make: an example, its caption empty if there is none."""
+    if files:
+        yield name, _caption(files) or "", files.get("picture")
 
 
 def _ends_early(archive: Path) -> bool:

@@ -94,7 +94,7 @@ def listed(folder: Path, concepts: Concepts | None = None) -> Listing:
     root = folder.resolve()
     here, missing = printable(root.name) or "images", dict(concepts or {})
     pictures, broken, unlisted = [], [], 0
-    for name, path in _files(folder):
+    for name, path in image_files(folder):
         if concepts is not None and name not in concepts:
             unlisted += 1
         elif path.is_symlink() and not path.resolve().is_relative_to(root):
@@ -110,7 +110,7 @@ def listed(folder: Path, concepts: Concepts | None = None) -> Listing:
     return Listing(pictures, broken, notes)
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+def image_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every file below `folder` with an image's ending and no dot before its name, in order; links to folders are not
     entered."""
     for place, folders, files in os.walk(folder, followlinks=False):

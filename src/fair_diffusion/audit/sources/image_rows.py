@@ -75,6 +75,17 @@ class ImageRows:
             for attribute, counts in found.items()
         ]
 
+    def unfit(self, targets: Targets) -> dict[tuple[str, str, str], str]:
+        """The targets that cannot be measured, and what of each was not read: a group, or the whole attribute."""
+        found = {}
+        for key, target in targets.items():
+            parts = key[-1].split(JOINT)
+            groups = self._groups(parts) if self.groups.keys() >= set(parts) else []
+            if _fitting(target, groups) is None:
+                asked = [group for group, share in target.items() if share and group not in groups]
+                found[key] = ", ".join(asked) if groups else key[-1]
+        return found
+
     def _groups(self, attributes: Sequence[str]) -> list[str]:
         return joint_groups(*(self.groups[attribute] for attribute in attributes))
 

@@ -18,15 +18,18 @@ from typing import Any
 
 from fair_diffusion.audit.sources.counts import ordered
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
-from fair_diffusion.audit.sources.image_rows import ImageRows
+from fair_diffusion.audit.sources.folder import image_files
+from fair_diffusion.audit.sources.image_rows import ImageRows, Targets
 from fair_diffusion.audit.sources.names import concept_of
 from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
 from fair_diffusion.audit.sources.run_records import Run, runs_in, title
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.printable import printable
+from fair_diffusion.result import SHEET
 
 Kind = tuple[str, str, str]
 """What parts images into sources: title, model and method."""
@@ -63,7 +66,7 @@ def read_run(
     second = ImageRows({})
     if perceiver is None:
         rows, second = _recorded(runs, scanned, concept, progress)
-        samples, broken = _samples(rows, folder), list[str]()
+        samples, broken = _samples(rows, folder)
         how = f"{drawn(samples, len(rows))}; images and their plain twins together" if samples else ""
     else:
         pictures = _pictures(runs, scanned, concept, folder)
@@ -89,7 +92,11 @@ def read_run(
         unit="prompt" if by_prompt else "concept",
         confusions=_confusions(runs, wanted) if perceiver is None else (),
         broken=broken,
-        notes=list(dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ()))),
+        notes=[
+            *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
+            *(_unmatched(scanned.files, target) if target.is_dir() else ()),
+            *_unmeasured(rows, targets, attributes, perceiver_name or "the judge"),
+        ],
     )
     return Findings(study, rows.table())
 
@@ -102,6 +109,7 @@ class _Scanned:
     evaluations: dict[Kind, list[int]] = field(default_factory=dict)
     labels: dict[str, dict[str, None]] = field(default_factory=dict)
     prompts: dict[str, None] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
     total: int = 0
 
     @classmethod
@@ -109,6 +117,7 @@ class _Scanned:
         found = cls()
         for record in (record for run in runs for record in run.records()):
             found.total += 1
+            found.files.add(record["file"])
             found.prompts[record["prompt"]] = None
             kind = _kind(record)
             facts = found.facts.setdefault(kind, {name: set() for name in ("seed", "steps", "guidance", "rule")})
@@ -219,8 +228,10 @@ def _pictures(runs: Iterable[Run], scanned: _Scanned, concept: Naming, folder: P
         yield Picture(record["file"], names[_kind(record)], concept(record["prompt"]), folder / record["file"])
 
 
-def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
-    """Up to `SAMPLES` images of each source, drawn at random; those whose file is gone are left out.
+def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:
+    """Up to `SAMPLES` images of each source, drawn at random, and those of them that cannot be opened, with why.
+
+    Those whose file is gone are left out.
 
     Every image has a random number, twins the same one, and the lowest are shown: so twins are shown together."""
     draw = random.Random(0)
@@ -230,16 +241,48 @@ def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
         number = numbers.setdefault(_TWIN.sub("", rows.files[row]), draw.random())
         members.setdefault(source, []).append((number, row))
     chosen = [row for those in members.values() for row in sorted(row for _, row in nsmallest(SAMPLES, those))]
-    return [
-        Sample(
+    samples, broken = [], []
+    for row in (row for row in chosen if (folder / rows.files[row]).is_file()):
+        try:
+            open_picture(folder / rows.files[row])
+        except BrokenPicture as error:
+            broken.append(printable(f"{rows.files[row]}: {error}; not shown, its record counts"))
+            continue
+        sample = Sample(
             image=folder / rows.files[row],
             source=rows.keys[row][0],
             concept=rows.keys[row][1],
             labels={name: column[row] for name, column in rows.labels.items()},
             confidence={name: column[row] or 0.0 for name, column in rows.confidence.items()},
         )
-        for row in chosen
-        if (folder / rows.files[row]).is_file()
+        samples.append(sample)
+    return samples, broken
+
+
+def _unmatched(recorded: set[str], folder: Path) -> list[str]:
+    """How many records have lost their image, and how many images have no record; plain twins of plain runs have."""
+    there = {name for name, path in image_files(folder) if path.name != SHEET}
+    known = {_TWIN.sub("", name) for name in recorded}
+    gone, strange = recorded - there, sorted(name for name in there if _TWIN.sub("", name) not in known)
+    notes = []
+    if gone:
+        notes.append(f"{len(gone)} of {len(recorded)} recorded images are not there, such as {min(gone)}")
+    if strange:
+        notes.append(f"images without a record were left out: {len(strange)}, such as {strange[0]}")
+    return [printable(note) for note in notes]
+
+
+def _unmeasured(rows: ImageRows, targets: Targets, attributes: Sequence[str] | None, reader: str) -> list[str]:
+    """Which targets stand in no tally because `reader` does not tell what they ask for; not those left out by wish."""
+    lost: dict[tuple[str, str, str], dict[str, None]] = {}
+    for (source, about, attribute), groups in rows.unfit(targets).items():
+        if attributes is None or attribute in attributes:
+            lost.setdefault((source, attribute, groups), {})[about] = None
+    return [
+        printable(
+            f"{source}: the target of {attribute} for {_listed(about)} is not measured: {reader} reads no {groups}"
+        )
+        for (source, attribute, groups), about in lost.items()
     ]
 
 

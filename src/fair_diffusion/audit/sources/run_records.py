@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.result import PNG_KEY
+from fair_diffusion.pictures import ENDINGS
+from fair_diffusion.result import PNG_KEY, SHEET
 
 RECORDS, RESULT = "records.parquet", "result.json"
 NEEDED = frozenset(["prompt", "model", "method", "judged"])
@@ -80,10 +81,13 @@ def columns_of(table: Path) -> list[str]:
 
 
 def _is_run(folder: Path) -> bool:
+    """Whether `folder` has a table of records, or a summary with images that hold theirs, or only such images."""
     if (folder / RECORDS).is_file():
         return True
-    first = min(folder.glob("*.png"), default=None)
-    return first is not None and _png_record(first) is not None
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+    images = [path for path in files if path.name != SHEET and not path.name.startswith(".")]
+    recorded = (_png_record(path) is not None for path in images)
+    return any(recorded) if (folder / RESULT).is_file() else bool(images) and all(recorded)
 
 
 def _run(folder: Path, name: str) -> Run:

@@ -14,7 +14,9 @@ from fair_diffusion.audit.sources.image_table import is_image_table, read_image_
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import NEEDED, columns_of, runs_in
 from fair_diffusion.audit.study_folder import load_study
+from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
+from fair_diffusion.printable import printable
 
 TARGETS = "a run, a study or a folder of images, a .csv of counts, or a dataset with captions (.parquet or .tar)"
 PICKLES = frozenset([".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".joblib"])
@@ -69,6 +71,9 @@ def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
             if found.kappa is not None
         ]
         study = replace(study, notes=[*study.notes, *notes])
+    if isinstance(reader, HumanLabels) and (unmet := reader.unmet()):
+        note = f"{len(unmet)} of {len(reader.files)} labelled files were not met, such as {printable(unmet[0])}"
+        study = replace(study, notes=[*study.notes, note])
     return replace(findings, study=study)
 
 
