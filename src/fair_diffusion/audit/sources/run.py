@@ -16,6 +16,7 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
+from fair_diffusion.audit.combine import joined
 from fair_diffusion.audit.sources.counts import ordered
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.image_rows import ImageRows
@@ -87,7 +88,7 @@ def read_run(
         samples=samples,
         drawn=how,
         unit="prompt" if by_prompt else "concept",
-        confusions=_confusions(runs, wanted) if perceiver is None else (),
+        confusions=_confusions(runs, wanted, scanned.names()) if perceiver is None else (),
         broken=broken,
         notes=list(dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ()))),
     )
@@ -243,11 +244,16 @@ def _samples(rows: ImageRows, folder: Path) -> list[Sample]:
     ]
 
 
-def _confusions(runs: Iterable[Run], attributes: Sequence[str]) -> list[Confusion]:
-    """How the judge errs, as the runs note it; once, however many runs there are."""
+def _confusions(runs: Iterable[Run], attributes: Sequence[str], names: Mapping[Kind, str]) -> list[Confusion]:
+    """How the judge of each model errs, as the runs note it, on the sources of that model; each matrix once."""
     noted = {part["model"]: part.get("confusions", []) for run in runs for part in run.parts[:1]}
-    found = [Confusion(**one) for those in noted.values() for one in those if one["attribute"] in attributes]
-    return [one for k, one in enumerate(found) if one not in found[:k]]
+    sources = {model: [name for kind, name in names.items() if kind[1] == model] for model in noted}
+    return joined(
+        Confusion(**one | {"sources": sources[model]})
+        for model, those in noted.items()
+        for one in those
+        if one["attribute"] in attributes
+    )
 
 
 def _targets(
