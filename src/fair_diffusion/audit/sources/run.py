@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from heapq import nsmallest
 from pathlib import Path
@@ -22,7 +22,7 @@ from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.image_rows import ImageRows
 from fair_diffusion.audit.sources.names import concept_of
 from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
-from fair_diffusion.audit.sources.run_records import Run, runs_in, title
+from fair_diffusion.audit.sources.run_records import Run, runs_in, stopped_at, title
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.perception.perceiver import Perceiver
@@ -82,7 +82,10 @@ def read_run(
     by_prompt = not concepts and len({concept(prompt) for prompt in prompts}) == len(prompts)
     study = Study(
         title=printable(prompts[0]) if len(prompts) == 1 else f"Audit of {target.resolve().name}",
-        sources=scanned.sources(perceiver_name or "the model's judge, which never steers; as recorded", runs),
+        sources=[
+            replace(source, stopped=stopped_at(folder))
+            for source in scanned.sources(perceiver_name or "the model's judge, which never steers; as recorded", runs)
+        ],
         tallies=rows.tallies(wanted, targets),
         perceived=second.tallies(wanted, targets) if second.groups else (),
         samples=samples,
