@@ -20,7 +20,7 @@ def study(title: str, *sources: str, unit: str = "prompt") -> Study:
         samples=[
             Sample(image=Path(f"{title}.png"), source=name, concept="a", labels={}, confidence={}) for name in sources
         ],
-        confusions=[Confusion(attribute="b", groups=["x"], counts=[[1, 0]], measured_on="c")],
+        confusions=[Confusion(attribute="b", groups=["x"], counts=[[1, 0]], measured_on="c", sources=sources)],
         drawn="some",
         unit=unit,
         broken=["file"],
@@ -38,7 +38,7 @@ def test_sources_of_one_name_are_told_apart() -> None:
     assert found.drawn == "before: some; after: some"
     assert list(found.broken) == ["before: file", "after: file"]
     assert list(found.notes) == ["before: note", "after: note"]
-    assert len(found.confusions) == 1
+    assert [one.sources for one in found.confusions] == [names]
 
 
 def test_one_study_stays_as_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,11 @@ from fair_diffusion.audit.study import Confusion
 from fair_diffusion.audit.tally import Tally
 
 GOOD = Confusion(
-    attribute="gender", groups=["woman", "man"], counts=[[90, 5, 5], [10, 85, 5]], measured_on="labelled images"
+    attribute="gender",
+    groups=["woman", "man"],
+    counts=[[90, 5, 5], [10, 85, 5]],
+    measured_on="labelled images",
+    sources=["plain", "instructed"],
 )
 
 
@@ -46,6 +51,16 @@ def test_without_a_matrix_there_is_nothing() -> None:
     assert corrections([tally("plain", "cook", 1, 9, attribute="age")], [GOOD]) == []
 
 
+def test_only_what_the_reader_read_is_corrected() -> None:
+    tallies = [tally("captions", "cook", 10, 90), tally("plain", "cook", 20, 80)]
+    assert [found.source for found in corrections(tallies, [GOOD])] == ["plain"]
+    assert corrections(tallies, [replace(GOOD, sources=())]) == []
+    other = replace(GOOD, counts=[[80, 20, 0], [0, 99, 1]], sources=["captions"])
+    by_other, by_good = corrections(tallies, [GOOD, other])
+    assert by_other.groups == correct(tallies[0], other)
+    assert by_good.groups == correct(tallies[1], GOOD)
+
+
 def test_concepts_read_in_other_groups_are_left_out() -> None:
     other = tally("plain", "nurse", 0, 0, counts={"woman": 5, "man": 5, "androgynous": 5})
     (found,) = corrections([other, tally("plain", "cook", 20, 80)], [GOOD])
@@ -66,9 +81,7 @@ def test_concepts_read_in_other_groups_are_left_out() -> None:
     ],
 )
 def test_what_cannot_be_corrected_says_why(matrices: list[list[list[int]]], reason: str) -> None:
-    given = [
-        Confusion(attribute="gender", groups=["woman", "man"], counts=counts, measured_on="x") for counts in matrices
-    ]
+    given = [replace(GOOD, counts=counts) for counts in matrices]
     (found,) = corrections([tally("plain", "cook", 20, 80)], given)
     assert reason in str(found.refused)
     assert found.groups == []

@@ -103,8 +103,22 @@ def test_pickled_weights_are_refused(clip: Path, tmp_path: Path) -> None:
         if file.suffix != ".safetensors":
             (folder / file.name).write_bytes(file.read_bytes())
     torch.save(CLIPModel.from_pretrained(clip).state_dict(), folder / "pytorch_model.bin")
-    with pytest.raises(ValueError, match=r"cannot be loaded .*: give minilm, or a folder or hub id"):
+    with pytest.raises(ValueError, match=r"cannot be loaded .*name a folder or a hub id with safetensors.*minilm"):
         embed_words(str(folder), ["man"])
+
+
+def test_damaged_weights_are_refused(clip: Path, tmp_path: Path) -> None:
+    for file in clip.iterdir():
+        content = file.read_bytes()
+        (tmp_path / file.name).write_bytes(content[:500] if file.suffix == ".safetensors" else content)
+    with pytest.raises(ValueError, match=r"cannot be loaded .*name a folder or a hub id with safetensors"):
+        embed_words(str(tmp_path), ["man"])
+
+
+def test_images_of_other_formats_are_refused(clip: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", format="PPM")
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as an image"):
+        embed_images(str(clip), [tmp_path / "a.png"])
 
 
 def test_models_that_do_not_fit_are_named(tmp_path: Path) -> None:

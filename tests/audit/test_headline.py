@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from fair_diffusion.audit.headline import headlines, number, units
+from fair_diffusion.audit.headline import default_shares, headlines, number, units
 from fair_diffusion.audit.numbers import numbers
 from fair_diffusion.audit.study import Source, Study
+from fair_diffusion.audit.summary import summarize
 from fair_diffusion.audit.tally import Tally
 
 HALF = {"woman": 0.5, "man": 0.5}
@@ -87,11 +88,11 @@ CASES: dict[str, tuple[list[Tally], dict[str, str], list[tuple[str, str]]]] = {
             (
                 "Over 2 occupations, labour images deviate 0.25 on average from an even split of women and men; "
                 "plain 0.39; instructed 0.075. A perfect coin with 100 images would deviate 0.040.",
-                "There is no target to measure against, so an even split is assumed. "
-                "Within what chance gives 95 times of 100: plain in "
-                "0 of 2 occupations and instructed in 1. Against labour, plain amplifies 50\u00a0% of shares, reflects "
-                "50\u00a0% and mitigates 0\u00a0%. Against labour, instructed amplifies 0\u00a0% of shares, reflects "
-                "0\u00a0% and mitigates 100\u00a0%.",
+                "There is no target to measure against, so the default shares are assumed. "
+                "Within what chance gives 95 times of 100: "
+                "plain in 0 of 2 occupations and instructed in 1. Against labour, plain amplifies 50\u00a0% of "
+                "shares, reflects 50\u00a0% and mitigates 0\u00a0%. Against labour, instructed amplifies 0\u00a0% of "
+                "shares, reflects 0\u00a0% and mitigates 100\u00a0%.",
             )
         ],
     ),
@@ -193,3 +194,14 @@ def test_numbers_in_words() -> None:
     written = {0.0: "0", 0.0004: "0.000", 0.0254: "0.025", 0.0994: "0.099", 0.0996: "0.10", 0.1049: "0.10", 1.0: "1.00"}
     assert {value: number(value) for value in written} == written
     assert [units(count, "image") for count in (0, 1, 2, 1500)] == ["0 images", "1 image", "2 images", "1,500 images"]
+
+
+def test_default_shares_are_told_where_they_are_no_even_split() -> None:
+    def told(groups: list[str]) -> str:
+        counted = Tally(source="s", concept="cook", attribute="gender", counts=dict.fromkeys(groups, 5))
+        return default_shares(summarize([counted]))
+
+    assert told(["woman", "man"]) == "the default shares"
+    assert told(["woman", "man", "androgynous"]).replace("\u00a0", " ") == (
+        "the default shares (50 % women, 50 % men, 0 % androgynous)"
+    )

@@ -92,3 +92,13 @@ def test_plain_data_is_json_without_infinities() -> None:
     plain = json.loads(json.dumps(found.plain(), allow_nan=False))
     assert plain["deviations"][0]["kl_mean"] is None
     assert [line["share"] for line in plain["lines"]] == [0.1, 0.9]
+
+
+def test_plain_data_tells_of_sources_and_broken_images() -> None:
+    made = Source(name="plain", facts={"model": "pocket"}, stopped=0.1)
+    given = Study(title="t", sources=[made], tallies=[tally("plain", 1, 9)], broken=["a.png: empty"])
+    plain = json.loads(json.dumps(numbers(given).plain()))
+    assert [(one["name"], one["facts"], one["stopped"]) for one in plain["sources"]] == [
+        ("plain", {"model": "pocket"}, 0.1)
+    ]
+    assert plain["broken"] == ["a.png: empty"]

@@ -124,6 +124,7 @@ def study(folder: Path, name: str = "x") -> Study:
         groups=[f"a {name}", f"b {name}", f"c {name}"],
         counts=[[90, 5, 5, 0], [0, 99, 0, 1], [0, 0, 0, 0]],
         measured_on=f"pictures {name}",
+        sources=[source.name for source in sources],
     )
     return Study(
         title=f"title {name}",
@@ -297,7 +298,11 @@ def test_differences_are_those_of_compare(page: Element, found: Numbers) -> None
 
 def test_corrected_shares_are_those_of_correct() -> None:
     matrix = Confusion(
-        attribute="gender", groups=["man", "woman"], counts=[[90, 5, 5], [10, 80, 10]], measured_on="faces"
+        attribute="gender",
+        groups=["man", "woman"],
+        counts=[[90, 5, 5], [10, 80, 10]],
+        measured_on="faces",
+        sources=["plain", "instructed"],
     )
     tallies = [
         Tally(source=source, concept=concept, attribute="gender", counts={"woman": 9 * k, "man": 70}, unknown=k)

@@ -62,6 +62,7 @@ CONFUSIONS = st.builds(
     groups=st.lists(TEXT, max_size=3),
     counts=st.lists(st.lists(COUNT, max_size=3), max_size=3),
     measured_on=TEXT,
+    sources=st.lists(TEXT, max_size=2),
 )
 STUDIES = st.builds(
     Study,

@@ -112,6 +112,7 @@ def test_train_then_audit(tmp_path: Path) -> None:
     audited(str(tmp_path / "labelled"), "--perceiver", f"trained:{tmp_path / 'reader'}", "--out", str(out))
     (confusion,) = json.loads((out / "study.json").read_text())["confusions"]
     assert confusion["counts"] == [[3, 0, 0], [0, 3, 0]]
+    assert confusion["sources"]
 
 
 @pytest.mark.parametrize(

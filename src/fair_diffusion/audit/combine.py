@@ -39,7 +39,7 @@ def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> 
         samples=[sample for study in renamed for sample in study.samples],
         drawn="; ".join(f"{name}: {study.drawn}" for name, study in named if study.drawn),
         unit=units.pop() if len(units) == 1 else "concept",
-        confusions=_unique(confusion for study in renamed for confusion in study.confusions),
+        confusions=joined(confusion for study in renamed for confusion in study.confusions),
         broken=[f"{name}: {broken}" for name, study in named for broken in study.broken],
         notes=[f"{name}: {note}" for name, study in named for note in study.notes],
     )
@@ -62,13 +62,19 @@ def _renamed(study: Study, new: Callable[[str], str]) -> Study:
         tallies=[replace(tally, source=new(tally.source)) for tally in study.tallies],
         perceived=[replace(tally, source=new(tally.source)) for tally in study.perceived],
         samples=[replace(sample, source=new(sample.source)) for sample in study.samples],
+        confusions=[replace(one, sources=[new(source) for source in one.sources]) for one in study.confusions],
     )
 
 
-def _unique(items: Iterable[Confusion]) -> list[Confusion]:
-    """Without repeats: runs read by one perceiver share its confusions."""
-    kept: list[Confusion] = []
-    for item in items:
-        if item not in kept:
-            kept.append(item)
-    return kept
+def joined(confusions: Iterable[Confusion]) -> list[Confusion]:
+    """Each reader's matrix once, with all sources that it read: runs read by one reader share it."""
+    kept: list[tuple[Confusion, list[str]]] = []
+    for one in confusions:
+        bare = replace(one, sources=())
+        for other, sources in kept:
+            if other == bare:
+                sources.extend(source for source in one.sources if source not in sources)
+                break
+        else:
+            kept.append((bare, list(one.sources)))
+    return [replace(bare, sources=sources) for bare, sources in kept]

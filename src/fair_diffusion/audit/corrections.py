@@ -36,17 +36,20 @@ class Correction:
 
 
 def corrections(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> list[Correction]:
-    """One for each source and attribute that has a confusion matrix, in order of first appearance.
+    """One for each source and attribute whose reader has a confusion matrix, in order of first appearance.
 
-    Two matrices of one attribute are of two readers, and nothing says who read which source: neither is used.
+    A source that no matrix names was counted by somebody else, and stays as it is. One that two matrices name has two
+    readers, and nothing says which of them was counted: neither is used.
     """
     parts: dict[tuple[str, str], list[Tally]] = {}
     for tally in tallies:
         parts.setdefault((tally.source, tally.attribute), []).append(tally)
-    matrices: dict[str, list[Confusion]] = {}
-    for confusion in confusions:
-        matrices.setdefault(confusion.attribute, []).append(confusion)
-    return [_correction(part, matrices[attribute]) for (_, attribute), part in parts.items() if matrices.get(attribute)]
+    found = []
+    for (source, attribute), part in parts.items():
+        own = [one for one in confusions if one.attribute == attribute and source in one.sources]
+        if own:
+            found.append(_correction(part, own))
+    return found
 
 
 def _correction(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> Correction:

@@ -7,7 +7,6 @@ Exports `embed_words`, `embed_images` and `image_files`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fair_diffusion.pictures import ENDINGS, BrokenPicture, open_picture
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MINILM = "minilm"
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 Embeddings = NDArray[np.float32]
 _BATCH = 16
 
@@ -81,15 +81,9 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def _opened(file: Path) -> Image:
-    from PIL import Image
-
     try:
-        with warnings.catch_warnings():
-            # Pillow only warns of an image between one and two times its limit: a bomb is a bomb.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        return open_picture(file, file.name)
+    except BrokenPicture as error:
         raise ValueError(f"{file} cannot be read as an image ({error}): mend it or take it out") from error
 
 
@@ -102,17 +96,14 @@ def _model(encoder: str) -> tuple[Any, Any]:
     """The model, in evaluation mode, and its processor of texts and images."""
     from transformers import AutoModel, AutoProcessor
 
+    from fair_diffusion.perception.pretrained import loaded
+
     try:
-        model = AutoModel.from_pretrained(encoder, use_safetensors=True, trust_remote_code=False)
-        processor = AutoProcessor.from_pretrained(encoder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ValueError(
-            f"the encoder {encoder!r} cannot be loaded ({reason}): give minilm, or a folder or hub id of a CLIP-like "
-            "model with safetensors"
-        ) from error
+        model, processor = loaded(AutoModel, encoder), loaded(AutoProcessor, encoder)
+    except ValueError as error:
+        raise ValueError(f"{error}, of a CLIP-like model; or give minilm for words") from error
     lacking = [name for name in ("get_text_features", "get_image_features") if not hasattr(model, name)]
     lacking += [name for name in ("tokenizer", "image_processor") if not hasattr(processor, name)]
     if lacking:
         raise ValueError(f"the encoder {encoder!r} has no {lacking[0]}: give a CLIP-like model, or minilm for words")
-    return model.eval(), processor
+    return model, processor

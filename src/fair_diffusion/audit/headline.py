@@ -44,7 +44,7 @@ def headlines(
         name = f"{spoken(attribute).capitalize()}: " if len(attributes) > 1 else ""
         lead = name + " ".join([_deviate(own, found, unit), _coin(own, found, reference)])
         more = [
-            *_assumed(found),
+            *_assumed(own, found),
             *_band(found, unit, reference),
             *_relations(own, reference),
             *_unread(attribute, found),
@@ -99,6 +99,19 @@ def target_in_words(targets: Sequence[Mapping[str, float]], attribute: str) -> s
     return "an even split of " + _and([plural(group) for group in first])
 
 
+def default_shares(lines: Sequence[Line]) -> str:
+    """What stands in where nothing was asked, with the shares if all have the same and those are no even split."""
+    shares: dict[tuple[str, str, str], dict[str, float]] = {}
+    for line in lines:
+        if line.assumed:
+            shares.setdefault((line.source, line.concept, line.attribute), {})[line.group] = round(line.target, 9)
+    found = list(shares.values())
+    if not found or any(other != found[0] for other in found) or len(set(found[0].values())) == 1:
+        return "the default shares"
+    said = ", ".join(f"{percent(share, 0)} {plural(group)}" for group, share in found[0].items())
+    return f"the default shares ({said})"
+
+
 def targets_of(lines: Sequence[Line]) -> list[dict[str, float]]:
     """The target of every tally behind `lines`, without groups that nobody asked for."""
     targets: dict[tuple[str, str, str], dict[str, float]] = {}
@@ -130,13 +143,13 @@ def _those(concepts: Collection[str], unit: str) -> str:
     return units(len(concepts), unit) if len(concepts) > 1 else f"“{short(next(iter(concepts)))}”"
 
 
-def _assumed(found: Sequence[Deviation]) -> list[str]:
+def _assumed(lines: Sequence[Line], found: Sequence[Deviation]) -> list[str]:
     without = [one.source for one in found if one.assumed]
     if not without:
         return []
     if len(without) == len(found):
-        return ["There is no target to measure against, so an even split is assumed."]
-    return [f"No target of {_and(without)} is measured: an even split is assumed there."]
+        return [f"There is no target to measure against, so {default_shares(lines)} are assumed."]
+    return [f"No target of {_and(without)} is measured: {default_shares(lines)} are assumed there."]
 
 
 def _coin(lines: Sequence[Line], found: Sequence[Deviation], reference: str | None) -> str:

@@ -36,7 +36,7 @@ def limits(found: Numbers) -> list[str]:
             f"That all is well where it reads “cannot tell”: with {units(fewest, 'image')} an interval is wide."
         )
     if any(line.assumed for line in lines):
-        sentences.append("That anybody wanted even shares: where no target was given, they are merely assumed.")
+        sentences.append("That anybody wanted the default shares: where no target was given, they are merely assumed.")
     if any(one.groups for one in found.corrections):
         sentences.append("That shares are free of the reader's errors: all but those called corrected are as read.")
     elif study.confusions:

@@ -37,6 +37,10 @@ class Numbers:
         """As plain data for JSON; what is infinite there is None."""
         return {
             "title": self.study.title,
+            "sources": [
+                asdict(replace(source, facts=dict(source.facts), quality=dict(source.quality)))
+                for source in self.study.sources
+            ],
             "reference": self.reference,
             "tolerance": self.tolerance,
             "lines": [asdict(line) for line in self.lines],
@@ -47,6 +51,7 @@ class Numbers:
             "corrections": [asdict(found) for found in self.corrections],
             "comparisons": [asdict(found) for found in self.comparisons],
             "notes": list(self.study.notes),
+            "broken": list(self.study.broken),
         }
 
 

@@ -42,12 +42,16 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """How a perceiver errs on labelled images: counts[i][j] of group i were read as group j; the last j is unknown."""
+    """How a perceiver errs on labelled images: counts[i][j] of group i were read as group j; the last j is unknown.
+
+    `sources` names the sources whose images it read: theirs are the shares that it can correct.
+    """
 
     attribute: str
     groups: Sequence[str]
     counts: Sequence[Sequence[int]]
     measured_on: str
+    sources: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

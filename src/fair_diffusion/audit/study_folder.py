@@ -145,7 +145,12 @@ def _plain(study: Study) -> dict[str, Any]:
             for sample in study.samples
         ],
         "confusions": [
-            vars(confusion) | {"groups": list(confusion.groups), "counts": [list(row) for row in confusion.counts]}
+            vars(confusion)
+            | {
+                "groups": list(confusion.groups),
+                "counts": [list(row) for row in confusion.counts],
+                "sources": list(confusion.sources),
+            }
             for confusion in study.confusions
         ],
         "perceived": list(_rows(study.perceived)),

@@ -112,7 +112,7 @@ def audit(
         if out is not None:
             write(study, found, findings.images, out)
     if as_json:
-        typer.echo(json.dumps(found.plain() | {"broken": list(study.broken)}, allow_nan=False))
+        typer.echo(json.dumps(found.plain(), allow_nan=False))
     else:
         from fair_diffusion.cli.study_table import show
 

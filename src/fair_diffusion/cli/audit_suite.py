@@ -96,7 +96,6 @@ def drawn_and_read(
         title=f"{model}, {len(fields)} occupations",
         unit="occupation",
         fields={name: field for name, field in fields.items() if field},
-        sources=[replace(source, stopped=half_width) for source in findings.study.sources],
         notes=notes,
     )
     return about_reader(Findings(study, findings.images), reader)

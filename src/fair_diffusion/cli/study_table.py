@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fair_diffusion.audit.deviations import Deviation, deviations
+from fair_diffusion.audit.headline import default_shares
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.study import Study
 from fair_diffusion.audit.summary import Line
@@ -27,9 +28,10 @@ def show(found: Numbers) -> None:
     console.print(printable(study.title), style="bold")
     for deviation in found.deviations:
         key = (deviation.source, deviation.attribute)
-        console.print(_sentence(deviation))
+        lines = [line for line in found.lines if (line.source, line.attribute) == key]
+        console.print(_sentence(deviation, lines))
         if deviation.source != found.reference:
-            console.print(_table([line for line in found.lines if (line.source, line.attribute) == key]))
+            console.print(_table(lines))
     if study.fields:
         console.print(_fields(study))
     for note in study.notes:
@@ -56,8 +58,8 @@ def _fields(study: Study) -> Table:
     return shown
 
 
-def _sentence(found: Deviation) -> str:
-    target = "equal shares (assumed)" if found.assumed else "the target"
+def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
+    target = f"{default_shares(lines)} (assumed)" if found.assumed else "the target"
     interval = f" ({found.tv_low:.3f} to {found.tv_high:.3f})" if found.tv_low is not None else ""
     many = f"{found.concepts} concepts, " if found.concepts > 1 else ""
     return (

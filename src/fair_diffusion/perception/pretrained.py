@@ -11,7 +11,8 @@ def loaded(kind: Any, model: str) -> Any:
     """`kind.from_pretrained(model)`, ready to read. `ValueError` in one line if it cannot be had."""
     weights = hasattr(kind, "forward") or kind.__name__.startswith("AutoModel")
     try:
-        part = kind.from_pretrained(model, **({"use_safetensors": True} if weights else {}))
+        auto = {"trust_remote_code": False} if kind.__name__.startswith("Auto") else {}
+        part = kind.from_pretrained(model, **auto, **({"use_safetensors": True} if weights else {}))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(

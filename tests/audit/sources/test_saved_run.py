@@ -19,6 +19,7 @@ from fair_diffusion.result import Record, Result
 GROUPS = ["woman", "man", "androgynous"]
 TARGET = [0.5, 0.5, 0.0]
 CONFUSION = Confusion(attribute="gender", groups=["a", "b"], counts=[[3, 1, 0], [0, 4, 1]], measured_on="renders")
+READ = replace(CONFUSION, sources=["plain", "instructed"])
 
 
 def result(labels: list[str | None], *, prompt: str = "a cook", instructed: bool = True, seed: int = 7) -> Result:
@@ -100,7 +101,7 @@ def test_a_run_with_its_plain_twins(tmp_path: Path) -> None:
         ("instructed", {"woman": 2, "man": 1, "androgynous": 0}, 1, dict(zip(GROUPS, TARGET, strict=True))),
     ]
     assert [(tally.counts["man"], tally.unknown) for tally in found.perceived] == [(4, 0), (4, 0)]
-    assert list(found.confusions) == [CONFUSION]
+    assert list(found.confusions) == [READ]
     assert list(found.notes) == ["about a cook"]
 
 
@@ -141,10 +142,11 @@ def test_runs_in_sub_folders(tmp_path: Path) -> None:
         ("instructed", "a nurse"),
     ]
     assert [source.seconds for source in found.sources] == [6.0, 6.0]
-    assert list(found.confusions) == [CONFUSION]
+    assert list(found.confusions) == [READ]
     save_study(found, tmp_path / "study")
     again = load_study(tmp_path / "study")
     assert list(again.tallies) == list(found.tallies)
+    assert list(again.confusions) == [READ]
     assert list(again.perceived) == list(found.perceived)
     replace(result(["man"] * 3, prompt="a nurse", seed=40), requested=3).save(tmp_path / "run" / "002")
     more = study_of(tmp_path / "run")

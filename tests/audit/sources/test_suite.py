@@ -130,3 +130,22 @@ def test_precision_ends_a_concept_early_and_names_those_that_stay_uncertain(tmp_
     assert uncertain == ["cook"]
     assert drawn["a photo of a cook"] * PART == 400
     assert drawn["a photo of a nurse"] * PART < 400
+
+
+def test_a_folder_drawn_to_a_precision_says_so_whenever_it_is_read(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    draw_suite(Pipe(), SUITE, ["nurse"], work, images=400, until=0.1, attributes=["gender"])
+    assert [source.stopped for source in read_run(work, scratch=tmp_path).study.sources] == [0.1]
+    for other in (None, 0.05):
+        with pytest.raises(ValueError, match=f"drawn with until 0.1, not {other}; name another work folder"):
+            draw_suite(Pipe(), SUITE, ["nurse"], work, images=400, until=other)
+    draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "fixed", images=4)
+    assert [source.stopped for source in read_run(tmp_path / "fixed", scratch=tmp_path).study.sources] == [None]
+
+
+def test_a_folder_that_holds_more_than_is_asked_for_is_refused(tmp_path: Path) -> None:
+    draw_suite(Pipe(), SUITE, ["nurse", "cook"], tmp_path / "work", images=9)
+    with pytest.raises(ValueError, match=r"nurse-\w+-00000 is of an occupation that is not asked for"):
+        draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "work", images=9)
+    with pytest.raises(ValueError, match=r"holds 9 images of .*, and 4 are asked for"):
+        draw_suite(Pipe(), SUITE, ["nurse", "cook"], tmp_path / "work", images=4)

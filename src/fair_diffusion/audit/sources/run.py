@@ -10,19 +10,20 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
+from fair_diffusion.audit.combine import joined
 from fair_diffusion.audit.sources.counts import ordered
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.folder import image_files
 from fair_diffusion.audit.sources.image_rows import ImageRows, Targets
 from fair_diffusion.audit.sources.names import concept_of
 from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
-from fair_diffusion.audit.sources.run_records import Run, runs_in, title
+from fair_diffusion.audit.sources.run_records import Run, runs_in, stopped_at, title
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.perception.perceiver import Perceiver
@@ -84,13 +85,16 @@ def read_run(
     by_prompt = not concepts and len({concept(prompt) for prompt in prompts}) == len(prompts)
     study = Study(
         title=printable(prompts[0]) if len(prompts) == 1 else f"Audit of {target.resolve().name}",
-        sources=scanned.sources(perceiver_name or "the model's judge, which never steers; as recorded", runs),
+        sources=[
+            replace(source, stopped=stopped_at(folder))
+            for source in scanned.sources(perceiver_name or "the model's judge, which never steers; as recorded", runs)
+        ],
         tallies=rows.tallies(wanted, targets),
         perceived=second.tallies(wanted, targets) if second.groups else (),
         samples=samples,
         drawn=how,
         unit="prompt" if by_prompt else "concept",
-        confusions=_confusions(runs, wanted) if perceiver is None else (),
+        confusions=_confusions(runs, wanted, scanned.names()) if perceiver is None else (),
         broken=broken,
         notes=[
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
@@ -286,11 +290,16 @@ def _unmeasured(rows: ImageRows, targets: Targets, attributes: Sequence[str] | N
     ]
 
 
-def _confusions(runs: Iterable[Run], attributes: Sequence[str]) -> list[Confusion]:
-    """How the judge errs, as the runs note it; once, however many runs there are."""
+def _confusions(runs: Iterable[Run], attributes: Sequence[str], names: Mapping[Kind, str]) -> list[Confusion]:
+    """How the judge of each model errs, as the runs note it, on the sources of that model; each matrix once."""
     noted = {part["model"]: part.get("confusions", []) for run in runs for part in run.parts[:1]}
-    found = [Confusion(**one) for those in noted.values() for one in those if one["attribute"] in attributes]
-    return [one for k, one in enumerate(found) if one not in found[:k]]
+    sources = {model: [name for kind, name in names.items() if kind[1] == model] for model in noted}
+    return joined(
+        Confusion(**one | {"sources": sources[model]})
+        for model, those in noted.items()
+        for one in those
+        if one["attribute"] in attributes
+    )
 
 
 def _targets(

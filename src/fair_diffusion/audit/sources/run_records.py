@@ -18,6 +18,8 @@ from fair_diffusion.audit.study import Confusion
 from fair_diffusion.pictures import ENDINGS
 from fair_diffusion.result import PNG_KEY, SHEET
 
+SETTINGS = "suite.json"
+"""What a folder of runs was drawn with, if a suite drew it."""
 RECORDS, RESULT = "records.parquet", "result.json"
 NEEDED = frozenset(["prompt", "model", "method", "judged"])
 USED = (
@@ -65,6 +67,18 @@ def runs_in(folder: Path) -> list[Run]:
         return [_run(folder, "")]
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     return [_run(path, path.name) for path in inner if _is_run(path)]
+
+
+def stopped_at(work: Path) -> float | None:
+    """The half width in share at which the parts of a work folder stopped; None if their number was set beforehand."""
+    file = work / SETTINGS
+    if not file.is_file():
+        return None
+    try:
+        until = json.loads(file.read_text(encoding="utf-8")).get("until")
+        return None if until is None else float(until)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} is damaged; draw the suite anew in another work folder") from error
 
 
 def title(record: Mapping[str, Any]) -> str:

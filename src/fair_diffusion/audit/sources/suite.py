@@ -21,6 +21,7 @@ import yaml
 
 from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.run import read_run
+from fair_diffusion.audit.sources.run_records import SETTINGS
 from fair_diffusion.audit.stopping import enough
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.request import check_prompt, check_seed
@@ -29,7 +30,6 @@ SHIPPED = "occupations"
 PROMPT = "a photo of the face of a {}"
 PART = 50
 """Images of one part: what an interrupt can lose at most, and how often precision is looked at."""
-SETTINGS = "suite.json"
 LONGEST = 200
 
 Draw = Callable[..., Any]
@@ -118,10 +118,11 @@ def draw_suite(
         progress: called with the images that are there and those that there will be.
 
     Raises:
-        ValueError: `work` holds parts with other settings, or cannot be written.
+        ValueError: `work` holds parts with other settings, other concepts or more images, or cannot be written.
         KeyboardInterrupt: interrupted; what is finished is kept.
     """
-    _claim(work, suite)
+    _claim(work, suite, until)
+    _refuse_more(work, concepts, images)
     uncertain, whole = [], len(concepts) * images
     arguments = {"steps": suite.steps, **({"method": suite.method} if suite.method else {}), **(options or {})}
     for k, concept in enumerate(concepts):
@@ -159,25 +160,41 @@ def _counter(progress: Progress, before: int, size: int, steps: int, whole: int)
     return moved
 
 
-def _claim(work: Path, suite: Suite) -> None:
+def _claim(work: Path, suite: Suite, until: float | None) -> None:
     """Write the settings into a new work folder, or make sure that an old one has the same."""
+    settings = {**asdict(suite), "until": until}
     work.mkdir(parents=True, exist_ok=True)
     file = work / SETTINGS
     if not file.is_file():
         if any(work.iterdir()):
             raise ValueError(f"{work} is not empty and no work folder; name another one")
-        file.write_text(json.dumps(asdict(suite), indent=2) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         return
     try:
         before = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file} is damaged; name another work folder") from error
-    changed = [name for name, value in asdict(suite).items() if before.get(name) != value]
+    changed = [name for name, value in settings.items() if before.get(name) != value]
     if changed:
         name = changed[0]
         raise ValueError(
-            f"{work} was drawn with {name} {before.get(name)!r}, not {getattr(suite, name)!r}; name another work folder"
+            f"{work} was drawn with {name} {before.get(name)!r}, not {settings[name]!r}; name another work folder"
         )
+
+
+def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
+    """`ValueError` if the work folder holds what is not asked for: all that it holds is read."""
+    slugs = {_slug(concept): concept for concept in concepts}
+    for part in sorted(path.parent for path in work.glob("*/result.json")):
+        slug, _, first = part.name.rpartition("-")
+        if slug not in slugs:
+            raise ValueError(f"{part} is of an occupation that is not asked for; ask for it too or name another --work")
+        most = int(first) + _size(part) if first.isdecimal() else 0
+        if most > images:
+            raise ValueError(
+                f"{work} holds {most} images of {slugs[slug]!r}, and {images} are asked for; "
+                f"ask for {most} or more, or name another --work"
+            )
 
 
 def _size(part: Path) -> int:

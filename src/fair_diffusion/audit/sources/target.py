@@ -63,7 +63,8 @@ def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
     """The findings with what is known of their reader's errors: a held-out confusion matrix, or raters' agreement."""
     study = findings.study
     if confusion := getattr(reader, "confusion", None):
-        study = replace(study, confusions=[*study.confusions, confusion])
+        read = [] if findings.images is None else findings.images["source"].unique().to_pylist()
+        study = replace(study, confusions=[*study.confusions, replace(confusion, sources=read)])
     if agreement := getattr(reader, "agreement", None):
         notes = [
             f"{found.attribute}: {found.raters} raters agree with kappa {found.kappa:.2f} on {found.pictures} pictures"
