@@ -130,13 +130,13 @@ def _fit(
 ) -> None:
     """Cross-entropy with every group weighing the same, half of the pictures mirrored in each pass."""
     weights = 1 / torch.bincount(classes[seen], minlength=int(classes.max()) + 1).clamp(min=1)
-    steps = epochs * -(-len(seen) // BATCH)
+    steps = epochs * len(_batches(seen))
     optimizer = torch.optim.AdamW(reader.parameters(), lr=RATE, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.2)
     reader.train()
     done = 0
     for _ in range(epochs):
-        for rows in seen[torch.randperm(len(seen), generator=generator)].split(BATCH):
+        for rows in _batches(seen[torch.randperm(len(seen), generator=generator)]):
             x = images[rows].float() / 127.5 - 1
             mirrored = torch.rand(len(rows), 1, 1, 1, generator=generator) < 0.5
             logits = reader(torch.where(mirrored, x.flip(-1), x))[attribute]
@@ -152,6 +152,11 @@ def _fit(
     reader.eval().requires_grad_(False)
 
 
+def _batches(rows: Tensor) -> tuple[Tensor, ...]:
+    """Rows in batches of at most `BATCH`, as even as can be: normalising over a rest of few pictures misleads."""
+    return rows.tensor_split(-(-len(rows) // BATCH))
+
+
 @torch.no_grad()
 def _settle(reader: Reader, images: Tensor, seen: Tensor) -> None:
     """Take the normalisation's means and variances anew over all pictures that taught.
@@ -161,7 +166,7 @@ def _settle(reader: Reader, images: Tensor, seen: Tensor) -> None:
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # the plain mean over batches
-    for rows in seen.split(BATCH):
+    for rows in _batches(seen):
         reader(images[rows].float() / 127.5 - 1)
 
 
