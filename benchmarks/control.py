@@ -3,7 +3,7 @@
 20 occupations, the same seeds for every row. Targets: half women; 30 % women; gender × skin tone uniform over woman and
 man and five tones. TV is the total variation from the target, unknown counted against the row, by the judge and by the
 perceiver; fidelity: occupation right; KID: judge's features against the training renders; distances: to the plain twin
-of the same seed. Dear rows draw fewer images; seconds are those of 12 images of one occupation over plain, in turn.
+of the same seed. Seconds are those of 12 images of one occupation over plain, in turn.
 Results are kept by row, target, occupation, weights and settings, so that a run goes on where it stopped; remove
 work/pocket/control after a change of the code.
 
@@ -68,21 +68,20 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One way to meet a target. `coin`: groups are drawn by lot and not by quota; `part`: share of the images drawn."""
+    """One way to meet a target. `coin`: groups are drawn by lot and not by quota."""
 
     name: str
     method: str
     control: str
     coin: bool = False
-    part: float = 1.0
 
 
 ROWS = (
     Row("plain", "none", "all"),
-    Row("prompt quota", "prompt", "all", part=0.5),
-    Row("semantic, all images, fair coin (published)", "semantic", "all", coin=True, part=0.4),
-    Row("semantic, all images, quotas", "semantic", "all", part=0.4),
-    Row("natural-first, semantic in a window", "semantic", "natural-first", part=0.5),
+    Row("prompt quota", "prompt", "all"),
+    Row("semantic, all images, fair coin (published)", "semantic", "all", coin=True),
+    Row("semantic, all images, quotas", "semantic", "all"),
+    Row("natural-first, semantic in a window", "semantic", "natural-first"),
     Row("natural-first, prompt switching", "switch", "natural-first"),
 )
 PLAIN = ROWS[0]
@@ -106,7 +105,9 @@ class Bench:
 
     def __init__(self, images: int) -> None:
         self.pipe = FairPipeline.from_pretrained("pocket")
-        self.memo = Memo(load_pocket())
+        pipeline = load_pocket()
+        pipeline.unet.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
+        self.memo = Memo(pipeline)
         self.pipe.backbone = self.memo
         self.mix = Mix(load(WORK)[1])
         self.images = images
@@ -114,8 +115,8 @@ class Bench:
         self.concepts = [concept for concept in self.mix.concepts if concept != "doctor"]
 
     def draw(self, row: Row, target: str, concept: str) -> Result:
-        """The images of one occupation; n is a part of them for dear rows, and less for dear rows of joint targets."""
-        n = round(self.images * row.part * (0.5 if row.part < 0.5 and "×" in target else 1))
+        """The images of one occupation."""
+        n = self.images
         prompt, seed = f"a photo of {article(concept)}", 1_000_000 * (1 + self.concepts.index(concept))
         asked = Request(
             prompt=prompt, n=n, seed=seed, steps=STEPS, batch_size=BATCH, method=row.method, control=row.control
@@ -136,7 +137,7 @@ class Bench:
         result = plain if row == PLAIN else self.draw(row, target, concept)
         n, judge = len(result.images), self.pipe.judge
         features = judge.features(judge.pixels(result.images)).numpy()
-        twins = judge.features(judge.pixels(plain.images[:n])).numpy()
+        twins = judge.features(judge.pixels(plain.images)).numpy()
         drawing = self.mix.concepts[concept]["drawing"]
         facts = {
             "judged": [record.judged for record in result.records],
@@ -144,7 +145,7 @@ class Bench:
             "assigned": [record.assigned for record in result.records],
             "fidelity": sum(record.judged["occupation"] == drawing for record in result.records) / n,
             "ratio": sum(record.evaluations for record in result.records) / n / result.records[0].plain_evaluations,
-            "pixels": pixel_differences(result.images, plain.images[:n])[:, 0].tolist(),
+            "pixels": pixel_differences(result.images, plain.images)[:, 0].tolist(),
             "features": cosine_distances(features, twins).tolist(),
             **{key: value / n for key, value in result.counts().items()},
             "notes": result.notes,
@@ -317,9 +318,7 @@ def disagreement(bench: Bench, found: dict[tuple[str, str], list[Measured]], row
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--images", type=int, default=100, help="per occupation; dear rows draw fewer, as the table says"
-    )
+    parser.add_argument("--images", type=int, default=100, help="per occupation and row")
     bench = Bench(parser.parse_args().images)
     found: dict[tuple[str, str], list[Measured]] = {(t, row.name): [] for t in TARGETS for row in ROWS}
     for concept in bench.concepts:
