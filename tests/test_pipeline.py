@@ -59,6 +59,42 @@ def test_the_prompt_method_changes_the_prompt_only(pipe: FairPipeline) -> None:
     assert result.summary()["cost"]["ratio"] == 1
 
 
+def test_a_negative_prompt_and_a_rescale_change_every_image_as_in_diffusers(pipe: FairPipeline, tiny_sd: Any) -> None:
+    told: dict[str, Any] = {"negative_prompt": "old", "guidance_rescale": 0.7}
+    result = pipe("a doctor", n=2, seed=3, steps=3, guidance=7.0, **told)
+    theirs = tiny_sd(
+        "a doctor",
+        negative_prompt="old",
+        guidance_rescale=0.7,
+        guidance_scale=7.0,
+        num_inference_steps=3,
+        num_images_per_prompt=2,
+        generator=[torch.Generator("cpu").manual_seed(seed) for seed in (3, 4)],
+    ).images
+    for mine, other in zip(result.images, theirs, strict=True):
+        pixels = [torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).int() for image in (mine, other)]
+        assert (pixels[0] - pixels[1]).abs().max() <= 1
+    assert {(record.negative_prompt, record.guidance_rescale) for record in result.records} == {("old", 0.7)}
+    plain = pipe("a doctor", n=2, seed=3, steps=3, guidance=7.0)
+    assert all(a.tobytes() != b.tobytes() for a, b in zip(plain.images, result.images, strict=True))
+
+
+@pytest.mark.parametrize("asked", [{"negative_prompt": "old"}, {"guidance_rescale": 0.5}])
+def test_what_would_do_nothing_is_refused(
+    pipe: FairPipeline, tiny: Callable[[str], Any], asked: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="does nothing at guidance 1; use a scale above 1"):
+        pipe("a doctor", guidance=1, **asked)
+    flux = FairPipeline(tiny("flux-dev"), name="flux", perceiver=pipe.perceiver, judge=pipe.judge)
+    with pytest.raises(ValueError, match="means nothing to a model that is distilled"):
+        flux("a doctor", **asked)
+
+
+def test_the_unread_end_of_a_negative_prompt_is_noted(pipe: FairPipeline) -> None:
+    notes = pipe("a doctor", n=1, steps=1, guidance=2, negative_prompt="a man and words unseen").notes
+    assert any("unseen" in note for note in notes)
+
+
 def test_an_image_does_not_depend_on_its_batch(pipe: FairPipeline) -> None:
     together = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION, method="semantic", control="all")
     apart = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION, method="semantic", control="all", batch_size=1)
@@ -268,6 +304,8 @@ def test_the_deviation_is_that_of_the_worst_attribute(pipe: FairPipeline) -> Non
         ({"repair_budget": float("nan")}, "repair_budget is nan"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"guidance": float("nan")}, "guidance is nan"),
+        ({"guidance_rescale": 1.5}, "guidance_rescale is 1.5; use 0 to 1"),
+        ({"negative_prompt": "x" * 40_000}, "the negative prompt: the prompt has 40000 characters"),
         ({"steps": 0}, "steps is 0"),
         ({"instruct": "doctor: 90% women, 90% men"}, "100 %"),
         ({"instruct": "doctor: half young"}, "cannot read 'age'"),

@@ -33,6 +33,19 @@ class Guides:
     guidance: float
     start: int | None
 
+    def __post_init__(self) -> None:
+        """`ValueError` if the request asks for what acts only where an empty prompt is evaluated too, and none is."""
+        asked = {"negative prompt": self.request.negative_prompt, "guidance rescale": self.request.guidance_rescale}
+        useless = next((name for name, value in asked.items() if value), None)
+        if useless and self.backbone.distilled:
+            raise ValueError(
+                f"a {useless} means nothing to a model that is distilled or draws without text; leave it out"
+            )
+        if useless and self.guidance <= 1:
+            raise ValueError(
+                f"a {useless} does nothing at guidance {self.guidance:g}; use a scale above 1, or leave it out"
+            )
+
     def guide(self, aims: Sequence[Aim]) -> Guide:
         """The guide of a batch, one aim per image."""
         plain, empty = self._plain[[0] * len(aims)], self._empty[[0] * len(aims)]
@@ -42,7 +55,8 @@ class Guides:
             strength = [usual * aim.strength for aim in aims]
             plain = switched(plain, grouped, torch.tensor(strength))
         steering = self._steering(aims) if self.request.method == "semantic" else None
-        return Guide(plain, empty, self.guidance, steering.start(range(len(aims))) if steering else None)
+        run = steering.start(range(len(aims))) if steering else None
+        return Guide(plain, empty, self.guidance, run, self.request.guidance_rescale)
 
     def used_prompt(self, assigned: Assignment) -> str:
         """The prompt with the assigned groups' adjectives, skin tone before gender as English has it."""
@@ -57,7 +71,9 @@ class Guides:
 
     @cached_property
     def _empty(self) -> Conditioning:
-        return self.backbone.empty()
+        """What guidance leads away from: the negative prompt, or what the family takes for no prompt."""
+        negative = self.request.negative_prompt
+        return self.backbone.empty() if negative is None else self.backbone.encode([negative])
 
     def _steering(self, aims: Sequence[Aim]) -> Steering | None:
         """Semantic guidance towards each image's groups that do not fit yet, and away from those to leave."""

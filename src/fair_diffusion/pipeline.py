@@ -95,7 +95,7 @@ class FairPipeline:
                 enters the prompt mid-way; "semantic": semantic guidance; "prompt": the word is there from the start;
                 "none"), control ("natural-first": steer mid-way those images that would not fit by themselves, and
                 repair misses; "all": steer every image, as published, and repair none), steps, guidance,
-                repair_budget, batch_size.
+                negative_prompt, guidance_rescale, repair_budget, batch_size.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything runs.
@@ -179,6 +179,8 @@ class FairPipeline:
                     matched.concept or "",
                     f"guidance {guidance:g}",
                     f"{asked.steps} steps",
+                    *(["negative prompt"] if asked.negative_prompt else []),
+                    *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
                 ),
                 strengths=Strengths() if strengths is None else strengths,
                 on_step=on_step,
@@ -201,6 +203,8 @@ class FairPipeline:
                 rule=rule,
                 steps=asked.steps,
                 guidance=guidance,
+                negative_prompt=asked.negative_prompt,
+                guidance_rescale=asked.guidance_rescale,
                 judged={name: readings[i].label for name, readings in judged.items()},
                 perceived={name: readings[i].label for name, readings in perceived.items()},
                 confidence={name: round(readings[i].confidence, 4) for name, readings in judged.items()},
@@ -208,7 +212,8 @@ class FairPipeline:
             )
             for i, shown in enumerate(drawn.shown)
         ]
-        notes = [target.note for target in targets if target.note] + self._cut({r.used_prompt: None for r in records})
+        told = dict.fromkeys([*(record.used_prompt for record in records), asked.negative_prompt or ""])
+        notes = [target.note for target in targets if target.note] + self._cut(told)
         return Result(
             prompt=asked.prompt,
             model=self.name,

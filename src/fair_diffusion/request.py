@@ -22,6 +22,15 @@ def check_prompt(prompt: str) -> None:
         raise ValueError("the prompt holds bytes that are no text; write it as UTF-8")
 
 
+def check_negative(prompt: str | None) -> None:
+    """`ValueError` with the mend if a negative prompt is too long or no text; it may be empty."""
+    if prompt and prompt.strip():
+        try:
+            check_prompt(prompt)
+        except ValueError as error:
+            raise ValueError(f"the negative prompt: {error}") from None
+
+
 def check_seed(seed: int) -> None:
     """`ValueError` with the mend if `seed` is out of range."""
     if not 0 <= seed < SEEDS:
@@ -32,8 +41,10 @@ def check_seed(seed: int) -> None:
 class Request:
     """What to generate. `ValueError` naming the first value that cannot be served, and the mend.
 
-    method, control: see `FairPipeline`. guidance: the model's usual scale if None. repair_budget: what repairs may
-    cost, as a share of plain generation.
+    method, control: see `FairPipeline`. guidance: the model's usual scale if None. negative_prompt: what guidance leads
+    away from, and from where edits are measured; None: what the family takes for no prompt. guidance_rescale: how far
+    the guided prediction gets the spread of the prompt's, 0 to 1 (see `backbones.loop`). repair_budget: what repairs
+    may cost, as a share of plain generation.
     """
 
     prompt: str
@@ -43,6 +54,8 @@ class Request:
     control: str = "natural-first"
     steps: int = 25
     guidance: float | None = None
+    negative_prompt: str | None = None
+    guidance_rescale: float = 0.0
     repair_budget: float = 0.25
     batch_size: int = 8
 
@@ -59,6 +72,9 @@ class Request:
             raise ValueError(f"steps is {self.steps}; use 1 to 1000")
         if self.guidance is not None and not 0 <= self.guidance <= 100:  # also false for NaN
             raise ValueError(f"guidance is {self.guidance}; use 0 to 100")
+        check_negative(self.negative_prompt)
+        if not 0 <= self.guidance_rescale <= 1:
+            raise ValueError(f"guidance_rescale is {self.guidance_rescale}; use 0 to 1")
         if not 0 <= self.repair_budget <= 100:
             raise ValueError(f"repair_budget is {self.repair_budget}; use 0 to 100 times the cost of plain generation")
         if self.batch_size < 1:

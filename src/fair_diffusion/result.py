@@ -56,6 +56,8 @@ class Record:
     confidence: dict[str, float]
     evaluations: int
     plain_evaluations: int
+    negative_prompt: str | None = None
+    guidance_rescale: float = 0.0
 
     @property
     def steered(self) -> bool:

@@ -15,6 +15,7 @@ from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.steering import SemanticGuidance
 
 PROMPTS = ["a photo of a cook", "a pilot"]
+NEGATIVE = ["old", "a man"]
 SEEDS = [7, 8]
 STEPS = 14
 TOLERANCE = 1e-4
@@ -34,7 +35,12 @@ def official(tiny_sd: Any) -> Any:
 
 
 def theirs(
-    official: Any, settings: SemanticGuidance, concepts: list[str], signs: list[int], steps: int = STEPS
+    official: Any,
+    settings: SemanticGuidance,
+    concepts: list[str],
+    signs: list[int],
+    steps: int = STEPS,
+    negative: list[str] | None = None,
 ) -> Tensor:
     def listed(value: Any) -> Any:
         return list(value) if isinstance(value, tuple) else value
@@ -44,6 +50,7 @@ def theirs(
         PROMPTS,
         num_inference_steps=steps,
         guidance_scale=7,
+        negative_prompt=negative,
         generator=[torch.Generator("cpu").manual_seed(seed) for seed in SEEDS],
         output_type="latent",
         editing_prompt=concepts,
@@ -60,14 +67,19 @@ def theirs(
 
 
 def ours(
-    pipeline: Any, settings: SemanticGuidance, concepts: list[str], signs: list[int], steps: int = STEPS
+    pipeline: Any,
+    settings: SemanticGuidance,
+    concepts: list[str],
+    signs: list[int],
+    steps: int = STEPS,
+    negative: list[str] | None = None,
 ) -> Tensor:
     backbone = StableDiffusion(pipeline)
     steering = settings.steer(backbone.encode(concepts), torch.tensor([signs] * len(SEEDS)))
     batches = denoise(
         backbone,
         prompts_cond=backbone.encode(PROMPTS),
-        empty_cond=backbone.encode([""]),
+        empty_cond=backbone.encode(negative or [""]),
         seeds=SEEDS,
         steps=steps,
         guidance=7,
@@ -118,6 +130,13 @@ def test_latents(tiny_sd: Any, official: Any, case: str) -> None:
     error = (mine - other).abs().max().item()
     print(f"max abs error {error:.1e}")
     assert error <= TOLERANCE
+
+
+def test_edits_are_measured_from_the_negative_prompt(tiny_sd: Any, official: Any) -> None:
+    settings = SemanticGuidance(warmup=2)
+    mine = ours(tiny_sd, settings, PAIR, [-1, 1], negative=NEGATIVE)
+    assert (mine - theirs(official, settings, PAIR, [-1, 1], negative=NEGATIVE)).abs().max() <= TOLERANCE
+    assert (mine - ours(tiny_sd, settings, PAIR, [-1, 1])).abs().max() > 100 * TOLERANCE
 
 
 def test_on_the_pocket_model() -> None:

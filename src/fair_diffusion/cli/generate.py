@@ -41,6 +41,10 @@ def generate(
     ] = 0.25,
     steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
     guidance: Annotated[float | None, typer.Option(help="guidance scale; the model's usual one if not given")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="what guidance leads away from")] = None,
+    guidance_rescale: Annotated[
+        float, typer.Option(help="0 to 1: how far guided predictions keep the spread of unguided ones")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="keep proportions across requests in this file")] = None,
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
@@ -59,7 +63,8 @@ def generate(
         from fair_diffusion.strengths import Strengths
 
         settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control, "steps": steps}
-        settings |= {"guidance": guidance, "repair_budget": repair_budget}
+        settings |= {"guidance": guidance, "negative_prompt": negative_prompt, "guidance_rescale": guidance_rescale}
+        settings |= {"repair_budget": repair_budget}
         for prompt in prompts:
             Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
