@@ -41,6 +41,8 @@ from fair_diffusion.audit import (
 from fair_diffusion.backbones import StableDiffusion
 from fair_diffusion.control import LOOK, SURE_AT_END
 from fair_diffusion.guides import WINDOW
+from fair_diffusion.perception import judge as judges
+from fair_diffusion.perception import pocket as perceivers
 from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.pocket.folder import WEIGHTS
 from fair_diffusion.policy import match
@@ -135,9 +137,8 @@ class Bench:
     def measure(self, row: Row, target: str, concept: str, plain: Result) -> Measured:
         """Draw and read; `plain` are the twins."""
         result = plain if row == PLAIN else self.draw(row, target, concept)
-        n, judge = len(result.images), self.pipe.judge
-        features = judge.features(judge.pixels(result.images)).numpy()
-        twins = judge.features(judge.pixels(plain.images)).numpy()
+        n, judge = len(result.images), judges.load()
+        features, twins = judge.embed(result.images).numpy(), judge.embed(plain.images).numpy()
         drawing = self.mix.concepts[concept]["drawing"]
         facts = {
             "judged": [record.judged for record in result.records],
@@ -204,12 +205,12 @@ def deviations(facts: dict[str, Any], target: str) -> tuple[float, float]:
 
 
 @torch.no_grad()
-def renders(pipe: FairPipeline) -> NDArray[np.float32]:
+def renders() -> NDArray[np.float32]:
     """The judge's features of the drawings of women and men that the UNet was trained on."""
     pictures, drawings = load(WORK)
     rows = [i for i, d in enumerate(drawings) if d.fold and d.occupation and d.tone and d.gender in ("woman", "man")]
     parts = torch.split(pictures[rows].float() / 127.5 - 1, 128)
-    return torch.cat([pipe.judge.features(part) for part in parts]).numpy()
+    return torch.cat([judges.load().features(part) for part in parts]).numpy()
 
 
 def bootstrap(values: list[float]) -> tuple[float, float]:
@@ -273,7 +274,7 @@ def line(bench: Bench, row: Row, target: str, found: list[Measured], reference: 
 def disagreement(bench: Bench, found: dict[tuple[str, str], list[Measured]], row: Row) -> list[str]:
     """Where judge and perceiver differ on the pictures of one row, and what is left when both are corrected."""
     lines = [f"## Where judge and perceiver differ: {row.name}", ""]
-    readers = {"judged": confusions(bench.pipe.judge, WORK), "perceived": confusions(bench.pipe.perceiver, WORK)}
+    readers = {"judged": confusions(judges.load(), WORK), "perceived": confusions(perceivers.load(), WORK)}
     lines += ["| target | attribute | of images left alone | of steered ones | most often (perceiver → judge) |"]
     lines += ["|---|---|---|---|---|"]
     for target in TARGETS:
@@ -325,8 +326,8 @@ if __name__ == "__main__":
         for row, target, measured in bench.run(concept):
             found[target, row.name].append(measured)
             print(concept, target, row.name, [round(tv, 3) for tv in deviations(measured.facts, target)], flush=True)
-    reference = renders(bench.pipe)
-    text = [f"# Control on the pocket model: {STEPS} steps, guidance {bench.pipe.guidance:g}", ""]
+    reference = renders()
+    text = [f"# Control on the pocket model: {STEPS} steps, guidance {bench.pipe.card.guidance:g}", ""]
     for target in TARGETS:
         text += [f"## {target}", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         text += [line(bench, row, target, found[target, row.name], reference) for row in ROWS]

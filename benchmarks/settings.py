@@ -71,9 +71,9 @@ def compliance(pipe: FairPipeline, strength: float, images: int, steps: int = 15
         batch = begin(
             backbone, range(images), seeds=range(9_000_000 + 1000 * k, 9_000_000 + 1000 * k + images), steps=steps
         )
-        batch = advance(batch, Guide(plain, empty, pipe.guidance), until=look_step(steps))
+        batch = advance(batch, Guide(plain, empty, pipe.card.guidance), until=look_step(steps))
         cond = switched(plain, grouped, torch.full((images,), strength))
-        batch = advance(batch, Guide(cond, empty, pipe.guidance))
+        batch = advance(batch, Guide(cond, empty, pipe.card.guidance))
         complied += [reading.label == group for reading in pipe.judge.read(backbone.images(batch.latents))["gender"]]
     low, high = wilson(sum(complied), len(complied))
     return f"| {strength:g} | {np.mean(complied):.0%} ({low:.0%} to {high:.0%} of {len(complied)}) |"

@@ -172,8 +172,8 @@ def test_an_interrupt_while_repairing_stops_everything(pipe: FairPipeline) -> No
 
 @pytest.mark.parametrize("family", ["sdxl", "sd3", "flux-dev", "flux-schnell", "pixart", "lcm"])
 def test_every_family(pipe: FairPipeline, tiny: Callable[[str], Any], family: str) -> None:
-    other = FairPipeline(tiny(family), name=family, perceiver=pipe.perceiver, judge=pipe.judge, guidance=3.0)
-    result = other("a doctor", n=3, steps=3, instruct="doctor: 33% woman, 67% man", compare_plain=True)
+    other = FairPipeline(tiny(family), name=family, perceiver=pipe.perceiver, judge=pipe.judge)
+    result = other("a doctor", n=3, steps=3, guidance=3.0, instruct="doctor: 33% woman, 67% man", compare_plain=True)
     assert sorted(record.assigned["gender"] for record in result.records) == ["man", "man", "woman"]
     assert result.records[0].plain_evaluations == 3 * (1 if other.backbone.distilled else 2)
     assert result.twins is not None

@@ -128,7 +128,7 @@ class NaturalFirst:
 
     targets with their quotas, one count per cell in the order of `shares`. guide: how to guide a batch, one aim per
     image. look, perceive: what predicted clean latents and finished pictures show. concept: what strengths are learnt
-    for, beside the group.
+    for, beside the group. start: the share of the trajectory at which to look.
     """
 
     backbone: Backbone
@@ -140,6 +140,7 @@ class NaturalFirst:
     perceive: Callable[[Sequence[Image.Image]], Shares]
     concept: Key
     strengths: Strengths
+    start: float = LOOK
     on_step: OnStep | None = None
 
     def run(self) -> Drawn:
@@ -167,8 +168,8 @@ class NaturalFirst:
     def _to_look(self, images: Sequence[int]) -> Batch:
         """Run images plain up to the look, and save them where steering begins."""
         begun = begin(self.backbone, images, seeds=[self._plans[i].seed for i in images], steps=self.request.steps)
-        batch = self._advance(begun, self.guide([Aim()] * len(images)), look_step(len(begun.times)))
-        saved = batch if steering_start(len(begun.times)) else begun
+        batch = self._advance(begun, self.guide([Aim()] * len(images)), look_step(len(begun.times), self.start))
+        saved = batch if steering_start(len(begun.times), self.start) else begun
         self._saved.update({image: (saved, place) for place, image in enumerate(images)})
         return batch
 
@@ -352,14 +353,14 @@ def plain_evaluations(backbone: Backbone, request: Request, guide: Guide) -> int
     return len(backbone.fork().timesteps(request.steps)) * guide.passes(backbone)
 
 
-def look_step(steps: int) -> int:
-    """How many of the run's steps are plain before the look: at least one."""
-    return max(1, round(LOOK * steps))
+def look_step(steps: int, start: float = LOOK) -> int:
+    """How many of the run's steps are plain before the look, which is at the share `start` of them: at least one."""
+    return max(1, round(start * steps))
 
 
-def steering_start(steps: int) -> int:
+def steering_start(steps: int, start: float = LOOK) -> int:
     """The step from which images are steered: the look; the first one if the look is at the end, in a run of one."""
-    look = look_step(steps)
+    look = look_step(steps, start)
     return look if look < steps else 0
 
 

@@ -8,17 +8,17 @@ image would show instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 
 from fair_diffusion.backbones import Backbone, Conditioning, Guide
-from fair_diffusion.control import LOOK, Aim, steering_start
+from fair_diffusion.cards import Card, card_named
+from fair_diffusion.control import Aim, steering_start
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Cell, Target
 from fair_diffusion.request import Request
 from fair_diffusion.steering import SemanticGuidance, Steering, switched, with_group
-from fair_diffusion.steering.switch import USUAL
 
 WINDOW = 0.8
 """Share of the trajectory after which semantic guidance from the look on stops: what is left is detail."""
@@ -26,12 +26,15 @@ WINDOW = 0.8
 
 @dataclass(frozen=True)
 class Guides:
-    """How the images of one request are guided. start: where in the prompt the concept begins (see `with_group`)."""
+    """How the images of one request are guided.
+
+    start: where in the prompt the concept begins (see `with_group`). card: window and strengths that are usual."""
 
     backbone: Backbone
     request: Request
     guidance: float
     start: int | None
+    card: Card = field(default_factory=lambda: card_named("pocket"))
 
     def __post_init__(self) -> None:
         """`ValueError` if the request asks for what acts only where an empty prompt is evaluated too, and none is."""
@@ -51,7 +54,7 @@ class Guides:
         plain, empty = self._plain[[0] * len(aims)], self._empty[[0] * len(aims)]
         if self.request.method in ("switch", "prompt") and any(aim.assigned for aim in aims):
             grouped = self.backbone.encode([self.used_prompt(aim.assigned) for aim in aims])
-            usual = USUAL if self.request.method == "switch" else 1.0
+            usual = self.card.switch if self.request.method == "switch" else 1.0
             strength = [usual * aim.strength for aim in aims]
             plain = switched(plain, grouped, torch.tensor(strength))
         steering = self._steering(aims) if self.request.method == "semantic" else None
@@ -97,11 +100,10 @@ class Guides:
         """
         steps = len(self.backbone.fork().timesteps(self.request.steps))
         if not self.request.natural_first:
-            return SemanticGuidance(warmup=min(5, round(LOOK * steps)))
-        start = steering_start(steps)
-        return SemanticGuidance(
-            strength=5.0, threshold=0.8, warmup=start, cooldown=max(start + 1, round(WINDOW * steps))
-        )
+            return SemanticGuidance(warmup=min(5, round(self.card.start * steps)))
+        start = steering_start(steps, self.card.start)
+        end = max(start + 1, round(self.card.end * steps))
+        return SemanticGuidance(strength=self.card.semantic, threshold=0.8, warmup=start, cooldown=end)
 
 
 def aims(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], n: int) -> list[Aim]:

@@ -6,22 +6,26 @@ prompt, n, seed, instruction → match → quotas → control (denoise, look, as
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.backbones import Batch, OnStep, adapt
+from fair_diffusion.cards import Card, card_named, card_of
 from fair_diffusion.control import NaturalFirst, Shares, draw_all
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import made_with, sha256
-from fair_diffusion.perception.reader import Reader, Reading
+from fair_diffusion.perception.known import check_reads, known_groups, shares
+from fair_diffusion.perception.perceiver import Perceiver, Reading
+from fair_diffusion.perception.probabilities import features, probabilities
+from fair_diffusion.perception.roles import Named, open_roles
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result, Twins
@@ -36,8 +40,9 @@ class FairPipeline:
     """A text-to-image model with a perceiver, which steering may ask, and a judge, which alone scores.
 
     `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
-    `guidance` is the usual scale. `early` reads predicted clean latents; without one they are decoded and the perceiver
-    reads the pictures. `weights`, the hash of the model's, and `confusions`, how the judge errs, go into results.
+    `card` says what is usual for it, by its class and configuration if None. `early` reads predicted clean latents;
+    without one they are decoded and the perceiver reads the pictures. `weights`, the hash of the model's, and
+    `confusions`, how the judge errs, go into results.
     """
 
     def __init__(
@@ -45,28 +50,45 @@ class FairPipeline:
         pipeline: Any,
         *,
         name: str,
-        perceiver: Reader,
-        judge: Reader,
+        perceiver: Perceiver,
+        judge: Perceiver,
         early: EarlyReader | None = None,
-        guidance: float = 7.5,
+        card: Card | None = None,
         weights: str = "",
         confusions: Sequence[Confusion] = (),
     ) -> None:
         self.backbone = adapt(pipeline)
-        self.name, self.perceiver, self.judge, self.early, self.guidance = name, perceiver, judge, early, guidance
+        self.name, self.perceiver, self.judge, self.early = name, perceiver, judge, early
+        self.card = card or card_of(pipeline, name)
         self.weights, self.confusions = weights, confusions
+        self.attributes = [name for name in ATTRIBUTES if all(known_groups(by, name) for by in (perceiver, judge))]
+        if not self.attributes:
+            raise ValueError(f"perceiver and judge of {name!r} read no attribute in common that has known groups")
 
     @classmethod
-    def from_pretrained(cls, model: str) -> FairPipeline:
-        """The embedded model, "pocket". `ValueError` for any other name."""
-        if model != "pocket":
-            raise ValueError(f"unknown model {model!r}; use 'pocket', or FairPipeline(pipeline, ...) with a loaded one")
-        from fair_diffusion.perception import early, judge, pocket
-        from fair_diffusion.pocket import GUIDANCE, UNET, load
+    def from_pretrained(
+        cls, model: Any, *, perceiver: Named | None = None, judge: Named | None = None, **loading: Any
+    ) -> FairPipeline:
+        """The embedded model, "pocket", or any that `loading.load` takes, with its keyword arguments.
 
-        readers: dict[str, Any] = {"perceiver": pocket.load(), "judge": judge.load(), "early": early.load()}
-        readers["confusions"] = [Confusion(**found) for found in judge.confusions()]
-        return cls(load(), name=model, guidance=GUIDANCE, weights=f"sha256 {sha256(UNET)}", **readers)
+        perceiver, judge: who steers and who scores, as words of `perception.open_perceiver` or objects; to be named for
+        every model but the pocket, which brings its own. `ValueError` in one line for what cannot be had."""
+        from fair_diffusion import pocket
+        from fair_diffusion.loading import load, provenance
+        from fair_diffusion.weights import check_model
+
+        if model == "pocket":
+            if perceiver is not None or judge is not None:
+                raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
+            return cls(load(pocket.load(), **loading), name=model, **_of_pocket())
+        name = str(model) if isinstance(model, (str, Path)) else str(model.config.get("_name_or_path") or "loaded")
+        if isinstance(model, (str, Path)):
+            check_model(name)
+        perceiver, judge = open_roles(perceiver, judge, model=name)
+        pipeline = load(model, **loading)
+        added = {what: loading.get(what, ()) for what in ("lora", "textual_inversion")}
+        facts = provenance(pipeline, model, **added)
+        return cls(pipeline, name=name, perceiver=perceiver, judge=judge, weights=facts)
 
     def __call__(
         self,
@@ -94,13 +116,14 @@ class FairPipeline:
             request: fields of `Request`: n, seed (image i is drawn from seed + i), method ("switch": the group's word
                 enters the prompt mid-way; "semantic": semantic guidance; "prompt": the word is there from the start;
                 "none"), control ("natural-first": steer mid-way those images that would not fit by themselves, and
-                repair misses; "all": steer every image, as published, and repair none), steps, guidance,
-                negative_prompt, guidance_rescale, repair_budget, batch_size.
+                repair misses; "all": steer every image, as published, and repair none), steps and
+                guidance (the card's if None), negative_prompt, guidance_rescale, repair_budget, batch_size.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything runs.
         """
-        asked = Request(prompt=prompt, **request)
+        given = {field: value for field, value in request.items() if value is not None}
+        asked = Request(prompt=prompt, **{"steps": self.card.steps, "guidance": self.card.guidance} | given)
         if instruct is not None and policy is not None:
             raise ValueError("both an instruction and a policy are given; give one")
         policy = Policy.from_sentence(instruct) if instruct is not None else policy or Policy()
@@ -142,12 +165,9 @@ class FairPipeline:
         return replace(result, plain=plain, twins=self._twins(result, plain))
 
     def check(self, matched: Match) -> None:
-        """`ValueError` naming the attribute if one that `matched` asks for cannot be read."""
-        for name in (name for target in matched.targets for name in target.attributes):
-            for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
-                if name not in reader.groups:
-                    known = ", ".join(a for a in reader.groups if a in ATTRIBUTES)
-                    raise ValueError(f"the {role} of {self.name!r} cannot read {name!r}; it reads {known}")
+        """`ValueError` naming the attribute or group if one that `matched` asks for cannot be read."""
+        for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
+            check_reads(reader, matched.targets, f"the {role} of {self.name!r}")
 
     def draw(
         self,
@@ -161,8 +181,8 @@ class FairPipeline:
 
         planned: for each target of `matched` one count per cell, in the order of its shares; empty: all plain."""
         start, targets = time.monotonic(), matched.targets
-        guidance = self.guidance if asked.guidance is None else asked.guidance
-        guides = Guides(self.backbone, asked, guidance, matched.start)
+        guidance = self.card.guidance if asked.guidance is None else asked.guidance
+        guides = Guides(self.backbone, asked, guidance, matched.start, self.card)
         rule = matched.rule.name if matched.rule else None
         if asked.natural_first and planned:
             control = NaturalFirst(
@@ -172,7 +192,8 @@ class FairPipeline:
                 quotas=planned,
                 guide=guides.guide,
                 look=self._look,
-                perceive=lambda images: shares(self.perceiver, self.perceiver.every_probability(images)),
+                perceive=lambda images: shares(self.perceiver, probabilities(self.perceiver, images)),
+                start=self.card.start,
                 concept=(
                     self.name,
                     asked.method,
@@ -224,13 +245,13 @@ class FairPipeline:
             reason=matched.reason,
             images=images,
             records=records,
-            audit=_audit(judged, targets, planned) if images else [],
-            perceived_audit=_audit(perceived, targets, planned) if images else [],
+            audit=_audit(judged, targets, planned, self.attributes) if images else [],
+            perceived_audit=_audit(perceived, targets, planned, self.attributes) if images else [],
             seconds=time.monotonic() - start,
             requested=asked.n,
             stopped=drawn.interrupted,
             notes=notes + drawn.notes,
-            made_with=made_with(self.weights, matched),
+            made_with=made_with(self.weights, matched) | {"usual settings": self.card.name},
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )
 
@@ -239,7 +260,7 @@ class FairPipeline:
         clean = batch.clean()
         if self.early is not None:
             return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])))
-        return shares(self.perceiver, self.perceiver.every_probability(self.backbone.images(clean)))
+        return shares(self.perceiver, probabilities(self.perceiver, self.backbone.images(clean)))
 
     @torch.no_grad()
     def _twins(self, result: Result, plain: Result) -> Twins:
@@ -250,13 +271,14 @@ class FairPipeline:
         images, twins = ([part.images[i] for i in pairs] for part in (result, plain))
         steered = np.array([result.records[i].steered for i in pairs], dtype=bool)
         pixels = pixel_differences(images, twins)
-        ours, theirs = (self.judge.features(self.judge.pixels(part)).cpu().numpy() for part in (images, twins))
+        ours, theirs = (features(self.judge, part) for part in (images, twins))
+        away = None if ours is None or theirs is None else cosine_distances(ours, theirs)[steered]
         return Twins(
             untouched=int((~steered).sum()),
             untouched_difference=float(pixels[~steered, 1].max(initial=0.0)),
             steered=int(steered.sum()),
             pixel_distance=float(pixels[steered, 0].mean()) if steered.any() else 0.0,
-            feature_distance=float(cosine_distances(ours, theirs)[steered].mean()) if steered.any() else 0.0,
+            feature_distance=None if away is None else float(away.mean()) if steered.any() else 0.0,
         )
 
     def _cut(self, prompts: Iterable[str]) -> list[str]:
@@ -265,28 +287,32 @@ class FairPipeline:
         return [f"the model reads {text!r} without its end: {end!r}" for text, end in unseen.items() if end]
 
 
-def shares(reader: Reader, probabilities: Mapping[str, Tensor]) -> Shares:
-    """Probabilities (n, groups + unknown) of a reader by attribute, in the order of the attribute's groups."""
-    found = {}
-    for name, groups in reader.groups.items():
-        if name in ATTRIBUTES:
-            table = probabilities[name].double().cpu().numpy()
-            missing = np.zeros(len(table))
-            wanted = ATTRIBUTES[name].group_names
-            found[name] = np.stack([table[:, groups.index(g)] if g in groups else missing for g in wanted], axis=1)
-    return found
+def _of_pocket() -> dict[str, Any]:
+    """What the pocket model brings beside its networks."""
+    from fair_diffusion.perception import early, judge
+    from fair_diffusion.perception import pocket as perceiver
+    from fair_diffusion.pocket import UNET
+
+    readers: dict[str, Any] = {"perceiver": perceiver.load(), "judge": judge.load(), "early": early.load()}
+    confusions = [Confusion(**found) for found in judge.confusions()]
+    return readers | {"confusions": confusions, "card": card_named("pocket"), "weights": f"sha256 {sha256(UNET)}"}
 
 
 def _audit(
-    readings: dict[str, list[Reading]], targets: Sequence[Target], planned: Sequence[Sequence[int]]
+    readings: dict[str, list[Reading]],
+    targets: Sequence[Target],
+    planned: Sequence[Sequence[int]],
+    attributes: Sequence[str],
 ) -> list[Row]:
-    """Rows for every target; without any, the shares of every attribute that was read."""
-    labels = {name: [reading.label for reading in row] for name, row in readings.items()}
+    """Rows for every target; without any, the shares of all `attributes`. A group that is none of ours is unknown."""
+    labels = {
+        name: [reading.label if reading.label in ATTRIBUTES[name].group_names else None for reading in readings[name]]
+        for name in attributes
+    }
     if not targets:
-        read = [name for name in labels if name in ATTRIBUTES]
         return [
             row
-            for name in read
+            for name in attributes
             for row in audit_rows(labels[name], attribute=name, groups=ATTRIBUTES[name].group_names)
         ]
     rows: list[Row] = []

@@ -70,14 +70,15 @@ class Twins:
     """How far images are from their unsteered twins of the same seed; those from a new seed have none.
 
     untouched_difference: the largest difference of any pixel of an image that was left alone, in 0…1. pixel_distance:
-    the mean absolute difference of the steered ones, in 0…1; feature_distance: 1 − cosine of the judge's features.
+    the mean absolute difference of the steered ones, in 0…1; feature_distance: 1 − cosine of the judge's features, None
+    if it has none.
     """
 
     untouched: int
     untouched_difference: float
     steered: int
     pixel_distance: float
-    feature_distance: float
+    feature_distance: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

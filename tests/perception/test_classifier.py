@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
-from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
+from tiny_readers import classifier_folder
 
 from fair_diffusion.perception.classifier import ClassifierPerceiver
 
@@ -17,21 +16,7 @@ MAP = "gender: {woman: [Female], man: [Male]}\nage: {child: [baby], grown: [Male
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    config = ResNetConfig(
-        embedding_size=4,
-        hidden_sizes=[4],
-        depths=[1],
-        layer_type="basic",
-        num_labels=len(LABELS),
-        id2label=dict(enumerate(LABELS)),
-        label2id={label: k for k, label in enumerate(LABELS)},
-    )
-    model = ResNetForImageClassification(config).eval()
-    with torch.no_grad():  # logits are the bias: probabilities 0.4, 0.3, 0.2, 0.1
-        model.classifier[1].weight.zero_()
-        model.classifier[1].bias.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]).log())
-    model.save_pretrained(tmp_path / "model")
-    ViTImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(tmp_path / "model")
+    classifier_folder(tmp_path / "model", dict(zip(LABELS, (0.4, 0.3, 0.2, 0.1), strict=True)))
     (tmp_path / "map.yaml").write_text(MAP)
     return tmp_path
 

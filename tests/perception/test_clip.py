@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+from tiny_readers import clip_folder
 
 from fair_diffusion.perception.clip import ClipPerceiver, decide, default_phrases, read_phrases
 from fair_diffusion.policy import ATTRIBUTES
@@ -82,23 +82,7 @@ def test_decide(row: tuple[float, ...], label: str | None) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tiny_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clip")
-    text = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    vision = text | {"image_size": 16, "patch_size": 8}
-    tokenizer = tiny_sd.tokenizer
-    ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
-    config = CLIPConfig(
-        text_config=text | {"vocab_size": len(tokenizer), "max_position_embeddings": 16, **ends},
-        vision_config=vision,
-        projection_dim=8,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        CLIPModel(config).save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    size = {"height": 16, "width": 16}
-    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=size).save_pretrained(path)
-    return path
+    return clip_folder(tmp_path_factory.mktemp("clip"), tiny_sd.tokenizer)
 
 
 def test_a_real_model_reads_every_attribute_and_each_picture_alone(folder: Path) -> None:

@@ -96,6 +96,8 @@ class Adapter(ABC):
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         """Encode as the pipeline: padded to the longest that it reads, cut there; equal prompts only once."""
+        if getattr(self.pipeline, "_all_hooks", None):
+            self.pipeline.maybe_free_model_hooks()  # of an offloaded model, only the text encoders are needed now
         unique = list(dict.fromkeys(prompts)) or [""]
         rows = [self._encode(unique[i : i + CHUNK]) for i in range(0, len(unique), CHUNK)]
         place = {prompt: i for i, prompt in enumerate(unique)}

@@ -9,6 +9,7 @@ from fair_diffusion.cli.audit import audit
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.ledger import ledger
+from fair_diffusion.cli.models import models
 from fair_diffusion.cli.perceiver import perceiver
 from fair_diffusion.cli.pocket import pocket
 from fair_diffusion.cli.report import report
@@ -25,6 +26,7 @@ app.command()(associations)
 app.command()(audit)
 app.add_typer(ledger, name="ledger")
 app.add_typer(perceiver, name="perceiver")
+app.command()(models)
 app.command()(report)
 app.add_typer(pocket, name="pocket")
 

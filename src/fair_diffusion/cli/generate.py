@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fair_diffusion.cli import model_options as options
 from fair_diffusion.cli.usage import instructed, usage_errors
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def generate(
     n: Annotated[int, typer.Option("-n", "--images", help="images per prompt")] = 8,
     instruct: Annotated[str | None, typer.Option(help='such as "firefighter: 50% woman, 50% man"')] = None,
     policy: Annotated[Path | None, typer.Option(help="a policy file (YAML)")] = None,
-    model: Annotated[str, typer.Option(help="pocket")] = "pocket",
+    model: options.Model = "pocket",
+    perceiver: options.Perceiver = None,
+    judge: options.Judge = None,
     method: Annotated[str, typer.Option(help="switch, semantic, prompt or none")] = "switch",
     control: Annotated[
         str, typer.Option(help="natural-first: change few images, repair misses; or all")
@@ -39,8 +42,8 @@ def generate(
     repair_budget: Annotated[
         float, typer.Option(help="for repairs, as a share of plain generation (four images at least); 0 for none")
     ] = 0.25,
-    steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
-    guidance: Annotated[float | None, typer.Option(help="guidance scale; the model's usual one if not given")] = None,
+    steps: Annotated[int | None, typer.Option(help="denoising steps; as usual for the model if not given")] = None,
+    guidance: Annotated[float | None, typer.Option(help="guidance scale; as usual for the model if not given")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="what guidance leads away from")] = None,
     guidance_rescale: Annotated[
         float, typer.Option(help="0 to 1: how far guided predictions keep the spread of unguided ones")
@@ -48,6 +51,16 @@ def generate(
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="keep proportions across requests in this file")] = None,
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    offload: options.Offload = None,
+    vae_slicing: options.VaeSlicing = False,
+    vae_tiling: options.VaeTiling = False,
+    attention: options.Attention = None,
+    compile: options.Compile = False,
+    lora: options.Lora = None,
+    textual_inversion: options.TextualInversion = None,
+    config: options.Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per prompt")] = False,
 ) -> None:
     """Generate images of each PROMPT as instructed, read the groups they show, and say how far from the target.
@@ -62,9 +75,10 @@ def generate(
         from fair_diffusion.request import Request
         from fair_diffusion.strengths import Strengths
 
-        settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control, "steps": steps}
-        settings |= {"guidance": guidance, "negative_prompt": negative_prompt, "guidance_rescale": guidance_rescale}
-        settings |= {"repair_budget": repair_budget}
+        settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control}
+        settings |= {"repair_budget": repair_budget, "guidance_rescale": guidance_rescale}
+        told = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt}
+        settings |= {name: value for name, value in told.items() if value is not None}
         for prompt in prompts:
             Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
@@ -78,12 +92,26 @@ def generate(
             counts = Ledger(ledger)
         from fair_diffusion.pipeline import FairPipeline
 
-        pipe = FairPipeline.from_pretrained(model)
+        loading = options.given(
+            perceiver=perceiver,
+            judge=judge,
+            dtype=dtype,
+            device=device,
+            offload=offload,
+            vae_slicing=vae_slicing,
+            vae_tiling=vae_tiling,
+            attention=attention,
+            compile=compile,
+            lora=lora,
+            textual_inversion=textual_inversion,
+            config=config,
+        )
+        pipe = FairPipeline.from_pretrained(model, **loading)
         for prompt in prompts:
             pipe.check(match(rules, prompt))
     missed = False
     for k, prompt in enumerate(prompts):
-        with usage_errors(), progress(n * steps * (2 if compare_plain else 1)) as on_step:
+        with usage_errors(), progress(n * (steps or pipe.card.steps) * (1 + compare_plain)) as on_step:
             settings |= {"strengths": strengths, "ledger": counts, "on_step": on_step}
             result = pipe(prompt, policy=rules, compare_plain=compare_plain, **settings)
         folder = out if len(prompts) == 1 else out / f"{k:03d}"
@@ -142,9 +170,9 @@ def show(result: Result, folder: Path) -> None:
     if result.control == "natural-first":
         console.print(", ".join(f"{count} {what}" for what, count in result.counts().items()))
     if result.twins and result.twins.steered:
-        away = (
-            f"{result.twins.pixel_distance:.1%} of a pixel's range and {result.twins.feature_distance:.3f} in features"
-        )
+        away = f"{result.twins.pixel_distance:.1%} of a pixel's range"
+        if result.twins.feature_distance is not None:
+            away += f" and {result.twins.feature_distance:.3f} in features"
         console.print(
             f"steered images are {away} from their plain twins, untouched ones {result.twins.untouched_difference:.1%}"
         )

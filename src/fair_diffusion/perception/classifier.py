@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
-from fair_diffusion.perception.clip import Phrases, decide, read_phrases
+from fair_diffusion.perception.clip import CHUNK, Phrases, decide, read_phrases
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.pretrained import loaded
 
@@ -48,15 +49,24 @@ class ClassifierPerceiver:
         read = None if labels is None else read_phrases(labels)
         return cls(loaded(AutoModelForImageClassification, model), loaded(AutoImageProcessor, model), labels=read)
 
-    @torch.no_grad()
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture for every attribute: the likeliest group, unknown if it is not sure."""
         if not images:
             return {attribute: [] for attribute in self.groups}
-        pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
-        probabilities = self.model(pixel_values=pixels).logits.softmax(dim=1)
+        return {
+            attribute: decide(sums[:, :-1], self.groups[attribute], sure=self.sure, margin=0.0)
+            for attribute, sums in self.every_probability(images).items()
+        }
+
+    @torch.no_grad()
+    def every_probability(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+        """Probabilities (n, groups + unknown) for every attribute."""
+        parts = [list(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
+        pixels = [self.processor(images=part, return_tensors="pt")["pixel_values"] for part in parts]
+        logits = [self.model(pixel_values=part.to(self.model.device)).logits for part in pixels]
+        probabilities = torch.cat(logits).softmax(dim=1)
         found = {}
-        for attribute, groups in self.groups.items():
-            sums = torch.stack([probabilities[:, columns].sum(dim=1) for columns in self.columns[attribute]], dim=1)
-            found[attribute] = decide(sums, groups, sure=self.sure, margin=0.0)
+        for attribute, columns in self.columns.items():
+            sums = torch.stack([probabilities[:, own].sum(dim=1) for own in columns], dim=1)
+            found[attribute] = torch.cat([sums, 1 - sums.sum(dim=1, keepdim=True)], dim=1)
         return found

@@ -26,6 +26,7 @@ Phrases = Mapping[str, Mapping[str, Sequence[str]]]
 """The phrases of every group, by attribute and group."""
 
 FRAME = "a photo of a {}"
+CHUNK = 64
 SURE = 0.5
 MARGIN = 0.1
 
@@ -62,20 +63,33 @@ class ClipPerceiver:
         network = loaded(CLIPModel, model)
         return cls(network, loaded(AutoTokenizer, model), loaded(CLIPImageProcessorPil, model), phrases=read)
 
-    @torch.no_grad()
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture for every attribute that has phrases."""
         if not images:
             return {attribute: [] for attribute in self.groups}
-        pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
-        pictures = _normal(self.model.get_image_features(pixel_values=pixels).pooler_output)
-        scale = float(self.model.logit_scale.exp())
         return {
-            attribute: decide(
-                (scale * pictures @ self.texts[attribute].T).softmax(dim=1), groups, sure=self.sure, margin=self.margin
-            )
-            for attribute, groups in self.groups.items()
+            attribute: decide(table[:, :-1], self.groups[attribute], sure=self.sure, margin=self.margin)
+            for attribute, table in self.every_probability(images).items()
         }
+
+    @torch.no_grad()
+    def every_probability(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+        """Probabilities (n, groups + unknown) for every attribute; unknown is 0, since CLIP always compares."""
+        pictures = self.embed(images)
+        scale = float(self.model.logit_scale.exp())
+        nothing = pictures.new_zeros(len(pictures), 1)
+        return {
+            attribute: torch.cat([(scale * pictures @ texts.T).softmax(dim=1), nothing], dim=1)
+            for attribute, texts in self.texts.items()
+        }
+
+    @torch.no_grad()
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """Normalised features (n, width) of pictures."""
+        parts = [list(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
+        pixels = [self.processor(images=part, return_tensors="pt")["pixel_values"] for part in parts]
+        found = [self.model.get_image_features(pixel_values=part.to(self.model.device)) for part in pixels]
+        return _normal(torch.cat([part.pooler_output for part in found]))
 
     @torch.no_grad()
     def _embed_text(self, tokenizer: Any, texts: Sequence[str]) -> Tensor:

@@ -62,6 +62,11 @@ class Reader(nn.Module):
         parts = [self(self.pixels(images[i : i + CHUNK])) for i in range(0, len(images), CHUNK)]
         return {name: torch.cat([part[name] for part in parts]).softmax(dim=1) for name in self.groups}
 
+    @torch.no_grad()
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """Features (n, width) of pictures, without gradient."""
+        return torch.cat([self.features(self.pixels(images[i : i + CHUNK])) for i in range(0, len(images), CHUNK)])
+
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """The most probable group of every attribute for each picture; None if unknown or under even odds."""
         found: dict[str, list[Reading]] = {attribute: [] for attribute in self.groups}

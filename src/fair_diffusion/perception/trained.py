@@ -49,6 +49,14 @@ class TrainedPerceiver:
         """One reading per picture."""
         return self.reader.read(images)
 
+    def every_probability(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+        """Probabilities (n, groups + unknown) of its one attribute."""
+        return self.reader.every_probability(images)
+
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """Features (n, width) of pictures."""
+        return self.reader.embed(images)
+
     def save(self, folder: Path) -> None:
         """Write weights and card into a new folder, whole or not at all. `ValueError` if it is not new."""
         card = {

@@ -1,0 +1,58 @@
+"""`fair-diffusion models`: the families of models that can be loaded, with what is usual for each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from fair_diffusion.cards import Card, cards
+
+SHORT = {"epsilon": "ε", "v_prediction": "v", "sample": "x0"}
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per card, with all it holds")] = False,
+) -> None:
+    """List the families of models and their distilled variants, with the settings that hold unless others are given.
+
+    Scale: of guidance. Window: the share of the trajectory from which images are steered, and that at which semantic
+    guidance ends. Strength: of the methods switch and semantic. Predicts: noise (ε), velocity (v, or that of a flow) or
+    the image (x0). ∅: whether the empty prompt, or a negative one, is evaluated beside the prompt."""
+    if as_json:
+        for card in cards():
+            typer.echo(json.dumps(asdict(card)))
+        return
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("model", "diffusers class", "steps", "scale", "window", "strength", "predicts", "∅"):
+        shown.add_column(column, overflow="fold", no_wrap=column not in ("model", "diffusers class"))
+    shown.columns[1].width = 17
+    for card in cards():
+        shown.add_row(*_row(card))
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console.print(shown)
+    refusals: dict[str, list[str]] = {}
+    for card in cards():
+        refusals.setdefault(", ".join(card.refused), []).append(card.name)
+    for refused, names in refusals.items():
+        if refused:
+            console.print(f"refused with {', '.join(names)}: {refused}")
+    console.print("All but pocket: published settings, and a first guess at window and strength (docs/models.md)")
+
+
+def _row(card: Card) -> tuple[str, ...]:
+    return (
+        card.name,
+        "\n".join(kind.removesuffix("Pipeline") for kind in card.pipelines) or "(embedded)",
+        str(card.steps),
+        f"{card.guidance:g}",
+        f"{card.start:g}–{card.end:g}",
+        f"{card.switch:g}, {card.semantic:g}",
+        ", ".join(SHORT.get(kind, kind) for kind in card.predicts),
+        "yes" if card.empty_pass else "no",
+    )

@@ -1,0 +1,62 @@
+"""Group probabilities and features of any perceiver, as far as it gives them: what steering and comparisons ask for.
+
+Some perceivers give a probability to every group. Others only decide, each by a bar of its own: the group that such a
+one names gets p = DECIDED + (1 − DECIDED)·confidence, which counts as sure and ranks the surer ones first; what lacks
+to 1 is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from fair_diffusion.perception.perceiver import Perceiver
+
+DECIDED = 0.75
+"""Above every bar at which control takes a group for sure."""
+
+
+@runtime_checkable
+class Graded(Protocol):
+    """A perceiver that knows a probability of every group."""
+
+    def every_probability(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+        """Probabilities (n, groups + unknown) for every attribute."""
+
+
+@runtime_checkable
+class Embedding(Protocol):
+    """A perceiver that has features of pictures, in which similar ones are near."""
+
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """Features (n, width)."""
+
+
+def probabilities(perceiver: Perceiver, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+    """Probabilities (n, groups + unknown) for every attribute that `perceiver` reads."""
+    if isinstance(perceiver, Graded):
+        return perceiver.every_probability(images)
+    found = {}
+    for name, readings in perceiver.read(images).items():
+        groups = perceiver.groups[name]
+        table = torch.zeros(len(readings), len(groups) + 1)
+        for row, reading in zip(table, readings, strict=True):
+            if reading.label is not None:
+                row[list(groups).index(reading.label)] = DECIDED + (1 - DECIDED) * reading.confidence
+        table[:, -1] = 1 - table.sum(dim=1)
+        found[name] = table
+    return found
+
+
+def features(perceiver: Perceiver, images: Sequence[Image.Image]) -> NDArray[np.float32] | None:
+    """Features (n, width) of pictures; None if `perceiver` has none."""
+    if not isinstance(perceiver, Embedding):
+        return None
+    embedded: NDArray[np.float32] = perceiver.embed(images).float().cpu().numpy()
+    return embedded

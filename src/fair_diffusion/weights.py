@@ -1,0 +1,239 @@
+"""Where a model's weights are, and what is refused: safetensors only, and no code but that of diffusers.
+
+A pickle (.bin, .ckpt, .pt, .pth, .pkl) runs code when it is read; a pipeline or component of a model's own is code.
+Both are refused before anything of them is read, with the mend. What cannot be had is one line. A hub that does not
+answer is asked once; then what is cached counts.
+Exports `check_model`, `pipeline_of`, `one_file` and `one_line`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fair_diffusion.backbones import FAMILIES
+
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+SAFE = ".safetensors"
+INDEX = "model_index.json"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+PATIENCE = 10
+"""Seconds to wait for the hub's first answer."""
+
+
+def check_model(model: str) -> None:
+    """`ValueError` in one line if a model is not there or is refused, as far as that is known without its weights."""
+    path = Path(model)
+    _refuse_pickle(path)
+    if path.is_file() and path.suffix != SAFE:
+        raise ValueError(f"{path} is no {SAFE} file; name one, a folder, or a hub id")
+    if not path.is_file():
+        folder = path if path.is_dir() else _cached_or_fetched(model, model, INDEX).parent
+        _check_folder(model, folder)
+
+
+def pipeline_of(model: str, dtype: torch.dtype, config: str | None) -> Any:
+    """The diffusers pipeline of a hub id, a folder or a single safetensors file, on the processor."""
+    check_model(model)
+    path = Path(model)
+    if path.is_file():
+        return _of_single_file(path, dtype, config)
+    if config is not None:
+        raise ValueError(f"config {config!r} is for a single file, and {model!r} is none; leave it out")
+    folder = path if path.is_dir() else _fetched(model)
+    unread = _check_folder(model, folder)
+    import diffusers
+
+    with one_line(model, "its folder is not complete, or not as diffusers writes it"):
+        return diffusers.DiffusionPipeline.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True, **unread
+        )
+
+
+def one_file(name: str, usual: str) -> Path:
+    """The safetensors file that `name` is, or that its folder or hub model (OWNER/NAME, OWNER/NAME/FILE) holds."""
+    path = Path(name)
+    _refuse_pickle(path)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return path / _the_one(name, [file.name for file in path.iterdir()], usual)
+    owner, _, rest = name.partition("/")
+    repository, _, file = rest.partition("/")
+    model = f"{owner}/{repository}"
+    online, files = _asked(name, model)
+    wanted = file or (_the_one(name, files, usual) if online else usual)
+    return _cached_or_fetched(name, model, wanted, online)
+
+
+@contextmanager
+def one_line(name: str, mend: str, what: str = "") -> Iterator[None]:
+    """Whatever goes wrong inside as a `ValueError` of one line that names the model, or what it is, and the mend."""
+    try:
+        yield
+    except Exception as error:  # libraries raise nearly everything on files that are not as they expect
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(
+            f"{what + ' ' if what else ''}{name!r} cannot be loaded: {said.rstrip('.:')}; {mend}"
+        ) from error
+
+
+def _refuse_pickle(path: Path) -> None:
+    if path.suffix in PICKLES:
+        raise ValueError(
+            f"{path} is a pickle, which can run code when it is read, and is refused; convert it: safetensors.torch."
+            f"save_file(torch.load({path.name!r}, weights_only=True), {path.with_suffix(SAFE).name!r})"
+        )
+
+
+def _the_one(name: str, files: list[str], usual: str) -> str:
+    """The usual safetensors file among `files`, or the only one."""
+    safe = [file for file in files if file.endswith(SAFE) and "/" not in file]
+    if usual in safe or len(safe) == 1:
+        return usual if usual in safe else safe[0]
+    if safe:
+        raise ValueError(f"{name!r} holds {', '.join(sorted(safe))}; name one of these files")
+    for file in files:
+        _refuse_pickle(Path(name) / file)
+    raise ValueError(f"{name!r} holds no safetensors file; name one")
+
+
+def _of_single_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
+    """diffusers takes the configuration from `config`, or from the hub model that such files are of."""
+    home, online = config or _home_of(path), False
+    try:
+        if not Path(home).is_dir():
+            online, _ = _asked(home, home)
+        folder = Path(home) if Path(home).is_dir() else _cached_or_fetched(home, home, INDEX, online).parent
+        kind = _class_of(home, _index(home, folder))
+    except ValueError as error:
+        raise ValueError(f"{path} needs a configuration (config): {error}") from None
+    import diffusers
+
+    reader = getattr(getattr(diffusers, kind), "from_single_file", None)
+    if reader is None:
+        raise ValueError(f"diffusers reads no single file for {kind}; name a folder or a hub id")
+    with one_line(str(path), "if it lacks text encoders or image decoder, name a folder or hub id that has them all"):
+        return reader(str(path), dtype=dtype, config=home, local_files_only=not online)
+
+
+def _home_of(path: Path) -> str:
+    """The hub model whose configuration a single file has, by the names and shapes of its weights."""
+    from diffusers.loaders.single_file_utils import fetch_diffusers_config
+
+    with one_line(str(path), "it is damaged, or holds no whole model of diffusers"):
+        return str(fetch_diffusers_config(_shapes(path))["pretrained_model_name_or_path"])
+
+
+def _shapes(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return {key: torch.empty(file.get_slice(key).get_shape(), device="meta") for key in file.keys()}  # noqa: SIM118
+
+
+def _check_folder(model: str, folder: Path) -> dict[str, Any]:
+    """Refuse code and pickles; what is not to be loaded, as arguments of diffusers."""
+    index = _index(model, folder)
+    kind = _class_of(model, index)
+    import diffusers
+
+    # the denoising loop never asks it, and its weights are often pickled
+    unread = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
+    for name, entry in index.items():
+        if name in unread or not isinstance(entry, list) or not entry[0]:
+            continue
+        if entry[0] not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, str(entry[0])):
+            raise ValueError(_own_code(model, f"its {name} is code of its own ({entry[0]}.py)"))
+        files = sorted(file.name for file in (folder / name).glob("*"))
+        pickled = next((file for file in files if Path(file).suffix in PICKLES), None)
+        if pickled and not any(file.endswith(SAFE) for file in files):
+            raise ValueError(
+                f"{model!r} has only pickled weights for its {name} ({pickled}), which can run code when read; "
+                f"if you trust them, convert them once: diffusers.{kind}.from_pretrained({model!r})"
+                ".save_pretrained(NEW_FOLDER), and load that"
+            )
+    return unread
+
+
+def _index(model: str, folder: Path) -> Mapping[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(f"{model!r} is no model as diffusers writes it: it has no {INDEX} that can be read") from None
+    return dict(index)
+
+
+def _class_of(model: str, index: Mapping[str, Any]) -> str:
+    kind = index["_class_name"]
+    if not isinstance(kind, str):
+        raise ValueError(_own_code(model, "its pipeline is code of its own"))
+    if kind not in FAMILIES:
+        raise ValueError(f"{model!r} is a {kind}, which is not supported; {', '.join(FAMILIES)} are")
+    return kind
+
+
+def _own_code(model: str, why: str) -> str:
+    return f"{model!r} is refused: {why}, which is not run; if you trust it, load it yourself and pass the pipeline"
+
+
+def _fetched(model: str) -> Path:
+    """The folder of a hub model: downloaded, or cached if the hub cannot be reached."""
+    online, _ = _asked(model, model)
+    index = _cached_or_fetched(model, model, INDEX, online)
+    unread = _check_folder(model, index.parent)
+    from diffusers import DiffusionPipeline
+
+    with one_line(model, "its weights must all be there, as safetensors"):
+        told = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": not online}
+        return Path(DiffusionPipeline.download(model, **told, **unread))
+
+
+def _asked(name: str, model: str) -> tuple[bool, list[str]]:
+    """Whether the hub answers, and which files the model has there. `ValueError` if it is not there."""
+    if not HUB_ID.fullmatch(model):
+        raise ValueError(
+            f"unknown model {name!r}: there is no such folder or file, and a hub id is OWNER/NAME; "
+            "`fair-diffusion models` lists what is supported"
+        )
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        found = HfApi().model_info(model, timeout=PATIENCE)
+    except RepositoryNotFoundError:
+        raise ValueError(
+            f"the hub has no model {model!r} that you may see, nor is there such a folder; mend the name, or log in "
+            "with `hf auth login` if it is private"
+        ) from None
+    except Exception:  # whatever the network says; asking again would take half a minute
+        return False, []
+    return True, [file.rfilename for file in found.siblings or ()]
+
+
+def _cached_or_fetched(name: str, model: str, file: str, online: bool | None = None) -> Path:
+    """One file of a hub model."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
+
+    online = _asked(name, model)[0] if online is None else online
+    try:
+        return Path(hf_hub_download(model, file, local_files_only=not online))
+    except LocalEntryNotFoundError:
+        raise ValueError(
+            f"{name!r} is no folder or file here, nor cached, and the hub cannot be reached; mend the name, go online "
+            "once, or name a folder that has it"
+        ) from None
+    except GatedRepoError:
+        raise ValueError(
+            f"{model!r} wants its licence accepted: do so on its page of the hub, then log in with `hf auth login`"
+        ) from None
+    except EntryNotFoundError:
+        raise ValueError(f"{model!r} has no {file} on the hub; name a model that diffusers can load") from None
