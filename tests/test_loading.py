@@ -114,9 +114,7 @@ def test_an_attention_backend_gives_the_same_picture(tiny: Callable[[str], Any])
     torch.testing.assert_close(drawn(pipeline), drawn(tiny("flux-dev")), atol=1e-4, rtol=0)
 
 
-def test_a_compiled_network_gives_the_same_picture(
-    folder: Path, tiny_sd: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_compiled_network_gives_the_same_picture(folder: Path, tiny_sd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced as by default, but run as it is: making machine code of it takes minutes."""
     compiled: list[str] = []
 
@@ -250,7 +248,9 @@ def test_learned_words(folder: Path, tiny_sd: Any, tmp_path: Path) -> None:
 def test_learned_words_for_two_encoders(tiny: Callable[[str], Any], tmp_path: Path) -> None:
     small, large = torch.randn(2, 1, 32, generator=torch.Generator().manual_seed(1))
     save_file({"clip_l": small, "clip_g": large}, tmp_path / "mine.safetensors")
-    pipeline = load(copy.deepcopy(tiny("sdxl")), textual_inversion=[str(tmp_path / "mine.safetensors")])
+    pipeline = copy.deepcopy(tiny("sdxl"))
+    pipeline.tokenizer_2 = copy.deepcopy(pipeline.tokenizer)
+    load(pipeline, textual_inversion=[str(tmp_path / "mine.safetensors")])
     for end, learned in (("", small), ("_2", large)):
         encoder, tokenizer = getattr(pipeline, f"text_encoder{end}"), getattr(pipeline, f"tokenizer{end}")
         word = tokenizer.convert_tokens_to_ids("<mine>")

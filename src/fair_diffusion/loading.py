@@ -7,6 +7,7 @@ what each of them costs and saves is on its pages. Exports `load` and `provenanc
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,8 @@ def _add_loras(pipeline: Any, names: Sequence[str]) -> None:
         raise ValueError("LoRA needs its extra: pip install 'fair-diffusion[lora]'")
     for k, name in enumerate(names):
         file = one_file(name, "pytorch_lora_weights.safetensors")
-        with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"):
+        with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several are meant
             before = len(_adapters(pipeline))
             pipeline.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=f"lora-{k}")
             if len(_adapters(pipeline)) == before:

@@ -22,7 +22,7 @@ from fair_diffusion.backbones import FAMILIES
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 SAFE = ".safetensors"
 INDEX = "model_index.json"
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 PATIENCE = 10
 """Seconds to wait for the hub's first answer."""
 

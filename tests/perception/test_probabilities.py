@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -22,7 +22,11 @@ PICTURES = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "whit
 class Decides:
     """Says what it is told to."""
 
-    groups = {"age": ("young", "old"), "gender": ("man", "woman", "robot"), "hat": ("yes", "no")}
+    groups: Mapping[str, Sequence[str]] = {
+        "age": ("young", "old"),
+        "gender": ("man", "woman", "robot"),
+        "hat": ("yes", "no"),
+    }
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         said = [Reading("young", 0.02), Reading(None, 0.4), Reading("old", 0.9)]

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from fair_diffusion.cli import model_options as options
+from fair_diffusion.cli.progress import loading
 from fair_diffusion.cli.usage import instructed, usage_errors
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def generate(
             counts = Ledger(ledger)
         from fair_diffusion.pipeline import FairPipeline
 
-        loading = options.given(
+        placed = options.given(
             perceiver=perceiver,
             judge=judge,
             dtype=dtype,
@@ -106,7 +107,8 @@ def generate(
             textual_inversion=textual_inversion,
             config=config,
         )
-        pipe = FairPipeline.from_pretrained(model, **loading)
+        with loading(model):
+            pipe = FairPipeline.from_pretrained(model, **placed)
         for prompt in prompts:
             pipe.check(match(rules, prompt))
     missed = False

@@ -1,4 +1,4 @@
-"""A bar with the time left, on standard error, for anything that takes more than two seconds."""
+"""What takes more than two seconds says so on standard error, with a bar and the time left where that is known."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 PATIENCE = 2.0
 """Seconds before the bar shows."""
+
+
+@contextmanager
+def loading(model: str) -> Iterator[None]:
+    """Say that a model is being loaded, in place of the bars of the libraries, one for each of its parts."""
+    from diffusers.utils import logging as diffusers_bars
+    from transformers.utils import logging as transformers_bars
+
+    for bars in (diffusers_bars, transformers_bars):
+        bars.disable_progress_bar()
+    with Console(stderr=True).status(f"loading {model} (downloaded first if it is not cached)"):
+        yield
 
 
 @contextmanager

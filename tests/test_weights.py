@@ -1,0 +1,200 @@
+"""Where weights are, and what is refused: no pickle is read, no code is run, and what is missing is one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import diffusers
+import huggingface_hub
+import pytest
+import torch
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from safetensors.torch import save_file
+
+from fair_diffusion import FairPipeline
+from fair_diffusion.loading import load, provenance
+from fair_diffusion.weights import check_model, one_file
+
+MODEL = "nobody/no-such-model-anywhere"
+
+
+@pytest.fixture(scope="module")
+def saved(tiny_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "sd"
+    tiny_sd.save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved, tmp_path / "sd"))
+
+
+def refused(model: Any, said: str, **options: Any) -> None:
+    """In one line, before anything of it is loaded."""
+    with pytest.raises(ValueError, match=said) as error:
+        load(model, **options)
+    assert "\n" not in str(error.value)
+
+
+def change_index(folder: Path, **entries: Any) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | entries))
+
+
+class Trap:
+    """A pickle that leaves a trace when it is read."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.trace,))
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder"])
+def test_pickled_weights_are_refused_and_not_read(folder: Path, tmp_path: Path, part: str) -> None:
+    (weights,) = (folder / part).glob("*.safetensors")
+    torch.save(Trap(tmp_path / "trace"), weights.with_suffix(".bin"))
+    load(folder)  # beside safetensors a pickle does no harm
+    weights.unlink()
+    refused(folder, rf"only pickled weights for its {part} \({weights.stem}\.bin\).*save_pretrained\(NEW_FOLDER\)")
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("ending", [".ckpt", ".bin", ".pt", ".pth", ".pkl"])
+def test_pickled_files_are_refused_and_not_read(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"model{ending}"
+    torch.save(Trap(tmp_path / "trace"), file)
+    refused(file, "is a pickle, which can run code when it is read, and is refused; convert it")
+    assert not (tmp_path / "trace").exists()
+
+
+def test_code_of_a_model_is_not_run(folder: Path, tmp_path: Path) -> None:
+    code = f"from pathlib import Path; Path({str(tmp_path / 'trace')!r}).touch()\nclass Mine: pass"
+    (folder / "mine.py").write_text(code)
+    change_index(folder, _class_name=["mine", "Mine"])
+    refused(folder, "its pipeline is code of its own, which is not run; if you trust it, load it yourself")
+    (folder / "unet" / "mine.py").write_text(code)
+    change_index(folder, _class_name="StableDiffusionPipeline", unet=["mine", "Mine"])
+    refused(folder, r"its unet is code of its own \(mine\.py\)")
+    assert not (tmp_path / "trace").exists()
+
+
+def test_what_is_not_supported_or_not_whole(folder: Path, tmp_path: Path) -> None:
+    change_index(folder, _class_name="KandinskyPipeline")
+    refused(folder, "is a KandinskyPipeline, which is not supported; StableDiffusionPipeline, ")
+    change_index(folder, _class_name="StableDiffusionPipeline")
+    shutil.rmtree(folder / "vae")
+    refused(folder, "cannot be loaded: .*its folder is not complete")
+    refused(tmp_path, "it has no model_index.json that can be read")
+    (folder / "model_index.json").write_text("{")
+    refused(folder, "it has no model_index.json that can be read")
+    (tmp_path / "notes.txt").touch()
+    refused(tmp_path / "notes.txt", "is no .safetensors file")
+
+
+def test_single_files_that_hold_no_model(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    refused(tmp_path / "broken.safetensors", "it is damaged")
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    refused(tmp_path / "other.safetensors", "cannot be loaded: .*if it lacks text encoders", config=str(saved))
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A hub that cannot be reached; how often it was asked."""
+    asked: list[int] = []
+
+    def fail(self: Any, model: str, **options: Any) -> None:
+        asked.append(1)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
+    return asked
+
+
+def test_without_a_network_it_is_one_line_at_once(offline: list[int], tmp_path: Path) -> None:
+    refused(MODEL, f"'{MODEL}' is no folder or file here, nor cached, and the hub cannot be reached; mend the name")
+    assert len(offline) == 1
+    with pytest.raises(ValueError, match="the hub cannot be reached"):
+        FairPipeline.from_pretrained(MODEL, perceiver="pocket", judge="judge")
+    save_file({"a": torch.zeros(1)}, tmp_path / "one.safetensors")
+    refused(tmp_path / "one.safetensors", "needs a configuration .*nor cached", config=MODEL)
+    with pytest.raises(ValueError, match="the hub cannot be reached"):
+        one_file(f"{MODEL}/lora.safetensors", "x.safetensors")
+
+
+def test_what_the_hub_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def say(error: Any) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise error.__new__(error)
+
+        place = (huggingface_hub.HfApi, "model_info") if error is RepositoryNotFoundError else hub_download
+        monkeypatch.setattr(*place, fail)
+
+    hub_download = (huggingface_hub, "hf_hub_download")
+    say(RepositoryNotFoundError)
+    refused(MODEL, f"the hub has no model '{MODEL}' that you may see.*hf auth login")
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: SimpleNamespace(siblings=[]))
+    say(GatedRepoError)
+    refused(MODEL, "wants its licence accepted")
+
+
+def test_a_model_of_the_hub(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of the hub, and that safetensors are and foreign code is not."""
+    commit = tmp_path / "models--nobody--x" / "snapshots" / "0123abc"
+    shutil.copytree(saved, commit)
+    change_index(commit, safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
+    asked: dict[str, Any] = {}
+
+    def download(model: str, **options: Any) -> str:
+        asked.update(options, model=model)
+        return str(commit)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: SimpleNamespace(siblings=[]))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda model, file, local_files_only: str(commit / file))
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
+    pipeline = load("nobody/x")
+    assert asked == {
+        "model": "nobody/x",
+        "use_safetensors": True,
+        "trust_remote_code": False,
+        "local_files_only": False,
+        "safety_checker": None,
+        "requires_safety_checker": False,
+    }
+    assert pipeline.safety_checker is None
+    assert provenance(pipeline, "nobody/x") == "commit 0123abc"
+
+
+def test_one_file_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def holds(*files: str) -> None:
+        siblings = [SimpleNamespace(rfilename=file) for file in files]
+        monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: SimpleNamespace(siblings=siblings))
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda model, file, local_files_only: f"/{model}/{file}")
+    holds("README.md", "mine.safetensors")
+    assert one_file("nobody/x", "usual.safetensors") == Path("/nobody/x/mine.safetensors")
+    holds("a.safetensors", "usual.safetensors")
+    assert one_file("nobody/x", "usual.safetensors") == Path("/nobody/x/usual.safetensors")
+    assert one_file("nobody/x/deep/a.safetensors", "usual.safetensors") == Path("/nobody/x/deep/a.safetensors")
+    holds("a.safetensors", "b.safetensors")
+    with pytest.raises(ValueError, match=r"holds a\.safetensors, b\.safetensors; name one of these"):
+        one_file("nobody/x", "usual.safetensors")
+    holds("old.bin")
+    with pytest.raises(ValueError, match=r"old\.bin is a pickle"):
+        one_file("nobody/x", "usual.safetensors")
+    holds("README.md")
+    with pytest.raises(ValueError, match="holds no safetensors file"):
+        one_file("nobody/x", "usual.safetensors")
+
+
+@pytest.mark.parametrize("name", ["nothing", "a/b/c", "./gone"])
+def test_what_can_be_no_name(name: str) -> None:
+    with pytest.raises(ValueError, match="unknown model"):
+        check_model(name)
