@@ -64,8 +64,8 @@ def _vae(key: str) -> str:
     rest = rest.replace("conv_shortcut", "nin_shortcut")
     if head[0] == "mid":
         name, _, end = rest.rpartition(".")
-        inside = f"block_{k + 1}.{rest}" if kind == "resnets" else f"attn_1.{ATTENTION.get(name, name)}.{end}"
-        return f"{side}.mid.{inside}"
+        place = f"block_{k + 1}.{rest}" if kind == "resnets" else f"attn_1.{ATTENTION.get(name, name)}.{end}"
+        return f"{side}.mid.{place}"
     level = head[1] if head[0] == "down" else 1 - head[1]
     inside = {"resnets": f"block.{k}.{rest}", "downsamplers": f"downsample.{rest}", "upsamplers": f"upsample.{rest}"}
     return f"{side}.{head[0]}.{level}.{inside[kind]}"

@@ -63,7 +63,7 @@ def test_few_step_variants(tiny: Callable[[str], Any]) -> None:
     assert card_of(like(tiny("sd"), trailing)).name == FOUND["sd"]
     assert card_of(like(tiny("sdxl"), diffusers.LCMScheduler())).name == "LCM-LoRA"
     assert card_of(like(tiny("sdxl"), time_cond_proj_dim=256)).name == "LCM"
-    large = {"num_layers": 38}
+    large: dict[str, Any] = {"num_layers": 38}
     assert card_of(like(tiny("sd3"), **large)).name == "SD3.5 large"
     assert card_of(like(tiny("sd3"), **large), "stabilityai/stable-diffusion-3.5-large-turbo").name == "SD3.5-Turbo"
     assert card_of(like(tiny("sd3"), name="x/stable-diffusion-3.5-medium")).name == "SD3.5 medium"

@@ -40,7 +40,7 @@ def folder(tiny_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def drawn(pipeline: Any, prompt: str = "a man") -> Tensor:
     backbone = adapt(pipeline)
-    told = {"prompts_cond": backbone.encode([prompt]), "empty_cond": backbone.empty(), "seeds": [3]}
+    told: dict[str, Any] = {"prompts_cond": backbone.encode([prompt]), "empty_cond": backbone.empty(), "seeds": [3]}
     (batch,) = denoise(backbone, **told, steps=3, guidance=4.0)
     with torch.no_grad():
         return backbone.decode(batch.latents)
@@ -136,7 +136,12 @@ def test_an_offloaded_model_gives_the_same_picture(folder: Path, tiny_sd: Any, m
     freed: list[int] = []
     pipeline.enable_model_cpu_offload(device="cpu")
     free = pipeline.maybe_free_model_hooks
-    monkeypatch.setattr(pipeline, "maybe_free_model_hooks", lambda: (freed.append(1), free()))
+
+    def counted() -> None:
+        freed.append(1)
+        free()
+
+    monkeypatch.setattr(pipeline, "maybe_free_model_hooks", counted)
     torch.testing.assert_close(drawn(pipeline), drawn(tiny_sd))
     assert freed  # before each encoding, so that the big network makes room for the text encoders
 

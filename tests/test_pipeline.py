@@ -121,6 +121,7 @@ def test_untouched_means_untouched(method: str) -> None:
     assert result.twins.untouched + result.twins.steered == 6
     assert result.twins.untouched_difference == 0
     assert 0 < result.twins.pixel_distance < 0.3
+    assert result.twins.feature_distance is not None
     assert 0 < result.twins.feature_distance < 1
     counts = result.summary()["images"]
     assert (counts["untouched"], counts["steered"]) == (result.twins.untouched, result.twins.steered)

@@ -134,10 +134,9 @@ def test_what_the_hub_says(monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: Any, **__: Any) -> None:
             raise error.__new__(error)
 
-        place = (huggingface_hub.HfApi, "model_info") if error is RepositoryNotFoundError else hub_download
-        monkeypatch.setattr(*place, fail)
+        owner: Any = huggingface_hub.HfApi if error is RepositoryNotFoundError else huggingface_hub
+        monkeypatch.setattr(owner, "model_info" if owner is huggingface_hub.HfApi else "hf_hub_download", fail)
 
-    hub_download = (huggingface_hub, "hf_hub_download")
     say(RepositoryNotFoundError)
     refused(MODEL, f"the hub has no model '{MODEL}' that you may see.*hf auth login")
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: SimpleNamespace(siblings=[]))
