@@ -16,7 +16,7 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from safetensors.torch import save_file
 
 from fair_diffusion import FairPipeline
-from fair_diffusion.loading import load, provenance
+from fair_diffusion.loading import load, name_of, provenance
 from fair_diffusion.weights import check_model, one_file
 
 MODEL = "nobody/no-such-model-anywhere"
@@ -71,6 +71,18 @@ def test_pickled_files_are_refused_and_not_read(tmp_path: Path, ending: str) -> 
     file = tmp_path / f"model{ending}"
     torch.save(Trap(tmp_path / "trace"), file)
     refused(file, "is a pickle, which can run code when it is read, and is refused; convert it")
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_pickle_under_another_name_is_not_read(saved: Path, tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    torch.save(Trap(tmp_path / "trace"), file)
+    refused(file, "it is damaged")
+    refused(file, "cannot be loaded", config=str(saved))
+    refused(saved, "it must be a LoRA", lora=[str(file)])
+    refused(saved, "it must be a textual inversion", textual_inversion=[str(file)])
+    refused(saved, "is no .safetensors file", lora=[str(file.rename(tmp_path / "model.txt"))])
+    refused(saved, "names no .safetensors file", lora=["nobody/x/model.txt"])
     assert not (tmp_path / "trace").exists()
 
 
@@ -169,6 +181,7 @@ def test_a_model_of_the_hub(saved: Path, tmp_path: Path, monkeypatch: pytest.Mon
     }
     assert pipeline.safety_checker is None
     assert provenance(pipeline, "nobody/x") == "commit 0123abc"
+    assert name_of(pipeline) == "nobody/x"
 
 
 def test_one_file_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:

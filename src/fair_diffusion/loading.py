@@ -2,7 +2,8 @@
 
 A model is a hub id (OWNER/NAME), a folder as diffusers writes it, a single safetensors file, or a pipeline that is
 already loaded. What is found where, and what is refused, is said in `weights`. The steps of placing are diffusers' own;
-what each of them costs and saves is on its pages. Exports `load` and `provenance`.
+what each of them costs and saves is on its pages. Exports `load`, `provenance` and
+`name_of`.
 """
 
 from __future__ import annotations
@@ -79,13 +80,25 @@ def load(
 
 def provenance(pipeline: Any, model: Any, *, lora: Sequence[str] = (), textual_inversion: Sequence[str] = ()) -> str:
     """What weights were loaded, for the record: the hub's commit or a file's hash, and what was added."""
-    folder = Path(str(pipeline.config.get("_name_or_path") or ""))
+    folder = _folder_of(pipeline)
     facts = [f"commit {folder.name}"] if folder.parent.name == "snapshots" else []
     if isinstance(model, (str, Path)) and Path(model).is_file():
         facts.append(f"sha256 {sha256(Path(model))}")
     for what, names in (("LoRA", lora), ("textual inversion", textual_inversion)):
         facts += [f"{what} {name}" for name in names]
     return ", ".join(facts)
+
+
+def name_of(pipeline: Any) -> str:
+    """What a loaded pipeline is called: its hub id, its folder, or else its class."""
+    folder = _folder_of(pipeline)
+    if folder.parent.name == "snapshots":
+        return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return type(pipeline).__name__ if folder == Path() else str(folder)
+
+
+def _folder_of(pipeline: Any) -> Path:
+    return Path(str(pipeline.config.get("_name_or_path") or ""))
 
 
 def _dtype(name: str | None) -> torch.dtype | None:
@@ -140,7 +153,8 @@ def _add_loras(pipeline: Any, names: Sequence[str]) -> None:
         with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several are meant
             before = len(_adapters(pipeline))
-            pipeline.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=f"lora-{k}")
+            told = {"weight_name": file.name, "adapter_name": f"lora-{k}", "use_safetensors": True}
+            pipeline.load_lora_weights(str(file.parent), **told)
             if len(_adapters(pipeline)) == before:
                 raise ValueError("none of its weights fits")
     pipeline.set_adapters([f"lora-{k}" for k in range(len(names))])

@@ -74,15 +74,16 @@ class FairPipeline:
         perceiver, judge: who steers and who scores, as words of `perception.open_perceiver` or objects; to be named for
         every model but the pocket, which brings its own. `ValueError` in one line for what cannot be had."""
         from fair_diffusion import pocket
-        from fair_diffusion.loading import load, provenance
+        from fair_diffusion.loading import load, name_of, provenance
         from fair_diffusion.weights import check_model
 
         if model == "pocket":
             if perceiver is not None or judge is not None:
                 raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
             return cls(load(pocket.load(), **loading), name=model, **_of_pocket())
-        name = str(model) if isinstance(model, (str, Path)) else str(model.config.get("_name_or_path") or "loaded")
-        if isinstance(model, (str, Path)):
+        named = isinstance(model, (str, Path))
+        name = str(model) if named else name_of(model)
+        if named:
             check_model(name)
         perceiver, judge = open_roles(perceiver, judge, model=name)
         pipeline = load(model, **loading)

@@ -30,9 +30,7 @@ PATIENCE = 10
 def check_model(model: str) -> None:
     """`ValueError` in one line if a model is not there or is refused, as far as that is known without its weights."""
     path = Path(model)
-    _refuse_pickle(path)
-    if path.is_file() and path.suffix != SAFE:
-        raise ValueError(f"{path} is no {SAFE} file; name one, a folder, or a hub id")
+    _check_file(path)
     if not path.is_file():
         folder = path if path.is_dir() else _cached_or_fetched(model, model, INDEX).parent
         _check_folder(model, folder)
@@ -40,8 +38,8 @@ def check_model(model: str) -> None:
 
 def pipeline_of(model: str, dtype: torch.dtype, config: str | None) -> Any:
     """The diffusers pipeline of a hub id, a folder or a single safetensors file, on the processor."""
-    check_model(model)
     path = Path(model)
+    _check_file(path)
     if path.is_file():
         return _of_single_file(path, dtype, config)
     if config is not None:
@@ -59,7 +57,7 @@ def pipeline_of(model: str, dtype: torch.dtype, config: str | None) -> Any:
 def one_file(name: str, usual: str) -> Path:
     """The safetensors file that `name` is, or that its folder or hub model (OWNER/NAME, OWNER/NAME/FILE) holds."""
     path = Path(name)
-    _refuse_pickle(path)
+    _check_file(path)
     if path.is_file():
         return path
     if path.is_dir():
@@ -68,6 +66,8 @@ def one_file(name: str, usual: str) -> Path:
     repository, _, file = rest.partition("/")
     model = f"{owner}/{repository}"
     online, files = _asked(name, model)
+    if file and not file.endswith(SAFE):
+        raise ValueError(f"{name!r} names no {SAFE} file; name one, or the model alone")
     wanted = file or (_the_one(name, files, usual) if online else usual)
     return _cached_or_fetched(name, model, wanted, online)
 
@@ -82,6 +82,13 @@ def one_line(name: str, mend: str, what: str = "") -> Iterator[None]:
         raise ValueError(
             f"{what + ' ' if what else ''}{name!r} cannot be loaded: {said.rstrip('.:')}; {mend}"
         ) from error
+
+
+def _check_file(path: Path) -> None:
+    """Refuse pickles by their name, and other files that are no safetensors."""
+    _refuse_pickle(path)
+    if path.is_file() and path.suffix != SAFE:
+        raise ValueError(f"{path} is no {SAFE} file; name one, a folder, or a hub id")
 
 
 def _refuse_pickle(path: Path) -> None:
