@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from fair_diffusion.cards import card_of
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES
@@ -88,6 +90,22 @@ def test_what_would_do_nothing_is_refused(
     flux = FairPipeline(tiny("flux-dev"), name="flux", perceiver=pipe.perceiver, judge=pipe.judge)
     with pytest.raises(ValueError, match="means nothing to a model that is distilled"):
         flux("a doctor", **asked)
+
+
+def test_the_card_says_how_long_when_and_how_strongly(pipe: FairPipeline, tiny_sd: Any) -> None:
+    card = replace(card_of(tiny_sd), steps=10, guidance=3.0, start=0.5, end=0.7, switch=0.0)
+    other = FairPipeline(tiny_sd, name="tiny", perceiver=pipe.perceiver, judge=pipe.judge, card=card)
+    asked: dict[str, Any] = {"n": 4, "instruct": "doctor: all women", "repair_budget": 0, "steps": None}
+    result = other("a doctor", method="semantic", **asked)
+    assert {(record.steps, record.guidance) for record in result.records} == {(10, 3.0)}
+    steered = [record.evaluations for record in result.records if record.steered]
+    # at two steps towards women, and away from what the image would show instead, if that is known
+    assert steered
+    assert set(steered) <= {22, 24}
+    none = other("a doctor", compare_plain=True, **asked)
+    assert none.twins is not None
+    assert none.twins.steered
+    assert none.twins.pixel_distance == 0
 
 
 def test_the_unread_end_of_a_negative_prompt_is_noted(pipe: FairPipeline) -> None:
