@@ -219,8 +219,8 @@ class FairPipeline:
             reason=matched.reason,
             images=images,
             records=records,
-            audit=_audit(judged, targets, planned) if images else [],
-            perceived_audit=_audit(perceived, targets, planned) if images else [],
+            audit=audited(judged, targets, planned) if images else [],
+            perceived_audit=audited(perceived, targets, planned) if images else [],
             seconds=time.monotonic() - start,
             requested=asked.n,
             stopped=drawn.interrupted,
@@ -272,7 +272,7 @@ def shares(reader: Reader, probabilities: Mapping[str, Tensor]) -> Shares:
     return found
 
 
-def _audit(
+def audited(
     readings: dict[str, list[Reading]], targets: Sequence[Target], planned: Sequence[Sequence[int]]
 ) -> list[Row]:
     """Rows for every target; without any, the shares of every attribute that was read."""

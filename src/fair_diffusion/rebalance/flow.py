@@ -1,0 +1,317 @@
+"""Rebalancing a folder. The flow, top to bottom:
+
+folder → originals, by prompt → match → read → quotas → move the fewest → judge → records, audit → new folder
+
+Pictures stream: a batch of them is in memory at a time, and what was moved lies on disk. The new folder is there whole
+or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fair_diffusion.allocation import plan
+from fair_diffusion.audit import cosine_distances, pixel_differences
+from fair_diffusion.control import Aim, Shares, plain_evaluations
+from fair_diffusion.guides import Guides
+from fair_diffusion.made_with import made_with
+from fair_diffusion.new_folder import check_new, new_folder
+from fair_diffusion.perception.reader import Reading
+from fair_diffusion.pipeline import FairPipeline, audited, shares
+from fair_diffusion.policy import Match, Policy, match
+from fair_diffusion.rebalance.move import Moved, Mover, Progress
+from fair_diffusion.rebalance.originals import Original, find_originals, opened
+from fair_diffusion.rebalance.request import Rebalance
+from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
+from fair_diffusion.result import SHEET, Record, write_image, write_records
+
+READ = 32
+"""Pictures that are read at a time."""
+
+Readings = dict[str, list[Reading]]
+
+
+def silent(what: str, done: float, total: float) -> None:
+    """A progress that nobody sees."""
+
+
+def rebalance(
+    pipe: FairPipeline,
+    folder: Path,
+    out: Path,
+    *,
+    policy: Policy,
+    prompt: str | None = None,
+    prompts: Mapping[str, str] | None = None,
+    n: int | None = None,
+    progress: Progress = silent,
+    **request: Any,
+) -> list[RebalancedResult]:
+    """Write the images below `folder` to the new folder `out`, and move the fewest that make them what `policy` asks.
+
+    Args:
+        pipe: the model that moves images, with the perceiver that is asked and the judge that counts.
+        folder: images made by anything; nothing in it is changed.
+        out: a new folder elsewhere; with several prompts, a sub-folder for each.
+        policy: which groups, for which prompts.
+        prompt: what all images are pictures of.
+        prompts: the same by file. Without either, records inside PNGs tell.
+        n: take only the first so many images.
+        progress: called as images are read and moved.
+        request: fields of `Rebalance`: way, depth, method, steps, guidance, repair_budget, seed, batch_size.
+
+    Returns:
+        One result for each prompt, in the order in which the prompts were met.
+
+    Raises:
+        ValueError: a wrong argument, no image that can be read, or an image whose prompt is not known. Then, and when
+            the run is interrupted, `out` is not written.
+    """
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{out} lies in the folder of the originals; name one elsewhere")
+    check_new(out)
+    found = find_originals(folder, prompt=prompt, prompts=prompts, n=n)
+    by_prompt: dict[str, list[Original]] = {}
+    for image in found.images:
+        by_prompt.setdefault(image.prompt, []).append(image)
+    asked = {text: Rebalance(prompt=text, n=len(images), **request) for text, images in by_prompt.items()}
+    matches = {text: match(policy, text) for text in by_prompt}
+    for matched in matches.values():
+        pipe.check(matched)
+    results: list[RebalancedResult] = []
+    broken = list(found.broken)
+    with new_folder(out) as part, TemporaryDirectory(prefix=".moved-", dir=part) as scratch:
+        for k, (text, images) in enumerate(by_prompt.items()):
+            at = PurePosixPath("" if len(by_prompt) == 1 else f"{k:03d}")
+            run = _Run(pipe, asked[text], matches[text], part / at, Path(scratch), progress)
+            result = run.result(images, broken, found.notes if not results else [])
+            if result is not None:
+                results.append(replace(result, images=Pictures([out / at / r.file for r in result.records])))
+                broken = []
+        if not results:
+            raise ValueError(f"none of {len(found.images)} images in {folder} can be read; {broken[0]}")
+    return results
+
+
+@dataclass
+class _Read:
+    """What the readers see in the images that could be opened."""
+
+    images: list[Original]
+    shares: Shares
+    perceived: Readings
+    judged: Readings
+
+
+@dataclass
+class _Run:
+    """The images of one prompt, into one folder. scratch: for pictures on their way."""
+
+    pipe: FairPipeline
+    asked: Rebalance
+    matched: Match
+    folder: Path
+    scratch: Path
+    progress: Progress
+
+    def result(self, images: Sequence[Original], broken: list[str], notes: Sequence[str]) -> RebalancedResult | None:
+        """Move, count and write. None if no image can be read; those that cannot are added to `broken`."""
+        start = time.monotonic()
+        read = self._read(images, broken)
+        if not read.images:
+            return None
+        pipe, matched, asked = self.pipe, self.matched, replace(self.asked, n=len(read.images))
+        planned = plan(matched.targets, asked.n, asked.seed) if matched.rule else []
+        guidance = pipe.guidance if asked.guidance is None else asked.guidance
+        guides = Guides(pipe.backbone, asked, guidance, matched.start)
+        mover = Mover(
+            backbone=pipe.backbone,
+            request=asked,
+            originals=read.images,
+            targets=matched.targets,
+            quotas=planned,
+            guides=guides,
+            read=read.shares,
+            perceive=self._shares,
+            scratch=self.scratch,
+            progress=self.progress,
+        )
+        moved = mover.run() if planned else [Moved(natural={}, natural_confidence={}, shows={}) for _ in read.images]
+        records, perceived, judged = self._records(read, moved, asked, guides)
+        facts: dict[str, Any] = {
+            "prompt": asked.prompt,
+            "model": pipe.name,
+            "control": "rebalance",
+            "seed": asked.seed,
+            "requested": asked.n,
+            "seconds": time.monotonic() - start,
+        }
+        before = OriginalsResult(
+            **facts | {"control": "none"},
+            method="none",
+            rule=None,
+            reason="",
+            images=Pictures([image.path for image in read.images]),
+            records=[_before(record) for record in records],
+            audit=audited(read.judged, matched.targets, planned),
+            perceived_audit=audited(read.perceived, matched.targets, planned),
+        )
+        result = RebalancedResult(
+            **facts,
+            method=asked.method,
+            rule=matched.rule.name if matched.rule else None,
+            reason=matched.reason,
+            images=Pictures([self.folder / record.file for record in records]),
+            records=records,
+            audit=audited(judged, matched.targets, planned),
+            perceived_audit=audited(perceived, matched.targets, planned),
+            notes=[*notes, *(target.note for target in matched.targets if target.note), *mover.notes],
+            made_with=made_with(pipe.weights, matched),
+            before=before,
+            way=asked.way,
+            broken=list(broken),
+            reconstruction_evaluations=mover.spent_on_reconstruction,
+        )
+        self._write(result, read.images, moved)
+        return result
+
+    def _shares(self, pictures: Sequence[Image.Image]) -> Shares:
+        return shares(self.pipe.perceiver, self.pipe.perceiver.every_probability(pictures))
+
+    def _read(self, images: Sequence[Original], broken: list[str]) -> _Read:
+        """What perceiver and judge see in the originals; only the perceiver's word decides what is moved."""
+        parts: list[Shares] = []
+        read = _Read([], {}, {}, {})
+        for k, batch in enumerate(opened(images, READ, broken)):
+            pictures = [picture for _, picture in batch]
+            read.images += [image for image, _ in batch]
+            if pictures:
+                parts.append(self._shares(pictures))
+                for known, reader in ((read.perceived, self.pipe.perceiver), (read.judged, self.pipe.judge)):
+                    for name, found in reader.read(pictures).items():
+                        known.setdefault(name, []).extend(found)
+            self.progress("reading", min(len(images), READ * (k + 1)), len(images))
+        read.shares = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
+        return read
+
+    def _records(
+        self, read: _Read, moved: Sequence[Moved], asked: Rebalance, guides: Guides
+    ) -> tuple[list[RebalancedRecord], Readings, Readings]:
+        """The records, and what perceiver and judge read now: as before where the original was kept."""
+        perceived = {name: list(row) for name, row in read.perceived.items()}
+        judged = {name: list(row) for name, row in read.judged.items()}
+        distances = self._read_moved(read.images, moved, perceived, judged)
+        cost = plain_evaluations(self.pipe.backbone, asked, guides.guide([Aim()]))
+        names = {image.name for image in read.images}
+        records = []
+        for i, (image, one) in enumerate(zip(read.images, moved, strict=True)):
+            steered_to = one.assigned if one.picture else {}
+            pixels, features = distances.get(i, (None, None))
+            records.append(
+                RebalancedRecord(
+                    index=i,
+                    prompt=asked.prompt,
+                    used_prompt=guides.used_prompt(steered_to),
+                    seed=asked.seed + i,
+                    model=self.pipe.name,
+                    method=asked.method,
+                    control="rebalance",
+                    rule=self.matched.rule.name if self.matched.rule else None,
+                    steps=asked.steps,
+                    guidance=guides.guidance,
+                    assigned=one.assigned,
+                    natural=one.natural,
+                    natural_confidence=one.natural_confidence,
+                    steered_to=steered_to,
+                    strength=one.strength,
+                    repairs=max(0, one.tries - 1),
+                    reseeds=0,
+                    missed=one.misses,
+                    judged={name: row[i].label for name, row in judged.items()},
+                    perceived={name: row[i].label for name, row in perceived.items()},
+                    confidence={name: round(row[i].confidence, 4) for name, row in judged.items()},
+                    evaluations=one.evaluations,
+                    plain_evaluations=cost,
+                    file=_png_name(image.name, names) if one.picture else image.name,
+                    original=image.name,
+                    way=asked.way if one.picture else "",
+                    depth=one.depth,
+                    put_back=one.put_back,
+                    judged_before={name: row[i].label for name, row in read.judged.items()},
+                    pixel_distance=pixels,
+                    feature_distance=features,
+                    reconstruction_error=one.error,
+                    encoder_error=one.encoder_error,
+                )
+            )
+        return records, perceived, judged
+
+    @torch.no_grad()
+    def _read_moved(
+        self, images: Sequence[Original], moved: Sequence[Moved], perceived: Readings, judged: Readings
+    ) -> dict[int, tuple[float, float]]:
+        """Put what is read in moved pictures into `perceived` and `judged`; how far each is from its original."""
+        distances: dict[int, tuple[float, float]] = {}
+        judge = self.pipe.judge
+        changed = {i: one.picture for i, one in enumerate(moved) if one.picture is not None}
+        for start in range(0, len(changed), READ):
+            places = list(changed)[start : start + READ]
+            befores = [images[i].open() for i in places]
+            pictures = []
+            for i, before in zip(places, befores, strict=True):
+                with Image.open(changed[i]) as picture:
+                    pictures.append(picture.convert("RGB").resize(before.size, Image.Resampling.LANCZOS))
+            for known, reader in ((perceived, self.pipe.perceiver), (judged, judge)):
+                for name, row in reader.read(pictures).items():
+                    for i, reading in zip(places, row, strict=True):
+                        known[name][i] = reading
+            pixels = pixel_differences(pictures, befores)[:, 0]
+            ours, theirs = (judge.features(judge.pixels(part)).cpu().numpy() for part in (pictures, befores))
+            for i, far, apart in zip(places, pixels, cosine_distances(ours, theirs), strict=True):
+                distances[i] = (float(far), float(apart))
+        return distances
+
+    def _write(self, result: RebalancedResult, images: Sequence[Original], moved: Sequence[Moved]) -> None:
+        """Originals byte for byte, moved pictures with their records inside, the table, the summary and the sheet."""
+        for image, one, record in zip(images, moved, result.records, strict=True):
+            path = self.folder / record.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if one.picture is None:
+                shutil.copyfile(image.path, path)
+            else:
+                with Image.open(one.picture) as picture:
+                    write_image(picture, record, path)
+                one.picture.unlink()
+        write_records(result.records, self.folder)
+        (self.folder / "result.json").write_text(json.dumps(result.summary(), indent=2) + "\n")
+        result.contact_sheet(self.folder / SHEET)
+
+
+def _before(record: RebalancedRecord) -> Record:
+    """The record of the original: what it showed, and that nothing was done."""
+    plain = {field.name: getattr(record, field.name) for field in fields(Record)}
+    return Record(**plain | {"judged": record.judged_before, "steered_to": {}, "strength": 0.0, "evaluations": 0})
+
+
+def _png_name(name: str, taken: set[str]) -> str:
+    """The name of a moved picture, which is a PNG: that of its original, but for the ending; none that is `taken`."""
+    if name.lower().endswith(".png"):
+        return name
+    found = PurePosixPath(name).with_suffix(".png").as_posix()
+    if found in taken:
+        found = f"{name}.png"
+    while found in taken:
+        found = f"{found.removesuffix('.png')}_.png"
+    taken.add(found)
+    return found
