@@ -249,6 +249,7 @@ class _Run:
                     depth=one.depth,
                     put_back=one.put_back,
                     judged_before={name: row[i].label for name, row in read.judged.items()},
+                    confidence_before={name: round(row[i].confidence, 4) for name, row in read.judged.items()},
                     pixel_distance=pixels,
                     feature_distance=features,
                     reconstruction_error=one.error,
@@ -301,7 +302,8 @@ class _Run:
 def _before(record: RebalancedRecord) -> Record:
     """The record of the original: what it showed, and that nothing was done."""
     plain = {field.name: getattr(record, field.name) for field in fields(Record)}
-    return Record(**plain | {"judged": record.judged_before, "steered_to": {}, "strength": 0.0, "evaluations": 0})
+    shown = {"judged": record.judged_before, "confidence": record.confidence_before}
+    return Record(**plain | shown | {"steered_to": {}, "strength": 0.0, "evaluations": 0})
 
 
 def _png_name(name: str, taken: set[str]) -> str:

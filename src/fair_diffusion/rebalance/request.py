@@ -9,7 +9,7 @@ from fair_diffusion.steering import WAYS
 from fair_diffusion.strengths import LEVELS
 
 METHODS = ("switch", "semantic")
-DEPTHS = {"inversion": 0.7, "sdedit": 0.6}
+DEPTHS = {"inversion": 0.8, "sdedit": 0.6}
 """The usual depth of each way: see docs/rebalance.md for how these were chosen."""
 DEEPER, DEEPEST = 0.15, 0.9
 """How much further back an image goes where strength is not enough, and how far at most: it is to stay that image."""

@@ -22,9 +22,9 @@ ON_SHEET = 32
 class RebalancedRecord(Record):
     """One image: what it showed, what was done with it, what it shows now.
 
-    `natural` is what the original shows by the perceiver, `judged_before` by the judge; `steered_to` and `strength` are
-    empty and 0 where the new folder holds the very bytes of the original. `file` is its name there, `original` its name
-    in the folder of the originals. `way` and `depth`: how, and how far, it was taken back. `repairs`: further attempts;
+    `natural` is what the original shows by the perceiver, `judged_before` by the judge, with `confidence_before`.
+    `steered_to` and `strength` are empty and 0 where the new folder holds the very bytes of the original. `file` is its
+    name there, `original` its name in the folder of the originals. `way` and `depth`: how, and how far, it was taken back. `repairs`: further attempts;
     `put_back`: whether it was moved and its original then taken again. pixel_distance, feature_distance: from the
     original, as in `result.Twins`; reconstruction_error, encoder_error: as in `move.Moved`; None: not moved or not
     measured. `seed` is that of its noise; `evaluations` are those spent on moving it, all attempts together.
@@ -36,6 +36,7 @@ class RebalancedRecord(Record):
     depth: float
     put_back: bool
     judged_before: dict[str, str | None]
+    confidence_before: dict[str, float]
     pixel_distance: float | None
     feature_distance: float | None
     reconstruction_error: float | None
