@@ -17,29 +17,21 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.audit import cosine_distances, pixel_differences
-from fair_diffusion.control import Aim, Shares, plain_evaluations
+from fair_diffusion.control import Aim, plain_evaluations
 from fair_diffusion.guides import Guides
 from fair_diffusion.made_with import made_with
 from fair_diffusion.new_folder import check_new, new_folder
-from fair_diffusion.perception.reader import Reading
-from fair_diffusion.pipeline import FairPipeline, audited, shares
+from fair_diffusion.pipeline import FairPipeline, audited
 from fair_diffusion.policy import Match, Policy, match
 from fair_diffusion.rebalance.move import Moved, Mover, Progress
-from fair_diffusion.rebalance.originals import Original, find_originals, opened
+from fair_diffusion.rebalance.originals import Original, find_originals
+from fair_diffusion.rebalance.readings import Seen, read_moved, read_originals, shares_of
 from fair_diffusion.rebalance.request import Rebalance
 from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
 from fair_diffusion.result import SHEET, Record, write_image, write_records
-
-READ = 32
-"""Pictures that are read at a time."""
-
-Readings = dict[str, list[Reading]]
 
 
 def silent(what: str, done: float, total: float) -> None:
@@ -105,16 +97,6 @@ def rebalance(
 
 
 @dataclass
-class _Read:
-    """What the readers see in the images that could be opened."""
-
-    images: list[Original]
-    shares: Shares
-    perceived: Readings
-    judged: Readings
-
-
-@dataclass
 class _Run:
     """The images of one prompt, into one folder. scratch: for pictures on their way."""
 
@@ -128,7 +110,7 @@ class _Run:
     def result(self, images: Sequence[Original], broken: list[str], notes: Sequence[str]) -> RebalancedResult | None:
         """Move, count and write. None if no image can be read; those that cannot are added to `broken`."""
         start = time.monotonic()
-        read = self._read(images, broken)
+        read = read_originals(self.pipe, images, broken, self.progress)
         if not read.images:
             return None
         pipe, matched, asked = self.pipe, self.matched, replace(self.asked, n=len(read.images))
@@ -143,12 +125,13 @@ class _Run:
             quotas=planned,
             guides=guides,
             read=read.shares,
-            perceive=self._shares,
+            perceive=lambda pictures: shares_of(pipe, pictures),
             scratch=self.scratch,
             progress=self.progress,
         )
         moved = mover.run() if planned else [Moved(natural={}, natural_confidence={}, shows={}) for _ in read.images]
-        records, perceived, judged = self._records(read, moved, asked, guides)
+        now = read_moved(pipe, read, {i: one.picture for i, one in enumerate(moved) if one.picture is not None})
+        records = self._records(read, now, moved, asked, guides)
         facts: dict[str, Any] = {
             "prompt": asked.prompt,
             "model": pipe.name,
@@ -174,8 +157,8 @@ class _Run:
             reason=matched.reason,
             images=Pictures([self.folder / record.file for record in records]),
             records=records,
-            audit=audited(judged, matched.targets, planned),
-            perceived_audit=audited(perceived, matched.targets, planned),
+            audit=audited(now.judged, matched.targets, planned),
+            perceived_audit=audited(now.perceived, matched.targets, planned),
             notes=[*notes, *(target.note for target in matched.targets if target.note), *mover.notes],
             made_with=made_with(pipe.weights, matched),
             before=before,
@@ -186,38 +169,16 @@ class _Run:
         self._write(result, read.images, moved)
         return result
 
-    def _shares(self, pictures: Sequence[Image.Image]) -> Shares:
-        return shares(self.pipe.perceiver, self.pipe.perceiver.every_probability(pictures))
-
-    def _read(self, images: Sequence[Original], broken: list[str]) -> _Read:
-        """What perceiver and judge see in the originals; only the perceiver's word decides what is moved."""
-        parts: list[Shares] = []
-        read = _Read([], {}, {}, {})
-        for k, batch in enumerate(opened(images, READ, broken)):
-            pictures = [picture for _, picture in batch]
-            read.images += [image for image, _ in batch]
-            if pictures:
-                parts.append(self._shares(pictures))
-                for known, reader in ((read.perceived, self.pipe.perceiver), (read.judged, self.pipe.judge)):
-                    for name, found in reader.read(pictures).items():
-                        known.setdefault(name, []).extend(found)
-            self.progress("reading", min(len(images), READ * (k + 1)), len(images))
-        read.shares = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
-        return read
-
     def _records(
-        self, read: _Read, moved: Sequence[Moved], asked: Rebalance, guides: Guides
-    ) -> tuple[list[RebalancedRecord], Readings, Readings]:
-        """The records, and what perceiver and judge read now: as before where the original was kept."""
-        perceived = {name: list(row) for name, row in read.perceived.items()}
-        judged = {name: list(row) for name, row in read.judged.items()}
-        distances = self._read_moved(read.images, moved, perceived, judged)
+        self, read: Seen, now: Seen, moved: Sequence[Moved], asked: Rebalance, guides: Guides
+    ) -> list[RebalancedRecord]:
+        """One record per image, from what was read before and now."""
         cost = plain_evaluations(self.pipe.backbone, asked, guides.guide([Aim()]))
         names = {image.name for image in read.images}
         records = []
         for i, (image, one) in enumerate(zip(read.images, moved, strict=True)):
             steered_to = one.assigned if one.picture else {}
-            pixels, features = distances.get(i, (None, None))
+            pixels, features = now.distances.get(i, (None, None))
             records.append(
                 RebalancedRecord(
                     index=i,
@@ -237,10 +198,10 @@ class _Run:
                     strength=one.strength,
                     repairs=max(0, one.tries - 1),
                     reseeds=0,
-                    missed=one.misses,
-                    judged={name: row[i].label for name, row in judged.items()},
-                    perceived={name: row[i].label for name, row in perceived.items()},
-                    confidence={name: round(row[i].confidence, 4) for name, row in judged.items()},
+                    missed=one.misses if one.assigned else None,
+                    judged={name: row[i].label for name, row in now.judged.items()},
+                    perceived={name: row[i].label for name, row in now.perceived.items()},
+                    confidence={name: round(row[i].confidence, 4) for name, row in now.judged.items()},
                     evaluations=one.evaluations,
                     plain_evaluations=cost,
                     file=_png_name(image.name, names) if one.picture else image.name,
@@ -256,32 +217,7 @@ class _Run:
                     encoder_error=one.encoder_error,
                 )
             )
-        return records, perceived, judged
-
-    @torch.no_grad()
-    def _read_moved(
-        self, images: Sequence[Original], moved: Sequence[Moved], perceived: Readings, judged: Readings
-    ) -> dict[int, tuple[float, float]]:
-        """Put what is read in moved pictures into `perceived` and `judged`; how far each is from its original."""
-        distances: dict[int, tuple[float, float]] = {}
-        judge = self.pipe.judge
-        changed = {i: one.picture for i, one in enumerate(moved) if one.picture is not None}
-        for start in range(0, len(changed), READ):
-            places = list(changed)[start : start + READ]
-            befores = [images[i].open() for i in places]
-            pictures = []
-            for i, before in zip(places, befores, strict=True):
-                with Image.open(changed[i]) as picture:
-                    pictures.append(picture.convert("RGB").resize(before.size, Image.Resampling.LANCZOS))
-            for known, reader in ((perceived, self.pipe.perceiver), (judged, judge)):
-                for name, row in reader.read(pictures).items():
-                    for i, reading in zip(places, row, strict=True):
-                        known[name][i] = reading
-            pixels = pixel_differences(pictures, befores)[:, 0]
-            ours, theirs = (judge.features(judge.pixels(part)).cpu().numpy() for part in (pictures, befores))
-            for i, far, apart in zip(places, pixels, cosine_distances(ours, theirs), strict=True):
-                distances[i] = (float(far), float(apart))
-        return distances
+        return records
 
     def _write(self, result: RebalancedResult, images: Sequence[Original], moved: Sequence[Moved]) -> None:
         """Originals byte for byte, moved pictures with their records inside, the table, the summary and the sheet."""

@@ -24,10 +24,11 @@ class RebalancedRecord(Record):
 
     `natural` is what the original shows by the perceiver, `judged_before` by the judge, with `confidence_before`.
     `steered_to` and `strength` are empty and 0 where the new folder holds the very bytes of the original. `file` is its
-    name there, `original` its name in the folder of the originals. `way` and `depth`: how, and how far, it was taken back. `repairs`: further attempts;
-    `put_back`: whether it was moved and its original then taken again. pixel_distance, feature_distance: from the
-    original, as in `result.Twins`; reconstruction_error, encoder_error: as in `move.Moved`; None: not moved or not
-    measured. `seed` is that of its noise; `evaluations` are those spent on moving it, all attempts together.
+    name there, `original` its name in the folder of the originals. `way` and `depth`: how, and how far, it was taken
+    back. `repairs`: further attempts; `put_back`: whether it was moved and its original then taken again.
+    pixel_distance, feature_distance: from the original, as in `result.Twins`; reconstruction_error, encoder_error: as
+    error and encoder_error in `move.Moved`; None: not moved, or not measured. `seed` is that of its noise;
+    `evaluations` are those spent on moving it, all attempts together.
     """
 
     file: str
