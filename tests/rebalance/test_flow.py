@@ -208,7 +208,7 @@ def test_progress_reaches_its_end(pipe: FairPipeline, tmp_path: Path) -> None:
         progress=lambda what, done, total: seen.setdefault(what, []).append((done, total)),
         **SETTINGS,
     )
-    assert seen["reading"][-1] == (7, 7)
+    assert seen["reading"][-1:] == [(7, 7)]
     assert seen["moving"] == [(1, 3), (2, 3), (2.5, 3), (3, 3)]
 
 

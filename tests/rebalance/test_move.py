@@ -71,7 +71,8 @@ class World:
 
     def run(self, instruction: str, **asked: Any) -> list[Moved]:
         targets = Policy.from_sentence(instruction).rules[0].targets
-        request = Rebalance(**{"prompt": "-", "n": len(self.shows), "steps": STEPS, "batch_size": 3} | asked)
+        usual: dict[str, Any] = {"prompt": "-", "n": len(self.shows), "steps": STEPS, "batch_size": 3}
+        request = Rebalance(**usual | asked)
         with tempfile.TemporaryDirectory() as folder:
             originals = [Original(f"{i}.png", Path(folder, f"{i}.png"), "-") for i in range(len(self.shows))]
             for i, original in enumerate(originals):

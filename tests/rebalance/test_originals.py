@@ -22,8 +22,7 @@ def put(folder: Path, name: str, prompt: str | None = None) -> Path:
     if prompt is not None:
         record = {"prompt": prompt, "model": "pocket", "method": "none", "judged": {}}
         info.add_itxt(PNG_KEY, json.dumps(record))
-    more = {"pnginfo": info} if path.suffix == ".png" else {}
-    Image.new("RGB", (4, 4)).save(path, **more)
+    Image.new("RGB", (4, 4)).save(path, pnginfo=info)  # other formats take no notice of it
     return path
 
 
@@ -77,6 +76,16 @@ def test_what_is_no_image_of_the_folder_is_named(tmp_path: Path) -> None:
     assert "link out of the folder" in found.broken[0]
     assert all(line.isprintable() for line in found.broken)
     assert found.notes == [f"{SHEET} was left out: a run's own overview is no image of it"]
+
+
+def test_the_plain_twins_of_a_run_are_left_out(tmp_path: Path) -> None:
+    for name in ("image-00000.png", "plain-00000.png"):
+        put(tmp_path, name, "a doctor")
+    assert len(find_originals(tmp_path).images) == 2
+    (tmp_path / "result.json").write_text("{}")
+    found = find_originals(tmp_path)
+    assert [image.name for image in found.images] == ["image-00000.png"]
+    assert found.notes == ["the 1 plain twins of a run were left out"]
 
 
 def test_the_first_n(tmp_path: Path) -> None:

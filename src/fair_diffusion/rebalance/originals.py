@@ -7,6 +7,7 @@ the record inside a PNG            what `fair-diffusion generate` wrote
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,15 @@ from pathlib import Path
 from PIL import Image
 
 from fair_diffusion.audit.sources.folder import listed
-from fair_diffusion.audit.sources.run_records import png_record
+from fair_diffusion.audit.sources.run_records import RESULT, png_record
 from fair_diffusion.csv_rows import CsvErrors, inner_path, read_csv
 from fair_diffusion.pictures import ENDINGS, BrokenPicture, open_picture
 from fair_diffusion.printable import printable
 from fair_diffusion.request import check_prompt
 from fair_diffusion.result import SHEET
+
+_TWIN = re.compile(r"plain-\d{5}\.png")
+"""How a run names the unsteered twins of its images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,18 @@ def find_originals(
         raise ValueError(f"{folder} is no folder; name one that holds images")
     listing = listed(folder, None if prompts is None else {name: (said, "") for name, said in prompts.items()})
     found, broken, notes = [], list(listing.broken), list(listing.notes)
+    is_run, twins = (folder / RESULT).is_file(), 0
     for picture in listing.pictures:
         if printable(picture.name) != picture.name:
             broken.append(f"{printable(picture.name)}: a name with signs that cannot be printed; rename it")
         elif picture.name == SHEET:
             notes.append(f"{SHEET} was left out: a run's own overview is no image of it")
+        elif is_run and _TWIN.fullmatch(picture.name):
+            twins += 1
         else:
             found.append(Original(picture.name, folder / picture.name, ""))
+    if twins:
+        notes.append(f"the {twins} plain twins of a run were left out")
     if not found:
         raise ValueError(f"no images in {folder}; it needs files that end in {', '.join(sorted(ENDINGS))}")
     if n is not None and n < len(found):
