@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,27 @@ def test_pictures_are_opened_when_asked_for(done: tuple[Path, Path, RebalancedRe
     assert [image.size for image in result.images[1:3]] == [(16, 16), (16, 16)]
     with Image.open(out / SHEET) as sheet:
         assert sheet.tobytes() == result.contact_sheet().tobytes()
+
+
+def test_semantic_guidance_moves_too(pipe: FairPipeline, tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos")
+    (result,) = rebalance(
+        pipe, folder, tmp_path / "new", policy=HALF, prompt="a doctor", method="semantic", n=2, **SETTINGS
+    )
+    (moved,) = [record for record in result.records if record.steered]
+    # beside what switching costs: at the one step of the window towards a woman and away from a man
+    assert moved.evaluations == 2 + 2 * 2 + 2
+    assert moved.used_prompt == "a doctor"
+
+
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "flux-dev", "pixart"])
+def test_every_family(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
+    other = FairPipeline(tiny(family), name=family, perceiver=Texture(), judge=Texture())
+    folder = photos(tmp_path / "photos")
+    (result,) = rebalance(other, folder, tmp_path / "new", policy=HALF, prompt="a doctor", n=2, **SETTINGS)
+    assert result.counts()["moved"] == 1
+    assert not result.missed
+    assert result.moved()["reconstruction_error"]
 
 
 def test_prompts_are_rebalanced_apart(pipe: FairPipeline, tmp_path: Path) -> None:
