@@ -177,7 +177,7 @@ def test_what_is_said_is_so_and_the_budget_holds(
 
 def test_attempts_go_from_weak_to_strong_to_deep() -> None:
     world = World(["man"], {0: 4})
-    (image,) = world.run("doctor: all women", repair_budget=100)
+    (image,) = world.run("doctor: all women", depth=0.5, repair_budget=100)
     assert world.seen == [(0, attempt) for attempt in world.mover.request.attempts]
     assert (image.depth, image.strength) == world.mover.request.attempts[-1]
     assert (image.tries, image.misses) == (4, False)
@@ -185,7 +185,7 @@ def test_attempts_go_from_weak_to_strong_to_deep() -> None:
 
 def test_one_attempt_too_few_is_a_miss_and_the_original_is_put_back() -> None:
     world = World(["man"], {0: 5})
-    (image,) = world.run("doctor: all women", repair_budget=100)
+    (image,) = world.run("doctor: all women", depth=0.5, repair_budget=100)
     assert (image.tries, image.misses, image.picture, image.put_back) == (4, True, None, True)
     assert world.mover.notes == ["everything was tried: 1 of 1 images do not surely show what was assigned"]
 
