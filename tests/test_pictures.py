@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fair_diffusion.pictures import MAX_BYTES, SIDE, BrokenPicture, open_picture
+from fair_diffusion.pictures import MAX_BYTES, SIDE, BrokenPicture, open_picture, upright_size
 
 
 def png(image: Image.Image) -> bytes:
@@ -77,6 +77,18 @@ def test_large_pictures_are_reduced_and_small_ones_kept() -> None:
 def test_transparency_becomes_white_and_grey_becomes_colour() -> None:
     assert open_picture(png(Image.new("RGBA", (2, 2), (255, 0, 0, 0)))).getpixel((0, 0)) == (255, 255, 255)
     assert open_picture(png(Image.new("L", (2, 2), 7))).getpixel((0, 0)) == (7, 7, 7)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_that_is_read_from_a_header_is_that_of_the_opened_picture(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name, size in (("small.jpg", (6, 4)), ("large.jpg", (2 * SIDE, SIDE))):
+        Image.new("RGB", size).save(tmp_path / name, exif=exif)
+        opened, known = open_picture(tmp_path / name), upright_size(tmp_path / name)
+        assert max(known) == max(size)
+        assert (known[0] > known[1]) == (opened.width > opened.height)
+    assert upright_size(tmp_path / "small.jpg") == open_picture(tmp_path / "small.jpg").size
 
 
 def test_pictures_are_turned_upright() -> None:

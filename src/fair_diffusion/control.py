@@ -246,13 +246,7 @@ class NaturalFirst:
 
     def _assign(self, shares: Shares, sure: float, effort: Sequence[float] | None = None) -> list[Assignment]:
         """Meet every target's quotas with the least change of what the images show."""
-        assignments: list[Assignment] = [{} for _ in self._plans]
-        for target, quotas in zip(self.targets, self.quotas, strict=True):
-            cells = list(target.shares)
-            chosen = least_change(*cells_of(shares, target, sure), quotas, effort=effort)
-            for assignment, k in zip(assignments, chosen, strict=True):
-                assignment.update(zip(target.attributes, cells[k], strict=True))
-        return assignments
+        return assignments(self.targets, self.quotas, shares, sure, effort)
 
     def _level(self, plan: _Plan) -> int:
         """The level at which an image is steered: one for all its groups, which are steered together."""
@@ -362,6 +356,23 @@ def steering_start(steps: int, start: float = LOOK) -> int:
     """The step from which images are steered: the look; the first one if the look is at the end, in a run of one."""
     look = look_step(steps, start)
     return look if look < steps else 0
+
+
+def assignments(
+    targets: Sequence[Target],
+    quotas: Sequence[Sequence[int]],
+    shares: Shares,
+    sure: float,
+    effort: Sequence[float] | None = None,
+) -> list[Assignment]:
+    """What each image shall show, so that all quotas are met with the least change of what images show by `shares`."""
+    found: list[Assignment] = [{} for _ in range(sum(quotas[0]))]
+    for target, counts in zip(targets, quotas, strict=True):
+        cells = list(target.shares)
+        chosen = least_change(*cells_of(shares, target, sure), counts, effort=effort)
+        for assignment, k in zip(found, chosen, strict=True):
+            assignment.update(zip(target.attributes, cells[k], strict=True))
+    return found
 
 
 def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:

@@ -11,7 +11,7 @@ import warnings
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 ENDINGS = frozenset([".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"])
@@ -47,6 +47,16 @@ def open_picture(data: Path | bytes, name: str = "") -> Image.Image:
         raise BrokenPicture(f"{type(error).__name__}: {error}".split("\n")[0]) from error
     picture.info = {"file": name}
     return picture
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture that `open_picture` opens, before it was reduced; only its header is read."""
+    with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as opened:
+        warnings.simplefilter("ignore")
+        turned = False
+        with contextlib.suppress(Exception):
+            turned = opened.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)  # the quarter turns
+        return (opened.height, opened.width) if turned else opened.size
 
 
 def _upright(image: Image.Image) -> Image.Image:

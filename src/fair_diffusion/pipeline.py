@@ -6,7 +6,7 @@ prompt, n, seed, instruction → match → quotas → control (denoise, look, as
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,8 +123,7 @@ class FairPipeline:
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything runs.
         """
-        given = {field: value for field, value in request.items() if value is not None}
-        asked = Request(prompt=prompt, **{"steps": self.card.steps, "guidance": self.card.guidance} | given)
+        asked = Request(prompt=prompt, **self.with_usual(request))
         if instruct is not None and policy is not None:
             raise ValueError("both an instruction and a policy are given; give one")
         policy = Policy.from_sentence(instruct) if instruct is not None else policy or Policy()
@@ -143,6 +142,11 @@ class FairPipeline:
             result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
             turns.settle(result.records)
         return turns.judged(result)
+
+    def with_usual(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a request that are given, and the card's steps and guidance where they are not."""
+        given = {field: value for field, value in request.items() if value is not None}
+        return {"steps": self.card.steps, "guidance": self.card.guidance} | given
 
     def _with_twins(
         self,
@@ -246,8 +250,8 @@ class FairPipeline:
             reason=matched.reason,
             images=images,
             records=records,
-            audit=_audit(judged, targets, planned, self.attributes) if images else [],
-            perceived_audit=_audit(perceived, targets, planned, self.attributes) if images else [],
+            audit=audited(judged, targets, planned, self.attributes) if images else [],
+            perceived_audit=audited(perceived, targets, planned, self.attributes) if images else [],
             seconds=time.monotonic() - start,
             requested=asked.n,
             stopped=drawn.interrupted,
@@ -299,7 +303,7 @@ def _of_pocket() -> dict[str, Any]:
     return readers | {"confusions": confusions, "card": card_named("pocket"), "weights": f"sha256 {sha256(UNET)}"}
 
 
-def _audit(
+def audited(
     readings: dict[str, list[Reading]],
     targets: Sequence[Target],
     planned: Sequence[Sequence[int]],

@@ -97,8 +97,8 @@ class Result:
     seed: int
     rule: str | None
     reason: str
-    images: list[Image.Image]
-    records: list[Record]
+    images: Sequence[Image.Image]
+    records: Sequence[Record]
     audit: list[Row]
     perceived_audit: list[Row]
     seconds: float
@@ -203,35 +203,49 @@ class Result:
     def _write(self, folder: Path) -> None:
         for result, prefix in ((self, "image"), (self.plain, "plain")):
             for image, record in zip(result.images, result.records, strict=True) if result else ():
-                info = PngInfo()
-                info.add_itxt(PNG_KEY, json.dumps(asdict(record)))
-                image.save(folder / f"{prefix}-{record.index:05d}.png", pnginfo=info)
-        rows = [
-            {key: json.dumps(value) if isinstance(value, dict) else value for key, value in asdict(record).items()}
-            for record in (*(self.plain.records if self.plain else ()), *self.records)
-        ]
-        pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
+                write_image(image, record, folder / f"{prefix}-{record.index:05d}.png")
+        write_records([*(self.plain.records if self.plain else ()), *self.records], folder)
         (folder / "result.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
         if self.images:
             self.contact_sheet(folder / SHEET)
 
     def contact_sheet(self, path: Path | None = None) -> Image.Image:
         """Plain above, instructed below, same seeds, each image with what the judge reads."""
-        attribute = self.audit[0].attribute
-        blocks = [(self.plain, "Plain"), (self, self.title.capitalize())]
-        rows = [
-            SheetRow(
-                title=f"{title}: {result.prompt}\n{_shares(result.audit, attribute)}",
-                images=result.images,
-                labels=[_label(record, attribute) for record in result.records],
-                marks=[record.steered for record in result.records],
-            )
-            for result, title in blocks
-            if result is not None
-        ]
-        groups = [row.group for row in self.audit if row.attribute == attribute]
-        footer = f"Groups as the judge reads them; it never steers. {self.model}, {self.method}, seed {self.seed}."
-        return contact_sheet(rows, path, groups=groups, footer=footer)
+        return sheet([result for result in (self.plain, self) if result], range(len(self.images)), path)
+
+
+def write_image(image: Image.Image, record: Record, path: Path) -> None:
+    """Write a PNG with its record inside."""
+    info = PngInfo()
+    info.add_itxt(PNG_KEY, json.dumps(asdict(record)))
+    image.save(path, pnginfo=info)
+
+
+def write_records(records: Sequence[Record], folder: Path) -> None:
+    """Write the table of records: what is a mapping by attribute is kept as JSON."""
+    rows = [
+        {key: json.dumps(value) if isinstance(value, dict) else value for key, value in asdict(record).items()}
+        for record in records
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
+
+
+def sheet(results: Sequence[Result], places: Sequence[int], path: Path | None = None) -> Image.Image:
+    """The images at these places, a block for each result: the last one is what was asked for."""
+    asked = results[-1]
+    attribute = asked.audit[0].attribute
+    rows = [
+        SheetRow(
+            title=f"{result.title.capitalize()}: {result.prompt}\n{_shares(result.audit, attribute)}",
+            images=[result.images[place] for place in places],
+            labels=[_label(result.records[place], attribute) for place in places],
+            marks=[result.records[place].steered for place in places],
+        )
+        for result in results
+    ]
+    groups = [row.group for row in asked.audit if row.attribute == attribute]
+    footer = f"Groups as the judge reads them; it never steers. {asked.model}, {asked.method}, seed {asked.seed}."
+    return contact_sheet(rows, path, groups=groups, footer=footer)
 
 
 def _shares(rows: Sequence[Row], attribute: str) -> str:

@@ -128,15 +128,49 @@ class Adapter(ABC):
         times: Tensor = self._scheduler.timesteps
         return times
 
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        """Draw each image's noise from its seed: (n, *latent_shape)."""
+        # drawn on the CPU, so that a seed means the same picture on every device
+        self._generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        noise = [torch.randn((1, *self.latent_shape), generator=g, dtype=self.dtype) for g in self._generators]
+        return torch.cat(noise).to(self.device)
+
     def initial_latents(self, seeds: Sequence[int]) -> Tensor:
         """Draw each image's noise from its seed, scaled to the run's first time: (n, *latent_shape)."""
         if not self._running:
             raise RuntimeError("the noise scale depends on the run: call timesteps(steps) first")
-        # drawn on the CPU, so that a seed means the same picture on every device
-        self._generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-        noise = [torch.randn((1, *self.latent_shape), generator=g, dtype=self.dtype) for g in self._generators]
-        latents: Tensor = torch.cat(noise).to(self.device) * self._noise_scale
+        latents: Tensor = self.noise(seeds) * self._noise_scale
         return latents
+
+    def entry(self, depth: float) -> int:
+        """The step of the run with a share `depth` of it still to come, at least one step of the sampler."""
+        steps: int = self._scheduler.num_inference_steps
+        left = min(steps, max(1, round(depth * steps)))
+        return (steps - left) * int(getattr(self._scheduler, "order", 1))
+
+    def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """Mix clean latents and noise as at time t of the run, in the network's scale."""
+        if _flows(self._scheduler):
+            sigma = self._flow_sigma(t).to(clean)
+            return (1 - sigma) * clean + sigma * noise
+        signal = self._signal(t).to(clean)
+        return signal.sqrt() * clean + (1 - signal).sqrt() * noise
+
+    def unstep(self, latents: Tensor, t: Tensor, lower: Tensor | None, cond: Conditioning) -> Tensor:
+        """Undo the step from time t to `lower` (None: the last step), by the output at t; in the network's scale."""
+        if lower is None and self._scheduler.config.get("prediction_type") == "sample":
+            raise ValueError(
+                "this network predicts the clean image, so it does not say which noise led to one; use the way 'sdedit'"
+            )
+        self._count[0] += len(latents)
+        output = self._evaluate(latents, t, cond, 1.0)
+        return self.noised(*self._parts(latents, output, lower), t)
+
+    def enter(self, latents: Tensor, step: int) -> Tensor:
+        """Begin the run at this step: latents in the network's scale come back in the sampler's."""
+        if hasattr(self._scheduler, "set_begin_index"):
+            self._scheduler.set_begin_index(step)
+        return latents / self._signal(self._scheduler.timesteps[step]).sqrt().to(latents) if self._karras else latents
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """Scale the latents for the network and return its raw output; counts one evaluation per row."""
@@ -147,20 +181,8 @@ class Adapter(ABC):
 
     def clean(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
         """Predict x0 from latents at time t and the output there; leaves the scheduler's state alone."""
-        if _flows(self._scheduler):
-            return latents - self._flow_sigma(t).to(latents) * output
-        signal = self._signal(t).to(latents)
-        a, b = signal.sqrt(), (1 - signal).sqrt()
-        # samplers in Karras' scale hold x0 + σ·ε with σ = b/a
-        noisy = latents * a if float(self._noise_scale) > 1 else latents
-        kind = self._scheduler.config.prediction_type
-        if kind == "epsilon":
-            return (noisy - b * output) / a
-        if kind == "v_prediction":
-            return a * noisy - b * output
-        if kind == "sample":
-            return output
-        raise ValueError(f"prediction_type {kind!r} is none of epsilon, v_prediction, sample")
+        network = latents * self._signal(t).to(latents).sqrt() if self._karras else latents
+        return self._parts(network, output, t)[0]
 
     def step(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
         """Let the scheduler move on; where it adds noise, it comes from each image's own generator."""
@@ -211,21 +233,46 @@ class Adapter(ABC):
     def _noise_scale(self) -> Any:
         return getattr(self._scheduler, "init_noise_sigma", 1.0)
 
+    @property
+    def _karras(self) -> bool:
+        """Whether the sampler holds x0 + σ·ε, which the network sees divided by √(1+σ²)."""
+        return float(self._noise_scale) > 1
+
+    def _parts(self, latents: Tensor, output: Tensor, t: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(x0, ε) in latents of the network's scale at time t (None: where the last step ends), by this output."""
+        if _flows(self._scheduler):
+            sigma = self._flow_sigma(t).to(latents)
+            return latents - sigma * output, latents + (1 - sigma) * output
+        signal = self._signal(t).to(latents)
+        a, b = signal.sqrt(), (1 - signal).sqrt()
+        kind = self._scheduler.config.prediction_type
+        if kind == "epsilon":
+            return (latents - b * output) / a, output
+        if kind == "v_prediction":
+            return a * latents - b * output, a * output + b * latents
+        if kind == "sample":
+            return output, (latents - a * output) / b
+        raise ValueError(f"prediction_type {kind!r} is none of epsilon, v_prediction, sample")
+
     def _vae_scale(self, like: Tensor) -> tuple[Any, Any]:
         """(scale, offset): the image encoder's own numbers are latents / scale + offset."""
         config = self.pipeline.vae.config
         return config.scaling_factor, config.get("shift_factor") or 0.0
 
-    def _signal(self, t: Tensor) -> Tensor:
+    def _signal(self, t: Tensor | None) -> Tensor:
         """ᾱ at time t: from the run's own σ where it has one (Karras' spacings leave the training grid)."""
+        if t is None:
+            return torch.as_tensor(getattr(self._scheduler, "final_alpha_cumprod", 1.0))
         sigma = self._sigma(t)
         if sigma is not None:
             return 1 / (1 + sigma**2)
         table: Tensor = self._scheduler.alphas_cumprod
         return table[t.round().long().to(table.device)]
 
-    def _flow_sigma(self, t: Tensor) -> Tensor:
+    def _flow_sigma(self, t: Tensor | None) -> Tensor:
         """σ at time t of a flow: the run's own, or the share of the training times."""
+        if t is None:
+            return torch.zeros(())
         sigma = self._sigma(t)
         return t / self._scheduler.config.num_train_timesteps if sigma is None else sigma
 

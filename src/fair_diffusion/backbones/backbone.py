@@ -62,8 +62,9 @@ class Backbone(Protocol):
     """One family of diffusion models.
 
     Samplers remember earlier steps, so a backbone has a state: `timesteps` begins a run with a fresh one,
-    then comes `initial_latents`, then `predict` and `step` at each time. `fork` gives an independent state
-    over the same networks.
+    then comes `initial_latents`, then `predict` and `step` at each time. A run may also begin mid-way, with an image
+    taken back to there: `noised` or `unstep`, then `enter` (see `steering.inversion`). `fork` gives an independent
+    state over the same networks.
     """
 
     @property
@@ -97,6 +98,23 @@ class Backbone(Protocol):
 
     def initial_latents(self, seeds: Sequence[int]) -> Tensor:
         """Draw the starting noise of each image from its own seed: (n, channels, height, width)."""
+
+    def entry(self, depth: float) -> int:
+        """The step where a run can begin with a share `depth` of it, in 0…1, still to come."""
+
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        """Draw each image's noise from its own seed, of variance 1: (n, channels, height, width)."""
+
+    def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """Mix clean latents and noise as they are at time t of the run."""
+
+    def unstep(self, latents: Tensor, t: Tensor, lower: Tensor | None, cond: Conditioning) -> Tensor:
+        """Move latents as `noised` gives them from the run's time `lower` (None: the end) back to the time t before it.
+
+        One evaluation per row, without guidance. `ValueError` if the network's output does not tell the noise."""
+
+    def enter(self, latents: Tensor, step: int) -> Tensor:
+        """Begin the run at this step with latents as `noised` gives them; what comes back is to be stepped."""
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """Evaluate the network on each row at time t: its raw output, shaped as the latents.

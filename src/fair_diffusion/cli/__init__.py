@@ -12,6 +12,7 @@ from fair_diffusion.cli.ledger import ledger
 from fair_diffusion.cli.models import models
 from fair_diffusion.cli.perceiver import perceiver
 from fair_diffusion.cli.pocket import pocket
+from fair_diffusion.cli.rebalance import rebalance
 from fair_diffusion.cli.report import report
 
 # Model libraries report on their own loading; a person at a terminal reads ours.
@@ -21,6 +22,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(generate)
+app.command()(rebalance)
 app.command()(explain)
 app.command()(associations)
 app.command()(audit)

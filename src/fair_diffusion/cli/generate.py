@@ -93,20 +93,7 @@ def generate(
             counts = Ledger(ledger)
         from fair_diffusion.pipeline import FairPipeline
 
-        placed = options.given(
-            perceiver=perceiver,
-            judge=judge,
-            dtype=dtype,
-            device=device,
-            offload=offload,
-            vae_slicing=vae_slicing,
-            vae_tiling=vae_tiling,
-            attention=attention,
-            compile=compile,
-            lora=lora,
-            textual_inversion=textual_inversion,
-            config=config,
-        )
+        placed = options.given(locals())
         with loading(model):
             pipe = FairPipeline.from_pretrained(model, **placed)
         for prompt in prompts:
@@ -161,11 +148,8 @@ def show(result: Result, folder: Path) -> None:
         for attribute in dict.fromkeys(row.attribute for row in part.audit):
             console.print(table(part, attribute))
     for part in parts:
-        for found in part.deviations():
-            console.print(
-                f"{part.title}: {found['attribute']} deviates {found['tv']:.3f} from the target; "
-                f"a perfect coin would by {found['noise_floor']:.3f}"
-            )
+        for line in deviations(part):
+            console.print(line)
     if result.verdict:
         console.print(f"verdict: {result.verdict}")
     cost = result.summary()["cost"]
@@ -180,6 +164,15 @@ def show(result: Result, folder: Path) -> None:
         )
     spent = f"{cost['ratio']}x the evaluations of plain generation" if result.images else "no image was finished"
     console.print(f"{spent}, {cost['seconds']} s; see {folder}")
+
+
+def deviations(part: Result) -> Iterator[str]:
+    """How far from its target each attribute is, and how far a perfect coin would be."""
+    for found in part.deviations():
+        yield (
+            f"{part.title}: {found['attribute']} deviates {found['tv']:.3f} from the target; "
+            f"a perfect coin would by {found['noise_floor']:.3f}"
+        )
 
 
 def table(part: Result, attribute: str) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,12 @@ TextualInversion = Annotated[list[str] | None, typer.Option(help="the same with 
 Config = Annotated[str | None, typer.Option(help="folder or hub id whose configuration a single file has")]
 
 
-def given(**options: Any) -> dict[str, Any]:
-    """The options that were given: keyword arguments for `FairPipeline.from_pretrained`."""
-    return {name: value for name, value in options.items() if value}
+LOADING = (
+    *("perceiver", "judge", "dtype", "device", "offload", "vae_slicing", "vae_tiling"),
+    *("attention", "compile", "lora", "textual_inversion", "config"),
+)
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a verb's options, its `locals()`, those above that were given: for `FairPipeline.from_pretrained`."""
+    return {name: options[name] for name in LOADING if options.get(name)}

@@ -1,16 +1,19 @@
 """Steering: ways to move one image to its assigned group, one method per file."""
 
+from fair_diffusion.steering.inversion import WAYS, taken_back
 from fair_diffusion.steering.prompt import with_group
 from fair_diffusion.steering.semantic import SemanticGuidance, SemanticSteering
 from fair_diffusion.steering.steering import Extra, Steering, SteeringRun
 from fair_diffusion.steering.switch import switched
 
 __all__ = [
+    "WAYS",
     "Extra",
     "SemanticGuidance",
     "SemanticSteering",
     "Steering",
     "SteeringRun",
     "switched",
+    "taken_back",
     "with_group",
 ]

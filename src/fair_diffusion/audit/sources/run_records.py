@@ -23,7 +23,7 @@ SETTINGS = "suite.json"
 RECORDS, RESULT = "records.parquet", "result.json"
 NEEDED = frozenset(["prompt", "model", "method", "judged"])
 USED = (
-    *("index", "prompt", "seed", "model", "method", "rule", "steps", "guidance"),
+    *("index", "file", "prompt", "seed", "model", "method", "rule", "steps", "guidance"),
     *("judged", "perceived", "confidence", "evaluations", "plain_evaluations"),
 )
 
@@ -100,7 +100,7 @@ def _is_run(folder: Path) -> bool:
         return True
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
     images = [path for path in files if path.name != SHEET and not path.name.startswith(".")]
-    recorded = (_png_record(path) is not None for path in images)
+    recorded = (png_record(path) is not None for path in images)
     return any(recorded) if (folder / RESULT).is_file() else bool(images) and all(recorded)
 
 
@@ -144,11 +144,12 @@ def _table_records(table: Path) -> Iterator[dict[str, Any]]:
 
 def _png_records(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("*.png")):
-        if record := _png_record(path):
+        if record := png_record(path):
             yield {**record, "file": path.name}
 
 
-def _png_record(path: Path) -> dict[str, Any] | None:
+def png_record(path: Path) -> dict[str, Any] | None:
+    """The record inside a PNG; None if there is none."""
     broken = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
     with suppress(*broken), Image.open(path, formats=["PNG"]) as png:
         record = json.loads(png.info.get(PNG_KEY, "null"))

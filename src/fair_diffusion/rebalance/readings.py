@@ -1,0 +1,92 @@
+"""What perceiver and judge see in the originals and in the moved pictures, a batch of which is in memory at a time.
+
+Only the perceiver's word decides what is moved; the judge's is kept for the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fair_diffusion.audit import cosine_distances, pixel_differences
+from fair_diffusion.control import Shares
+from fair_diffusion.perception.known import shares
+from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.perception.probabilities import features, probabilities
+from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.rebalance.move import Progress
+from fair_diffusion.rebalance.originals import Original, opened
+
+READ = 32
+"""Pictures that are read at a time."""
+
+Readings = dict[str, list[Reading]]
+"""One reading per image, by attribute."""
+
+
+@dataclass
+class Seen:
+    """Images that could be opened, and what is read in them.
+
+    shares: the perceiver's probabilities. distances: how far moved images are from their originals, by place: the mean
+    absolute difference of pixels in 0…1, and 1 − cosine of the judge's features, None if it has none.
+    """
+
+    images: list[Original]
+    shares: Shares
+    perceived: Readings
+    judged: Readings
+    distances: dict[int, tuple[float, float | None]] = field(default_factory=dict)
+
+
+def shares_of(pipe: FairPipeline, pictures: Sequence[Image.Image]) -> Shares:
+    """The perceiver's probabilities, (images, groups) by attribute."""
+    return shares(pipe.perceiver, probabilities(pipe.perceiver, pictures))
+
+
+def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[str], progress: Progress) -> Seen:
+    """What is read in the originals; those that cannot be opened are added to `broken`, with the reason."""
+    parts: list[Shares] = []
+    seen = Seen([], {}, {}, {})
+    for k, batch in enumerate(opened(images, READ, broken)):
+        pictures = [picture for _, picture in batch]
+        seen.images += [image for image, _ in batch]
+        if pictures:
+            parts.append(shares_of(pipe, pictures))
+            for known, reader in ((seen.perceived, pipe.perceiver), (seen.judged, pipe.judge)):
+                for name, found in reader.read(pictures).items():
+                    known.setdefault(name, []).extend(found)
+        progress("reading", min(len(images), READ * (k + 1)), len(images))
+    seen.shares = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
+    return seen
+
+
+@torch.no_grad()
+def read_moved(pipe: FairPipeline, before: Seen, moved: Mapping[int, Path]) -> Seen:
+    """What is read now: in the files of the moved pictures by place, and as `before` in all that is as it was."""
+    now = Seen(
+        before.images,
+        before.shares,
+        {name: list(row) for name, row in before.perceived.items()},
+        {name: list(row) for name, row in before.judged.items()},
+    )
+    for start in range(0, len(moved), READ):
+        places = list(moved)[start : start + READ]
+        originals, pictures = [before.images[i].open() for i in places], []
+        for i, original in zip(places, originals, strict=True):
+            with Image.open(moved[i]) as picture:
+                pictures.append(picture.convert("RGB").resize(original.size, Image.Resampling.LANCZOS))
+        for known, reader in ((now.perceived, pipe.perceiver), (now.judged, pipe.judge)):
+            for name, row in reader.read(pictures).items():
+                for i, reading in zip(places, row, strict=True):
+                    known[name][i] = reading
+        pixels = pixel_differences(pictures, originals)[:, 0]
+        ours, theirs = (features(pipe.judge, part) for part in (pictures, originals))
+        apart = [None] * len(places) if ours is None or theirs is None else cosine_distances(ours, theirs).tolist()
+        now.distances |= {i: (float(far), away) for i, far, away in zip(places, pixels, apart, strict=True)}
+    return now

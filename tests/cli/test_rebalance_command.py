@@ -1,0 +1,93 @@
+"""`fair-diffusion rebalance` on drawings of the pocket model: exit codes, one clear line, what is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from fair_diffusion.cli import app
+from fair_diffusion.pipeline import FairPipeline
+
+run = CliRunner()
+ASKED = ["--instruct", "firefighter: 25% woman, 75% man", "--steps", "8"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve firefighters, as the pocket model draws them."""
+    folder = tmp_path_factory.mktemp("photos")
+    drawn = FairPipeline.from_pretrained("pocket")("a photo of a firefighter", n=12, seed=40, steps=8, method="none")
+    for k, image in enumerate(drawn.images):
+        image.save(folder / f"{k:02d}.png")
+    return folder
+
+
+@pytest.mark.parametrize("way", ["inversion", "sdedit"])
+def test_a_quarter_become_women(photos: Path, tmp_path: Path, way: str) -> None:
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    out = tmp_path / "new"
+    asked = [*ASKED, "--prompt", "a photo of a firefighter", "--way", way, "--json"]
+    found = run.invoke(app, ["rebalance", str(photos), "--out", str(out), *asked])
+    assert found.exit_code in (0, 3), found.output
+    summary = json.loads(found.stdout)
+    assert json.loads((out / "result.json").read_text()) == summary
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+    images, women = summary["images"], summary["audit"][0]
+    assert (women["group"], women["quota"]) == ("woman", 3)
+    assert images["untouched"] + images["moved"] == 12
+    # met by the perceiver's count, or said to be missed
+    assert (women["perceiver_count"] == 3) or images["missed"] or summary["verdict"] == "misses"
+    assert found.exit_code == (3 if summary["verdict"] == "misses" else 0)
+    same = sum((out / name).read_bytes() == content for name, content in before.items())
+    assert same == images["untouched"]
+    moved = summary["moved"]
+    assert 0 < moved["encoder_error"] < moved["reconstruction_error"] < moved["pixel_distance"] < 0.2
+    assert summary["before"]["deviations"][0]["tv"] > summary["deviations"][0]["tv"]
+
+
+def test_words_for_a_person(photos: Path, tmp_path: Path) -> None:
+    """Nothing is to be moved where the instruction is about others: what is said, and all is copied."""
+    few = ["-n", "2", "--prompt", "a photo of a firefighter", "--instruct", "nurse: half men"]
+    found = run.invoke(app, ["rebalance", str(photos), "-o", str(tmp_path / "new"), *few])
+    assert found.exit_code == 0, found.output
+    assert "no rule is about what the prompt shows" in found.stdout
+    assert "note: the first 2 of 12 images were taken" in found.stdout
+    assert "2 untouched, 0 moved" in found.stdout
+    assert "originals: gender" in found.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rebalance", "missing", "--out", "new", "--prompt", "a doctor"],
+        ["rebalance", "empty", "--out", "new", "--prompt", "a doctor"],
+        ["rebalance", "photos", "--out", "new"],
+        ["rebalance", "photos", "--out", "new", "--prompt", " "],
+        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--prompts", "prompts.csv"],
+        ["rebalance", "photos", "--out", "new", "--prompts", "missing.csv"],
+        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "-n", "0"],
+        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--way", "magic"],
+        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--depth", "2"],
+        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--method", "prompt"],
+        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--model", "nothing"],
+        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--instruct", ""],
+        ["rebalance", "photos", "--out", "photos", "--prompt", "a doctor"],
+        ["rebalance", "photos", "--out", "photos/new", "--prompt", "a doctor"],
+    ],
+)
+def test_wrong_usage(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("photos", "empty"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (8, 8)).save("photos/a.png")
+    Path("prompts.csv").write_text("file,prompt\na.png,a doctor\n")
+    found = run.invoke(app, arguments)
+    assert found.exit_code == 2
+    assert found.stderr.strip()
+    assert "Traceback" not in found.stderr
+    assert not (tmp_path / "new").exists()
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.png"]
