@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.backbones import Batch, OnStep, adapt
-from fair_diffusion.control import NaturalFirst, Shares, draw_all
+from fair_diffusion.control import Aim, NaturalFirst, Shares, draw_all
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.reader import Reader, Reading
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result, Twins
+from fair_diffusion.steering.rejection import draw_rejecting
 from fair_diffusion.strengths import Strengths
 
 if TYPE_CHECKING:
@@ -91,11 +93,15 @@ class FairPipeline:
             compare_plain: also draw the unsteered twins, same seeds.
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
-            request: fields of `Request`: n, seed (image i is drawn from seed + i), method ("switch": the group's word
-                enters the prompt mid-way; "semantic": semantic guidance; "prompt": the word is there from the start;
-                "none"), control ("natural-first": steer mid-way those images that would not fit by themselves, and
-                repair misses; "all": steer every image, as published, and repair none), steps, guidance,
-                repair_budget, batch_size.
+            request: fields of `Request`: n, seed (image i is drawn from seed + i), method, control, steps, guidance,
+                repair_budget, batch_size, directions, edit.
+                method: "switch": the group's word enters the prompt mid-way; "semantic": semantic guidance; "prompt":
+                the word is there from the start; "bottleneck": the group's vector, from the file `directions`, is
+                added in the middle of the network; "rejection": plain images are drawn until the quotas are full. And
+                those that assign no group: "hint": the prompt asks for all groups; "embedding": what tells the groups
+                apart is taken out of the text; "edit": the weights are those of the file `edit`; "none".
+                control: "natural-first": steer mid-way those images that would not fit by themselves, and repair
+                misses ("switch" and "semantic"); "all": steer every image, as published, and repair none.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything runs.
@@ -107,9 +113,9 @@ class FairPipeline:
         matched = match(policy, prompt)
         self.check(matched)
         after: dict[str, Any] = {"strengths": strengths, "compare_plain": compare_plain, "on_step": on_step}
-        if matched.rule is None or asked.method == "none":
+        if matched.rule is None or not asked.assigns:
             result = self._with_twins(asked, matched, [], **after)
-            nothing = ["nothing is steered, so the ledger counts nothing"] if ledger else []
+            nothing = ["no image is assigned a group, so the ledger counts nothing"] if ledger else []
             return replace(result, notes=[*result.notes, *nothing])
         if ledger is None:
             return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
@@ -134,7 +140,7 @@ class FairPipeline:
         result = self.draw(asked, matched, planned, strengths, on_step)
         if not compare_plain or result.stopped:
             return result
-        plain = self.draw(replace(asked, method="none"), replace(matched, rule=None), [], None, on_step)
+        plain = self.draw(asked.plain, replace(matched, rule=None), [], None, on_step)
         if plain.stopped:
             result = replace(result, notes=[*result.notes, f"the plain twins were {plain.notes[-1]}"])
             if not plain.images:
@@ -162,9 +168,13 @@ class FairPipeline:
         planned: for each target of `matched` one count per cell, in the order of its shares; empty: all plain."""
         start, targets = time.monotonic(), matched.targets
         guidance = self.guidance if asked.guidance is None else asked.guidance
-        guides = Guides(self.backbone, asked, guidance, matched.start)
+        guides = Guides(self.backbone, asked, guidance, matched.start, targets)
         rule = matched.rule.name if matched.rule else None
-        if asked.natural_first and planned:
+        if asked.method == "rejection" and planned:
+            drawn = draw_rejecting(
+                self.backbone, asked, targets, planned, lambda n: guides.guide([Aim()] * n), self._perceive, on_step
+            )
+        elif asked.natural_first and planned:
             control = NaturalFirst(
                 backbone=self.backbone,
                 request=asked,
@@ -172,7 +182,7 @@ class FairPipeline:
                 quotas=planned,
                 guide=guides.guide,
                 look=self._look,
-                perceive=lambda images: shares(self.perceiver, self.perceiver.every_probability(images)),
+                perceive=self._perceive,
                 concept=(
                     self.name,
                     asked.method,
@@ -186,7 +196,7 @@ class FairPipeline:
             drawn = control.run()
         else:
             dealt = deal(targets, planned, asked.seed) if planned else []
-            drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked.n), guides.guide, on_step)
+            drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked), guides.guide, on_step)
         images = [shown.image for shown in drawn.shown]
         judged, perceived = self.judge.read(images), self.perceiver.read(images)
         records = [
@@ -236,14 +246,19 @@ class FairPipeline:
             return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])))
         return shares(self.perceiver, self.perceiver.every_probability(self.backbone.images(clean)))
 
+    def _perceive(self, images: Sequence[Image.Image]) -> Shares:
+        """What finished pictures show, as steering may ask."""
+        return shares(self.perceiver, self.perceiver.every_probability(images))
+
     @torch.no_grad()
     def _twins(self, result: Result, plain: Result) -> Twins:
-        """How far images are from the unsteered twins of their seeds."""
-        pairs = [i for i in range(len(plain.images)) if not result.records[i].reseeds]
+        """How far images are from the unsteered twins of their seeds; a new seed has none."""
+        place = {twin.seed: i for i, twin in enumerate(plain.records)}
+        pairs = [(i, place[record.seed]) for i, record in enumerate(result.records) if record.seed in place]
         if not pairs:
             return Twins(untouched=0, untouched_difference=0.0, steered=0, pixel_distance=0.0, feature_distance=0.0)
-        images, twins = ([part.images[i] for i in pairs] for part in (result, plain))
-        steered = np.array([result.records[i].steered for i in pairs], dtype=bool)
+        images, twins = [result.images[i] for i, _ in pairs], [plain.images[i] for _, i in pairs]
+        steered = np.array([result.records[i].steered for i, _ in pairs], dtype=bool)
         pixels = pixel_differences(images, twins)
         ours, theirs = (self.judge.features(self.judge.pixels(part)).cpu().numpy() for part in (images, twins))
         return Twins(

@@ -1,5 +1,6 @@
 """Steering: ways to move one image to its assigned group, one method per file."""
 
+from fair_diffusion.steering.hint import with_hint
 from fair_diffusion.steering.prompt import with_group
 from fair_diffusion.steering.semantic import SemanticGuidance, SemanticSteering
 from fair_diffusion.steering.steering import Extra, Steering, SteeringRun
@@ -13,4 +14,5 @@ __all__ = [
     "SteeringRun",
     "switched",
     "with_group",
+    "with_hint",
 ]
