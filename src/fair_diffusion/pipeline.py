@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.backbones import Batch, OnStep, adapt
 from fair_diffusion.control import Aim, NaturalFirst, Shares, draw_all
+from fair_diffusion.edits import edited
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.reader import Reader, Reading
@@ -196,7 +198,10 @@ class FairPipeline:
             drawn = control.run()
         else:
             dealt = deal(targets, planned, asked.seed) if planned else []
-            drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked), guides.guide, on_step)
+            # What no rule asks for, the unsteered twins among it, is drawn with the weights as they are.
+            edit = asked.edit if rule else None
+            with edited(self.backbone.pipeline, edit) if edit else nullcontext():
+                drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked), guides.guide, on_step)
         images = [shown.image for shown in drawn.shown]
         judged, perceived = self.judge.read(images), self.perceiver.read(images)
         records = [
@@ -235,7 +240,7 @@ class FairPipeline:
             requested=asked.n,
             stopped=drawn.interrupted,
             notes=notes + drawn.notes,
-            made_with=made_with(self.weights, matched),
+            made_with=made_with(self.weights, matched, directions=asked.directions, edit=asked.edit),
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )
 

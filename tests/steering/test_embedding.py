@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from methods import pipe_of, plain_latents, weights
 from tiny_families import TEXT_FAMILIES
+from untrained import pipe_of, plain_latents, weights
 
 from fair_diffusion.backbones import adapt
 from fair_diffusion.steering.embedding import learn, projected, projection

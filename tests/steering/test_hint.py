@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from methods import pipe_of, plain_latents, weights
+from untrained import pipe_of, plain_latents, weights
 
 from fair_diffusion.backbones import adapt
 from fair_diffusion.steering import with_hint

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from methods import pipe_of, weights
 from PIL import Image
+from untrained import pipe_of, weights
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt

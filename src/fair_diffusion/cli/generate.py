@@ -32,13 +32,24 @@ def generate(
     instruct: Annotated[str | None, typer.Option(help='such as "firefighter: 50% woman, 50% man"')] = None,
     policy: Annotated[Path | None, typer.Option(help="a policy file (YAML)")] = None,
     model: Annotated[str, typer.Option(help="pocket")] = "pocket",
-    method: Annotated[str, typer.Option(help="switch, semantic, prompt or none")] = "switch",
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="switch (the usual one), semantic, prompt, rejection, hint, embedding or none; bottleneck needs "
+            "--directions and edit needs --edit"
+        ),
+    ] = None,
     control: Annotated[
         str, typer.Option(help="natural-first: change few images, repair misses; or all")
     ] = "natural-first",
     repair_budget: Annotated[
-        float, typer.Option(help="for repairs, as a share of plain generation (four images at least); 0 for none")
+        float,
+        typer.Option(
+            help="for repairs or rejected images, as a share of plain generation (four images at least); 0 for none"
+        ),
     ] = 0.25,
+    directions: Annotated[Path | None, typer.Option(help="vectors of the groups (safetensors), for bottleneck")] = None,
+    edit: Annotated[Path | None, typer.Option(help="edited weights or a LoRA (safetensors), for edit")] = None,
     steps: Annotated[int, typer.Option(help="denoising steps")] = 25,
     guidance: Annotated[float | None, typer.Option(help="guidance scale; the model's usual one if not given")] = None,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
@@ -58,8 +69,9 @@ def generate(
         from fair_diffusion.request import Request
         from fair_diffusion.strengths import Strengths
 
+        method = method or ("bottleneck" if directions else "edit" if edit else "switch")
         settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control, "steps": steps}
-        settings |= {"guidance": guidance, "repair_budget": repair_budget}
+        settings |= {"guidance": guidance, "repair_budget": repair_budget, "directions": directions, "edit": edit}
         for prompt in prompts:
             Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
@@ -134,7 +146,7 @@ def show(result: Result, folder: Path) -> None:
     if result.verdict:
         console.print(f"verdict: {result.verdict}")
     cost = result.summary()["cost"]
-    if result.control == "natural-first":
+    if result.control == "natural-first" or result.method == "rejection":
         console.print(", ".join(f"{count} {what}" for what, count in result.counts().items()))
     if result.twins and result.twins.steered:
         away = (
