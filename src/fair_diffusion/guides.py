@@ -21,6 +21,7 @@ from fair_diffusion.policy import ATTRIBUTES, Assignment, Cell, Target
 from fair_diffusion.policy.concepts import lists
 from fair_diffusion.request import UNASSIGNED, Request
 from fair_diffusion.steering import SemanticGuidance, Steering, embedding, switched, with_group, with_hint
+from fair_diffusion.steering.bottleneck import Directions
 from fair_diffusion.steering.embedding import projected
 from fair_diffusion.steering.switch import USUAL
 
@@ -50,6 +51,8 @@ class Guides:
         if acts and self.request.method in ("switch", "prompt", "hint", "embedding"):
             usual = USUAL if self.request.method == "switch" else 1.0
             plain = switched(plain, self._instead(aims), torch.tensor([usual * aim.strength for aim in aims]))
+        elif acts and self.request.method == "bottleneck":
+            plain, empty = self._directions.steer(plain, empty, [(aim.assigned, aim.strength) for aim in aims])
         steering = self._steering(aims) if self.request.method == "semantic" else None
         return Guide(plain, empty, self.guidance, steering.start(range(len(aims))) if steering else None)
 
@@ -79,6 +82,12 @@ class Guides:
         if self.request.method == "embedding":
             return projected(self._plain, self._projection)[[0] * len(aims)]
         return self.backbone.encode([self.used_prompt(aim.assigned) for aim in aims])
+
+    @cached_property
+    def _directions(self) -> Directions:
+        if self.request.directions is None:  # `Request` sees to it
+            raise ValueError("method 'bottleneck' needs directions")
+        return Directions.load(self.request.directions)
 
     @cached_property
     def _projection(self) -> Tensor:

@@ -16,6 +16,12 @@ def problem(edit: int, preserve: int) -> tuple[NDArray[np.float64], ...]:
     return w0, c, u, p
 
 
+def solved(*tokens: NDArray[np.float64], keep: float = 0.5) -> NDArray[np.float64]:
+    c, u, p = (torch.from_numpy(part) for part in tokens)
+    q: NDArray[np.float64] = closed_form(c, u, p, keep).numpy()
+    return q
+
+
 @pytest.mark.parametrize(("edit", "preserve", "keep"), [(3, 2, 0.5), (9, 0, 0.5), (1, 20, 2.0)])
 def test_it_is_the_least_squares_solution(edit: int, preserve: int, keep: float) -> None:
     """Row by row of W an ordinary least-squares problem over stacked equations, by numpy."""
@@ -23,7 +29,7 @@ def test_it_is_the_least_squares_solution(edit: int, preserve: int, keep: float)
     a = np.concatenate([c, p, np.sqrt(keep) * np.eye(4)])
     b = np.concatenate([u @ w0.T, p @ w0.T, np.sqrt(keep) * w0.T])
     solution = np.linalg.lstsq(a, b, rcond=None)[0].T
-    q = closed_form(*(torch.from_numpy(part) for part in (c, u, p)), keep).numpy()
+    q = solved(c, u, p, keep=keep)
     np.testing.assert_allclose(w0 @ q, solution, atol=1e-10)
 
 
@@ -41,7 +47,7 @@ def test_the_published_sums() -> None:
     w0, c, u, p = problem(3, 2)
     left = 0.5 * w0 + sum(np.outer(w0 @ v, x) for x, v in zip(c, u, strict=True)) + sum(w0 @ np.outer(x, x) for x in p)
     right = 0.5 * np.eye(4) + sum(np.outer(x, x) for x in (*c, *p))
-    q = closed_form(*(torch.from_numpy(part) for part in (c, u, p))).numpy()
+    q = solved(c, u, p)
     np.testing.assert_allclose(w0 @ q, left @ np.linalg.inv(right), atol=1e-10)
 
 

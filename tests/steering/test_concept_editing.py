@@ -116,7 +116,8 @@ def test_the_file_in_plain_diffusers(tiny_sd: Any, tmp_path: Path) -> None:
 
 
 def test_the_observer_draws_the_same_images_again(tiny_sd: Any) -> None:
-    backbone, seen = adapt(tiny_sd), []
+    backbone = adapt(tiny_sd)
+    seen: list[bytes] = []
 
     def perceive(images: Sequence[Any]) -> NDArray[np.float64]:
         seen.extend(image.tobytes() for image in images)

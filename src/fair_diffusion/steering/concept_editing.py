@@ -148,7 +148,8 @@ def observer(
             guidance=guidance,
         )
         read = np.concatenate([perceive(backbone.images(batch.latents)) for batch in drawn])
-        return read.reshape(len(prompts), images, -1).mean(axis=1)
+        shares: NDArray[np.float64] = read.reshape(len(prompts), images, -1).mean(axis=1)
+        return shares
 
     return observe
 
