@@ -31,7 +31,7 @@ def edited(pipeline: Any, path: Path) -> Iterator[None]:
     are not finite: before anything is changed."""
     tensors = read(path)
     if any(".lora" in name for name in tensors):
-        with _lora(pipeline, path, tensors):
+        with same_training(pipeline), _lora(pipeline, path, tensors):
             yield
         return
     network = getattr(pipeline, "transformer", None) or pipeline.unet
@@ -82,6 +82,18 @@ def read(path: Path) -> dict[str, Tensor]:
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{path} holds numbers in {name!r} that are not finite; make it again")
     return tensors
+
+
+@contextmanager
+def same_training(pipeline: Any) -> Iterator[None]:
+    """On leaving, parameters take gradients as before: a LoRA freezes the network that it is put into."""
+    networks = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+    took = [(parameter, parameter.requires_grad) for network in networks for parameter in network.parameters()]
+    try:
+        yield
+    finally:
+        for parameter, before in took:
+            parameter.requires_grad_(before)
 
 
 @contextmanager
