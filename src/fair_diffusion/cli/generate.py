@@ -76,6 +76,14 @@ def generate(
             Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
         check_new(out)
+        if edit:
+            from fair_diffusion.edits import read
+
+            read(edit)
+        if directions:
+            from fair_diffusion.steering.bottleneck import Directions
+
+            Directions.load(directions)
         kept = policy.with_suffix(".strengths.json") if policy else None
         strengths = Strengths.load(kept) if kept else Strengths()
         counts = None
