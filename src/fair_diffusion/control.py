@@ -51,8 +51,9 @@ TOO_HARD = 10.0
 class Aim:
     """What steering is to do with one image: the groups to show, by attribute, and how strongly.
 
-    `assigned` is empty for an image that goes on plain. `change` holds the attributes that do not fit yet, each with
-    the groups to leave (none if it is not known what the image shows).
+    `strength` is 0 for an image that goes on plain; `assigned` is empty for that, and for methods that assign no group.
+    `change` holds the attributes that do not fit yet, each with the groups to leave (none if it is not known what the
+    image shows).
     """
 
     assigned: Assignment = field(default_factory=dict)
@@ -338,7 +339,7 @@ def draw_all(
     except KeyboardInterrupt:
         interrupted = True
         notes.append(f"interrupted after {len(shown)} of {request.n} images")
-    control = "all" if any(aim.assigned for aim in aims) else "none"
+    control = "all" if any(aim.strength for aim in aims) else "none"
     return Drawn(shown, control, plain_evaluations(backbone, request, guide([Aim()])), notes, interrupted)
 
 

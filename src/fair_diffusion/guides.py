@@ -2,7 +2,8 @@
 
 One method, one way to turn an aim into conditionings and steering: "switch" and "prompt" put the group's word into the
 prompt (from the look on, or from the start), "semantic" pushes the prediction towards the group and away from what the
-image would show instead.
+image would show instead, "bottleneck" adds the group's vector to the middle of the network. "hint" and "embedding" do
+the same to every image's prompt.
 """
 
 from __future__ import annotations
@@ -12,29 +13,38 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from fair_diffusion.backbones import Backbone, Conditioning, Guide
 from fair_diffusion.cards import Card, card_named
 from fair_diffusion.control import Aim, steering_start
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Cell, Target
-from fair_diffusion.request import Request
-from fair_diffusion.steering import SemanticGuidance, Steering, switched, with_group
+from fair_diffusion.policy.concepts import lists
+from fair_diffusion.request import UNASSIGNED, Request
+from fair_diffusion.steering import SemanticGuidance, Steering, embedding, switched, with_group, with_hint
+from fair_diffusion.steering.bottleneck import Directions
+from fair_diffusion.steering.embedding import projected
 
 WINDOW = 0.8
 """Share of the trajectory after which semantic guidance from the look on stops: what is left is detail."""
+PAIRS = 30
+"""Occupations from whose prompts the projection of text embeddings is made."""
 
 
 @dataclass(frozen=True)
 class Guides:
     """How the images of one request are guided.
 
-    start: where in the prompt the concept begins (see `with_group`). card: window and strengths that are usual."""
+    start: where in the prompt the concept begins (see `with_group`). card: window and strengths that are usual.
+    targets: those of the rule, if one fires.
+    """
 
     backbone: Backbone
     request: Request
     guidance: float
     start: int | None
     card: Card = field(default_factory=lambda: card_named("pocket"))
+    targets: Sequence[Target] = ()
 
     def __post_init__(self) -> None:
         """`ValueError` if the request asks for what acts only where an empty prompt is evaluated too, and none is."""
@@ -52,17 +62,20 @@ class Guides:
     def guide(self, aims: Sequence[Aim]) -> Guide:
         """The guide of a batch, one aim per image."""
         plain, empty = self._plain[[0] * len(aims)], self._empty[[0] * len(aims)]
-        if self.request.method in ("switch", "prompt") and any(aim.assigned for aim in aims):
-            grouped = self.backbone.encode([self.used_prompt(aim.assigned) for aim in aims])
+        acts = any(aim.strength for aim in aims)
+        if acts and self.request.method in ("switch", "prompt", "hint", "embedding"):
             usual = self.card.switch if self.request.method == "switch" else 1.0
-            strength = [usual * aim.strength for aim in aims]
-            plain = switched(plain, grouped, torch.tensor(strength))
+            plain = switched(plain, self._instead(aims), torch.tensor([usual * aim.strength for aim in aims]))
+        elif acts and self.request.method == "bottleneck":
+            plain, empty = self._directions.steer(plain, empty, [(aim.assigned, aim.strength) for aim in aims])
         steering = self._steering(aims) if self.request.method == "semantic" else None
         run = steering.start(range(len(aims))) if steering else None
         return Guide(plain, empty, self.guidance, run, self.request.guidance_rescale)
 
     def used_prompt(self, assigned: Assignment) -> str:
-        """The prompt with the assigned groups' adjectives, skin tone before gender as English has it."""
+        """The prompt with the assigned groups' adjectives, skin tone before gender as English has it; or the hint."""
+        if self.request.method == "hint":
+            return with_hint(self.request.prompt, [ATTRIBUTES[name].label for name in self._attributes])
         named = assigned if self.request.method in ("switch", "prompt") else ()
         order = sorted(named, key=lambda name: name == "gender")
         adjectives = [ATTRIBUTES[name].group(assigned[name]).adjective for name in order]
@@ -77,6 +90,31 @@ class Guides:
         """What guidance leads away from: the negative prompt, or what the family takes for no prompt."""
         negative = self.request.negative_prompt
         return self.backbone.empty() if negative is None else self.backbone.encode([negative])
+
+    @property
+    def _attributes(self) -> list[str]:
+        return list(dict.fromkeys(name for target in self.targets for name in target.attributes))
+
+    def _instead(self, aims: Sequence[Aim]) -> Conditioning:
+        """The conditionings that steered images get instead of the plain ones."""
+        if self.request.method == "embedding":
+            return projected(self._plain, self._projection)[[0] * len(aims)]
+        return self.backbone.encode([self.used_prompt(aim.assigned) for aim in aims])
+
+    @cached_property
+    def _directions(self) -> Directions:
+        if self.request.directions is None:  # `Request` sees to it
+            raise ValueError("method 'bottleneck' needs directions")
+        return Directions.load(self.request.directions)
+
+    @cached_property
+    def _projection(self) -> Tensor:
+        """The projection that makes the groups that the targets ask for alike."""
+        asked = {name: _asked(target, name) for target in self.targets for name in target.attributes}
+        return embedding.learn(
+            self.backbone,
+            [grouped_prompts(name, groups, list(lists()["occupations"])[:PAIRS]) for name, groups in asked.items()],
+        )[0]
 
     def _steering(self, aims: Sequence[Aim]) -> Steering | None:
         """Semantic guidance towards each image's groups that do not fit yet, and away from those to leave."""
@@ -106,12 +144,22 @@ class Guides:
         return SemanticGuidance(strength=self.card.semantic, threshold=0.8, warmup=start, cooldown=end)
 
 
-def aims(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], n: int) -> list[Aim]:
-    """The aims of n images when all are steered: to their cells, away from the other groups that are asked for.
+def grouped_prompts(name: str, groups: Sequence[str], concepts: Sequence[str]) -> list[list[str]]:
+    """For each group of attribute `name` the prompts that name it before each concept."""
+    before = "a photo of a "
+    return [
+        [with_group(before + concept, len(before), [ATTRIBUTES[name].group(group).adjective]) for concept in concepts]
+        for group in groups
+    ]
 
-    dealt: the cells of the images, for each target; empty if none is steered."""
+
+def aims(targets: Sequence[Target], dealt: Sequence[Sequence[Cell]], request: Request) -> list[Aim]:
+    """The aims of a request's images when all are steered: to their cells, away from the other groups asked for.
+
+    dealt: the cells of the images, for each target; empty if none is assigned a group."""
+    n = request.n
     if not dealt:
-        return [Aim()] * n
+        return [Aim(strength=1.0 if targets and request.method in UNASSIGNED else 0.0)] * n
     asked = {name: _asked(target, name) for target in targets for name in target.attributes}
     assignments: list[Assignment] = [{} for _ in range(n)]
     for target, cells in zip(targets, dealt, strict=True):

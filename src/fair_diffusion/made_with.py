@@ -11,13 +11,16 @@ from fair_diffusion.policy import Match
 LIBRARIES = ("fair-diffusion", "torch", "diffusers", "transformers")
 
 
-def made_with(weights: str, matched: Match) -> dict[str, str]:
-    """Facts for a reader of the result, name to text. `weights` is their hash, or empty if it is not known."""
+def made_with(weights: str, card: str, matched: Match, **learnt: Path | None) -> dict[str, str]:
+    """Facts for a reader of the result, name to text.
+
+    weights: their hash, or empty if it is not known. card: the one whose settings are usual. learnt: files that the method used, by what they are; or None."""
     rule = matched.rule
     facts = {"weights": weights} if weights else {}
     if rule is not None:
         facts["policy"] = f"{rule.name}: {'; '.join(map(str, rule.targets))}"
-    return facts | {"versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES)}
+    facts |= {what: f"{file.name}, sha256 {sha256(file)}" for what, file in learnt.items() if file}
+    return facts | {"usual settings": card, "versions": ", ".join(f"{name} {version(name)}" for name in LIBRARIES)}
 
 
 def sha256(path: Path) -> str:

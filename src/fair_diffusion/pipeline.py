@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.backbones import Batch, OnStep, adapt
 from fair_diffusion.cards import Card, card_named, card_of
-from fair_diffusion.control import NaturalFirst, Shares, draw_all
+from fair_diffusion.control import Aim, NaturalFirst, Shares, draw_all
+from fair_diffusion.edits import edited
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.known import check_reads, known_groups, shares
@@ -29,6 +32,7 @@ from fair_diffusion.perception.roles import Named, open_roles
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result, Twins
+from fair_diffusion.steering.rejection import draw_rejecting
 from fair_diffusion.strengths import Strengths
 
 if TYPE_CHECKING:
@@ -114,11 +118,16 @@ class FairPipeline:
             compare_plain: also draw the unsteered twins, same seeds.
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
-            request: fields of `Request`: n, seed (image i is drawn from seed + i), method ("switch": the group's word
-                enters the prompt mid-way; "semantic": semantic guidance; "prompt": the word is there from the start;
-                "none"), control ("natural-first": steer mid-way those images that would not fit by themselves, and
-                repair misses; "all": steer every image, as published, and repair none), steps and
-                guidance (the card's if None), negative_prompt, guidance_rescale, repair_budget, batch_size.
+            request: fields of `Request`: n, seed (image i is drawn from seed + i), method, control, steps and
+                guidance (the card's if None), negative_prompt, guidance_rescale, repair_budget, batch_size, directions,
+                edit.
+                method: "switch": the group's word enters the prompt mid-way; "semantic": semantic guidance; "prompt":
+                the word is there from the start; "bottleneck": the group's vector, from the file `directions`, is
+                added in the middle of the network; "rejection": plain images are drawn until the quotas are full. And
+                those that assign no group: "hint": the prompt asks for all groups; "embedding": what tells the groups
+                apart is taken out of the text; "edit": the weights are those of the file `edit`; "none".
+                control: "natural-first": steer mid-way those images that would not fit by themselves, and repair
+                misses ("switch" and "semantic"); "all": steer every image, as published, and repair none.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything runs.
@@ -130,9 +139,9 @@ class FairPipeline:
         matched = match(policy, prompt)
         self.check(matched)
         after: dict[str, Any] = {"strengths": strengths, "compare_plain": compare_plain, "on_step": on_step}
-        if matched.rule is None or asked.method == "none":
+        if matched.rule is None or not asked.assigns:
             result = self._with_twins(asked, matched, [], **after)
-            nothing = ["nothing is steered, so the ledger counts nothing"] if ledger else []
+            nothing = ["no image is assigned a group, so the ledger counts nothing"] if ledger else []
             return replace(result, notes=[*result.notes, *nothing])
         if ledger is None:
             return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
@@ -162,7 +171,7 @@ class FairPipeline:
         result = self.draw(asked, matched, planned, strengths, on_step)
         if not compare_plain or result.stopped:
             return result
-        plain = self.draw(replace(asked, method="none"), replace(matched, rule=None), [], None, on_step)
+        plain = self.draw(asked.plain, replace(matched, rule=None), [], None, on_step)
         if plain.stopped:
             result = replace(result, notes=[*result.notes, f"the plain twins were {plain.notes[-1]}"])
             if not plain.images:
@@ -187,9 +196,13 @@ class FairPipeline:
         planned: for each target of `matched` one count per cell, in the order of its shares; empty: all plain."""
         start, targets = time.monotonic(), matched.targets
         guidance = self.card.guidance if asked.guidance is None else asked.guidance
-        guides = Guides(self.backbone, asked, guidance, matched.start, self.card)
+        guides = Guides(self.backbone, asked, guidance, matched.start, self.card, targets)
         rule = matched.rule.name if matched.rule else None
-        if asked.natural_first and planned:
+        if asked.method == "rejection" and planned:
+            drawn = draw_rejecting(
+                self.backbone, asked, targets, planned, lambda n: guides.guide([Aim()] * n), self._perceive, on_step
+            )
+        elif asked.natural_first and planned:
             control = NaturalFirst(
                 backbone=self.backbone,
                 request=asked,
@@ -197,7 +210,7 @@ class FairPipeline:
                 quotas=planned,
                 guide=guides.guide,
                 look=self._look,
-                perceive=lambda images: shares(self.perceiver, probabilities(self.perceiver, images)),
+                perceive=self._perceive,
                 start=self.card.start,
                 concept=(
                     self.name,
@@ -214,7 +227,10 @@ class FairPipeline:
             drawn = control.run()
         else:
             dealt = deal(targets, planned, asked.seed) if planned else []
-            drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked.n), guides.guide, on_step)
+            # What no rule asks for, the unsteered twins among it, is drawn with the weights as they are.
+            edit = asked.edit if rule else None
+            with edited(self.backbone.pipeline, edit) if edit else nullcontext():
+                drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked), guides.guide, on_step)
         images = [shown.image for shown in drawn.shown]
         judged, perceived = self.judge.read(images), self.perceiver.read(images)
         records = [
@@ -256,7 +272,7 @@ class FairPipeline:
             requested=asked.n,
             stopped=drawn.interrupted,
             notes=notes + drawn.notes,
-            made_with=made_with(self.weights, matched) | {"usual settings": self.card.name},
+            made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit),
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )
 
@@ -267,14 +283,19 @@ class FairPipeline:
             return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])))
         return shares(self.perceiver, probabilities(self.perceiver, self.backbone.images(clean)))
 
+    def _perceive(self, images: Sequence[Image.Image]) -> Shares:
+        """What finished pictures show, as steering may ask."""
+        return shares(self.perceiver, probabilities(self.perceiver, images))
+
     @torch.no_grad()
     def _twins(self, result: Result, plain: Result) -> Twins:
-        """How far images are from the unsteered twins of their seeds."""
-        pairs = [i for i in range(len(plain.images)) if not result.records[i].reseeds]
+        """How far images are from the unsteered twins of their seeds; a new seed has none."""
+        place = {twin.seed: i for i, twin in enumerate(plain.records)}
+        pairs = [(i, place[record.seed]) for i, record in enumerate(result.records) if record.seed in place]
         if not pairs:
             return Twins(untouched=0, untouched_difference=0.0, steered=0, pixel_distance=0.0, feature_distance=0.0)
-        images, twins = ([part.images[i] for i in pairs] for part in (result, plain))
-        steered = np.array([result.records[i].steered for i in pairs], dtype=bool)
+        images, twins = [result.images[i] for i, _ in pairs], [plain.images[i] for _, i in pairs]
+        steered = np.array([result.records[i].steered for i, _ in pairs], dtype=bool)
         pixels = pixel_differences(images, twins)
         ours, theirs = (features(self.judge, part) for part in (images, twins))
         away = None if ours is None or theirs is None else cosine_distances(ours, theirs)[steered]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-METHODS = ("switch", "semantic", "prompt", "none")
+METHODS = ("switch", "semantic", "prompt", "hint", "embedding", "bottleneck", "edit", "rejection", "none")
+UNASSIGNED = ("hint", "embedding", "edit")
+"""Methods that act on every image alike: they assign no group to any."""
 CONTROLS = ("natural-first", "all")
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
@@ -43,8 +46,9 @@ class Request:
 
     method, control: see `FairPipeline`. guidance: the model's usual scale if None. negative_prompt: what guidance leads
     away from, and from where edits are measured; None: what the family takes for no prompt. guidance_rescale: how far
-    the guided prediction gets the spread of the prompt's, 0 to 1 (see `backbones.loop`). repair_budget: what repairs
-    may cost, as a share of plain generation.
+    the guided prediction gets the spread of the prompt's, 0 to 1 (see `backbones.loop`). repair_budget: what repairs,
+    or rejected images, may cost, as a share of plain generation. directions: the file that "bottleneck" needs; edit:
+    the one that "edit" needs.
     """
 
     prompt: str
@@ -58,6 +62,8 @@ class Request:
     guidance_rescale: float = 0.0
     repair_budget: float = 0.25
     batch_size: int = 8
+    directions: Path | None = None
+    edit: Path | None = None
 
     def __post_init__(self) -> None:
         check_prompt(self.prompt)
@@ -68,6 +74,11 @@ class Request:
                 raise ValueError(f"unknown {what} {value!r}; use one of {', '.join(known)}")
         if self.method == "switch" and self.control == "all":
             raise ValueError("method 'switch' needs control 'natural-first'; to change all images use method 'prompt'")
+        for needs, what, file in (("bottleneck", "directions", self.directions), ("edit", "edit", self.edit)):
+            if self.method == needs and file is None:
+                raise ValueError(f"method {needs!r} needs a file that was learnt; name it: {what}=FILE")
+            if self.method != needs and file is not None:
+                raise ValueError(f"{what} is {str(file)!r}, which method {self.method!r} does not use; use {needs!r}")
         if not 1 <= self.steps <= 1000:
             raise ValueError(f"steps is {self.steps}; use 1 to 1000")
         if self.guidance is not None and not 0 <= self.guidance <= 100:  # also false for NaN
@@ -80,6 +91,16 @@ class Request:
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}; use 1 or more")
         check_seed(self.seed)
+
+    @property
+    def plain(self) -> Request:
+        """The same request, unsteered."""
+        return replace(self, method="none", directions=None, edit=None)
+
+    @property
+    def assigns(self) -> bool:
+        """Whether each image is assigned the groups that it should show."""
+        return self.method != "none" and self.method not in UNASSIGNED
 
     @property
     def natural_first(self) -> bool:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
@@ -25,6 +26,8 @@ from fair_diffusion.backbones.backbone import Conditioning
 
 CHUNK = 16
 """Rows per call of the text encoder and of the image decoder: bounds memory, changes no result."""
+MIDDLE = "mid_block"
+"""The part of a conditioning, (n, channels, height, width), that is added after a UNet's middle block."""
 
 
 class Adapter(ABC):
@@ -174,10 +177,20 @@ class Adapter(ABC):
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """Scale the latents for the network and return its raw output; counts one evaluation per row."""
-        self._count[0] += len(latents)
         if hasattr(self._scheduler, "scale_model_input"):
             latents = self._scheduler.scale_model_input(latents, t)
-        return self._evaluate(latents, t, cond, guidance)
+        return self.evaluate(latents, t, cond, guidance=guidance)
+
+    def evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
+        """As `predict`, on latents in the network's own scale; t may differ by row, (n,).
+
+        What `cond.added` holds as `MIDDLE` is added to what comes out of the network's middle, for this call."""
+        self._count[0] += len(latents)
+        if MIDDLE not in cond.added:
+            return self._evaluate(latents, t, cond, guidance)
+        added = dict(cond.added)
+        with _added(self.network, added.pop(MIDDLE)):
+            return self._evaluate(latents, t, Conditioning(cond.embeddings, added), guidance)
 
     def clean(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
         """Predict x0 from latents at time t and the output there; leaves the scheduler's state alone."""
@@ -287,6 +300,31 @@ class Adapter(ABC):
             return None
         sigma: Tensor = sigmas[found[0, 0].to(sigmas.device)]
         return sigma
+
+
+@contextmanager
+def _added(network: Any, direction: Tensor) -> Iterator[None]:
+    """Add `direction` to what the network's middle block returns. `ValueError` if it has none or another shape."""
+    middle = getattr(network, MIDDLE, None)
+    if middle is None:
+        raise ValueError(
+            f"{type(network).__name__} has no middle block to which a direction could be added; use a model with a "
+            "UNet, or another method"
+        )
+
+    def add(_: Any, __: Any, output: Tensor) -> Tensor:
+        if direction.shape != output.shape:
+            raise ValueError(
+                f"the directions have shape {tuple(direction.shape[1:])}, but the middle of this model has "
+                f"{tuple(output.shape[1:])}; learn them for this model"
+            )
+        return output + direction.to(output)
+
+    hook = middle.register_forward_hook(add)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def text_length(tokenizer: Any) -> tuple[Any, int]:

@@ -36,12 +36,21 @@ def generate(
     model: options.Model = "pocket",
     perceiver: options.Perceiver = None,
     judge: options.Judge = None,
-    method: Annotated[str, typer.Option(help="switch, semantic, prompt or none")] = "switch",
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="switch (the usual one), semantic, prompt, rejection, hint, embedding or none; bottleneck needs "
+            "--directions and edit needs --edit"
+        ),
+    ] = None,
     control: Annotated[
         str, typer.Option(help="natural-first: change few images, repair misses; or all")
     ] = "natural-first",
     repair_budget: Annotated[
-        float, typer.Option(help="for repairs, as a share of plain generation (four images at least); 0 for none")
+        float,
+        typer.Option(
+            help="for repairs or rejected images, as a share of plain generation (four images at least); 0 for none"
+        ),
     ] = 0.25,
     steps: Annotated[int | None, typer.Option(help="denoising steps; as usual for the model if not given")] = None,
     guidance: Annotated[float | None, typer.Option(help="guidance scale; as usual for the model if not given")] = None,
@@ -49,6 +58,8 @@ def generate(
     guidance_rescale: Annotated[
         float, typer.Option(help="0 to 1: how far guided predictions keep the spread of unguided ones")
     ] = 0.0,
+    directions: Annotated[Path | None, typer.Option(help="vectors of the groups (safetensors), for bottleneck")] = None,
+    edit: Annotated[Path | None, typer.Option(help="edited weights or a LoRA (safetensors), for edit")] = None,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="keep proportions across requests in this file")] = None,
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
@@ -76,14 +87,24 @@ def generate(
         from fair_diffusion.request import Request
         from fair_diffusion.strengths import Strengths
 
+        method = method or ("bottleneck" if directions else "edit" if edit else "switch")
         settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control}
         settings |= {"repair_budget": repair_budget, "guidance_rescale": guidance_rescale}
         told = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt}
+        told |= {"directions": directions, "edit": edit}
         settings |= {name: value for name, value in told.items() if value is not None}
         for prompt in prompts:
             Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
         check_new(out)
+        if edit:
+            from fair_diffusion.edits import read
+
+            read(edit)
+        if directions:
+            from fair_diffusion.steering.bottleneck import Directions
+
+            Directions.load(directions)
         kept = policy.with_suffix(".strengths.json") if policy else None
         strengths = Strengths.load(kept) if kept else Strengths()
         counts = None
@@ -153,7 +174,7 @@ def show(result: Result, folder: Path) -> None:
     if result.verdict:
         console.print(f"verdict: {result.verdict}")
     cost = result.summary()["cost"]
-    if result.control == "natural-first":
+    if result.control == "natural-first" or result.method == "rejection":
         console.print(", ".join(f"{count} {what}" for what, count in result.counts().items()))
     if result.twins and result.twins.steered:
         away = f"{result.twins.pixel_distance:.1%} of a pixel's range"

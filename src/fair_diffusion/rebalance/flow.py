@@ -161,7 +161,7 @@ class _Run:
             audit=audited(now.judged, matched.targets, planned, pipe.attributes),
             perceived_audit=audited(now.perceived, matched.targets, planned, pipe.attributes),
             notes=[*notes, *(target.note for target in matched.targets if target.note), *mover.notes],
-            made_with=made_with(pipe.weights, matched),
+            made_with=made_with(pipe.weights, pipe.card.name, matched),
             before=before,
             way=asked.way,
             broken=list(broken),

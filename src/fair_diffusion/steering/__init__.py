@@ -1,5 +1,6 @@
 """Steering: ways to move one image to its assigned group, one method per file."""
 
+from fair_diffusion.steering.hint import with_hint
 from fair_diffusion.steering.inversion import WAYS, taken_back
 from fair_diffusion.steering.prompt import with_group
 from fair_diffusion.steering.semantic import SemanticGuidance, SemanticSteering
@@ -16,4 +17,5 @@ __all__ = [
     "switched",
     "taken_back",
     "with_group",
+    "with_hint",
 ]

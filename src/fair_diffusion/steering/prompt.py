@@ -20,7 +20,7 @@ def with_group(prompt: str, start: int | None, adjectives: Sequence[str]) -> str
     if not phrase:
         return prompt
     if start is None:
-        return _append(prompt, f"{phrase} person")
+        return append(prompt, f"{phrase} person")
     return f"{_mend_article(prompt[:start], phrase)}{phrase} {prompt[start:]}"
 
 
@@ -40,6 +40,7 @@ def _vowel_sound(phrase: str) -> bool:
     return phrase[0].lower() in "aeiou" and not _SOUNDS_CONSONANT.match(phrase)
 
 
-def _append(prompt: str, text: str) -> str:
+def append(prompt: str, text: str) -> str:
+    """The prompt with ", text" in the place of its closing punctuation."""
     stem = prompt.rstrip(" \t\n.,;:")
     return f"{stem}, {text}" if stem else text
