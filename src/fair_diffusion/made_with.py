@@ -14,7 +14,8 @@ LIBRARIES = ("fair-diffusion", "torch", "diffusers", "transformers")
 def made_with(weights: str, card: str, matched: Match, **learnt: Path | None) -> dict[str, str]:
     """Facts for a reader of the result, name to text.
 
-    weights: their hash, or empty if it is not known. card: the one whose settings are usual. learnt: files that the method used, by what they are; or None."""
+    weights: their hash, or empty if it is not known. card: the one whose settings are usual. learnt: files that the
+    method used, by what they are; or None."""
     rule = matched.rule
     facts = {"weights": weights} if weights else {}
     if rule is not None:
