@@ -90,7 +90,7 @@ def generate(
         method = method or ("bottleneck" if directions else "edit" if edit else "switch")
         settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control}
         settings |= {"repair_budget": repair_budget, "guidance_rescale": guidance_rescale}
-        told = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt}
+        told: dict[str, Any] = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt}
         told |= {"directions": directions, "edit": edit}
         settings |= {name: value for name, value in told.items() if value is not None}
         for prompt in prompts:
