@@ -135,7 +135,7 @@ def _existing(text: str) -> Path | None:
 
 def show(table: Sequence[Line]) -> None:
     """Print how near and at what cost, for every instruction and attribute, and why what has no numbers has none."""
-    from fair_diffusion.compare.columns import COST, DEVIATION, coin
+    from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, coin
     from fair_diffusion.compare.page import headline
 
     console = Console(markup=False, highlight=False)
@@ -147,6 +147,7 @@ def show(table: Sequence[Line]) -> None:
             console.print(printable(headline(own)), style="bold", soft_wrap=True)
             _print(console, own, DEVIATION, coin(own[0], DEVIATION))
         own = [line for line in asked if line.attribute == attributes[0]]
+        _print(console, own, QUALITY)
         _print(console, own, COST)
         for line in own:
             if line.failed is not None:
@@ -165,13 +166,13 @@ def _print(console: Console, lines: Sequence[Line], columns: Sequence[Column], l
     ]
     first = 1
     while first < len(heads):
-        stop, room = first + 1, console.width - widths[0] - widths[first] - 4
-        while stop < len(heads) and room >= widths[stop] + 2:
-            room -= widths[stop] + 2
+        stop, room = first + 1, console.width - widths[0] - widths[first] - 5
+        while stop < len(heads) and room >= widths[stop] + 3:
+            room -= widths[stop] + 3
             stop += 1
         shown = Table(box=SIMPLE_HEAD, pad_edge=False)
         for k in (0, *range(first, stop)):
-            shown.add_column(heads[k], justify="right" if k else "left", min_width=widths[k])
+            shown.add_column(heads[k], justify="right" if k else "left", width=widths[k])
         for row in rows:
             if any(row[first:stop]):
                 shown.add_row(row[0], *row[first:stop])

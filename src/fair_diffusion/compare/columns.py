@@ -1,5 +1,5 @@
 """The columns of the table, for a terminal, a page and Markdown alike: each with its definition. Exports `DEVIATION`,
-`COST`, `Column`, `cells` and `coin`."""
+`QUALITY`, `COST`, `Column`, `cells` and `coin`."""
 
 from __future__ import annotations
 
@@ -117,8 +117,7 @@ def _training(facts: Facts) -> str:
     return f"{steps} steps, {number(facts.training_seconds, 1)} s"
 
 
-COST: Sequence[Column] = (
-    Column("images", "how many were drawn", _fact(lambda facts: f"{facts.images:,}")),
+QUALITY: Sequence[Column] = (
     Column(
         "occupation kept",
         "fidelity: images whose occupation, as the judge reads it, is the one that most plain images of their prompt "
@@ -145,6 +144,11 @@ COST: Sequence[Column] = (
     Column("repaired", "images made again because the perceiver was not sure of them", _share("repaired")),
     Column("re-seeded", "images from a new seed", _share("reseeded")),
     Column("missed", "images of which the perceiver is not sure in the end", _share("missed")),
+)
+
+
+COST: Sequence[Column] = (
+    Column("images", "how many were drawn", _fact(lambda facts: f"{facts.images:,}")),
     Column(
         "training",
         "steps and seconds that were learnt beforehand",

@@ -89,9 +89,9 @@ def compare(
     """
     ways = [PLAIN, *(way for way in ways if way != PLAIN)]
     check_names(ways)
+    for k, prompt in enumerate(prompts):
+        Request(**vars(drawing), prompt=prompt, seed=seed + k * SPACING)
     asks = asked(pipe, prompts, instructions, seed)
-    for ask in asks:
-        Request(**drawing.fields(ask, PLAIN))
     found = Comparison(
         folder=folder,
         ways=ways,

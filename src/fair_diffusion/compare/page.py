@@ -19,7 +19,7 @@ from PIL import Image
 from fair_diffusion.audit.headline import percent, short, spoken, units
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.compare.cell import SHOWN, Cell, load
-from fair_diffusion.compare.columns import COST, DEVIATION, cells, coin, number
+from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, cells, coin, number
 from fair_diffusion.compare.comparison import Comparison
 from fair_diffusion.compare.line import Line
 from fair_diffusion.compare.memory import KINDS
@@ -45,6 +45,7 @@ def page(found: Comparison, lines: Sequence[Line], reference: Reference | None =
         sheets=_sheets(found),
         shown=SHOWN,
         deviation=DEVIATION,
+        quality=QUALITY,
         cost=COST,
         ways=[(way, made(way)) for way in found.ways],
         notes={line.way: line.facts.notes for line in lines if line.facts and line.facts.notes},
@@ -116,7 +117,8 @@ def _tables(lines: Sequence[Line]) -> list[dict[str, Any]]:
             "instruction": own[0].instruction,
             "attribute": spoken(own[0].attribute),
             "rows": [
-                {"line": line, "deviation": cells(line, DEVIATION), "cost": cells(line, COST)}
+                {"line": line, "deviation": cells(line, DEVIATION)}
+                | {"quality": cells(line, QUALITY), "cost": cells(line, COST)}
                 if line.judge
                 else {"line": line}
                 for line in own

@@ -89,7 +89,7 @@ _COST = "network evaluations over plain generation (each mark doubles)"
 def _plot(name: str, lines: Sequence[Line], values: Sequence[float], across: str, *, log: bool = False) -> Plot:
     measured = [(line, line.judge) for line in lines if line.judge]
     scale = [math.log2(value) for value in values] if log else list(values)
-    left, right, ticks = _doublings(scale) if log else _round(min(0.0, *scale), max(scale))
+    left, right, ticks = _doublings(scale) if log else _round(min(0.0, *scale), max(0.0, *scale))
     tops = [found.tv_high if found.tv_high is not None else found.tv_mean for _, found in measured]
     _, highest, ticks_up = _round(0.0, max(*tops, 0.05))
 
@@ -126,7 +126,9 @@ def _plot(name: str, lines: Sequence[Line], values: Sequence[float], across: str
         across=across,
         up=f"mean deviation of {spoken(lines[0].attribute)}",
         dots=dots,
-        ticks_across=[Tick(along(value), f"{2**value:g}×" if log else f"{value:g}") for value in ticks],
+        ticks_across=[
+            Tick(along(value), f"{2**value:g}×" if log else f"{value:g}".replace("-", "−")) for value in ticks
+        ],
         ticks_up=[Tick(place(value), f"{value:g}") for value in ticks_up],
         floor=None if floor is None or floor > highest else place(floor),
     )
@@ -143,7 +145,8 @@ def _round(low: float, high: float) -> tuple[float, float, list[float]]:
     span = max(high - low, 1e-3)
     size = 10.0 ** math.floor(math.log10(span / 4))
     step = next(size * factor for factor in (1, 2, 5, 10) if span / (size * factor) <= 7)
-    first, last = math.floor(low / step + 1e-9), max(1, math.ceil(high / step - 1e-9))
+    first = math.floor(low / step + 1e-9)
+    last = max(first + 1, math.ceil(high / step - 1e-9))
     return first * step, last * step, [round(k * step, 10) for k in range(first, last + 1)]
 
 
