@@ -32,7 +32,8 @@ def test_it_writes_the_table_where_it_is_shown(tiny_sd: Any, tmp_path: Path, mon
     for _ in range(2):  # the second time it draws nothing and writes the same
         _, table = compare.run(["plain,prompt"], 2, 2, tmp_path / "kept")
         shown = methods.read_text(encoding="utf-8")
-        assert shown.startswith("before\n") and shown.endswith("after\n")
+        assert shown.startswith("before\n")
+        assert shown.endswith("after\n")
         assert "old" not in shown
         assert shown.count("### every occupation: half women: gender") == 1
     assert len(table) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +143,7 @@ def test_ways_do_what_their_names_say(found: Comparison) -> None:
         for prompt in PROMPTS:
             dealt = Counter(r[f"assigned.{attribute}"] for r in by_way["prompt"] if r["prompt"] == prompt)
             assert max(dealt.values()) - min(dealt.values()) <= (1 if attribute == "gender" else 0)
-    seeds = {(row["way"], row["prompt"]): [] for row in rows}
+    seeds: dict[tuple[str, str], list[int]] = {(row["way"], row["prompt"]): [] for row in rows}
     for row in rows:
         if row["way"] != "switch" and row["instruction"] == "tones":
             seeds[row["way"], row["prompt"]].append(row["seed"])
@@ -267,10 +267,8 @@ def test_wrong_arguments(
 
 
 def test_a_way_that_fails_is_a_line_that_says_why(pipe: FairPipeline, tmp_path: Path) -> None:
-    @contextmanager
-    def broken(_: Any, __: Path) -> Iterator[None]:
+    def broken(_: Any, __: Path) -> AbstractContextManager[None]:
         raise RuntimeError("no such layer\nin this model")
-        yield
 
     (tmp_path / "w").write_bytes(b"weights")
     ways = [Way(name="unheard", method="of"), Way(name="edited", file=tmp_path / "w", edit=broken), WAYS["prompt"]]

@@ -16,7 +16,7 @@ from fair_diffusion.audit.deviations import deviations
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.compare.line import Facts, Line
 from fair_diffusion.compare.page import svg
-from fair_diffusion.compare.plot import BOTTOM, LEFT, RIGHT, TOP, Plot, _labels, _round, plots
+from fair_diffusion.compare.plot import _LETTER, BOTTOM, LEFT, RIGHT, TOP, Plot, _labels, _round, plots
 
 FACTS = Facts(
     images=20,
@@ -110,9 +110,9 @@ def test_ticks_are_round_and_hold_the_values(low: float, span: float) -> None:
 def test_names_do_not_lie_on_each_other(points: list[tuple[float, float]]) -> None:
     names = [f"way-{k}" for k in range(len(points))]
     found = _labels(points, names)
-    width = 6.4 * len(names[0])
+    width = _LETTER * len(names[0])
     for (x, y), (u, v) in itertools.combinations(found, 2):
-        assert abs(x - u) >= width or abs(y - v) >= 13
+        assert abs(x - u) >= width or abs(y - v) >= 13 - 1e-6
     assert all(x >= LEFT and TOP - 14 <= y <= BOTTOM for x, y in found)
 
 

@@ -102,10 +102,9 @@ DEVIATION: Sequence[Column] = (
 def _fidelity(facts: Facts) -> str:
     if facts.fidelity is None:
         return "not measured"
-    interval = (
-        "" if facts.fidelity_low is None else f" ({percent(facts.fidelity_low)} to {percent(facts.fidelity_high or 0)})"
-    )
-    return percent(facts.fidelity) + interval
+    if facts.fidelity_low is None or facts.fidelity_high is None:
+        return percent(facts.fidelity)
+    return f"{percent(facts.fidelity)} ({100 * facts.fidelity_low:.1f} to {percent(facts.fidelity_high)})"
 
 
 def _training(facts: Facts) -> str:

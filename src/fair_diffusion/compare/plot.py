@@ -16,17 +16,20 @@ WIDTH, HEIGHT = 560, 340
 LEFT, RIGHT, TOP, BOTTOM = 56, 544, 14, 284
 """The frame of the axes."""
 
-_LETTER, _LINE, _DOT = 6.4, 13, 6
+_LETTER, _LINE, _DOT = 6.6, 13, 6
 """Width of a letter and height of a line at 12 pixels, and half of a dot."""
-_ROOM = 8
-"""Places that are tried above and below a dot for its name."""
+_ROOM = 20
+"""Lines that are tried above and below a dot for its name."""
+_ALONG = (0, 40, 80, 120, 160)
+"""How far to the side of a dot its name may begin."""
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One way: its name and values, where it lies, where its interval ends, and where its name stands."""
+    """One way: its name and values, where it lies, where its interval ends, where its name stands, and the near end of
+    the name if a line must lead there."""
 
     way: str
     text: str
@@ -38,6 +41,7 @@ class Dot:
     high: float
     label_x: float
     label_y: float
+    lead: float | None
     trained: bool
 
 
@@ -114,6 +118,7 @@ def _plot(name: str, lines: Sequence[Line], values: Sequence[float], across: str
             high=place(found.tv_mean if found.tv_high is None else found.tv_high),
             label_x=label[0],
             label_y=label[1],
+            lead=_lead(x, y, label, _LETTER * len(text)),
             trained=bool(line.facts and (line.facts.training_steps != 0 or line.facts.training_seconds != 0.0)),
         )
         for (line, found), text, value, (x, y), label in zip(measured, texts, values, points, labels, strict=True)
@@ -156,9 +161,15 @@ def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str]) -> list
     found: dict[int, tuple[float, float]] = {}
     for k in sorted(range(len(points)), key=lambda k: points[k][1]):
         (x, y), width = points[k], _LETTER * len(texts[k])
-        shifts = sorted((sign * step * _LINE for step in range(_ROOM + 1) for sign in (1, -1)), key=abs)
-        choices = [(side, y + 4 + shift) for shift in shifts for side in (x + _DOT + 4, x - _DOT - 4 - width)]
-        boxes = [(cx, cy - _LINE + 3, cx + width, cy + 3) for cx, cy in choices]
+        sides = (x + _DOT + 4, x - _DOT - 4 - width)
+        choices = [
+            (side + out * along, y + 4 + up * _LINE)
+            for side, out in zip(sides, (1, -1), strict=True)
+            for along in _ALONG
+            for up in range(-_ROOM, _ROOM + 1)
+        ]
+        choices.sort(key=lambda at: math.hypot(min(abs(at[0] - x), abs(at[0] + width - x)), 2 * (at[1] - y - 4)))
+        boxes = [(cx - 3, cy - _LINE + 3, cx + width + 3, cy + 3) for cx, cy in choices]
         free = (
             choice
             for choice, box in zip(choices, boxes, strict=True)
@@ -166,8 +177,14 @@ def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str]) -> list
         )
         found[k] = next(free, choices[0])
         cx, cy = found[k]
-        taken.append((cx, cy - _LINE + 3, cx + width, cy + 3))
+        taken.append((cx - 3, cy - _LINE + 3, cx + width + 3, cy + 3))
     return [found[k] for k in range(len(points))]
+
+
+def _lead(x: float, y: float, label: tuple[float, float], width: float) -> float | None:
+    """The end of a name that is nearer to its dot; None if the name stands beside it."""
+    near = label[0] - 2 if label[0] > x else label[0] + width + 2
+    return near if abs(near - x) > 3 * _DOT or abs(label[1] - 4 - y) > _DOT else None
 
 
 def _inside(box: Box) -> bool:
