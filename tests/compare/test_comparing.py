@@ -117,6 +117,9 @@ def test_the_table_follows_from_the_images(
     assert line["memory"] == max(row["memory"] for row in own) > 2**20
     for share_of, column in (("steered", "steered"), ("repaired", "repairs"), ("reseeded", "reseeds")):
         assert line[share_of] == pytest.approx(np.mean([row[column] > 0 for row in own]))
+    looked = [row["missed"] for row in own if row["missed"] is not None]
+    assert bool(looked) == (way == "switch")
+    assert line["missed"] == (pytest.approx(np.mean(looked)) if looked else None)
     for distance in ("pixels", "features"):
         known = [row[distance] for row in own if row[distance] is not None]
         assert line[distance] == pytest.approx(np.mean(known))

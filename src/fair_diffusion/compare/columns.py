@@ -52,7 +52,7 @@ def _fact(show: Callable[[Facts], str]) -> Callable[[Line], str]:
 
 
 def _share(name: str) -> Callable[[Line], str]:
-    return _fact(lambda facts: percent(getattr(facts, name)))
+    return _fact(lambda facts: NONE if (share := getattr(facts, name)) is None else percent(share))
 
 
 DEVIATION: Sequence[Column] = (
@@ -132,7 +132,7 @@ QUALITY: Sequence[Column] = (
     Column(
         "pixels from twin",
         "mean absolute difference to the plain image of the same seed, in percent of a pixel's range",
-        _fact(lambda facts: NONE if facts.pixels is None else percent(facts.pixels)),
+        _share("pixels"),
     ),
     Column(
         "features from twin",
@@ -142,7 +142,11 @@ QUALITY: Sequence[Column] = (
     Column("steered", "images drawn otherwise than plain", _share("steered")),
     Column("repaired", "images made again because the perceiver was not sure of them", _share("repaired")),
     Column("re-seeded", "images from a new seed", _share("reseeded")),
-    Column("missed", "images of which the perceiver is not sure in the end", _share("missed")),
+    Column(
+        "missed",
+        "images of which the perceiver is not sure in the end; – where the way does not ask it",
+        _share("missed"),
+    ),
 )
 
 

@@ -49,7 +49,7 @@ class Facts:
         steered: share of images drawn otherwise than plain.
         repaired: share made again.
         reseeded: share from a new seed.
-        missed: share that the perceiver is not sure of in the end.
+        missed: share that the perceiver is not sure of in the end; None if the way does not ask it.
         training_steps: steps that were learnt beforehand; None if that is not known.
         training_seconds: the same as time.
         evaluations: of the network, per image.
@@ -72,7 +72,7 @@ class Facts:
     steered: float
     repaired: float
     reseeded: float
-    missed: float
+    missed: float | None
     training_steps: int | None
     training_seconds: float | None
     evaluations: float
@@ -231,7 +231,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         steered=share("steered"),
         repaired=share("repairs"),
         reseeded=share("reseeds"),
-        missed=share("missed"),
+        missed=share("missed") if any(value is not None for value in column("missed")) else None,
         training_steps=way.training_steps,
         training_seconds=way.training_seconds,
         evaluations=sum(evaluations) / images,
