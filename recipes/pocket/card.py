@@ -76,7 +76,7 @@ def named(pipe: FairPipeline, mix: Mix) -> Iterator[Row]:
         empty_cond=pipe.backbone.encode([""]),
         seeds=list(range(len(asked))),
         steps=USUAL_STEPS,
-        guidance=pipe.guidance,
+        guidance=pipe.card.guidance,
         batch_size=CHUNK,
     ):
         drawn += pipe.backbone.images(batch.latents)
@@ -209,4 +209,4 @@ if __name__ == "__main__":
         rows.append(row)
     errs = [asdict(confusion) for confusion in confusions(judge.load(), WORK).values()]
     (WEIGHTS / "judge-confusions.json").write_text(json.dumps(errs) + "\n")
-    (WEIGHTS / "README.md").write_text(write(rows, list(named(pipe, mix)), pipe.guidance))
+    (WEIGHTS / "README.md").write_text(write(rows, list(named(pipe, mix)), pipe.card.guidance))

@@ -6,6 +6,7 @@ import typer
 
 from fair_diffusion.cli.associations import associations
 from fair_diffusion.cli.audit import audit
+from fair_diffusion.cli.compare import compare
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.ledger import ledger
@@ -26,6 +27,7 @@ app.command()(rebalance)
 app.command()(explain)
 app.command()(associations)
 app.command()(audit)
+app.command()(compare)
 app.add_typer(ledger, name="ledger")
 app.add_typer(perceiver, name="perceiver")
 app.command()(models)

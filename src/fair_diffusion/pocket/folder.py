@@ -18,6 +18,8 @@ from fair_diffusion.new_folder import new_folder
 
 WEIGHTS = Path(__file__).with_name("weights")
 UNET = WEIGHTS / "unet" / "diffusion_pytorch_model.safetensors"
+OCCUPATIONS = Path(__file__).with_name("occupations.txt")
+"""What the model can draw, one occupation per line, each drawing once: doctors are drawn as nurses are."""
 MAX_LENGTH = 24
 GUIDANCE = 2.0
 

@@ -1,0 +1,128 @@
+"""The standing table: every way to meet a target on the pocket model, from the same seeds.
+
+20 occupations × 100 images, 15 steps. Targets: half women; skin tone uniform over five groups. The kernel distance is
+to the drawings that the model was trained on, where they were rendered (`python -m recipes.pocket.data`), else to the
+plain images. Edited weights are named as NAME=FILE; a way that cannot run is a row that says why. What is drawn is kept
+in work/pocket/compare, so that a run goes on where it stopped, and more ways may be asked for later.
+
+    python -m benchmarks.compare [--images 100] [--prompts 20] [--methods NAME[=FILE],…]
+
+writes benchmarks/compare.md with its figures, and shows the table in docs/methods.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from fair_diffusion import FairPipeline, Policy
+from fair_diffusion.audit.sources.suite import Suite, read_occupations
+from fair_diffusion.cli.progress import counting
+from fair_diffusion.compare import (
+    WAYS,
+    Comparison,
+    Drawing,
+    Line,
+    Reference,
+    compare,
+    lines,
+    read_ways,
+    write,
+)
+from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY
+from fair_diffusion.compare.markdown import markdown
+from fair_diffusion.compare.memory import KINDS
+from fair_diffusion.compare.page import kid_to, made, svg
+from fair_diffusion.compare.plot import plots
+from fair_diffusion.pocket import OCCUPATIONS
+from recipes.pocket.data import WORK, load
+
+INSTRUCTIONS = ("every occupation: half women", "every occupation: skin tone uniform")
+STEPS, BATCH = 15, 25
+PAGE = Path(__file__).with_suffix(".md")
+METHODS_PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
+BEGIN, END = "<!-- benchmarks/compare.py writes from here -->", "<!-- to here -->"
+
+
+@torch.no_grad()
+def renders(pipe: FairPipeline) -> Reference | None:
+    """The judge's features of the drawings of women and men that the UNet was trained on; None if there are none."""
+    if not (WORK / "drawings.json").is_file():
+        return None
+    pictures, drawings = load(WORK)
+    rows = [i for i, d in enumerate(drawings) if d.fold and d.occupation and d.tone and d.gender in ("woman", "man")]
+    parts = torch.split(pictures[rows].float() / 127.5 - 1, 128)
+    return Reference("the training drawings", torch.cat([pipe.judge.features(part) for part in parts]).numpy())
+
+
+def text(found: Comparison, table: Sequence[Line], reference: Reference | None) -> str:
+    """benchmarks/compare.md: the tables, the figures, and what the columns mean."""
+    settings = found.settings
+    figures = plots(table, kid_to(reference))
+    parts = [
+        f"# Ways to meet a target on the pocket model: {settings['n']} images per prompt, {settings['steps']} steps, "
+        f"guidance {settings['guidance']:g}",
+        "",
+        f"Made by `python -m benchmarks.compare`. KID is to {kid_to(reference)}; memory is "
+        f"{KINDS.get(found.device, KINDS['cpu'])}.",
+        "",
+        markdown(table),
+        *(f"![{plot.up} against {plot.across}]({plot_name(plot.attribute, plot.name)})" for plot in figures),
+        "",
+        "| way | made by |",
+        "|---|---|",
+        *(f"| {way.name} | {made(way)} |" for way in found.ways),
+        "",
+        *(f"- **{column.head}**: {column.meaning}." for column in (*DEVIATION, *QUALITY, *COST)),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def plot_name(attribute: str, name: str) -> str:
+    """The file of one figure, beside compare.md."""
+    return f"compare-{attribute.replace(' × ', '-')}-{name}.svg"
+
+
+def shown_in(page: str, table: str) -> str:
+    """`page` with `table` between its two marks. `ValueError` if they are not there."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{METHODS_PAGE.name} lacks the lines {BEGIN!r} and {END!r}; put them where the table belongs")
+    return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
+
+
+def run(methods: Sequence[str], images: int, prompts: int, folder: Path) -> tuple[Comparison, list[Line]]:
+    """Draw what is missing, and write page, tables and figures."""
+    pipe = FairPipeline.from_pretrained("pocket")
+    pipe.backbone.pipeline.unet.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
+    suite = Suite(model="pocket", prompt="a photo of a {}")
+    asked = [suite.prompt_for(name) for name in read_occupations(str(OCCUPATIONS))][:prompts]
+    drawing = Drawing(n=images, steps=STEPS, batch_size=BATCH)
+    policies = {said: Policy.from_sentence(said) for said in INSTRUCTIONS}
+    with counting("drawing") as progress:
+        found = compare(pipe, read_ways(methods), asked, policies, folder, drawing=drawing, progress=progress)
+    reference = renders(pipe)
+    table = lines(found, reference)
+    write(found, table, reference)
+    PAGE.write_text(text(found, table, reference), encoding="utf-8")
+    for plot in plots(table, kid_to(reference)):
+        (PAGE.parent / plot_name(plot.attribute, plot.name)).write_text(svg(plot), encoding="utf-8")
+    page = METHODS_PAGE.read_text(encoding="utf-8")
+    METHODS_PAGE.write_text(shown_in(page, markdown(table, level=3)), encoding="utf-8")
+    return found, table
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=100, help="per occupation and way")
+    parser.add_argument("--prompts", type=int, default=20, help="the first so many occupations")
+    parser.add_argument("--methods", nargs="+", default=list(WAYS), help="names, or NAME=FILE for edited weights")
+    parser.add_argument("--folder", type=Path, default=WORK / "compare", help="keeps what is drawn")
+    given = parser.parse_args()
+    found, table = run(given.methods, given.images, given.prompts, given.folder)
+    print(markdown(table))
+    print(f"see {PAGE} and {found.folder / 'compare.html'}")

@@ -1,0 +1,195 @@
+"""`fair-diffusion compare`: several ways to meet a target, the same model, prompts and seeds, on one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from fair_diffusion.cli import model_options as options
+from fair_diffusion.cli.progress import counting, loading
+from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.policy import Policy
+from fair_diffusion.printable import printable
+
+if TYPE_CHECKING:
+    from fair_diffusion.compare import Line
+    from fair_diffusion.compare.columns import Column
+
+INTERRUPTED = 130
+METHODS = "plain,prompt,semantic-coin,semantic-quota,semantic,switch"
+PROMPT = "a photo of the face of a {}"
+
+
+def compare(
+    out: Annotated[Path, typer.Option(help="a folder; one that the same settings left is gone on with")],
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="with commas between: plain, prompt, hint, embedding, semantic-coin (as published), semantic-quota, "
+            "semantic, switch, bottleneck=FILE, rejection, latents, distribution, or NAME=FILE for edited weights; "
+            f"{METHODS} if not given"
+        ),
+    ] = None,
+    prompts: Annotated[list[str] | None, typer.Option(help="a prompt, or a file with one per line; repeatable")] = None,
+    suite: Annotated[str | None, typer.Option(help="occupations, pocket, or a file of occupations")] = None,
+    prompt: Annotated[str, typer.Option(help="with --suite: the prompt, {} for the occupation")] = PROMPT,
+    n: Annotated[int, typer.Option("-n", "--images", min=1, help="images per prompt and method")] = 50,
+    instruct: Annotated[
+        list[str] | None, typer.Option(help='such as "every occupation: half women"; repeatable, each is a table')
+    ] = None,
+    policy: Annotated[list[Path] | None, typer.Option(help="a policy file (YAML); repeatable")] = None,
+    model: options.Model = "pocket",
+    perceiver: options.Perceiver = None,
+    judge: options.Judge = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="denoising steps; as usual for the model")] = None,
+    guidance: Annotated[float | None, typer.Option(help="guidance scale; as usual for the model")] = None,
+    seed: Annotated[int, typer.Option(help="prompt k is drawn from seed + 1,000,000 k on")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="images at a time")] = 8,
+    reference: Annotated[
+        Path | None, typer.Option(help="a folder of images for the kernel distance; the plain images if not given")
+    ] = None,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    offload: options.Offload = None,
+    vae_slicing: options.VaeSlicing = False,
+    vae_tiling: options.VaeTiling = False,
+    attention: options.Attention = None,
+    compile: options.Compile = False,
+    lora: options.Lora = None,
+    textual_inversion: options.TextualInversion = None,
+    config: options.Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per line of the table")] = False,
+) -> None:
+    """Draw every prompt with every method from the same seeds, and say how near each comes, and what it costs.
+
+    Leaves compare.html, table.parquet and images.parquet. A method that this model cannot run is a row that says why.
+    Exit code 2 for wrong usage; 130 if interrupted: what is finished is kept, and the same command goes on."""
+    placed = locals()
+    with usage_errors():
+        from fair_diffusion.compare import Drawing, lines, read_reference, read_ways, write
+        from fair_diffusion.compare import compare as run
+
+        ways, asked = read_ways(methods or [METHODS]), instructions(instruct or [], policy or [])
+        texts = read_prompts(prompts or [], suite, prompt)
+        if reference is not None and not reference.is_dir():
+            raise ValueError(f"{reference} is not there; name a folder of images for the kernel distance")
+        from fair_diffusion.pipeline import FairPipeline
+
+        with loading(model):
+            pipe = FairPipeline.from_pretrained(model, **options.given(placed))
+        drawing = Drawing(n=n, steps=steps, guidance=guidance, batch_size=batch_size)
+        try:
+            with counting("drawing") as progress:
+                found = run(pipe, ways, texts, asked, out, drawing=drawing, seed=seed, progress=progress)
+        except KeyboardInterrupt:
+            typer.echo(f"interrupted; the same command goes on from what lies in {out}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        with counting("reading the reference") as progress:
+            images = read_reference(pipe.judge, reference, progress) if reference else None
+        table = lines(found, images)
+        page = write(found, table, images)
+    if as_json:
+        for line in table:
+            typer.echo(json.dumps(line.plain()))
+    else:
+        show(table)
+        typer.echo(f"see {page}")
+
+
+def instructions(sentences: Sequence[str], files: Sequence[Path]) -> dict[str, Policy]:
+    """The policies by the names that tables give them: the sentence, or the file's name."""
+    named = [(sentence, Policy.from_sentence(sentence)) for sentence in sentences]
+    named += [(file.name, Policy.from_file(file)) for file in files]
+    if not named:
+        raise ValueError('say what to aim for: --instruct "every occupation: half women", or --policy FILE')
+    names = [name for name, _ in named]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is given twice; give each instruction once")
+    return dict(named)
+
+
+def read_prompts(given: Sequence[str], suite: str | None, frame: str) -> list[str]:
+    """The prompts themselves, the lines of those that are files, and those of the suite."""
+    texts: list[str] = []
+    for text in given:
+        path = _existing(text)
+        if path is None:
+            texts.append(text)
+            continue
+        try:
+            rows = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{text} is not text in UTF-8; write one prompt per line") from error
+        texts += [row.strip() for row in rows if row.strip() and not row.startswith("#")]
+    if suite is not None:
+        from fair_diffusion.audit.sources.suite import Suite, read_occupations
+        from fair_diffusion.pocket import OCCUPATIONS
+
+        plan = Suite(model="", prompt=frame)
+        texts += [plan.prompt_for(name) for name in read_occupations(str(OCCUPATIONS) if suite == "pocket" else suite)]
+    if not texts:
+        raise ValueError("there is no prompt; give --prompts, or --suite")
+    return texts
+
+
+def _existing(text: str) -> Path | None:
+    """The file of that name, if there is one: a prompt is often too long to be a name."""
+    try:
+        return Path(text) if Path(text).is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def show(table: Sequence[Line]) -> None:
+    """Print how near and at what cost, for every instruction and attribute, and why what has no numbers has none."""
+    from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, coin
+    from fair_diffusion.compare.page import headline
+
+    console = Console(markup=False, highlight=False)
+    for instruction in dict.fromkeys(line.instruction for line in table):
+        asked = [line for line in table if line.instruction == instruction]
+        attributes = list(dict.fromkeys(line.attribute for line in asked))
+        for attribute in attributes:
+            own = [line for line in asked if line.attribute == attribute]
+            console.print(printable(headline(own)), style="bold", soft_wrap=True)
+            _print(console, own, DEVIATION, coin(own[0], DEVIATION))
+        own = [line for line in asked if line.attribute == attributes[0]]
+        _print(console, own, QUALITY)
+        _print(console, own, COST)
+        for line in own:
+            if line.failed is not None:
+                console.print(printable(f"{line.way} is not measured: {line.failed}"), soft_wrap=True)
+
+
+def _print(console: Console, lines: Sequence[Line], columns: Sequence[Column], last: Sequence[str] = ()) -> None:
+    """Print the lines that were measured, and `last` as that of a perfect coin, in tables that fit."""
+    from fair_diffusion.compare.columns import cells
+
+    rows = [[printable(line.way), *cells(line, columns)] for line in lines if line.judge]
+    rows += [["a perfect coin", *last]] if last else []
+    heads = ["way", *(column.head for column in columns)]
+    widths = [
+        max(*(len(word) for word in head.split()), *(len(row[k]) for row in rows)) for k, head in enumerate(heads)
+    ]
+    first = 1
+    while first < len(heads):
+        stop, room = first + 1, console.width - widths[0] - widths[first] - 5
+        while stop < len(heads) and room >= widths[stop] + 3:
+            room -= widths[stop] + 3
+            stop += 1
+        shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for k in (0, *range(first, stop)):
+            shown.add_column(heads[k], justify="right" if k else "left", width=widths[k])
+        for row in rows:
+            if any(row[first:stop]):
+                shown.add_row(row[0], *row[first:stop])
+        console.print(shown)
+        first = stop

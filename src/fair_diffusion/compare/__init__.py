@@ -1,0 +1,28 @@
+"""Every way to meet a target on one table: the same model, prompts and seeds, and what each costs.
+
+A `Way` is one method under one control, or edited weights. `compare` draws and reads what its folder lacks, `lines`
+sums it up, `write` leaves a page and Parquet tables.
+"""
+
+from fair_diffusion.compare.comparison import Comparison, compare
+from fair_diffusion.compare.line import Facts, Line, lines
+from fair_diffusion.compare.measure import Drawing
+from fair_diffusion.compare.reference import Reference, read_reference
+from fair_diffusion.compare.way import PLAIN, WAYS, Way, read_ways
+from fair_diffusion.compare.write import write
+
+__all__ = [
+    "PLAIN",
+    "WAYS",
+    "Comparison",
+    "Drawing",
+    "Facts",
+    "Line",
+    "Reference",
+    "Way",
+    "compare",
+    "lines",
+    "read_reference",
+    "read_ways",
+    "write",
+]

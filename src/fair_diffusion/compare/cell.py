@@ -1,0 +1,111 @@
+"""A cell: what one way made of one prompt, as one Parquet file that is there whole or not at all.
+
+    seed … evaluations       one row per image: how it was made and what it cost
+    judged.A, perceived.A    the group of attribute A that judge and perceiver read; null: unknown
+    assigned.A               the group that it was to show; null: nothing was asked
+    pixels, features         distance to the plain image of the same seed; null if there is none
+    vector                   the judge's features, if it has any
+    picture                  PNG of the first `SHOWN` images, and of every plain one (the twins)
+
+Exports `Cell`, `save` and `load`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+SHOWN = 8
+"""Images of a cell that a page may show: the first, so that those of two ways have the same seeds."""
+
+_FACTS = b"fair-diffusion cell"
+_TYPES = {
+    "index": pa.int64(),
+    "seed": pa.int64(),
+    "steered": pa.bool_(),
+    "repairs": pa.int64(),
+    "reseeds": pa.int64(),
+    "missed": pa.bool_(),
+    "evaluations": pa.int64(),
+    "plain_evaluations": pa.int64(),
+    "pixels": pa.float64(),
+    "features": pa.float64(),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What one way made of one prompt.
+
+    images: one row per image, the columns as above without the last two. vectors: the judge's features (images, d);
+    None if it has none. pictures: PNGs of the first images. seconds: wall-clock time, reading included. memory: bytes
+    at the highest, see `memory.KINDS`.
+    """
+
+    images: pa.Table
+    vectors: NDArray[np.float32] | None
+    pictures: Sequence[bytes]
+    seconds: float
+    memory: int
+    notes: Sequence[str]
+
+    def column(self, name: str) -> list[Any]:
+        """The values of one column."""
+        values: list[Any] = self.images[name].to_pylist()
+        return values
+
+    def labels(self, reader: str) -> dict[str, list[str | None]]:
+        """What "judged", "perceived" or "assigned" says of every image, by attribute."""
+        prefix = f"{reader}."
+        names = [name for name in self.images.column_names if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self.column(name) for name in names}
+
+
+def image_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """The rows of `Cell.images` as a table; the columns of labels are text."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.Table.from_pylist(list(rows), pa.schema([(name, _TYPES.get(name, pa.string())) for name in names]))
+
+
+def save(cell: Cell, path: Path) -> None:
+    """Write `cell` to `path`, whole or not at all; folders above it are made."""
+    table = cell.images
+    if cell.vectors is not None:
+        width = cell.vectors.shape[1]
+        flat = pa.array(cell.vectors.astype(np.float32).reshape(-1))
+        table = table.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, width))
+    pictures = [*cell.pictures, *[None] * (table.num_rows - len(cell.pictures))]
+    table = table.append_column("picture", pa.array(pictures, pa.binary()))
+    facts = {"seconds": cell.seconds, "memory": cell.memory, "notes": list(cell.notes)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        pq.write_table(table.replace_schema_metadata({_FACTS: json.dumps(facts)}), part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load(path: Path, *, pictures: bool = False) -> Cell:
+    """The cell in `path`, without its pictures unless they are asked for. `ValueError` if the file is damaged."""
+    try:
+        names = pq.read_schema(path).names
+        table = pq.read_table(path, columns=[name for name in names if pictures or name != "picture"])
+        facts = json.loads(table.schema.metadata[_FACTS])
+        vectors = None
+        if "vector" in names:
+            flat = table["vector"].combine_chunks().flatten().to_numpy()
+            vectors = np.asarray(flat, dtype=np.float32).reshape(table.num_rows, -1)
+        shown = [png for png in table["picture"].to_pylist() if png is not None] if pictures else []
+        rows = table.select([name for name in table.column_names if name not in ("vector", "picture")])
+        return Cell(images=rows.replace_schema_metadata(), vectors=vectors, pictures=shown, **facts)
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); delete it, it is drawn anew") from error

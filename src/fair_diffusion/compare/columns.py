@@ -1,0 +1,181 @@
+"""The columns of the table, for a terminal, a page and Markdown alike: each with its definition. Exports `DEVIATION`,
+`QUALITY`, `COST`, `Column`, `cells` and `coin`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fair_diffusion.audit.deviations import Deviation
+from fair_diffusion.audit.headline import percent
+from fair_diffusion.compare.line import Facts, Line
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its head, its definition, the text of a line, and the metric whose floor stands in the last row."""
+
+    head: str
+    meaning: str
+    show: Callable[[Line], str]
+    floor: str | None = None
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number, "–" if there is none, "∞" if it is infinite; no minus before nothing."""
+    if value is None:
+        return NONE
+    if math.isinf(value):
+        return "∞"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text.replace("-", "−")
+
+
+def _of(reader: str, name: str) -> Callable[[Line], str]:
+    return lambda line: number(getattr(getattr(line, reader), name))
+
+
+def _mean(reader: str) -> Callable[[Line], str]:
+    def show(line: Line) -> str:
+        found: Deviation = getattr(line, reader)
+        interval = "" if found.tv_low is None else f" ({number(found.tv_low)} to {number(found.tv_high)})"
+        return number(found.tv_mean) + interval
+
+    return show
+
+
+def _fact(show: Callable[[Facts], str]) -> Callable[[Line], str]:
+    return lambda line: show(line.facts) if line.facts else NONE
+
+
+def _share(name: str) -> Callable[[Line], str]:
+    return _fact(lambda facts: NONE if (share := getattr(facts, name)) is None else percent(share))
+
+
+DEVIATION: Sequence[Column] = (
+    Column(
+        "TV by the judge",
+        "total variation ½ Σ |share − target|, unknown being a group whose target is 0: the share of images that would "
+        "have to change; mean over prompts, with its 95 % interval by bootstrap over prompts",
+        _mean("judge"),
+        "total_variation",
+    ),
+    Column("worst by the judge", "the largest total variation of a prompt", _of("judge", "tv_worst")),
+    Column("TV by the perceiver", "the same as read by the perceiver, which may steer", _mean("perceiver")),
+    Column("worst by the perceiver", "the largest of a prompt as the perceiver reads it", _of("perceiver", "tv_worst")),
+    Column(
+        "pairwise bias",
+        "mean of |share of i − share of j| over all pairs of the groups asked for: a distance from even shares, "
+        "whatever the target; read images",
+        _of("judge", "pairwise_bias_mean"),
+        "pairwise_bias",
+    ),
+    Column(
+        "deviation ratio",
+        "the largest distance of a group asked for from an even share, over the largest possible; read images",
+        _of("judge", "deviation_ratio_mean"),
+        "deviation_ratio",
+    ),
+    Column(
+        "KL",
+        "Σ share · log(share / target) in nats of the read images; ∞ where a group appears that was not to appear",
+        _of("judge", "kl_mean"),
+        "kl",
+    ),
+    Column(
+        "FD",
+        "fairness discrepancy ‖share − target‖₂ of the read images; not the Fréchet distance of image quality",
+        _of("judge", "fd_mean"),
+        "fd",
+    ),
+    Column(
+        "unknown",
+        "images that the judge could not read; they count against the way",
+        lambda line: percent(line.judge.unknown / line.judge.n) if line.judge else NONE,
+    ),
+)
+
+
+def _fidelity(facts: Facts) -> str:
+    if facts.fidelity is None:
+        return "not measured"
+    if facts.fidelity_low is None or facts.fidelity_high is None:
+        return percent(facts.fidelity)
+    return f"{percent(facts.fidelity)} ({100 * facts.fidelity_low:.1f} to {percent(facts.fidelity_high)})"
+
+
+def _training(facts: Facts) -> str:
+    if facts.training_steps is None and facts.training_seconds is None:
+        return "not known"
+    if not facts.training_steps and not facts.training_seconds:
+        return "none"
+    steps = NONE if facts.training_steps is None else f"{facts.training_steps:,}"
+    return f"{steps} steps, {number(facts.training_seconds, 1)} s"
+
+
+QUALITY: Sequence[Column] = (
+    Column(
+        "occupation kept",
+        "fidelity: images whose occupation, as the judge reads it, is the one that most plain images of their prompt "
+        "show, unknown counting against; with its 95 % interval by bootstrap over prompts",
+        _fact(_fidelity),
+    ),
+    Column(
+        "KID",
+        "kernel distance of the judge's features to the reference, mean ± spread over random subsets; it can be a "
+        "little below 0",
+        _fact(lambda facts: NONE if facts.kid is None else f"{number(facts.kid)} ± {number(facts.kid_std)}"),
+    ),
+    Column(
+        "pixels from twin",
+        "mean absolute difference to the plain image of the same seed, in percent of a pixel's range",
+        _share("pixels"),
+    ),
+    Column(
+        "features from twin",
+        "1 − cosine between the judge's features of an image and of the plain one of its seed",
+        _fact(lambda facts: number(facts.features)),
+    ),
+    Column("steered", "images drawn otherwise than plain", _share("steered")),
+    Column("repaired", "images made again because the perceiver was not sure of them", _share("repaired")),
+    Column("re-seeded", "images from a new seed", _share("reseeded")),
+    Column(
+        "missed",
+        "images of which the perceiver is not sure in the end; – where the way does not ask it",
+        _share("missed"),
+    ),
+)
+
+
+COST: Sequence[Column] = (
+    Column("images", "how many were drawn", _fact(lambda facts: f"{facts.images:,}")),
+    Column(
+        "training",
+        "steps and seconds that were learnt beforehand",
+        _fact(_training),
+    ),
+    Column(
+        "evaluations",
+        "of the network, per image and over plain generation, repairs included",
+        _fact(lambda facts: f"{facts.evaluations:.1f} ({facts.ratio:.2f}×)"),
+    ),
+    Column(
+        "seconds",
+        "wall-clock time per image, reading included; in brackets over plain generation, the median over prompts",
+        _fact(lambda facts: f"{facts.seconds:.2f} ({facts.seconds_ratio:.2f}×)"),
+    ),
+    Column("memory", "the highest level while drawing, in MiB", _fact(lambda facts: f"{facts.memory / 2**20:,.0f}")),
+)
+
+
+def cells(line: Line, columns: Sequence[Column]) -> list[str]:
+    """The texts of one line that was measured."""
+    return [column.show(line) for column in columns]
+
+
+def coin(line: Line, columns: Sequence[Column]) -> list[str]:
+    """The last row of `DEVIATION`: what a perfect coin would score, as the floors of any line of the table say."""
+    return [number(line.floors[column.floor]) if column.floor in line.floors else "" for column in columns]

@@ -1,0 +1,173 @@
+"""Every way on every prompt, the same seeds, in cells that survive an interrupt. Exports `compare` and `Comparison`.
+
+The ways of one prompt are drawn in turn, so that their seconds are those of the same hour. Plain images, and those of
+edited weights, know nothing of an instruction and are drawn once for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fair_diffusion.audit.sources.findings import Progress, silent
+from fair_diffusion.compare.cell import Cell, load, save
+from fair_diffusion.compare.folder import cell_path, claim
+from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
+from fair_diffusion.compare.way import PLAIN, Way, check_names
+from fair_diffusion.made_with import LIBRARIES
+from fair_diffusion.policy import Policy, match
+from fair_diffusion.request import Request
+
+if TYPE_CHECKING:
+    from fair_diffusion.pipeline import FairPipeline
+
+SPACING = 1_000_000
+"""What lies between the first seeds of two prompts, so that no noise comes twice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Where everything lies.
+
+    asks: prompt by prompt, and for each the instructions. failures: why a way has no numbers, by instruction and name.
+    settings: what all cells share. device: the type of the device that drew.
+    """
+
+    folder: Path
+    ways: Sequence[Way]
+    asks: Sequence[Ask]
+    settings: Mapping[str, Any]
+    device: str
+    failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def instructions(self) -> list[str]:
+        """The names of the instructions, in order."""
+        return list(dict.fromkeys(ask.instruction for ask in self.asks))
+
+    def path(self, way: Way, ask: Ask) -> Path:
+        """The file of one cell."""
+        return cell_path(self.folder, way.name, ask.prompt, ask.identity(way))
+
+    def cells(self, way: Way, instruction: str) -> list[tuple[Ask, Cell]]:
+        """The cells of one way under one instruction, without pictures; none if it failed."""
+        if (instruction, way.name) in self.failures:
+            return []
+        return [(ask, load(self.path(way, ask))) for ask in self.asks if ask.instruction == instruction]
+
+
+def compare(
+    pipe: FairPipeline,
+    ways: Sequence[Way],
+    prompts: Sequence[str],
+    instructions: Mapping[str, Policy],
+    folder: Path,
+    *,
+    drawing: Drawing,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Comparison:
+    """Draw and read what `folder` does not hold yet.
+
+    Args:
+        pipe: the model with its readers.
+        ways: what to compare; `PLAIN` comes first, asked for or not.
+        prompts: what to draw.
+        instructions: what to ask for, by a name for tables.
+        folder: a new folder, or one that a call with the same settings left.
+        drawing: images per prompt, steps, guidance.
+        seed: prompt k is drawn from seed + k · `SPACING` on.
+        progress: called with the images that are there and those that there will be.
+
+    Raises:
+        ValueError: a wrong argument, an instruction that asks nothing of a prompt, or a folder with other settings;
+            before anything is drawn.
+        KeyboardInterrupt: interrupted; finished cells are kept.
+    """
+    drawing = drawing.on(pipe)
+    ways = [PLAIN, *(way for way in ways if way != PLAIN)]
+    check_names(ways)
+    for k, prompt in enumerate(prompts):
+        Request(**vars(drawing), prompt=prompt, seed=seed + k * SPACING)
+    asks = asked(pipe, prompts, instructions, seed)
+    found = Comparison(
+        folder=folder,
+        ways=ways,
+        asks=asks,
+        settings={
+            "model": pipe.name,
+            "weights": pipe.weights,
+            "seed": seed,
+            **vars(drawing),
+            "versions": {name: version(name) for name in LIBRARIES},
+        },
+        device=pipe.backbone.device.type,
+        failures=(failures := {}),
+    )
+    claim(folder, found.settings)
+    whole = len(asks) * len(ways) * drawing.n
+    for k, ask in enumerate(asks):
+        for j, way in enumerate(ways):
+            done = (k * len(ways) + j) * drawing.n
+            progress(done, whole)
+            path = found.path(way, ask)
+            if path.is_file() or (ask.instruction, way.name) in failures:
+                continue
+            try:
+                cell = _measured(pipe, found, way, ask, drawing, _counter(progress, done, whole, drawing))
+            except Exception as error:  # whatever it is, the other ways are still worth drawing
+                if way == PLAIN:
+                    raise
+                failures[ask.instruction, way.name] = f"{ask.prompt!r}: {_said(error)}"
+                continue
+            save(cell, path)
+    progress(whole, whole)
+    return found
+
+
+def asked(pipe: FairPipeline, prompts: Sequence[str], instructions: Mapping[str, Policy], seed: int) -> list[Ask]:
+    """Every prompt under every instruction. `ValueError` if one asks nothing, cannot be read, or comes twice."""
+    if not prompts:
+        raise ValueError("there is no prompt; give at least one")
+    if not instructions:
+        raise ValueError("there is no instruction; say what to aim for, such as “every occupation: half women”")
+    twice = [prompt for prompt in prompts if prompts.count(prompt) > 1]
+    if twice:
+        raise ValueError(f"the prompt {twice[0]!r} comes twice; give each once")
+    asks = []
+    for k, prompt in enumerate(prompts):
+        for name, policy in instructions.items():
+            matched = match(policy, prompt)
+            if matched.rule is None:
+                raise ValueError(f"{name!r} asks nothing of {prompt!r}: {matched.reason}")
+            pipe.check(matched)
+            asks.append(Ask(instruction=name, policy=policy, prompt=prompt, matched=matched, seed=seed + k * SPACING))
+    return asks
+
+
+def _measured(
+    pipe: FairPipeline, found: Comparison, way: Way, ask: Ask, drawing: Drawing, on_step: Callable[[Any], None]
+) -> Cell:
+    twins = None if way == PLAIN else Twins.of(load(found.path(PLAIN, ask), pictures=True))
+    return measure(pipe, way, ask, drawing, twins=twins, on_step=on_step)
+
+
+def _counter(progress: Progress, done: int, whole: int, drawing: Drawing) -> Callable[[Any], None]:
+    """A callback of the pipeline's steps that tells `progress` in images."""
+    rows = 0
+
+    def moved(info: Any) -> None:
+        nonlocal rows
+        rows += len(info.images)
+        progress(done + min(drawing.n, rows // drawing.steps), whole)
+
+    return moved
+
+
+def _said(error: Exception) -> str:
+    """An error in one line; its kind is named unless it is one that is meant to be read."""
+    line = (str(error).splitlines() or [""])[0]
+    return line if isinstance(error, ValueError) and line else f"{type(error).__name__}: {line}"

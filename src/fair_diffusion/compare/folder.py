@@ -1,0 +1,66 @@
+"""The folder of a comparison: its settings, and where each cell lies. Exports `claim`, `cell_path` and `write_whole`.
+
+A cell's name holds a hash of all that makes its images beside the settings, so that a later call with more ways,
+prompts or instructions draws what is new and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SETTINGS, CELLS = "settings.json", "cells"
+
+
+def claim(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings into a new or empty folder, or make sure that an old one has the same.
+
+    `ValueError` naming the setting that differs, or if the folder is no comparison's or cannot be written."""
+    file = folder / SETTINGS
+    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not file.is_file():
+            if any(folder.iterdir()):
+                raise ValueError(f"{folder} is not empty and holds no comparison; name another folder")
+            write_whole(file, text.encode())
+            return
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(before, dict):
+            raise TypeError(f"{before!r} is no mapping")
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be used ({error.strerror}); name a folder where you may write") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise ValueError(f"{file} is damaged; name another folder") from error
+    now = json.loads(text)
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if changed:
+        name = changed[0]
+        raise ValueError(
+            f"{folder} was drawn with {name} {before.get(name)!r}, not {now.get(name)!r}; ask for the same, or name "
+            "another folder"
+        )
+
+
+def cell_path(folder: Path, way: str, prompt: str, identity: Mapping[str, Any]) -> Path:
+    """Where the cell of one way and prompt lies. identity: all that makes its images, ready for JSON."""
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return folder / CELLS / f"{_slug(way)}-{_slug(prompt)}-{digest[:16]}.parquet"
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write a file whole or not at all; one that exists is written over."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]

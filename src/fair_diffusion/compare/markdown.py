@@ -1,0 +1,43 @@
+"""The table as Markdown, for documentation. Exports `markdown`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from fair_diffusion.audit.headline import spoken
+from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, Column, cells, coin
+from fair_diffusion.compare.line import Line
+
+
+def markdown(lines: Sequence[Line], *, level: int = 2) -> str:
+    """Three tables for each instruction and attribute: how near, how good, and at what cost. level: of the headings."""
+    parts = []
+    for (instruction, attribute), own in groupby(lines, key=lambda line: (line.instruction, line.attribute)):
+        group = list(own)
+        rows = _table(group, DEVIATION)
+        rows.append(_row(["*a perfect coin*", *coin(group[0], DEVIATION)]))
+        parts += [
+            f"{'#' * level} {instruction}: {spoken(attribute)}",
+            "",
+            *rows,
+            "",
+            *_table(group, QUALITY),
+            "",
+            *_table(group, COST),
+            "",
+        ]
+        parts += [f"{line.way} is not measured: {line.failed}" for line in group if line.failed]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _table(lines: Sequence[Line], columns: Sequence[Column]) -> list[str]:
+    head = [_row(["way", *(column.head for column in columns)]), "|" + "---|" * (len(columns) + 1)]
+    return head + [
+        _row([line.way, *(cells(line, columns) if line.judge else ["not measured", *[""] * (len(columns) - 1)])])
+        for line in lines
+    ]
+
+
+def _row(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"

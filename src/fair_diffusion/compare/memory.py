@@ -1,0 +1,56 @@
+"""How much memory a piece of work takes at its highest, the model included. Exports `peak_memory` and `KINDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Thread
+
+import psutil
+import torch
+
+KINDS = {
+    "cuda": "the most that torch had allocated on the GPU, the model included",
+    "cpu": "the largest resident size of the whole process, the model included, looked at 50 times a second",
+}
+"""What is measured, by the type of the device; all others are measured as a CPU is."""
+
+_EVERY = 0.02
+
+
+@dataclass
+class Peak:
+    """The highest level so far, in bytes."""
+
+    bytes: int = 0
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[Peak]:
+    """Watch the memory of `device` while the context lasts; the level is whole when it has ended."""
+    peak = Peak()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        try:
+            yield peak
+        finally:
+            peak.bytes = torch.cuda.max_memory_allocated(device)
+        return
+    stop = Event()
+    watcher = Thread(target=_watch, args=(peak, stop), daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _watch(peak: Peak, stop: Event) -> None:
+    process = psutil.Process()
+    while True:
+        peak.bytes = max(peak.bytes, process.memory_info().rss)
+        if stop.wait(_EVERY):
+            peak.bytes = max(peak.bytes, process.memory_info().rss)
+            return

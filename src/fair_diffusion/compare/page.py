@@ -1,0 +1,178 @@
+"""compare.html: the table, the figures and some pictures as one file that needs nothing else. Exports `page` and `svg`.
+
+What comes from prompts, names and errors is escaped, and the page's own policy forbids any script, and any style but
+its own. Its looks are those of the audit's report.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+from fair_diffusion.audit.headline import percent, short, spoken, units
+from fair_diffusion.audit.table import JOINT
+from fair_diffusion.compare.cell import SHOWN, Cell, load
+from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, cells, coin, number
+from fair_diffusion.compare.comparison import Comparison
+from fair_diffusion.compare.line import Line
+from fair_diffusion.compare.memory import KINDS
+from fair_diffusion.compare.plot import Plot, plots
+from fair_diffusion.compare.reference import Reference
+from fair_diffusion.compare.way import Way
+
+SIDE = 96
+PROMPTS = 3
+"""Prompts whose pictures are shown, drawn at random."""
+
+
+def page(found: Comparison, lines: Sequence[Line], reference: Reference | None = None) -> str:
+    """The comparison as an HTML page. The same cells give the same bytes."""
+    environment = _environment()
+    sources = ("report.css", "plot.css", "compare.css")
+    style = "\n".join(environment.get_template(name).render() for name in sources)
+    made_of: str = environment.get_template("compare.html.j2").render(
+        found=found,
+        tables=_tables(lines),
+        headlines=[headline(own) for own in _split(lines)],
+        plots=plots(lines, kid_to(reference)),
+        sheets=_sheets(found),
+        shown=SHOWN,
+        deviation=DEVIATION,
+        quality=QUALITY,
+        cost=COST,
+        ways=[(way, made(way)) for way in found.ways],
+        notes={line.way: line.facts.notes for line in lines if line.facts and line.facts.notes},
+        kid_to=kid_to(reference),
+        broken=reference.broken if reference else (),
+        memory=KINDS.get(found.device, KINDS["cpu"]),
+        version=version("fair-diffusion"),
+        style=style,
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+    )
+    return made_of
+
+
+def svg(plot: Plot) -> str:
+    """One figure as a file of its own."""
+    environment = _environment()
+    style = environment.get_template("plot.css").render()
+    return str(environment.get_template("plot.svg.j2").module.draw(plot, style)).strip() + "\n"
+
+
+def kid_to(reference: Reference | None) -> str:
+    """What the kernel distance is to, in words."""
+    return reference.name if reference else "the plain images"
+
+
+def headline(lines: Sequence[Line]) -> str:
+    """The lines of one instruction and attribute in a few sentences."""
+    plain, name = lines[0].judge, f"“{lines[0].instruction}”, {spoken(lines[0].attribute)}"
+    measured = [(line.judge, line) for line in lines[1:] if line.judge]
+    if plain is None:
+        return f"{name}: nothing was measured."
+    words = [f"{name}: over {units(plain.concepts, 'prompt')}, plain images deviate {number(plain.tv_mean)}."]
+    if measured:
+        best, line = min(measured, key=lambda pair: pair[0].tv_mean)
+        interval = "" if best.tv_low is None else f" ({number(best.tv_low)} to {number(best.tv_high)})"
+        ratio = f", at {line.facts.ratio:.2f}× the evaluations" if line.facts else ""
+        words.append(f"Nearest to the target is {best.source}: {number(best.tv_mean)}{interval}{ratio}.")
+        top = best.tv_mean if best.tv_high is None else best.tv_high
+        close = [one.source for one, _ in measured if one is not best and one.tv_mean <= top]
+        if close:
+            words.append(f"Within its interval: {', '.join(close)}.")
+    words.append(f"A perfect coin with as many images would deviate {number(plain.noise_floor)}.")
+    return " ".join(words)
+
+
+def made(way: Way) -> str:
+    """What a way is, in words."""
+    if way.file is not None:
+        return f"edited weights ({way.file.name}), method {way.method}"
+    if not way.steers:
+        return "the model as it is"
+    control = "natural-first" if way.control == "natural-first" else "all images"
+    groups = "groups by a fair coin" if way.coin else "groups by quota"
+    options = "".join(f", {key} {getattr(value, 'name', value)}" for key, value in way.options.items())
+    return f"method {way.method}, {control}, {groups}{options}"
+
+
+def _split(lines: Sequence[Line]) -> list[list[Line]]:
+    """The lines by instruction and attribute, in order."""
+    parts: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        parts.setdefault((line.instruction, line.attribute), []).append(line)
+    return list(parts.values())
+
+
+def _tables(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    return [
+        {
+            "instruction": own[0].instruction,
+            "attribute": spoken(own[0].attribute),
+            "rows": [
+                {"line": line, "deviation": cells(line, DEVIATION)}
+                | {"quality": cells(line, QUALITY), "cost": cells(line, COST)}
+                if line.judge
+                else {"line": line}
+                for line in own
+            ],
+            "coin": coin(own[0], DEVIATION),
+        }
+        for own in _split(lines)
+    ]
+
+
+def _sheets(found: Comparison) -> list[dict[str, Any]]:
+    """The first images of every way, for some prompts that nobody picked."""
+    prompts = list(dict.fromkeys(ask.prompt for ask in found.asks))
+    places = sorted(random.Random(0).sample(range(len(prompts)), min(PROMPTS, len(prompts))))
+    chosen = {prompts[place] for place in places}
+    sheets = []
+    for ask in found.asks:
+        if ask.prompt not in chosen:
+            continue
+        names = [name for target in ask.matched.targets for name in target.attributes]
+        ways = [way for way in found.ways if (ask.instruction, way.name) not in found.failures]
+        rows = [(way.name, _strip(load(found.path(way, ask), pictures=True), names)) for way in ways]
+        sheets.append({"instruction": ask.instruction, "prompt": ask.prompt, "rows": rows})
+    return sheets
+
+
+def _strip(cell: Cell, attributes: Sequence[str]) -> list[Mapping[str, str]]:
+    """The first pictures of one cell, each with what the judge reads."""
+    labels = cell.labels("judged")
+    return [
+        {"uri": _uri(png), "read": JOINT.join(labels[name][k] or "unknown" for name in attributes)}
+        for k, png in enumerate(cell.pictures[:SHOWN])
+    ]
+
+
+def _uri(png: bytes) -> str:
+    """A picture as a small JPEG in a data URI."""
+    with Image.open(BytesIO(png), formats=["PNG"]) as image:
+        small = image.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    file = BytesIO()
+    small.save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _environment() -> Any:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("fair_diffusion.compare"), PackageLoader("fair_diffusion.audit")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, place=lambda value: f"{value:.1f}", short=short, spoken=spoken)
+    return environment

@@ -1,0 +1,354 @@
+"""A comparison end to end on a small random model: its numbers from its Parquet, what resumes, what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from scipy.stats import binom
+from stub_readers import GROUPS, stub_pipeline
+
+from fair_diffusion.audit.quality import kid
+from fair_diffusion.compare import PLAIN, WAYS, Comparison, Drawing, Line, Reference, Way, compare, lines, write
+from fair_diffusion.compare.cell import SHOWN, load
+from fair_diffusion.compare.measure import Ask, lots
+from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.policy import Policy, match
+
+N = 5
+PROMPTS = ["a nurse", "a singer", "a cook"]
+INSTRUCTIONS = {
+    "half women": Policy.from_sentence("every occupation: 50% woman, 50% man"),
+    "tones": Policy.from_sentence("every occupation: skin tone uniform"),
+}
+NAMES = ("plain", "prompt", "semantic-coin", "switch")
+DRAWING = Drawing(n=N, steps=2, batch_size=5)
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_sd: Any) -> FairPipeline:
+    return stub_pipeline(tiny_sd)
+
+
+@pytest.fixture(scope="module")
+def found(pipe: FairPipeline, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = tmp_path_factory.mktemp("comparison")
+    return compare(pipe, [WAYS[name] for name in NAMES], PROMPTS, INSTRUCTIONS, folder, drawing=DRAWING)
+
+
+@pytest.fixture(scope="module")
+def table(found: Comparison) -> list[Line]:
+    made = lines(found)
+    write(found, made)
+    return made
+
+
+def rows_of(folder: Path, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(folder / name).to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize(("instruction", "attribute"), [("half women", "gender"), ("tones", "skin_tone")])
+@pytest.mark.parametrize("way", NAMES)
+def test_the_table_follows_from_the_images(
+    way: str, instruction: str, attribute: str, found: Comparison, table: list[Line]
+) -> None:
+    """Every figure, from the rows of the images by the definitions in words."""
+    asked = {"gender": {"woman": 0.5, "man": 0.5}, "skin_tone": dict.fromkeys(GROUPS["skin_tone"], 0.2)}[attribute]
+    target = np.array([asked.get(group, 0.0) for group in GROUPS[attribute]])
+    images = [row for row in rows_of(found.folder, "images.parquet") if row["instruction"] == instruction]
+    own = [row for row in images if row["way"] == way]
+    plain = [row for row in images if row["way"] == "plain"]
+    (line,) = [
+        row
+        for row in rows_of(found.folder, "table.parquet")
+        if (row["instruction"], row["attribute"], row["way"]) == (instruction, attribute, way)
+    ]
+    for role, reader in (("judge", "judged"), ("perceiver", "perceived")):
+        far, kls, fds, pairs, ratios = [], [], [], [], []
+        for prompt in PROMPTS:
+            labels = [row[f"{reader}.{attribute}"] for row in own if row["prompt"] == prompt]
+            assert len(labels) == N
+            counts = np.array([labels.count(group) for group in GROUPS[attribute]])
+            far.append((np.abs(counts / N - target).sum() + labels.count(None) / N) / 2)
+            if not counts.sum():
+                continue
+            share = counts / counts.sum()
+            with np.errstate(divide="ignore", invalid="ignore"):
+                kls.append(np.where(share > 0, share * np.log(share / target), 0).sum())
+            fds.append(np.sqrt(((share - target) ** 2).sum()))
+            played = share[target > 0] / share[target > 0].sum() if share[target > 0].sum() else share
+            k = len(played)
+            pairs.append(np.mean([abs(played[i] - played[j]) for i in range(k) for j in range(i)]))
+            ratios.append(np.abs(played - 1 / k).max() * k / (k - 1))
+        assert line[f"{role}_tv_mean"] == pytest.approx(np.mean(far))
+        assert line[f"{role}_tv_worst"] == pytest.approx(max(far))
+        assert line[f"{role}_tv_low"] - 1e-9 <= line[f"{role}_tv_mean"] <= line[f"{role}_tv_high"] + 1e-9
+        assert line[f"{role}_kl_mean"] == pytest.approx(np.mean(kls))
+        assert line[f"{role}_fd_mean"] == pytest.approx(np.mean(fds))
+        assert line[f"{role}_pairwise_bias_mean"] == pytest.approx(np.mean(pairs))
+        assert line[f"{role}_deviation_ratio_mean"] == pytest.approx(np.mean(ratios))
+    assert line["judge_unknown"] == sum(row[f"judged.{attribute}"] is None for row in own)
+    kept = []
+    for prompt in PROMPTS:
+        usual = Counter(row["judged.occupation"] for row in plain if row["prompt"] == prompt)
+        del usual[None]
+        most = usual.most_common(1)[0][0]
+        kept.append(np.mean([row["judged.occupation"] == most for row in own if row["prompt"] == prompt]))
+    assert line["fidelity"] == pytest.approx(np.mean(kept))
+    assert line["ratio"] == pytest.approx(
+        sum(row["evaluations"] for row in own) / sum(row["evaluations"] for row in plain)
+    )
+    times = [
+        sum(row["seconds"] for row in own if row["prompt"] == prompt)
+        / sum(row["seconds"] for row in plain if row["prompt"] == prompt)
+        for prompt in PROMPTS
+    ]
+    assert line["seconds_ratio"] == pytest.approx(np.median(times))
+    assert line["seconds"] == pytest.approx(np.mean([row["seconds"] for row in own]))
+    assert line["memory"] == max(row["memory"] for row in own) > 2**20
+    for share_of, column in (("steered", "steered"), ("repaired", "repairs"), ("reseeded", "reseeds")):
+        assert line[share_of] == pytest.approx(np.mean([row[column] > 0 for row in own]))
+    looked = [row["missed"] for row in own if row["missed"] is not None]
+    assert bool(looked) == (way == "switch")
+    assert line["missed"] == (pytest.approx(np.mean(looked)) if looked else None)
+    for distance in ("pixels", "features"):
+        known = [row[distance] for row in own if row[distance] is not None]
+        assert line[distance] == pytest.approx(np.mean(known))
+        assert (line[distance] < 1e-9) == (way == "plain")
+    assert line["without_twin"] == sum(row["pixels"] is None for row in own) == sum(row["reseeds"] > 0 for row in own)
+
+
+def test_what_a_perfect_coin_would_score_is_that_of_the_groups_asked_for(table: list[Line]) -> None:
+    """½ Σ E|X/5 − share| with X binomial, over the groups asked for; the difference of two shares is twice as far."""
+    floors = {line.attribute: line.floors for line in table}
+    for attribute, groups in (("gender", 2), ("skin_tone", 5)):
+        away = sum(abs(k / N - 1 / groups) * binom.pmf(k, N, 1 / groups) for k in range(N + 1))
+        assert floors[attribute]["total_variation"] == pytest.approx(groups * away / 2)
+    assert floors["gender"]["pairwise_bias"] == pytest.approx(2 * floors["gender"]["total_variation"], rel=0.02)
+
+
+def test_ways_do_what_their_names_say(found: Comparison) -> None:
+    rows = rows_of(found.folder, "images.parquet")
+    for instruction, attribute in (("half women", "gender"), ("tones", "skin_tone")):
+        by_way = {way: [r for r in rows if r["way"] == way and r["instruction"] == instruction] for way in NAMES}
+        assert not any(row["steered"] for row in by_way["plain"])
+        assert all(row["steered"] for row in by_way["semantic-coin"])
+        assert {row[f"assigned.{attribute}"] for row in by_way["plain"]} == {None}
+        for prompt in PROMPTS:
+            dealt = Counter(r[f"assigned.{attribute}"] for r in by_way["prompt"] if r["prompt"] == prompt)
+            assert max(dealt.values()) - min(dealt.values()) <= (1 if attribute == "gender" else 0)
+    seeds: dict[tuple[str, str], list[int]] = {(row["way"], row["prompt"]): [] for row in rows}
+    for row in rows:
+        if row["way"] != "switch" and row["instruction"] == "tones":
+            seeds[row["way"], row["prompt"]].append(row["seed"])
+    for k, prompt in enumerate(PROMPTS):
+        for way in NAMES[:3]:
+            assert seeds[way, prompt] == [1_000_000 * k + i for i in range(N)]
+
+
+def test_kernel_distance_is_to_the_plain_images_or_to_a_reference(found: Comparison, table: list[Line]) -> None:
+    distances = {line.way: line.facts.kid for line in table if line.attribute == "gender" and line.facts}
+    assert distances["plain"] is None
+    vectors = {
+        name: np.concatenate(
+            [cell.vectors for _, cell in found.cells(WAYS[name], "half women") if cell.vectors is not None]
+        )
+        for name in NAMES
+    }
+    assert distances["prompt"] == kid(vectors["prompt"], vectors["plain"]).mean
+    against = lines(found, Reference("drawings", vectors["switch"]))
+    by_way = {line.way: line.facts.kid for line in against if line.attribute == "gender" and line.facts}
+    assert by_way["plain"] == kid(vectors["plain"], vectors["switch"]).mean
+
+
+def test_plain_images_are_drawn_once_for_all_instructions(found: Comparison) -> None:
+    cells = sorted(path.name for path in (found.folder / "cells").iterdir())
+    assert sum(name.startswith("plain-") for name in cells) == len(PROMPTS)
+    assert len(cells) == len(PROMPTS) * (1 + 2 * (len(NAMES) - 1))
+    plain, switch = (load(found.path(WAYS[name], found.asks[0]), pictures=True) for name in ("plain", "switch"))
+    assert len(plain.pictures) == len(switch.pictures) == min(N, SHOWN)
+
+
+def test_what_is_there_is_not_drawn_again(
+    pipe: FairPipeline, found: Comparison, table: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(pipe, "draw", never)
+    monkeypatch.setattr(pipe, "backbone", pipe.backbone)
+    ways = [WAYS[name] for name in ("switch", "prompt")]
+    again = compare(pipe, ways, PROMPTS[:2], INSTRUCTIONS, found.folder, drawing=DRAWING)
+    assert [way.name for way in again.ways] == ["plain", "switch", "prompt"]
+    own = {(line.instruction, line.way): line for line in lines(again)}
+    assert own["tones", "prompt"].judge is not None
+    assert own["tones", "prompt"].judge.concepts == 2
+
+
+def test_an_interrupt_keeps_what_is_finished(pipe: FairPipeline, tmp_path: Path, found: Comparison) -> None:
+    """Interrupted in the middle of the fourth cell, then gone on with: the same images as in one go."""
+    ways = [WAYS["prompt"], WAYS["semantic-coin"]]
+
+    def interrupt(done: int, whole: int | None) -> None:
+        assert whole == 2 * 3 * N
+        if done > 3 * N:
+            raise KeyboardInterrupt
+
+    halves = {"half women": INSTRUCTIONS["half women"]}
+    with pytest.raises(KeyboardInterrupt):
+        compare(pipe, ways, PROMPTS[:2], halves, tmp_path / "c", drawing=DRAWING, progress=interrupt)
+    kept = sorted((tmp_path / "c" / "cells").iterdir())
+    assert len(kept) == 3
+    assert all(path.suffix == ".parquet" for path in kept)
+    stamps = {path: path.stat().st_mtime_ns for path in kept}
+    again = compare(pipe, ways, PROMPTS[:2], halves, tmp_path / "c", drawing=DRAWING)
+    assert {path: path.stat().st_mtime_ns for path in kept} == stamps
+    for way in again.ways:
+        for ask in again.asks:
+            cell = load(again.path(way, ask), pictures=True)
+            assert cell.pictures == load(found.path(way, ask), pictures=True).pictures
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"drawing": Drawing(n=N + 1, steps=2, batch_size=5)}, "with n 5, not 6"),
+        ({"drawing": Drawing(n=N, steps=3, batch_size=5)}, "with steps 2, not 3"),
+        ({"drawing": Drawing(n=N, steps=2, batch_size=5, guidance=3.0)}, "with guidance 7.5, not 3.0"),
+        ({"seed": 1}, "with seed 0, not 1"),
+    ],
+)
+def test_other_settings_are_refused(pipe: FairPipeline, found: Comparison, change: dict[str, Any], said: str) -> None:
+    before = sorted((found.folder / "cells").iterdir())
+    with pytest.raises(ValueError, match=said):
+        compare(pipe, [PLAIN], PROMPTS, INSTRUCTIONS, found.folder, **({"drawing": DRAWING} | change))
+    assert sorted((found.folder / "cells").iterdir()) == before
+
+
+def test_other_weights_and_versions_are_refused(pipe: FairPipeline, tmp_path: Path) -> None:
+    compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+    file = tmp_path / "c" / "settings.json"
+    settings = json.loads(file.read_text())
+    for name, other in (("weights", "others"), ("versions", {"torch": "1"})):
+        file.write_text(json.dumps(settings | {name: other}))
+        with pytest.raises(ValueError, match=f"was drawn with {name}"):
+            compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+    file.write_text("{")
+    with pytest.raises(ValueError, match="is damaged"):
+        compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+    file.unlink()
+    with pytest.raises(ValueError, match="holds no comparison"):
+        compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "instructions", "said"),
+    [
+        ([], INSTRUCTIONS, "there is no prompt"),
+        (PROMPTS, {}, "there is no instruction"),
+        ([PROMPTS[0], PROMPTS[0]], INSTRUCTIONS, "comes twice"),
+        (["a table"], INSTRUCTIONS, "'half women' asks nothing of 'a table'"),
+        ([*PROMPTS, " "], INSTRUCTIONS, "empty"),
+        (["a nurse"], {"age": Policy.from_sentence("nurse: age uniform")}, "cannot read 'age'"),
+    ],
+)
+def test_wrong_arguments(
+    pipe: FairPipeline, tmp_path: Path, prompts: list[str], instructions: dict[str, Policy], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        compare(pipe, [PLAIN], prompts, instructions, tmp_path / "c", drawing=DRAWING)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_way_that_fails_is_a_line_that_says_why(pipe: FairPipeline, tmp_path: Path) -> None:
+    def broken(_: Any, __: Path) -> AbstractContextManager[None]:
+        raise RuntimeError("no such layer\nin this model")
+
+    (tmp_path / "w").write_bytes(b"weights")
+    ways = [Way(name="unheard", method="of"), Way(name="edited", file=tmp_path / "w", edit=broken), WAYS["prompt"]]
+    found = compare(pipe, ways, PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+    made = lines(found)
+    failed = {(line.instruction, line.way): line.failed for line in made}
+    assert failed["tones", "edited"] == "'a nurse': RuntimeError: no such layer"
+    assert "unknown method 'of'" in str(failed["half women", "unheard"])
+    assert failed["tones", "prompt"] is failed["tones", "plain"] is None
+    page = write(found, made).read_text(encoding="utf-8")
+    assert "not measured: &#39;a nurse&#39;: RuntimeError: no such layer" in page
+    stored = [row for row in rows_of(tmp_path / "c", "table.parquet") if row["way"] == "edited"]
+    assert len(stored) == 2
+    assert {row["judge_tv_mean"] for row in stored} == {None}
+
+
+def test_a_plain_model_that_fails_is_an_error(
+    pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(pipe, "draw", fails)
+    with pytest.raises(RuntimeError, match="no memory"):
+        compare(pipe, [WAYS["prompt"]], PROMPTS, INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+
+
+def test_edited_weights_act_on_their_own_images_only(pipe: FairPipeline, tmp_path: Path, found: Comparison) -> None:
+    """They change what they draw, cost no more, and the ways after them draw as without."""
+
+    @contextmanager
+    def doubled(pipeline: Any, _: Path) -> Iterator[None]:
+        bias = pipeline.unet.conv_out.bias
+        before = bias.detach().clone()
+        with torch.no_grad():
+            bias.add_(0.5)
+        yield
+        with torch.no_grad():
+            bias.copy_(before)
+
+    file = tmp_path / "w"
+    file.write_bytes(b"weights")
+    edited = Way(name="edited", file=file, edit=doubled, training_steps=7, training_seconds=1.5)
+    ways = [edited, WAYS["prompt"]]
+    own = compare(pipe, ways, PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+    ask = own.asks[0]
+    pictures = {way.name: load(own.path(way, ask), pictures=True).pictures for way in own.ways}
+    assert pictures["edited"] != pictures["plain"]
+    assert pictures["prompt"] == load(found.path(WAYS["prompt"], ask), pictures=True).pictures
+    line = next(line for line in lines(own) if line.way == "edited")
+    assert line.facts is not None
+    assert (line.facts.training_steps, line.facts.training_seconds, line.facts.ratio) == (7, 1.5, 1.0)
+    before = own.path(edited, ask)
+    file.write_bytes(b"others")
+    assert own.path(edited, ask) != before
+
+
+def test_a_damaged_cell_is_named(pipe: FairPipeline, tmp_path: Path) -> None:
+    found = compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+    path = found.path(PLAIN, found.asks[0])
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=f"{path.name} is damaged .*delete it"):
+        lines(found)
+
+
+def test_a_coin_draws_independently_for_every_prompt() -> None:
+    """Counts are binomial: mean n/2 and variance n/4, within five standard errors."""
+    policy, prompt = INSTRUCTIONS["half women"], PROMPTS[0]
+    matched = match(policy, prompt)
+
+    def women(seed: int) -> int:
+        ask = Ask(instruction="i", policy=policy, prompt=prompt, matched=matched, seed=seed)
+        (counts,) = lots(ask, 20)
+        assert sum(counts) == 20
+        return counts[0]
+
+    counts = [women(1_000_000 * k) for k in range(2000)]
+    assert abs(np.mean(counts) - 10) < 5 * np.sqrt(5 / 2000)
+    assert abs(np.var(counts) - 5) < 5 * np.sqrt(2 * 25 / 2000)
+    assert women(7) == women(7)

@@ -1,0 +1,91 @@
+"""Ways by their names, and files that were learnt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from fair_diffusion.compare.way import PLAIN, WAYS, Way, read_ways
+
+
+def learnt(path: Path, **said: str) -> Path:
+    save_file({"w": np.zeros(2, np.float32)}, path, said)
+    return path
+
+
+def test_names_are_read_in_order() -> None:
+    assert [way.name for way in read_ways(["plain, switch", "semantic-coin"])] == ["plain", "switch", "semantic-coin"]
+    assert WAYS["semantic-coin"].coin
+    assert (WAYS["semantic"].control, WAYS["semantic-quota"].control) == ("natural-first", "all")
+    assert not PLAIN.steers
+
+
+def test_files_say_what_they_took(tmp_path: Path) -> None:
+    file, silent = learnt(tmp_path / "a.safetensors", steps="40", seconds="2.5"), learnt(tmp_path / "b.safetensors")
+    lora, other, vectors = read_ways([f"lora={file},other={silent}", f"bottleneck={file}"])
+    assert (lora.name, lora.file, lora.steers, lora.training_steps, lora.training_seconds) == (
+        "lora",
+        file,
+        False,
+        40,
+        2.5,
+    )
+    assert (other.training_steps, other.training_seconds) == (None, None)
+    assert (vectors.method, vectors.file, dict(vectors.options)) == ("bottleneck", None, {"directions": file})
+
+
+def test_what_makes_the_images_is_the_content_of_files_and_not_their_place(tmp_path: Path) -> None:
+    one, two = (learnt(tmp_path / f"{name}.safetensors", by=said) for name, said in (("a", "x"), ("b", "x")))
+    assert read_ways([f"e={one}"])[0].identity() == read_ways([f"f={two}"])[0].identity()
+    learnt(two, by="y")
+    assert read_ways([f"e={one}"])[0].identity() != read_ways([f"f={two}"])[0].identity()
+    every = [str(way.identity()) for way in WAYS.values()]
+    assert len(set(every)) == len(every)
+
+
+def test_edited_weights_are_there_while_the_way_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    @contextmanager
+    def edited(pipeline: Any, file: Path) -> Iterator[None]:
+        seen.append((pipeline, file))
+        yield
+        seen.append("undone")
+
+    module = ModuleType("fair_diffusion.edits")
+    module.edited = edited  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fair_diffusion.edits", module)
+    file = learnt(tmp_path / "a.safetensors")
+    with read_ways([f"e={file}"])[0].applied("pipeline"):
+        assert seen == [("pipeline", file)]
+    assert seen[1:] == ["undone"]
+    with Way(name="untouched").applied("pipeline"):
+        assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "there is no method"),
+        ([" , "], "there is no method"),
+        (["magic"], "unknown method 'magic'"),
+        (["plain,plain"], "'plain' is named twice"),
+        (["=x"], "gives a file to ''"),
+        (["switch=x"], "gives a file to 'switch', which takes none"),
+        (["uce=gone"], "'gone' is not there"),
+        (["uce=text"], "no safetensors file"),
+    ],
+)
+def test_wrong_words(words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_text("this is no file of weights at all")
+    with pytest.raises(ValueError, match=said):
+        read_ways(words)
