@@ -16,7 +16,7 @@ from fair_diffusion.backbones import Conditioning, StableDiffusion
 
 
 class Memo(StableDiffusion):
-    """`StableDiffusion` with a memory, which all forks share; `forget` empties it."""
+    """`StableDiffusion` with a memory, which all forks share; `forget` empties it, as is needed when weights change."""
 
     def __init__(self, pipeline: Any) -> None:
         super().__init__(pipeline)
@@ -28,7 +28,8 @@ class Memo(StableDiffusion):
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """As `StableDiffusion.predict`, evaluating only rows that are new."""
-        keys = [_digest(row, t, told) for row, told in zip(latents, cond.embeddings, strict=True)]
+        told = zip(cond.embeddings, *cond.added.values(), strict=True)
+        keys = [_digest(row, t, *parts) for row, parts in zip(latents, told, strict=True)]
         new = {key: i for i, key in enumerate(keys) if key not in self._known}
         if new:
             rows = list(new.values())
