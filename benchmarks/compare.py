@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.control import renders
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.audit.sources.suite import Suite, read_occupations
 from fair_diffusion.cli.progress import counting
@@ -38,7 +39,7 @@ from fair_diffusion.compare.memory import KINDS
 from fair_diffusion.compare.page import kid_to, made, svg
 from fair_diffusion.compare.plot import plots
 from fair_diffusion.pocket import OCCUPATIONS
-from recipes.pocket.data import WORK, load
+from recipes.pocket.data import WORK
 
 INSTRUCTIONS = ("every occupation: half women", "every occupation: skin tone uniform")
 STEPS, BATCH = 15, 25
@@ -47,15 +48,9 @@ METHODS_PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
 BEGIN, END = "<!-- benchmarks/compare.py writes from here -->", "<!-- to here -->"
 
 
-@torch.no_grad()
-def renders(pipe: FairPipeline) -> Reference | None:
+def drawings() -> Reference | None:
     """The judge's features of the drawings of women and men that the UNet was trained on; None if there are none."""
-    if not (WORK / "drawings.json").is_file():
-        return None
-    pictures, drawings = load(WORK)
-    rows = [i for i, d in enumerate(drawings) if d.fold and d.occupation and d.tone and d.gender in ("woman", "man")]
-    parts = torch.split(pictures[rows].float() / 127.5 - 1, 128)
-    return Reference("the training drawings", torch.cat([pipe.judge.features(part) for part in parts]).numpy())
+    return Reference("the training drawings", renders()) if (WORK / "drawings.json").is_file() else None
 
 
 def text(found: Comparison, table: Sequence[Line], reference: Reference | None) -> str:
@@ -105,7 +100,7 @@ def run(methods: Sequence[str], images: int, prompts: int, folder: Path) -> tupl
     policies = {said: Policy.from_sentence(said) for said in INSTRUCTIONS}
     with counting("drawing") as progress:
         found = compare(pipe, read_ways(methods), asked, policies, folder, drawing=drawing, progress=progress)
-    reference = renders(pipe)
+    reference = drawings()
     table = lines(found, reference)
     write(found, table, reference)
     PAGE.write_text(text(found, table, reference), encoding="utf-8")

@@ -84,7 +84,8 @@ def compare(
 
         with loading(model):
             pipe = FairPipeline.from_pretrained(model, **options.given(placed))
-        drawing = Drawing(n=n, steps=steps, guidance=guidance, batch_size=batch_size)
+        usual = pipe.with_usual({"steps": steps, "guidance": guidance})
+        drawing = Drawing(n=n, batch_size=batch_size, **usual)
         try:
             with counting("drawing") as progress:
                 found = run(pipe, ways, texts, asked, out, drawing=drawing, seed=seed, progress=progress)

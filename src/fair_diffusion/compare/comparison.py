@@ -87,7 +87,6 @@ def compare(
             before anything is drawn.
         KeyboardInterrupt: interrupted; finished cells are kept.
     """
-    drawing = drawing.on(pipe)
     ways = [PLAIN, *(way for way in ways if way != PLAIN)]
     check_names(ways)
     for k, prompt in enumerate(prompts):
@@ -102,6 +101,7 @@ def compare(
             "weights": pipe.weights,
             "seed": seed,
             **vars(drawing),
+            "guidance": pipe.card.guidance if drawing.guidance is None else drawing.guidance,
             "versions": {name: version(name) for name in LIBRARIES},
         },
         device=pipe.backbone.device.type,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -50,17 +51,12 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """How every way draws: images per prompt, and fields of `Request`; steps and guidance as usual for the model if
-    None."""
+    """How every way draws: images per prompt, and fields of `Request`."""
 
     n: int
-    steps: int | None = None
+    steps: int = 25
     guidance: float | None = None
     batch_size: int = 8
-
-    def on(self, pipe: FairPipeline) -> Drawing:
-        """The same with the numbers that are usual for this model."""
-        return replace(self, **pipe.with_usual(vars(self)))
 
     def fields(self, ask: Ask, way: Way) -> dict[str, Any]:
         """The fields of the `Request` of one way."""
@@ -72,7 +68,7 @@ class Drawing:
 class Twins:
     """The plain images of an ask, in the order of their seeds, and the judge's features of them, if it has any."""
 
-    images: list[Image.Image]
+    images: Sequence[Image.Image]
     vectors: NDArray[np.float32] | None
 
     @classmethod
