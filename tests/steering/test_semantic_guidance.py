@@ -121,6 +121,29 @@ def test_evaluations(
     assert backbone.evaluations == sum(expected)
 
 
+@pytest.mark.parametrize(
+    ("images", "guidance", "expected"),
+    [
+        # one image stays plain: its call is that of an unsteered run
+        ([0, 1, 2], 7.0, [6, 5] * 4 + [6] * 5),
+        ([0, 2, 3], 7.0, [6 + 6] * 4 + [6] * 5),
+        # without guidance ε_∅ is a row more of each steered image
+        ([0, 1, 2], 1.0, [3, 2 + 5] * 4 + [3] * 5),
+        ([0, 2, 3], 1.0, [3 + 3 + 6] * 4 + [3] * 5),
+    ],
+)
+def test_one_call_takes_all_rows_where_no_image_stays_plain(
+    backbone: StableDiffusion, images: list[int], guidance: float, expected: list[int]
+) -> None:
+    seen: list[int] = []
+    hook = backbone.network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    try:
+        run(backbone, SemanticGuidance(cooldown=4), images=images, guidance=guidance)
+    finally:
+        hook.remove()
+    assert seen == expected
+
+
 def test_without_momentum_in_warm_up_steering_is_as_if_it_began_after_it(backbone: StableDiffusion) -> None:
     settings = SemanticGuidance(warmup=4, momentum_in_warmup=False)
     batch = begin(backbone, range(5), seeds=SEEDS, steps=STEPS)
