@@ -130,18 +130,19 @@ class Guide:
         extra = None if self.steering is None else self.steering.extra(step)
         # without a pass on the empty prompt ε_∅ is still to evaluate, but only for the images on which steering acts
         missing = everyone[:0] if guided or extra is None else torch.unique(extra.images)
-        calls = [(everyone.repeat(2), Conditioning.cat([self.empty, self.cond])) if guided else (everyone, self.cond)]
-        if extra is not None:
-            more = Conditioning.cat([self.empty[missing], extra.conditioning])
-            calls.append((torch.cat([missing, extra.images]), more))
-            if len(torch.unique(extra.images)) == len(latents):
-                calls = [(torch.cat([rows for rows, _ in calls]), Conditioning.cat([cond for _, cond in calls]))]
+        usual = [(everyone, self.empty), (everyone, self.cond)] if guided else [(everyone, self.cond)]
+        more = [] if extra is None else [(missing, self.empty[missing]), (extra.images, extra.conditioning)]
+        together = extra is not None and len(torch.unique(extra.images)) == len(latents)
+        calls = [
+            (torch.cat([rows for rows, _ in parts]), Conditioning.cat([cond for _, cond in parts]))
+            for parts in ([usual + more] if together or not more else [usual, more])
+        ]
         rows = torch.cat([rows for rows, _ in calls])
         output = torch.cat([backbone.predict(latents[rows], t, cond, guidance=self.guidance) for rows, cond in calls])
 
-        passes = len(latents) * self.passes(backbone)
-        usual, on_missing, on_extra = torch.tensor_split(output, [passes, passes + len(missing)])
-        on_empty, on_prompt = usual.chunk(2) if guided else (usual, usual)
+        first = len(latents) * len(usual)
+        on_usual, on_missing, on_extra = torch.tensor_split(output, [first, first + len(missing)])
+        on_empty, on_prompt = on_usual.chunk(2) if guided else (on_usual, on_usual)
         plain = on_empty + self.guidance * (on_prompt - on_empty) if guided else on_prompt
         if guided and self.rescale:
             plain = _rescaled(plain, on_prompt, self.rescale)
