@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from fair_diffusion.backbones import Batch, Conditioning, StableDiffusion, denoise
+from fair_diffusion.backbones import Batch, Conditioning, Guide, StableDiffusion, advance, begin, denoise
 from fair_diffusion.steering import SemanticGuidance
 
 PROMPTS = ["a man", "a cook", "a pilot", "a man", "a judge"]
@@ -107,6 +107,8 @@ def test_neighbours_do_not_matter(backbone: StableDiffusion) -> None:
         (SemanticGuidance(), 7.0, [4 * 9, 2 * 9, 5 * 9, 3 * 9, 4 * 9]),
         (SemanticGuidance(cooldown=6), 7.0, [18 + 12, 18, 18 + 18, 18 + 6, 18 + 12]),
         (SemanticGuidance(momentum_scale=0), 7.0, [18 + 8, 18, 18 + 12, 18 + 4, 18 + 8]),
+        (SemanticGuidance(momentum_in_warmup=False), 7.0, [18 + 8, 18, 18 + 12, 18 + 4, 18 + 8]),
+        (SemanticGuidance(momentum_in_warmup=False, cooldown=4), 7.0, [18, 18, 18, 18, 18]),
         # without guidance ε_∅ is needed only where steering acts
         (SemanticGuidance(cooldown=6), 1.0, [9 + 18, 9, 9 + 24, 9 + 12, 9 + 18]),
     ],
@@ -117,6 +119,56 @@ def test_evaluations(
     batches = run(backbone, settings, guidance=guidance, batch_size=3)
     assert [count for batch in batches for count in batch.evaluations] == expected
     assert backbone.evaluations == sum(expected)
+
+
+@pytest.mark.parametrize(
+    ("images", "guidance", "expected"),
+    [
+        # one image stays plain: its call is that of an unsteered run
+        ([0, 1, 2], 7.0, [6, 5] * 4 + [6] * 5),
+        ([0, 2, 3], 7.0, [6 + 6] * 4 + [6] * 5),
+        # without guidance ε_∅ is a row more of each steered image
+        ([0, 1, 2], 1.0, [3, 2 + 5] * 4 + [3] * 5),
+        ([0, 2, 3], 1.0, [3 + 3 + 6] * 4 + [3] * 5),
+    ],
+)
+def test_one_call_takes_all_rows_where_no_image_stays_plain(
+    backbone: StableDiffusion, images: list[int], guidance: float, expected: list[int]
+) -> None:
+    seen: list[int] = []
+    hook = backbone.network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    try:
+        run(backbone, SemanticGuidance(cooldown=4), images=images, guidance=guidance)
+    finally:
+        hook.remove()
+    assert seen == expected
+
+
+def test_without_momentum_in_warm_up_steering_is_as_if_it_began_after_it(backbone: StableDiffusion) -> None:
+    settings = SemanticGuidance(warmup=4, momentum_in_warmup=False)
+    batch = begin(backbone, range(5), seeds=SEEDS, steps=STEPS)
+    prompts, empty = backbone.encode(PROMPTS), backbone.empty()[[0] * 5]
+    batch = advance(batch, Guide(prompts, empty, 7.0), until=4)
+    published = SemanticGuidance(warmup=4).steer(backbone.encode(CONCEPTS), SIGNS).start(range(5))
+    begun_late = advance(batch, Guide(prompts, empty, 7.0, published)).latents
+    assert torch.equal(latents(run(backbone, settings)), begun_late)
+    assert (latents(run(backbone, SemanticGuidance(warmup=4))) - begun_late).abs().max() > 1e-3
+
+
+def test_each_concept_enters_the_momentum_after_its_own_warm_up() -> None:
+    """One pixel per image, towards two concepts: γ of step 2 is ψ_1 alone, γ of step 3 both and ν."""
+    settings = SemanticGuidance(
+        strength=1.0, threshold=0.0, warmup=(2, 3), momentum_scale=0.5, momentum_beta=0.0, momentum_in_warmup=False
+    )
+    steering = settings.steer(Conditioning(torch.zeros(2, 1, 1)), torch.ones(1, 2)).start(range(1))
+    zero = torch.zeros(1, 1, 1, 1)
+    pushes = [[], [], [4.0], [4.0, 10.0]]
+    moved = [
+        steering.guide(step, plain=zero, uncond=zero, extra=torch.tensor(push).view(-1, 1, 1, 1)).item()
+        for step, push in enumerate(pushes)
+    ]
+    # ν holds 4 after step 2
+    assert moved == [0, 0, 4, 4 + 10 + 0.5 * 4]
 
 
 def test_acts_without_guidance_too(backbone: StableDiffusion) -> None:

@@ -6,7 +6,8 @@
 Networks that were distilled to draw guided images get g as an input, if they take it, and ε̂ = ε_p.
 Each step is one network call on the rows [empty | prompt], the same whether images are steered or not, and
 one on the rows that steering asks for, if any. So an image for which steering does nothing costs nothing more
-and stays bit-identical to an unsteered run (kernels round differently by the number of rows).
+and stays bit-identical to an unsteered run (kernels round differently by the number of rows). Where steering asks
+for rows of every image, none of them is plain, and one call takes all rows: each call has to read all weights.
 
 A `Batch` is images on their way and never changes: `advance` returns a new one, so that a run can go on from any
 saved point more than once, with other conditionings, in part, or together with images of other batches.
@@ -126,27 +127,29 @@ class Guide:
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return the guided prediction and, for each row that the network saw, its place in the batch."""
         everyone, guided = torch.arange(len(latents)), self.passes(backbone) == 2
-        rows = everyone.repeat(2) if guided else everyone
-        cond = Conditioning.cat([self.empty, self.cond]) if guided else self.cond
-        output = backbone.predict(latents[rows], t, cond, guidance=self.guidance)
-        on_empty, on_prompt = output.chunk(2) if guided else (output, output)
+        extra = None if self.steering is None else self.steering.extra(step)
+        # without a pass on the empty prompt ε_∅ is still to evaluate, but only for the images on which steering acts
+        missing = everyone[:0] if guided or extra is None else torch.unique(extra.images)
+        usual = [(everyone, self.empty), (everyone, self.cond)] if guided else [(everyone, self.cond)]
+        more = [] if extra is None else [(missing, self.empty[missing]), (extra.images, extra.conditioning)]
+        together = extra is not None and len(torch.unique(extra.images)) == len(latents)
+        calls = [
+            (torch.cat([rows for rows, _ in parts]), Conditioning.cat([cond for _, cond in parts]))
+            for parts in ([usual + more] if together or not more else [usual, more])
+        ]
+        rows = torch.cat([rows for rows, _ in calls])
+        output = torch.cat([backbone.predict(latents[rows], t, cond, guidance=self.guidance) for rows, cond in calls])
+
+        first = len(latents) * len(usual)
+        on_usual, on_missing, on_extra = torch.tensor_split(output, [first, first + len(missing)])
+        on_empty, on_prompt = on_usual.chunk(2) if guided else (on_usual, on_usual)
         plain = on_empty + self.guidance * (on_prompt - on_empty) if guided else on_prompt
         if guided and self.rescale:
             plain = _rescaled(plain, on_prompt, self.rescale)
         if self.steering is None:
             return plain, rows
-
-        extra = self.steering.extra(step)
-        if extra is None:
-            return self.steering.guide(step, plain=plain, uncond=on_empty, extra=output[:0]), rows
-        # without a pass on the empty prompt ε_∅ is still to evaluate, but only for the images on which steering acts
-        missing = torch.arange(0) if guided else torch.unique(extra.images)
-        more = torch.cat([missing, extra.images])
-        cond = Conditioning.cat([self.empty[missing], extra.conditioning])
-        output = backbone.predict(latents[more], t, cond, guidance=self.guidance)
-        late_empty, on_extra = torch.split(output, [len(missing), len(extra.images)])
-        uncond = on_empty if guided else on_empty.index_copy(0, missing.to(output.device), late_empty)
-        return self.steering.guide(step, plain=plain, uncond=uncond, extra=on_extra), torch.cat([rows, more])
+        uncond = on_empty if guided else on_empty.index_copy(0, missing.to(output.device), on_missing)
+        return self.steering.guide(step, plain=plain, uncond=uncond, extra=on_extra), rows
 
 
 def _rescaled(guided: Tensor, on_prompt: Tensor, rescale: float) -> Tensor:

@@ -7,7 +7,8 @@
 ε̂   = ε_∅ + g·(ε_p − ε_∅) + γ              once all concepts of the image are past their warm-up
 
 While only some of an image's concepts are past it, those act alone, weights normalised to 1, without ν. From
-its cool-down step on, a concept's ψ is 0; what ν holds of it fades out.
+its cool-down step on, a concept's ψ is 0; what ν holds of it fades out. Where ν is not to learn during warm-up, ψ is 0
+there too, and costs nothing.
 
 Brack et al. 2023, arXiv 2301.12247. The defaults are those of Fair Diffusion: Friedrich et al. 2023, arXiv
 2302.10893.
@@ -35,6 +36,8 @@ class SemanticGuidance:
     strength: s ≥ 0. threshold: λ in [0, 1]. weight: w ≥ 0. momentum_scale: s_m ≥ 0. momentum_beta: β in
     [0, 1].
     warmup: steps before a concept acts. cooldown: the step from which it no longer does, or None.
+    momentum_in_warmup: whether ν absorbs a concept from the first step on, as published; if not, from the end of
+    its warm-up on, until which the concept is not evaluated.
     """
 
     strength: PerConcept = 4.0
@@ -43,6 +46,7 @@ class SemanticGuidance:
     cooldown: int | Sequence[int] | None = None
     momentum_scale: float = 0.5
     momentum_beta: float = 0.6
+    momentum_in_warmup: bool = True
     weight: PerConcept = 1.0
 
     def __post_init__(self) -> None:
@@ -118,12 +122,10 @@ class SemanticRun:
 
     def guide(self, step: int, *, plain: Tensor, uncond: Tensor, extra: Tensor) -> Tensor:
         """Add γ to the steered images; the others are returned as they came."""
-        if not len(self._steered):
-            return plain
-        push = self._pushes(step, uncond, extra)
         live = self._evaluated(step)
-        past = self._warmup <= step
-
+        if self._momentum is None and not live.any():
+            return plain
+        push = self._pushes(live, uncond, extra)
         weights = self._weight * live
         if self._momentum is None:
             self._momentum = torch.zeros_like(push[:, 0])
@@ -131,24 +133,25 @@ class SemanticRun:
         beta = self._settings.momentum_beta
         self._momentum = beta * self._momentum + (1 - beta) * gamma
 
+        past = self._warmup <= step
         ready = (past | (self._directions == 0)).all(dim=1)
-        early = weights * past
-        early = early / early.sum(dim=1, keepdim=True).clamp_min(torch.finfo(early.dtype).tiny)
-        shift = torch.where(ready.to(plain.device)[:, None, None, None], gamma, _weighted(early, push))
+        if not ready.all():
+            early = weights * past
+            early = early / early.sum(dim=1, keepdim=True).clamp_min(torch.finfo(early.dtype).tiny)
+            gamma = torch.where(ready.to(plain.device)[:, None, None, None], gamma, _weighted(early, push))
         guided = plain.clone()
-        guided[self._steered] += shift
+        guided[self._steered] += gamma
         return guided
 
     def _evaluated(self, step: int) -> Tensor:
         """Return (steered, concepts): is ε_c needed at this step?"""
         live = (self._directions != 0) & (step < self._cooldown)
-        if self._settings.momentum_scale == 0:
-            live &= step >= self._warmup  # during warm-up ψ feeds only the momentum, which then acts never
+        if self._settings.momentum_scale == 0 or not self._settings.momentum_in_warmup:
+            live &= step >= self._warmup  # during warm-up ψ feeds nothing but the momentum
         return live
 
-    def _pushes(self, step: int, uncond: Tensor, extra: Tensor) -> Tensor:
-        """Return masked ψ: (steered, concepts, channels, height, width), 0 where a concept is not used."""
-        live = self._evaluated(step)
+    def _pushes(self, live: Tensor, uncond: Tensor, extra: Tensor) -> Tensor:
+        """Return masked ψ: (steered, concepts, channels, height, width), 0 where `live` says it is not evaluated."""
         push = extra.new_zeros((*live.shape, *uncond.shape[1:]))
         for k, rows in enumerate(torch.split(extra, live.sum(dim=0).tolist())):
             places = live[:, k].nonzero()[:, 0]
