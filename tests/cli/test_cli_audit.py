@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import typer
 from PIL import Image
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from fair_diffusion.audit.sources.target import Kind
 from fair_diffusion.cli import app
+from fair_diffusion.cli.audit_options import FITS, KINDS, check_options
 
 run = CliRunner()
 HEAD = "prompt,attribute,group,count,source,target\n"
@@ -121,7 +125,19 @@ def test_train_then_audit(tmp_path: Path) -> None:
         ([], "give a TARGET to read, or --model"),
         (["t.csv", "--model", "pocket"], "give a TARGET to read, or --model"),
         (["gone"], "gone is not there"),
-        (["t.csv", "--perceiver", "pocket"], "leave out the perceiver"),
+        (
+            ["t.csv", "--perceiver", "pocket"],
+            "--perceiver does not go with a table of counts, only with a run, a dataset, a folder of images or --model",
+        ),
+        (["t.csv", "--until", "5"], "--until does not go with a table of counts, only with --model; leave it out"),
+        (
+            ["t.csv", "--concepts", "t.csv"],
+            "--concepts does not go with a table of counts, only with a folder of images",
+        ),
+        (["photos", "-n", "5", "--seed", "0"], "--seed does not go with a folder of images, only with --model"),
+        (["photos", "--suite", "occupations"], "--suite does not go with a folder of images"),
+        (["photos", "--suite", "occupations", "--steps", "25", "--work", "new"], "--work does not go with"),
+        (["--model", "pocket", "--out", "new", "--concepts", "t.csv"], "--concepts does not go with --model"),
         (["photos"], "name a perceiver"),
         (["photos", "--perceiver", "magic"], "unknown perceiver 'magic'"),
         (["photos", "--perceiver", "clip"], "names no model or file"),
@@ -150,6 +166,18 @@ def test_wrong_usage(arguments: list[str], said: str, tmp_path: Path, monkeypatc
     assert "Traceback" not in found.stderr
     assert not (tmp_path / "new").exists()
     assert not (tmp_path / "new.work").exists()
+
+
+def test_every_option_is_for_all_kinds_or_listed() -> None:
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    names = {parameter.name for parameter in command.commands["audit"].params} - {"target", "model", "help"}
+    assert names - FITS.keys() == {"reference", "attribute", "out", "as_json"}
+    assert FITS.keys() <= names
+    assert {kind for kinds in FITS.values() for kind in kinds} <= KINDS.keys() == {*get_args(Kind), "model"}
+    with pytest.raises(ValueError, match="--concepts") as error:
+        check_options(["until", "concepts", "out"], "study")
+    assert [line.split()[0] for line in str(error.value).splitlines()] == ["--concepts", "--until"]
 
 
 def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path) -> None:

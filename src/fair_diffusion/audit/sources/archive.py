@@ -65,7 +65,7 @@ class _Header(tarfile.TarInfo):
     def fromtarfile(cls, archive: tarfile.TarFile) -> _Header:
         try:
             return super().fromtarfile(archive)
-        except tarfile.InvalidHeaderError:
+        except tarfile.InvalidHeaderError:  # type: ignore[attr-defined]
             archive.damaged += 1  # type: ignore[attr-defined]
             raise
 
@@ -79,7 +79,7 @@ class _Archive(tarfile.TarFile):
 def _opened(shard: Path) -> IO[bytes]:
     with shard.open("rb") as file:
         opener = _PACKED.get(file.read(2))
-    return opener(shard) if opener else shard.open("rb")  # type: ignore[no-any-return]
+    return opener(shard) if opener else shard.open("rb")
 
 
 def _ends_early(shard: Path) -> bool:

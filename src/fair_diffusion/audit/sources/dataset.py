@@ -49,7 +49,7 @@ def read_dataset(
     attributes: list[str] | None = None,
     progress: Progress = silent,
 ) -> Findings:
-    """Audit the dataset in `target`, a file or a folder of shards; damaged ones are named, and what else they hold counts.
+    """Audit the dataset in `target`, a file or a folder of shards; what is damaged is named, and the rest counts.
 
     `ValueError` if no caption can be read, or none depicts an occupation."""
     name = printable(target.resolve().name)
