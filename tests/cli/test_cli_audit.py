@@ -180,7 +180,7 @@ def test_every_option_is_for_all_kinds_or_listed() -> None:
     assert [line.split()[0] for line in str(error.value).splitlines()] == ["--concepts", "--until"]
 
 
-def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path) -> None:
+def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["--model", "pocket", "--suite", put(tmp_path / "o.yaml", "health: [nurse]\ncraft: [mechanic]")]
     arguments += ["-n", "2", "--steps", "2", "--prompt", "a photo of a {}", "--out", str(tmp_path / "study")]
     found = audited(*arguments)
@@ -189,6 +189,12 @@ def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path) -> None:
     assert study["fields"] == {"nurse": "health", "mechanic": "craft"}
     kept = sorted(path.name for path in (tmp_path / "study.work").iterdir())
     assert len(kept) == 3
+    other = [str(tmp_path / "other"), "--work", str(tmp_path / "study.work"), "--seed", "1"]
+    with monkeypatch.context() as patch:  # a model takes long to load
+        patch.setattr("fair_diffusion.pipeline.FairPipeline.from_pretrained", lambda model: pytest.fail("loaded"))
+        refused = run.invoke(app, ["audit", *arguments[:-1], *other])
+    assert refused.exit_code == 2
+    assert "was drawn with seed 0, not 1" in refused.stderr
     shown = run.invoke(app, ["audit", *arguments[:-1], str(tmp_path / "again"), "--work", str(tmp_path / "study.work")])
     assert "health" in shown.stdout
     assert sorted(path.name for path in (tmp_path / "study.work").iterdir()) == kept
