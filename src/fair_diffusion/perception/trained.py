@@ -203,4 +203,5 @@ def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs:
             raise ValueError(f"group {name!r} has {n} pictures; give {FEWEST} at the very least, better hundreds")
         rest = n - _held(n, held_out)
         if rest < 2:
-            raise ValueError(f"held_out is {held_out}, which leaves {rest} of {n} pictures of {name!r} to learn from")
+            left = f"leaves {rest} of {n} pictures of {name!r} to learn from"
+            raise ValueError(f"held_out is {held_out}, which {left}; hold out less")

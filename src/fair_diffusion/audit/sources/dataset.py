@@ -82,6 +82,7 @@ def read_dataset(
         samples=samples,
         drawn=drawn(samples, len(found.rows)),
         broken=[*stream.broken, *found.broken],
+        notes=[*notes, *found.notes],
     )
     return Findings(study, found.rows.table())
 

@@ -64,7 +64,7 @@ def read_folder(
         samples=samples,
         drawn=drawn(samples, len(found.rows)),
         broken=broken,
-        notes=listing.notes,
+        notes=[*listing.notes, *found.notes],
     )
     return Findings(study, found.rows.table())
 

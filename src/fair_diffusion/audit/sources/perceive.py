@@ -13,7 +13,7 @@ from PIL import Image
 from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.image_rows import ImageRows
 from fair_diffusion.audit.study import Sample
-from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.perception.perceiver import Perceiver, people
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.printable import printable
 
@@ -35,11 +35,22 @@ class Picture:
 
 @dataclass
 class Perceived:
-    """Rows of the pictures that were read, a random sample of them with its row numbers, and the broken ones."""
+    """Rows of the pictures that were read, how many these were, a random sample of the rows, and the broken ones."""
 
     rows: ImageRows
+    pictures: int = 0
     samples: list[tuple[int, Picture]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """That pictures count several times, if they do."""
+        if len(self.rows) == self.pictures:
+            return []
+        return [
+            f"{len(self.rows)} people in {self.pictures} pictures, each counted: those in one picture are not "
+            "independent, so intervals are narrower than they should be"
+        ]
 
 
 def perceive(
@@ -61,15 +72,18 @@ def perceive(
     draw = random.Random(seed)
     done = 0
     for batch, images in _opened(pictures, found.broken):
-        readings = perceiver.read(images)
         kept = [picture for picture, image in batch if image is not None]
-        for k, picture in enumerate(kept):
+        found.pictures += len(kept)
+        shown = [(picture, those) for picture, those in zip(kept, people(perceiver, images), strict=True)]
+        for picture, number, person in (
+            (p, k, person) for p, those in shown for k, person in enumerate(those, start=1)
+        ):
             found.rows.add(
-                printable(picture.name),
+                printable(picture.name) + (f", person {number}" if number > 1 else ""),
                 picture.source,
                 picture.concept,
-                {name: readings[name][k].label for name in attributes},
-                {name: readings[name][k].confidence for name in attributes},
+                {name: person[name].label for name in attributes},
+                {name: person[name].confidence for name in attributes},
             )
             seen[picture.source] = seen.get(picture.source, 0) + 1
             reservoir = reservoirs.setdefault(picture.source, [])

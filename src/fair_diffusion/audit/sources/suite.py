@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -142,7 +142,7 @@ def draw_suite(
             done += _size(part)
             if until is not None:
                 _count(part, perceiver, attributes, counts)
-                settled = all(enough(list(shown.values()), done, until) for shown in counts.values())
+                settled = all(enough(shown, n, until) for shown, n in _totals(counts))
         if until is not None and not settled:
             uncertain.append(concept)
         progress((k + 1) * images, whole)
@@ -221,11 +221,17 @@ def _size(part: Path) -> int:
 def _count(
     part: Path, perceiver: Perceiver | None, attributes: list[str] | None, counts: dict[str, dict[str, int]]
 ) -> None:
-    """Add what one part shows to `counts`, by attribute and group."""
+    """Add what one part shows to `counts`, by attribute and group; "" is unknown."""
     for tally in read_run(part, perceiver, scratch=part, attributes=attributes).study.tallies:
         shown = counts.setdefault(tally.attribute, {})
-        for group, count in tally.counts.items():
+        for group, count in (*tally.counts.items(), ("", tally.unknown)):
             shown[group] = shown.get(group, 0) + count
+
+
+def _totals(counts: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[list[int], int]]:
+    """For each attribute the counts of its groups, and of all that was counted: a picture may count several times."""
+    for shown in counts.values():
+        yield [count for group, count in shown.items() if group], sum(shown.values())
 
 
 def _slug(concept: str) -> str:
