@@ -98,7 +98,7 @@ def perceive(
 def _seen(
     pictures: Iterable[Picture], people: Iterable[Sequence[Mapping[str, Reading]]]
 ) -> Iterator[tuple[Picture, str, Mapping[str, Reading]]]:
-    """Each person that counts, with the picture and a name in it: that of the picture, with a number from the second on."""
+    """Each person that counts, with the picture, and its name: from the second person on with a number."""
     for picture, those in zip(pictures, people, strict=True):
         for number, person in enumerate(those, start=1):
             yield picture, printable(picture.name) + (f", person {number}" if number > 1 else ""), person
