@@ -29,8 +29,8 @@ from fair_diffusion.policy import ATTRIBUTES
 IMAGES, SECONDS, MIB = 100_000, 10.0, 1024
 PARTS = ("run", "images.parquet")
 NOTE = f"""Audits of the records of {IMAGES:,} images, by `python -m benchmarks.audit_scale`; imports, study and report
-are in the figures. The bars are {SECONDS:g} seconds and {MIB:,} MiB. Seconds are judged by the clock; those of the
-processor tell how busy the machine was with other things.
+are in the figures. The bars are {SECONDS:g} seconds by the clock and {MIB:,} MiB. Where the clock took longer, but the
+processor did not, the machine was busy with other things: cannot tell.
 """
 
 
@@ -48,8 +48,10 @@ class Cost:
 
     @property
     def verdict(self) -> str:
-        """Against the bars."""
-        return "meets" if self.wall <= SECONDS and self.peak <= MIB else "misses"
+        """Against the bars; a machine that is busy with other things says nothing about the clock."""
+        if self.peak > MIB or self.processor > SECONDS:
+            return "misses"
+        return "meets" if self.wall <= SECONDS else "cannot tell"
 
     @property
     def row(self) -> str:
