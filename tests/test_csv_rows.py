@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fair_diffusion.csv_rows import SHOWN, CsvErrors, inner_path, read_csv
+from fair_diffusion.csv_rows import FORMULA, SHOWN, CsvErrors, inner_path, read_csv, write_csv
 
 SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -94,3 +95,38 @@ def test_no_path_that_is_accepted_leaves_the_folder(text: str) -> None:
         return
     assert not PurePosixPath(inner).is_absolute()
     assert ".." not in PurePosixPath(inner).parts
+
+
+CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.text(f"'{FORMULA} a,\"", max_size=5)
+
+
+@SAME_FOLDER
+@given(st.lists(st.tuples(CELL, CELL), max_size=4))
+def test_what_is_written_comes_back_and_no_cell_is_a_formula(tmp_path: Path, cells: list[tuple[str, str]]) -> None:
+    path = tmp_path / "t.csv"
+    write_csv(path, ("a", "b", "c"), [{"a": a, "b": b, "c": -0.5} for a, b in cells])
+    found = [(row["a"], row["b"]) for _, row in read_csv(path, required=("a", "b"))]
+    assert found == cells
+    with path.open(encoding="utf-8", newline="") as file:
+        raw = list(csv.reader(file))[1:]
+    assert not [cell for *texts, _ in raw for cell in texts if cell.startswith(tuple(FORMULA))]
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("-2", "'-2"),
+        ("'=1", "''=1"),
+        ("\t=1", "'\t=1"),
+        (" nurse", "' nurse"),
+        ("'tis a nurse", "'tis a nurse"),
+        ("a=1", "a=1"),
+        ("", ""),
+        ("'", "'"),
+    ],
+)
+def test_only_what_could_run_or_be_cut_gets_an_apostrophe(text: str, cell: str, tmp_path: Path) -> None:
+    write_csv(tmp_path / "t.csv", ("a", "n", "nothing"), [{"a": text, "n": -1, "nothing": None}])
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file))[1] == [cell, "-1", ""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import tempfile
 from dataclasses import replace
@@ -19,7 +18,9 @@ from PIL import Image
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.study_folder import SAMPLE_SIDE, load_study, save_study
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.csv_rows import read_csv
 
+COLUMNS = ("prompt", "attribute", "group", "count", "source", "target")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 COUNT = st.integers(0, 2**40)
 SHARE = st.floats(0, 1)
@@ -87,8 +88,7 @@ def test_what_is_saved_comes_back(study: Study) -> None:
         found = load_study(Path(folder, "study"))
         assert found == study
         assert [list(tally.counts) for tally in found.tallies] == [list(tally.counts) for tally in study.tallies]
-        with Path(folder, "study", "tallies.csv").open(newline="", encoding="utf-8") as file:
-            written = list(csv.DictReader(file))
+        written = [row for _, row in read_csv(Path(folder, "study", "tallies.csv"), required=COLUMNS)]
         rows = pq.read_table(Path(folder, "study", "tallies.parquet")).to_pylist()
         assert written == [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
         assert sum(row["count"] for row in rows) == sum(tally.n for tally in study.tallies)
@@ -120,6 +120,36 @@ def test_pictures_come_back_small_and_by_place(tmp_path: Path) -> None:
         assert image.tobytes() == small.tobytes()
 
 
+def test_pictures_stand_upright(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # as a camera notes that it was held upright
+    Image.new("RGB", (60, 30)).save(tmp_path / "a.jpg", exif=turned)
+    save_study(study(samples=[sample(tmp_path / "a.jpg")]), tmp_path / "study")
+    with Image.open(tmp_path / "study" / "samples" / "00000.png") as image:
+        assert image.size == (30, 60)
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "text"])
+def test_a_damaged_picture_costs_only_itself(damage: str, tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).save(tmp_path / "a.png")
+    given = study(samples=[sample(tmp_path / "a.png")] * 3, notes=["before"])
+    save_study(given, tmp_path / "study")
+    path = tmp_path / "study" / "samples" / "00001.png"
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(content[:400] if damage == "cut" else b"no picture")
+    found = load_study(tmp_path / "study")
+    assert [s.image.name for s in found.samples] == ["00000.png", "00002.png"]
+    assert found.tallies == given.tallies
+    assert found.notes[0] == "before"
+    assert found.notes[1].startswith(
+        "pictures of the contact sheet that cannot be opened, and are not shown: 1, such as samples/00001.png ("
+    )
+    save_study(found, tmp_path / "again")
+    assert load_study(tmp_path / "again").notes == found.notes
+
+
 def test_images_lie_beside(tmp_path: Path) -> None:
     images = pa.table({"file": ["a.png"], "source": ["plain"], "concept": ["a"], "gender": ["x"]})
     save_study(study(), tmp_path / "study", images)
@@ -142,7 +172,7 @@ def test_a_wrong_study_leaves_nothing(wrong: dict[str, Any], message: str, tmp_p
 
 
 def test_a_missing_picture_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(ValueError, match="nowhere"):
         save_study(study(samples=[sample(tmp_path / "nowhere.png")]), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

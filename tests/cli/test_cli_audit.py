@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import typer
 from PIL import Image
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from fair_diffusion.audit.sources.target import Kind
 from fair_diffusion.cli import app
+from fair_diffusion.cli.audit_options import FITS, KINDS, check_options
 
 run = CliRunner()
 HEAD = "prompt,attribute,group,count,source,target\n"
@@ -121,7 +125,19 @@ def test_train_then_audit(tmp_path: Path) -> None:
         ([], "give a TARGET to read, or --model"),
         (["t.csv", "--model", "pocket"], "give a TARGET to read, or --model"),
         (["gone"], "gone is not there"),
-        (["t.csv", "--perceiver", "pocket"], "leave out the perceiver"),
+        (
+            ["t.csv", "--perceiver", "pocket"],
+            "--perceiver does not go with a table of counts, only with a run, a dataset, a folder of images or --model",
+        ),
+        (["t.csv", "--until", "5"], "--until does not go with a table of counts, only with --model; leave it out"),
+        (
+            ["t.csv", "--concepts", "t.csv"],
+            "--concepts does not go with a table of counts, only with a folder of images",
+        ),
+        (["photos", "-n", "5", "--seed", "0"], "--seed does not go with a folder of images, only with --model"),
+        (["photos", "--suite", "occupations"], "--suite does not go with a folder of images"),
+        (["photos", "--suite", "occupations", "--steps", "25", "--work", "new"], "--work does not go with"),
+        (["--model", "pocket", "--out", "new", "--concepts", "t.csv"], "--concepts does not go with --model"),
         (["photos"], "name a perceiver"),
         (["photos", "--perceiver", "magic"], "unknown perceiver 'magic'"),
         (["photos", "--perceiver", "clip"], "names no model or file"),
@@ -152,7 +168,19 @@ def test_wrong_usage(arguments: list[str], said: str, tmp_path: Path, monkeypatc
     assert not (tmp_path / "new.work").exists()
 
 
-def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path) -> None:
+def test_every_option_is_for_all_kinds_or_listed() -> None:
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
+    names = {parameter.name for parameter in command.commands["audit"].params} - {"target", "model", "help"}
+    assert names - FITS.keys() == {"reference", "attribute", "out", "as_json"}
+    assert FITS.keys() <= names
+    assert {kind for kinds in FITS.values() for kind in kinds} <= KINDS.keys() == {*get_args(Kind), "model"}
+    with pytest.raises(ValueError, match="--concepts") as error:
+        check_options(["until", "concepts", "out"], "study")
+    assert [line.split()[0] for line in str(error.value).splitlines()] == ["--concepts", "--until"]
+
+
+def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["--model", "pocket", "--suite", put(tmp_path / "o.yaml", "health: [nurse]\ncraft: [mechanic]")]
     arguments += ["-n", "2", "--steps", "2", "--prompt", "a photo of a {}", "--out", str(tmp_path / "study")]
     found = audited(*arguments)
@@ -161,6 +189,12 @@ def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path) -> None:
     assert study["fields"] == {"nurse": "health", "mechanic": "craft"}
     kept = sorted(path.name for path in (tmp_path / "study.work").iterdir())
     assert len(kept) == 3
+    other = [str(tmp_path / "other"), "--work", str(tmp_path / "study.work"), "--seed", "1"]
+    with monkeypatch.context() as patch:  # a model takes long to load
+        patch.setattr("fair_diffusion.pipeline.FairPipeline.from_pretrained", lambda model: pytest.fail("loaded"))
+        refused = run.invoke(app, ["audit", *arguments[:-1], *other])
+    assert refused.exit_code == 2
+    assert "was drawn with seed 0, not 1" in refused.stderr
     shown = run.invoke(app, ["audit", *arguments[:-1], str(tmp_path / "again"), "--work", str(tmp_path / "study.work")])
     assert "health" in shown.stdout
     assert sorted(path.name for path in (tmp_path / "study.work").iterdir()) == kept

@@ -77,7 +77,7 @@ def test_two_runs_are_called_by_what_tells_them_apart(here: Path) -> None:
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere"),
-        (["before"], "before is no study and no run"),
+        (["before"], "before holds studies and no images; `fair-diffusion report before/study` shows them"),
         (["nowhere.csv"], "nowhere.csv"),
         (["before/study", "./before/study"], "given twice"),
         (["counts.csv", "--reference", "x"], "no source 'x'"),

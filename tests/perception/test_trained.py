@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
 from fair_diffusion.perception.labelled_folder import read_labelled
-from fair_diffusion.perception.trained import CARD, TrainedPerceiver, train
+from fair_diffusion.perception.trained import CARD, FEWEST, TrainedPerceiver, _split, train
 
 COLOURS = {"woman": (200, 30, 30), "man": (30, 30, 200), "unknown": (30, 200, 30)}
 
@@ -93,10 +95,19 @@ def test_folders_broken_pictures_and_order(tmp_path: Path) -> None:
     (folder / "man" / "bad.png").write_bytes(b"no picture")
     (folder / "man" / "notes.txt").write_text("x")
     (folder / "woman" / "link.png").symlink_to(folder / "man" / "0.png")
+    Image.new("RGB", (8, 8)).save(folder / "loose.png")
+    (folder / "man" / "more" / "yet").mkdir(parents=True)
+    (folder / "man" / "more" / ".tmp").mkdir()
+    for place in ("man/more/yet/5.png", "man/more/.tmp/6.png"):
+        Image.new("RGB", (8, 8)).save(folder / place)
     found = read_labelled(folder, attribute="gender", side=16)
-    assert (found.groups, found.names) == (["man", "man", "woman", "woman"], ["woman", "man"])
-    assert found.images.shape == (4, 3, 16, 16)
-    assert found.broken[0].startswith("man/bad.png: ")
+    assert (found.groups, found.names) == (["man"] * 3 + ["woman"] * 2, ["woman", "man"])
+    assert found.images.shape == (5, 3, 16, 16)
+    assert {said.split(": ")[0] for said in found.broken} == {"loose.png", "man/bad.png", "woman/link.png"}
+    assert "loose.png: in no sub-folder, and so of no group" in found.broken
+    (folder / "androgynous").mkdir()
+    with pytest.raises(ValueError, match="androgynous has no pictures that can be read"):
+        read_labelled(folder, attribute="gender", side=16)
 
 
 def test_wrong_use_is_named(tmp_path: Path) -> None:
@@ -104,10 +115,24 @@ def test_wrong_use_is_named(tmp_path: Path) -> None:
         read_labelled(tmp_path / "gone", attribute="gender", side=16)
     with pytest.raises(ValueError, match="no pictures"):
         read_labelled(tmp_path, attribute="gender", side=16)
-    images = torch.zeros(3, 3, 16, 16, dtype=torch.uint8)
+    images, groups = torch.zeros(20, 3, 16, 16, dtype=torch.uint8), ["a"] * 10 + ["b"] * 10
     with pytest.raises(ValueError, match="give at least two"):
-        train(images, ["a"] * 3, attribute="x", names=["a"])
-    with pytest.raises(ValueError, match="'b' has 1 pictures"):
-        train(images, ["a", "a", "b"], attribute="x", names=["a", "b"])
-    with pytest.raises(ValueError, match="held_out is 1"):
-        train(images, ["a", "a", "b"], attribute="x", names=["a", "b"], held_out=1)
+        train(images, ["a"] * 20, attribute="x", names=["a"])
+    with pytest.raises(ValueError, match="'b' has 4 pictures; give 5 at the very least"):
+        train(images, ["a"] * 16 + ["b"] * 4, attribute="x", names=["a", "b"])
+    with pytest.raises(ValueError, match="'unknown' has 1 pictures"):
+        train(images, [*groups[:-1], "unknown"], attribute="x", names=["a", "b"])
+    with pytest.raises(ValueError, match="held_out is 1;"):
+        train(images, groups, attribute="x", names=["a", "b"], held_out=1)
+    with pytest.raises(ValueError, match=r"held_out is 0\.99, which leaves 0 of 10 pictures of 'a' to learn from"):
+        train(images, groups, attribute="x", names=["a", "b"], held_out=0.99)
+
+
+@given(st.lists(st.integers(FEWEST, 60), min_size=2, max_size=4), st.floats(0.01, 0.6))
+def test_of_every_class_the_same_share_is_held_out_and_none_is_whole(sizes: list[int], share: float) -> None:
+    classes = torch.cat([torch.full((n,), k) for k, n in enumerate(sizes)])
+    seen, held = _split(classes, share, torch.Generator().manual_seed(0))
+    assert sorted([*seen.tolist(), *held.tolist()]) == list(range(len(classes)))
+    for k, n in enumerate(sizes):
+        assert int((classes[held] == k).sum()) == max(1, round(share * n))
+        assert int((classes[seen] == k).sum()) >= 2

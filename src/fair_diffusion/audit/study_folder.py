@@ -10,19 +10,21 @@ Exports `save_study` and `load_study`.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.csv_rows import write_csv
 from fair_diffusion.new_folder import new_folder
+from fair_diffusion.pictures import BrokenPicture, open_picture
+from fair_diffusion.printable import printable
 
 UNKNOWN = "unknown"
 SAMPLE_SIDE = 256
@@ -55,22 +57,18 @@ def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> No
     with new_folder(folder) as part:
         (part / "study.json").write_text(json.dumps(_plain(study), indent=2, allow_nan=False) + "\n")
         pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), part / "tallies.parquet")
-        with (part / "tallies.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, _SCHEMA.names)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(part / "tallies.csv", _SCHEMA.names, rows)
         if images is not None:
             pq.write_table(images, part / "images.parquet")
         (part / "samples").mkdir()
         for k, sample in enumerate(study.samples):
-            with Image.open(sample.image) as image:
-                small = image.convert("RGB")
+            small = open_picture(sample.image)
             small.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
             small.save(_sample(part, k))
 
 
 def load_study(folder: Path) -> Study:
-    """The study in `folder`, which `save_study` wrote.
+    """The study that `save_study` wrote; samples whose picture cannot be opened are left out, with a note.
 
     Raises:
         ValueError: the folder is none, or its files are damaged.
@@ -81,7 +79,7 @@ def load_study(folder: Path) -> Study:
     try:
         plain = json.loads((folder / "study.json").read_text())
         rows = pq.read_table(folder / "tallies.parquet", schema=_SCHEMA).to_pylist()
-        return _study(plain, _tallies(rows), folder)
+        return _shown(_study(plain, _tallies(rows), folder), folder)
     except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{folder} is a damaged study ({type(error).__name__}: {error}); write it anew") from error
 
@@ -89,6 +87,22 @@ def load_study(folder: Path) -> Study:
 def _sample(folder: Path, k: int) -> Path:
     """Where picture k of the contact sheet lies: by its place, not by name, so that no study points elsewhere."""
     return folder / "samples" / f"{k:05d}.png"
+
+
+def _shown(study: Study, folder: Path) -> Study:
+    """The study without the samples whose picture is damaged or gone; a note counts them and names the first."""
+    samples, lost = [], []
+    for sample in study.samples:
+        try:
+            open_picture(sample.image)
+        except BrokenPicture as error:
+            lost.append(f"{sample.image.relative_to(folder).as_posix()} ({error})")
+        else:
+            samples.append(sample)
+    if not lost:
+        return study
+    said = f"pictures of the contact sheet that cannot be opened, and are not shown: {len(lost)}, such as {lost[0]}"
+    return replace(study, samples=samples, notes=[*study.notes, printable(said)])
 
 
 def _rows(tallies: Iterable[Tally]) -> Iterator[dict[str, Any]]:

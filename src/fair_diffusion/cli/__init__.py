@@ -1,4 +1,4 @@
-"""The command `fair-diffusion`: one file per verb. Exit codes: 0 done, 2 wrong usage, 3 target missed."""
+"""The command `fair-diffusion`: one file per verb. Exit codes: 0 done, 2 wrong usage, 3 target missed, 130 stopped."""
 
 import os
 
@@ -9,6 +9,7 @@ from fair_diffusion.cli.audit import audit
 from fair_diffusion.cli.compare import compare
 from fair_diffusion.cli.explain import explain
 from fair_diffusion.cli.generate import generate
+from fair_diffusion.cli.interrupt import interruptible
 from fair_diffusion.cli.ledger import ledger
 from fair_diffusion.cli.models import models
 from fair_diffusion.cli.perceiver import perceiver
@@ -22,6 +23,7 @@ os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.callback()(interruptible)
 app.command()(generate)
 app.command()(rebalance)
 app.command()(explain)

@@ -23,6 +23,7 @@ PAGE = "report.html"
 
 
 def audit(
+    context: typer.Context,
     target: Annotated[
         Path | None,
         typer.Argument(help="a run, a study, a folder of images, a CSV of counts, or a dataset with captions"),
@@ -66,11 +67,13 @@ def audit(
     with usage_errors(), TemporaryDirectory() as scratch:
         from fair_diffusion.audit.numbers import numbers
         from fair_diffusion.audit.sources.reference import read_reference, with_reference
-        from fair_diffusion.audit.sources.target import read_target
+        from fair_diffusion.audit.sources.target import kind_of_target, read_target
+        from fair_diffusion.cli.audit_options import MODEL, check_options
         from fair_diffusion.new_folder import check_new
 
         if (target is None) == (model is None):
             raise ValueError("give a TARGET to read, or --model to generate with; one of them")
+        check_options(given(context), MODEL if target is None else kind_of_target(target, named=concepts is not None))
         if out is not None:
             check_new(out)
         compared = read_reference(reference, scratch=Path(scratch)) if reference else None
@@ -121,6 +124,15 @@ def audit(
             typer.echo(f"see {out / PAGE}")
     if missed(found):
         raise typer.Exit(MISSED)
+
+
+def given(context: typer.Context) -> set[str]:
+    """The names of the parameters that the command line gave, rather than a default."""
+    return {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    }
 
 
 def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:

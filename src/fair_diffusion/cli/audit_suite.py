@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import instructed
@@ -37,7 +37,7 @@ def drawn_and_read(
     """Draw what the work folder lacks, and audit all of it. Arguments are the options of the verb."""
     from fair_diffusion.audit.sources.findings import Findings
     from fair_diffusion.audit.sources.run import read_run
-    from fair_diffusion.audit.sources.suite import Suite, draw_suite, read_occupations
+    from fair_diffusion.audit.sources.suite import Suite, check_work, draw_suite, read_occupations
     from fair_diffusion.audit.sources.target import about_reader
     from fair_diffusion.perception.perceiver import open_perceiver
 
@@ -58,19 +58,20 @@ def drawn_and_read(
         steps=steps,
         seed=seed,
     )
+    half_width = None if until is None else until / 100
+    size: dict[str, Any] = {"images": images or (IMAGES if until is None else AT_MOST), "until": half_width}
+    check_work(work, plan, list(fields), **size)  # before a model is loaded, which takes long
     reader = open_perceiver(perceiver) if perceiver else None
     from fair_diffusion.pipeline import FairPipeline
 
     pipe = FairPipeline.from_pretrained(model)
-    half_width = None if until is None else until / 100
     with counting("drawing") as progress:
         uncertain = draw_suite(
             pipe,
             plan,
             list(fields),
             work,
-            images=images or (IMAGES if until is None else AT_MOST),
-            until=half_width,
+            **size,
             options={} if rules == Policy() else {"policy": rules},
             perceiver=reader,
             attributes=attributes,

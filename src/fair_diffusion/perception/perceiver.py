@@ -14,7 +14,8 @@ from typing import Protocol
 from PIL import Image
 
 KINDS = (
-    *("pocket", "judge", "faces", "faces:all", "faces:refuse", "skin_tone", "skin_tone:monk", "skin_tone:fitzpatrick"),
+    *("pocket", "judge", "faces", "faces:all", "faces:agree", "faces:refuse"),
+    *("skin_tone", "skin_tone:monk", "skin_tone:fitzpatrick"),
     *("clip:MODEL", "classifier:MODEL", "trained:FOLDER", "human:CSV"),
 )
 
@@ -38,6 +39,15 @@ class Perceiver(Protocol):
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture for every attribute. Pictures are RGB and of any size; none reads as no readings."""
         ...
+
+
+def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Mapping[str, Reading]]]:
+    """What counts of each picture, by attribute: one reading of each, or one for each person of a perceiver that tells
+    them apart (it has a method `people`)."""
+    if apart := getattr(perceiver, "people", None):
+        return list(apart(images))
+    readings = perceiver.read(images)
+    return [[{name: column[k] for name, column in readings.items()}] for k in range(len(images))]
 
 
 def open_perceiver(spec: str) -> Perceiver:

@@ -29,6 +29,8 @@ from fair_diffusion.perception.reader import Reader, fill
 WEIGHTS, CARD = "perceiver.safetensors", "perceiver.json"
 UNKNOWN = "unknown"
 BATCH = 32
+FEWEST = 5
+"""Pictures of a group that are needed to learn from some and test on one."""
 RATE = 2e-3
 
 
@@ -103,7 +105,8 @@ def train(
 ) -> TrainedPerceiver:
     """Train on pictures (n, 3, side, side), bytes, whose groups are given; `names` orders these, without "unknown".
 
-    The same seed and pictures give the same weights on the same machine. `ValueError` if a group has too few pictures.
+    The same seed and pictures give the same weights on the same machine. `ValueError` if a group, or "unknown", has too
+    few pictures to be taught and tested.
     """
     _check(groups, names, held_out, epochs)
     generator = torch.Generator().manual_seed(seed)
@@ -179,15 +182,20 @@ def _settle(reader: Reader, images: Tensor, seen: Tensor) -> None:
 
 
 def _split(classes: Tensor, held_out: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows to learn from and rows to test on: a share of every class, at least one."""
+    """Rows to learn from and rows to test on: the same share of every class."""
     seen, held = [], []
     for k in classes.unique().tolist():
         rows = torch.nonzero(classes == k).flatten()
         rows = rows[torch.randperm(len(rows), generator=generator)]
-        cut = max(1, round(held_out * len(rows)))
+        cut = _held(len(rows), held_out)
         held.append(rows[:cut])
         seen.append(rows[cut:])
     return torch.cat(seen), torch.cat(held)
+
+
+def _held(pictures: int, share: float) -> int:
+    """How many pictures of a class are held out: at least one."""
+    return max(1, round(share * pictures))
 
 
 def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs: int) -> None:
@@ -197,6 +205,11 @@ def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs:
         raise ValueError(f"held_out is {held_out}; hold out a share between 0 and 1, such as 0.2")
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}; train for 1 or more")
-    few = [name for name in names if groups.count(name) < 2]
-    if few:
-        raise ValueError(f"group {few[0]!r} has {groups.count(few[0])} pictures; it needs 2 or more")
+    for name in (*names, *([UNKNOWN] if UNKNOWN in groups else [])):
+        n = groups.count(name)
+        if n < FEWEST:
+            raise ValueError(f"group {name!r} has {n} pictures; give {FEWEST} at the very least, better hundreds")
+        rest = n - _held(n, held_out)
+        if rest < 2:
+            left = f"leaves {rest} of {n} pictures of {name!r} to learn from"
+            raise ValueError(f"held_out is {held_out}, which {left}; hold out less")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 from audit_examples import ByColour, picture
+from PIL import Image
 
 from fair_diffusion.audit.sources.perceive import BATCH, SAMPLES, Picture, perceive, samples_of
+from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.pictures import open_picture
 
 
 def pictures(n: int, *, broken: frozenset[int] = frozenset()) -> list[Picture]:
@@ -28,6 +34,46 @@ def test_broken_pictures_are_named_and_in_no_count() -> None:
     (tally,) = found.rows.tallies()
     assert tally.counts == {"woman": 51, "man": 17}
     assert found.rows.files == [f"{k}.png" for k in range(70) if k not in (0, 33)]
+
+
+def test_no_more_pictures_are_in_memory_than_two_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[Image.Image]] = []
+    alive, taken = [], 0
+
+    def opened(data: Path | bytes, name: str) -> Image.Image:
+        image = open_picture(data, name)
+        made.append(weakref.ref(image))
+        alive.append(sum(one() is not None for one in made))
+        assert taken - len(made) < BATCH  # nor are their bytes taken long before
+        return image
+
+    def stream() -> Iterator[Picture]:
+        nonlocal taken
+        for taken, one in enumerate(pictures(8 * BATCH), start=1):  # noqa: B007
+            yield one
+
+    monkeypatch.setattr("fair_diffusion.audit.sources.perceive.open_picture", opened)
+    assert len(perceive(stream(), ByColour()).rows) == len(made) == 8 * BATCH
+    assert BATCH <= max(alive) <= 2 * BATCH  # one batch is let go as the next is opened
+
+
+class Crowd(ByColour):
+    """Sees as many people of one colour as there are tens in a picture's number."""
+
+    def people(self, images: Sequence[Image.Image]) -> list[list[dict[str, Reading]]]:
+        readings = self.read(images)["gender"]
+        tens = [1 + int(image.info["file"].split(".")[0]) // 10 for image in images]
+        return [[{"gender": reading}] * k for reading, k in zip(readings, tens, strict=True)]
+
+
+def test_a_perceiver_that_tells_people_apart_counts_each_of_them() -> None:
+    found = perceive(pictures(25, broken=frozenset([0])), Crowd())
+    assert (len(found.rows), found.pictures) == (9 + 2 * 10 + 3 * 5, 24)
+    assert found.rows.files[-4:] == ["23.png, person 3", "24.png", "24.png, person 2", "24.png, person 3"]
+    (tally,) = found.rows.tallies()
+    assert tally.counts == {"woman": 32, "man": 12}
+    assert "44 people in 24 pictures, each counted" in found.notes[0]
+    assert perceive(pictures(3), ByColour()).notes == []
 
 
 def test_nothing_but_broken_pictures_is_no_error() -> None:

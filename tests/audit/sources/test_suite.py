@@ -11,7 +11,7 @@ import pytest
 from audit_examples import put, record, write_run
 
 from fair_diffusion.audit.sources.run import read_run
-from fair_diffusion.audit.sources.suite import PART, Suite, draw_suite, read_occupations
+from fair_diffusion.audit.sources.suite import PART, Suite, check_work, draw_suite, read_occupations
 
 SUITE = Suite(model="fake", prompt="a photo of a {}")
 
@@ -119,6 +119,29 @@ def test_other_settings_and_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no work folder"):
         draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "mine", images=1)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_what_would_be_refused_is_known_before_anything_is_drawn_or_written(tmp_path: Path) -> None:
+    work = tmp_path / "deep" / "work"
+    check_work(work, SUITE, ["cook"], images=1)
+    assert not list(tmp_path.iterdir())
+    draw_suite(Pipe(), SUITE, ["cook"], work, images=2)
+    (part,) = (path.parent for path in work.glob("*/result.json"))
+    before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+    check_work(work, SUITE, ["cook"], images=2)
+    usual: dict[str, Any] = {"suite": SUITE, "concepts": ["cook"], "images": 2}
+    for settings in ({"suite": replace(SUITE, seed=1)}, {"images": 1}, {"until": 0.1}, {"concepts": ["nurse"]}):
+        with pytest.raises(ValueError, match="name another"):
+            check_work(work, **usual | settings)
+    assert {path: path.read_bytes() for path in work.rglob("*") if path.is_file()} == before
+    (part / "result.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged; remove it, and it is drawn anew"):
+        check_work(work, SUITE, ["cook"], images=2)
+    (work / "suite.json").write_text("7")
+    with pytest.raises(ValueError, match=r"suite\.json is damaged"):
+        check_work(work, SUITE, ["cook"], images=2)
+    with pytest.raises(ValueError, match="cannot be written"):
+        check_work(part / "result.json" / "new", SUITE, ["cook"], images=2)
 
 
 def test_precision_ends_a_concept_early_and_names_those_that_stay_uncertain(tmp_path: Path) -> None:

@@ -89,3 +89,51 @@ def test_labels_of_files_that_are_not_there_are_counted(tmp_path: Path) -> None:
     labels = put(tmp_path, "l.csv", "file,attribute,group\nnurse/1.png,gender,man\nelsewhere/2.png,gender,man\n")
     found = read_target(tmp_path / "images", scratch=tmp_path, perceiver=f"human:{labels}").study
     assert "1 of 2 labelled files were not met, such as elsewhere/2.png" in found.notes
+
+
+def studies(folder: Path, *names: str) -> None:
+    run = write_run(folder.parent / "run", [record(0, "woman")])
+    findings = read_target(run, scratch=folder.parent)
+    for name in names:
+        save_study(findings.study, folder / name, findings.images)
+
+
+def test_a_folder_of_studies_is_told_how_to_show_them(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    studies(out, "a", "deep/b c")
+    with pytest.raises(ValueError, match="holds studies and no images; `fair-diffusion report") as error:
+        kind_of_target(out)
+    assert f"report {out}/a '{out}/deep/b c'`" in str(error.value)
+    put(out, "c/.hidden/study.json")
+    assert "hidden" not in str(error.value)
+
+
+def test_studies_among_images_runs_and_shards_are_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fair_diffusion.audit.sources.target.open_perceiver", lambda spec: ByColour())
+    out = tmp_path / "out"
+    studies(out, "study")
+    said = "studies inside were left out: 1, such as study"
+    put(out, "nurse/1.png", picture("man"))
+    found = read_target(out, scratch=tmp_path, perceiver="pocket").study
+    assert [(t.concept, dict(t.counts)) for t in found.tallies] == [("nurse", {"woman": 0, "man": 1})]
+    assert said in found.notes
+    pq.write_table(pa.table({"caption": ["a nurse"]}), out / "captions.parquet")
+    found = read_target(out, scratch=tmp_path).study
+    assert [tally.n for tally in found.tallies if tally.attribute == "gender"] == [1]
+    assert said in found.notes
+    write_run(out / "run", [record(0, "woman")])
+    found = read_target(out, scratch=tmp_path).study
+    assert [t.n for t in found.tallies if t.attribute == "gender"] == [1]
+    assert said in found.notes
+
+
+def test_the_parquet_table_of_a_study_is_one_of_counts(tmp_path: Path) -> None:
+    studies(tmp_path / "out", "study")
+    table, text = tmp_path / "out" / "study" / "tallies.parquet", tmp_path / "out" / "study" / "tallies.csv"
+    assert kind_of_target(table) == "counts"
+    assert read_target(table, scratch=tmp_path).study.tallies == read_target(text, scratch=tmp_path).study.tallies
+    table.write_bytes(table.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="no Parquet file"):
+        read_target(table, scratch=tmp_path)

@@ -1,14 +1,17 @@
 """A table of counts, `prompt,attribute,group,count[,source][,target]`, such as somebody else published.
 
 "unknown" is a group; a group that a prompt lacks counts zero; `target` is the share asked for. An audit's own
-`tallies.csv` has these columns.
+`tallies.csv` and `tallies.parquet` have these columns.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fair_diffusion.audit.sources.findings import Findings
 from fair_diffusion.audit.study import Source, Study
@@ -17,6 +20,7 @@ from fair_diffusion.csv_rows import CsvErrors, read_csv
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.printable import printable
 
+COLUMNS, OPTIONAL = ("prompt", "attribute", "group", "count"), ("source", "target")
 UNKNOWN = "unknown"
 MOST = 10**15
 """Counts above this are mistakes."""
@@ -32,8 +36,7 @@ def read_counts(path: Path) -> Findings:
     cells: dict[Key, dict[str, tuple[int, float | None]]] = {}
     first: dict[tuple[Key, str], int] = {}
     errors = CsvErrors(path)
-    rows = read_csv(path, required=("prompt", "attribute", "group", "count"), optional=("source", "target"))
-    for line, row in rows:
+    for line, row in _rows(path):
         row = {column: printable(text) for column, text in row.items()}
         key = (row["source"] or path.stem, row["prompt"], row["attribute"])
         empty = next((name for name in ("prompt", "attribute", "group") if not row[name]), None)
@@ -60,6 +63,19 @@ def read_counts(path: Path) -> Findings:
         tallies=tallies,
     )
     return Findings(study)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines of the table with their numbers, all values as text."""
+    if path.suffix.lower() != ".parquet":
+        yield from read_csv(path, required=COLUMNS, optional=OPTIONAL)
+        return
+    try:
+        table = pq.read_table(path).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    for line, row in enumerate(table, start=1):
+        yield line, {name: "" if row.get(name) is None else str(row[name]).strip() for name in (*COLUMNS, *OPTIONAL)}
 
 
 def kind_of(source: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.names import concept_of, concept_of_file
 from fair_diffusion.audit.sources.perceive import Picture, drawn, perceive, samples_of
+from fair_diffusion.audit.sources.studies import is_study
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.csv_rows import CsvErrors, inner_path, read_csv
 from fair_diffusion.perception.perceiver import Perceiver
@@ -63,7 +64,7 @@ def read_folder(
         samples=samples,
         drawn=drawn(samples, len(found.rows)),
         broken=broken,
-        notes=listing.notes,
+        notes=[*listing.notes, *found.notes],
     )
     return Findings(study, found.rows.table())
 
@@ -111,10 +112,11 @@ def listed(folder: Path, concepts: Concepts | None = None) -> Listing:
 
 
 def image_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file below `folder` with an image's ending and no dot before its name, in order; links to folders are not
-    entered."""
+    """Every file below `folder` with an image's ending and no dot before its name, in order.
+
+    Studies, and folders behind links, are not entered."""
     for place, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_study(Path(place, name)))
         for name in sorted(files):
             path = Path(place, name)
             if path.suffix.lower() in ENDINGS and not name.startswith("."):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from PIL import Image
 from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.image_rows import ImageRows
 from fair_diffusion.audit.study import Sample
-from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.perception.perceiver import Perceiver, Reading, people
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.printable import printable
 
@@ -35,11 +35,22 @@ class Picture:
 
 @dataclass
 class Perceived:
-    """Rows of the pictures that were read, a random sample of them with its row numbers, and the broken ones."""
+    """Rows of the pictures that were read, how many these were, a random sample of the rows, and the broken ones."""
 
     rows: ImageRows
+    pictures: int = 0
     samples: list[tuple[int, Picture]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """That pictures count several times, if they do."""
+        if len(self.rows) == self.pictures:
+            return []
+        return [
+            f"{len(self.rows)} people in {self.pictures} pictures, each counted: those in one picture are not "
+            "independent, so intervals are narrower than they should be"
+        ]
 
 
 def perceive(
@@ -61,15 +72,15 @@ def perceive(
     draw = random.Random(seed)
     done = 0
     for batch, images in _opened(pictures, found.broken):
-        readings = perceiver.read(images)
         kept = [picture for picture, image in batch if image is not None]
-        for k, picture in enumerate(kept):
+        found.pictures += len(kept)
+        for picture, name, person in _seen(kept, people(perceiver, images)):
             found.rows.add(
-                printable(picture.name),
+                name,
                 picture.source,
                 picture.concept,
-                {name: readings[name][k].label for name in attributes},
-                {name: readings[name][k].confidence for name in attributes},
+                {name: person[name].label for name in attributes},
+                {name: person[name].confidence for name in attributes},
             )
             seen[picture.source] = seen.get(picture.source, 0) + 1
             reservoir = reservoirs.setdefault(picture.source, [])
@@ -82,6 +93,15 @@ def perceive(
         progress(done, total)
     found.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
     return found
+
+
+def _seen(
+    pictures: Iterable[Picture], people: Iterable[Sequence[Mapping[str, Reading]]]
+) -> Iterator[tuple[Picture, str, Mapping[str, Reading]]]:
+    """Each person that counts, with the picture, and its name: from the second person on with a number."""
+    for picture, those in zip(pictures, people, strict=True):
+        for number, person in enumerate(those, start=1):
+            yield picture, printable(picture.name) + (f", person {number}" if number > 1 else ""), person
 
 
 def _opened(

@@ -64,7 +64,7 @@ def read_run(
     concept = lru_cache(maxsize=4096)(lambda prompt: printable((concepts or {}).get(prompt) or concept_of(prompt)))
     if not scanned.facts:
         raise ValueError(f"{target} holds no records of images; name a folder that `fair-diffusion generate` wrote")
-    second = ImageRows({})
+    second, several = ImageRows({}), list[str]()
     if perceiver is None:
         rows, second = _recorded(runs, scanned, concept, progress)
         samples, broken = _samples(rows, folder)
@@ -72,7 +72,7 @@ def read_run(
     else:
         pictures = _pictures(runs, scanned, concept, folder)
         found = perceive(pictures, perceiver, total=scanned.total, progress=progress)
-        rows, samples, broken = found.rows, samples_of(found, scratch), found.broken
+        rows, samples, broken, several = found.rows, samples_of(found, scratch), found.broken, found.notes
         how = drawn(samples, len(rows))
     if not len(rows):
         raise ValueError(f"none of the images in {target} can be read; {broken[0]}")
@@ -98,6 +98,7 @@ def read_run(
         broken=broken,
         notes=[
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
+            *several,
             *(_unmatched(scanned.files, target) if target.is_dir() else ()),
             *_unmeasured(rows, targets, attributes, perceiver_name or "the judge"),
         ],

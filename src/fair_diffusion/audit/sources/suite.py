@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,6 +23,7 @@ from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import SETTINGS
 from fair_diffusion.audit.stopping import enough
+from fair_diffusion.new_folder import check_new
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.request import check_prompt, check_seed
 
@@ -121,8 +122,8 @@ def draw_suite(
         ValueError: `work` holds parts with other settings, other concepts or more images, or cannot be written.
         KeyboardInterrupt: interrupted; what is finished is kept.
     """
+    check_work(work, suite, concepts, images=images, until=until)
     _claim(work, suite, until)
-    _refuse_more(work, concepts, images)
     uncertain, whole = [], len(concepts) * images
     arguments = {"steps": suite.steps, **({"method": suite.method} if suite.method else {}), **(options or {})}
     for k, concept in enumerate(concepts):
@@ -141,7 +142,7 @@ def draw_suite(
             done += _size(part)
             if until is not None:
                 _count(part, perceiver, attributes, counts)
-                settled = all(enough(list(shown.values()), done, until) for shown in counts.values())
+                settled = all(enough(shown, n, until) for shown, n in _totals(counts))
         if until is not None and not settled:
             uncertain.append(concept)
         progress((k + 1) * images, whole)
@@ -160,19 +161,17 @@ def _counter(progress: Progress, before: int, size: int, steps: int, whole: int)
     return moved
 
 
-def _claim(work: Path, suite: Suite, until: float | None) -> None:
-    """Write the settings into a new work folder, or make sure that an old one has the same."""
-    settings = {**asdict(suite), "until": until}
-    work.mkdir(parents=True, exist_ok=True)
-    file = work / SETTINGS
+def check_work(work: Path, suite: Suite, concepts: Sequence[str], *, images: int, until: float | None = None) -> None:
+    """`ValueError` if `draw_suite` would refuse `work`. Nothing is drawn, and nothing written."""
+    file, settings = work / SETTINGS, _settings(suite, until)
     if not file.is_file():
-        if any(work.iterdir()):
+        if work.is_dir() and any(work.iterdir()):
             raise ValueError(f"{work} is not empty and no work folder; name another one")
-        file.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        check_new(work)
         return
     try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        before = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged; name another work folder") from error
     changed = [name for name, value in settings.items() if before.get(name) != value]
     if changed:
@@ -180,6 +179,20 @@ def _claim(work: Path, suite: Suite, until: float | None) -> None:
         raise ValueError(
             f"{work} was drawn with {name} {before.get(name)!r}, not {settings[name]!r}; name another work folder"
         )
+    _refuse_more(work, concepts, images)
+
+
+def _claim(work: Path, suite: Suite, until: float | None) -> None:
+    """Write the settings into a new work folder."""
+    if not (work / SETTINGS).is_file():
+        work.mkdir(parents=True, exist_ok=True)
+        part = work / f".{SETTINGS}"
+        part.write_text(json.dumps(_settings(suite, until), indent=2) + "\n", encoding="utf-8")
+        part.replace(work / SETTINGS)
+
+
+def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
+    return {**asdict(suite), "until": until}
 
 
 def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
@@ -199,17 +212,26 @@ def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
 
 def _size(part: Path) -> int:
     """Images of a finished part; an earlier call may have asked for fewer."""
-    return int(json.loads((part / "result.json").read_text(encoding="utf-8"))["n"])
+    try:
+        return int(json.loads((part / "result.json").read_text(encoding="utf-8"))["n"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{part} is damaged; remove it, and it is drawn anew") from error
 
 
 def _count(
     part: Path, perceiver: Perceiver | None, attributes: list[str] | None, counts: dict[str, dict[str, int]]
 ) -> None:
-    """Add what one part shows to `counts`, by attribute and group."""
+    """Add what one part shows to `counts`, by attribute and group; "" is unknown."""
     for tally in read_run(part, perceiver, scratch=part, attributes=attributes).study.tallies:
         shown = counts.setdefault(tally.attribute, {})
-        for group, count in tally.counts.items():
+        for group, count in (*tally.counts.items(), ("", tally.unknown)):
             shown[group] = shown.get(group, 0) + count
+
+
+def _totals(counts: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[list[int], int]]:
+    """For each attribute the counts of its groups, and of all that was counted: a picture may count several times."""
+    for shown in counts.values():
+        yield [count for group, count in shown.items() if group], sum(shown.values())
 
 
 def _slug(concept: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fair_diffusion.audit.sources.counts import read_counts
-from fair_diffusion.audit.sources.dataset import caption_column, read_dataset, shards_in
+from fair_diffusion.audit.sources.caption_text import caption_column
+from fair_diffusion.audit.sources.counts import COLUMNS, read_counts
+from fair_diffusion.audit.sources.dataset import ARCHIVES, read_dataset, shards_in
 from fair_diffusion.audit.sources.findings import Findings, Progress, only, silent
-from fair_diffusion.audit.sources.folder import Concepts, read_concepts, read_folder
+from fair_diffusion.audit.sources.folder import Concepts, image_files, read_concepts, read_folder
 from fair_diffusion.audit.sources.image_table import is_image_table, read_image_table
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import NEEDED, columns_of, runs_in
+from fair_diffusion.audit.sources.studies import is_study, studies_in
 from fair_diffusion.audit.study_folder import load_study
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
@@ -48,7 +51,7 @@ def read_target(
         ValueError: nothing there can be audited; the message says what can.
     """
     named = read_concepts(concepts) if concepts else None
-    kind = "folder" if named is not None and target.is_dir() else kind_of_target(target)
+    kind = kind_of_target(target, named=named is not None)
     if named is not None and kind != "folder":
         raise ValueError(f"{target} is no folder of images; leave out the table of concepts")
     if kind in ("counts", "study", "images"):
@@ -56,7 +59,11 @@ def read_target(
             raise ValueError(f"{target} holds counts or labels and no images; leave out the perceiver")
         return _counted(target, kind, attributes)
     reader = open_perceiver(perceiver) if perceiver else None
-    return about_reader(_read(target, kind, reader, perceiver, named, scratch, attributes, progress), reader)
+    findings = _read(target, kind, reader, perceiver, named, scratch, attributes, progress)
+    if target.is_dir() and (studies := studies_in(target)):
+        note = printable(f"studies inside were left out: {len(studies)}, such as {studies[0].relative_to(target)}")
+        findings = replace(findings, study=replace(findings.study, notes=[*findings.study.notes, note]))
+    return about_reader(findings, reader)
 
 
 def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
@@ -104,16 +111,26 @@ def _read(
     return read(target, reader, perceiver_name=perceiver, scratch=scratch, attributes=attributes, progress=progress)
 
 
-def kind_of_target(target: Path) -> Kind:
-    """What `target` is. `ValueError` if it is nothing that can be audited."""
+def kind_of_target(target: Path, *, named: bool = False) -> Kind:
+    """What `target` is; a folder whose images a table names (`named`) is one of images, unless it is a study.
+
+    `ValueError` if it is nothing that can be audited."""
     if not target.exists():
         raise ValueError(f"{target} is not there; name {TARGETS}")
     if target.is_dir():
-        if (target / "study.json").is_file():
+        if is_study(target):
             return "study"
+        if named:
+            return "folder"
         if runs_in(target):
             return "run"
-        return "dataset" if shards_in(target) else "folder"
+        if shards_in(target):
+            return "dataset"
+        if (studies := studies_in(target)) and not any(image_files(target)):
+            shown = " ".join(shlex.quote(printable(str(study))) for study in studies[:3])
+            more = " …" if len(studies) > 3 else ""
+            raise ValueError(f"{target} holds studies and no images; `fair-diffusion report {shown}{more}` shows them")
+        return "folder"
     ending = target.suffix.lower()
     if ending in PICKLES:
         raise ValueError(f"{target} could run code when it is opened, and is refused; name {TARGETS}")
@@ -121,7 +138,7 @@ def kind_of_target(target: Path) -> Kind:
         return "counts"
     if ending == ".parquet":
         return _kind_of_table(target)
-    if ending == ".tar" or "".join(target.suffixes[-2:]).lower() in (".tar.gz", ".tar.xz", ".tar.bz2"):
+    if target.name.lower().endswith(ARCHIVES):
         return "dataset"
     raise ValueError(f"{target} cannot be audited; name {TARGETS}")
 
@@ -132,6 +149,8 @@ def _kind_of_table(table: Path) -> Kind:
         return "run"
     if is_image_table(columns):
         return "images"
+    if set(columns) >= set(COLUMNS):
+        return "counts"
     if caption_column(columns):
         return "dataset"
     shown = ", ".join(columns[:8])
