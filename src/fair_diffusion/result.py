@@ -212,7 +212,7 @@ class Result:
 
     def contact_sheet(self, path: Path | None = None) -> Image.Image:
         """Plain above, instructed below, same seeds, each image with what the judge reads."""
-        return sheet([result for result in (self.plain, self) if result], range(len(self.images)), path)
+        return sheet([result for result in (self.plain, self) if result], path)
 
 
 def write_image(image: Image.Image, record: Record, path: Path) -> None:
@@ -231,19 +231,21 @@ def write_records(records: Sequence[Record], folder: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
 
 
-def sheet(results: Sequence[Result], places: Sequence[int], path: Path | None = None) -> Image.Image:
-    """The images at these places, a block for each result: the last one is what was asked for."""
+def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequence[int] | None = None) -> Image.Image:
+    """All images, or those at some places, a block for each result: the last one is what was asked for."""
     asked = results[-1]
     attribute = asked.audit[0].attribute
-    rows = [
-        SheetRow(
-            title=f"{result.title.capitalize()}: {result.prompt}\n{_shares(result.audit, attribute)}",
-            images=[result.images[place] for place in places],
-            labels=[_label(result.records[place], attribute) for place in places],
-            marks=[result.records[place].steered for place in places],
+    rows = []
+    for result in results:
+        shown = range(len(result.images)) if places is None else places
+        rows.append(
+            SheetRow(
+                title=f"{result.title.capitalize()}: {result.prompt}\n{_shares(result.audit, attribute)}",
+                images=[result.images[place] for place in shown],
+                labels=[_label(result.records[place], attribute) for place in shown],
+                marks=[result.records[place].steered for place in shown],
+            )
         )
-        for result in results
-    ]
     groups = [row.group for row in asked.audit if row.attribute == attribute]
     footer = f"Groups as the judge reads them; it never steers. {asked.model}, {asked.method}, seed {asked.seed}."
     return contact_sheet(rows, path, groups=groups, footer=footer)

@@ -127,7 +127,7 @@ class RebalancedResult(Result):
         """Originals above, the new folder below, the same images: `ON_SHEET` of them, drawn at random."""
         n = len(self.images)
         places = sorted(random.Random(self.seed).sample(range(n), min(n, ON_SHEET)))
-        return sheet([self.before, self], places, path)
+        return sheet([self.before, self], path, places=places)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
