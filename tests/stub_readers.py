@@ -39,14 +39,10 @@ class StubReader:
         shown = {name: table.argmax(dim=1).tolist() for name, table in self.every_probability(images).items()}
         return {name: [Reading((*self.groups[name], None)[k], 1.0) for k in row] for name, row in shown.items()}
 
-    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """Pictures as (n, 3, 8, 8) in −1…1."""
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """Pictures as (n, 3·8·8) in −1…1."""
         small = [np.asarray(image.convert("RGB").resize((8, 8))) for image in images]
-        return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-    def features(self, x: Tensor) -> Tensor:
-        """The pixels themselves, (n, 192)."""
-        return x.flatten(1)
+        return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).flatten(1).float() / 127.5 - 1
 
 
 def stub_pipeline(tiny_sd: Any) -> FairPipeline:
