@@ -293,7 +293,7 @@ def test_differences_are_those_of_compare(page: Element, found: Numbers) -> None
             assert second == f"{percent(row.after)} of {row.n_after}"
         sure = sum(row.p_holm < 0.05 for row in expected.values())
         assert f"{after} x against {before} x, {sure} of {len(rows)} differ (adjusted p below 0.05)" in page.text
-    assert "counts are tested, not pairs of images" in page.text
+    assert "for independent draws" in page.text
 
 
 def test_corrected_shares_are_those_of_correct() -> None:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import pyarrow as pa
+
 from fair_diffusion.audit.comparisons import Comparison, comparisons
 from fair_diffusion.audit.corrections import Correction, corrections
 from fair_diffusion.audit.study import Source, Study
@@ -17,7 +19,10 @@ from fair_diffusion.audit.summary import Deviation, Line, deviations, summarize
 from fair_diffusion.audit.tally import Tally
 
 _KINDS = ("data", "plain", "instructed", "other")
-TAKEN_OVER = "where a source was asked for nothing, it is measured against what the others were asked for"
+TAKEN_OVER = (
+    "{names}: nothing was asked of these images, so their gaps and deviations are measured against the target that "
+    "other sources were asked for"
+)
 STOPPED = "{name}: drawn until every interval was within ±{points:.3g} points; its intervals hold under such stopping"
 
 
@@ -55,11 +60,14 @@ class Numbers:
         }
 
 
-def numbers(study: Study, *, reference: str | None = None, tolerance: float = 0.05) -> Numbers:
+def numbers(
+    study: Study, *, images: pa.Table | None = None, reference: str | None = None, tolerance: float = 0.05
+) -> Numbers:
     """Summarize `study`.
 
     Args:
         study: what was counted.
+        images: the rows of its images, if there are any: where they tell seeds, tests between sources are paired.
         reference: the source that the others are compared with; by default the one of kind "data", if there is one.
         tolerance: half the width of the band around a target, in share, 0 to 1.
 
@@ -97,7 +105,7 @@ def numbers(study: Study, *, reference: str | None = None, tolerance: float = 0.
         lines,
         deviations(tallies),
         corrections(tallies, study.confusions),
-        comparisons(sources, tallies),
+        comparisons(sources, tallies, images),
     )
 
 
@@ -114,7 +122,8 @@ def _measurable(tallies: Sequence[Tally], order: Sequence[str]) -> tuple[list[Ta
             if dict(tally.target) not in known:
                 known.append(dict(tally.target))
     filled = [_with_target(tally, asked.get((tally.concept, tally.attribute), [])) for tally in kept]
-    return filled, [*notes, *([TAKEN_OVER] if filled != kept else [])]
+    taken = dict.fromkeys(new.source for new, old in zip(filled, kept, strict=True) if new != old)
+    return filled, [*notes, *([TAKEN_OVER.format(names=", ".join(taken))] if taken else [])]
 
 
 def _with_target(tally: Tally, asked: Sequence[dict[str, float]]) -> Tally:

@@ -19,6 +19,7 @@ from typing import Any
 
 from PIL import Image
 
+from fair_diffusion.audit.comparisons import Comparison
 from fair_diffusion.audit.corrections import Correction
 from fair_diffusion.audit.dumbbell import dumbbells, shown
 from fair_diffusion.audit.headline import headlines, percent, short, spoken
@@ -156,10 +157,21 @@ def _changes(found: Numbers) -> list[dict[str, Any]]:
                 "attribute": one.attribute,
                 "group": own[0] if len(own) == 1 else None,
                 "rows": rows,
+                "tested": _tested(one),
+                "mixed": 0 < one.paired < one.concepts,
                 "differ": sum(row.p_holm < SIGNIFICANT for row in rows),
             }
         )
     return changes
+
+
+def _tested(one: Comparison) -> str:
+    """The test of a comparison in words."""
+    if one.paired == one.concepts:
+        return "McNemar's exact test, paired: image by image of the same seed"
+    if not one.paired:
+        return "Fisher's exact test, unpaired"
+    return f"McNemar's exact test for the {one.paired} of {one.concepts} with the same seeds, else Fisher's"
 
 
 def _corrected(corrections: Sequence[Correction]) -> list[tuple[str, list[Correction]]]:

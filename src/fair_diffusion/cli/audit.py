@@ -108,7 +108,7 @@ def audit(
                 typer.echo("interrupted; the same command goes on from what is drawn", err=True)
                 raise typer.Exit(INTERRUPTED) from None
         study, data = (findings.study, None) if compared is None else with_reference(findings.study, compared)
-        found = numbers(study, reference=data)
+        found = numbers(study, images=findings.images, reference=data)
         if out is not None:
             write(study, found, findings.images, out)
     if as_json:

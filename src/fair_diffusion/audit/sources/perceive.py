@@ -25,12 +25,13 @@ NOT_IDENTITY = "occupation"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of a target, not yet opened: its name within the target, and its file or bytes."""
+    """One picture of a target, not yet opened: its name within the target, its file or bytes, and its seed if known."""
 
     name: str
     source: str
     concept: str
     data: Path | bytes
+    seed: int | None = None
 
 
 @dataclass
@@ -70,6 +71,7 @@ def perceive(
                 picture.concept,
                 {name: readings[name][k].label for name in attributes},
                 {name: readings[name][k].confidence for name in attributes},
+                picture.seed,
             )
             seen[picture.source] = seen.get(picture.source, 0) + 1
             reservoir = reservoirs.setdefault(picture.source, [])

@@ -218,7 +218,7 @@ def _recorded(
     judged, perceived = ImageRows(groups), ImageRows(groups)
     for record in (record for run in runs for record in run.records()):
         about = (printable(record["file"]), names[_kind(record)], concept(record["prompt"]))
-        judged.add(*about, record["judged"], record["confidence"])
+        judged.add(*about, record["judged"], record["confidence"], record["asked_seed"])
         if record["perceived"]:
             perceived.add(*about, record["perceived"], {})
         if len(judged) % 4096 == 0:
@@ -229,7 +229,8 @@ def _recorded(
 def _pictures(runs: Iterable[Run], scanned: _Scanned, concept: Naming, folder: Path) -> Iterator[Picture]:
     names = scanned.names()
     for record in (record for run in runs for record in run.records()):
-        yield Picture(record["file"], names[_kind(record)], concept(record["prompt"]), folder / record["file"])
+        about = (record["file"], names[_kind(record)], concept(record["prompt"]))
+        yield Picture(*about, folder / record["file"], record["asked_seed"])
 
 
 def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:

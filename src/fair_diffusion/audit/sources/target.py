@@ -13,7 +13,7 @@ from fair_diffusion.audit.sources.folder import Concepts, read_concepts, read_fo
 from fair_diffusion.audit.sources.image_table import is_image_table, read_image_table
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import NEEDED, columns_of, runs_in
-from fair_diffusion.audit.study_folder import load_study
+from fair_diffusion.audit.study_folder import load_images, load_study
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
 from fair_diffusion.printable import printable
@@ -141,4 +141,5 @@ def _kind_of_table(table: Path) -> Kind:
 def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
     if kind == "images":
         return read_image_table(target, attributes=attributes)
-    return only(read_counts(target) if kind == "counts" else Findings(load_study(target)), attributes)
+    counted = read_counts(target) if kind == "counts" else Findings(load_study(target), load_images(target))
+    return only(counted, attributes)
