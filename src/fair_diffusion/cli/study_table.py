@@ -23,7 +23,7 @@ NAMED = 5
 
 
 def show(found: Numbers) -> None:
-    """Print the lines by source and attribute under their deviation, then fields, notes and what could not be read."""
+    """Print the lines by source and attribute under their deviation, then quality, fields, notes and what is broken."""
     console, study = Console(markup=False, highlight=False), found.study
     console.print(printable(study.title), style="bold")
     for deviation in found.deviations:
@@ -32,6 +32,9 @@ def show(found: Numbers) -> None:
         console.print(_sentence(deviation, lines))
         if deviation.source != found.reference:
             console.print(_table(lines))
+    for source in study.sources:
+        for name, value in source.quality.items():
+            console.print(printable(f"{source.name}: {name} {value:.4g}"))
     if study.fields:
         console.print(_fields(study))
     for note in study.notes:

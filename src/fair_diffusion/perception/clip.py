@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -67,8 +69,7 @@ class ClipPerceiver:
         """One reading per picture for every attribute that has phrases."""
         if not images:
             return {attribute: [] for attribute in self.groups}
-        pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
-        pictures = _normal(self.model.get_image_features(pixel_values=pixels).pooler_output)
+        pictures = self._embed(images)
         scale = float(self.model.logit_scale.exp())
         return {
             attribute: decide(
@@ -76,6 +77,16 @@ class ClipPerceiver:
             )
             for attribute, groups in self.groups.items()
         }
+
+    @torch.no_grad()
+    def picture_features(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """The normalised embeddings (n, d) of pictures."""
+        found: NDArray[np.float32] = self._embed(images).float().cpu().numpy()
+        return found
+
+    def _embed(self, images: Sequence[Image.Image]) -> Tensor:
+        pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
+        return _normal(self.model.get_image_features(pixel_values=pixels).pooler_output)
 
     @torch.no_grad()
     def _embed_text(self, tokenizer: Any, texts: Sequence[str]) -> Tensor:

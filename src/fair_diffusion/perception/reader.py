@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -61,6 +62,13 @@ class Reader(nn.Module):
         """Probabilities (n, groups + unknown) of every attribute, without gradient; `images` as in `probabilities`."""
         parts = [self(self.pixels(images[i : i + CHUNK])) for i in range(0, len(images), CHUNK)]
         return {name: torch.cat([part[name] for part in parts]).softmax(dim=1) for name in self.groups}
+
+    @torch.no_grad()
+    def picture_features(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Features (n, width) of pictures, without gradient."""
+        parts = [self.features(self.pixels(images[i : i + CHUNK])) for i in range(0, len(images), CHUNK)]
+        found: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+        return found
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """The most probable group of every attribute for each picture; None if unknown or under even odds."""

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -48,6 +50,10 @@ class TrainedPerceiver:
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture."""
         return self.reader.read(images)
+
+    def picture_features(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Features (n, width) of pictures."""
+        return self.reader.picture_features(images)
 
     def save(self, folder: Path) -> None:
         """Write weights and card into a new folder, whole or not at all. `ValueError` if it is not new."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from fair_diffusion.audit.sources.fidelity import NOT_IDENTITY, Fidelity
 from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.image_rows import ImageRows
 from fair_diffusion.audit.study import Sample
@@ -19,8 +20,6 @@ from fair_diffusion.printable import printable
 
 BATCH = 32
 SAMPLES = 24
-NOT_IDENTITY = "occupation"
-"""What the pocket model's readers also read, and what an audit does not count: it is asked for, not shared out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,11 @@ class Picture:
 
 @dataclass
 class Perceived:
-    """Rows of the pictures that were read, a random sample of them with its row numbers, and the broken ones."""
+    """Rows of the pictures that were read, a random sample of them with its row numbers, and the broken ones; how many
+    show the occupation that they were asked for, where the perceiver reads it."""
 
     rows: ImageRows
+    fidelity: Fidelity
     samples: list[tuple[int, Picture]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -48,6 +49,7 @@ def perceive(
     perceiver: Perceiver,
     *,
     total: int | None = None,
+    by: str = "the perceiver",
     progress: Progress = silent,
     seed: int = 0,
 ) -> Perceived:
@@ -56,7 +58,8 @@ def perceive(
     The sample is a reservoir (Vitter 1985, ACM Transactions on Mathematical Software 11(1)): one pass, no count needed.
     """
     attributes = [name for name in perceiver.groups if name != NOT_IDENTITY]
-    found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}))
+    fidelity = Fidelity(perceiver.groups.get(NOT_IDENTITY, ()), by=by)
+    found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}), fidelity)
     reservoirs: dict[str, list[tuple[int, Picture]]] = {}
     seen: dict[str, int] = {}
     draw = random.Random(seed)
@@ -73,6 +76,8 @@ def perceive(
                 {name: readings[name][k].confidence for name in attributes},
                 picture.seed,
             )
+            if NOT_IDENTITY in readings:
+                fidelity.add(picture.source, picture.concept, readings[NOT_IDENTITY][k].label)
             seen[picture.source] = seen.get(picture.source, 0) + 1
             reservoir = reservoirs.setdefault(picture.source, [])
             place = draw.randrange(seen[picture.source])

@@ -18,11 +18,12 @@ from typing import Any
 
 from fair_diffusion.audit.combine import joined
 from fair_diffusion.audit.sources.counts import ordered
+from fair_diffusion.audit.sources.fidelity import NOT_IDENTITY, Fidelity
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.folder import image_files
 from fair_diffusion.audit.sources.image_rows import ImageRows, Targets
 from fair_diffusion.audit.sources.names import concept_of
-from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
+from fair_diffusion.audit.sources.perceive import SAMPLES, Picture, drawn, perceive, samples_of
 from fair_diffusion.audit.sources.run_records import Run, runs_in, stopped_at, title
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
@@ -66,13 +67,14 @@ def read_run(
         raise ValueError(f"{target} holds no records of images; name a folder that `fair-diffusion generate` wrote")
     second = ImageRows({})
     if perceiver is None:
-        rows, second = _recorded(runs, scanned, concept, progress)
+        rows, second, fidelity = _recorded(runs, scanned, concept, progress)
         samples, broken = _samples(rows, folder)
         how = f"{drawn(samples, len(rows))}; images and their plain twins together" if samples else ""
     else:
         pictures = _pictures(runs, scanned, concept, folder)
-        found = perceive(pictures, perceiver, total=scanned.total, progress=progress)
-        rows, samples, broken = found.rows, samples_of(found, scratch), found.broken
+        by = perceiver_name or "the perceiver"
+        found = perceive(pictures, perceiver, total=scanned.total, by=by, progress=progress)
+        rows, fidelity, samples, broken = found.rows, found.fidelity, samples_of(found, scratch), found.broken
         how = drawn(samples, len(rows))
     if not len(rows):
         raise ValueError(f"none of the images in {target} can be read; {broken[0]}")
@@ -86,7 +88,7 @@ def read_run(
     study = Study(
         title=printable(prompts[0]) if len(prompts) == 1 else f"Audit of {target.resolve().name}",
         sources=[
-            replace(source, stopped=stopped_at(folder))
+            replace(source, stopped=stopped_at(folder), quality=fidelity.quality(source.name))
             for source in scanned.sources(perceiver_name or "the model's judge, which never steers; as recorded", runs)
         ],
         tallies=rows.tallies(wanted, targets),
@@ -100,6 +102,7 @@ def read_run(
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
             *(_unmatched(scanned.files, target) if target.is_dir() else ()),
             *_unmeasured(rows, targets, attributes, perceiver_name or "the judge"),
+            *fidelity.notes(),
         ],
     )
     return Findings(study, rows.table())
@@ -212,18 +215,22 @@ def _listed(values: Iterable[Any]) -> str:
 
 def _recorded(
     runs: Iterable[Run], scanned: _Scanned, concept: Naming, progress: Progress
-) -> tuple[ImageRows, ImageRows]:
-    """Rows by the judge, and by the perceiver, which is empty where the records do not hold its word."""
+) -> tuple[ImageRows, ImageRows, Fidelity]:
+    """Rows by the judge, and by the perceiver, which is empty where the records do not hold its word; and how many
+    images show the occupation that they were asked for."""
+    fidelity = Fidelity.recorded(scanned.labels.get(NOT_IDENTITY, ()))
     names, groups = scanned.names(), scanned.groups()
     judged, perceived = ImageRows(groups), ImageRows(groups)
     for record in (record for run in runs for record in run.records()):
         about = (printable(record["file"]), names[_kind(record)], concept(record["prompt"]))
         judged.add(*about, record["judged"], record["confidence"], record["asked_seed"])
+        if NOT_IDENTITY in record["judged"]:
+            fidelity.add(*about[1:], record["judged"][NOT_IDENTITY])
         if record["perceived"]:
             perceived.add(*about, record["perceived"], {})
         if len(judged) % 4096 == 0:
             progress(len(judged), scanned.total)
-    return judged, perceived if len(perceived) == len(judged) else ImageRows({})
+    return judged, perceived if len(perceived) == len(judged) else ImageRows({}), fidelity
 
 
 def _pictures(runs: Iterable[Run], scanned: _Scanned, concept: Naming, folder: Path) -> Iterator[Picture]:
