@@ -44,6 +44,7 @@ def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> 
         drawn="; ".join(f"{name}: {study.drawn}" for name, study in named if study.drawn),
         unit=units.pop() if len(units) == 1 else "concept",
         confusions=joined(confusion for study in renamed for confusion in study.confusions),
+        labelled=[one for study in renamed for one in study.labelled],
         broken=[f"{name}: {broken}" for name, study in named for broken in study.broken],
         notes=[f"{name}: {note}" for name, study in named for note in study.notes],
         fields={concept: field for study in reversed(renamed) for concept, field in study.fields.items()},
@@ -90,6 +91,7 @@ def _renamed(study: Study, new: Callable[[str], str]) -> Study:
         tallies=[replace(tally, source=new(tally.source)) for tally in study.tallies],
         perceived=[replace(tally, source=new(tally.source)) for tally in study.perceived],
         samples=[replace(sample, source=new(sample.source)) for sample in study.samples],
+        labelled=[replace(one, source=new(one.source)) for one in study.labelled],
         confusions=[replace(one, sources=[new(source) for source in one.sources]) for one in study.confusions],
     )
 

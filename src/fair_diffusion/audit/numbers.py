@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from fair_diffusion.audit.comparisons import Comparison, comparisons
 from fair_diffusion.audit.corrections import Correction, corrections
+from fair_diffusion.audit.prediction_powered import Predicted
+from fair_diffusion.audit.predictions import Prediction, predictions
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.summary import Deviation, Line, deviations, summarize
 from fair_diffusion.audit.tally import Tally
@@ -36,7 +38,18 @@ class Numbers:
     lines: list[Line]
     deviations: list[Deviation]
     corrections: list[Correction]
+    predictions: list[Prediction]
     comparisons: list[Comparison]
+
+    @property
+    def predicted(self) -> dict[tuple[str, str, str, str], Predicted]:
+        """The share of a line as people would see it, by source, concept, attribute and group, where it can be told."""
+        return {
+            (one.source, one.concept, one.attribute, group.group): group
+            for one in self.predictions
+            if one.concept is not None
+            for group in one.groups
+        }
 
     def plain(self) -> dict[str, Any]:
         """As plain data for JSON; what is infinite there is None."""
@@ -54,6 +67,7 @@ class Numbers:
                 for found in map(asdict, self.deviations)
             ],
             "corrections": [asdict(found) for found in self.corrections],
+            "predictions": [asdict(found) for found in self.predictions],
             "comparisons": [asdict(found) for found in self.comparisons],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),
@@ -105,6 +119,7 @@ def numbers(
         lines,
         deviations(tallies),
         corrections(tallies, study.confusions),
+        predictions(tallies, study.labelled),
         comparisons(sources, tallies, images),
     )
 

@@ -26,6 +26,7 @@ from fair_diffusion.audit.headline import headlines, percent, short, spoken
 from fair_diffusion.audit.heat import heat
 from fair_diffusion.audit.limits import limits
 from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.scatter import scatters
 from fair_diffusion.audit.study import Sample, Source, Study
 from fair_diffusion.audit.summary import Line
@@ -107,6 +108,9 @@ def _context(found: Numbers) -> dict[str, Any]:
         "changes": _changes(found),
         "significant": SIGNIFICANT,
         "sheets": _sheets(study),
+        "predicted": found.predicted,
+        "people": [one for one in found.predictions if one.groups],
+        "untold": _untold(found.predictions),
         "corrected": _corrected(found.corrections),
         "refused": _refused(found.corrections),
         "readers": _readers(study),
@@ -190,6 +194,16 @@ def _refused(corrections: Sequence[Correction]) -> list[tuple[str, str, list[str
         if one.refused is not None:
             found.setdefault((one.attribute, one.refused), []).append(one.source)
     return [(attribute, reason, sources) for (attribute, reason), sources in found.items()]
+
+
+def _untold(predictions: Sequence[Prediction]) -> list[tuple[str, str, list[str]]]:
+    """The labelled images that tell nothing: attribute, reason and where they are from."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in predictions:
+        if one.refused is not None:
+            where = one.source if one.concept is None else f"{one.concept} ({one.source})"
+            found.setdefault((one.attribute, one.refused), []).append(where)
+    return [(attribute, reason, places) for (attribute, reason), places in found.items()]
 
 
 def _sheets(study: Study) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.new_folder import new_folder
 
@@ -164,6 +164,10 @@ def _plain(study: Study) -> dict[str, Any]:
             }
             for confusion in study.confusions
         ],
+        "labelled": [
+            vars(one) | {"groups": list(one.groups), "counts": [list(row) for row in one.counts]}
+            for one in study.labelled
+        ],
         "perceived": list(_rows(study.perceived)),
         "broken": list(study.broken),
         "notes": list(study.notes),
@@ -181,6 +185,7 @@ def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> 
         perceived=_tallies(plain["perceived"]),
         samples=[Sample(image=_sample(folder, k), **sample) for k, sample in enumerate(plain["samples"])],
         confusions=[Confusion(**confusion) for confusion in plain["confusions"]],
+        labelled=[Labelled(**one) for one in plain.get("labelled", ())],
         broken=plain["broken"],
         notes=plain["notes"],
         fields=plain.get("fields", {}),

@@ -37,6 +37,10 @@ def audit(
     attribute: Annotated[
         list[str] | None, typer.Option(help='count only this, such as gender or "gender × skin_tone"; repeatable')
     ] = None,
+    human_labels: Annotated[
+        Path | None,
+        typer.Option(help="a table file,attribute,group[,rater] of some of the images, beside the perceiver"),
+    ] = None,
     quality_reference: Annotated[
         Path | None, typer.Option(help="a folder of pictures to measure quality by: KID over the perceiver's features")
     ] = None,
@@ -68,16 +72,19 @@ def audit(
     Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
     with usage_errors(), TemporaryDirectory() as scratch:
         from fair_diffusion.audit.numbers import numbers
+        from fair_diffusion.audit.sources.human_labels import with_labels
         from fair_diffusion.audit.sources.reference import read_reference, with_reference
         from fair_diffusion.audit.sources.target import read_target
         from fair_diffusion.audit.sources.yardstick import Yardstick
         from fair_diffusion.new_folder import check_new
+        from fair_diffusion.perception.human import HumanLabels
 
         if (target is None) == (model is None):
             raise ValueError("give a TARGET to read, or --model to generate with; one of them")
         if out is not None:
             check_new(out)
         compared = read_reference(reference, scratch=Path(scratch)) if reference else None
+        labels = HumanLabels.load(human_labels) if human_labels else None
         yardstick = None
         if quality_reference is not None:
             with counting("looking at the reference") as progress:
@@ -116,6 +123,8 @@ def audit(
             except KeyboardInterrupt:
                 typer.echo("interrupted; the same command goes on from what is drawn", err=True)
                 raise typer.Exit(INTERRUPTED) from None
+        if labels is not None and human_labels is not None:
+            findings = with_labels(findings, labels, table=human_labels.name)
         if yardstick is not None:
             with counting("measuring quality") as progress:
                 findings = yardstick.measured(findings, target or work or Path(), progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.table import Table
 from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.headline import default_shares
 from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.prediction_powered import Predicted
 from fair_diffusion.audit.study import Study
 from fair_diffusion.audit.summary import Line
 from fair_diffusion.audit.tally import Tally
@@ -31,7 +32,7 @@ def show(found: Numbers) -> None:
         lines = [line for line in found.lines if (line.source, line.attribute) == key]
         console.print(_sentence(deviation, lines))
         if deviation.source != found.reference:
-            console.print(_table(lines))
+            console.print(_table(lines, found.predicted))
     for source in study.sources:
         for name, value in source.quality.items():
             console.print(printable(f"{source.name}: {name} {value:.4g}"))
@@ -71,11 +72,16 @@ def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
     )
 
 
-def _table(lines: Sequence[Line]) -> Table:
+def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], Predicted]) -> Table:
     """The lines of one source and attribute, the concepts farthest from the target first."""
     compared, asked = any(line.relation for line in lines), any(not line.assumed for line in lines)
     columns = ["concept", "group", *(["target"] if asked else []), "count", "share, 95 % interval"]
-    columns += [*(["verdict"] if asked else []), *(["reference", "relation"] if compared else [])]
+    people = any(_key(line) in predicted for line in lines)
+    columns += [
+        *(["as people see it"] if people else []),
+        *(["verdict"] if asked else []),
+        *(["reference", "relation"] if compared else []),
+    ]
     shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     shown.columns[0].overflow = "fold"
     for column in shown.columns[2:]:
@@ -87,7 +93,9 @@ def _table(lines: Sequence[Line]) -> Table:
     for concept in chosen:
         for k, line in enumerate(line for line in lines if line.concept == concept):
             if line.count or line.target or compared:
-                shown.add_row("" if k else concept, *_cells(line, asked=asked, compared=compared))
+                shown.add_row(
+                    "" if k else concept, *_cells(line, predicted, people=people, asked=asked, compared=compared)
+                )
         first = next(line for line in lines if line.concept == concept)
         if first.unknown:
             blank = [""] if asked else []
@@ -98,10 +106,23 @@ def _table(lines: Sequence[Line]) -> Table:
     return shown
 
 
-def _cells(line: Line, *, asked: bool, compared: bool) -> list[str]:
+def _key(line: Line) -> tuple[str, str, str, str]:
+    return line.source, line.concept, line.attribute, line.group
+
+
+def _cells(
+    line: Line,
+    predicted: Mapping[tuple[str, str, str, str], Predicted],
+    *,
+    people: bool,
+    asked: bool,
+    compared: bool,
+) -> list[str]:
     target = f"{line.target:.0%}" if not line.assumed else ""
     counts = [f"{line.count} / {line.n}", f"{line.share:.0%} ({line.low:.0%} to {line.high:.0%})"]
     cells = [line.group, *([target] if asked else []), *counts]
+    seen = predicted.get(_key(line))
+    cells += [f"{seen.estimate:.0%} ({seen.low:.0%} to {seen.high:.0%})" if seen else ""] if people else []
     cells += ["" if line.assumed else line.verdict] if asked else []
     return cells + (
         ["" if line.reference is None else f"{line.reference:.0%}", line.relation or ""] if compared else []

@@ -10,13 +10,13 @@ from fair_diffusion.audit.sources.counts import read_counts
 from fair_diffusion.audit.sources.dataset import caption_column, read_dataset, shards_in
 from fair_diffusion.audit.sources.findings import Findings, Progress, only, silent
 from fair_diffusion.audit.sources.folder import Concepts, read_concepts, read_folder
+from fair_diffusion.audit.sources.human_labels import about_raters
 from fair_diffusion.audit.sources.image_table import is_image_table, read_image_table
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import NEEDED, columns_of, runs_in
 from fair_diffusion.audit.study_folder import load_images, load_study
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
-from fair_diffusion.printable import printable
 
 TARGETS = "a run, a study or a folder of images, a .csv of counts, or a dataset with captions (.parquet or .tar)"
 PICKLES = frozenset([".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".joblib"])
@@ -65,16 +65,8 @@ def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
     if confusion := getattr(reader, "confusion", None):
         read = [] if findings.images is None else findings.images["source"].unique().to_pylist()
         study = replace(study, confusions=[*study.confusions, replace(confusion, sources=read)])
-    if agreement := getattr(reader, "agreement", None):
-        notes = [
-            f"{found.attribute}: {found.raters} raters agree with kappa {found.kappa:.2f} on {found.pictures} pictures"
-            for found in agreement()
-            if found.kappa is not None
-        ]
-        study = replace(study, notes=[*study.notes, *notes])
-    if isinstance(reader, HumanLabels) and (unmet := reader.unmet()):
-        note = f"{len(unmet)} of {len(reader.files)} labelled files were not met, such as {printable(unmet[0])}"
-        study = replace(study, notes=[*study.notes, note])
+    if isinstance(reader, HumanLabels):
+        study = replace(study, notes=[*study.notes, *about_raters(reader)])
     return replace(findings, study=study)
 
 
