@@ -65,7 +65,7 @@ class FairPipeline:
         from fair_diffusion.pocket import GUIDANCE, UNET, load
 
         readers: dict[str, Any] = {"perceiver": pocket.load(), "judge": judge.load(), "early": early.load()}
-        readers["confusions"] = [Confusion(**found) for found in judge.confusions()]
+        readers["confusions"] = judge.load().confusions
         return cls(load(), name=model, guidance=GUIDANCE, weights=f"sha256 {sha256(UNET)}", **readers)
 
     def __call__(

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from audit_examples import ByColour, picture, put, record, write_run
 
+from fair_diffusion.audit.corrections import corrections
 from fair_diffusion.audit.sources.target import kind_of_target, read_target
 from fair_diffusion.audit.study_folder import save_study
 
@@ -89,3 +90,13 @@ def test_labels_of_files_that_are_not_there_are_counted(tmp_path: Path) -> None:
     labels = put(tmp_path, "l.csv", "file,attribute,group\nnurse/1.png,gender,man\nelsewhere/2.png,gender,man\n")
     found = read_target(tmp_path / "images", scratch=tmp_path, perceiver=f"human:{labels}").study
     assert "1 of 2 labelled files were not met, such as elsewhere/2.png" in found.notes
+
+
+@pytest.mark.parametrize("reader", ["judge", "pocket"])
+def test_a_reader_with_known_errors_has_its_shares_corrected(reader: str, tmp_path: Path) -> None:
+    for k in range(3):
+        put(tmp_path, f"images/nurse/{k}.png", picture("man"))
+    study = read_target(tmp_path / "images", scratch=tmp_path, perceiver=reader).study
+    assert {one.attribute for one in study.confusions} == {"gender", "skin_tone"}  # occupations are not counted
+    assert {(one.measured_on, tuple(one.sources)) for one in study.confusions} == {("held-out drawings", ("images",))}
+    assert [one.attribute for one in corrections(study.tallies, study.confusions)] == ["gender", "skin_tone"]

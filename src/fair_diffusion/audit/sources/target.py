@@ -60,11 +60,12 @@ def read_target(
 
 
 def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
-    """The findings with what is known of their reader's errors: a held-out confusion matrix, or raters' agreement."""
+    """The findings with what is known of their reader's errors: confusion matrices, or raters' agreement."""
     study = findings.study
-    if confusion := getattr(reader, "confusion", None):
-        read = [] if findings.images is None else findings.images["source"].unique().to_pylist()
-        study = replace(study, confusions=[*study.confusions, replace(confusion, sources=read)])
+    counted = {tally.attribute for tally in study.tallies}
+    read = [] if findings.images is None else findings.images["source"].unique().to_pylist()
+    known = [replace(one, sources=read) for one in getattr(reader, "confusions", ()) if one.attribute in counted]
+    study = replace(study, confusions=[*study.confusions, *known])
     if isinstance(reader, HumanLabels):
         study = replace(study, notes=[*study.notes, *about_raters(reader)])
     return replace(findings, study=study)
