@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from fair_diffusion.audit.combine import combine, combined_images
-from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 
 
@@ -25,6 +25,10 @@ def study(title: str, *sources: str, unit: str = "prompt") -> Study:
         drawn="some",
         unit=unit,
         broken=["file"],
+        fields={"a": f"field of {title}", title: "other"},
+        labelled=[
+            Labelled(source=name, concept="a", attribute="b", groups=["x"], counts=[[1]], table="t") for name in sources
+        ],
         notes=["note"],
     )
 
@@ -33,7 +37,8 @@ def test_sources_of_one_name_are_told_apart() -> None:
     found = combine([("before", study("t", "plain", "x")), ("after", study("u", "plain", "y"))])
     names = ["before: plain", "x", "after: plain", "y"]
     assert [source.name for source in found.sources] == names
-    for part in (found.tallies, found.perceived, found.samples):
+    assert dict(found.fields) == {"a": "field of t", "t": "other", "u": "other"}  # of two fields the first stays
+    for part in (found.tallies, found.perceived, found.samples, found.labelled):
         assert [one.source for one in part] == names
     assert found.title == "t and u"
     assert found.drawn == "before: some; after: some"

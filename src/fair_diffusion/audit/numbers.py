@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from fair_diffusion.audit.comparisons import Comparison, comparisons
 from fair_diffusion.audit.corrections import Correction, corrections
+from fair_diffusion.audit.fields import by_field
 from fair_diffusion.audit.prediction_powered import Predicted
 from fair_diffusion.audit.predictions import Prediction, predictions
 from fair_diffusion.audit.study import Source, Study
@@ -37,6 +38,7 @@ class Numbers:
     tolerance: float
     lines: list[Line]
     deviations: list[Deviation]
+    fields: dict[str, list[Deviation]]
     corrections: list[Correction]
     predictions: list[Prediction]
     comparisons: list[Comparison]
@@ -53,6 +55,11 @@ class Numbers:
 
     def plain(self) -> dict[str, Any]:
         """As plain data for JSON; what is infinite there is None."""
+
+        def finite(found: Deviation) -> dict[str, Any]:
+            values = asdict(found)
+            return {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in values.items()}
+
         return {
             "title": self.study.title,
             "sources": [
@@ -62,10 +69,14 @@ class Numbers:
             "reference": self.reference,
             "tolerance": self.tolerance,
             "lines": [asdict(line) for line in self.lines],
-            "deviations": [
-                {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in found.items()}
-                for found in map(asdict, self.deviations)
-            ],
+            "deviations": [finite(found) for found in self.deviations],
+            "fields": {
+                field: {
+                    "concepts": [concept for concept, own in self.study.fields.items() if own == field],
+                    "deviations": [finite(one) for one in found],
+                }
+                for field, found in self.fields.items()
+            },
             "corrections": [asdict(found) for found in self.corrections],
             "predictions": [asdict(found) for found in self.predictions],
             "comparisons": [asdict(found) for found in self.comparisons],
@@ -118,6 +129,7 @@ def numbers(
         tolerance,
         lines,
         deviations(tallies),
+        by_field(tallies, study.fields),
         corrections(tallies, study.confusions),
         predictions(tallies, study.labelled),
         comparisons(sources, tallies, images),

@@ -102,7 +102,7 @@ def _context(found: Numbers) -> dict[str, Any]:
         "attributes": attributes,
         "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
         "by": by,
-        "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance),
+        "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance, fields=study.fields),
         "heats": heats,
         "lines": {table.attribute: _lines(found, table.attribute, [r.concept for r in table.rows]) for table in heats},
         "changes": _changes(found),

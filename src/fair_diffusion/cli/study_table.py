@@ -8,13 +8,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from fair_diffusion.audit.deviations import Deviation, deviations
+from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.headline import default_shares
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.prediction_powered import Predicted
-from fair_diffusion.audit.study import Study
 from fair_diffusion.audit.summary import Line
-from fair_diffusion.audit.tally import Tally
 from fair_diffusion.printable import printable
 
 CONCEPTS = 12
@@ -36,8 +34,8 @@ def show(found: Numbers) -> None:
     for source in study.sources:
         for name, value in source.quality.items():
             console.print(printable(f"{source.name}: {name} {value:.4g}"))
-    if study.fields:
-        console.print(_fields(study))
+    if found.fields:
+        console.print(_fields(found))
     for note in study.notes:
         console.print(f"note: {printable(note)}")
     if study.broken:
@@ -48,17 +46,13 @@ def show(found: Numbers) -> None:
             console.print(f"  and {len(study.broken) - NAMED} more")
 
 
-def _fields(study: Study) -> Table:
+def _fields(found: Numbers) -> Table:
     """How far each field of concepts is from its targets, on average, by source and attribute."""
-    by_field: dict[str, list[Tally]] = {}
-    for tally in study.tallies:
-        if tally.concept in study.fields:
-            by_field.setdefault(study.fields[tally.concept], []).append(tally)
     columns = ("field", "source", "attribute", "concepts", "mean deviation")
     shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-    for field, tallies in by_field.items():
-        for found in deviations(tallies):
-            shown.add_row(field, found.source, found.attribute, str(found.concepts), f"{found.tv_mean:.3f}")
+    for field, deviations in found.fields.items():
+        for one in deviations:
+            shown.add_row(field, one.source, one.attribute, str(one.concepts), f"{one.tv_mean:.3f}")
     return shown
 
 
