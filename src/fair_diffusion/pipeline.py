@@ -20,7 +20,7 @@ from fair_diffusion.audit.study import Confusion
 from fair_diffusion.backbones import Batch, OnStep, adapt
 from fair_diffusion.control import NaturalFirst, Shares, draw_all
 from fair_diffusion.guides import Guides, aims
-from fair_diffusion.made_with import made_with, sha256
+from fair_diffusion.made_with import INSTRUCTION, made_with, sha256
 from fair_diffusion.perception.reader import Reader, Reading
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
 from fair_diffusion.request import Request
@@ -112,13 +112,16 @@ class FairPipeline:
             nothing = ["nothing is steered, so the ledger counts nothing"] if ledger else []
             return replace(result, notes=[*result.notes, *nothing])
         if ledger is None:
-            return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
-        from fair_diffusion.turns import Turns
+            result = self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
+        else:
+            from fair_diffusion.turns import Turns
 
-        with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
-            result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
-            turns.settle(result.records)
-        return turns.judged(result)
+            with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
+                result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
+                turns.settle(result.records)
+            result = turns.judged(result)
+        said = {INSTRUCTION: policy.text} if policy.text else {}
+        return replace(result, made_with={**result.made_with, **said})
 
     def _with_twins(
         self,

@@ -27,6 +27,7 @@ from fair_diffusion.audit.sources.perceive import SAMPLES, Picture, drawn, perce
 from fair_diffusion.audit.sources.run_records import Run, runs_in, stopped_at, title
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.made_with import INSTRUCTION
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.policy import ATTRIBUTES
@@ -198,13 +199,19 @@ def _summed(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         facts["images"] = f"{sum(part['n'] for part in parts)} of {asked} asked for"
     made = [part.get("made_with", {}) for part in parts]
     for name in dict.fromkeys(name for one in made for name in one):
-        facts[name] = _listed(one[name] for one in made if name in one)
+        said = [one[name] for one in made if name in one]
+        facts[name] = _texts(said) if name == INSTRUCTION else _listed(said)
     done: dict[str, int] = {}
     for what, count in (pair for part in parts for pair in part.get("images", {}).items()):
         done[what] = done.get(what, 0) + count
     if done and title(parts[0]) == "instructed":
         facts["what was done"] = printable(", ".join(f"{count} {what}" for what, count in done.items()))
     return facts
+
+
+def _texts(values: Iterable[Any]) -> str:
+    """Different texts one below the other, each whole and with its lines."""
+    return "\n\n".join("\n".join(map(printable, text.splitlines())) for text in dict.fromkeys(map(str, values)))
 
 
 def _listed(values: Iterable[Any]) -> str:
