@@ -16,7 +16,7 @@ from PIL import Image
 from fair_diffusion.cards import card_of
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import ATTRIBUTES, Policy
 
 HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
 INSTRUCTION = "doctor: 50% woman, 50% man; skin tone uniform"
@@ -222,6 +222,18 @@ def test_few_steps(pipe: FairPipeline, steps: int, method: str) -> None:
     twins = pipe("a doctor", n=2, steps=steps, method="none")
     if steps > 1:  # the only step of DDIM is the last one, at which a picture hardly changes
         assert all(a.tobytes() != b.tobytes() for a, b in zip(published.images, twins.images, strict=True))
+
+
+def test_the_instruction_is_kept_as_it_was_written(pipe: FairPipeline) -> None:
+    said = "Cooks: half women\nnurse:  80% men"
+    settings: dict[str, Any] = {"n": 2, "steps": 2, "method": "prompt"}
+    result = pipe("a cook", instruct=said, compare_plain=True, **settings)
+    assert result.made_with["instruction"] == said
+    assert result.plain is not None
+    assert "instruction" not in result.plain.made_with
+    yaml = "version: 1\nrules:\n  - name: cooks  # why not\n    concepts: [cook]\n    targets: {gender: uniform}"
+    assert pipe("a cook", policy=Policy.from_yaml(yaml + "\n"), **settings).made_with["instruction"] == yaml
+    assert "instruction" not in pipe("a dog", instruct=said, **settings).made_with  # no rule fired
 
 
 def test_a_switched_image_costs_what_a_plain_one_does(pipe: FairPipeline) -> None:

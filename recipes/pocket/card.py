@@ -207,6 +207,7 @@ if __name__ == "__main__":
     for row in neutral(pipe, mix):
         print(json.dumps(row), flush=True)
         rows.append(row)
-    errs = [asdict(confusion) for confusion in confusions(judge.load(), WORK).values()]
-    (WEIGHTS / "judge-confusions.json").write_text(json.dumps(errs) + "\n")
+    for name, reader in (("judge", judge.load()), ("perceiver", pocket.load())):
+        errs = [asdict(confusion) for confusion in confusions(reader, WORK).values()]
+        (WEIGHTS / f"{name}-confusions.json").write_text(json.dumps(errs) + "\n")
     (WEIGHTS / "README.md").write_text(write(rows, list(named(pipe, mix)), pipe.card.guidance))

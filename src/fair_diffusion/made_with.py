@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fair_diffusion.policy import Match
 
+INSTRUCTION = "instruction"
+"""The fact that holds the instruction or policy as somebody wrote it, whole and with its lines."""
 LIBRARIES = ("fair-diffusion", "torch", "diffusers", "transformers")
 
 

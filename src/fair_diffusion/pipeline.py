@@ -24,7 +24,7 @@ from fair_diffusion.cards import Card, card_named, card_of
 from fair_diffusion.control import Aim, NaturalFirst, Shares, draw_all
 from fair_diffusion.edits import edited
 from fair_diffusion.guides import Guides, aims
-from fair_diffusion.made_with import made_with, sha256
+from fair_diffusion.made_with import INSTRUCTION, made_with, sha256
 from fair_diffusion.perception.known import check_reads, known_groups, shares
 from fair_diffusion.perception.perceiver import Perceiver, Reading
 from fair_diffusion.perception.probabilities import features, probabilities
@@ -144,13 +144,16 @@ class FairPipeline:
             nothing = ["no image is assigned a group, so the ledger counts nothing"] if ledger else []
             return replace(result, notes=[*result.notes, *nothing])
         if ledger is None:
-            return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
-        from fair_diffusion.turns import Turns
+            result = self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
+        else:
+            from fair_diffusion.turns import Turns
 
-        with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
-            result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
-            turns.settle(result.records)
-        return turns.judged(result)
+            with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
+                result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
+                turns.settle(result.records)
+            result = turns.judged(result)
+        said = {INSTRUCTION: policy.text} if policy.text else {}
+        return replace(result, made_with={**result.made_with, **said})
 
     def with_usual(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a request that are given, and the card's steps and guidance where they are not."""
@@ -320,8 +323,11 @@ def _of_pocket() -> dict[str, Any]:
     from fair_diffusion.pocket import UNET
 
     readers: dict[str, Any] = {"perceiver": perceiver.load(), "judge": judge.load(), "early": early.load()}
-    confusions = [Confusion(**found) for found in judge.confusions()]
-    return readers | {"confusions": confusions, "card": card_named("pocket"), "weights": f"sha256 {sha256(UNET)}"}
+    return readers | {
+        "confusions": judge.load().confusions,
+        "card": card_named("pocket"),
+        "weights": f"sha256 {sha256(UNET)}",
+    }
 
 
 def audited(

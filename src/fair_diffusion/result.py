@@ -87,8 +87,8 @@ class Result:
     """Images of one request with their records and audit. `plain` holds the unsteered twins, same seeds, if asked for.
 
     `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver. `made_with` names
-    weights, policy and versions; `confusions` say how the judge errs. `control` is the one that ran; `stopped` tells of
-    an interrupt.
+    weights, policy, instruction and versions; `confusions` say how the judge errs. `control` is the one that ran;
+    `stopped` tells of an interrupt.
     """
 
     prompt: str

@@ -38,6 +38,20 @@ def test_of_two_groups_the_rarer_is_shown_sorted_by_one_source() -> None:
     assert row.joins == [(row.marks[0], row.marks[1])]
 
 
+def test_rows_stand_field_by_field() -> None:
+    given = [tally("a", concept, k, 10 - k) for k, concept in enumerate(["p", "q", "r", "s"], start=1)]
+    fields = {"p": "health", "r": "arts", "s": "health"}
+    (figure,) = dumbbells(summarize(given), ["a"], by="a", tolerance=0.05, fields=fields)
+    assert [(row.field, row.label) for row in figure.rows] == [
+        ("", "q"),
+        ("arts", "r"),
+        ("health", "p"),
+        ("health", "s"),
+    ]
+    (alone,) = dumbbells(summarize(given[:1]), ["a"], by="a", tolerance=0.05, fields={"x": "a group is no concept"})
+    assert {row.field for row in alone.rows} == {""}
+
+
 def test_one_concept_has_a_row_for_each_group() -> None:
     (figure,) = dumbbells(summarize([tally("a", "p", 6, 3, 1)]), ["a"], by="a", tolerance=0.4)
     assert (figure.group, [row.label for row in figure.rows]) == (None, ["x", "y", "z"])

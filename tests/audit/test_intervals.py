@@ -26,9 +26,26 @@ def test_simultaneous_is_bonferroni_over_exact_intervals(counts: list[int], leve
         assert interval == pytest.approx((low, high), abs=1e-9)
 
 
-def test_two_groups_need_no_correction_unless_there_is_a_third() -> None:
-    assert simultaneous([8, 24])[0] == pytest.approx(proportion_confint(8, 32, 0.05, method="beta"))
-    assert simultaneous([8, 20], n=32)[0] == pytest.approx(proportion_confint(8, 32, 0.025, method="beta"))
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 30), levels)
+def test_an_interval_does_not_depend_on_what_else_was_seen(count: int, other: int, unread: int, level: float) -> None:
+    n = count + other + unread
+    first, _ = simultaneous([count, other], n=n, level=level)
+    assert first == simultaneous([count, other + unread], n=n, level=level)[0]  # had all been read
+    assert first == pytest.approx(proportion_confint(count, n, (1 - level) / 2, method="beta"), abs=1e-9)
+
+
+@pytest.mark.parametrize("unread", [0.0, 0.005, 0.02, 0.1])
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.85])
+def test_two_groups_are_covered_together_whether_or_not_an_unread_image_turns_up(share: float, unread: float) -> None:
+    n, truth = 25, (share, 1 - share - unread)
+    covered = 0.0
+    for first in range(n + 1):
+        for second in range(n + 1 - first):
+            chance = stats.multinomial.pmf([first, second, n - first - second], n, [*truth, unread])
+            if chance > 1e-12:
+                pairs = zip(truth, simultaneous([first, second], n=n), strict=True)
+                covered += float(chance) * all(low <= p <= high for p, (low, high) in pairs)
+    assert covered >= 0.95
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.5, 32), (0.1, 50), (0.3, 100)])

@@ -45,7 +45,7 @@ def test_a_target_is_taken_over_where_only_one_was_asked_for() -> None:
     found = numbers(study(tally("plain", 1, 9), tally("instructed", 3, 7, target=target)))
     assert [line.target for line in found.lines] == [0.3, 0.7] * 2
     assert not any(line.assumed for line in found.lines)
-    assert TAKEN_OVER in found.study.notes
+    assert TAKEN_OVER.format(names="plain") in found.study.notes
     other = tally("other", 3, 7, target={"woman": 0.4, "man": 0.6})
     found = numbers(study(tally("plain", 1, 9), tally("instructed", 3, 7, target=target), other))
     assert [line.target for line in found.lines if line.source == "plain"] == [0.5, 0.5]

@@ -17,10 +17,11 @@ from PIL import Image
 
 from fair_diffusion.audit.comparison import compare
 from fair_diffusion.audit.correction import correct
+from fair_diffusion.audit.deviations import deviations
 from fair_diffusion.audit.headline import short
 from fair_diffusion.audit.numbers import Numbers, numbers
 from fair_diffusion.audit.report import SHOWN, points, probability, read_as, report
-from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 
 VOID = {"meta", "img", "br", "col", "link", "input", "hr", "base"}
@@ -137,6 +138,17 @@ def study(folder: Path, name: str = "x") -> Study:
         confusions=[confusion],
         broken=[f"file {name}"],
         notes=[f"note {name}"],
+        fields={f"p {name}": f"field {name}"},
+        labelled=[
+            Labelled(
+                source=f"plain {name}",
+                concept=f"p {name}",
+                attribute=f"look_of {name}",
+                groups=[f"a {name}", f"b {name}", f"c {name}"],
+                counts=[[20, 1, 0, 0], [2, 15, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0]],
+                table=f"people {name}.csv",
+            )
+        ],
     )
 
 
@@ -212,19 +224,27 @@ def percent(share: float) -> str:
 
 def test_the_table_of_lines_is_that_of_summarize(page: Element, found: Numbers) -> None:
     head, *rows = table(page, "Look of x: every share")
-    assert head == ["group", "source", "target", "n", "observed", "95 % interval", "gap", "verdict", "against data x"]
+    assert head == [
+        *("group", "source", "target", "n", "observed", "95 % interval", "as people see it", "gap", "verdict"),
+        "against data x",
+    ]
     shown = set()
     for row in rows:
         if len(row) == 1:
-            (concept,) = row
+            concept = row[0].removesuffix(" field x")
             continue
-        group, source, target, n, share, interval, gap, verdict, relation = row
+        group, source, target, n, share, interval, people, gap, verdict, relation = row
         (line,) = [e for e in found.lines if (e.source, e.concept, e.group) == (source, concept, group)]
         shown.add((source, concept, group))
         assert target == percent(line.target)
         assert n == f"{line.n:,}"
         assert share == percent(line.share)
         assert interval == f"{percent(line.low)} to {percent(line.high)}"
+        seen = found.predicted.get((source, concept, line.attribute, group))
+        assert people == (
+            f"{percent(seen.estimate)} {percent(seen.low)} to {percent(seen.high)}" if seen is not None else "–"
+        )
+        assert (seen is not None) == ((source, concept) == ("plain x", "p x"))
         assert float(gap.replace("−", "-")) == pytest.approx(100 * line.gap, abs=0.0501)
         assert verdict[2:] == line.verdict
         assert relation == ("–" if line.relation is None else f"{line.relation} ({percent(line.reference or 0)})")
@@ -258,8 +278,24 @@ def test_the_other_tables_hold_their_numbers(page: Element, found: Numbers) -> N
     assert ["unknown", "plain x", "look of x", "4", "1", "−3"] in rows
     assert ["unknown", "data x", "look of x", "0", "1", "+1"] in rows
     _, _, first, second = table(page, "Look of x, sorted by the gap of instructed x")
-    assert first[:5] == ["p x", "60 % +10", "20 % −10", "20 % 0", "0 %"]
+    assert first[:5] == ["p x field x", "60 % +10", "20 % −10", "20 % 0", "0 %"]
     assert (second[0], second[5], second[8], second[9]) == ("q x", "11 % −39", "4 %", "–")
+
+
+def test_fields_and_what_people_see_have_their_tables(page: Element, found: Numbers) -> None:
+    _, (field,), *rows = table(page, "Deviation from target by field of prompts")
+    assert field == "field x"
+    own = deviations([tally for tally in found.study.tallies if tally.concept == "p x"])
+    assert [row[0] for row in rows] == [one.source for one in own]
+    assert [row[4] for row in rows] == [f"{one.tv_mean:.3f}" for one in own]
+    assert found.plain()["fields"]["field x"]["concepts"] == ["p x"]
+    _, (head,), *rows = table(page, "Shares as people would see them")
+    assert head == "Look of x, plain x: p x; 40 of 100 images labelled"
+    (prediction,) = found.predictions
+    for row, line in zip(rows, prediction.groups, strict=True):
+        shares = [line.group, *map(percent, (line.human, line.machine, line.estimate))]
+        assert row == [*shares, f"{percent(line.low)} to {percent(line.high)}"]
+    assert [row[1] for row in rows] == ["52.5 %", "42.5 %", "2.5 %"]  # 21, 17 and 1 of 40 labels
 
 
 def signed(gap: float) -> str:
@@ -293,7 +329,7 @@ def test_differences_are_those_of_compare(page: Element, found: Numbers) -> None
             assert second == f"{percent(row.after)} of {row.n_after}"
         sure = sum(row.p_holm < 0.05 for row in expected.values())
         assert f"{after} x against {before} x, {sure} of {len(rows)} differ (adjusted p below 0.05)" in page.text
-    assert "counts are tested, not pairs of images" in page.text
+    assert "for independent draws" in page.text
 
 
 def test_corrected_shares_are_those_of_correct() -> None:
@@ -354,7 +390,8 @@ def test_dumbbells_draw_the_lines(page: Element, found: Numbers) -> None:
     figures = [e for e in page.find("table") if e.attributes.get("class") == "dumbbell"]
     assert len(figures) == 3
     rows = figures[0].find("tr")[1:]
-    assert [row.find("th")[0].content for row in rows] == ["q x", "p x"]
+    assert [row.find("th")[0].content for row in rows] == ["q x", "field x", "p x"]
+    rows = [row for row in rows if row.find("td")]
     plain = next(line for line in found.lines if line.source == "plain x")
     alone = f"plain x {percent(plain.share)} ({percent(plain.low)} to {percent(plain.high)})".replace(" %", "\u00a0%")
     assert alone in rows[1].find("svg")[0].attributes["aria-label"]

@@ -73,19 +73,34 @@ def test_groups_are_corrected_for_one_another() -> None:
     three = anytime([30, 40, 30])
     alone = anytime_bounds([30, 40, 30], 100, 0.05 / 3, 0.05)
     assert three == list(zip(*(end.tolist() for end in alone), strict=True))
-    assert anytime([30, 70])[0] == pytest.approx(tuple(float(x) for x in anytime_bounds(30, 100, 0.05, 0.05)))
-    assert anytime([30, 60], n=100)[0] == pytest.approx(tuple(float(x) for x in anytime_bounds(30, 100, 0.025, 0.05)))
+    two = pytest.approx(tuple(float(x) for x in anytime_bounds(30, 100, 0.025, 0.05)))
+    assert anytime([30, 70])[0] == two
+    assert anytime([30, 60], n=100)[0] == two  # an unread image changes no interval but its own
+
+
+def test_two_groups_hold_together_at_all_looks_whether_or_not_an_unread_image_turns_up() -> None:
+    truth, looks = np.array([0.3, 0.69]), np.arange(20, 601, 20)
+    shown = np.random.default_rng(3).choice(3, size=(400, 600), p=[*truth, 0.01])
+    outside = np.zeros(400, dtype=bool)
+    for group, share in enumerate(truth):
+        counts = (shown == group).cumsum(axis=1)[:, looks - 1]
+        low, high = anytime_bounds(counts, looks, 0.05 / 2, 0.1)
+        outside |= ((share < low) | (share > high)).any(axis=1)
+        assert (low[0, 9], high[0, 9]) == pytest.approx(
+            anytime([int(counts[0, 9]), 200 - int(counts[0, 9])], half_width=0.1)[0]
+        )
+    assert outside.mean() <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 400)
 
 
 def test_when_an_audit_may_stop() -> None:
     assert not enough([0, 0], 0, 0.05)
-    assert not enough([450, 450], 900, 0.05)
-    assert enough([470, 470], 940, 0.05)
+    assert not enough([530, 530], 1060, 0.05)
+    assert enough([540, 540], 1080, 0.05)
     # Rare groups are known sooner, and a wider aim is reached sooner.
     assert enough([10, 290], 300, 0.05)
     assert enough([50, 50], 100, 0.2)
-    assert not enough([470, 470], 940, 0.05, level=0.99)
-    for n in (200, 918, 919, 1000):
+    assert not enough([540, 540], 1080, 0.05, level=0.99)
+    for n in (200, 1070, 1072, 1200):
         narrow = all(high - low <= 0.1 for low, high in anytime([n // 2, n - n // 2]))
         assert enough([n // 2, n - n // 2], n, 0.05) == narrow
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
 from fair_diffusion.audit.study_folder import SAMPLE_SIDE, load_study, save_study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.csv_rows import read_csv
@@ -65,6 +65,15 @@ CONFUSIONS = st.builds(
     measured_on=TEXT,
     sources=st.lists(TEXT, max_size=2),
 )
+LABELLED = st.builds(
+    Labelled,
+    source=TEXT,
+    concept=TEXT,
+    attribute=TEXT,
+    groups=st.lists(TEXT, max_size=3),
+    counts=st.lists(st.lists(st.integers(0, 9), max_size=3), max_size=3),
+    table=TEXT,
+)
 STUDIES = st.builds(
     Study,
     title=TEXT,
@@ -75,6 +84,7 @@ STUDIES = st.builds(
     drawn=TEXT,
     unit=TEXT,
     confusions=st.lists(CONFUSIONS, max_size=2),
+    labelled=st.lists(LABELLED, max_size=2),
     broken=st.lists(TEXT, max_size=2),
     notes=st.lists(TEXT, max_size=2),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -71,6 +72,26 @@ def test_two_runs_are_called_by_what_tells_them_apart(here: Path) -> None:
     plain = json.loads(found.stdout)
     assert [one["source"] for one in plain["deviations"]] == ["before/study: plain", "after/study: plain"]
     assert plain["title"] == "before and after"
+
+
+def test_two_studies_with_the_same_seeds_are_tested_pair_by_pair(here: Path) -> None:
+    for name, kind, women in (("one", "plain", 2), ("two", "instructed", 9)):
+        labels = ["woman"] * women + ["man"] * (20 - women)
+        told = {"source": kind, "concept": "cook", "gender_confidence": 0.9}
+        rows = [{**told, "file": f"{k}.png", "seed": k, "gender": label} for k, label in enumerate(labels)]
+        counts = {"woman": women, "man": 20 - women}
+        tally = Tally(source=kind, concept="cook", attribute="gender", counts=counts)
+        made = Study(title=name, sources=[Source(name=kind, kind=kind)], tallies=[tally])
+        save_study(made, here / name, pa.Table.from_pylist(rows))
+    found = run.invoke(app, ["report", "one", "two", "--json"])
+    (comparison,) = json.loads(found.stdout)["comparisons"]
+    assert (comparison["before"], comparison["after"], comparison["paired"]) == ("plain", "instructed", 1)
+    assert {row["test"] for row in comparison["differences"]} == {"McNemar exact"}
+    assert comparison["differences"][0]["p"] == pytest.approx(2 * 0.5**7)  # all 7 that changed became women
+    assert run.invoke(app, ["report", "one", "two"]).exit_code == 0
+    page = (here / "report.html").read_text()
+    assert "McNemar&#39;s exact test, paired: image by image of the same seed" in page
+    assert "Fisher" not in page
 
 
 @pytest.mark.parametrize(

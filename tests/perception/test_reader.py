@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -62,3 +64,17 @@ def test_a_saved_reader_reads_the_same(reader: Reader, tmp_path: Path) -> None:
 def test_an_unknown_attribute_is_named(reader: Reader) -> None:
     with pytest.raises(ValueError, match="cannot read 'age'"):
         reader.probabilities(torch.rand(1, 3, 64, 64), "age")
+
+
+@pytest.mark.parametrize("module", [judge, pocket])
+def test_the_readers_bring_their_confusions_along(module: ModuleType, tmp_path: Path) -> None:
+    reader = module.load()
+    found = {confusion.attribute: confusion for confusion in reader.confusions}
+    assert {name: tuple(confusion.groups) for name, confusion in found.items()} == reader.groups
+    for confusion in found.values():
+        counts = np.array(confusion.counts)
+        assert counts.shape == (len(confusion.groups), len(confusion.groups) + 1)
+        assert (counts.sum(axis=1) > 0).all()
+        assert counts[:, :-1].trace() > 0.9 * counts.sum()  # the file belongs to these weights
+    reader.save(tmp_path / "alone.safetensors")
+    assert not module.load(tmp_path / "alone.safetensors").confusions

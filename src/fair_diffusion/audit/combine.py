@@ -1,10 +1,15 @@
-"""Several studies as one, so that a report can show them side by side: before and after, one model and another."""
+"""Several studies as one, so that a report can show them side by side: before and after, one model and another.
+
+Exports `combine`, `combined_images` and `joined`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+
+import pyarrow as pa
 
 from fair_diffusion.audit.study import Confusion, Study
 
@@ -28,8 +33,7 @@ def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> 
         raise ValueError(f"two studies are called {twice[0]!r}: give each a name of its own")
     if len(named) == 1:
         return replace(named[0][1], title=title or named[0][1].title)
-    times = Counter(source for _, study in named for source in _sources(study))
-    renamed = [_renamed(study, _names(name, study, times)) for name, study in named]
+    renamed = [_renamed(study, new) for (_, study), new in zip(named, _renamings(named), strict=True)]
     units = {study.unit for study in renamed}
     return Study(
         title=title or " and ".join(dict.fromkeys(study.title for study in renamed)),
@@ -40,9 +44,34 @@ def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> 
         drawn="; ".join(f"{name}: {study.drawn}" for name, study in named if study.drawn),
         unit=units.pop() if len(units) == 1 else "concept",
         confusions=joined(confusion for study in renamed for confusion in study.confusions),
+        labelled=[one for study in renamed for one in study.labelled],
         broken=[f"{name}: {broken}" for name, study in named for broken in study.broken],
         notes=[f"{name}: {note}" for name, study in named for note in study.notes],
+        fields={concept: field for study in reversed(renamed) for concept, field in study.fields.items()},
     )
+
+
+def combined_images(named: Sequence[tuple[str, Study]], tables: Sequence[pa.Table | None]) -> pa.Table | None:
+    """The rows of the images of several studies, their sources named as `combine` does; None if none has any.
+
+    Args:
+        named: the studies, as for `combine`.
+        tables: for each the rows of its images, or None.
+    """
+    if len(named) == 1:
+        return tables[0]
+    renamed = []
+    for new, table in zip(_renamings(named), tables, strict=True):
+        if table is not None and "source" in table.column_names:
+            sources = pa.array([new(source) for source in table["source"].to_pylist()], pa.string())
+            renamed.append(table.set_column(table.column_names.index("source"), "source", sources))
+    return pa.concat_tables(renamed, promote_options="permissive") if renamed else None
+
+
+def _renamings(named: Sequence[tuple[str, Study]]) -> list[Callable[[str], str]]:
+    """For each study, the new name of a source."""
+    times = Counter(source for _, study in named for source in _sources(study))
+    return [_names(name, study, times) for name, study in named]
 
 
 def _sources(study: Study) -> list[str]:
@@ -62,6 +91,7 @@ def _renamed(study: Study, new: Callable[[str], str]) -> Study:
         tallies=[replace(tally, source=new(tally.source)) for tally in study.tallies],
         perceived=[replace(tally, source=new(tally.source)) for tally in study.perceived],
         samples=[replace(sample, source=new(sample.source)) for sample in study.samples],
+        labelled=[replace(one, source=new(one.source)) for one in study.labelled],
         confusions=[replace(one, sources=[new(source) for source in one.sources]) for one in study.confusions],
     )
 

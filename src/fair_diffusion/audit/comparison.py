@@ -9,7 +9,7 @@ Of 150 concepts, 7 change "significantly" if nothing changes at all. So each p c
 the concepts of the same attribute and group: Holm's (1979), below 0.05 for none of the unchanged ones with probability
 95 %, and Benjamini and Hochberg's (1995), of which at most 5 % below 0.05 are false on average. An interval speaks of
 its concept alone. Test and interval are not each other's inverse: at the border one may exclude 0 and the other not.
-Exports `compare` and `compare_paired` with their lines.
+Exports `compare` and `compare_paired` with their lines, and `corrected`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def compare(before: Sequence[Tally], after: Sequence[Tally], *, level: float = 0
             )
     if not rows:
         raise ValueError("the two runs have no concept in common: compare runs of the same prompts")
-    return _corrected(rows)
+    return corrected(rows)
 
 
 def compare_paired(
@@ -159,7 +159,7 @@ def compare_paired(
             )
     if not rows:
         raise ValueError("there is nothing to compare: give at least one concept and one group")
-    return _corrected(rows)
+    return corrected(rows)
 
 
 def newcombe(before: int, n_before: int, after: int, n_after: int, *, level: float = 0.95) -> Interval:
@@ -219,7 +219,7 @@ def _by_concept(tallies: Iterable[Tally]) -> dict[tuple[str, str], Tally]:
     return found
 
 
-def _corrected(rows: Sequence[Difference]) -> list[Difference]:
+def corrected(rows: Sequence[Difference]) -> list[Difference]:
     """The rows with their p corrected over the concepts of the same attribute and group.
 
     The groups are not counted in: with two, both say the same.

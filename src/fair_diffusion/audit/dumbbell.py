@@ -9,9 +9,10 @@ Exports `Dumbbell`, `dumbbells` and `shown`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 from fair_diffusion.audit.summary import Line
 
@@ -31,9 +32,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class DumbbellRow:
-    """One concept, or one group where there is only one concept; `low` to `high` is the tolerance band."""
+    """One concept, or one group where there is only one concept; `low` to `high` is the tolerance band.
+
+    `field` is that of the concept, "" where it has none."""
 
     label: str
+    field: str
     target: float
     low: float
     high: float
@@ -55,24 +59,32 @@ class Dumbbell:
     lanes: int
 
 
-def dumbbells(lines: Sequence[Line], sources: Sequence[str], *, by: str, tolerance: float) -> list[Dumbbell]:
+def dumbbells(
+    lines: Sequence[Line],
+    sources: Sequence[str],
+    *,
+    by: str,
+    tolerance: float,
+    fields: Mapping[str, str] = MappingProxyType({}),
+) -> list[Dumbbell]:
     """The figures of every attribute.
 
     With one concept: one figure whose rows are the groups. With several: a figure of one group, if only two are asked
     for (the rarer one; the other mirrors it), else one figure for each group. Rows go from the smallest share
-    of source `by` to its largest.
+    of source `by` to its largest, field by field where concepts have fields.
 
     Args:
         lines: every share.
         sources: their order, from left to right and from top to bottom.
         by: the source that sorts the rows.
         tolerance: half the width of the band, in share.
+        fields: the field of each concept.
     """
     figures = []
     for attribute in dict.fromkeys(line.attribute for line in lines):
         own = [line for line in lines if line.attribute == attribute]
         groups = [None] if len({line.concept for line in own}) == 1 else shown(own)
-        figures += [_figure(attribute, group, own, sources, by, tolerance) for group in groups]
+        figures += [_figure(attribute, group, own, sources, by, tolerance, fields) for group in groups]
     return figures
 
 
@@ -89,7 +101,13 @@ def shown(lines: Sequence[Line]) -> list[str]:
 
 
 def _figure(
-    attribute: str, group: str | None, lines: Sequence[Line], sources: Sequence[str], by: str, tolerance: float
+    attribute: str,
+    group: str | None,
+    lines: Sequence[Line],
+    sources: Sequence[str],
+    by: str,
+    tolerance: float,
+    fields: Mapping[str, str],
 ) -> Dumbbell:
     found: defaultdict[str, dict[str, Line]] = defaultdict(dict)
     for line in lines:
@@ -99,12 +117,14 @@ def _figure(
             found[line.concept][line.source] = line
     named = list(found.items())
     if group is not None:
-        named.sort(key=lambda item: (item[1][by].share if by in item[1] else 2, item[0]))
-    rows = [_row(label, own, sources, tolerance) for label, own in named]
+        named.sort(key=lambda item: (fields.get(item[0], ""), item[1][by].share if by in item[1] else 2, item[0]))
+    else:
+        fields = {}
+    rows = [_row(label, fields.get(label, ""), own, sources, tolerance) for label, own in named]
     return Dumbbell(attribute, group, rows, min(len(sources), MOST_LANES))
 
 
-def _row(label: str, found: dict[str, Line], sources: Sequence[str], tolerance: float) -> DumbbellRow:
+def _row(label: str, field: str, found: dict[str, Line], sources: Sequence[str], tolerance: float) -> DumbbellRow:
     target = _last(found[source].target for source in sources if source in found)
     lanes = min(len(sources), MOST_LANES)
     marks = [
@@ -112,7 +132,7 @@ def _row(label: str, found: dict[str, Line], sources: Sequence[str], tolerance: 
         for k, source in enumerate(sources)
         if source in found
     ]
-    return DumbbellRow(label, target, max(0.0, target - tolerance), min(1.0, target + tolerance), marks)
+    return DumbbellRow(label, field, target, max(0.0, target - tolerance), min(1.0, target + tolerance), marks)
 
 
 def _last(values: Iterable[float]) -> float:

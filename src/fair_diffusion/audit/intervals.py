@@ -52,7 +52,8 @@ def simultaneous(counts: Sequence[int], *, n: int | None = None, level: float = 
     """Intervals for several shares that all hold together with probability `level` or more.
 
     Exact binomial intervals (Clopper and Pearson 1934, Biometrika 26), with Bonferroni's correction over the
-    groups. Two groups that share all images need none: each interval is the mirror image of the other.
+    groups. Two groups have it too, though without an unread image each interval would mirror the other: whether one
+    comes up is chance, and a correction that waits for it would depend on the very data that it guards.
 
     Args:
         counts: images per group.
@@ -61,8 +62,7 @@ def simultaneous(counts: Sequence[int], *, n: int | None = None, level: float = 
     """
     total = sum(counts) if n is None else n
     check_counts(counts, total, level)
-    mirrored = len(counts) == 2 and sum(counts) == total
-    tail = (1 - level) / 2 / (1 if mirrored else len(counts))
+    tail = (1 - level) / 2 / len(counts)
     lows, highs = clopper_pearson_bounds(counts, total, tail)
     return list(zip(lows.tolist(), highs.tolist(), strict=True))
 

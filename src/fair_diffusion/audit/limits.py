@@ -45,6 +45,11 @@ def limits(found: Numbers) -> list[str]:
         )
     else:
         sentences.append("How far the reader's errors move the shares: nothing here says how often it errs.")
+    if any(one.groups for one in found.predictions):
+        sentences.append(
+            "That the labelled images stand for the others: shares as people would see them believe that those to be "
+            "labelled were drawn at random."
+        )
     stopped = [source.name for source in study.sources if source.stopped is not None]
     if stopped and (found.corrections or found.comparisons):
         sentences.append(

@@ -10,14 +10,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import pyarrow as pa
+
 from fair_diffusion.audit.comparisons import Comparison, comparisons
 from fair_diffusion.audit.corrections import Correction, corrections
+from fair_diffusion.audit.fields import by_field
+from fair_diffusion.audit.prediction_powered import Predicted
+from fair_diffusion.audit.predictions import Prediction, predictions
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.summary import Deviation, Line, deviations, summarize
 from fair_diffusion.audit.tally import Tally
 
 _KINDS = ("data", "plain", "instructed", "other")
-TAKEN_OVER = "where a source was asked for nothing, it is measured against what the others were asked for"
+TAKEN_OVER = (
+    "{names}: nothing was asked of these images, so their gaps and deviations are measured against the target that "
+    "other sources were asked for"
+)
 STOPPED = "{name}: drawn until every interval was within ±{points:.3g} points; its intervals hold under such stopping"
 
 
@@ -30,11 +38,28 @@ class Numbers:
     tolerance: float
     lines: list[Line]
     deviations: list[Deviation]
+    fields: dict[str, list[Deviation]]
     corrections: list[Correction]
+    predictions: list[Prediction]
     comparisons: list[Comparison]
+
+    @property
+    def predicted(self) -> dict[tuple[str, str, str, str], Predicted]:
+        """The share of a line as people would see it, by source, concept, attribute and group, where it can be told."""
+        return {
+            (one.source, one.concept, one.attribute, group.group): group
+            for one in self.predictions
+            if one.concept is not None
+            for group in one.groups
+        }
 
     def plain(self) -> dict[str, Any]:
         """As plain data for JSON; what is infinite there is None."""
+
+        def finite(found: Deviation) -> dict[str, Any]:
+            values = asdict(found)
+            return {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in values.items()}
+
         return {
             "title": self.study.title,
             "sources": [
@@ -44,22 +69,30 @@ class Numbers:
             "reference": self.reference,
             "tolerance": self.tolerance,
             "lines": [asdict(line) for line in self.lines],
-            "deviations": [
-                {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in found.items()}
-                for found in map(asdict, self.deviations)
-            ],
+            "deviations": [finite(found) for found in self.deviations],
+            "fields": {
+                field: {
+                    "concepts": [concept for concept, own in self.study.fields.items() if own == field],
+                    "deviations": [finite(one) for one in found],
+                }
+                for field, found in self.fields.items()
+            },
             "corrections": [asdict(found) for found in self.corrections],
+            "predictions": [asdict(found) for found in self.predictions],
             "comparisons": [asdict(found) for found in self.comparisons],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),
         }
 
 
-def numbers(study: Study, *, reference: str | None = None, tolerance: float = 0.05) -> Numbers:
+def numbers(
+    study: Study, *, images: pa.Table | None = None, reference: str | None = None, tolerance: float = 0.05
+) -> Numbers:
     """Summarize `study`.
 
     Args:
         study: what was counted.
+        images: the rows of its images, if there are any: where they tell seeds, tests between sources are paired.
         reference: the source that the others are compared with; by default the one of kind "data", if there is one.
         tolerance: half the width of the band around a target, in share, 0 to 1.
 
@@ -96,8 +129,10 @@ def numbers(study: Study, *, reference: str | None = None, tolerance: float = 0.
         tolerance,
         lines,
         deviations(tallies),
+        by_field(tallies, study.fields),
         corrections(tallies, study.confusions),
-        comparisons(sources, tallies),
+        predictions(tallies, study.labelled),
+        comparisons(sources, tallies, images),
     )
 
 
@@ -114,7 +149,8 @@ def _measurable(tallies: Sequence[Tally], order: Sequence[str]) -> tuple[list[Ta
             if dict(tally.target) not in known:
                 known.append(dict(tally.target))
     filled = [_with_target(tally, asked.get((tally.concept, tally.attribute), [])) for tally in kept]
-    return filled, [*notes, *([TAKEN_OVER] if filled != kept else [])]
+    taken = dict.fromkeys(new.source for new, old in zip(filled, kept, strict=True) if new != old)
+    return filled, [*notes, *([TAKEN_OVER.format(names=", ".join(taken))] if taken else [])]
 
 
 def _with_target(tally: Tally, asked: Sequence[dict[str, float]]) -> Tally:

@@ -19,12 +19,14 @@ from typing import Any
 
 from PIL import Image
 
+from fair_diffusion.audit.comparisons import Comparison
 from fair_diffusion.audit.corrections import Correction
 from fair_diffusion.audit.dumbbell import dumbbells, shown
 from fair_diffusion.audit.headline import headlines, percent, short, spoken
 from fair_diffusion.audit.heat import heat
 from fair_diffusion.audit.limits import limits
 from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.scatter import scatters
 from fair_diffusion.audit.study import Sample, Source, Study
 from fair_diffusion.audit.summary import Line
@@ -100,12 +102,15 @@ def _context(found: Numbers) -> dict[str, Any]:
         "attributes": attributes,
         "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
         "by": by,
-        "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance),
+        "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance, fields=study.fields),
         "heats": heats,
         "lines": {table.attribute: _lines(found, table.attribute, [r.concept for r in table.rows]) for table in heats},
         "changes": _changes(found),
         "significant": SIGNIFICANT,
         "sheets": _sheets(study),
+        "predicted": found.predicted,
+        "people": [one for one in found.predictions if one.groups],
+        "untold": _untold(found.predictions),
         "corrected": _corrected(found.corrections),
         "refused": _refused(found.corrections),
         "readers": _readers(study),
@@ -156,10 +161,21 @@ def _changes(found: Numbers) -> list[dict[str, Any]]:
                 "attribute": one.attribute,
                 "group": own[0] if len(own) == 1 else None,
                 "rows": rows,
+                "tested": _tested(one),
+                "mixed": 0 < one.paired < one.concepts,
                 "differ": sum(row.p_holm < SIGNIFICANT for row in rows),
             }
         )
     return changes
+
+
+def _tested(one: Comparison) -> str:
+    """The test of a comparison in words."""
+    if one.paired == one.concepts:
+        return "McNemar's exact test, paired: image by image of the same seed"
+    if not one.paired:
+        return "Fisher's exact test, unpaired"
+    return f"McNemar's exact test for the {one.paired} of {one.concepts} with the same seeds, else Fisher's"
 
 
 def _corrected(corrections: Sequence[Correction]) -> list[tuple[str, list[Correction]]]:
@@ -178,6 +194,16 @@ def _refused(corrections: Sequence[Correction]) -> list[tuple[str, str, list[str
         if one.refused is not None:
             found.setdefault((one.attribute, one.refused), []).append(one.source)
     return [(attribute, reason, sources) for (attribute, reason), sources in found.items()]
+
+
+def _untold(predictions: Sequence[Prediction]) -> list[tuple[str, str, list[str]]]:
+    """The labelled images that tell nothing: attribute, reason and where they are from."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in predictions:
+        if one.refused is not None:
+            where = one.source if one.concept is None else f"{one.concept} ({one.source})"
+            found.setdefault((one.attribute, one.refused), []).append(where)
+    return [(attribute, reason, places) for (attribute, reason), places in found.items()]
 
 
 def _sheets(study: Study) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ is, if p is the truth, a fair game that starts at 1 (Robbins 1970, Annals of Mat
 likelihood ratios, here over the beta distribution with mean p). It ever reaches 1/α with probability α at most (Ville
 1939), so the shares where it is below 1/α are an interval that holds for all n together (Howard, Ramdas, McAuliffe and
 Sekhon 2021, arXiv 1810.08240). r says near which n the interval is to be tight; it must be chosen before looking, so it
-follows from the half width that the audit stops at. The price, at one half: 2.4 times the images of a fixed design.
+follows from the half width that the audit stops at. The price, for two groups at one half: 2.8 times the images of a
+fixed design.
 Exports `anytime`, `anytime_bounds` and `enough`.
 """
 
@@ -37,14 +38,13 @@ def anytime(
         counts: images per group so far.
         n: images looked at so far; the sum of `counts` unless some showed none of the groups.
         half_width: the one that the audit stops at; the same at every look.
-        level: joint confidence, strictly between 0 and 1. Bonferroni's correction is made over the groups, except
-            for two groups that share all images: each interval is then the mirror image of the other.
+        level: joint confidence, strictly between 0 and 1. Bonferroni's correction is made over the groups, two or more,
+            whatever was seen (see `intervals.simultaneous`).
     """
     total = sum(counts) if n is None else n
     check_counts(counts, total, level)
     _check(half_width)
-    mirrored = len(counts) == 2 and sum(counts) == total
-    alpha = (1 - level) / (1 if mirrored else len(counts))
+    alpha = (1 - level) / len(counts)
     low, high = anytime_bounds(counts, total, alpha, half_width)
     return list(zip(low.tolist(), high.tolist(), strict=True))
 

@@ -55,6 +55,22 @@ class Confusion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Images of one source and concept that people have labelled beside the machine.
+
+    counts[i][j] of them are group i to people and group j to the machine; the last i and j are unknown. `table` is the
+    name of the file that holds the labels.
+    """
+
+    source: str
+    concept: str
+    attribute: str
+    groups: Sequence[str]
+    counts: Sequence[Sequence[int]]
+    table: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Tallies with all that is needed to believe them.
 
@@ -71,6 +87,7 @@ class Study:
     drawn: str = ""
     unit: str = "concept"
     confusions: Sequence[Confusion] = ()
+    labelled: Sequence[Labelled] = ()
     broken: Sequence[str] = ()
     notes: Sequence[str] = ()
     fields: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@
     images.parquet   one row per image, where images were read
     samples/*.png    the images of the contact sheet, in their order, at most 256 pixels a side
 
-Exports `save_study` and `load_study`.
+Exports `save_study`, `load_study` and `load_images`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.csv_rows import write_csv
 from fair_diffusion.new_folder import new_folder
@@ -47,7 +47,7 @@ def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> No
     Args:
         study: what to write; the pictures of its samples are copied, made smaller where they are large.
         folder: a new folder.
-        images: one row per image: file, source, concept, and for each attribute its label and confidence.
+        images: one row per image: file, source, concept, seed if known, and for each attribute label and confidence.
 
     Raises:
         ValueError: the folder is not new or cannot be written, a source, concept and attribute are tallied twice, a
@@ -82,6 +82,17 @@ def load_study(folder: Path) -> Study:
         return _shown(_study(plain, _tallies(rows), folder), folder)
     except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{folder} is a damaged study ({type(error).__name__}: {error}); write it anew") from error
+
+
+def load_images(folder: Path) -> pa.Table | None:
+    """The rows of the images of the study in `folder`; None if it has none. `ValueError` if they are damaged."""
+    table = folder / "images.parquet"
+    if not table.is_file():
+        return None
+    try:
+        return pq.read_table(table)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{table} cannot be read ({error}); write the study anew") from error
 
 
 def _sample(folder: Path, k: int) -> Path:
@@ -167,6 +178,10 @@ def _plain(study: Study) -> dict[str, Any]:
             }
             for confusion in study.confusions
         ],
+        "labelled": [
+            vars(one) | {"groups": list(one.groups), "counts": [list(row) for row in one.counts]}
+            for one in study.labelled
+        ],
         "perceived": list(_rows(study.perceived)),
         "broken": list(study.broken),
         "notes": list(study.notes),
@@ -184,6 +199,7 @@ def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> 
         perceived=_tallies(plain["perceived"]),
         samples=[Sample(image=_sample(folder, k), **sample) for k, sample in enumerate(plain["samples"])],
         confusions=[Confusion(**confusion) for confusion in plain["confusions"]],
+        labelled=[Labelled(**one) for one in plain.get("labelled", ())],
         broken=plain["broken"],
         notes=plain["notes"],
         fields=plain.get("fields", {}),

@@ -159,8 +159,7 @@ def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Inte
     low[several], high[several] = clopper_pearson_bounds(counts[several], n[several], tails[several])
     width = np.repeat([stopped.get(tally.source, 0.0) for tally in tallies], groups)
     if (looked := width > 0).any():
-        mirrored = [len(tally.counts) == 2 and not tally.unknown for tally in tallies]
-        alpha = (1 - _LEVEL) / np.repeat(np.where(mirrored, 1, groups), groups)
+        alpha = (1 - _LEVEL) / np.repeat(groups, groups)
         low[looked], high[looked] = anytime_bounds(counts[looked], n[looked], alpha[looked], width[looked])
     return list(zip(low.tolist(), high.tolist(), strict=True))
 

@@ -38,6 +38,13 @@ def audit(
     attribute: Annotated[
         list[str] | None, typer.Option(help='count only this, such as gender or "gender × skin_tone"; repeatable')
     ] = None,
+    human_labels: Annotated[
+        Path | None,
+        typer.Option(help="a table file,attribute,group[,rater] of some of the images, beside the perceiver"),
+    ] = None,
+    quality_reference: Annotated[
+        Path | None, typer.Option(help="a folder of pictures to measure quality by: KID over the perceiver's features")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="a new folder for the study, with its report as a page")] = None,
     model: Annotated[str | None, typer.Option(help="generate with this model instead of reading TARGET")] = None,
     suite: Annotated[str, typer.Option(help="with --model: occupations, or a file of your own")] = "occupations",
@@ -66,10 +73,13 @@ def audit(
     Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
     with usage_errors(), TemporaryDirectory() as scratch:
         from fair_diffusion.audit.numbers import numbers
+        from fair_diffusion.audit.sources.human_labels import with_labels
         from fair_diffusion.audit.sources.reference import read_reference, with_reference
         from fair_diffusion.audit.sources.target import kind_of_target, read_target
+        from fair_diffusion.audit.sources.yardstick import Yardstick
         from fair_diffusion.cli.audit_options import MODEL, check_options
         from fair_diffusion.new_folder import check_new
+        from fair_diffusion.perception.human import HumanLabels
 
         if (target is None) == (model is None):
             raise ValueError("give a TARGET to read, or --model to generate with; one of them")
@@ -77,6 +87,12 @@ def audit(
         if out is not None:
             check_new(out)
         compared = read_reference(reference, scratch=Path(scratch)) if reference else None
+        labels = HumanLabels.load(human_labels) if human_labels else None
+        yardstick = None
+        if quality_reference is not None:
+            with counting("looking at the reference") as progress:
+                yardstick = Yardstick.of(quality_reference, perceiver or "judge", progress=progress)
+        work = work or (out.with_name(out.name + ".work") if out else None)
         if target is not None:
             with counting("reading") as progress:
                 findings = read_target(
@@ -96,7 +112,7 @@ def audit(
                     suite=suite,
                     images=images,
                     until=until,
-                    work=work or (out.with_name(out.name + ".work") if out else None),
+                    work=work,
                     prompt=prompt,
                     instruct=instruct,
                     policy_file=policy,
@@ -110,8 +126,13 @@ def audit(
             except KeyboardInterrupt:
                 typer.echo("interrupted; the same command goes on from what is drawn", err=True)
                 raise typer.Exit(INTERRUPTED) from None
+        if labels is not None and human_labels is not None:
+            findings = with_labels(findings, labels, table=human_labels.name)
+        if yardstick is not None:
+            with counting("measuring quality") as progress:
+                findings = yardstick.measured(findings, target or work or Path(), progress=progress)
         study, data = (findings.study, None) if compared is None else with_reference(findings.study, compared)
-        found = numbers(study, reference=data)
+        found = numbers(study, images=findings.images, reference=data)
         if out is not None:
             write(study, found, findings.images, out)
     if as_json:

@@ -12,7 +12,7 @@ import typer
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
-    from fair_diffusion.audit.study import Study
+    from fair_diffusion.audit.sources.findings import Findings
 
 PAGE = Path("report.html")
 
@@ -37,12 +37,14 @@ def report(
         page = out if out or as_json else PAGE
         if page is not None and page.exists() and not force:
             raise ValueError(f"{page} exists; name another with --out, or write over it with --force")
-        from fair_diffusion.audit.combine import combine
+        from fair_diffusion.audit.combine import combine, combined_images
         from fair_diffusion.audit.numbers import numbers
         from fair_diffusion.audit.report import report as html
 
-        named = [(name, _load(run, Path(scratch))) for name, run in zip(_names(runs), runs, strict=True)]
-        found = numbers(combine(named, title=title), reference=reference, tolerance=tolerance)
+        names, loaded = _names(runs), [_load(run, Path(scratch)) for run in runs]
+        named = [(name, findings.study) for name, findings in zip(names, loaded, strict=True)]
+        images = combined_images(named, [findings.images for findings in loaded])
+        found = numbers(combine(named, title=title), images=images, reference=reference, tolerance=tolerance)
         if page is not None:
             _write(page, html(found))
     if as_json:
@@ -51,12 +53,12 @@ def report(
         typer.echo(f"wrote {page}")
 
 
-def _load(run: Path, scratch: Path) -> Study:
+def _load(run: Path, scratch: Path) -> Findings:
     from fair_diffusion.audit.sources.target import kind_of_target, read_target
 
     if kind_of_target(run) in ("folder", "dataset"):
         raise ValueError(f"{run} is no study and no run; `fair-diffusion audit` makes a study of images or captions")
-    return read_target(run, scratch=scratch).study
+    return read_target(run, scratch=scratch)
 
 
 def _names(runs: list[Path]) -> list[str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from fair_diffusion.audit.deviations import Deviation, deviations
+from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.headline import default_shares
 from fair_diffusion.audit.numbers import Numbers
-from fair_diffusion.audit.study import Study
+from fair_diffusion.audit.prediction_powered import Predicted
 from fair_diffusion.audit.summary import Line
-from fair_diffusion.audit.tally import Tally
 from fair_diffusion.printable import printable
 
 CONCEPTS = 12
@@ -23,7 +22,7 @@ NAMED = 5
 
 
 def show(found: Numbers) -> None:
-    """Print the lines by source and attribute under their deviation, then fields, notes and what could not be read."""
+    """Print the lines by source and attribute under their deviation, then quality, fields, notes and what is broken."""
     console, study = Console(markup=False, highlight=False), found.study
     console.print(printable(study.title), style="bold")
     for deviation in found.deviations:
@@ -31,9 +30,12 @@ def show(found: Numbers) -> None:
         lines = [line for line in found.lines if (line.source, line.attribute) == key]
         console.print(_sentence(deviation, lines))
         if deviation.source != found.reference:
-            console.print(_table(lines))
-    if study.fields:
-        console.print(_fields(study))
+            console.print(_table(lines, found.predicted))
+    for source in study.sources:
+        for name, value in source.quality.items():
+            console.print(printable(f"{source.name}: {name} {value:.4g}"))
+    if found.fields:
+        console.print(_fields(found))
     for note in study.notes:
         console.print(f"note: {printable(note)}")
     if study.broken:
@@ -44,17 +46,13 @@ def show(found: Numbers) -> None:
             console.print(f"  and {len(study.broken) - NAMED} more")
 
 
-def _fields(study: Study) -> Table:
+def _fields(found: Numbers) -> Table:
     """How far each field of concepts is from its targets, on average, by source and attribute."""
-    by_field: dict[str, list[Tally]] = {}
-    for tally in study.tallies:
-        if tally.concept in study.fields:
-            by_field.setdefault(study.fields[tally.concept], []).append(tally)
     columns = ("field", "source", "attribute", "concepts", "mean deviation")
     shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-    for field, tallies in by_field.items():
-        for found in deviations(tallies):
-            shown.add_row(field, found.source, found.attribute, str(found.concepts), f"{found.tv_mean:.3f}")
+    for field, deviations in found.fields.items():
+        for one in deviations:
+            shown.add_row(field, one.source, one.attribute, str(one.concepts), f"{one.tv_mean:.3f}")
     return shown
 
 
@@ -68,11 +66,16 @@ def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
     )
 
 
-def _table(lines: Sequence[Line]) -> Table:
+def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], Predicted]) -> Table:
     """The lines of one source and attribute, the concepts farthest from the target first."""
     compared, asked = any(line.relation for line in lines), any(not line.assumed for line in lines)
     columns = ["concept", "group", *(["target"] if asked else []), "count", "share, 95 % interval"]
-    columns += [*(["verdict"] if asked else []), *(["reference", "relation"] if compared else [])]
+    people = any(_key(line) in predicted for line in lines)
+    columns += [
+        *(["as people see it"] if people else []),
+        *(["verdict"] if asked else []),
+        *(["reference", "relation"] if compared else []),
+    ]
     shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     shown.columns[0].overflow = "fold"
     for column in shown.columns[2:]:
@@ -84,7 +87,9 @@ def _table(lines: Sequence[Line]) -> Table:
     for concept in chosen:
         for k, line in enumerate(line for line in lines if line.concept == concept):
             if line.count or line.target or compared:
-                shown.add_row("" if k else concept, *_cells(line, asked=asked, compared=compared))
+                shown.add_row(
+                    "" if k else concept, *_cells(line, predicted, people=people, asked=asked, compared=compared)
+                )
         first = next(line for line in lines if line.concept == concept)
         if first.unknown:
             blank = [""] if asked else []
@@ -95,10 +100,23 @@ def _table(lines: Sequence[Line]) -> Table:
     return shown
 
 
-def _cells(line: Line, *, asked: bool, compared: bool) -> list[str]:
+def _key(line: Line) -> tuple[str, str, str, str]:
+    return line.source, line.concept, line.attribute, line.group
+
+
+def _cells(
+    line: Line,
+    predicted: Mapping[tuple[str, str, str, str], Predicted],
+    *,
+    people: bool,
+    asked: bool,
+    compared: bool,
+) -> list[str]:
     target = f"{line.target:.0%}" if not line.assumed else ""
     counts = [f"{line.count} / {line.n}", f"{line.share:.0%} ({line.low:.0%} to {line.high:.0%})"]
     cells = [line.group, *([target] if asked else []), *counts]
+    seen = predicted.get(_key(line))
+    cells += [f"{seen.estimate:.0%} ({seen.low:.0%} to {seen.high:.0%})" if seen else ""] if people else []
     cells += ["" if line.assumed else line.verdict] if asked else []
     return cells + (
         ["" if line.reference is None else f"{line.reference:.0%}", line.relation or ""] if compared else []

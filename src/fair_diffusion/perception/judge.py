@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -46,10 +45,3 @@ def build(heads: Mapping[str, Sequence[str]]) -> Reader:
 def load(path: Path = WEIGHTS / "judge.safetensors") -> Reader:
     """The trained judge."""
     return fill(build(heads_of(path)), path)
-
-
-@cache
-def confusions(path: Path = WEIGHTS / "judge-confusions.json") -> list[dict[str, Any]]:
-    """How the judge errs on held-out drawings, one entry per attribute: the fields of `audit.study.Confusion`."""
-    found: list[dict[str, Any]] = json.loads(path.read_text())
-    return found

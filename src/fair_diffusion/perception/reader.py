@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.perception.perceiver import Reading as Reading
 
 SIZE = 64
@@ -28,12 +29,14 @@ CHUNK = 256
 class Reader(nn.Module):
     """`trunk` turns (n, 3, 64, 64) into features (n, width); `heads` names the groups of each attribute.
 
-    `side` is the size to which pictures are brought; a trunk that pools over all places also takes others than 64."""
+    `side` is the size to which pictures are brought; a trunk that pools over all places also takes others than 64.
+    `confusions` say how it errs, one for each attribute where that is known."""
 
     def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
         self.trunk = trunk
         self.side = SIZE
+        self.confusions: Sequence[Confusion] = ()
         self.groups = {attribute: tuple(groups) for attribute, groups in heads.items()}
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(groups) + 1) for name, groups in heads.items()})
 
@@ -103,6 +106,9 @@ def heads_of(path: Path) -> dict[str, list[str]]:
 
 
 def fill(reader: Reader, path: Path) -> Reader:
-    """`reader` with the weights in `path`, in float32 and ready to read."""
+    """`reader` with the weights in `path`, in float32 and ready to read, and its confusions if they lie beside."""
     reader.load_state_dict(load_file(path))
+    beside = path.with_name(f"{path.stem}-confusions.json")
+    if beside.is_file():
+        reader.confusions = [Confusion(**one) for one in json.loads(beside.read_text(encoding="utf-8"))]
     return reader.float().eval().requires_grad_(False)

@@ -47,6 +47,11 @@ class TrainedPerceiver:
         """The groups of its one attribute."""
         return self.reader.groups
 
+    @property
+    def confusions(self) -> list[Confusion]:
+        """How it errs, as every perceiver tells it that knows."""
+        return [self.confusion]
+
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture."""
         return self.reader.read(images)

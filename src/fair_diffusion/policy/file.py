@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def parse_policy(text: str) -> Policy:
     policy = reader.policy(root)
     if reader.problems:
         raise PolicyError(reader.problems)
-    return policy
+    return replace(policy, text=text.strip())
 
 
 class _Reader:

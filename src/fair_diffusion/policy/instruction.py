@@ -83,7 +83,7 @@ def parse_instruction(text: str) -> Policy:
     problems += conflicts([pair for pair in zip(rules, lines, strict=True) if pair[0].concepts])
     if problems:
         raise PolicyError(problems)
-    return Policy(tuple(rules))
+    return Policy(tuple(rules), text=text.strip())
 
 
 def _clauses(text: str) -> Iterator[tuple[int | None, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fair_diffusion.policy.concepts import EVERYONE, WILDCARDS, canonical
@@ -26,10 +26,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Policy:
-    """A list of rules with exemptions that hold for all of them. `Policy()` is empty and fires for no prompt."""
+    """A list of rules with exemptions that hold for all of them. `Policy()` is empty and fires for no prompt.
+
+    `text` is the sentence or the YAML that somebody wrote it as, "" if it was built otherwise; policies of the same
+    rules are equal, however they were written.
+    """
 
     rules: tuple[Rule, ...] = ()
     exemptions: tuple[str, ...] = ()
+    text: str = field(default="", compare=False, repr=False)
 
     # The two parsers build policies, so they are imported when called: at the top the imports would go in a circle.
     @classmethod

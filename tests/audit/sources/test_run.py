@@ -11,6 +11,7 @@ from audit_examples import ByColour, record, write_run
 from PIL import Image
 from typer.testing import CliRunner
 
+from fair_diffusion.audit.numbers import numbers
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import runs_in
 from fair_diffusion.audit.study_folder import save_study
@@ -180,3 +181,20 @@ def test_images_that_are_gone_or_have_no_record_are_counted(tmp_path: Path) -> N
         "1 of 2 recorded images are not there, such as image-00001.png",
         "images without a record were left out: 1, such as other.jpg",
     ]
+
+
+def test_a_new_seed_does_not_part_an_image_from_its_twin(tmp_path: Path) -> None:
+    records = [record(0, "woman", reseeds=0), record(1, "man", seed=900, reseeds=1)]
+    twins = [{**twin(k, "man"), "reseeds": 0} for k in range(2)]
+    folder = write_run(tmp_path / "run", records, twins=twins, target=HALF)
+    summary = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**summary, "seed": 0, "requested": 2}))
+    findings = read_run(folder, scratch=tmp_path)
+    assert findings.images is not None
+    assert findings.images["seed"].to_pylist() == [0, 1] * 2  # plain twins first
+    (gender,) = [
+        one for one in numbers(findings.study, images=findings.images).comparisons if one.attribute == "gender"
+    ]
+    assert (gender.paired, {row.test for row in gender.differences}) == (1, {"McNemar exact"})
+    (folder / "result.json").unlink()  # then nothing tells which seed it was asked for
+    assert read_run(folder, scratch=tmp_path).images["seed"].to_pylist()[-1] is None  # type: ignore[index]

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from fair_diffusion.audit import audit_rows
+from fair_diffusion.audit.numbers import numbers
+from fair_diffusion.audit.report import report
 from fair_diffusion.audit.sources.perceive import SAMPLES
 from fair_diffusion.audit.sources.target import read_target
 from fair_diffusion.audit.study import Confusion, Study
@@ -66,7 +68,7 @@ def result(labels: list[str | None], *, prompt: str = "a cook", instructed: bool
         ),
         seconds=3.0,
         requested=len(labels) + 1,
-        made_with={"weights": "sha256 ab", "policy": "cooks.yaml"},
+        made_with={"weights": "sha256 ab", "policy": "cooks.yaml", "instruction": "rules:\n  - <b>cook</b>"},
         confusions=[CONFUSION],
         notes=[f"about {prompt}"],
     )
@@ -93,6 +95,8 @@ def test_a_run_with_its_plain_twins(tmp_path: Path) -> None:
     assert instructed["seeds"] == "7 to 10"
     assert instructed["images"] == "4 of 5 asked for"
     assert (instructed["weights"], instructed["policy"]) == ("sha256 ab", "cooks.yaml")
+    assert instructed["instruction"] == "rules:\n  - <b>cook</b>"
+    assert '<td class="text">rules:\n  - &lt;b&gt;cook&lt;/b&gt;</td>' in report(numbers(found))
     assert instructed["what was done"] == "4 untouched, 0 steered, 0 repaired, 0 reseeded, 0 missed"
     assert "what was done" not in plain
     assert "judge" in plain["perceiver"]

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from audit_examples import ByColour, picture, put, record, write_run
 
+from fair_diffusion.audit.corrections import corrections
 from fair_diffusion.audit.sources.target import kind_of_target, read_target
 from fair_diffusion.audit.study_folder import save_study
 
@@ -137,3 +138,13 @@ def test_the_parquet_table_of_a_study_is_one_of_counts(tmp_path: Path) -> None:
     table.write_bytes(table.read_bytes()[:-20])
     with pytest.raises(ValueError, match="no Parquet file"):
         read_target(table, scratch=tmp_path)
+
+
+@pytest.mark.parametrize("reader", ["judge", "pocket"])
+def test_a_reader_with_known_errors_has_its_shares_corrected(reader: str, tmp_path: Path) -> None:
+    for k in range(3):
+        put(tmp_path, f"images/nurse/{k}.png", picture("man"))
+    study = read_target(tmp_path / "images", scratch=tmp_path, perceiver=reader).study
+    assert {one.attribute for one in study.confusions} == {"gender", "skin_tone"}  # occupations are not counted
+    assert {(one.measured_on, tuple(one.sources)) for one in study.confusions} == {("held-out drawings", ("images",))}
+    assert [one.attribute for one in corrections(study.tallies, study.confusions)] == ["gender", "skin_tone"]

@@ -19,7 +19,7 @@ def silent(done: int, total: int | None) -> None:
 
 @dataclass(frozen=True)
 class Findings:
-    """`images` has columns file, source, concept and per attribute label and confidence; None if none were read."""
+    """`images` is what `ImageRows.table` gives, one row per image; None if none were read."""
 
     study: Study
     images: pa.Table | None = None

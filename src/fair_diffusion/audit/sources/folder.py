@@ -50,7 +50,7 @@ def read_folder(
     listing = listed(folder, concepts)
     if not listing.pictures:
         raise ValueError(f"no images in {folder}; it needs files that end in {', '.join(sorted(ENDINGS))}")
-    found = perceive(listing.pictures, perceiver, total=len(listing.pictures), progress=progress)
+    found = perceive(listing.pictures, perceiver, total=len(listing.pictures), by=perceiver_name, progress=progress)
     broken = [*listing.broken, *found.broken]
     if not len(found.rows):
         raise ValueError(f"none of {len(listing.pictures)} images in {folder} can be read; {broken[0]}")
@@ -59,12 +59,12 @@ def read_folder(
     samples = samples_of(found, scratch)
     study = Study(
         title=f"Audit of {folder.resolve().name}",
-        sources=[Source(name=name, facts=facts) for name in names],
+        sources=[Source(name=name, facts=facts, quality=found.fidelity.quality(name)) for name in names],
         tallies=found.rows.tallies(attributes),
         samples=samples,
         drawn=drawn(samples, len(found.rows)),
         broken=broken,
-        notes=[*listing.notes, *found.notes],
+        notes=[*listing.notes, *found.notes, *found.fidelity.notes()],
     )
     return Findings(study, found.rows.table())
 

@@ -18,12 +18,14 @@ Targets = Mapping[tuple[str, str, str], Mapping[str, float]]
 
 
 class ImageRows:
-    """Rows of file, source, concept and, for each attribute of `groups`, a label (None: unknown) and its confidence."""
+    """Rows of file, source, concept, seed (None: not known) and, by attribute of `groups`, a label (None: unknown) and
+    its confidence."""
 
     def __init__(self, groups: Mapping[str, Sequence[str]]) -> None:
         self.groups = {attribute: tuple(names) for attribute, names in groups.items()}
         self.files: list[str] = []
         self.keys: list[Key] = []
+        self.seeds: list[int | None] = []
         self.labels: dict[str, list[str | None]] = {attribute: [] for attribute in groups}
         self.confidence: dict[str, list[float | None]] = {attribute: [] for attribute in groups}
         self._known: dict[Key, Key] = {}
@@ -38,9 +40,11 @@ class ImageRows:
         concept: str,
         labels: Mapping[str, str | None],
         confidence: Mapping[str, float | None],
+        seed: int | None = None,
     ) -> None:
         """Append one image; attributes that it lacks are unknown."""
         self.files.append(file)
+        self.seeds.append(seed)
         key = (source, concept)
         self.keys.append(self._known.setdefault(key, key))  # one tuple per source and concept, however many images
         for attribute, column in self.labels.items():
@@ -90,12 +94,14 @@ class ImageRows:
         return joint_groups(*(self.groups[attribute] for attribute in attributes))
 
     def table(self) -> pa.Table:
-        """Columns file, source, concept, and for each attribute its label and `<attribute>_confidence`."""
+        """Columns file, source, concept, seed if any is known, by attribute a label and `<attribute>_confidence`."""
         columns = {
             "file": pa.array(self.files, pa.string()),
             "source": pa.array((source for source, _ in self.keys), pa.string(), size=len(self)),
             "concept": pa.array((concept for _, concept in self.keys), pa.string(), size=len(self)),
         }
+        if any(seed is not None for seed in self.seeds):
+            columns["seed"] = pa.array(self.seeds, pa.int64())
         for attribute, labels in self.labels.items():
             columns[attribute] = pa.array(labels, pa.string())
             columns[f"{attribute}_confidence"] = pa.array(self.confidence[attribute], pa.float32())

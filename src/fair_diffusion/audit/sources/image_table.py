@@ -1,6 +1,6 @@
 """A table of images that somebody has read already, such as the `images.parquet` of a study.
 
-Its columns: file, source, concept, and for each attribute its label and `<attribute>_confidence`."""
+Its columns: file, source, concept, seed where known, and for each attribute its label and `<attribute>_confidence`."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def _attributes(columns: list[str]) -> list[str]:
 def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
     rows = ImageRows(dict.fromkeys(names, ()))
     seen: dict[str, dict[str, None]] = {name: {} for name in names}
-    there = [name for name in ("file", "source", "concept") if name in file.schema_arrow.names]
+    there = [name for name in ("file", "source", "concept", "seed") if name in file.schema_arrow.names]
     for batch in file.iter_batches(batch_size=8192, columns=[*there, *names, *(name + SUFFIX for name in names)]):
         for row in batch.to_pylist():
             labels = {name: None if row[name] in (None, UNKNOWN) else printable(str(row[name])) for name in names}
             sure = {name: row[name + SUFFIX] for name in names}
             source, concept = printable(str(row.get("source") or path.stem)), printable(str(row["concept"]))
-            rows.add(printable(str(row["file"])), source, concept, labels, sure)
+            rows.add(printable(str(row["file"])), source, concept, labels, sure, row.get("seed"))
             for name, label in labels.items():
                 if label is not None:
                     seen[name][label] = None

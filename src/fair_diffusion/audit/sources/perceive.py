@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from fair_diffusion.audit.sources.fidelity import NOT_IDENTITY, Fidelity
 from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.image_rows import ImageRows
 from fair_diffusion.audit.study import Sample
@@ -19,25 +20,26 @@ from fair_diffusion.printable import printable
 
 BATCH = 32
 SAMPLES = 24
-NOT_IDENTITY = "occupation"
-"""What the pocket model's readers also read, and what an audit does not count: it is asked for, not shared out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of a target, not yet opened: its name within the target, and its file or bytes."""
+    """One picture of a target, not yet opened: its name within the target, its file or bytes, and its seed if known."""
 
     name: str
     source: str
     concept: str
     data: Path | bytes
+    seed: int | None = None
 
 
 @dataclass
 class Perceived:
-    """Rows of the pictures that were read, how many these were, a random sample of the rows, and the broken ones."""
+    """Rows of the pictures that were read, how many these were, a random sample of the rows, and the broken ones; how
+    many show the occupation that they were asked for, where the perceiver reads it."""
 
     rows: ImageRows
+    fidelity: Fidelity
     pictures: int = 0
     samples: list[tuple[int, Picture]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -58,6 +60,7 @@ def perceive(
     perceiver: Perceiver,
     *,
     total: int | None = None,
+    by: str = "the perceiver",
     progress: Progress = silent,
     seed: int = 0,
 ) -> Perceived:
@@ -66,7 +69,8 @@ def perceive(
     The sample is a reservoir (Vitter 1985, ACM Transactions on Mathematical Software 11(1)): one pass, no count needed.
     """
     attributes = [name for name in perceiver.groups if name != NOT_IDENTITY]
-    found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}))
+    fidelity = Fidelity(perceiver.groups.get(NOT_IDENTITY, ()), by=by)
+    found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}), fidelity)
     reservoirs: dict[str, list[tuple[int, Picture]]] = {}
     seen: dict[str, int] = {}
     draw = random.Random(seed)
@@ -81,7 +85,10 @@ def perceive(
                 picture.concept,
                 {name: person[name].label for name in attributes},
                 {name: person[name].confidence for name in attributes},
+                picture.seed,
             )
+            if NOT_IDENTITY in person:
+                fidelity.add(picture.source, picture.concept, person[NOT_IDENTITY].label)
             seen[picture.source] = seen.get(picture.source, 0) + 1
             reservoir = reservoirs.setdefault(picture.source, [])
             place = draw.randrange(seen[picture.source])

@@ -18,14 +18,16 @@ from typing import Any
 
 from fair_diffusion.audit.combine import joined
 from fair_diffusion.audit.sources.counts import ordered
+from fair_diffusion.audit.sources.fidelity import NOT_IDENTITY, Fidelity
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.folder import image_files
 from fair_diffusion.audit.sources.image_rows import ImageRows, Targets
 from fair_diffusion.audit.sources.names import concept_of
-from fair_diffusion.audit.sources.perceive import NOT_IDENTITY, SAMPLES, Picture, drawn, perceive, samples_of
+from fair_diffusion.audit.sources.perceive import SAMPLES, Picture, drawn, perceive, samples_of
 from fair_diffusion.audit.sources.run_records import Run, runs_in, stopped_at, title
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.made_with import INSTRUCTION
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.policy import ATTRIBUTES
@@ -66,13 +68,15 @@ def read_run(
         raise ValueError(f"{target} holds no records of images; name a folder that `fair-diffusion generate` wrote")
     second, several = ImageRows({}), list[str]()
     if perceiver is None:
-        rows, second = _recorded(runs, scanned, concept, progress)
+        rows, second, fidelity = _recorded(runs, scanned, concept, progress)
         samples, broken = _samples(rows, folder)
         how = f"{drawn(samples, len(rows))}; images and their plain twins together" if samples else ""
     else:
         pictures = _pictures(runs, scanned, concept, folder)
-        found = perceive(pictures, perceiver, total=scanned.total, progress=progress)
-        rows, samples, broken, several = found.rows, samples_of(found, scratch), found.broken, found.notes
+        by = perceiver_name or "the perceiver"
+        found = perceive(pictures, perceiver, total=scanned.total, by=by, progress=progress)
+        rows, fidelity, samples, broken = found.rows, found.fidelity, samples_of(found, scratch), found.broken
+        several = found.notes
         how = drawn(samples, len(rows))
     if not len(rows):
         raise ValueError(f"none of the images in {target} can be read; {broken[0]}")
@@ -86,7 +90,7 @@ def read_run(
     study = Study(
         title=printable(prompts[0]) if len(prompts) == 1 else f"Audit of {target.resolve().name}",
         sources=[
-            replace(source, stopped=stopped_at(folder))
+            replace(source, stopped=stopped_at(folder), quality=fidelity.quality(source.name))
             for source in scanned.sources(perceiver_name or "the model's judge, which never steers; as recorded", runs)
         ],
         tallies=rows.tallies(wanted, targets),
@@ -101,6 +105,7 @@ def read_run(
             *several,
             *(_unmatched(scanned.files, target) if target.is_dir() else ()),
             *_unmeasured(rows, targets, attributes, perceiver_name or "the judge"),
+            *fidelity.notes(),
         ],
     )
     return Findings(study, rows.table())
@@ -196,13 +201,19 @@ def _summed(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         facts["images"] = f"{sum(part['n'] for part in parts)} of {asked} asked for"
     made = [part.get("made_with", {}) for part in parts]
     for name in dict.fromkeys(name for one in made for name in one):
-        facts[name] = _listed(one[name] for one in made if name in one)
+        said = [one[name] for one in made if name in one]
+        facts[name] = _texts(said) if name == INSTRUCTION else _listed(said)
     done: dict[str, int] = {}
     for what, count in (pair for part in parts for pair in part.get("images", {}).items()):
         done[what] = done.get(what, 0) + count
     if done and title(parts[0]) == "instructed":
         facts["what was done"] = printable(", ".join(f"{count} {what}" for what, count in done.items()))
     return facts
+
+
+def _texts(values: Iterable[Any]) -> str:
+    """Different texts one below the other, each whole and with its lines."""
+    return "\n\n".join("\n".join(map(printable, text.splitlines())) for text in dict.fromkeys(map(str, values)))
 
 
 def _listed(values: Iterable[Any]) -> str:
@@ -213,24 +224,29 @@ def _listed(values: Iterable[Any]) -> str:
 
 def _recorded(
     runs: Iterable[Run], scanned: _Scanned, concept: Naming, progress: Progress
-) -> tuple[ImageRows, ImageRows]:
-    """Rows by the judge, and by the perceiver, which is empty where the records do not hold its word."""
+) -> tuple[ImageRows, ImageRows, Fidelity]:
+    """Rows by the judge, and by the perceiver, which is empty where the records do not hold its word; and how many
+    images show the occupation that they were asked for."""
+    fidelity = Fidelity.recorded(scanned.labels.get(NOT_IDENTITY, ()))
     names, groups = scanned.names(), scanned.groups()
     judged, perceived = ImageRows(groups), ImageRows(groups)
     for record in (record for run in runs for record in run.records()):
         about = (printable(record["file"]), names[_kind(record)], concept(record["prompt"]))
-        judged.add(*about, record["judged"], record["confidence"])
+        judged.add(*about, record["judged"], record["confidence"], record["asked_seed"])
+        if NOT_IDENTITY in record["judged"]:
+            fidelity.add(*about[1:], record["judged"][NOT_IDENTITY])
         if record["perceived"]:
             perceived.add(*about, record["perceived"], {})
         if len(judged) % 4096 == 0:
             progress(len(judged), scanned.total)
-    return judged, perceived if len(perceived) == len(judged) else ImageRows({})
+    return judged, perceived if len(perceived) == len(judged) else ImageRows({}), fidelity
 
 
 def _pictures(runs: Iterable[Run], scanned: _Scanned, concept: Naming, folder: Path) -> Iterator[Picture]:
     names = scanned.names()
     for record in (record for run in runs for record in run.records()):
-        yield Picture(record["file"], names[_kind(record)], concept(record["prompt"]), folder / record["file"])
+        about = (record["file"], names[_kind(record)], concept(record["prompt"]))
+        yield Picture(*about, folder / record["file"], record["asked_seed"])
 
 
 def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:

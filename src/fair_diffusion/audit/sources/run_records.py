@@ -23,12 +23,13 @@ SETTINGS = "suite.json"
 RECORDS, RESULT = "records.parquet", "result.json"
 NEEDED = frozenset(["prompt", "model", "method", "judged"])
 USED = (
-    *("index", "file", "prompt", "seed", "model", "method", "rule", "steps", "guidance"),
+    *("index", "file", "prompt", "seed", "reseeds", "model", "method", "rule", "steps", "guidance"),
     *("judged", "perceived", "confidence", "evaluations", "plain_evaluations"),
 )
 
 Record = Mapping[str, Any]
-"""One image's record, as `fair_diffusion.result.Record` holds it, and `file`: its path below the audited folder."""
+"""One image's record, as `fair_diffusion.result.Record` holds it, with `file`, its path below the audited folder, and
+`asked_seed`, the seed that it was asked for: a new seed, given later, does not part it from its plain twin."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,16 @@ class Run:
             if place < twins and len(self.parts) < 2:
                 continue
             file = record.get("file") or f"{'plain' if place < twins else 'image'}-{record.get('index') or 0:05d}.png"
-            yield {**record, "file": f"{self.name}/{file}" if self.name else file}
+            name = f"{self.name}/{file}" if self.name else file
+            yield {**record, "file": name, "asked_seed": self._asked_seed(record)}
+
+    def _asked_seed(self, record: Mapping[str, Any]) -> int | None:
+        """The seed that an image was asked for; None if it was given another and nothing tells the first."""
+        if not record.get("reseeds"):
+            return record.get("seed")
+        summary = self.summary or {}
+        whole = "seed" in summary and summary.get("n") == summary.get("requested")
+        return summary["seed"] + record["index"] if whole and record.get("index") is not None else None
 
 
 def runs_in(folder: Path) -> list[Run]:

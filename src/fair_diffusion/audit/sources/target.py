@@ -12,11 +12,12 @@ from fair_diffusion.audit.sources.counts import COLUMNS, read_counts
 from fair_diffusion.audit.sources.dataset import ARCHIVES, read_dataset, shards_in
 from fair_diffusion.audit.sources.findings import Findings, Progress, only, silent
 from fair_diffusion.audit.sources.folder import Concepts, image_files, read_concepts, read_folder
+from fair_diffusion.audit.sources.human_labels import about_raters
 from fair_diffusion.audit.sources.image_table import is_image_table, read_image_table
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import NEEDED, columns_of, runs_in
 from fair_diffusion.audit.sources.studies import is_study, studies_in
-from fair_diffusion.audit.study_folder import load_study
+from fair_diffusion.audit.study_folder import load_images, load_study
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
 from fair_diffusion.printable import printable
@@ -67,21 +68,14 @@ def read_target(
 
 
 def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
-    """The findings with what is known of their reader's errors: a held-out confusion matrix, or raters' agreement."""
+    """The findings with what is known of their reader's errors: confusion matrices, or raters' agreement."""
     study = findings.study
-    if confusion := getattr(reader, "confusion", None):
-        read = [] if findings.images is None else findings.images["source"].unique().to_pylist()
-        study = replace(study, confusions=[*study.confusions, replace(confusion, sources=read)])
-    if agreement := getattr(reader, "agreement", None):
-        notes = [
-            f"{found.attribute}: {found.raters} raters agree with kappa {found.kappa:.2f} on {found.pictures} pictures"
-            for found in agreement()
-            if found.kappa is not None
-        ]
-        study = replace(study, notes=[*study.notes, *notes])
-    if isinstance(reader, HumanLabels) and (unmet := reader.unmet()):
-        note = f"{len(unmet)} of {len(reader.files)} labelled files were not met, such as {printable(unmet[0])}"
-        study = replace(study, notes=[*study.notes, note])
+    counted = {tally.attribute for tally in study.tallies}
+    read = [] if findings.images is None else findings.images["source"].unique().to_pylist()
+    known = [replace(one, sources=read) for one in getattr(reader, "confusions", ()) if one.attribute in counted]
+    study = replace(study, confusions=[*study.confusions, *known])
+    if isinstance(reader, HumanLabels):
+        study = replace(study, notes=[*study.notes, *about_raters(reader)])
     return replace(findings, study=study)
 
 
@@ -160,4 +154,5 @@ def _kind_of_table(table: Path) -> Kind:
 def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
     if kind == "images":
         return read_image_table(target, attributes=attributes)
-    return only(read_counts(target) if kind == "counts" else Findings(load_study(target)), attributes)
+    counted = read_counts(target) if kind == "counts" else Findings(load_study(target), load_images(target))
+    return only(counted, attributes)

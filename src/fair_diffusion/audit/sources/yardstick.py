@@ -1,0 +1,107 @@
+"""A folder of pictures that others are measured by: kernel distance (`quality.kid`) over the features of a perceiver.
+
+    KID(source, reference)      the lower, the nearer are the pictures of a source to those of the reference
+
+It compares whole sets, so a source that shows other groups or concepts than the reference is far from it too: measure
+by pictures of the same concepts. Exports `Yardstick`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fair_diffusion.audit.quality import kid
+from fair_diffusion.audit.sources.findings import Findings, Progress, silent
+from fair_diffusion.audit.sources.folder import image_files
+from fair_diffusion.perception.perceiver import open_perceiver
+from fair_diffusion.perception.probabilities import Embedding
+from fair_diffusion.pictures import BrokenPicture, open_picture
+from fair_diffusion.printable import printable
+
+MOST = 2_000
+"""Pictures of a source, and of the reference, that are compared: drawn at random, to bound time and memory."""
+FEWEST = 10
+BATCH = 32
+
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What pictures are compared with: the reference's features (n, d), who makes such features, and its name."""
+
+    name: str
+    features: Features
+    reader: Embedding
+
+    @classmethod
+    def of(cls, reference: Path, perceiver: str, *, progress: Progress = silent) -> Yardstick:
+        """The pictures below the folder `reference` as `perceiver` sees them (in the words of `open_perceiver`).
+
+        `ValueError` if it has no features, or the folder too few pictures."""
+        reader = open_perceiver(perceiver)
+        if not isinstance(reader, Embedding):
+            raise ValueError(
+                f"the perceiver {perceiver!r} has no features to compare pictures by; use pocket, judge, clip:MODEL or "
+                "trained:FOLDER"
+            )
+        if not reference.is_dir():
+            raise ValueError(f"{reference} is no folder; name one with at least {FEWEST} pictures to compare with")
+        found = _features([path for _, path in image_files(reference)], reader, progress)
+        if len(found) < FEWEST:
+            raise ValueError(f"{reference} has {len(found)} pictures that can be read; give at least {FEWEST}")
+        name = f"KID to {printable(reference.resolve().name)} (features of {perceiver}; lower is nearer)"
+        return cls(name, found, reader)
+
+    def measured(self, findings: Findings, target: Path, *, progress: Progress = silent) -> Findings:
+        """The findings with this quality of each source. `ValueError` if no image lies below the audited `target`."""
+        folder = target if target.is_dir() else target.parent
+        files: dict[str, list[Path]] = {}
+        if findings.images is not None:
+            names, sources = (findings.images[column].to_pylist() for column in ("file", "source"))
+            for name, source in zip(names, sources, strict=True):
+                files.setdefault(source, []).append(folder / name)
+        there = {source: [path for path in paths if path.is_file()] for source, paths in files.items()}
+        if not any(there.values()):
+            raise ValueError(
+                f"no image that was counted lies below {folder}; compare the pictures of a run or a folder"
+            )
+        study = findings.study
+        quality: dict[str, dict[str, float]] = {}
+        notes = []
+        for source, paths in there.items():
+            own = _features(paths, self.reader, progress)
+            if len(own) < FEWEST:
+                notes.append(f"{source}: {len(own)} images are too few for {self.name}; {FEWEST} are needed")
+                continue
+            found = kid(own, self.features)
+            quality[source] = {self.name: found.mean}
+            notes.append(
+                f"{source}: {self.name} is {found.mean:.4g}, from {len(own):,} images against {len(self.features):,}; "
+                f"over 100 random halves its standard deviation is {found.std:.2g}"
+            )
+        measured = [replace(one, quality={**one.quality, **quality.get(one.name, {})}) for one in study.sources]
+        return replace(findings, study=replace(study, sources=measured, notes=[*study.notes, *notes]))
+
+
+def _features(paths: Sequence[Path], reader: Embedding, progress: Progress) -> Features:
+    """The features of up to `MOST` of the pictures, drawn at random; those that cannot be read are left out."""
+    chosen = sorted(random.Random(0).sample(list(paths), min(MOST, len(paths))))
+    rows = []
+    for first in range(0, len(chosen), BATCH):
+        pictures = []
+        for path in chosen[first : first + BATCH]:
+            try:
+                pictures.append(open_picture(path))
+            except BrokenPicture:
+                continue  # the audit has named it
+        if pictures:
+            rows.append(reader.embed(pictures).float().cpu().numpy())
+        progress(min(first + BATCH, len(chosen)), len(chosen))
+    return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)

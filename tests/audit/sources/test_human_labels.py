@@ -1,0 +1,129 @@
+"""People's labels beside a machine's: pairs counted by hand, the matrix they make, and what it may correct."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from audit_examples import ByColour, picture, put
+from typer.testing import CliRunner
+
+from fair_diffusion.audit.numbers import numbers
+from fair_diffusion.audit.prediction_powered import predict
+from fair_diffusion.audit.sources.findings import Findings
+from fair_diffusion.audit.sources.folder import read_folder
+from fair_diffusion.audit.sources.human_labels import with_labels
+from fair_diffusion.audit.study import Confusion
+from fair_diffusion.audit.tally import Tally
+from fair_diffusion.cli import app
+from fair_diffusion.perception.human import HumanLabels
+
+COOKS = ["woman"] * 30 + ["man"] * 50  # as the machine reads them
+SEEN = ["woman"] * 10 + ["man"] * 5 + ["man"] * 19 + ["unknown"]  # as people see the 35 in the middle: 15 to 49
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for k, group in enumerate(COOKS):
+        put(tmp_path, f"photos/cook/{k:02d}.png", picture(group))
+    for k in range(5):
+        put(tmp_path, f"photos/nurse/{k:02d}.png", picture("woman"))
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    rows = [f"cook/{15 + k:02d}.png,gender,{said}" for k, said in enumerate(SEEN)]
+    rows += ["nurse/00.png,gender,man", "gone/00.png,gender,man"]
+    return put(tmp_path, "people.csv", "\n".join(["file,attribute,group", *rows]))
+
+
+def read(photos: Path, table: Path, known: tuple[Confusion, ...] = ()) -> Findings:
+    findings = read_folder(photos, ByColour(), perceiver_name="colour", scratch=photos)
+    findings = replace(findings, study=replace(findings.study, confusions=known))
+    return with_labels(findings, HumanLabels.load(table), table=table.name)
+
+
+def test_pairs_are_counted_and_become_a_matrix(photos: Path, table: Path) -> None:
+    study = read(photos, table).study
+    cook, nurse = study.labelled
+    assert (cook.concept, cook.counts) == ("cook", [[10, 0, 0], [5, 19, 0], [0, 1, 0]])
+    assert (nurse.concept, nurse.counts) == ("nurse", [[0, 0, 0], [1, 0, 0], [0, 0, 0]])
+    (matrix,) = study.confusions
+    assert matrix.counts == [[10, 0, 0], [6, 19, 0]]
+    assert matrix.measured_on == "35 of these images, as people labelled them (people.csv)"
+    assert matrix.sources == ["photos"]
+    assert "1 of 37 labelled files were not met, such as gone/00.png" in study.notes
+
+
+def test_shares_are_those_of_predict_for_each_concept_and_for_all(photos: Path, table: Path) -> None:
+    found = numbers(read(photos, table).study)
+    human = [None if said == "unknown" else said for said in SEEN]
+    rest = Tally(source="photos", concept="cook", attribute="gender", counts={"woman": 15, "man": 30})
+    cook, nurse, whole = found.predictions
+    assert (cook.labelled, cook.n, cook.groups) == (35, 80, predict(human, COOKS[15:50], rest))
+    assert (nurse.groups, nurse.labelled, nurse.n) == ([], 1, 5)
+    assert nurse.refused is not None
+    assert "1 human labels are too few" in nurse.refused
+    rest = Tally(source="photos", concept="", attribute="gender", counts={"woman": 15 + 4, "man": 30})
+    assert (whole.concept, whole.labelled, whole.n) == (None, 36, 85)
+    by = {line.group: line for line in whole.groups}
+    expected = predict([*human, "man"], [*COOKS[15:50], "woman"], rest)
+    assert [by[line.group].estimate for line in expected] == pytest.approx([line.estimate for line in expected])
+    assert [by[line.group].low for line in expected] == pytest.approx([line.low for line in expected])
+    assert [by[line.group].high for line in expected] == pytest.approx([line.high for line in expected])
+
+
+def test_the_matrix_corrects_only_where_no_other_is_known(photos: Path, table: Path) -> None:
+    assert [one.source for one in numbers(read(photos, table).study).corrections] == ["photos"]
+    counts = [[9, 1, 0], [1, 9, 0]]
+    known = Confusion(
+        attribute="gender", groups=["woman", "man"], counts=counts, measured_on="drawings", sources=["photos"]
+    )
+    study = read(photos, table, (known,)).study
+    assert [one.sources for one in study.confusions] == [["photos"], []]  # shown, and used by none
+    (correction,) = numbers(study).corrections
+    (expected,) = numbers(replace(study, confusions=[known])).corrections
+    assert correction.groups == expected.groups
+
+
+def test_what_does_not_belong_is_named(photos: Path, tmp_path: Path) -> None:
+    def labels(row: str) -> HumanLabels:
+        return HumanLabels.load(put(tmp_path, "other.csv", f"file,attribute,group\n{row}\n"))
+
+    findings = read_folder(photos, ByColour(), perceiver_name="colour", scratch=tmp_path)
+    for row, message in (
+        ("cook/00.png,age,old", "other.csv labels age; the machine has read gender"),
+        ("cook/000.png,gender,man", "no file in other.csv was audited, such as 'cook/000.png'"),
+        ("cook/00.png,gender,robot", r"says 'robot' of cook/00.png.*\['woman', 'man'\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            with_labels(findings, labels(row), table="other.csv")
+    with pytest.raises(ValueError, match="no rows of images"):
+        with_labels(Findings(findings.study), labels("cook/00.png,gender,man"), table="other.csv")
+
+
+def test_a_study_shows_them_wherever_it_is_shown(photos: Path, table: Path, tmp_path: Path) -> None:
+    concepts = put(
+        tmp_path,
+        "all.csv",
+        "file,attribute,group\n" + "".join(f"cook/{k:02d}.png,gender,{g}\n" for k, g in enumerate(COOKS)),
+    )
+    out = tmp_path / "study"
+    # The labels of the table are the machine here: people who labelled everything, and others who labelled a part.
+    asked = ["audit", str(photos), "--perceiver", f"human:{concepts}", "--human-labels", str(table), "--out", str(out)]
+    run = CliRunner()
+    shown = run.invoke(app, asked, env={"COLUMNS": "160"})
+    assert shown.exit_code == 0, shown.output
+    (line,) = [one for one in numbers(read(photos, table).study).predictions[0].groups if one.group == "woman"]
+    expected = f"{line.estimate:.0%} ({line.low:.0%} to {line.high:.0%})"
+    assert "as people see it" in shown.stdout
+    assert expected in shown.stdout
+    again = json.loads(run.invoke(app, ["report", str(out), "--json"]).stdout)
+    assert again["predictions"][0]["groups"][0]["estimate"] == pytest.approx(line.estimate)
+    page = (out / "report.html").read_text()
+    assert "35 of 80 images labelled" in page
+    assert f"{100 * line.estimate:.1f}\u00a0% <small>" in page
+    assert "1 human labels are too few" in page
