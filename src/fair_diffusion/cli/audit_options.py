@@ -19,6 +19,8 @@ KINDS = {
 FITS: Mapping[str, Collection[str]] = {
     "perceiver": ("run", "dataset", "folder", MODEL),
     "concepts": ("folder",),
+    "human_labels": ("study", "images", "run", "folder", MODEL),
+    "quality_reference": ("images", "run", "folder", MODEL),
     **dict.fromkeys(("suite", "images", "until", "work", "prompt", "instruct", "policy", "method"), (MODEL,)),
     **dict.fromkeys(("steps", "seed"), (MODEL,)),
 }
@@ -35,4 +37,4 @@ def check_options(given: Collection[str], kind: str) -> None:
 def _said(name: str, kind: str) -> str:
     *others, last = (KINDS[one] for one in FITS[name])
     fits = f"{', '.join(others)} or {last}" if others else last
-    return f"--{name} does not go with {KINDS[kind]}, only with {fits}; leave it out"
+    return f"--{name.replace('_', '-')} does not go with {KINDS[kind]}, only with {fits}; leave it out"

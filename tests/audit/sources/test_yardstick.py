@@ -66,6 +66,8 @@ def test_it_is_kid_over_the_perceivers_features_and_tells_near_from_far(faces: P
 
 def test_a_broken_picture_is_left_out_and_few_are_too_few(faces: Path, tmp_path: Path) -> None:
     put(faces, "broken.png", b"no picture")
+    figures(faces, 1, seed=5, colour=(0, 0, 0))[0].replace(faces / "contact-sheet.png")  # a run's own, no image of it
+    figures(faces, 1, seed=0, colour=(230, 230, 230))
     yardstick = Yardstick.of(faces, "judge")
     assert yardstick.features.shape == (24, 256)
     run = run_of(tmp_path / "run", (230, 230, 230), n=5)

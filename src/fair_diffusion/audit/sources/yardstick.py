@@ -23,6 +23,7 @@ from fair_diffusion.perception.perceiver import open_perceiver
 from fair_diffusion.perception.probabilities import Embedding
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.printable import printable
+from fair_diffusion.result import SHEET
 
 MOST = 2_000
 """Pictures of a source, and of the reference, that are compared: drawn at random, to bound time and memory."""
@@ -53,7 +54,7 @@ class Yardstick:
             )
         if not reference.is_dir():
             raise ValueError(f"{reference} is no folder; name one with at least {FEWEST} pictures to compare with")
-        found = _features([path for _, path in image_files(reference)], reader, progress)
+        found = _features([path for _, path in image_files(reference) if path.name != SHEET], reader, progress)
         if len(found) < FEWEST:
             raise ValueError(f"{reference} has {len(found)} pictures that can be read; give at least {FEWEST}")
         name = f"KID to {printable(reference.resolve().name)} (features of {perceiver}; lower is nearer)"
