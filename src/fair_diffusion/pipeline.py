@@ -6,7 +6,7 @@ prompt, n, seed, instruction → match → quotas → control (denoise, look, as
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ from torch import Tensor
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.backbones import Batch, OnStep, adapt
-from fair_diffusion.control import NaturalFirst, Shares, draw_all
+from fair_diffusion.backbones import Batch, Guide, OnStep, adapt
+from fair_diffusion.control import Aim, Drawn, NaturalFirst, Shares, draw_all
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.reader import Reader, Reading
@@ -30,6 +30,7 @@ from fair_diffusion.strengths import Strengths
 if TYPE_CHECKING:
     from fair_diffusion.allocation.ledger import Ledger
     from fair_diffusion.perception.early import EarlyReader
+    from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 
 
 class FairPipeline:
@@ -37,7 +38,7 @@ class FairPipeline:
 
     `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
     `guidance` is the usual scale. `early` reads predicted clean latents; without one they are decoded and the perceiver
-    reads the pictures. `weights`, the hash of the model's, and `confusions`, how the judge errs, go into results.
+    reads the pictures; with `heads`, distribution guidance reads the network's middle instead. `weights`, the hash of the model's, and `confusions`, how the judge errs, go into results.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class FairPipeline:
         perceiver: Reader,
         judge: Reader,
         early: EarlyReader | None = None,
+        heads: BottleneckHeads | None = None,
         guidance: float = 7.5,
         weights: str = "",
         confusions: Sequence[Confusion] = (),
     ) -> None:
         self.backbone = adapt(pipeline)
         self.name, self.perceiver, self.judge, self.early, self.guidance = name, perceiver, judge, early, guidance
+        self.heads = heads
         self.weights, self.confusions = weights, confusions
 
     @classmethod
@@ -93,7 +96,8 @@ class FairPipeline:
                 ends the run with the images that are finished.
             request: fields of `Request`: n, seed (image i is drawn from seed + i), method ("switch": the group's word
                 enters the prompt mid-way; "semantic": semantic guidance; "prompt": the word is there from the start;
-                "none"), control ("natural-first": steer mid-way those images that would not fit by themselves, and
+                "latents": the starting noise follows the perceiver's gradient; "distribution": denoising does; "none"),
+                control ("natural-first": steer mid-way those images that would not fit by themselves, and
                 repair misses; "all": steer every image, as published, and repair none), steps, guidance,
                 repair_budget, batch_size.
 
@@ -107,9 +111,9 @@ class FairPipeline:
         matched = match(policy, prompt)
         self.check(matched)
         after: dict[str, Any] = {"strengths": strengths, "compare_plain": compare_plain, "on_step": on_step}
-        if matched.rule is None or asked.method == "none":
+        if matched.rule is None or not asked.assigns:
             result = self._with_twins(asked, matched, [], **after)
-            nothing = ["nothing is steered, so the ledger counts nothing"] if ledger else []
+            nothing = ["no image is assigned a group, so the ledger counts nothing"] if ledger else []
             return replace(result, notes=[*result.notes, *nothing])
         if ledger is None:
             return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
@@ -184,6 +188,8 @@ class FairPipeline:
                 on_step=on_step,
             )
             drawn = control.run()
+        elif asked.method in ("latents", "distribution") and targets:
+            drawn = self._by_gradient(asked, targets, planned, lambda n: guides.guide([Aim()] * n), on_step)
         else:
             dealt = deal(targets, planned, asked.seed) if planned else []
             drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked.n), guides.guide, on_step)
@@ -227,6 +233,25 @@ class FairPipeline:
             notes=notes + drawn.notes,
             made_with=made_with(self.weights, matched),
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
+        )
+
+    def _by_gradient(
+        self,
+        asked: Request,
+        targets: Sequence[Target],
+        planned: Sequence[Sequence[int]],
+        plain: Callable[[int], Guide],
+        on_step: OnStep | None,
+    ) -> Drawn:
+        """Generate by the perceiver's gradient, before or during denoising."""
+        from fair_diffusion.gradient_control import draw_distribution, draw_latents
+
+        if asked.method == "latents":
+            return draw_latents(self.backbone, asked, targets, planned, plain, self.perceiver, on_step)
+        early = None if self.early is None else self.early.foresee
+        heads = self.heads
+        return draw_distribution(
+            self.backbone, asked, targets, plain, self.perceiver, on_step, early=early, heads=heads
         )
 
     def _look(self, batch: Batch) -> Shares:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-METHODS = ("switch", "semantic", "prompt", "none")
+METHODS = ("switch", "semantic", "prompt", "latents", "distribution", "none")
+UNASSIGNED = ("distribution",)
+"""Methods that act on every image alike: they assign no group to any."""
 CONTROLS = ("natural-first", "all")
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
@@ -64,6 +66,11 @@ class Request:
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}; use 1 or more")
         check_seed(self.seed)
+
+    @property
+    def assigns(self) -> bool:
+        """Whether each image is assigned the groups that it should show."""
+        return self.method != "none" and self.method not in UNASSIGNED
 
     @property
     def natural_first(self) -> bool:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
@@ -70,6 +71,19 @@ class Adapter(ABC):
     def evaluations(self) -> int:
         """Image rows that went through the network so far, all forks together."""
         return self._count[0]
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keep gradients from all weights; afterwards those take gradients that did before."""
+        parts = [part for part in self.pipeline.components.values() if isinstance(part, torch.nn.Module)]
+        learning = [weight for part in parts for weight in part.parameters() if weight.requires_grad]
+        for weight in learning:
+            weight.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for weight in learning:
+                weight.requires_grad_(True)
 
     def fork(self) -> Self:
         """Return the same networks with a copy of the scheduler's and the generators' state."""
@@ -133,7 +147,7 @@ class Adapter(ABC):
         # drawn on the CPU, so that a seed means the same picture on every device
         self._generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         noise = [torch.randn((1, *self.latent_shape), generator=g, dtype=self.dtype) for g in self._generators]
-        latents: Tensor = torch.cat(noise).to(self.device) * self._noise_scale
+        latents: Tensor = torch.cat(noise).to(self.device) * self.noise_scale
         return latents
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
@@ -150,7 +164,7 @@ class Adapter(ABC):
         signal = self._signal(t).to(latents)
         a, b = signal.sqrt(), (1 - signal).sqrt()
         # samplers in Karras' scale hold x0 + σ·ε with σ = b/a
-        noisy = latents * a if float(self._noise_scale) > 1 else latents
+        noisy = latents * a if float(self.noise_scale) > 1 else latents
         kind = self._scheduler.config.prediction_type
         if kind == "epsilon":
             return (noisy - b * output) / a
@@ -159,6 +173,15 @@ class Adapter(ABC):
         if kind == "sample":
             return output
         raise ValueError(f"prediction_type {kind!r} is none of epsilon, v_prediction, sample")
+
+    def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """Diffuse clean latents forward to time t with this noise, in the scale that the sampler holds latents in."""
+        if _flows(self._scheduler):
+            sigma = self._flow_sigma(t).to(clean)
+            return (1 - sigma) * clean + sigma * noise
+        signal = self._signal(t).to(clean)
+        a, b = signal.sqrt(), (1 - signal).sqrt()
+        return clean + b / a * noise if float(self.noise_scale) > 1 else a * clean + b * noise
 
     def step(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
         """Let the scheduler move on; where it adds noise, it comes from each image's own generator."""
@@ -206,7 +229,8 @@ class Adapter(ABC):
         return getattr(self._scheduler, "num_inference_steps", None) is not None
 
     @property
-    def _noise_scale(self) -> Any:
+    def noise_scale(self) -> Any:
+        """What a run's first latents are in multiples of unit noise."""
         return getattr(self._scheduler, "init_noise_sigma", 1.0)
 
     def _vae_scale(self, like: Tensor) -> tuple[Any, Any]:

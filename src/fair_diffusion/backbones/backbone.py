@@ -6,6 +6,7 @@ Everything is per image: row *i* of latents, conditioning and outputs belongs to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -74,6 +75,13 @@ class Backbone(Protocol):
     def distilled(self) -> bool:
         """Whether the network was trained to draw guided images in one evaluation, so that it needs no empty prompt."""
 
+    @property
+    def noise_scale(self) -> float:
+        """What a run's first latents are in multiples of unit noise."""
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """While it is open, gradients flow through all networks to what goes in, and to no weight."""
+
     def fork(self) -> Self:
         """Return the same networks with a copy of the sampler's state, mid-run or not."""
 
@@ -106,6 +114,9 @@ class Backbone(Protocol):
 
     def clean(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
         """Predict the clean latents x0 from latents at time t and the (guided) output there."""
+
+    def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """Diffuse clean latents forward to time t of the run with this noise: what `clean` takes apart."""
 
     def step(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
         """Move the latents from time t to the next one of the run."""

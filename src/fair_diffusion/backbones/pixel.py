@@ -41,8 +41,10 @@ class Pixel(Adapter):
         return square(self.network.config.in_channels, self.network.config.sample_size)
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        """Raise: there is no text."""
-        self._no_text()
+        """No text at all, ""; `ValueError` for any other."""
+        if any(prompts):
+            self._no_text()
+        return self.empty()[[0] * len(prompts)]
 
     def empty(self) -> Conditioning:
         """Nothing, in one row: all that this network can be told."""

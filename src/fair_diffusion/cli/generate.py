@@ -32,7 +32,7 @@ def generate(
     instruct: Annotated[str | None, typer.Option(help='such as "firefighter: 50% woman, 50% man"')] = None,
     policy: Annotated[Path | None, typer.Option(help="a policy file (YAML)")] = None,
     model: Annotated[str, typer.Option(help="pocket")] = "pocket",
-    method: Annotated[str, typer.Option(help="switch, semantic, prompt or none")] = "switch",
+    method: Annotated[str, typer.Option(help="switch, semantic, prompt, latents, distribution or none")] = "switch",
     control: Annotated[
         str, typer.Option(help="natural-first: change few images, repair misses; or all")
     ] = "natural-first",

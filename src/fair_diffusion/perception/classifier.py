@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 from fair_diffusion.perception.clip import Phrases, decide, read_phrases
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.pretrained import loaded
 
 SURE = 0.5
+WARPED = 384
+"""From this size on ConvNext's image processor warps instead of cropping."""
 
 
 class ClassifierPerceiver:
@@ -48,15 +52,66 @@ class ClassifierPerceiver:
         read = None if labels is None else read_phrases(labels)
         return cls(loaded(AutoModelForImageClassification, model), loaded(AutoImageProcessor, model), labels=read)
 
+    def probabilities(self, images: Sequence[Image.Image] | Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) of one attribute.
+
+        `images` are pictures, or a tensor (n, 3, height, width) in 0…1, through which gradients flow."""
+        if attribute not in self.groups:
+            raise ValueError(f"cannot read {attribute!r}; this classifier knows {', '.join(self.groups)}")
+        sums = self._sums(self.model(pixel_values=self._pixels(images)).logits.softmax(dim=1), attribute)
+        return torch.cat([sums, (1 - sums.sum(dim=1, keepdim=True)).clamp_min(0)], dim=1)
+
     @torch.no_grad()
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture for every attribute: the likeliest group, unknown if it is not sure."""
         if not images:
             return {attribute: [] for attribute in self.groups}
-        pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
-        probabilities = self.model(pixel_values=pixels).logits.softmax(dim=1)
-        found = {}
-        for attribute, groups in self.groups.items():
-            sums = torch.stack([probabilities[:, columns].sum(dim=1) for columns in self.columns[attribute]], dim=1)
-            found[attribute] = decide(sums, groups, sure=self.sure, margin=0.0)
-        return found
+        probabilities = self.model(pixel_values=self._pixels(images)).logits.softmax(dim=1)
+        return {
+            attribute: decide(self._sums(probabilities, attribute), groups, sure=self.sure, margin=0.0)
+            for attribute, groups in self.groups.items()
+        }
+
+    def _sums(self, probabilities: Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups) from those of the model's labels."""
+        return torch.stack([probabilities[:, columns].sum(dim=1) for columns in self.columns[attribute]], dim=1)
+
+    def _pixels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
+        """What the model takes: by its processor from pictures; from a tensor by the same steps, with gradient."""
+        if not isinstance(images, Tensor):
+            pixels: Tensor = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
+            return pixels.to(self.model.device)
+        return prepared(images.to(self.model.device), self.processor)
+
+
+def prepared(pixels: Tensor, processor: Any) -> Tensor:
+    """Pixels (n, 3, height, width) in 0…1 as an image processor of transformers prepares pictures, with gradient:
+    resized, cropped to the centre and normalised as its settings say."""
+    settings = processor.to_dict()
+    new, crop = _sizes(settings, pixels.shape[-2:])
+    if new != tuple(pixels.shape[-2:]):
+        kernel = "bicubic" if settings.get("resample") == Image.Resampling.BICUBIC else "bilinear"
+        pixels = F.interpolate(pixels, new, mode=kernel, antialias=True)
+    if crop is not None:
+        top, left = ((have - want) // 2 for have, want in zip(new, crop, strict=True))
+        pixels = pixels[..., top : top + crop[0], left : left + crop[1]]
+    if settings.get("do_normalize"):
+        mean, std = (pixels.new_tensor(settings[name]).view(-1, 1, 1) for name in ("image_mean", "image_std"))
+        pixels = (pixels - mean) / std
+    return pixels
+
+
+def _sizes(settings: Any, size: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, int] | None]:
+    """Height and width to resize to, and to crop to then, if at all."""
+    wanted, cut, new = settings.get("size") or {}, settings.get("crop_size"), tuple(size)
+    crop = (cut["height"], cut["width"]) if settings.get("do_center_crop") and cut else None
+    if not settings.get("do_resize"):
+        return new, crop
+    edge = wanted.get("shortest_edge")
+    if edge is None:
+        return (wanted["height"], wanted["width"]), crop
+    if share := settings.get("crop_pct"):  # ConvNext's and ResNet's way: a small square is cut out of a larger one
+        if edge >= WARPED:
+            return (edge, edge), crop
+        crop, edge = (edge, edge), int(edge / share)
+    return tuple(int(edge * side / min(size)) for side in size), crop
