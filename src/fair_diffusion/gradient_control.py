@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fair_diffusion.backbones import Backbone, Batch, Guide, OnStep, advance, batches, begin
+from fair_diffusion.backbones import Backbone, Guide, OnStep, advance, batches, begin
 from fair_diffusion.control import Drawn, Shown, plain_evaluations
 from fair_diffusion.policy import Assignment, Target
 from fair_diffusion.request import Request

@@ -44,7 +44,9 @@ class BottleneckHeads:
         h, k = features.flatten(1), self._nearest(t)
         weight, bias = self.weights[attribute][k].to(h), self.biases[attribute][k].to(h)
         if h.shape[1] != weight.shape[1]:
-            raise ValueError(f"features of length {h.shape[1]} for heads of {weight.shape[1]}; they are another model's")
+            raise ValueError(
+                f"features of length {h.shape[1]} for heads of {weight.shape[1]}; they are another model's"
+            )
         return ((h @ weight.T + bias) / self.temperature).softmax(dim=1)
 
     def size(self, t: float, attribute: str) -> float:
@@ -71,7 +73,9 @@ class BottleneckHeads:
                 said = file.metadata()
             groups = json.loads(said["heads"])
             tensors = load_file(path)
-            weights, biases = ({name: tensors[f"{name}.{part}"].float() for name in groups} for part in ("weight", "bias"))
+            weights, biases = (
+                {name: tensors[f"{name}.{part}"].float() for name in groups} for part in ("weight", "bias")
+            )
             return cls(tensors["times"], groups, weights, biases, temperature=float(said["temperature"]))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ValueError(f"{path} holds no bottleneck heads ({error}); make them with `train`") from error

@@ -3,7 +3,8 @@
 L = Σ_targets KL(p̂ ‖ y*)      p̂: the mean over the images in hand and those of the request that are finished
 
 (a) on the predicted clean image x̂0(x_t): what a perceiver, or an early reader, sees in it;
-        ε̂ ← ε̂ + s·‖ε̂‖·g / max(‖g‖, c)           g = n·∂L/∂x_t of one image, through the network
+        ε̂ ← ε̂ ± s·‖ε̂‖·g / max(‖g‖, c)           g = n·∂L/∂x_t of one image, through the network; ε̂: its output;
+                                                  ±: so that x̂0 goes against g
 (b) on the features h in the middle of a UNet, by one linear head per step: no pass back through any network;
         h ← h − s·‖h‖·g / max(‖g‖, c·‖W‖)        g = n·∂L/∂h,   p = softmax((W·h + b) / 8)
 
@@ -53,7 +54,7 @@ class DistributionGuidance:
 
 @dataclass(frozen=True, kw_only=True)
 class CleanGuide(Guide):
-    """A guide whose images also go against the loss of their predicted clean latents.
+    """A guide whose images also go against the loss of their predicted clean latents, read(clean, t).
 
     A pass back through the network counts as one evaluation more of every row."""
 
@@ -72,13 +73,10 @@ class CleanGuide(Guide):
             loss = len(x) * self.loss(self.read(backbone.clean(x, output, t), float(t)))
             (g,) = torch.autograd.grad(loss, x)
         output = output.detach()
-        zero, one = torch.zeros_like(latents), torch.ones_like(latents)
-        signal, noise = backbone.noised(one, zero, t), backbone.noised(zero, one, t)
-        guess = (latents - signal * backbone.clean(latents, output, t)) / noise
-        shift = self.settings.strength * _sized(guess, g, self.settings.clip)
-        # x̂0 loses what ε̂ gains; it depends on the output along a straight line, of slope clean(0, 1)
-        change = -shift * noise / signal
-        return output + change / backbone.clean(zero, one, t), torch.cat([rows, rows])
+        shift = self.settings.strength * _sized(output, g, self.settings.clip)
+        # x̂0 follows the output along a straight line: down it for noise and velocity, up it for x0 itself
+        slope = backbone.clean(torch.zeros_like(output), torch.ones_like(output), t).sign()
+        return output - slope * shift, torch.cat([rows, rows])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,7 +122,10 @@ def assign(p: Tensor, quotas: Sequence[int]) -> Tensor:
 
 
 def cell_probabilities(
-    read: Callable[[str], Tensor], groups: Mapping[str, Sequence[str]], cells: Sequence[Sequence[str]], names: Sequence[str]
+    read: Callable[[str], Tensor],
+    groups: Mapping[str, Sequence[str]],
+    cells: Sequence[Sequence[str]],
+    names: Sequence[str],
 ) -> Tensor:
     """Probabilities (n, cells + 1) of combinations of groups, "none of them" last; with gradient.
 
@@ -132,8 +135,9 @@ def cell_probabilities(
     tables = {name: read(name) for name in names}
     known = torch.stack(
         [
-            torch.stack([_column(tables[name], groups[name], group) for name, group in zip(names, cell, strict=True)])
-            .prod(dim=0)
+            torch.stack(
+                [_column(tables[name], groups[name], group) for name, group in zip(names, cell, strict=True)]
+            ).prod(dim=0)
             for cell in cells
         ],
         dim=1,

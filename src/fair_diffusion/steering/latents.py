@@ -37,9 +37,9 @@ class LatentDescent:
     chunk: images at a time; bounds memory, changes no result but for rounding."""
 
     iterations: int = 10
-    rate: float = 0.01
+    rate: float = 0.1
     clip: float = 0.1
-    steps: int = 5
+    steps: int = 3
     chunk: int = 8
 
     def __post_init__(self) -> None:
@@ -181,7 +181,7 @@ def descend(
             p = torch.zeros(n, trail[-1].shape[1], dtype=torch.float64) if p is None else p
             p[images] = trail[-1].cpu().double()
             passes[images] += 1
-        assert p is not None  # noqa: S101
+        assert p is not None
         chosen = loss(p) if chosen is None else chosen
         leaf = p.clone().requires_grad_()
         with torch.enable_grad():
