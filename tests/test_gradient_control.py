@@ -142,7 +142,7 @@ def test_distribution_guidance_moves_all_images_together_to_the_target(tiny: Cal
     wanted = target("all women")
     settings = DistributionGuidance(strength=0.5, until=1.0)
     drawn = draw_distribution(backbone, asked, wanted, plain(backbone), perceiver, settings=settings)
-    assert brightness(drawn).mean() > brightness(before).mean() + 0.01
+    assert brightness(drawn).mean() > brightness(before).mean() + 0.5 * brightness(before).std()
     assert all(shown.strength == 1 and shown.assigned == {} for shown in drawn.shown)
     # every guided step goes back through the network once
     assert [shown.evaluations for shown in drawn.shown] == [2 * drawn.plain_evaluations] * 6
@@ -194,7 +194,7 @@ def test_the_pipeline_dispatches_and_keeps_records(tiny_sd: Any, method: str) ->
     heads = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        readers = {"perceiver": pocket.build(heads).eval(), "judge": judge.build(heads).eval()}
+        readers: dict[str, Any] = {"perceiver": pocket.build(heads).eval(), "judge": judge.build(heads).eval()}
     pipe = FairPipeline(tiny_sd, name="tiny", **readers)
     result = pipe("a doctor", n=2, steps=2, instruct="doctor: half women, half men", method=method)
     assert [record.method for record in result.records] == [method] * 2

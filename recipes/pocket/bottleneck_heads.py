@@ -1,10 +1,10 @@
 """Train the heads on the middle of the pocket model's UNet, for distribution guidance (`steering/distribution.py`).
 
-Captions are those of the training mix, so that all groups occur. What a finished picture shows is what the perceiver reads
-in it; the judge takes no part. Features and readings are kept in files of `CHUNK` images: an interrupted run goes on where
-it stopped.
+Captions are those of the training mix, so that all groups occur. What a finished picture shows is what the perceiver
+reads in it; the judge takes no part. Features and readings are kept in files of `CHUNK` images: an interrupted run goes
+on where it stopped.
 
-    python -m recipes.pocket.bottleneck_heads [--images 512]    → work/pocket/bottleneck-heads.safetensors, accuracy by step
+    python -m recipes.pocket.bottleneck_heads [--images 512]  → work/pocket/bottleneck-heads.safetensors, and accuracy
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HELD_OUT = 0.2
 
 
 def features(backbone: StableDiffusion, prompts: Sequence[str], seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw one image per prompt: features in the middle at its first steps (images, steps, ...), times, clean latents."""
+    """Draw one image per prompt: features at its first steps (images, steps, ...), their times, clean latents."""
     n, found = len(prompts), list[Tensor]()
     guide = Guide(backbone.encode(prompts), backbone.empty()[[0] * n], GUIDANCE)
     batch = begin(backbone, range(n), seeds=range(seed, seed + n), steps=STEPS)

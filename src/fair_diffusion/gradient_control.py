@@ -1,15 +1,15 @@
 """Requests whose images follow a perceiver's gradient: "latents" before they are drawn, "distribution" while they are.
 
 Evaluations count as everywhere, image rows through the network, and a pass back through it counts as one more of each
-row: with the weights left alone it costs about what a pass forwards does. Of decoding and perceiving, which these methods
-do at every step, only the seconds of a result tell.
+row: with the weights left alone it costs about what a pass forwards does. Of decoding and perceiving, which these
+methods do at every step, only the seconds of a result tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -43,7 +43,7 @@ class Differentiable(Protocol):
 
 @dataclass(frozen=True)
 class Targets:
-    """The loss of all targets of a request: their cells lie side by side, (n, Σ (cells + 1)), and their losses add up."""
+    """All targets of a request: their cells lie side by side, (n, Σ (cells + 1)), and their losses add up."""
 
     targets: Sequence[Target]
 
@@ -54,7 +54,7 @@ class Targets:
 
     def split(self, p: Tensor) -> tuple[Tensor, ...]:
         """The cells of each target."""
-        return p.split([len(target.shares) + 1 for target in self.targets], dim=1)
+        return torch.split(p, [len(target.shares) + 1 for target in self.targets], dim=1)
 
     def loss(self, variant: str, p: Tensor, quotas: Sequence[Sequence[int]]) -> AllOf:
         """The loss of a variant for images that now have probabilities p."""
@@ -141,8 +141,8 @@ def draw_latents(
 ) -> Drawn:
     """Move the starting noise of all images of a request together, then draw each from its own.
 
-    start: where sampling begins; at the noise of the request's seeds if not given. Interrupted from the keyboard it gives
-    the images that are finished: none before the noise is."""
+    start: where sampling begins; at the noise of the request's seeds if not given. Interrupted from the keyboard it
+    gives the images that are finished: none before the noise is."""
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings = settings or LatentDescent(chunk=request.batch_size)
     plain = guide(1)
@@ -230,7 +230,12 @@ def _guided(
     settings: DistributionGuidance,
 ) -> Guide:
     """The plain guide of a batch with distribution guidance of either kind."""
-    given = {"cond": plain.cond, "empty": plain.empty, "guidance": plain.guidance, "rescale": plain.rescale}
+    given: dict[str, Any] = {
+        "cond": plain.cond,
+        "empty": plain.empty,
+        "guidance": plain.guidance,
+        "rescale": plain.rescale,
+    }
     if heads is None:
         return CleanGuide(**given, read=look, loss=loss, steps=steps, settings=settings)
     names = {name for target in wanted.targets for name in target.attributes}

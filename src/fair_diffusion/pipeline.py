@@ -38,7 +38,8 @@ class FairPipeline:
 
     `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
     `guidance` is the usual scale. `early` reads predicted clean latents; without one they are decoded and the perceiver
-    reads the pictures; with `heads`, distribution guidance reads the network's middle instead. `weights`, the hash of the model's, and `confusions`, how the judge errs, go into results.
+    reads the pictures; `heads` let distribution guidance read the middle of the network instead. `weights`, the hash of
+    the model's, and `confusions`, how the judge errs, go into results.
     """
 
     def __init__(

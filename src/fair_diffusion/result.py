@@ -28,9 +28,10 @@ class Record:
 
     `assigned` is the group per attribute that the image should show (empty: nothing was asked); `natural` what it would
     have shown unsteered, as far as could be told mid-way; `steered_to` the groups that it was drawn to show (empty:
-    none in particular) and `used_prompt` the prompt for that; `strength` (0: it was left alone), `repairs`, `reseeds` and
-    `missed` as in `control.Shown`. `judged` and `perceived` are the groups that the judge and the perceiver read (None: unknown), with
-    the judge's `confidence`. `seed` is the one that made the image; `evaluations` counts rows through the network.
+    none in particular) and `used_prompt` the prompt for that; `strength` (0: it was left alone), `repairs`, `reseeds`
+    and `missed` as in `control.Shown`. `judged` and `perceived` are the groups that the judge and the perceiver read
+    (None: unknown), with the judge's `confidence`. `seed` is the one that made the image; `evaluations` counts rows
+    through the network.
     """
 
     index: int

@@ -87,7 +87,7 @@ def test_tensors_are_prepared_as_pictures_are(processor: Any) -> None:
         (40, 30), Image.Resampling.BICUBIC
     )
     expected = processor(images=[picture], return_tensors="pt")["pixel_values"]
-    pixels = torch.from_numpy(np.asarray(picture)).permute(2, 0, 1)[None].float() / 255
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
     # pictures are rounded to bytes after resizing, tensors are not; at hard edges the two resize a little differently
     difference = (prepared(pixels, processor) - expected).abs()
     assert difference.max() < 0.15

@@ -134,16 +134,13 @@ def test_the_best_iterate_is_kept_which_is_never_worse_than_the_start() -> None:
         return torch.cat([1 - p - 0.01, p, 0 * p + 0.01], dim=1)
 
     noise = torch.tensor([[0.6, 0.8]])
-    for rate, best in ((0.05, None), (3.0, 0)):
+    for rate in (0.05, 3.0):
         found = descend(noise, lambda images: [cliff], lambda p: Assigned(torch.tensor([0])), LatentDescent(rate=rate))
-        losses = torch.tensor(found.losses)
         kept = Assigned(torch.tensor([0]))(found.probabilities)
         assert kept.item() == pytest.approx(min(found.losses), abs=1e-12)
         assert min(found.losses) <= found.losses[0]
         torch.testing.assert_close(forward([cliff], found.noise)[-1].double(), found.probabilities)
-        if best is not None:
-            assert int(losses.argmin()) == best
-            assert torch.equal(found.noise, noise)
+    assert found.losses[-1] > min(found.losses)
 
 
 def test_what_is_settled_is_not_touched_and_costs_one_pass(tiny_sd: Any) -> None:

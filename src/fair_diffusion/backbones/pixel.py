@@ -26,7 +26,7 @@ BETAS = (1e-4, 0.02)
 
 
 def with_schedule(unet: Any) -> Any:
-    """A network that comes without a schedule of its own as a `DDIMPipeline`: `TIMES` times, β log-spaced over `BETAS`."""
+    """A network without a schedule of its own as a `DDIMPipeline`: `TIMES` times, β log-spaced over `BETAS`."""
     betas = np.geomspace(*BETAS, TIMES).tolist()
     return DDIMPipeline(unet, DDIMScheduler(num_train_timesteps=TIMES, trained_betas=betas))
 

@@ -1,6 +1,6 @@
 """Heads on the middle of a UNet: what an image will show, by one linear head per time of the run.
 
-p = softmax((W_t·h + b_t) / T)        h: features of the middle block, flattened; T = 8 (Balancing Act, arXiv 2402.18206)
+p = softmax((W_t·h + b_t) / T)    h: features of the middle block, flattened; T = 8 (Balancing Act, arXiv 2402.18206)
 
 They learn, at T = 1, from what the perceiver sees in the finished pictures. At other times the head of the nearest one
 reads.
@@ -98,8 +98,8 @@ def train(
 ) -> BottleneckHeads:
     """Learn all heads together, by cross-entropy to what is seen in the end; the same seed gives the same heads.
 
-    features: (images, times, ...) in the middle of the network. seen: by attribute, what a perceiver sees in the finished
-    picture, (images, groups + unknown)."""
+    features: (images, times, ...) in the middle of the network. seen: by attribute, what a perceiver sees in the
+    finished picture, (images, groups + unknown)."""
     if len(features) < 2 or any(len(table) != len(features) for table in seen.values()):
         raise ValueError(f"{len(features)} images; give 2 or more, and what is seen in each of them")
     h = features.flatten(2).float()

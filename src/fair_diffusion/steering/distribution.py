@@ -8,8 +8,8 @@ L = Σ_targets KL(p̂ ‖ y*)      p̂: the mean over the images in hand and tho
 (b) on the features h in the middle of a UNet, by one linear head per step: no pass back through any network;
         h ← h − s·‖h‖·g / max(‖g‖, c·‖W‖)        g = n·∂L/∂h,   p = softmax((W·h + b) / 8)
 
-(b) is Balancing Act's (Parihar et al. 2024, arXiv 2402.18206). No image is told which group to show; so nothing here meets
-a quota exactly. Counting finished images keeps a request of many batches to one target.
+(b) is Balancing Act's (Parihar et al. 2024, arXiv 2402.18206). No image is told which group to show; so nothing here
+meets a quota exactly. Counting finished images keeps a request of many batches to one target.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fair_diffusion.steering.latents import norms
 Loss = Callable[[Tensor], Tensor]
 """L of the probabilities of the images in hand."""
 Read = Callable[[Tensor, float], Tensor]
-"""Probabilities of images, one row each, from clean latents or from features, and the time at which they were predicted."""
+"""Probabilities of images, one row each, from clean latents and the time at which they were predicted."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,12 @@
 """The fairness loss: how far the group shares of a batch are from the target, with gradient; for any number of cells.
 
-L_mean      = KL(p̂ ‖ y*) = Σ_k p̂_k·log(p̂_k / y*_k)        p̂ = 1/n Σ_i p_i: the batch mean of a classifier's probabilities
-L_confident = L_mean + w/n Σ_i H(p_i)                        H: the entropy of one image's probabilities
-L_assigned  = −1/n Σ_i log p_i(a_i)                          a: who shows what, by exact quotas
+L_mean      = KL(p̂ ‖ y*) = Σ_k p̂_k·log(p̂_k / y*_k)    p̂ = 1/n Σ_i p_i: the batch mean of a classifier's p
+L_confident = L_mean + w/n Σ_i H(p_i)                    H: the entropy of one image's probabilities
+L_assigned  = −1/n Σ_i log p_i(a_i)                      a: who shows what, by exact quotas
 
-L_mean is at its minimum too where every image is half one group and half the other. The entropy term asks every image to
-take a side; L_assigned says which: a minimises Σ_i −log p_i(a_i) under the quotas (optimal transport; for two groups that
-is the order of their probabilities, so the images nearest to a group go there).
+L_mean is at its minimum too where every image is half one group and half the other. The entropy term asks every image
+to take a side; L_assigned says which: a minimises Σ_i −log p_i(a_i) under the quotas (optimal transport; for two groups
+that is the order of their probabilities, so the images nearest to a group go there).
 
 Unknown: p_i is (cells + 1) long, its last entry is what no cell of the target takes. It is a cell of its own, of target
 0. Where y* is 0, KL is infinite: such cells, unknown among them, get `FLOOR` of the target instead.

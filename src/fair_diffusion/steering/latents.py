@@ -2,11 +2,12 @@
 
 z ← shell( z − η·‖z‖·g / max(‖g‖, c) )        g = n·∂L/∂z of one image; L: `fairness_loss`
 
-The sampler is DDIM over a few of the run's times (Song et al. 2021, arXiv 2010.02502); over one it is the predicted clean
-image. Noise stays on its shell: each image's keeps the norm that it was drawn with, √d but for a few percent. η is in
-units of that norm, so an image whose gradient reaches the clip c turns by about η; c = 0.1 is the usual clip and is what
-makes a plain learning rate of 0.01 work at all: on clipped gradients of norm 0.1 themselves it moves noise of norm 32 by
-a hundred-thousandth.
+The sampler is DDIM over a few of the run's times (Song et al. 2021, arXiv 2010.02502); over one it is the predicted
+clean image. Noise stays on its shell: each image's keeps the norm that it was drawn with, √d but for a few percent.
+
+η is in units of that norm: an image whose gradient reaches the clip c turns by about η. So written, the usual clip of
+0.1 stays; a rate of 0.01 times gradients of that norm would move noise of norm 32 by 3·10⁻⁵ of it. In ten iterations
+the published 0.01 flips 1 of 4 images of the pocket model, η = 0.1 flips 3 (docs/latents.md): that is the default here.
 
 Memory does not grow with n. L couples all images only through their probabilities p, so a first pass without gradient
 gives p and ∂L/∂p; a second goes back through each chunk of images alone, one stage of the sampler at a time, from the
@@ -116,9 +117,9 @@ def from_latents(backbone: Backbone, latents: Tensor, *, steps: int) -> Start:
 def from_images(
     backbone: Backbone, images: Sequence[Image.Image], seeds: Sequence[int], *, steps: int, level: float = 600.0
 ) -> Start:
-    """Begin at pictures, encoded and diffused forward to the run's first time at or under `level`, with each seed's noise.
+    """Begin at pictures, encoded and diffused forward with each seed's noise.
 
-    level: a time in 0…1000 (as the model counts them); the higher, the less of the picture is left."""
+    level: to the run's first time at or under this one, of 0…1000; the higher, the less of the picture is left."""
     if len(images) != len(seeds):
         raise ValueError(f"{len(images)} images for {len(seeds)} seeds; give one seed per image")
     own = backbone.fork()
@@ -165,43 +166,53 @@ def descend(
     probabilities of all images are known.
 
     Images that are settled are not touched: their noise comes back as it was, to the bit."""
-    z, n = noise.clone(), len(noise)
-    radius = norms(noise)
-    passes = torch.zeros(n, dtype=torch.long)
-    moving = list(range(n))
-    p: Tensor | None = None
-    chosen: FairnessLoss | None = None
-    best = (torch.inf, z, torch.empty(0))
-    losses: list[float] = []
+    z, radius = noise.clone(), norms(noise)
+    trails = _look(way, z, range(len(z)), settings.chunk)
+    p = torch.cat([_seen(trail) for _, trail in trails])
+    passes = torch.ones(len(z), dtype=torch.long)
+    chosen, losses = loss(p), list[float]()
+    best, best_p = z, p
     for iteration in range(settings.iterations + 1):
-        trails = {}
-        for images in _chunks(moving, settings.chunk):
-            trail = forward(way(images), z[images])
-            trails[tuple(images)] = trail
-            p = torch.zeros(n, trail[-1].shape[1], dtype=torch.float64) if p is None else p
-            p[images] = trail[-1].cpu().double()
-            passes[images] += 1
-        assert p is not None
-        chosen = loss(p) if chosen is None else chosen
-        leaf = p.clone().requires_grad_()
-        with torch.enable_grad():
-            value = chosen(leaf)
-        losses.append(value.item())
-        if losses[-1] < best[0]:
-            best = (losses[-1], z.clone(), p.clone())
+        value, weights = _weights(chosen, p)
+        if value < min(losses, default=torch.inf):
+            best, best_p = z.clone(), p.clone()
+        losses.append(value)
         settled = chosen.settled(p)
-        moving = [i for i in moving if not settled[i]]
-        if not moving or iteration == settings.iterations:
+        if iteration == settings.iterations or settled.all():
             break
-        (weights,) = torch.autograd.grad(n * value, leaf)
-        for images, trail in trails.items():
+        moving = [image for images, _ in trails for image in images if not settled[image]]
+        for images, trail in trails:
             rows = [row for row, image in enumerate(images) if not settled[image]]
             if rows:
-                left = [images[row] for row in rows]
-                g = pull_back(way(left), [state[rows] for state in trail], weights[left])
-                z[left] = shell_step(z[left], g, radius[left], rate=settings.rate, clip=settings.clip)
-                passes[left] += 2
-    return Descent(best[1], best[2], losses, passes)
+                some = [images[row] for row in rows]
+                g = pull_back(way(some), [state[rows] for state in trail], weights[some])
+                z[some] = shell_step(z[some], g, radius[some], rate=settings.rate, clip=settings.clip)
+        trails = _look(way, z, moving, settings.chunk)
+        for images, trail in trails:
+            p[images] = _seen(trail)
+        passes[moving] += 3
+    return Descent(best, best_p, losses, passes)
+
+
+def _look(
+    way: Callable[[Sequence[int]], Sequence[Stage]], z: Tensor, images: Sequence[int], chunk: int
+) -> list[tuple[list[int], list[Tensor]]]:
+    """The first pass of these images: chunks, each with what it left at every stage."""
+    chunks = [list(images[k : k + chunk]) for k in range(0, len(images), chunk)]
+    return [(part, forward(way(part), z[part])) for part in chunks]
+
+
+def _seen(trail: Sequence[Tensor]) -> Tensor:
+    return trail[-1].cpu().double()
+
+
+def _weights(loss: FairnessLoss, p: Tensor) -> tuple[float, Tensor]:
+    """The loss, and n·∂L/∂p."""
+    leaf = p.clone().requires_grad_()
+    with torch.enable_grad():
+        value = loss(leaf)
+        (gradient,) = torch.autograd.grad(value, leaf)
+    return value.item(), len(p) * gradient
 
 
 @torch.no_grad()
@@ -233,8 +244,4 @@ def shell_step(z: Tensor, g: Tensor, radius: Tensor, *, rate: float, clip: float
 
 def norms(z: Tensor) -> Tensor:
     """The length of each image's latents, (n,)."""
-    return z.flatten(1).norm(dim=1)
-
-
-def _chunks(images: Sequence[int], size: int) -> list[list[int]]:
-    return [list(images[k : k + size]) for k in range(0, len(images), size)]
+    return torch.linalg.vector_norm(z.flatten(1), dim=1)
