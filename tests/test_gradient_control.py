@@ -151,6 +151,25 @@ def test_distribution_guidance_moves_all_images_together_to_the_target(tiny: Cal
     assert [shown.evaluations for shown in drawn.shown] == [drawn.plain_evaluations * 3 // 2] * 2
 
 
+def test_an_early_reader_is_asked_where_it_can_read_all(tiny_sd: Any) -> None:
+    class Early:
+        groups = {"gender": ("man", "woman")}  # noqa: RUF012
+        asked = 0
+
+        def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
+            Early.asked += 1
+            p = clean.mean(dim=(1, 2, 3)).sigmoid()
+            return torch.stack([1 - p, p, 0 * p], dim=1)
+
+    backbone, perceiver = adapt(tiny_sd), Bright(0.5, 10)
+    draw_distribution(backbone, request(1), HALF, plain(backbone), perceiver, early=Early())
+    assert Early.asked == 3  # of 4 steps 60 %, rounded up
+    perceiver.groups["skin_tone"] = ("light", "dark")
+    tones = Policy.from_sentence("doctor: skin tone uniform").rules[0].targets
+    draw_distribution(backbone, request(1), tones, plain(backbone), perceiver, early=Early())
+    assert Early.asked == 3
+
+
 def test_targets_add_up_and_gradients_reach_each_image() -> None:
     targets = Targets(Policy.from_sentence("doctor: half women, half men; skin tone uniform").rules[0].targets)
     widths = [len(target.shares) + 1 for target in targets.targets]

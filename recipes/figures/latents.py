@@ -27,7 +27,7 @@ from fair_diffusion.request import Request
 
 CONCEPT = "firefighter"
 PROMPT, INSTRUCTION = f"a photo of a {CONCEPT}", f"{CONCEPT}: half women, half men"
-IMAGES, STEPS, SEED = 16, 10, 0
+IMAGES, STEPS, SEED = 8, 10, 0
 SIDE = 64
 """Of one picture, in pixels."""
 KEPT, OUT = Path("work/figures/latents"), Path("docs/latents.png")
@@ -103,8 +103,8 @@ def draw(folder: Path, out: Path) -> None:
         judged = [sum(label == group for label in row["judged"]) for group in COLOURS]
         words = ", ".join(f"{n} {g or 'unknown'}" for n, g in zip(judged, COLOURS, strict=True) if n)
         strip = np.asarray(Image.open(folder / f"{name}.png"))
-        across = IMAGES // 4
-        sheet.imshow(np.concatenate(np.split(strip, 4, axis=1)))
+        across = IMAGES // 2
+        sheet.imshow(np.concatenate(np.split(strip, 2, axis=1)))
         sheet.set_title(f"judge: {words}\n{row['cost']:.1f}× the evaluations", fontsize=9)
         for k, label in enumerate(row["judged"]):
             x, y = SIDE * (k % across), SIDE * (k // across)

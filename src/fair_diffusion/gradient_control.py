@@ -41,6 +41,19 @@ class Differentiable(Protocol):
         ...
 
 
+class Foreseeing(Protocol):
+    """A reader of predicted clean latents, with gradient."""
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """The groups of every attribute that it reads, by attribute."""
+        ...
+
+    def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) from clean latents that were predicted at time t."""
+        ...
+
+
 @dataclass(frozen=True)
 class Targets:
     """All targets of a request: their cells lie side by side, (n, Σ (cells + 1)), and their losses add up."""
@@ -179,25 +192,27 @@ def draw_distribution(
     perceiver: Differentiable,
     on_step: OnStep | None = None,
     *,
-    early: Callable[[Tensor, float, str], Tensor] | None = None,
+    early: Foreseeing | None = None,
     heads: BottleneckHeads | None = None,
     settings: DistributionGuidance | None = None,
 ) -> Drawn:
     """Guide batch after batch so that all images of the request together come to the targets.
 
-    With heads on features in the middle of the network; without, on predicted clean latents, of which `early` reads an
-    attribute; without that too they are decoded and perceived. Finished images are kept when it is interrupted."""
+    With heads on features in the middle of the network; without, on predicted clean latents, which `early` reads; if it
+    cannot read all that is asked for, they are decoded and perceived. Finished images are kept when it is interrupted.
+    """
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings, wanted = settings or DistributionGuidance(), Targets(targets)
+    names = {name for target in targets for name in target.attributes}
     done: list[Tensor] = []
 
     def perceive(pixels: Tensor) -> Tensor:
         return wanted.read(lambda name: perceiver.probabilities(pixels, name), perceiver.groups)
 
     def look(clean: Tensor, t: float) -> Tensor:
-        if early is None:
+        if early is None or not names <= set(early.groups):
             return perceive(backbone.decode(clean))
-        return wanted.read(lambda name: early(clean, t, name), perceiver.groups)
+        return wanted.read(lambda name: early.foresee(clean, t, name), early.groups)
 
     def loss(p: Tensor) -> Tensor:
         # n·∂L/∂p of an image is the same however many are finished: `mean` divides by all of them

@@ -19,6 +19,7 @@ from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.backbones import Batch, Guide, OnStep, adapt
 from fair_diffusion.control import Aim, Drawn, NaturalFirst, Shares, draw_all
+from fair_diffusion.gradient_control import draw_distribution, draw_latents
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.reader import Reader, Reading
@@ -245,15 +246,10 @@ class FairPipeline:
         on_step: OnStep | None,
     ) -> Drawn:
         """Generate by the perceiver's gradient, before or during denoising."""
-        from fair_diffusion.gradient_control import draw_distribution, draw_latents
-
         if asked.method == "latents":
             return draw_latents(self.backbone, asked, targets, planned, plain, self.perceiver, on_step)
-        early = None if self.early is None else self.early.foresee
-        heads = self.heads
-        return draw_distribution(
-            self.backbone, asked, targets, plain, self.perceiver, on_step, early=early, heads=heads
-        )
+        readers: dict[str, Any] = {"early": self.early, "heads": self.heads}
+        return draw_distribution(self.backbone, asked, targets, plain, self.perceiver, on_step, **readers)
 
     def _look(self, batch: Batch) -> Shares:
         """What the images of a batch would become, from the clean latents predicted at its last step."""

@@ -244,4 +244,5 @@ def shell_step(z: Tensor, g: Tensor, radius: Tensor, *, rate: float, clip: float
 
 def norms(z: Tensor) -> Tensor:
     """The length of each image's latents, (n,)."""
-    return torch.linalg.vector_norm(z.flatten(1), dim=1)
+    lengths: Tensor = torch.linalg.vector_norm(z.flatten(1), dim=1)
+    return lengths
