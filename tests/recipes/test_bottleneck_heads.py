@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from fair_diffusion.backbones import Guide, StableDiffusion, denoise
-from recipes.pocket import bottleneck_heads
+from fair_diffusion.pocket import GUIDANCE
 from recipes.pocket.bottleneck_heads import KEPT, STEPS, features
 
 
@@ -18,7 +18,7 @@ def test_features_of_each_image(tiny_sd: Any) -> None:
     assert h.shape == (2, KEPT, 32, 4, 4)
     assert times.tolist() == backbone.fork().timesteps(STEPS)[:KEPT].tolist()
     cond, empty = backbone.encode(prompts), backbone.empty()
-    settings: dict[str, Any] = {"steps": STEPS, "guidance": bottleneck_heads.GUIDANCE}
+    settings: dict[str, Any] = {"steps": STEPS, "guidance": GUIDANCE}
     (batch,) = denoise(backbone, prompts_cond=cond, empty_cond=empty, seeds=[7, 8], **settings)
     assert torch.equal(batch.latents, latents)
     # the first step's features are the middle of a call on the prompt's row alone
