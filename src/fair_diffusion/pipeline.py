@@ -6,7 +6,7 @@ prompt, n, seed, instruction → match → quotas → control (denoise, look, as
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +19,11 @@ from PIL import Image
 from fair_diffusion.allocation import deal, plan
 from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.backbones import Batch, OnStep, adapt
+from fair_diffusion.backbones import Batch, Guide, OnStep, adapt
 from fair_diffusion.cards import Card, card_named, card_of
-from fair_diffusion.control import Aim, NaturalFirst, Shares, draw_all
+from fair_diffusion.control import Aim, Drawn, NaturalFirst, Shares, draw_all
 from fair_diffusion.edits import edited
+from fair_diffusion.gradient_control import Differentiable, draw_distribution, draw_latents
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import INSTRUCTION, made_with, sha256
 from fair_diffusion.perception.known import check_reads, known_groups, shares
@@ -38,6 +39,7 @@ from fair_diffusion.strengths import Strengths
 if TYPE_CHECKING:
     from fair_diffusion.allocation.ledger import Ledger
     from fair_diffusion.perception.early import EarlyReader
+    from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 
 
 class FairPipeline:
@@ -45,8 +47,8 @@ class FairPipeline:
 
     `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
     `card` says what is usual for it, by its class and configuration if None. `early` reads predicted clean latents;
-    without one they are decoded and the perceiver reads the pictures. `weights`, the hash of the model's, and
-    `confusions`, how the judge errs, go into results.
+    without one they are decoded and the perceiver reads the pictures; `heads` let distribution guidance read the middle
+    of the network instead. `weights`, the hash of the model's, and `confusions`, how the judge errs, go into results.
     """
 
     def __init__(
@@ -57,12 +59,13 @@ class FairPipeline:
         perceiver: Perceiver,
         judge: Perceiver,
         early: EarlyReader | None = None,
+        heads: BottleneckHeads | None = None,
         card: Card | None = None,
         weights: str = "",
         confusions: Sequence[Confusion] = (),
     ) -> None:
         self.backbone = adapt(pipeline)
-        self.name, self.perceiver, self.judge, self.early = name, perceiver, judge, early
+        self.name, self.perceiver, self.judge, self.early, self.heads = name, perceiver, judge, early, heads
         self.card = card or card_of(pipeline, name)
         self.weights, self.confusions = weights, confusions
         self.attributes = [name for name in ATTRIBUTES if all(known_groups(by, name) for by in (perceiver, judge))]
@@ -123,9 +126,11 @@ class FairPipeline:
                 edit.
                 method: "switch": the group's word enters the prompt mid-way; "semantic": semantic guidance; "prompt":
                 the word is there from the start; "bottleneck": the group's vector, from the file `directions`, is
-                added in the middle of the network; "rejection": plain images are drawn until the quotas are full. And
+                added in the middle of the network; "rejection": plain images are drawn until the quotas are full;
+                "latents": the starting noise descends on the fairness loss. And
                 those that assign no group: "hint": the prompt asks for all groups; "embedding": what tells the groups
-                apart is taken out of the text; "edit": the weights are those of the file `edit`; "none".
+                apart is taken out of the text; "edit": the weights are those of the file `edit`; "distribution":
+                denoising follows the gradient of the fairness loss; "none".
                 control: "natural-first": steer mid-way those images that would not fit by themselves, and repair
                 misses ("switch" and "semantic"); "all": steer every image, as published, and repair none.
 
@@ -228,6 +233,8 @@ class FairPipeline:
                 on_step=on_step,
             )
             drawn = control.run()
+        elif asked.method in ("latents", "distribution") and targets:
+            drawn = self._by_gradient(asked, targets, planned, lambda n: guides.guide([Aim()] * n), on_step)
         else:
             dealt = deal(targets, planned, asked.seed) if planned else []
             # What no rule asks for, the unsteered twins among it, is drawn with the weights as they are.
@@ -278,6 +285,26 @@ class FairPipeline:
             made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit),
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )
+
+    def _by_gradient(
+        self,
+        asked: Request,
+        targets: Sequence[Target],
+        planned: Sequence[Sequence[int]],
+        plain: Callable[[int], Guide],
+        on_step: OnStep | None,
+    ) -> Drawn:
+        """Generate by the perceiver's gradient, before or during denoising."""
+        perceiver = self.perceiver
+        if not isinstance(perceiver, Differentiable):
+            raise ValueError(
+                f"method {asked.method!r} needs a perceiver through which gradients flow, which that of {self.name!r} is "
+                "not; name pocket, classifier:MODEL or trained:FOLDER, or use another method"
+            )
+        if asked.method == "latents":
+            return draw_latents(self.backbone, asked, targets, planned, plain, perceiver, on_step)
+        readers: dict[str, Any] = {"early": self.early, "heads": self.heads}
+        return draw_distribution(self.backbone, asked, targets, plain, perceiver, on_step, **readers)
 
     def _look(self, batch: Batch) -> Shares:
         """What the images of a batch would become, from the clean latents predicted at its last step."""

@@ -5,8 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-METHODS = ("switch", "semantic", "prompt", "hint", "embedding", "bottleneck", "edit", "rejection", "none")
-UNASSIGNED = ("hint", "embedding", "edit")
+METHODS = (
+    "switch",
+    "semantic",
+    "prompt",
+    "hint",
+    "embedding",
+    "bottleneck",
+    "edit",
+    "rejection",
+    "latents",
+    "distribution",
+    "none",
+)
+UNASSIGNED = ("hint", "embedding", "edit", "distribution")
 """Methods that act on every image alike: they assign no group to any."""
 CONTROLS = ("natural-first", "all")
 MAX_PROMPT = 32_000

@@ -74,6 +74,19 @@ class Adapter(ABC):
         """Image rows that went through the network so far, all forks together."""
         return self._count[0]
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keep gradients from all weights; afterwards those take gradients that did before."""
+        parts = [part for part in self.pipeline.components.values() if isinstance(part, torch.nn.Module)]
+        learning = [weight for part in parts for weight in part.parameters() if weight.requires_grad]
+        for weight in learning:
+            weight.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for weight in learning:
+                weight.requires_grad_(True)
+
     def fork(self) -> Self:
         """Return the same networks with a copy of the scheduler's and the generators' state."""
         twin = copy.copy(self)
@@ -173,7 +186,11 @@ class Adapter(ABC):
         """Begin the run at this step: latents in the network's scale come back in the sampler's."""
         if hasattr(self._scheduler, "set_begin_index"):
             self._scheduler.set_begin_index(step)
-        return latents / self._signal(self._scheduler.timesteps[step]).sqrt().to(latents) if self._karras else latents
+        return self.held(latents, self._scheduler.timesteps[step])
+
+    def held(self, latents: Tensor, t: Tensor) -> Tensor:
+        """Latents in the network's scale at time t, in the sampler's: Karras' hold x0 + σ·ε."""
+        return latents / self._signal(t).sqrt().to(latents) if self._karras else latents
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """Scale the latents for the network and return its raw output; counts one evaluation per row."""

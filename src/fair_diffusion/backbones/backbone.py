@@ -6,6 +6,7 @@ Everything is per image: row *i* of latents, conditioning and outputs belongs to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -75,6 +76,9 @@ class Backbone(Protocol):
     def distilled(self) -> bool:
         """Whether the network was trained to draw guided images in one evaluation, so that it needs no empty prompt."""
 
+    def frozen(self) -> AbstractContextManager[None]:
+        """While it is open, gradients flow through all networks to what goes in, and to no weight."""
+
     def fork(self) -> Self:
         """Return the same networks with a copy of the sampler's state, mid-run or not."""
 
@@ -115,6 +119,9 @@ class Backbone(Protocol):
 
     def enter(self, latents: Tensor, step: int) -> Tensor:
         """Begin the run at this step with latents as `noised` gives them; what comes back is to be stepped."""
+
+    def held(self, latents: Tensor, t: Tensor) -> Tensor:
+        """Latents as `noised` gives them at time t, in the scale in which the sampler holds them: as `clean` takes."""
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """Evaluate the network on each row at time t: its raw output, shaped as the latents.

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
+from diffusers import DDIMPipeline, DDIMScheduler
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 from torch import Tensor
@@ -17,6 +19,16 @@ from torch import Tensor
 from fair_diffusion.backbones.adapter import Adapter
 from fair_diffusion.backbones.backbone import Conditioning
 from fair_diffusion.backbones.stable_diffusion import square
+
+TIMES = 1000
+BETAS = (1e-4, 0.02)
+"""First and last β of `with_schedule`, log-spaced between."""
+
+
+def with_schedule(unet: Any) -> Any:
+    """A network without a schedule of its own as a `DDIMPipeline`: `TIMES` times, β log-spaced over `BETAS`."""
+    betas = np.geomspace(*BETAS, TIMES).tolist()
+    return DDIMPipeline(unet, DDIMScheduler(num_train_timesteps=TIMES, trained_betas=betas))
 
 
 class Pixel(Adapter):
@@ -41,8 +53,10 @@ class Pixel(Adapter):
         return square(self.network.config.in_channels, self.network.config.sample_size)
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        """Raise: there is no text."""
-        self._no_text()
+        """No text at all, ""; `ValueError` for any other."""
+        if any(prompts):
+            self._no_text()
+        return self.empty()[[0] * len(prompts)]
 
     def empty(self) -> Conditioning:
         """Nothing, in one row: all that this network can be told."""

@@ -39,7 +39,7 @@ def generate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="switch (the usual one), semantic, prompt, rejection, hint, embedding or none; bottleneck needs "
+            help="switch (the usual one), semantic, prompt, rejection, hint, embedding, latents, distribution or none; bottleneck needs "
             "--directions and edit needs --edit"
         ),
     ] = None,

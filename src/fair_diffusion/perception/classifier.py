@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -19,6 +20,8 @@ from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.pretrained import loaded
 
 SURE = 0.5
+WARPED = 384
+"""From this size on ConvNext's image processor warps instead of cropping."""
 
 
 class ClassifierPerceiver:
@@ -49,24 +52,76 @@ class ClassifierPerceiver:
         read = None if labels is None else read_phrases(labels)
         return cls(loaded(AutoModelForImageClassification, model), loaded(AutoImageProcessor, model), labels=read)
 
+    def probabilities(self, images: Sequence[Image.Image] | Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) of one attribute.
+
+        `images` are pictures, or a tensor (n, 3, height, width) in 0…1, through which gradients flow."""
+        if attribute not in self.groups:
+            raise ValueError(f"cannot read {attribute!r}; this classifier knows {', '.join(self.groups)}")
+        return self._with_unknown(self._labels(images), attribute)
+
+    @torch.no_grad()
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture for every attribute: the likeliest group, unknown if it is not sure."""
         if not images:
             return {attribute: [] for attribute in self.groups}
         return {
-            attribute: decide(sums[:, :-1], self.groups[attribute], sure=self.sure, margin=0.0)
-            for attribute, sums in self.every_probability(images).items()
+            attribute: decide(table[:, :-1], self.groups[attribute], sure=self.sure, margin=0.0)
+            for attribute, table in self.every_probability(images).items()
         }
 
     @torch.no_grad()
     def every_probability(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
         """Probabilities (n, groups + unknown) for every attribute."""
-        parts = [list(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
-        pixels = [self.processor(images=part, return_tensors="pt")["pixel_values"] for part in parts]
-        logits = [self.model(pixel_values=part.to(self.model.device)).logits for part in pixels]
-        probabilities = torch.cat(logits).softmax(dim=1)
-        found = {}
-        for attribute, columns in self.columns.items():
-            sums = torch.stack([probabilities[:, own].sum(dim=1) for own in columns], dim=1)
-            found[attribute] = torch.cat([sums, 1 - sums.sum(dim=1, keepdim=True)], dim=1)
+        parts = [self._labels(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
+        return {attribute: self._with_unknown(torch.cat(parts), attribute) for attribute in self.groups}
+
+    def _labels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
+        """Probabilities (n, labels) of the model's own labels."""
+        found: Tensor = self.model(pixel_values=self._pixels(images)).logits.softmax(dim=1)
         return found
+
+    def _with_unknown(self, labels: Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) from those of the model's labels."""
+        sums = torch.stack([labels[:, columns].sum(dim=1) for columns in self.columns[attribute]], dim=1)
+        return torch.cat([sums, (1 - sums.sum(dim=1, keepdim=True)).clamp_min(0)], dim=1)
+
+    def _pixels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
+        """What the model takes: by its processor from pictures; from a tensor by the same steps, with gradient."""
+        if not isinstance(images, Tensor):
+            pixels: Tensor = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
+            return pixels.to(self.model.device)
+        return prepared(images.to(self.model.device), self.processor)
+
+
+def prepared(pixels: Tensor, processor: Any) -> Tensor:
+    """Pixels (n, 3, height, width) in 0…1 as an image processor of transformers prepares pictures, with gradient:
+    resized, cropped to the centre and normalised as its settings say."""
+    settings = processor.to_dict()
+    new, crop = _sizes(settings, pixels.shape[-2:])
+    if new != tuple(pixels.shape[-2:]):
+        kernel = "bicubic" if settings.get("resample") == Image.Resampling.BICUBIC else "bilinear"
+        pixels = F.interpolate(pixels, new, mode=kernel, antialias=True)
+    if crop is not None:
+        top, left = ((have - want) // 2 for have, want in zip(new, crop, strict=True))
+        pixels = pixels[..., top : top + crop[0], left : left + crop[1]]
+    if settings.get("do_normalize"):
+        mean, std = (pixels.new_tensor(settings[name]).view(-1, 1, 1) for name in ("image_mean", "image_std"))
+        pixels = (pixels - mean) / std
+    return pixels
+
+
+def _sizes(settings: Any, size: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, int] | None]:
+    """Height and width to resize to, and to crop to then, if at all."""
+    wanted, cut, new = settings.get("size") or {}, settings.get("crop_size"), tuple(size)
+    crop = (cut["height"], cut["width"]) if settings.get("do_center_crop") and cut else None
+    if not settings.get("do_resize"):
+        return new, crop
+    edge = wanted.get("shortest_edge")
+    if edge is None:
+        return (wanted["height"], wanted["width"]), crop
+    if share := settings.get("crop_pct"):  # ConvNext's and ResNet's way: a small square is cut out of a larger one
+        if edge >= WARPED:
+            return (edge, edge), crop
+        crop, edge = (edge, edge), int(edge / share)
+    return tuple(int(edge * side / min(size)) for side in size), crop

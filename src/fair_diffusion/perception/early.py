@@ -42,6 +42,12 @@ class EarlyReader(Reader):
         found: dict[str, Tensor] = self(torch.cat([clean, plane], dim=1))
         return found
 
+    def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
+        """Probabilities (n, groups + 1) of one attribute, "unknown" last, with gradient."""
+        clean = clean.to(next(self.parameters()))
+        logits = self.logits(clean, torch.full((len(clean),), t))[attribute]
+        return (logits / self.temperature(attribute, t)).softmax(dim=1)
+
     @torch.no_grad()
     def early(self, clean: Tensor, t: float) -> dict[str, Tensor]:
         """Probabilities (n, groups + 1) for each attribute, "unknown" last."""

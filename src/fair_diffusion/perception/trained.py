@@ -64,6 +64,10 @@ class TrainedPerceiver:
         """Features (n, width) of pictures."""
         return self.reader.embed(images)
 
+    def probabilities(self, images: Sequence[Image.Image] | Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown), as `Reader.probabilities`: gradients flow through a tensor."""
+        return self.reader.probabilities(images, attribute)
+
     def save(self, folder: Path) -> None:
         """Write weights and card into a new folder, whole or not at all. `ValueError` if it is not new."""
         card = {

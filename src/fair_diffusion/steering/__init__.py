@@ -1,7 +1,10 @@
 """Steering: ways to move one image to its assigned group, one method per file."""
 
+from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
+from fair_diffusion.steering.distribution import DistributionGuidance
 from fair_diffusion.steering.hint import with_hint
 from fair_diffusion.steering.inversion import WAYS, taken_back
+from fair_diffusion.steering.latents import LatentDescent
 from fair_diffusion.steering.prompt import with_group
 from fair_diffusion.steering.semantic import SemanticGuidance, SemanticSteering
 from fair_diffusion.steering.steering import Extra, Steering, SteeringRun
@@ -9,7 +12,10 @@ from fair_diffusion.steering.switch import switched
 
 __all__ = [
     "WAYS",
+    "BottleneckHeads",
+    "DistributionGuidance",
     "Extra",
+    "LatentDescent",
     "SemanticGuidance",
     "SemanticSteering",
     "Steering",

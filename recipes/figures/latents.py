@@ -1,0 +1,122 @@
+"""docs/latents.png: which fairness loss lets images collapse to the middle between two groups, and which does not.
+
+The pocket model draws the same seeds plain and after descent on each loss; the perceiver, which led, reads p(woman) in
+the finished pictures, and the judge, which never steers, names their groups. What was drawn is kept in work/figures, so
+that only the first run takes long: about 5 minutes on one core.
+
+    python -m recipes.figures.latents
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from fair_diffusion.allocation import plan
+from fair_diffusion.backbones import Guide
+from fair_diffusion.gradient_control import draw_latents
+from fair_diffusion.perception import judge, pocket
+from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.policy import Policy
+from fair_diffusion.request import Request
+
+CONCEPT = "firefighter"
+PROMPT, INSTRUCTION = f"a photo of a {CONCEPT}", f"{CONCEPT}: half women, half men"
+IMAGES, STEPS, SEED = 8, 10, 0
+SIDE = 64
+"""Of one picture, in pixels."""
+KEPT, OUT = Path("work/figures/latents"), Path("docs/latents.png")
+TITLES = {
+    "plain": "plain",
+    "assigned": "assigned by quota",
+    "mean": "mean KL alone",
+    "confident": "mean KL + confidence",
+}
+COLOURS = {"woman": "#E69F00", "man": "#0072B2", "androgynous": "#009E73", None: "#8C8C8C"}
+
+
+def run(folder: Path) -> None:
+    """Draw and read what is not there yet: numbers of each row as JSON, its pictures as one strip."""
+    pipe = FairPipeline.from_pretrained("pocket")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TITLES:
+        path = folder / f"{name}.json"
+        if path.exists():
+            continue
+        start = time.process_time()
+        pictures, cost = made(pipe, name)
+        row = {
+            "woman": pocket.load().every_probability(pictures)["gender"][:, 0].tolist(),
+            "judged": [reading.label for reading in judge.load().read(pictures)["gender"]],
+            "right": sum(reading.label == CONCEPT for reading in judge.load().read(pictures)["occupation"]),
+            "cost": cost,
+            "seconds": time.process_time() - start,
+        }
+        strip = Image.new("RGB", (SIDE * IMAGES, SIDE))
+        for k, picture in enumerate(pictures):
+            strip.paste(picture, (SIDE * k, 0))
+        strip.save(path.with_suffix(".png"))
+        path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+        print(name, {key: value for key, value in row.items() if key != "woman"}, flush=True)
+
+
+def made(pipe: FairPipeline, name: str) -> tuple[list[Image.Image], float]:
+    """The images of one row, and their evaluations as a multiple of plain ones."""
+    targets = Policy.from_sentence(INSTRUCTION).rules[0].targets
+    if name == "plain":
+        return pipe(PROMPT, n=IMAGES, seed=SEED, steps=STEPS, method="none").images, 1.0
+    cond, empty = pipe.backbone.encode([PROMPT]), pipe.backbone.empty()
+    drawn = draw_latents(
+        pipe.backbone,
+        Request(prompt=PROMPT, n=IMAGES, seed=SEED, steps=STEPS),
+        targets,
+        plan(targets, IMAGES, SEED),
+        lambda n: Guide(cond[[0] * n], empty[[0] * n], pipe.guidance),
+        pipe.perceiver,
+        variant=name,
+    )
+    spent = sum(shown.evaluations for shown in drawn.shown)
+    return [shown.image for shown in drawn.shown], spent / (drawn.plain_evaluations * IMAGES)
+
+
+def draw(folder: Path, out: Path) -> None:
+    """Draw the figure of what `run` kept."""
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+    from matplotlib.patches import Rectangle
+
+    figure, axes = pyplot.subplots(
+        2, len(TITLES), figsize=(11, 4.6), layout="constrained", height_ratios=(1, 1), squeeze=False
+    )
+    for column, (name, title) in enumerate(TITLES.items()):
+        row = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        histogram, sheet = axes[:, column]
+        histogram.axvspan(0.2, 0.8, color="#8C8C8C", alpha=0.15, lw=0)
+        histogram.hist(row["woman"], bins=np.linspace(0, 1, 11), color="#0072B2", edgecolor="white")
+        histogram.set(title=title, xlim=(0, 1), ylim=(0, IMAGES), xlabel="p(woman), perceiver")
+        histogram.spines[["top", "right"]].set_visible(False)
+        judged = [sum(label == group for label in row["judged"]) for group in COLOURS]
+        words = ", ".join(f"{n} {g or 'unknown'}" for n, g in zip(judged, COLOURS, strict=True) if n)
+        strip = np.asarray(Image.open(folder / f"{name}.png"))
+        across = IMAGES // 2
+        sheet.imshow(np.concatenate(np.split(strip, 2, axis=1)))
+        sheet.set_title(f"judge: {words}\n{row['cost']:.1f}× the evaluations", fontsize=9)
+        for k, label in enumerate(row["judged"]):
+            x, y = SIDE * (k % across), SIDE * (k // across)
+            sheet.add_patch(Rectangle((x + 1, y + 1), SIDE - 3, SIDE - 3, fill=False, ec=COLOURS[label], lw=2))
+            sheet.text(x + 4, y + 16, (label or "?")[0], fontsize=8, weight="bold", color=COLOURS[label])
+        sheet.axis("off")
+    axes[0, 0].set_ylabel(f"of {IMAGES} images")
+    figure.savefig(out, dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    run(KEPT)
+    draw(KEPT, OUT)
+    print(f"wrote {OUT}")

@@ -1,0 +1,278 @@
+"""Requests whose images follow a perceiver's gradient: "latents" before they are drawn, "distribution" while they are.
+
+Evaluations count as everywhere, image rows through the network, and a pass back through it counts as one more of each
+row: with the weights left alone it costs about what a pass forwards does. Of decoding and perceiving, which these
+methods do at every step, only the seconds of a result tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fair_diffusion.backbones import Backbone, Guide, OnStep, advance, batches, begin
+from fair_diffusion.control import Drawn, Shown, plain_evaluations
+from fair_diffusion.policy import Assignment, Target
+from fair_diffusion.request import Request
+from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
+from fair_diffusion.steering.distribution import BottleneckGuide, CleanGuide, DistributionGuidance, Loss, Read
+from fair_diffusion.steering.fairness_loss import Assigned, FairnessLoss, cell_probabilities, fairness_loss, floored, kl
+from fair_diffusion.steering.latents import Descent, LatentDescent, Start, descend, from_seeds, stages
+
+Plain = Callable[[int], Guide]
+"""The plain guide of so many images."""
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A perceiver through which gradients flow."""
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """The groups of every attribute that it reads, by attribute."""
+        ...
+
+    def probabilities(self, images: Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) for pixels (n, 3, height, width) in 0…1."""
+        ...
+
+
+class Foreseeing(Protocol):
+    """A reader of predicted clean latents, with gradient."""
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """The groups of every attribute that it reads, by attribute."""
+        ...
+
+    def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) from clean latents that were predicted at time t."""
+        ...
+
+
+@dataclass(frozen=True)
+class Targets:
+    """All targets of a request: their cells lie side by side, (n, Σ (cells + 1)), and their losses add up."""
+
+    targets: Sequence[Target]
+
+    def read(self, attribute: Callable[[str], Tensor], groups: Mapping[str, Sequence[str]]) -> Tensor:
+        """Probabilities of the cells of all targets, from those of each attribute."""
+        tables = [cell_probabilities(attribute, groups, list(t.shares), t.attributes) for t in self.targets]
+        return torch.cat(tables, dim=1)
+
+    def split(self, p: Tensor) -> tuple[Tensor, ...]:
+        """The cells of each target."""
+        return torch.split(p, [len(target.shares) + 1 for target in self.targets], dim=1)
+
+    def loss(self, variant: str, p: Tensor, quotas: Sequence[Sequence[int]]) -> AllOf:
+        """The loss of a variant for images that now have probabilities p."""
+        each = zip(self.targets, self.split(p), quotas, strict=True)
+        return AllOf(self, [fairness_loss(variant, part, _shares(t), counts) for t, part, counts in each])
+
+    def divergence(self, p: Tensor) -> Tensor:
+        """Σ KL(p̂ ‖ y*)."""
+        each = zip(self.targets, self.split(p), strict=True)
+        return torch.stack([kl(part.mean(dim=0), floored(_shares(target))) for target, part in each]).sum()
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """The sum of the losses of several targets; an image is settled when it is for each."""
+
+    targets: Targets
+    losses: Sequence[FairnessLoss]
+
+    def __call__(self, p: Tensor) -> Tensor:
+        """The loss."""
+        parts = zip(self.losses, self.targets.split(p), strict=True)
+        return torch.stack([loss(part) for loss, part in parts]).sum()
+
+    def settled(self, p: Tensor) -> Tensor:
+        """Which images need not move any more."""
+        parts = zip(self.losses, self.targets.split(p), strict=True)
+        return torch.stack([loss.settled(part) for loss, part in parts]).all(dim=0)
+
+    def assignments(self, n: int) -> list[Assignment]:
+        """Who is to show what; nothing said of an image where the losses assign none."""
+        found: list[Assignment] = [{} for _ in range(n)]
+        for target, loss in zip(self.targets.targets, self.losses, strict=True):
+            cells = list(target.shares)
+            for assignment, k in zip(found, loss.cells.tolist() if isinstance(loss, Assigned) else [], strict=False):
+                assignment.update(zip(target.attributes, cells[k], strict=True))
+        return found
+
+
+def descend_to(
+    targets: Sequence[Target],
+    quotas: Sequence[Sequence[int]],
+    *,
+    start: Start,
+    guide: Plain,
+    perceiver: Differentiable,
+    variant: str = "assigned",
+    settings: LatentDescent | None = None,
+    on_step: OnStep | None = None,
+) -> tuple[Descent, list[Assignment]]:
+    """Move the noise of a start so that what is drawn from it has the targets' shares, and say who is to show what.
+
+    quotas: for each target one count per cell, summing to the images; guide: the plain guide of so many images."""
+    settings, wanted = settings or LatentDescent(), Targets(targets)
+    losses: list[AllOf] = []
+
+    def read(pixels: Tensor) -> Tensor:
+        return wanted.read(lambda name: perceiver.probabilities(pixels, name), perceiver.groups)
+
+    def loss(p: Tensor) -> AllOf:
+        losses.append(wanted.loss(variant, p, quotas))
+        return losses[0]
+
+    def way(images: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
+        return stages(start, guide(len(images)), images, read, steps=settings.steps, on_step=on_step)
+
+    with start.backbone.frozen():
+        descent = descend(start.noise, way, loss, settings)
+    return descent, losses[0].assignments(len(start.noise))
+
+
+def draw_latents(
+    backbone: Backbone,
+    request: Request,
+    targets: Sequence[Target],
+    quotas: Sequence[Sequence[int]],
+    guide: Plain,
+    perceiver: Differentiable,
+    on_step: OnStep | None = None,
+    *,
+    start: Start | None = None,
+    variant: str = "assigned",
+    settings: LatentDescent | None = None,
+) -> Drawn:
+    """Move the starting noise of all images of a request together, then draw each from its own.
+
+    start: where sampling begins; at the noise of the request's seeds if not given. Interrupted from the keyboard it
+    gives the images that are finished: none before the noise is."""
+    n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
+    settings = settings or LatentDescent(chunk=request.batch_size)
+    plain = guide(1)
+    start = start or from_seeds(backbone, range(request.seed, request.seed + n), steps=request.steps)
+    try:
+        descent, assigned = descend_to(
+            targets,
+            quotas,
+            start=start,
+            guide=guide,
+            perceiver=perceiver,
+            variant=variant,
+            settings=settings,
+            on_step=on_step,
+        )
+        looked = descent.passes * len(start.short(settings.steps)) * plain.passes(backbone)
+        moved = (descent.noise != start.noise).flatten(1).any(dim=1).tolist()
+        for images in batches(n, request.batch_size):
+            batch = advance(start.batch(images, descent.noise), guide(len(images)), on_step=on_step)
+            spent = batch.evaluations + looked[list(images)]
+            for i, picture, cost in zip(images, backbone.images(batch.latents), spent.tolist(), strict=True):
+                shown.append(_shown(picture, request.seed + i, assigned[i], cost, moved=moved[i]))
+    except KeyboardInterrupt:
+        interrupted = True
+        notes.append(f"interrupted after {len(shown)} of {n} images")
+    return Drawn(shown, "all", plain_evaluations(backbone, request, plain), notes, interrupted)
+
+
+def draw_distribution(
+    backbone: Backbone,
+    request: Request,
+    targets: Sequence[Target],
+    guide: Plain,
+    perceiver: Differentiable,
+    on_step: OnStep | None = None,
+    *,
+    early: Foreseeing | None = None,
+    heads: BottleneckHeads | None = None,
+    settings: DistributionGuidance | None = None,
+) -> Drawn:
+    """Guide batch after batch so that all images of the request together come to the targets.
+
+    With heads on features in the middle of the network; without, on predicted clean latents, which `early` reads; if it
+    cannot read all that is asked for, they are decoded and perceived. Finished images are kept when it is interrupted.
+    """
+    n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
+    settings, wanted = settings or DistributionGuidance(), Targets(targets)
+    names = {name for target in targets for name in target.attributes}
+    done: list[Tensor] = []
+
+    def perceive(pixels: Tensor) -> Tensor:
+        return wanted.read(lambda name: perceiver.probabilities(pixels, name), perceiver.groups)
+
+    def look(clean: Tensor, t: float) -> Tensor:
+        if early is None or not names <= set(early.groups):
+            return perceive(backbone.decode(clean))
+        return wanted.read(lambda name: early.foresee(clean, t, name), early.groups)
+
+    def loss(p: Tensor) -> Tensor:
+        # n·∂L/∂p of an image is the same however many are finished: `mean` divides by all of them
+        return wanted.divergence(torch.cat([*done, p.cpu().double()])) * (1 + sum(map(len, done)) / len(p))
+
+    try:
+        for images in batches(n, request.batch_size):
+            begun = begin(backbone, images, seeds=[request.seed + i for i in images], steps=request.steps)
+            with backbone.frozen():
+                own = _guided(guide(len(images)), heads, wanted, look, loss, len(begun.times), settings)
+                batch = advance(begun, own, on_step=on_step)
+            pictures = backbone.images(batch.latents)
+            with torch.no_grad():
+                done.append(perceive(backbone.decode(batch.latents)).cpu().double())
+            for i, picture, cost in zip(images, pictures, batch.evaluations.tolist(), strict=True):
+                shown.append(_shown(picture, request.seed + i, {}, cost, moved=True))
+    except KeyboardInterrupt:
+        interrupted = True
+        notes.append(f"interrupted after {len(shown)} of {n} images")
+    return Drawn(shown, "all", plain_evaluations(backbone, request, guide(1)), notes, interrupted)
+
+
+def _guided(
+    plain: Guide,
+    heads: BottleneckHeads | None,
+    wanted: Targets,
+    look: Read,
+    loss: Loss,
+    steps: int,
+    settings: DistributionGuidance,
+) -> Guide:
+    """The plain guide of a batch with distribution guidance of either kind."""
+    given: dict[str, Any] = {
+        "cond": plain.cond,
+        "empty": plain.empty,
+        "guidance": plain.guidance,
+        "rescale": plain.rescale,
+    }
+    if heads is None:
+        return CleanGuide(**given, read=look, loss=loss, steps=steps, settings=settings)
+    names = {name for target in wanted.targets for name in target.attributes}
+
+    def read(features: Tensor, t: float) -> tuple[Tensor, float]:
+        p = wanted.read(lambda name: heads.probabilities(features, t, name), heads.groups)
+        return p, max(heads.size(t, name) for name in names)
+
+    return BottleneckGuide(**given, heads=read, loss=loss, steps=steps, settings=settings)
+
+
+def _shown(picture: Image.Image, seed: int, assigned: Assignment, evaluations: int, *, moved: bool) -> Shown:
+    return Shown(
+        image=picture,
+        seed=seed,
+        assigned=assigned,
+        steered_to=assigned if moved else {},
+        strength=float(moved),
+        evaluations=evaluations,
+    )
+
+
+def _shares(target: Target) -> list[float]:
+    return [float(share) for share in target.shares.values()]

@@ -1,0 +1,124 @@
+"""Heads on the middle of a UNet: what an image will show, by one linear head per time of the run.
+
+p = softmax((W_t·h + b_t) / T)    h: features of the middle block, flattened; T = 8 (Balancing Act, arXiv 2402.18206)
+
+They learn, at T = 1, from what the perceiver sees in the finished pictures. At other times the head of the nearest one
+reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+TEMPERATURE = 8.0
+
+
+class BottleneckHeads:
+    """weights: (times, classes, features) by attribute, and biases (times, classes); classes: groups, then unknown."""
+
+    def __init__(
+        self,
+        times: Tensor,
+        groups: Mapping[str, Sequence[str]],
+        weights: Mapping[str, Tensor],
+        biases: Mapping[str, Tensor],
+        *,
+        temperature: float = TEMPERATURE,
+    ) -> None:
+        self.times, self.weights, self.biases = times.float(), dict(weights), dict(biases)
+        self.groups = {name: tuple(found) for name, found in groups.items()}
+        self.temperature = temperature
+
+    def probabilities(self, features: Tensor, t: float, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) from features (n, ...) at time t, with gradient."""
+        if attribute not in self.groups:
+            raise ValueError(f"these heads cannot read {attribute!r}; they know {', '.join(self.groups)}")
+        h, k = features.flatten(1), self._nearest(t)
+        weight, bias = self.weights[attribute][k].to(h), self.biases[attribute][k].to(h)
+        if h.shape[1] != weight.shape[1]:
+            raise ValueError(
+                f"features of length {h.shape[1]} for heads of {weight.shape[1]}; they are another model's"
+            )
+        return ((h @ weight.T + bias) / self.temperature).softmax(dim=1)
+
+    def size(self, t: float, attribute: str) -> float:
+        """How much a logit changes at most for a change of the features of length 1, over the temperature."""
+        return float(torch.linalg.matrix_norm(self.weights[attribute][self._nearest(t)], ord=2)) / self.temperature
+
+    def save(self, path: Path) -> None:
+        """Write weights (fp16), times and groups to one safetensors file."""
+        tensors = {"times": self.times}
+        for name in self.groups:
+            tensors |= {f"{name}.weight": self.weights[name].half(), f"{name}.bias": self.biases[name].half()}
+        groups = json.dumps({name: list(found) for name, found in self.groups.items()})
+        save_file(
+            {name: tensor.contiguous() for name, tensor in tensors.items()},
+            path,
+            {"heads": groups, "temperature": str(self.temperature)},
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> BottleneckHeads:
+        """What `save` wrote to `path`. `ValueError` if it is something else."""
+        try:
+            with safe_open(path, "pt") as file:
+                said = file.metadata()
+            groups = json.loads(said["heads"])
+            tensors = load_file(path)
+            weights, biases = (
+                {name: tensors[f"{name}.{part}"].float() for name in groups} for part in ("weight", "bias")
+            )
+            return cls(tensors["times"], groups, weights, biases, temperature=float(said["temperature"]))
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise ValueError(f"{path} holds no bottleneck heads ({error}); make them with `train`") from error
+
+    def _nearest(self, t: float) -> int:
+        return int((self.times - t).abs().argmin())
+
+
+def train(
+    features: Tensor,
+    times: Tensor,
+    seen: Mapping[str, Tensor],
+    groups: Mapping[str, Sequence[str]],
+    *,
+    steps: int = 400,
+    batch: int = 128,
+    rate: float = 1e-3,
+    decay: float = 0.1,
+    seed: int = 0,
+) -> BottleneckHeads:
+    """Learn all heads together, by cross-entropy to what is seen in the end; the same seed gives the same heads.
+
+    features: (images, times, ...) in the middle of the network. seen: by attribute, what a perceiver sees in the
+    finished picture, (images, groups + unknown)."""
+    if len(features) < 2 or any(len(table) != len(features) for table in seen.values()):
+        raise ValueError(f"{len(features)} images; give 2 or more, and what is seen in each of them")
+    h = features.flatten(2).float()
+    generator = torch.Generator().manual_seed(seed)
+    scale = h.pow(2).mean(dim=(0, 2), keepdim=True).sqrt().clamp_min(1e-6)  # heads learn alike at all times
+    weights = {name: torch.zeros(h.shape[1], len(found) + 1, h.shape[2]) for name, found in groups.items()}
+    biases = {name: torch.zeros(h.shape[1], len(found) + 1) for name, found in groups.items()}
+    parameters = [tensor.requires_grad_() for tensor in (*weights.values(), *biases.values())]
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+    for _ in range(steps):
+        rows = torch.randint(len(h), (min(batch, len(h)),), generator=generator)
+        x = h[rows] / scale
+        loss = torch.zeros(())
+        for name, table in seen.items():
+            logits = torch.einsum("ntd,tkd->ntk", x, weights[name]) + biases[name]
+            target = table[rows].to(logits)[:, None].expand_as(logits)
+            loss = loss + F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    learnt = {name: weight.detach() / scale.view(-1, 1, 1) for name, weight in weights.items()}
+    return BottleneckHeads(times, groups, learnt, {name: bias.detach() for name, bias in biases.items()})

@@ -1,0 +1,248 @@
+"""The fairness loss on latents: gradient descent on the starting noise, through the sampler.
+
+z ← shell( z − η·‖z‖·g / max(‖g‖, c) )        g = n·∂L/∂z of one image; L: `fairness_loss`
+
+The sampler is DDIM over a few of the run's times (Song et al. 2021, arXiv 2010.02502); over one it is the predicted
+clean image. Noise stays on its shell: each image's keeps the norm that it was drawn with, √d but for a few percent.
+
+η is in units of that norm: an image whose gradient reaches the clip c turns by about η. So written, the usual clip of
+0.1 stays; a rate of 0.01 times gradients of that norm would move noise of norm 32 by 3·10⁻⁵ of it. In ten iterations
+the published 0.01 flips 1 of 4 images of the pocket model, η = 0.1 flips 3 (docs/latents.md): that is the default here.
+
+Memory does not grow with n. L couples all images only through their probabilities p, so a first pass without gradient
+gives p and ∂L/∂p; a second goes back through each chunk of images alone, one stage of the sampler at a time, from the
+latents that the first pass left there (gradient checkpointing, without running the sampler a third time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fair_diffusion.backbones.backbone import Backbone
+from fair_diffusion.backbones.loop import Batch, Guide, OnStep, StepInfo
+from fair_diffusion.steering.fairness_loss import FairnessLoss
+
+Stage = Callable[[Tensor], Tensor]
+"""One differentiable part of the way from noise to probabilities; every row is one image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentDescent:
+    """Settings. iterations of descent at a learning rate η, gradients clipped at c; steps: of the short sampler.
+
+    chunk: images at a time; bounds memory, changes no result but for rounding."""
+
+    iterations: int = 10
+    rate: float = 0.1
+    clip: float = 0.1
+    steps: int = 3
+    chunk: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "steps", "chunk"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; use 1 or more")
+        for name in ("rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; use more than 0")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where sampling begins: the noise to descend on, (n, channels, height, width), of a backbone in a run.
+
+    times: of the run; sampling begins at times[step]. clean: latents of pictures that are diffused to there; None if
+    sampling begins at noise alone."""
+
+    backbone: Backbone
+    times: Tensor
+    noise: Tensor
+    step: int = 0
+    clean: Tensor | None = None
+
+    def latents(self, noise: Tensor, images: Sequence[int]) -> Tensor:
+        """Latents at times[step] for the noise of these images."""
+        if self.clean is None:
+            return noise
+        t = self.times[self.step]
+        return self.backbone.held(self.backbone.noised(self.clean[list(images)], noise, t), t)
+
+    def short(self, steps: int) -> list[Tensor]:
+        """At most so many of the times that are left, evenly spaced, the first among them."""
+        left = len(self.times) - self.step
+        return [self.times[place] for place in dict.fromkeys(self.step + k * left // steps for k in range(steps))]
+
+    def batch(self, images: Sequence[int], noise: Tensor) -> Batch:
+        """These images, with their rows of the noise of all, ready for the usual loop."""
+        rows = list(images)
+        spent = torch.zeros(len(rows), dtype=torch.long)
+        return Batch(self.backbone.take(rows), images, self.times, self.latents(noise[rows], rows), spent, self.step)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Where descent ended: the best iterate.
+
+    noise, probabilities (n, cells + 1) there, losses of all iterates. passes: through the sampler by each image, (n,):
+    one forwards for every iterate, two for every gradient (forwards again, and backwards, which through the inputs
+    alone costs about the same)."""
+
+    noise: Tensor
+    probabilities: Tensor
+    losses: list[float]
+    passes: Tensor
+
+
+def from_seeds(backbone: Backbone, seeds: Sequence[int], *, steps: int) -> Start:
+    """Begin at the noise of each seed: what is drawn is said by the text alone."""
+    own = backbone.fork()
+    times = own.timesteps(steps)
+    return Start(own, times, own.initial_latents(seeds))
+
+
+def from_latents(backbone: Backbone, latents: Tensor, *, steps: int) -> Start:
+    """Begin at given latents, which are taken as they are at the first time of a run."""
+    own = backbone.fork()
+    times = own.timesteps(steps)
+    usual = own.initial_latents(range(len(latents)))  # also seeds samplers that add noise
+    if latents.shape != usual.shape:
+        raise ValueError(f"latents of shape {tuple(latents.shape)}; give (n, {', '.join(map(str, usual.shape[1:]))})")
+    return Start(own, times, latents.detach().clone())
+
+
+def from_images(
+    backbone: Backbone, images: Sequence[Image.Image], seeds: Sequence[int], *, steps: int, level: float = 600.0
+) -> Start:
+    """Begin at pictures, encoded and diffused forward with each seed's noise.
+
+    level: to the run's first time at or under this one, of 0…1000; the higher, the less of the picture is left."""
+    if len(images) != len(seeds):
+        raise ValueError(f"{len(images)} images for {len(seeds)} seeds; give one seed per image")
+    own = backbone.fork()
+    times = own.timesteps(steps)
+    under = (times <= level).nonzero()
+    if not len(under):
+        raise ValueError(f"level is {level:g}; a run of {steps} steps ends at {float(times[-1]):g}: use more than that")
+    noise = own.noise(seeds)
+    with torch.no_grad():
+        clean = own.encode_images(images)
+    return Start(own, times, noise, int(under[0, 0]), clean)
+
+
+def stages(
+    start: Start, guide: Guide, images: Sequence[int], read: Stage, *, steps: int, on_step: OnStep | None = None
+) -> list[Stage]:
+    """The way of these images from noise to what `read` says of their pixels: DDIM over a few times of the run."""
+    times = start.short(steps)
+
+    def move(latents: Tensor, k: int) -> Tensor:
+        backbone, t = start.backbone.fork(), times[k]  # a fork each time: samplers remember where they were
+        output, _ = guide.predict(backbone, latents, t, k)
+        clean = backbone.clean(latents, output, t)
+        if on_step is not None:
+            on_step(StepInfo(images, k, len(times), float(t), latents.detach(), lambda: clean.detach()))
+        if k + 1 == len(times):
+            return clean
+        zero, one = torch.zeros_like(clean), torch.ones_like(clean)
+        noise = (latents - backbone.noised(clean, zero, t)) / backbone.noised(zero, one, t)
+        return backbone.noised(clean, noise, times[k + 1])
+
+    moves: list[Stage] = [lambda latents, k=k: move(latents, k) for k in range(len(times))]  # type: ignore[misc]
+    return [lambda noise: start.latents(noise, images), *moves, lambda clean: read(start.backbone.decode(clean))]
+
+
+def descend(
+    noise: Tensor,
+    way: Callable[[Sequence[int]], Sequence[Stage]],
+    loss: Callable[[Tensor], FairnessLoss],
+    settings: LatentDescent,
+) -> Descent:
+    """Descend on noise. way: the stages from noise to probabilities of these images. loss: what to descend on, once the
+    probabilities of all images are known.
+
+    Images that are settled are not touched: their noise comes back as it was, to the bit."""
+    z, radius = noise.clone(), norms(noise)
+    trails = _look(way, z, range(len(z)), settings.chunk)
+    p = torch.cat([_seen(trail) for _, trail in trails])
+    passes = torch.ones(len(z), dtype=torch.long)
+    chosen, losses = loss(p), list[float]()
+    best, best_p = z, p
+    for iteration in range(settings.iterations + 1):
+        value, weights = _weights(chosen, p)
+        if value < min(losses, default=torch.inf):
+            best, best_p = z.clone(), p.clone()
+        losses.append(value)
+        settled = chosen.settled(p)
+        if iteration == settings.iterations or settled.all():
+            break
+        moving = [image for images, _ in trails for image in images if not settled[image]]
+        for images, trail in trails:
+            rows = [row for row, image in enumerate(images) if not settled[image]]
+            if rows:
+                some = [images[row] for row in rows]
+                g = pull_back(way(some), [state[rows] for state in trail], weights[some])
+                z[some] = shell_step(z[some], g, radius[some], rate=settings.rate, clip=settings.clip)
+        trails = _look(way, z, moving, settings.chunk)
+        for images, trail in trails:
+            p[images] = _seen(trail)
+        passes[moving] += 3
+    return Descent(best, best_p, losses, passes)
+
+
+def _look(
+    way: Callable[[Sequence[int]], Sequence[Stage]], z: Tensor, images: Sequence[int], chunk: int
+) -> list[tuple[list[int], list[Tensor]]]:
+    """The first pass of these images: chunks, each with what it left at every stage."""
+    chunks = [list(images[k : k + chunk]) for k in range(0, len(images), chunk)]
+    return [(part, forward(way(part), z[part])) for part in chunks]
+
+
+def _seen(trail: Sequence[Tensor]) -> Tensor:
+    return trail[-1].cpu().double()
+
+
+def _weights(loss: FairnessLoss, p: Tensor) -> tuple[float, Tensor]:
+    """The loss, and n·∂L/∂p."""
+    leaf = p.clone().requires_grad_()
+    with torch.enable_grad():
+        value = loss(leaf)
+        (gradient,) = torch.autograd.grad(value, leaf)
+    return value.item(), len(p) * gradient
+
+
+@torch.no_grad()
+def forward(way: Sequence[Stage], z: Tensor) -> list[Tensor]:
+    """What goes into each stage, and what comes out of the last."""
+    trail = [z]
+    for stage in way:
+        trail.append(stage(trail[-1]))
+    return trail
+
+
+def pull_back(way: Sequence[Stage], trail: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """The gradient of Σ weights · (what the last stage gives) by what goes into the first, one stage at a time."""
+    g = weights.to(trail[-1])
+    for stage, into in zip(reversed(way), reversed(trail[:-1]), strict=True):
+        leaf = into.detach().requires_grad_()
+        with torch.enable_grad():
+            (g,) = torch.autograd.grad(stage(leaf), leaf, g)
+    return g
+
+
+def shell_step(z: Tensor, g: Tensor, radius: Tensor, *, rate: float, clip: float) -> Tensor:
+    """One step of each image against its gradient, back on the shell of its radius, (n,)."""
+    shape = (-1, *[1] * (z.ndim - 1))
+    unit = g / norms(g).clamp_min(clip).view(shape)
+    moved = z - rate * radius.view(shape) * unit
+    return moved * (radius / norms(moved)).view(shape)
+
+
+def norms(z: Tensor) -> Tensor:
+    """The length of each image's latents, (n,)."""
+    lengths: Tensor = torch.linalg.vector_norm(z.flatten(1), dim=1)
+    return lengths

@@ -1,0 +1,126 @@
+"""The fairness loss against scipy, finite differences and brute force."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import entropy as scipy_entropy
+from torch import Tensor
+
+from fair_diffusion.steering.fairness_loss import (
+    FLOOR,
+    SURE,
+    VARIANTS,
+    Assigned,
+    Mean,
+    assign,
+    cell_probabilities,
+    entropy,
+    fairness_loss,
+    floored,
+    kl,
+)
+
+
+def random_p(n: int, cells: int, seed: int = 0) -> Tensor:
+    """Probabilities (n, cells + 1), the last unknown."""
+    rng = np.random.default_rng(seed)
+    return torch.tensor(rng.dirichlet(np.ones(cells + 1), size=n))
+
+
+@given(st.integers(0, 1000), st.integers(1, 6))
+def test_kl_is_scipys(seed: int, cells: int) -> None:
+    p, target = random_p(2, cells, seed)
+    assert float(kl(p, target)) == pytest.approx(scipy_entropy(p.numpy(), target.numpy()), rel=1e-9)
+
+
+def test_kl_where_a_share_is_none_and_where_the_target_is() -> None:
+    p, target = torch.tensor([0.0, 1.0]).double().requires_grad_(), torch.tensor([0.25, 0.75]).double()
+    value = kl(p, target)
+    value.backward()
+    assert value.item() == pytest.approx(-np.log(0.75))
+    assert p.grad is not None
+    assert torch.isfinite(p.grad).all()
+    assert kl(target, torch.tensor([0.0, 1.0]).double()) == torch.inf
+
+
+def test_entropy_is_scipys() -> None:
+    p = random_p(5, 3)
+    np.testing.assert_allclose(entropy(p).numpy(), scipy_entropy(p.numpy(), axis=1), rtol=1e-9)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("shares", "quotas"), [([0.5, 0.5], [3, 3]), ([0.5, 0.25, 0.25, 0.0], [3, 2, 1, 0])])
+def test_gradients_are_those_of_finite_differences(variant: str, shares: list[float], quotas: list[int]) -> None:
+    logits = torch.randn(6, len(shares) + 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    loss = fairness_loss(variant, logits.softmax(dim=1), shares, quotas)
+    assert torch.autograd.gradcheck(lambda z: loss(z.softmax(dim=1)), logits.requires_grad_())
+
+
+def test_the_mean_alone_is_content_with_images_that_are_half_of_each_and_the_others_are_not() -> None:
+    half, sides = torch.tensor([[0.5, 0.5, 0.0]] * 4).double(), torch.tensor([[1.0, 0, 0], [0, 1.0, 0]] * 2).double()
+    target = [0.5, 0.5]
+    assert Mean(target)(half).item() == pytest.approx(Mean(target)(sides).item(), abs=1e-12)
+    assert Mean(target, 1.0)(half).item() == pytest.approx(Mean(target)(half).item() + np.log(2))
+    assert Mean(target, 1.0)(sides) < Mean(target, 1.0)(half)
+    assert Assigned(torch.tensor([0, 1, 0, 1]))(sides).item() == pytest.approx(0)
+    assert Assigned(torch.tensor([0, 1, 0, 1]))(half).item() == pytest.approx(np.log(2))
+
+
+def test_unknown_is_a_cell_of_its_own_that_counts_against_the_target() -> None:
+    target = floored([0.5, 0.5])
+    np.testing.assert_allclose(target.numpy(), np.array([0.5, 0.5, FLOOR]) / (1 + FLOOR))
+    known, unread = torch.tensor([[0.5, 0.5, 0.0]]).double(), torch.tensor([[0.3, 0.3, 0.4]]).double()
+    assert Mean([0.5, 0.5])(unread) > Mean([0.5, 0.5])(known) + 0.5
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=4).filter(lambda quotas: sum(quotas) > 0), st.integers(0, 99))
+def test_quotas_are_met_exactly(quotas: list[int], seed: int) -> None:
+    counts = Counter(assign(random_p(sum(quotas), len(quotas), seed), quotas).tolist())
+    assert [counts[k] for k in range(len(quotas))] == quotas
+
+
+@given(st.integers(0, 99), st.integers(0, 8))
+def test_two_groups_are_assigned_by_rank(seed: int, women: int) -> None:
+    first = torch.tensor(np.random.default_rng(seed).uniform(0.01, 0.99, 8))
+    cells = assign(torch.stack([first, 1 - first, 0 * first], dim=1), [women, 8 - women])
+    assert set(cells.argsort()[:women].tolist()) == set(first.argsort(descending=True)[:women].tolist())
+
+
+def test_several_groups_are_assigned_at_the_least_total_surprise() -> None:
+    p = random_p(6, 3, seed=5)
+    every = set(itertools.permutations([0, 0, 1, 1, 1, 2]))
+    best = min(every, key=lambda cells: -sum(float(p[i, k].log()) for i, k in enumerate(cells)))
+    assert assign(p, [2, 3, 1]).tolist() == list(best)
+
+
+def test_settled_is_each_image_for_assignments_and_all_or_none_for_means() -> None:
+    p = torch.tensor([[SURE + 0.05, 0.05, 0.0], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0]]).double()
+    assert Assigned(torch.tensor([0, 0, 1])).settled(p).tolist() == [True, False, False]
+    assert Mean([0.5, 0.5]).settled(p).tolist() == [True] * 3
+    assert Mean([0.9, 0.1]).settled(p).tolist() == [False] * 3
+    assert Mean([0.5, 0.5], 1.0).settled(p).tolist() == [False] * 3  # not sure enough
+
+
+def test_cells_of_joint_targets() -> None:
+    groups = {"gender": ("woman", "man"), "tone": ("light", "dark")}
+    tables = {"gender": torch.tensor([[0.6, 0.3, 0.1]]), "tone": torch.tensor([[0.5, 0.5, 0.0]])}
+    cells = [("woman", "light"), ("man", "dark"), ("other", "dark")]
+    p = cell_probabilities(tables.__getitem__, groups, cells, ("gender", "tone"))
+    torch.testing.assert_close(p, torch.tensor([[0.3, 0.15, 0.0, 0.55]]))
+
+
+def test_wrong_values_are_named() -> None:
+    p = random_p(4, 2)
+    with pytest.raises(ValueError, match=r"'median'; use one of mean, confident, assigned"):
+        fairness_loss("median", p, [0.5, 0.5], [2, 2])
+    with pytest.raises(ValueError, match="3 probabilities for 3 cells"):
+        fairness_loss("mean", p, [0.5, 0.25, 0.25], [2, 1, 1])
+    with pytest.raises(ValueError, match=r"sum to 0.9; give shares"):
+        floored([0.5, 0.4])

@@ -1,0 +1,228 @@
+"""Requests that follow a perceiver's gradient, on small random models and perceivers whose groups can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
+
+from fair_diffusion.allocation import plan
+from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt
+from fair_diffusion.backbones.pixel import with_schedule
+from fair_diffusion.control import Aim, Drawn, draw_all
+from fair_diffusion.gradient_control import Differentiable, Targets, draw_distribution, draw_latents
+from fair_diffusion.perception import judge, pocket
+from fair_diffusion.perception.classifier import ClassifierPerceiver
+from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.policy import ATTRIBUTES, Policy, Target
+from fair_diffusion.request import Request
+from fair_diffusion.steering.distribution import DistributionGuidance
+from fair_diffusion.steering.latents import LatentDescent, forward, from_seeds, stages
+
+STEPS = 4
+HALF = Policy.from_sentence("doctor: half women, half men").rules[0].targets
+FAST = LatentDescent(iterations=3, steps=3, rate=0.1)
+
+
+class Bright:
+    """Pictures brighter than `middle` are women, darker ones men."""
+
+    def __init__(self, middle: float, slope: float) -> None:
+        self.groups = {"gender": ("woman", "man")}
+        self.middle, self.slope = middle, slope
+
+    def probabilities(self, images: Tensor, attribute: str) -> Tensor:
+        p = (self.slope * (images.mean(dim=(1, 2, 3)) - self.middle)).sigmoid()
+        return torch.stack([0.99 * p, 0.99 * (1 - p), 0.01 * torch.ones_like(p)], dim=1)
+
+
+def request(n: int, **settings: Any) -> Request:
+    return Request(prompt="a doctor", n=n, steps=STEPS, **settings)
+
+
+def plain(backbone: Backbone) -> Callable[[int], Guide]:
+    text = backbone.encode(["" if backbone.distilled else "a man"])
+    return lambda n: Guide(text[[0] * n], backbone.empty()[[0] * n], 2.0)
+
+
+def drawn_plain(backbone: Backbone, asked: Request) -> Drawn:
+    return draw_all(backbone, asked, [Aim()] * asked.n, lambda aims: plain(backbone)(len(aims)), None)
+
+
+def brightness(drawn: Drawn) -> np.ndarray[Any, Any]:
+    return np.array([np.asarray(shown.image).mean() / 255 for shown in drawn.shown])
+
+
+def dim(backbone: Backbone, n: int = 6) -> Bright:
+    """A perceiver for which all of the plain images but the brightest are men, as descent sees them."""
+    start = from_seeds(backbone, range(n), steps=STEPS)
+    way = stages(start, plain(backbone)(n), range(n), lambda pixels: pixels, steps=FAST.steps)
+    values = forward(way, start.noise)[-1].mean(dim=(1, 2, 3)).sort().values
+    return Bright(float(values[-2:].mean()), float(5 / values.std()))
+
+
+def target(shares: str) -> tuple[Target, ...]:
+    return Policy.from_sentence(f"doctor: {shares}").rules[0].targets
+
+
+@pytest.mark.parametrize("family", ["sd", "pixel"])
+def test_latents_meet_quotas_and_leave_alone_what_fits(tiny: Callable[[str], Any], family: str) -> None:
+    pipeline = with_schedule(tiny("pixel").unet) if family == "pixel" else tiny("sd")
+    backbone = adapt(pipeline)
+    asked = request(6, batch_size=4)
+    perceiver, before = dim(backbone), drawn_plain(backbone, asked)
+    quotas, counted = plan(HALF, 6, 0), backbone.evaluations
+    drawn = draw_latents(backbone, asked, HALF, quotas, plain(backbone), perceiver, settings=FAST)
+    groups = [shown.assigned["gender"] for shown in drawn.shown]
+    assert groups.count("woman") == groups.count("man") == 3
+    assert drawn.control == "all"
+    alone = [i for i, shown in enumerate(drawn.shown) if not shown.steered_to]
+    assert alone
+    assert len(alone) < 6
+    for i in alone:
+        assert drawn.shown[i].strength == 0
+        assert drawn.shown[i].image.tobytes() == before.shown[i].image.tobytes()
+    women = np.array([group == "woman" for group in groups])
+    moved = np.array([bool(shown.steered_to) for shown in drawn.shown])
+    assert (brightness(drawn) - brightness(before))[women & moved].mean() > 0
+    # rows through the network, and one more for each that went backwards: half of what the second pass counts
+    spent = sum(shown.evaluations for shown in drawn.shown)
+    forwards = backbone.evaluations - counted
+    looked = spent - 6 * drawn.plain_evaluations
+    once = 6 * FAST.steps * plain(backbone)(1).passes(backbone)
+    assert forwards - 6 * drawn.plain_evaluations == once + (looked - once) * 2 // 3
+
+
+@pytest.mark.parametrize("variant", ["mean", "confident"])
+def test_the_mean_variants_assign_nothing(tiny_sd: Any, variant: str) -> None:
+    backbone = adapt(tiny_sd)
+    drawn = draw_latents(
+        backbone, request(2), HALF, plan(HALF, 2, 0), plain(backbone), dim(backbone), settings=FAST, variant=variant
+    )
+    assert [shown.assigned for shown in drawn.shown] == [{}, {}]
+    assert any(shown.strength for shown in drawn.shown)
+
+
+def test_interrupted_before_the_noise_is_ready_there_is_no_image_and_later_those_that_are_finished(
+    tiny_sd: Any,
+) -> None:
+    backbone = adapt(tiny_sd)
+    for last, finished in ((3, 0), (STEPS, 2)):
+
+        def stop(info: StepInfo, last: int = last) -> None:
+            if (info.steps == STEPS and info.images[0] == 2) or (last == 3 and info.step == 1):
+                raise KeyboardInterrupt
+
+        drawn = draw_latents(
+            backbone,
+            request(4, batch_size=2),
+            HALF,
+            plan(HALF, 4, 0),
+            plain(backbone),
+            dim(backbone),
+            stop,
+            settings=FAST,
+        )
+        assert drawn.interrupted
+        assert len(drawn.shown) == finished
+        assert drawn.notes == [f"interrupted after {finished} of 4 images"]
+
+
+@pytest.mark.parametrize("family", ["sd", "sd3", "pixel"])
+def test_distribution_guidance_moves_all_images_together_to_the_target(tiny: Callable[[str], Any], family: str) -> None:
+    backbone = adapt(tiny(family))
+    asked = request(6, batch_size=4)
+    perceiver, before = dim(backbone), drawn_plain(backbone, asked)
+    wanted = target("all women")
+    settings = DistributionGuidance(strength=0.5, until=1.0)
+    drawn = draw_distribution(backbone, asked, wanted, plain(backbone), perceiver, settings=settings)
+    assert brightness(drawn).mean() > brightness(before).mean() + 0.5 * brightness(before).std()
+    assert all(shown.strength == 1 and shown.assigned == {} for shown in drawn.shown)
+    # every guided step goes back through the network once
+    assert [shown.evaluations for shown in drawn.shown] == [2 * drawn.plain_evaluations] * 6
+    half = DistributionGuidance(until=0.5)
+    drawn = draw_distribution(backbone, request(2), wanted, plain(backbone), perceiver, settings=half)
+    assert [shown.evaluations for shown in drawn.shown] == [drawn.plain_evaluations * 3 // 2] * 2
+
+
+def test_an_early_reader_is_asked_where_it_can_read_all(tiny_sd: Any) -> None:
+    class Early:
+        groups = {"gender": ("man", "woman")}  # noqa: RUF012
+        asked = 0
+
+        def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
+            Early.asked += 1
+            p = clean.mean(dim=(1, 2, 3)).sigmoid()
+            return torch.stack([1 - p, p, 0 * p], dim=1)
+
+    backbone, perceiver = adapt(tiny_sd), Bright(0.5, 10)
+    draw_distribution(backbone, request(1), HALF, plain(backbone), perceiver, early=Early())
+    assert Early.asked == 3  # of 4 steps 60 %, rounded up
+    perceiver.groups["skin_tone"] = ("light", "dark")
+    tones = Policy.from_sentence("doctor: skin tone uniform").rules[0].targets
+    draw_distribution(backbone, request(1), tones, plain(backbone), perceiver, early=Early())
+    assert Early.asked == 3
+
+
+def test_targets_add_up_and_gradients_reach_each_image() -> None:
+    targets = Targets(Policy.from_sentence("doctor: half women, half men; skin tone uniform").rules[0].targets)
+    widths = [len(target.shares) + 1 for target in targets.targets]
+    p = torch.rand(3, sum(widths), dtype=torch.float64, requires_grad=True)
+    parts = targets.split(p)
+    assert [part.shape[1] for part in parts] == widths
+    (gradient,) = torch.autograd.grad(targets.divergence(p), p)
+    assert (gradient != 0).any(dim=1).all()
+    loss = targets.loss("assigned", p.detach(), [[1, 2, 0], [1, 1, 1, 0, 0]])
+    assigned = loss.assignments(3)
+    assert sorted(each["gender"] for each in assigned) == ["man", "man", "woman"]
+    assert len({each["skin_tone"] for each in assigned}) == 3
+    assert not targets.loss("mean", p.detach(), [[1, 2, 0], [1, 1, 1, 0, 0]]).assignments(1)[0]
+
+
+def test_a_resnet_from_a_folder_leads(tiny_sd: Any, tmp_path: Path) -> None:
+    labels = ["Male", "Female"]
+    config = ResNetConfig(
+        embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", id2label=dict(enumerate(labels)),
+        label2id={label: k for k, label in enumerate(labels)},
+    )  # fmt: skip
+    torch.manual_seed(3)
+    ResNetForImageClassification(config).save_pretrained(tmp_path / "model")
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "model")
+    (tmp_path / "labels.yaml").write_text("gender: {woman: [Female], man: [Male]}\n")
+    perceiver: Differentiable = ClassifierPerceiver.load(str(tmp_path / "model"), labels=tmp_path / "labels.yaml")
+    backbone, wanted = adapt(tiny_sd), target("all women")
+    asked = request(2)
+
+    def women(drawn: Drawn) -> float:
+        pictures = [shown.image for shown in drawn.shown]
+        return float(perceiver.probabilities(pictures, "gender")[:, 0].mean())  # type: ignore[arg-type]
+
+    quotas = plan(wanted, 2, 0)
+    drawn = draw_latents(backbone, asked, wanted, quotas, plain(backbone), perceiver, settings=FAST)
+    assert women(drawn) > women(drawn_plain(backbone, asked))
+
+
+@pytest.mark.parametrize("method", ["latents", "distribution"])
+def test_the_pipeline_dispatches_and_keeps_records(tiny_sd: Any, method: str) -> None:
+    heads = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        readers: dict[str, Any] = {"perceiver": pocket.build(heads).eval(), "judge": judge.build(heads).eval()}
+    pipe = FairPipeline(tiny_sd, name="tiny", **readers)
+    result = pipe("a doctor", n=2, steps=2, instruct="doctor: half women, half men", method=method)
+    assert [record.method for record in result.records] == [method] * 2
+    assert result.control == "all"
+    assert all(record.steered == bool(record.strength) for record in result.records)
+    assert all(record.evaluations > record.plain_evaluations for record in result.records)
+    if method == "latents":
+        assert [record.assigned["gender"] for record in result.records].count("woman") == 1
+    else:
+        assert not any(record.assigned for record in result.records)
+    plain = pipe("a female doctor", n=1, steps=1, instruct="doctor: half women, half men", method=method)
+    assert not any(record.steered for record in plain.records)
