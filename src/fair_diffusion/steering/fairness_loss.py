@@ -30,7 +30,7 @@ SURE = 0.9
 TOLERANCE = 0.02
 """Total variation from the target under which the mean counts as met."""
 CONFIDENCE = 0.5
-"""w of L_confident: at 1 the images stay sure of the group that they had (`docs/latents.md`)."""
+"""w of L_confident. Images that are all sure of one group are kept there by this term: see `docs/latents.md`."""
 VARIANTS = ("mean", "confident", "assigned")
 _TINY = 1e-12
 
