@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -65,7 +66,7 @@ def run(folder: Path) -> None:
         print(name, {key: value for key, value in row.items() if key != "woman"}, flush=True)
 
 
-def made(pipe: FairPipeline, name: str) -> tuple[list[Image.Image], float]:
+def made(pipe: FairPipeline, name: str) -> tuple[Sequence[Image.Image], float]:
     """The images of one row, and their evaluations as a multiple of plain ones."""
     targets = Policy.from_sentence(INSTRUCTION).rules[0].targets
     if name == "plain":
@@ -76,8 +77,8 @@ def made(pipe: FairPipeline, name: str) -> tuple[list[Image.Image], float]:
         Request(prompt=PROMPT, n=IMAGES, seed=SEED, steps=STEPS),
         targets,
         plan(targets, IMAGES, SEED),
-        lambda n: Guide(cond[[0] * n], empty[[0] * n], pipe.guidance),
-        pipe.perceiver,
+        lambda n: Guide(cond[[0] * n], empty[[0] * n], pipe.card.guidance),
+        pocket.load(),
         variant=name,
     )
     spent = sum(shown.evaluations for shown in drawn.shown)

@@ -298,8 +298,8 @@ class FairPipeline:
         perceiver = self.perceiver
         if not isinstance(perceiver, Differentiable):
             raise ValueError(
-                f"method {asked.method!r} needs a perceiver through which gradients flow, which that of {self.name!r} is "
-                "not; name pocket, classifier:MODEL or trained:FOLDER, or use another method"
+                f"method {asked.method!r} needs a perceiver through which gradients flow, which that of {self.name!r} "
+                "is not; name pocket, classifier:MODEL or trained:FOLDER, or use another method"
             )
         if asked.method == "latents":
             return draw_latents(self.backbone, asked, targets, planned, plain, perceiver, on_step)

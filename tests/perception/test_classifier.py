@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny_readers import classifier_folder
 from transformers import ConvNextImageProcessorPil, ViTImageProcessorPil

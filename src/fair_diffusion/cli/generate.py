@@ -39,8 +39,8 @@ def generate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="switch (the usual one), semantic, prompt, rejection, hint, embedding, latents, distribution or none; bottleneck needs "
-            "--directions and edit needs --edit"
+            help="switch (the usual one), semantic, prompt, rejection, hint, embedding, latents, distribution or none; "
+            "bottleneck needs --directions and edit needs --edit"
         ),
     ] = None,
     control: Annotated[
