@@ -52,6 +52,8 @@ def test_learning_leaves_the_pipeline(tiny_sd: Any, tmp_path: Path, parts: tuple
     found = learn(backbone, ["a cook"], parts=parts, iterations=2, rate=1e-2, **SMALL)
     assert state(tiny_sd) == before
     assert torch.equal(plain, plain_latents(backbone))
+    networks = (tiny_sd.unet, tiny_sd.text_encoder)
+    assert all(weight.grad is None for network in networks for weight in network.parameters())
     assert {name.split(".")[0] for name in found.tensors} == set(parts)
     assert all(torch.isfinite(tensor).all() for tensor in found.tensors.values())
 

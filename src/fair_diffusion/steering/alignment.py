@@ -126,7 +126,7 @@ def learn(
     """
     _check(backbone, prompts, shares, parts, iterations, images)
     start, first = time.monotonic(), backbone.evaluations
-    with same_training(backbone.pipeline):
+    with same_training(backbone.pipeline), backbone.frozen():  # gradients reach the LoRA alone
         try:
             parameters = _add_lora(backbone.pipeline, parts, rank, seed)
             optimizer = torch.optim.AdamW(parameters, lr=rate)
