@@ -31,9 +31,9 @@ from fair_diffusion.perception.perceiver import Perceiver, Reading
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.roles import Named, open_roles
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
+from fair_diffusion.rejection import draw_rejecting
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result, Twins
-from fair_diffusion.steering.rejection import draw_rejecting
 from fair_diffusion.strengths import Strengths
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt
 from fair_diffusion.control import SPARE, Drawn, Shares
 from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.rejection import draw_rejecting
 from fair_diffusion.request import Request
-from fair_diffusion.steering.rejection import draw_rejecting
 
 COST = 2
 """Evaluations of one plain image: one step, with and without the prompt."""
