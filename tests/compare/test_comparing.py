@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy.stats import binom
-from stub_readers import GROUPS, stub_pipeline
+from stub_readers import GROUPS, StubReader, stub_pipeline
 
 from fair_diffusion.audit.quality import kid
 from fair_diffusion.compare import PLAIN, WAYS, Comparison, Drawing, Line, Reference, Way, compare, lines, write
@@ -238,7 +238,8 @@ def test_other_weights_and_versions_are_refused(pipe: FairPipeline, tmp_path: Pa
     compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
     file = tmp_path / "c" / "settings.json"
     settings = json.loads(file.read_text())
-    for name, other in (("weights", "others"), ("versions", {"torch": "1"})):
+    others: dict[str, Any] = {"weights": "others", "versions": {"torch": "1"}, "dtype": "float16", "device": "cuda"}
+    for name, other in others.items():
         file.write_text(json.dumps(settings | {name: other}))
         with pytest.raises(ValueError, match=f"was drawn with {name}"):
             compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
@@ -248,6 +249,15 @@ def test_other_weights_and_versions_are_refused(pipe: FairPipeline, tmp_path: Pa
     file.unlink()
     with pytest.raises(ValueError, match="holds no comparison"):
         compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+
+
+@pytest.mark.parametrize("role", ["judge", "perceiver"])
+def test_other_readers_are_refused(tiny_sd: Any, found: Comparison, role: str) -> None:
+    """What lies there was read by others: their labels are not mixed."""
+    other = stub_pipeline(tiny_sd)
+    setattr(other, role, StubReader(3))
+    with pytest.raises(ValueError, match=f"was drawn with {role} 'StubReader, sha256 "):
+        compare(other, [PLAIN], PROMPTS, INSTRUCTIONS, found.folder, drawing=DRAWING)
 
 
 @pytest.mark.parametrize(

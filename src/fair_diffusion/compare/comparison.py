@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,8 @@ from fair_diffusion.compare.cell import Cell, load, save
 from fair_diffusion.compare.folder import cell_path, claim
 from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
-from fair_diffusion.made_with import LIBRARIES
+from fair_diffusion.fingerprint import of_reader
+from fair_diffusion.made_with import versions
 from fair_diffusion.policy import Policy, match
 from fair_diffusion.request import Request
 
@@ -92,6 +92,7 @@ def compare(
     for k, prompt in enumerate(prompts):
         Request(**vars(drawing), prompt=prompt, seed=seed + k * SPACING)
     asks = asked(pipe, prompts, instructions, seed)
+    readers = {role: getattr(pipe, role) for role in ("perceiver", "judge", "early", "heads")}
     found = Comparison(
         folder=folder,
         ways=ways,
@@ -102,7 +103,10 @@ def compare(
             "seed": seed,
             **vars(drawing),
             "guidance": pipe.card.guidance if drawing.guidance is None else drawing.guidance,
-            "versions": {name: version(name) for name in LIBRARIES},
+            "dtype": str(pipe.backbone.dtype).removeprefix("torch."),
+            "device": pipe.backbone.device.type,
+            **{role: of_reader(reader) for role, reader in readers.items() if reader is not None},
+            "versions": versions(),
         },
         device=pipe.backbone.device.type,
         failures=(failures := {}),
