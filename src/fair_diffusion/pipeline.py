@@ -26,7 +26,7 @@ from fair_diffusion.edits import edited
 from fair_diffusion.gradient_control import Differentiable, draw_distribution, draw_latents
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import INSTRUCTION, made_with, sha256
-from fair_diffusion.perception.known import check_reads, known_groups, shares
+from fair_diffusion.perception.known import check_reads, known_groups, known_labels, shares
 from fair_diffusion.perception.perceiver import Perceiver, Reading
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.roles import Named, open_roles
@@ -364,10 +364,7 @@ def audited(
     attributes: Sequence[str],
 ) -> list[Row]:
     """Rows for every target; without any, the shares of all `attributes`. A group that is none of ours is unknown."""
-    labels = {
-        name: [reading.label if reading.label in ATTRIBUTES[name].group_names else None for reading in readings[name]]
-        for name in attributes
-    }
+    labels = {name: known_labels([reading.label for reading in readings[name]], name) for name in attributes}
     if not targets:
         return [
             row

@@ -20,6 +20,7 @@ from fair_diffusion.audit.quality import kid
 from fair_diffusion.compare import PLAIN, WAYS, Comparison, Drawing, Line, Reference, Way, compare, lines, write
 from fair_diffusion.compare.cell import SHOWN, load
 from fair_diffusion.compare.measure import Ask, lots
+from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, match
 
@@ -249,6 +250,26 @@ def test_other_weights_and_versions_are_refused(pipe: FairPipeline, tmp_path: Pa
     file.unlink()
     with pytest.raises(ValueError, match="holds no comparison"):
         compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+
+
+def test_a_group_of_the_judges_own_is_unknown_and_lost_to_nobody(tiny_sd: Any, tmp_path: Path) -> None:
+    """The images that a judge reads as a group that we do not know stay in n, here as in a request's audit."""
+
+    class Stranger(StubReader):
+        def read(self, images: Any) -> Any:
+            found = super().read(images)
+            return found | {"gender": [Reading(("woman", "martian")[k % 2], 1.0) for k in range(len(images))]}
+
+    pipe = stub_pipeline(tiny_sd)
+    pipe.judge = Stranger(0)
+    asked = {"half women": INSTRUCTIONS["half women"]}
+    found = compare(pipe, [PLAIN], PROMPTS[:1], asked, tmp_path / "c", drawing=DRAWING)
+    (line,) = lines(found)
+    assert line.judge is not None
+    assert (line.judge.n, line.judge.unknown) == (5, 2)
+    assert line.judge.tv_mean == pytest.approx((abs(3 / 5 - 0.5) + 0.5 + 2 / 5) / 2)
+    rows = pipe(PROMPTS[0], n=5, steps=2, policy=asked["half women"], method="prompt").audit
+    assert {(row.group, row.count, row.unknown) for row in rows} >= {("woman", 3, 2), ("man", 0, 2)}
 
 
 @pytest.mark.parametrize("role", ["judge", "perceiver"])

@@ -22,6 +22,7 @@ from fair_diffusion.compare.comparison import Comparison
 from fair_diffusion.compare.measure import Ask
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import PLAIN, Way
+from fair_diffusion.perception.known import known_labels
 from fair_diffusion.policy import ATTRIBUTES, Target
 
 OCCUPATION = "occupation"
@@ -175,7 +176,7 @@ def _tallies(way: Way, cells: Cells, attribute: str, reader: str) -> list[Tally]
         if target is None:
             continue
         labels = cell.labels(reader)
-        counts = Counter(joint_labels(*(labels[name] for name in target.attributes)))
+        counts = Counter(joint_labels(*(known_labels(labels[name], name) for name in target.attributes)))
         groups = joint_groups(*(ATTRIBUTES[name].group_names for name in target.attributes))
         shares = {JOINT.join(cell): float(share) for cell, share in target.shares.items()}
         tallies.append(

@@ -30,6 +30,12 @@ def check_reads(reader: Perceiver, targets: Sequence[Target], who: str) -> None:
                 raise ValueError(f"{who} cannot read {unread[0]!r}; of {name} it reads {', '.join(known)}")
 
 
+def known_labels(labels: Sequence[str | None], name: str) -> list[str | None]:
+    """Labels of attribute `name`, as counts take them: a group that is none of ours is unknown."""
+    groups = ATTRIBUTES[name].group_names
+    return [label if label in groups else None for label in labels]
+
+
 def shares(reader: Perceiver, probabilities: Mapping[str, Tensor]) -> dict[str, NDArray[np.float64]]:
     """Probabilities (n, groups + unknown) of a reader by attribute, in the order of the attribute's groups."""
     found = {}
