@@ -15,7 +15,9 @@ from torch import Tensor
 
 from fair_diffusion import loading
 from fair_diffusion.backbones import adapt, denoise
+from fair_diffusion.fingerprint import of_folder, of_network
 from fair_diffusion.loading import load, provenance
+from fair_diffusion.made_with import sha256
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +60,7 @@ def test_a_folder(folder: Path, tiny_sd: Any) -> None:
     pipeline = load(folder, device="cpu")
     same(pipeline, tiny_sd)
     torch.testing.assert_close(drawn(pipeline), drawn(tiny_sd))
-    assert provenance(pipeline, folder) == ""
+    assert provenance(pipeline, folder) == f"sha256 {of_folder(folder)}"
 
 
 def test_a_single_file_in_the_original_format(folder: Path, tiny_sd: Any, tmp_path: Path) -> None:
@@ -72,6 +74,7 @@ def test_a_single_file_in_the_original_format(folder: Path, tiny_sd: Any, tmp_pa
 def test_a_loaded_pipeline_stays_as_it_is(tiny_sd: Any) -> None:
     before = drawn(tiny_sd)
     assert load(tiny_sd) is tiny_sd
+    assert provenance(tiny_sd, tiny_sd) == f"UNet2DConditionModel sha256 {of_network(tiny_sd.unet)}"
     assert torch.equal(drawn(tiny_sd), before)
 
 
@@ -223,7 +226,8 @@ def test_loras_add_to_the_weights(folder: Path, tiny_sd: Any, tmp_path: Path) ->
     torch.testing.assert_close(drawn(pipeline), drawn(merged), atol=1e-4, rtol=0)
     assert (drawn(merged) - drawn(tiny_sd)).abs().max() > 0.01
     assert (drawn(load(folder, lora=names[:1])) - drawn(merged)).abs().max() > 0.01
-    assert provenance(pipeline, folder, lora=names[:1]) == f"LoRA {names[0]}"
+    file = tmp_path / "1" / "pytorch_lora_weights.safetensors"
+    assert provenance(pipeline, folder, lora=names[:1]).endswith(f", LoRA {names[0]} sha256 {sha256(file)}")
 
 
 def test_what_is_no_lora(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,7 @@
 
 A model is a hub id (OWNER/NAME), a folder as diffusers writes it, a single safetensors file, or a pipeline that is
 already loaded. What is found where, and what is refused, is said in `weights`. The steps of placing are diffusers' own;
-what each of them costs and saves is on its pages. Exports `load`, `provenance` and
-`name_of`.
+what each of them costs and saves is on its pages. Exports `load`, `provenance`, `added` and `name_of`.
 """
 
 from __future__ import annotations
@@ -15,12 +14,15 @@ from typing import Any
 
 import torch
 
+from fair_diffusion.fingerprint import of_folder, of_network
 from fair_diffusion.made_with import sha256
 from fair_diffusion.weights import one_file, one_line, pipeline_of
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 OFFLOADS = ("model", "sequential")
 SLICING = "slicing"
+LORA_FILE, WORDS_FILE = "pytorch_lora_weights.safetensors", "learned_embeds.safetensors"
+"""The file of a LoRA, or of learned words, in a folder that holds several."""
 
 
 def load(
@@ -79,14 +81,26 @@ def load(
 
 
 def provenance(pipeline: Any, model: Any, *, lora: Sequence[str] = (), textual_inversion: Sequence[str] = ()) -> str:
-    """What weights were loaded, for the record: the hub's commit or a file's hash, and what was added."""
+    """What weights were loaded, for the record: the hub's commit or a hash, and what was added, each with its hash.
+
+    The hash is that of a file, of all safetensors files of a folder (names and contents), or, of a pipeline that came
+    loaded, that of the tensors of its UNet or transformer."""
     folder = _folder_of(pipeline)
     facts = [f"commit {folder.name}"] if folder.parent.name == "snapshots" else []
-    if isinstance(model, (str, Path)) and Path(model).is_file():
+    if not isinstance(model, (str, Path)):
+        network = getattr(pipeline, "transformer", None) or pipeline.unet
+        facts += [f"{type(network).__name__} sha256 {found}"] if (found := of_network(network)) else []
+    elif Path(model).is_file():
         facts.append(f"sha256 {sha256(Path(model))}")
-    for what, names in (("LoRA", lora), ("textual inversion", textual_inversion)):
-        facts += [f"{what} {name}" for name in names]
-    return ", ".join(facts)
+    elif Path(model).is_dir():
+        facts.append(f"sha256 {of_folder(Path(model))}")
+    return ", ".join([*facts, *added(lora=lora, textual_inversion=textual_inversion)])
+
+
+def added(*, lora: Sequence[str] = (), textual_inversion: Sequence[str] = ()) -> list[str]:
+    """What was put into the model, by its name, and the hash of the file that was read."""
+    kinds = (("LoRA", lora, LORA_FILE), ("textual inversion", textual_inversion, WORDS_FILE))
+    return [f"{what} {name} sha256 {sha256(one_file(name, usual))}" for what, names, usual in kinds for name in names]
 
 
 def name_of(pipeline: Any) -> str:
@@ -149,7 +163,7 @@ def _add_loras(pipeline: Any, names: Sequence[str]) -> None:
     if not is_peft_available():
         raise ValueError("LoRA needs its extra: pip install 'fair-diffusion[lora]'")
     for k, name in enumerate(names):
-        file = one_file(name, "pytorch_lora_weights.safetensors")
+        file = one_file(name, LORA_FILE)
         with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several are meant
             before = len(_adapters(pipeline))
@@ -170,7 +184,7 @@ def _add_words(pipeline: Any, name: str) -> None:
         raise ValueError(f"{type(pipeline).__name__} takes no textual inversion; leave it out")
     from safetensors.torch import load_file
 
-    file = one_file(name, "learned_embeds.safetensors")
+    file = one_file(name, WORDS_FILE)
     with one_line(name, f"it must be a textual inversion for {type(pipeline).__name__}"):
         learned = load_file(file)
         if not {"clip_l", "clip_g"} <= learned.keys():

@@ -81,21 +81,22 @@ class FairPipeline:
         perceiver, judge: who steers and who scores, as words of `perception.open_perceiver` or objects; to be named for
         every model but the pocket, which brings its own. `ValueError` in one line for what cannot be had."""
         from fair_diffusion import pocket
-        from fair_diffusion.loading import load, name_of, provenance
+        from fair_diffusion.loading import added, load, name_of, provenance
         from fair_diffusion.weights import check_model
 
+        extra = {what: loading.get(what, ()) for what in ("lora", "textual_inversion")}
         if model == "pocket":
             if perceiver is not None or judge is not None:
                 raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
-            return cls(load(pocket.load(), **loading), name=model, **_of_pocket())
+            own, pipeline = _of_pocket(), load(pocket.load(), **loading)
+            return cls(pipeline, name=model, **own | {"weights": ", ".join([own["weights"], *added(**extra)])})
         named = isinstance(model, (str, Path))
         name = str(model) if named else name_of(model)
         if named:
             check_model(name)
         perceiver, judge = open_roles(perceiver, judge, model=name)
         pipeline = load(model, **loading)
-        added = {what: loading.get(what, ()) for what in ("lora", "textual_inversion")}
-        facts = provenance(pipeline, model, **added)
+        facts = provenance(pipeline, model, **extra)
         return cls(pipeline, name=name, perceiver=perceiver, judge=judge, weights=facts)
 
     def __call__(

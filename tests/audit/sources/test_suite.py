@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from audit_examples import put, record, write_run
 
+from fair_diffusion.audit.sources import suite
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.suite import PART, Suite, check_work, draw_suite, read_occupations
 
@@ -30,6 +31,7 @@ class Pipe:
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.calls: list[tuple[str, int, int]] = []
+        self.weights = "none"
         self.stop_after = stop_after
 
     def __call__(self, prompt: str, *, n: int, seed: int, steps: int, on_step: Any) -> Drawn:
@@ -119,6 +121,18 @@ def test_other_settings_and_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no work folder"):
         draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "mine", images=1)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_other_weights_and_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other = Pipe(), Pipe()
+    first.weights, other.weights = "sha256 a", "sha256 b"
+    draw_suite(first, SUITE, ["cook"], tmp_path / "work", images=1)
+    with pytest.raises(ValueError, match="drawn with weights 'sha256 a', not 'sha256 b'"):
+        draw_suite(other, SUITE, ["cook"], tmp_path / "work", images=2)
+    monkeypatch.setattr(suite, "versions", lambda: {"torch": "1"})
+    with pytest.raises(ValueError, match=r"drawn with versions \{.*, not \{'torch': '1'\}"):
+        draw_suite(first, SUITE, ["cook"], tmp_path / "work", images=2)
+    assert other.calls == []
 
 
 def test_what_would_be_refused_is_known_before_anything_is_drawn_or_written(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import SETTINGS
 from fair_diffusion.audit.stopping import enough
+from fair_diffusion.made_with import versions
 from fair_diffusion.new_folder import check_new
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.request import check_prompt, check_seed
@@ -123,7 +124,7 @@ def draw_suite(
         KeyboardInterrupt: interrupted; what is finished is kept.
     """
     check_work(work, suite, concepts, images=images, until=until)
-    _claim(work, suite, until)
+    _claim(work, _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()})
     uncertain, whole = [], len(concepts) * images
     arguments = {"steps": suite.steps, **({"method": suite.method} if suite.method else {}), **(options or {})}
     for k, concept in enumerate(concepts):
@@ -169,6 +170,12 @@ def check_work(work: Path, suite: Suite, concepts: Sequence[str], *, images: int
             raise ValueError(f"{work} is not empty and no work folder; name another one")
         check_new(work)
         return
+    _check_same(file, settings)
+    _refuse_more(work, concepts, images)
+
+
+def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
+    """`ValueError` naming the setting in which a work folder differs."""
     try:
         before = dict(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
@@ -177,18 +184,22 @@ def check_work(work: Path, suite: Suite, concepts: Sequence[str], *, images: int
     if changed:
         name = changed[0]
         raise ValueError(
-            f"{work} was drawn with {name} {before.get(name)!r}, not {settings[name]!r}; name another work folder"
+            f"{file.parent} was drawn with {name} {before.get(name)!r}, not {settings[name]!r}; name another work "
+            "folder"
         )
-    _refuse_more(work, concepts, images)
 
 
-def _claim(work: Path, suite: Suite, until: float | None) -> None:
-    """Write the settings into a new work folder."""
-    if not (work / SETTINGS).is_file():
-        work.mkdir(parents=True, exist_ok=True)
-        part = work / f".{SETTINGS}"
-        part.write_text(json.dumps(_settings(suite, until), indent=2) + "\n", encoding="utf-8")
-        part.replace(work / SETTINGS)
+def _claim(work: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings into a new work folder, or make sure that those of an old one are the same.
+
+    Weights and versions are among them: they are known only once a model is loaded, after `check_work`."""
+    if (work / SETTINGS).is_file():
+        _check_same(work / SETTINGS, settings)
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    part = work / f".{SETTINGS}"
+    part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    part.replace(work / SETTINGS)
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
