@@ -13,8 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.cards import card_of
 from fair_diffusion.perception import judge, pocket
+from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
 
@@ -353,6 +355,14 @@ def test_a_perceiver_that_cannot_read(tiny_sd: Any) -> None:
     for method in ("semantic", "none"):
         with pytest.raises(ValueError, match="the perceiver of 'tiny' cannot read 'skin_tone'"):
             blind("a doctor", n=1, instruct="doctor: skin tone uniform", method=method)
+
+
+def test_how_a_judge_errs_goes_into_results_whatever_the_model(tiny_sd: Any) -> None:
+    groups = HEADS["gender"]
+    errs = Confusion(attribute="gender", groups=groups, counts=[[1] * (len(groups) + 1)] * len(groups), measured_on="x")
+    trained = TrainedPerceiver(judge.build({"gender": groups}).eval(), errs, seed=0)
+    pipe = FairPipeline.from_pretrained(tiny_sd, perceiver=pocket.build(HEADS).eval(), judge=trained)
+    assert pipe("a doctor", n=1, steps=1, method="none").confusions == [errs]
 
 
 def test_an_unknown_model() -> None:

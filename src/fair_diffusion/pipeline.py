@@ -96,8 +96,11 @@ class FairPipeline:
             check_model(name)
         perceiver, judge = open_roles(perceiver, judge, model=name)
         pipeline = load(model, **loading)
-        facts = provenance(pipeline, model, **extra)
-        return cls(pipeline, name=name, perceiver=perceiver, judge=judge, weights=facts)
+        facts: dict[str, Any] = {
+            "weights": provenance(pipeline, model, **extra),
+            "confusions": getattr(judge, "confusions", ()),
+        }
+        return cls(pipeline, name=name, perceiver=perceiver, judge=judge, **facts)
 
     def __call__(
         self,
