@@ -44,11 +44,21 @@ def test_files_say_what_they_took(tmp_path: Path) -> None:
 
 def test_what_makes_the_images_is_the_content_of_files_and_not_their_place(tmp_path: Path) -> None:
     one, two = (learnt(tmp_path / f"{name}.safetensors", by=said) for name, said in (("a", "x"), ("b", "x")))
-    assert read_ways([f"e={one}"])[0].identity() == read_ways([f"f={two}"])[0].identity()
+    assert read_ways([f"e={one}"])[0].identity == read_ways([f"f={two}"])[0].identity
     learnt(two, by="y")
-    assert read_ways([f"e={one}"])[0].identity() != read_ways([f"f={two}"])[0].identity()
-    every = [str(way.identity()) for way in WAYS.values()]
+    assert read_ways([f"e={one}"])[0].identity != read_ways([f"f={two}"])[0].identity
+    every = [str(way.identity) for way in WAYS.values()]
     assert len(set(every)) == len(every)
+
+
+def test_a_file_is_hashed_once_however_often_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Path] = []
+    monkeypatch.setattr("fair_diffusion.compare.way.sha256", lambda path: hashed.append(path) or "h")
+    file = learnt(tmp_path / "a.safetensors")
+    way = read_ways([f"e={file}"])[0]
+    assert way.identity == way.identity
+    assert way.identity["file"] == "h"
+    assert hashed == [file]
 
 
 def test_edited_weights_are_there_while_the_way_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ class Ask:
 
     def identity(self, way: Way) -> dict[str, Any]:
         """What of it makes the images of `way`, as plain data: only ways that steer see the instruction."""
-        said: dict[str, Any] = {"prompt": self.prompt, "seed": self.seed, "way": way.identity()}
+        said: dict[str, Any] = {"prompt": self.prompt, "seed": self.seed, "way": way.identity}
         if way.steers:
             said["start"] = self.matched.start
             said["targets"] = [

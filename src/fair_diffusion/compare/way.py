@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,9 @@ class Way:
         with self.edit(pipeline, self.file):
             yield
 
-    def identity(self) -> dict[str, Any]:
-        """What makes its images, as plain data: files by their hash, wherever they lie."""
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        """What makes its images, as plain data: files by their hash, wherever they lie; each is read once."""
         said = {"method": self.method, "control": self.control, "coin": self.coin}
         options = {key: sha256(value) if isinstance(value, Path) else value for key, value in self.options.items()}
         return said | {"options": options, "file": sha256(self.file) if self.file else None}
