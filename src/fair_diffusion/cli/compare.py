@@ -86,14 +86,14 @@ def compare(
             pipe = FairPipeline.from_pretrained(model, **options.given(placed))
         usual = pipe.with_usual({"steps": steps, "guidance": guidance})
         drawing = Drawing(n=n, batch_size=batch_size, **usual)
+        with counting("reading the reference") as progress:  # what it lacks is said before hours of drawing
+            images = read_reference(pipe.judge, reference, progress) if reference else None
         try:
             with counting("drawing") as progress:
                 found = run(pipe, ways, texts, asked, out, drawing=drawing, seed=seed, progress=progress)
         except KeyboardInterrupt:
             typer.echo(f"interrupted; the same command goes on from what lies in {out}", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        with counting("reading the reference") as progress:
-            images = read_reference(pipe.judge, reference, progress) if reference else None
         table = lines(found, images)
         page = write(found, table, images)
     if as_json:

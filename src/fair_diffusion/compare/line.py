@@ -20,14 +20,12 @@ from fair_diffusion.audit.tally import Tally
 from fair_diffusion.compare.cell import Cell
 from fair_diffusion.compare.comparison import Comparison
 from fair_diffusion.compare.measure import Ask
-from fair_diffusion.compare.reference import Reference
+from fair_diffusion.compare.reference import FEWEST, Reference
 from fair_diffusion.compare.way import PLAIN, Way
 from fair_diffusion.perception.known import known_labels
 from fair_diffusion.policy import ATTRIBUTES, Target
 
 OCCUPATION = "occupation"
-FEWEST = 4
-"""Images of each side that a kernel distance takes at least."""
 
 Cells = Sequence[tuple[Ask, Cell]]
 

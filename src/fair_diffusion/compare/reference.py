@@ -15,6 +15,8 @@ from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.perception.probabilities import features
 from fair_diffusion.pictures import BrokenPicture, open_picture
 
+FEWEST = 4
+"""Images of each side that a kernel distance takes at least."""
 _CHUNK = 64
 
 
@@ -28,7 +30,7 @@ class Reference:
 
 
 def read_reference(judge: Any, folder: Path, progress: Progress = silent) -> Reference:
-    """The images of a folder. `ValueError` if it is none, holds fewer than 2, or the judge has no features."""
+    """The images of a folder. `ValueError` if it is none, holds fewer than `FEWEST`, or the judge has no features."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not there; name a folder of images for the kernel distance")
     files, broken = image_files(folder), []
@@ -46,6 +48,6 @@ def read_reference(judge: Any, folder: Path, progress: Progress = silent) -> Ref
                 raise ValueError("the judge is no network with features, so no kernel distance can be measured")
             parts.append(found)
         progress(first + len(images), len(files))
-    if sum(map(len, parts)) < 2:
-        raise ValueError(f"{folder} holds fewer than 2 images that can be read; a kernel distance needs more")
+    if sum(map(len, parts)) < FEWEST:
+        raise ValueError(f"{folder} holds fewer than {FEWEST} images that can be read; a kernel distance needs more")
     return Reference(str(folder), np.concatenate(parts), broken)
