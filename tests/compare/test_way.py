@@ -53,7 +53,12 @@ def test_what_makes_the_images_is_the_content_of_files_and_not_their_place(tmp_p
 
 def test_a_file_is_hashed_once_however_often_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[Path] = []
-    monkeypatch.setattr("fair_diffusion.compare.way.sha256", lambda path: hashed.append(path) or "h")
+
+    def counted(path: Path) -> str:
+        hashed.append(path)
+        return "h"
+
+    monkeypatch.setattr("fair_diffusion.compare.way.sha256", counted)
     file = learnt(tmp_path / "a.safetensors")
     way = read_ways([f"e={file}"])[0]
     assert way.identity == way.identity

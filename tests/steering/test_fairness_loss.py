@@ -75,9 +75,22 @@ def test_the_mean_alone_is_content_with_images_that_are_half_of_each_and_the_oth
 
 def test_unknown_is_a_cell_of_its_own_that_counts_against_the_target() -> None:
     target = floored([0.5, 0.5])
-    np.testing.assert_allclose(target.numpy(), np.array([0.5, 0.5, FLOOR]) / (1 + FLOOR))
+    np.testing.assert_allclose(target.numpy(), [0.5 * (1 - FLOOR), 0.5 * (1 - FLOOR), FLOOR])
     known, unread = torch.tensor([[0.5, 0.5, 0.0]]).double(), torch.tensor([[0.3, 0.3, 0.4]]).double()
     assert Mean([0.5, 0.5])(unread) > Mean([0.5, 0.5])(known) + 0.5
+
+
+@given(st.lists(st.integers(0, 20), min_size=2, max_size=12).filter(any))
+def test_the_floor_is_small_however_many_cells_are_none_and_bends_no_share(parts: list[int]) -> None:
+    """What was asked for stays in proportion, and all that was not gets the floor together."""
+    shares = np.array(parts) / sum(parts)
+    target = floored(list(shares)).numpy()
+    assert target.sum() == pytest.approx(1)
+    assert target[:-1][shares > 0] / target[:-1][shares > 0].sum() == pytest.approx(shares[shares > 0])
+    rest = target[np.append(shares, 0.0) == 0]
+    assert rest.sum() == pytest.approx(FLOOR)
+    assert rest == pytest.approx(rest[0])
+    assert rest[0] > 0
 
 
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=4).filter(lambda quotas: sum(quotas) > 0), st.integers(0, 99))

@@ -9,7 +9,8 @@ to take a side; L_assigned says which: a minimises Σ_i −log p_i(a_i) under th
 that is the order of their probabilities, so the images nearest to a group go there).
 
 Unknown: p_i is (cells + 1) long, its last entry is what no cell of the target takes. It is a cell of its own, of target
-0. Where y* is 0, KL is infinite: such cells, unknown among them, get `FLOOR` of the target instead.
+0. Where y* is 0, KL is infinite: such cells, unknown among them, share `FLOOR` of the target instead, and the shares
+that were asked for stay in proportion.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch import Tensor
 from fair_diffusion.allocation import least_change
 
 FLOOR = 0.01
-"""What y* gives at least to each cell: bounds the loss, and with it the gradient."""
+"""What y* gives to all cells of share 0 together: bounds the loss, and with it the gradient."""
 SURE = 0.9
 """From this probability of its assigned cell on an image is left alone."""
 TOLERANCE = 0.02
@@ -107,12 +108,13 @@ def entropy(p: Tensor) -> Tensor:
 
 
 def floored(shares: Sequence[float]) -> Tensor:
-    """y*, (cells + 1,): the shares and 0 for unknown, each at least `FLOOR`, scaled to sum to 1."""
+    """y*, (cells + 1,): the shares, scaled to leave `FLOOR`, which unknown and the cells of share 0 divide evenly."""
     total = float(sum(shares))
     if min(shares, default=-1.0) < 0 or not abs(total - 1) < 1e-6:
         raise ValueError(f"shares {list(shares)} sum to {total:g}; give shares of 0 or more that sum to 1")
-    target = torch.tensor([*map(float, shares), 0.0], dtype=torch.float64).clamp_min(FLOOR)
-    return target / target.sum()
+    target = torch.tensor([*map(float, shares), 0.0], dtype=torch.float64)
+    nothing = target == 0
+    return torch.where(nothing, FLOOR / nothing.sum(), target * (1 - FLOOR) / total)
 
 
 def assign(p: Tensor, quotas: Sequence[int]) -> Tensor:
