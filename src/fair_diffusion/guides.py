@@ -8,7 +8,7 @@ the same to every image's prompt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from fair_diffusion.policy.concepts import lists
 from fair_diffusion.request import UNASSIGNED, Request
 from fair_diffusion.steering import SemanticGuidance, Steering, embedding, switched, with_group, with_hint
 from fair_diffusion.steering.bottleneck import Directions
+from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.embedding import projected
 
 WINDOW = 0.8
@@ -30,13 +31,17 @@ WINDOW = 0.8
 PAIRS = 30
 """Occupations from whose prompts the projection of text embeddings is made."""
 
+Projection = tuple[Tensor, Cost]
+"""A projection of text embeddings, and what learning it took."""
+
 
 @dataclass(frozen=True)
 class Guides:
     """How the images of one request are guided.
 
     start: where in the prompt the concept begins (see `with_group`). card: window and strengths that are usual.
-    targets: those of the rule, if one fires.
+    targets: those of the rule, if one fires. projections: of the model's text, by what they make alike: those that are
+    there are used, a new one is added.
     """
 
     backbone: Backbone
@@ -45,6 +50,7 @@ class Guides:
     start: int | None
     card: Card = field(default_factory=lambda: card_named("pocket"))
     targets: Sequence[Target] = ()
+    projections: dict[str, Projection] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """`ValueError` if the request asks for what acts only where an empty prompt is evaluated too, and none is."""
@@ -81,6 +87,13 @@ class Guides:
         adjectives = [ATTRIBUTES[name].group(assigned[name]).adjective for name in order]
         return with_group(self.request.prompt, self.start, adjectives)
 
+    @property
+    def learnt(self) -> dict[str, Cost]:
+        """What was learnt from this model alone for what was drawn, and what that took, once for all requests."""
+        if self.request.method != "embedding" or (name := _named(self._alike)) not in self.projections:
+            return {}
+        return {name: self.projections[name][1]}
+
     @cached_property
     def _plain(self) -> Conditioning:
         return self.backbone.encode([self.request.prompt])
@@ -110,11 +123,16 @@ class Guides:
     @cached_property
     def _projection(self) -> Tensor:
         """The projection that makes the groups that the targets ask for alike."""
-        asked = {name: _asked(target, name) for target in self.targets for name in target.attributes}
-        return embedding.learn(
-            self.backbone,
-            [grouped_prompts(name, groups, list(lists()["occupations"])[:PAIRS]) for name, groups in asked.items()],
-        )[0]
+        asked = self._alike
+        if (name := _named(asked)) not in self.projections:
+            occupations = list(lists()["occupations"])[:PAIRS]
+            prompts = [grouped_prompts(attribute, groups, occupations) for attribute, groups in asked.items()]
+            self.projections[name] = embedding.learn(self.backbone, prompts)
+        return self.projections[name][0]
+
+    @property
+    def _alike(self) -> dict[str, list[str]]:
+        return {name: _asked(target, name) for target in self.targets for name in target.attributes}
 
     def _steering(self, aims: Sequence[Aim]) -> Steering | None:
         """Semantic guidance towards each image's groups that do not fit yet, and away from those to leave."""
@@ -142,6 +160,10 @@ class Guides:
         start = steering_start(steps, self.card.start)
         end = max(start + 1, round(self.card.end * steps))
         return SemanticGuidance(strength=self.card.semantic, threshold=0.8, warmup=start, cooldown=end)
+
+
+def _named(groups: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{name}: {', '.join(those)}" for name, those in groups.items())
 
 
 def grouped_prompts(name: str, groups: Sequence[str], concepts: Sequence[str]) -> list[list[str]]:

@@ -24,7 +24,7 @@ from fair_diffusion.cards import Card, card_named, card_of
 from fair_diffusion.control import Aim, Drawn, NaturalFirst, Shares, draw_all
 from fair_diffusion.edits import edited
 from fair_diffusion.gradient_control import Differentiable, draw_distribution, draw_latents
-from fair_diffusion.guides import Guides, aims
+from fair_diffusion.guides import Guides, Projection, aims
 from fair_diffusion.made_with import INSTRUCTION, made_with, sha256
 from fair_diffusion.perception.known import check_reads, known_groups, known_labels, shares
 from fair_diffusion.perception.perceiver import Perceiver, Reading
@@ -68,6 +68,7 @@ class FairPipeline:
         self.name, self.perceiver, self.judge, self.early, self.heads = name, perceiver, judge, early, heads
         self.card = card or card_of(pipeline, name)
         self.weights, self.confusions = weights, confusions
+        self.projections: dict[str, Projection] = {}  # learnt once, for as long as the text encoders stay as they are
         self.attributes = [name for name in ATTRIBUTES if all(known_groups(by, name) for by in (perceiver, judge))]
         if not self.attributes:
             raise ValueError(f"perceiver and judge of {name!r} read no attribute in common that has known groups")
@@ -208,7 +209,7 @@ class FairPipeline:
         planned: for each target of `matched` one count per cell, in the order of its shares; empty: all plain."""
         start, targets = time.monotonic(), matched.targets
         guidance = self.card.guidance if asked.guidance is None else asked.guidance
-        guides = Guides(self.backbone, asked, guidance, matched.start, self.card, targets)
+        guides = Guides(self.backbone, asked, guidance, matched.start, self.card, targets, self.projections)
         rule = matched.rule.name if matched.rule else None
         if asked.method == "rejection" and planned:
             drawn = draw_rejecting(
@@ -287,6 +288,7 @@ class FairPipeline:
             stopped=drawn.interrupted,
             notes=notes + drawn.notes,
             made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit),
+            learnt=guides.learnt,
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )
 

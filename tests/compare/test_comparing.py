@@ -361,6 +361,18 @@ def test_edited_weights_act_on_their_own_images_only(pipe: FairPipeline, tmp_pat
     assert own.path(replace(edited), ask) != before
 
 
+def test_what_is_learnt_on_the_way_is_learnt_once_and_counted_as_training(tiny_sd: Any, tmp_path: Path) -> None:
+    pipe = stub_pipeline(tiny_sd)
+    asked = {"half women": INSTRUCTIONS["half women"]}
+    found = compare(pipe, [WAYS["embedding"]], PROMPTS[:2], asked, tmp_path / "c", drawing=DRAWING)
+    ((_, cost),) = pipe.projections.values()
+    assert cost.seconds > 0
+    plain, line = lines(found)
+    assert plain.facts is not None
+    assert line.facts is not None
+    assert (plain.facts.training_seconds, line.facts.training_seconds) == (0, cost.seconds)
+
+
 def test_a_damaged_cell_is_named(pipe: FairPipeline, tmp_path: Path) -> None:
     found = compare(pipe, [PLAIN], PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
     path = found.path(PLAIN, found.asks[0])

@@ -58,6 +58,19 @@ def test_every_image_is_drawn_from_projected_text(tiny_sd: Any) -> None:
     assert all(a.tobytes() != b.tobytes() for a, b in zip(result.images, result.plain.images, strict=True))
 
 
+def test_a_projection_is_learnt_once_for_the_same_groups(tiny_sd: Any) -> None:
+    pipe = pipe_of(tiny_sd)
+    asked: dict[str, Any] = {"n": 1, "steps": 1, "method": "embedding"}
+    first = pipe("a doctor", instruct="doctor: half women", **asked)
+    (kept,) = pipe.projections.values()
+    second = pipe("a cook", instruct="cook: 80% women", **asked)
+    assert [*pipe.projections.values()] == [kept]
+    assert first.learnt == second.learnt == {"gender: woman, man": kept[1]}
+    assert pipe("a cook", n=1, steps=1, method="none").learnt == {}
+    pipe("a cook", instruct="cook: skin tone uniform", **asked)
+    assert len(pipe.projections) == 2
+
+
 @pytest.mark.parametrize("prompts", [[[WOMEN]], [[WOMEN, MEN[:1]]]])
 def test_groups_without_pairs_are_refused(tiny_sd: Any, prompts: list[list[list[str]]]) -> None:
     with pytest.raises(ValueError, match="give two groups or more, as many for each"):

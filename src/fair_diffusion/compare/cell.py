@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ class Cell:
     """What one way made of one prompt.
 
     images: one row per image, the columns as above without the last two. vectors: the judge's features (images, d);
-    None if it has none. pictures: PNGs of the first images. seconds: wall-clock time, reading included. memory: bytes
-    at the highest, see `memory.KINDS`.
+    None if it has none. pictures: PNGs of the first images. seconds: wall-clock time, reading included, learning not.
+    memory: bytes at the highest, see `memory.KINDS`. learnt: seconds that learning took once, by what was learnt.
     """
 
     images: pa.Table
@@ -56,6 +56,7 @@ class Cell:
     seconds: float
     memory: int
     notes: Sequence[str]
+    learnt: Mapping[str, float] = field(default_factory=dict)
 
     def column(self, name: str) -> list[Any]:
         """The values of one column."""
@@ -84,7 +85,7 @@ def save(cell: Cell, path: Path) -> None:
         table = table.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, width))
     pictures = [*cell.pictures, *[None] * (table.num_rows - len(cell.pictures))]
     table = table.append_column("picture", pa.array(pictures, pa.binary()))
-    facts = {"seconds": cell.seconds, "memory": cell.memory, "notes": list(cell.notes)}
+    facts = {"seconds": cell.seconds, "memory": cell.memory, "notes": list(cell.notes), "learnt": dict(cell.learnt)}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     try:

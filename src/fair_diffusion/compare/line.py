@@ -216,6 +216,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
     low, high = bootstrap_mean(kept) if len(kept) > 1 else (None, None)
     distance = _kid(way, cells, plain, reference)
     evaluations, images = column("evaluations"), sum(cell.images.num_rows for _, cell in cells)
+    learnt = {name: seconds for _, cell in cells for name, seconds in cell.learnt.items()}  # each is paid once
     times = [cell.seconds / twin.seconds for (_, cell), (_, twin) in zip(cells, plain, strict=True)]
     return Facts(
         images=images,
@@ -232,7 +233,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         reseeded=share("reseeds"),
         missed=share("missed") if any(value is not None for value in column("missed")) else None,
         training_steps=way.training_steps,
-        training_seconds=way.training_seconds,
+        training_seconds=None if way.training_seconds is None else way.training_seconds + sum(learnt.values()),
         evaluations=sum(evaluations) / images,
         ratio=sum(evaluations) / sum(column("plain_evaluations")),
         seconds=sum(cell.seconds for _, cell in cells) / images,

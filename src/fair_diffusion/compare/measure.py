@@ -95,7 +95,7 @@ def measure(
         ValueError: the model or the pipeline cannot do it in this way.
         KeyboardInterrupt: interrupted before all images were there.
     """
-    fields = drawing.fields(ask, way)
+    fields, known = drawing.fields(ask, way), set(pipe.projections)
     with way.applied(pipe.backbone.pipeline), peak_memory(pipe.backbone.device) as peak:
         if way.coin:
             result = pipe.draw(Request(**fields), ask.matched, lots(ask, drawing.n), on_step=on_step)
@@ -115,9 +115,10 @@ def measure(
         images=image_rows(rows),
         vectors=vectors,
         pictures=[_png(image) for image in kept],
-        seconds=result.seconds,
+        seconds=result.seconds - sum(cost.seconds for name, cost in result.learnt.items() if name not in known),
         memory=peak.bytes,
         notes=result.notes,
+        learnt={name: cost.seconds for name, cost in result.learnt.items()},
     )
 
 
