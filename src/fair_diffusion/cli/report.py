@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.whole_file import whole_file
 
 if TYPE_CHECKING:
     from fair_diffusion.audit.sources.findings import Findings
@@ -76,11 +77,8 @@ def _names(runs: list[Path]) -> list[str]:
 
 def _write(page: Path, html: str) -> None:
     """Write the page whole or not at all."""
-    part = page.with_name(f".{page.name}.part")
     try:
-        part.write_text(html, encoding="utf-8")
-        part.replace(page)
+        with whole_file(page) as part:
+            part.write_text(html, encoding="utf-8")
     except OSError as error:
         raise ValueError(f"{page} cannot be written ({error.strerror}); name a file where you may write") from error
-    finally:
-        part.unlink(missing_ok=True)

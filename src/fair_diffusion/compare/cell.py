@@ -23,6 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fair_diffusion.whole_file import whole_file
+
 SHOWN = 8
 """Images of a cell that a page may show: the first, so that those of two ways have the same seeds."""
 
@@ -87,12 +89,8 @@ def save(cell: Cell, path: Path) -> None:
     table = table.append_column("picture", pa.array(pictures, pa.binary()))
     facts = {"seconds": cell.seconds, "memory": cell.memory, "notes": list(cell.notes), "learnt": dict(cell.learnt)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    try:
+    with whole_file(path) as part:
         pq.write_table(table.replace_schema_metadata({_FACTS: json.dumps(facts)}), part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load(path: Path, *, pictures: bool = False) -> Cell:

@@ -1,4 +1,4 @@
-"""The folder of a comparison: its settings, and where each cell lies. Exports `claim`, `cell_path` and `write_whole`.
+"""The folder of a comparison: its settings, and where each cell lies. Exports `claim` and `cell_path`.
 
 A cell's name holds a hash of all that makes its images beside the settings, so that a later call with more ways,
 prompts or instructions draws what is new and nothing else.
@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from fair_diffusion.whole_file import whole_file
 
 SETTINGS, CELLS = "settings.json", "cells"
 
@@ -27,7 +29,8 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
         if not file.is_file():
             if any(folder.iterdir()):
                 raise ValueError(f"{folder} is not empty and holds no comparison; name another folder")
-            write_whole(file, text.encode())
+            with whole_file(file) as part:
+                part.write_text(text, encoding="utf-8")
             return
         before = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(before, dict):
@@ -50,16 +53,6 @@ def cell_path(folder: Path, way: str, prompt: str, identity: Mapping[str, Any]) 
     """Where the cell of one way and prompt lies. identity: all that makes its images, ready for JSON."""
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return folder / CELLS / f"{_slug(way)}-{_slug(prompt)}-{digest[:16]}.parquet"
-
-
-def write_whole(file: Path, data: bytes) -> None:
-    """Write a file whole or not at all; one that exists is written over."""
-    part = file.with_name(f".{file.name}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _slug(text: str) -> str:

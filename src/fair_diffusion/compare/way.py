@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fair_diffusion.made_with import sha256
+from fair_diffusion.steering.cost import cost_of
 
 Edit = Callable[[Any, Path], AbstractContextManager[Any]]
 """A diffusers pipeline and a file of weights → a context in which the pipeline has them."""
@@ -130,21 +131,6 @@ def _with_file(word: str) -> Way:
         raise ValueError(f"{word!r} gives a file to {name!r}, which takes none; name edited weights otherwise")
     if not file.is_file():
         raise ValueError(f"{path!r} is not there; {name}=FILE names a safetensors file that was learnt")
-    steps, seconds = trained(file)
+    cost = cost_of(file)
     way = replace(WAYS[name], options={FILES[name]: file}) if name in FILES else Way(name=name, file=file)
-    return replace(way, training_steps=steps, training_seconds=seconds)
-
-
-def trained(file: Path) -> tuple[int | None, float | None]:
-    """The training steps and seconds that a safetensors file says it took; None for what it does not say.
-
-    `ValueError` if it is no such file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, "np") as opened:
-            said = opened.metadata() or {}
-        steps, seconds = said.get("steps"), said.get("seconds")
-        return (None if steps is None else int(steps)), (None if seconds is None else float(seconds))
-    except (SafetensorError, ValueError, OSError) as error:
-        raise ValueError(f"{file} is no safetensors file with weights ({error}); give one that was learnt") from error
+    return replace(way, training_steps=cost.steps, training_seconds=cost.seconds)

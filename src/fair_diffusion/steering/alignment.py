@@ -37,6 +37,7 @@ from fair_diffusion.backbones import Guide
 from fair_diffusion.backbones.adapter import Adapter
 from fair_diffusion.edits import ADAPTER, same_training
 from fair_diffusion.steering.cost import Cost
+from fair_diffusion.whole_file import whole_file
 
 RANK, RATE = 50, 5e-5
 UNSURE = 0.2
@@ -62,9 +63,8 @@ class Aligned:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file, with the cost beside the tensors; whole or not at all."""
-        part = path.with_name(f".{path.name}.part")
-        save_file(self.tensors, part, self.cost.metadata())
-        part.replace(path)
+        with whole_file(path) as part:
+            save_file(self.tensors, part, self.cost.metadata())
 
 
 def targets(

@@ -27,6 +27,7 @@ from fair_diffusion.backbones import denoise
 from fair_diffusion.backbones.adapter import MIDDLE, Adapter
 from fair_diffusion.backbones.backbone import Conditioning
 from fair_diffusion.steering.cost import Cost, cost_of
+from fair_diffusion.whole_file import whole_file
 
 RATE = 0.1
 BATCH = 8
@@ -64,10 +65,9 @@ class Directions:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file (fp16), with the cost beside the vectors; whole or not at all."""
-        part = path.with_name(f".{path.name}.part")
         tensors = {"/".join(group): vector.half().contiguous() for group, vector in self.vectors.items()}
-        save_file(tensors, part, self.cost.metadata())
-        part.replace(path)
+        with whole_file(path) as part:
+            save_file(tensors, part, self.cost.metadata())
 
     @classmethod
     def load(cls, path: Path) -> Directions:

@@ -34,6 +34,7 @@ from fair_diffusion.backbones import denoise
 from fair_diffusion.backbones.adapter import Adapter
 from fair_diffusion.edits import put, swapped
 from fair_diffusion.steering.cost import Cost
+from fair_diffusion.whole_file import whole_file
 
 KEEP = 0.5
 """λ: how much a map holds on to what it was."""
@@ -51,10 +52,9 @@ class Edited:
     observed: NDArray[np.float64]
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file, with the cost beside the weights."""
-        part = path.with_name(f".{path.name}.part")
-        save_file({name: tensor.contiguous() for name, tensor in self.weights.items()}, part, self.cost.metadata())
-        part.replace(path)
+        """Write a safetensors file, with the cost beside the weights; whole or not at all."""
+        with whole_file(path) as part:
+            save_file({name: tensor.contiguous() for name, tensor in self.weights.items()}, part, self.cost.metadata())
 
 
 def closed_form(edit: Tensor, wanted: Tensor, preserve: Tensor, keep: float = KEEP) -> Tensor:

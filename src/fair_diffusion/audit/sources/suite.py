@@ -27,6 +27,7 @@ from fair_diffusion.made_with import versions
 from fair_diffusion.new_folder import check_new
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.request import check_prompt, check_seed
+from fair_diffusion.whole_file import whole_file
 
 SHIPPED = "occupations"
 PROMPT = "a photo of the face of a {}"
@@ -197,9 +198,8 @@ def _claim(work: Path, settings: Mapping[str, Any]) -> None:
         _check_same(work / SETTINGS, settings)
         return
     work.mkdir(parents=True, exist_ok=True)
-    part = work / f".{SETTINGS}"
-    part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    part.replace(work / SETTINGS)
+    with whole_file(work / SETTINGS) as part:
+        part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
