@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from fair_diffusion.backbones import Conditioning, StableDiffusion
+from fair_diffusion.backbones import Conditioning, StableDiffusion, adapt
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {"clip_sample": False}),
@@ -48,6 +48,18 @@ def test_encoding_is_the_same_alone_and_among_others(backbone: StableDiffusion) 
     assert together.shape == (40, 16, 32)
     torch.testing.assert_close(together[37:38], backbone.encode([prompts[37]]).embeddings)
     assert not together.requires_grad
+
+
+def test_gradients_reach_the_text_encoder_where_they_are_asked_for(tiny_sd: Any) -> None:
+    backbone = adapt(tiny_sd)
+    plain, learning = backbone.encode(["a man"]).embeddings, backbone.encode(["a man"], gradient=True).embeddings
+    assert torch.equal(plain, learning)
+    assert not plain.requires_grad
+    weight = tiny_sd.text_encoder.get_input_embeddings().weight
+    (gradient,) = torch.autograd.grad(learning.square().sum(), weight)
+    assert gradient.abs().max() > 0
+    with torch.no_grad():
+        assert not backbone.encode(["a man"], gradient=True).embeddings.requires_grad
 
 
 def test_another_text_encoder(tiny_sd: Any) -> None:

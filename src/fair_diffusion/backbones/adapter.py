@@ -109,13 +109,15 @@ class Adapter(ABC):
             twin._generators = every if places is None else [every[place] for place in places]
         return twin
 
-    @torch.no_grad()
-    def encode(self, prompts: Sequence[str]) -> Conditioning:
-        """Encode as the pipeline: padded to the longest that it reads, cut there; equal prompts only once."""
+    def encode(self, prompts: Sequence[str], *, gradient: bool = False) -> Conditioning:
+        """Encode as the pipeline: padded to the longest that it reads, cut there; equal prompts only once.
+
+        gradient: whether gradients flow into the text encoders, where they are on at all."""
         if getattr(self.pipeline, "_all_hooks", None):
             self.pipeline.maybe_free_model_hooks()  # of an offloaded model, only the text encoders are needed now
         unique = list(dict.fromkeys(prompts)) or [""]
-        rows = [self._encode(unique[i : i + CHUNK]) for i in range(0, len(unique), CHUNK)]
+        with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
+            rows = [self._encode(unique[i : i + CHUNK]) for i in range(0, len(unique), CHUNK)]
         place = {prompt: i for i, prompt in enumerate(unique)}
         return Conditioning.cat(rows)[[place[prompt] for prompt in prompts]]
 

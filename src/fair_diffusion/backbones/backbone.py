@@ -88,8 +88,10 @@ class Backbone(Protocol):
     def join(self, parts: Sequence[Self]) -> Self:
         """Return a fork whose sampler knows the images of all parts, in order; all are at the same point of a run."""
 
-    def encode(self, prompts: Sequence[str]) -> Conditioning:
-        """Encode prompts, one row each. `ValueError` if the model draws without text."""
+    def encode(self, prompts: Sequence[str], *, gradient: bool = False) -> Conditioning:
+        """Encode prompts, one row each. `ValueError` if the model draws without text.
+
+        gradient: whether gradients flow into the text encoders."""
 
     def empty(self) -> Conditioning:
         """What the family takes for no prompt, one row: guidance leads away from it, edits are measured from it."""

@@ -52,7 +52,7 @@ class Pixel(Adapter):
         """Channels, height and width of one image."""
         return square(self.network.config.in_channels, self.network.config.sample_size)
 
-    def encode(self, prompts: Sequence[str]) -> Conditioning:
+    def encode(self, prompts: Sequence[str], *, gradient: bool = False) -> Conditioning:
         """No text at all, ""; `ValueError` for any other."""
         if any(prompts):
             self._no_text()

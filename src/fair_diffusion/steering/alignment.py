@@ -153,7 +153,7 @@ def learn(
 def _draw(backbone: Adapter, prompt: str, seeds: Sequence[int], steps: int, guidance: float) -> Tensor:
     """Pixels in 0…1 of one image per seed, with gradient into the networks where that is on."""
     rows = [0] * len(seeds)
-    guide = Guide(backbone._encode([prompt])[rows], backbone.empty()[rows], guidance)
+    guide = Guide(backbone.encode([prompt], gradient=True)[rows], backbone.empty()[rows], guidance)
     own = backbone.fork()
     times = own.timesteps(steps)
     latents = own.initial_latents(seeds)
