@@ -21,8 +21,9 @@ from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.classifier import ClassifierPerceiver
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target
-from fair_diffusion.request import Request
+from fair_diffusion.request import LOSSES, Request
 from fair_diffusion.steering.distribution import DistributionGuidance
+from fair_diffusion.steering.fairness_loss import VARIANTS
 from fair_diffusion.steering.latents import LatentDescent, forward, from_seeds, stages
 
 STEPS = 4
@@ -99,12 +100,22 @@ def test_latents_meet_quotas_and_leave_alone_what_fits(tiny: Callable[[str], Any
     assert forwards - 6 * drawn.plain_evaluations == once + (looked - once) * 2 // 3
 
 
+def test_requests_know_every_loss() -> None:
+    assert sorted(LOSSES) == sorted(VARIANTS)
+    with pytest.raises(ValueError, match="unknown loss 'median'; use one of assigned, mean, confident"):
+        request(1, method="latents", loss="median")
+    with pytest.raises(ValueError, match="loss is 'mean', which method 'switch' does not use"):
+        request(1, loss="mean")
+    assert request(1, method="latents").assigns
+    assert request(1, method="latents", loss="mean").plain == request(1).plain
+
+
 @pytest.mark.parametrize("variant", ["mean", "confident"])
 def test_the_mean_variants_assign_nothing(tiny_sd: Any, variant: str) -> None:
     backbone = adapt(tiny_sd)
-    drawn = draw_latents(
-        backbone, request(2), HALF, plan(HALF, 2, 0), plain(backbone), dim(backbone), settings=FAST, variant=variant
-    )
+    asked = request(2, method="latents", loss=variant)
+    assert not asked.assigns
+    drawn = draw_latents(backbone, asked, HALF, [], plain(backbone), dim(backbone), settings=FAST)
     assert [shown.assigned for shown in drawn.shown] == [{}, {}]
     assert any(shown.strength for shown in drawn.shown)
 

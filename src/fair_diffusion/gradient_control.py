@@ -71,8 +71,8 @@ class Targets:
         return torch.split(p, [len(target.shares) + 1 for target in self.targets], dim=1)
 
     def loss(self, variant: str, p: Tensor, quotas: Sequence[Sequence[int]]) -> AllOf:
-        """The loss of a variant for images that now have probabilities p."""
-        each = zip(self.targets, self.split(p), quotas, strict=True)
+        """The loss of a variant for images that now have probabilities p; only "assigned" asks for quotas."""
+        each = zip(self.targets, self.split(p), quotas or [()] * len(self.targets), strict=True)
         return AllOf(self, [fairness_loss(variant, part, _shares(t), counts) for t, part, counts in each])
 
     def divergence(self, p: Tensor) -> Tensor:
@@ -150,10 +150,9 @@ def draw_latents(
     on_step: OnStep | None = None,
     *,
     start: Start | None = None,
-    variant: str = "assigned",
     settings: LatentDescent | None = None,
 ) -> Drawn:
-    """Move the starting noise of all images of a request together, then draw each from its own.
+    """Move the starting noise of all images of a request together by its loss, then draw each from its own.
 
     start: where sampling begins; at the noise of the request's seeds if not given. Interrupted from the keyboard it
     gives the images that are finished: none before the noise is."""
@@ -168,7 +167,7 @@ def draw_latents(
             start=start,
             guide=guide,
             perceiver=perceiver,
-            variant=variant,
+            variant=request.loss,
             settings=settings,
             on_step=on_step,
         )

@@ -128,11 +128,12 @@ class FairPipeline:
                 ends the run with the images that are finished.
             request: fields of `Request`: n, seed (image i is drawn from seed + i), method, control, steps and
                 guidance (the card's if None), negative_prompt, guidance_rescale, repair_budget, batch_size, directions,
-                edit.
+                edit, loss.
                 method: "switch": the group's word enters the prompt mid-way; "semantic": semantic guidance; "prompt":
                 the word is there from the start; "bottleneck": the group's vector, from the file `directions`, is
                 added in the middle of the network; "rejection": plain images are drawn until the quotas are full;
-                "latents": the starting noise descends on the fairness loss. And
+                "latents": the starting noise descends on the fairness loss, in the variant `loss` ("assigned", or
+                "mean" and "confident", which assign no group). And
                 those that assign no group: "hint": the prompt asks for all groups; "embedding": what tells the groups
                 apart is taken out of the text; "edit": the weights are those of the file `edit`; "distribution":
                 denoising follows the gradient of the fairness loss; "none".
@@ -287,7 +288,8 @@ class FairPipeline:
             requested=asked.n,
             stopped=drawn.interrupted,
             notes=notes + drawn.notes,
-            made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit),
+            made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit)
+            | ({"fairness loss": asked.loss} if asked.method == "latents" and targets else {}),
             learnt=guides.learnt,
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )

@@ -21,6 +21,8 @@ METHODS = (
 UNASSIGNED = ("hint", "embedding", "edit", "distribution")
 """Methods that act on every image alike: they assign no group to any."""
 CONTROLS = ("natural-first", "all")
+LOSSES = ("assigned", "mean", "confident")
+"""What "latents" descends on: `steering.fairness_loss`. Only the first assigns groups to images."""
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
 SEEDS = 2**53
@@ -60,7 +62,7 @@ class Request:
     away from, and from where edits are measured; None: what the family takes for no prompt. guidance_rescale: how far
     the guided prediction gets the spread of the prompt's, 0 to 1 (see `backbones.loop`). repair_budget: what repairs,
     or rejected images, may cost, as a share of plain generation. directions: the file that "bottleneck" needs; edit:
-    the one that "edit" needs.
+    the one that "edit" needs. loss: one of `LOSSES`, for "latents".
     """
 
     prompt: str
@@ -76,12 +78,14 @@ class Request:
     batch_size: int = 8
     directions: Path | None = None
     edit: Path | None = None
+    loss: str = "assigned"
 
     def __post_init__(self) -> None:
         check_prompt(self.prompt)
         if not 1 <= self.n <= MAX_IMAGES:
             raise ValueError(f"n is {self.n}; ask for 1 to {MAX_IMAGES} images")
-        for what, value, known in (("method", self.method, METHODS), ("control", self.control, CONTROLS)):
+        named = (("method", self.method, METHODS), ("control", self.control, CONTROLS), ("loss", self.loss, LOSSES))
+        for what, value, known in named:
             if value not in known:
                 raise ValueError(f"unknown {what} {value!r}; use one of {', '.join(known)}")
         if self.method == "switch" and self.control == "all":
@@ -91,6 +95,8 @@ class Request:
                 raise ValueError(f"method {needs!r} needs a file that was learnt; name it: {what}=FILE")
             if self.method != needs and file is not None:
                 raise ValueError(f"{what} is {str(file)!r}, which method {self.method!r} does not use; use {needs!r}")
+        if self.loss != LOSSES[0] and self.method != "latents":
+            raise ValueError(f"loss is {self.loss!r}, which method {self.method!r} does not use; use 'latents'")
         if not 1 <= self.steps <= 1000:
             raise ValueError(f"steps is {self.steps}; use 1 to 1000")
         if self.guidance is not None and not 0 <= self.guidance <= 100:  # also false for NaN
@@ -107,12 +113,12 @@ class Request:
     @property
     def plain(self) -> Request:
         """The same request, unsteered."""
-        return replace(self, method="none", directions=None, edit=None)
+        return replace(self, method="none", directions=None, edit=None, loss=LOSSES[0])
 
     @property
     def assigns(self) -> bool:
         """Whether each image is assigned the groups that it should show."""
-        return self.method != "none" and self.method not in UNASSIGNED
+        return self.method != "none" and self.method not in UNASSIGNED and self.loss == "assigned"
 
     @property
     def natural_first(self) -> bool:

@@ -60,6 +60,9 @@ def generate(
     ] = 0.0,
     directions: Annotated[Path | None, typer.Option(help="vectors of the groups (safetensors), for bottleneck")] = None,
     edit: Annotated[Path | None, typer.Option(help="edited weights or a LoRA (safetensors), for edit")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="for latents: assigned (the usual one), mean or confident; see docs/latents.md")
+    ] = None,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="keep proportions across requests in this file")] = None,
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
@@ -91,7 +94,7 @@ def generate(
         settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control}
         settings |= {"repair_budget": repair_budget, "guidance_rescale": guidance_rescale}
         told: dict[str, Any] = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt}
-        told |= {"directions": directions, "edit": edit}
+        told |= {"directions": directions, "edit": edit, "loss": loss}
         settings |= {name: value for name, value in told.items() if value is not None}
         for prompt in prompts:
             Request(prompt=prompt, **settings)

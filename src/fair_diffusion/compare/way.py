@@ -88,6 +88,8 @@ WAYS = {
         Way(name="bottleneck", method="bottleneck"),
         Way(name="rejection", method="rejection", options={"repair_budget": 9.0}),  # ten times plain at most
         Way(name="latents", method="latents"),
+        Way(name="latents-mean", method="latents", options={"loss": "mean"}),
+        Way(name="latents-confident", method="latents", options={"loss": "confident"}),
         Way(name="distribution", method="distribution"),
     )
 }
