@@ -88,11 +88,11 @@ class Guides:
         return with_group(self.request.prompt, self.start, adjectives)
 
     @property
-    def learnt(self) -> dict[str, Cost]:
-        """What was learnt from this model alone for what was drawn, and what that took, once for all requests."""
+    def learnt(self) -> dict[str, float]:
+        """What was learnt from the model's text for what was drawn, and the seconds that it took once."""
         if self.request.method != "embedding" or (name := _named(self._alike)) not in self.projections:
             return {}
-        return {name: self.projections[name][1]}
+        return {name: self.projections[name][1].seconds or 0.0}
 
     @cached_property
     def _plain(self) -> Conditioning:

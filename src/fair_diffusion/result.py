@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,9 +17,6 @@ from PIL.PngImagePlugin import PngInfo
 from fair_diffusion.audit import JOINT, Row, SheetRow, contact_sheet, deviation
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.new_folder import new_folder
-
-if TYPE_CHECKING:
-    from fair_diffusion.steering.cost import Cost
 
 PNG_KEY = "fair-diffusion"
 SHEET = "contact-sheet.png"
@@ -91,8 +88,8 @@ class Result:
 
     `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver. `made_with` names
     weights, policy, instruction and versions; `confusions` say how the judge errs; `learnt` is what was learnt from the
-    model's text, and what that took once: `seconds` include it in the request that came first. `control` is the one
-    that ran; `stopped` tells of an interrupt.
+    model's text, and the seconds that it took once: `seconds` include them in the request that came first. `control` is
+    the one that ran; `stopped` tells of an interrupt.
     """
 
     prompt: str
@@ -112,7 +109,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
     made_with: Mapping[str, str] = field(default_factory=dict)
     confusions: Sequence[Confusion] = ()
-    learnt: Mapping[str, Cost] = field(default_factory=dict)
+    learnt: Mapping[str, float] = field(default_factory=dict)
     plain: Result | None = None
     twins: Twins | None = None
 

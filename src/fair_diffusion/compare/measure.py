@@ -115,10 +115,10 @@ def measure(
         images=image_rows(rows),
         vectors=vectors,
         pictures=[_png(image) for image in kept],
-        seconds=result.seconds - sum(cost.seconds for name, cost in result.learnt.items() if name not in known),
+        seconds=result.seconds - sum(took for name, took in result.learnt.items() if name not in known),
         memory=peak.bytes,
         notes=result.notes,
-        learnt={name: cost.seconds for name, cost in result.learnt.items()},
+        learnt=result.learnt,
     )
 
 
