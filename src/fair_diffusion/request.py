@@ -21,7 +21,8 @@ METHODS = (
 UNASSIGNED = ("hint", "embedding", "edit", "distribution")
 """Methods that act on every image alike: they assign no group to any."""
 CONTROLS = ("natural-first", "all")
-LOSSES = ("assigned", "mean", "confident")
+ASSIGNED = "assigned"
+LOSSES = (ASSIGNED, "mean", "confident")
 """What "latents" descends on: `steering.fairness_loss`. Only the first assigns groups to images."""
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
@@ -78,7 +79,7 @@ class Request:
     batch_size: int = 8
     directions: Path | None = None
     edit: Path | None = None
-    loss: str = "assigned"
+    loss: str = ASSIGNED
 
     def __post_init__(self) -> None:
         check_prompt(self.prompt)
@@ -95,7 +96,7 @@ class Request:
                 raise ValueError(f"method {needs!r} needs a file that was learnt; name it: {what}=FILE")
             if self.method != needs and file is not None:
                 raise ValueError(f"{what} is {str(file)!r}, which method {self.method!r} does not use; use {needs!r}")
-        if self.loss != LOSSES[0] and self.method != "latents":
+        if self.loss != ASSIGNED and self.method != "latents":
             raise ValueError(f"loss is {self.loss!r}, which method {self.method!r} does not use; use 'latents'")
         if not 1 <= self.steps <= 1000:
             raise ValueError(f"steps is {self.steps}; use 1 to 1000")
@@ -113,12 +114,12 @@ class Request:
     @property
     def plain(self) -> Request:
         """The same request, unsteered."""
-        return replace(self, method="none", directions=None, edit=None, loss=LOSSES[0])
+        return replace(self, method="none", directions=None, edit=None, loss=ASSIGNED)
 
     @property
     def assigns(self) -> bool:
         """Whether each image is assigned the groups that it should show."""
-        return self.method != "none" and self.method not in UNASSIGNED and self.loss == "assigned"
+        return self.method != "none" and self.method not in UNASSIGNED and self.loss == ASSIGNED
 
     @property
     def natural_first(self) -> bool:

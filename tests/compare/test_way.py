@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from fair_diffusion.compare.page import made
 from fair_diffusion.compare.way import PLAIN, WAYS, Way, read_ways
 
 
@@ -26,6 +27,12 @@ def test_names_are_read_in_order() -> None:
     assert WAYS["semantic-coin"].coin
     assert (WAYS["semantic"].control, WAYS["semantic-quota"].control) == ("natural-first", "all")
     assert not PLAIN.steers
+
+
+def test_ways_that_assign_no_group_say_so() -> None:
+    none = {"plain", "hint", "embedding", "distribution", "latents-mean", "latents-confident"}
+    assert {name for name, way in WAYS.items() if not way.assigns} == none
+    assert "no group assigned, loss mean" in made(WAYS["latents-mean"])
 
 
 def test_files_say_what_they_took(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def made(way: Way) -> str:
     if not way.steers:
         return "the model as it is"
     control = "natural-first" if way.control == "natural-first" else "all images"
-    groups = "groups by a fair coin" if way.coin else "groups by quota"
+    groups = "groups by a fair coin" if way.coin else "groups by quota" if way.assigns else "no group assigned"
     options = "".join(f", {key} {getattr(value, 'name', value)}" for key, value in way.options.items())
     return f"method {way.method}, {control}, {groups}{options}"
 

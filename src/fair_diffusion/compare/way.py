@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fair_diffusion.made_with import sha256
+from fair_diffusion.request import ASSIGNED, UNASSIGNED
 from fair_diffusion.steering.cost import cost_of
 
 Edit = Callable[[Any, Path], AbstractContextManager[Any]]
@@ -55,6 +56,11 @@ class Way:
     def steers(self) -> bool:
         """Whether images are dealt groups to show; plain models and edited weights know nothing of a request's."""
         return self.method != "none"
+
+    @property
+    def assigns(self) -> bool:
+        """Whether each image is assigned groups, by quota or by lot."""
+        return self.steers and self.method not in UNASSIGNED and self.options.get("loss", ASSIGNED) == ASSIGNED
 
     @contextmanager
     def applied(self, pipeline: Any) -> Iterator[None]:
