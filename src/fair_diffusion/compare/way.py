@@ -60,7 +60,7 @@ class Way:
     @property
     def assigns(self) -> bool:
         """Whether each image is assigned groups, by quota or by lot."""
-        return self.steers and self.method not in UNASSIGNED and self.options.get("loss", ASSIGNED) == ASSIGNED
+        return self.steers and self.method not in UNASSIGNED and str(self.options.get("loss", ASSIGNED)) == ASSIGNED
 
     @contextmanager
     def applied(self, pipeline: Any) -> Iterator[None]:
