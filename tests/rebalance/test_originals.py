@@ -75,7 +75,7 @@ def test_what_is_no_image_of_the_folder_is_named(tmp_path: Path) -> None:
     assert len(found.broken) == 3
     assert "link out of the folder" in found.broken[0]
     assert all(line.isprintable() for line in found.broken)
-    assert found.notes == [f"{SHEET} was left out: a run's own overview is no image of it"]
+    assert found.notes == [f"{SHEET} left out: a run's own overview is no image of it"]
 
 
 def test_the_plain_twins_of_a_run_are_left_out(tmp_path: Path) -> None:
@@ -86,6 +86,26 @@ def test_the_plain_twins_of_a_run_are_left_out(tmp_path: Path) -> None:
     found = find_originals(tmp_path)
     assert [image.name for image in found.images] == ["image-00000.png"]
     assert found.notes == ["the 1 plain twins of a run were left out"]
+
+
+def test_the_runs_of_several_prompts_in_one_folder(tmp_path: Path) -> None:
+    """Each run has its own overview and twins; beside no run, that is only a name."""
+    for k, prompt in enumerate(("a doctor", "a nurse")):
+        for name in ("image-00000.png", "plain-00000.png", SHEET):
+            put(tmp_path, f"{k:03d}/{name}", prompt)
+        (tmp_path / f"{k:03d}" / "result.json").write_text("{}")
+    put(tmp_path, "own/plain-00000.png", "a cook")
+    found = find_originals(tmp_path)
+    assert [(image.name, image.prompt) for image in found.images] == [
+        ("000/image-00000.png", "a doctor"),
+        ("001/image-00000.png", "a nurse"),
+        ("own/plain-00000.png", "a cook"),
+    ]
+    assert found.broken == []
+    assert found.notes == [
+        f"000/{SHEET}, 001/{SHEET} left out: a run's own overview is no image of it",
+        "the 2 plain twins of a run were left out",
+    ]
 
 
 def test_the_first_n(tmp_path: Path) -> None:

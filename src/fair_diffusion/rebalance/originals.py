@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
@@ -64,16 +64,19 @@ def find_originals(
         raise ValueError(f"{folder} is no folder; name one that holds images")
     listing = listed(folder, None if prompts is None else {name: (said, "") for name, said in prompts.items()})
     found, broken, notes = [], list(listing.broken), list(listing.notes)
-    is_run, twins = (folder / RESULT).is_file(), 0
+    sheets, twins = [], 0
     for picture in listing.pictures:
+        file = PurePosixPath(picture.name).name
         if printable(picture.name) != picture.name:
             broken.append(f"{printable(picture.name)}: a name with signs that cannot be printed; rename it")
-        elif picture.name == SHEET:
-            notes.append(f"{SHEET} was left out: a run's own overview is no image of it")
-        elif is_run and _TWIN.fullmatch(picture.name):
+        elif file == SHEET:
+            sheets.append(picture.name)
+        elif _TWIN.fullmatch(file) and (folder / picture.name).with_name(RESULT).is_file():
             twins += 1
         else:
             found.append(Original(picture.name, folder / picture.name, ""))
+    if sheets:
+        notes.append(f"{', '.join(sheets)} left out: a run's own overview is no image of it")
     if twins:
         notes.append(f"the {twins} plain twins of a run were left out")
     if not found:
