@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fair_diffusion.audit.sources.target import read_target
+from fair_diffusion.audit.study import Confusion
 from fair_diffusion.perception.reader import Reader
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
@@ -145,6 +146,23 @@ def test_the_folder_is_one_that_audits_read(done: tuple[Path, Path, RebalancedRe
     assert json.loads((out / "result.json").read_text()) == result.summary()
     rows = pq.read_table(out / "records.parquet").to_pylist()
     assert [row["original"] for row in rows] == [record.original for record in result.records]
+
+
+def test_it_tells_what_made_it_and_how_the_judge_errs(
+    pipe: FairPipeline, tmp_path: Path, done: tuple[Path, Path, RebalancedResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, result = done
+    assert result.made_with["instruction"] == HALF.text == "doctor: half women"
+    assert result.made_with["policy"].startswith("doctor: ")
+    errs = Confusion(
+        attribute="gender", groups=["woman", "man"], counts=[[9, 1, 0], [2, 8, 0]], measured_on="tests"
+    )
+    monkeypatch.setattr(pipe, "confusions", [errs])
+    asked: dict[str, Any] = {"policy": Policy.from_sentence("nurse: half men"), "prompt": "a doctor", "n": 1}
+    (silent,) = rebalance(pipe, photos(tmp_path / "photos"), tmp_path / "new", **asked, **SETTINGS)
+    assert silent.rule is None
+    assert silent.made_with["instruction"] == "nurse: half men"
+    assert silent.confusions == [errs]
 
 
 def test_pictures_are_opened_when_asked_for(done: tuple[Path, Path, RebalancedResult]) -> None:

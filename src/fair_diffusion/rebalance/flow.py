@@ -22,7 +22,6 @@ from PIL import Image
 from fair_diffusion.allocation import plan
 from fair_diffusion.control import Aim, plain_evaluations
 from fair_diffusion.guides import Guides
-from fair_diffusion.made_with import made_with
 from fair_diffusion.new_folder import check_new, new_folder
 from fair_diffusion.pipeline import FairPipeline, audited
 from fair_diffusion.policy import Match, Policy, match
@@ -161,7 +160,7 @@ class _Run:
             audit=audited(now.judged, matched.targets, planned, pipe.attributes),
             perceived_audit=audited(now.perceived, matched.targets, planned, pipe.attributes),
             notes=[*notes, *(target.note for target in matched.targets if target.note), *mover.notes],
-            made_with=made_with(pipe.weights, pipe.card.name, matched),
+            **pipe.provenance(matched),
             before=before,
             way=asked.way,
             broken=list(broken),
