@@ -181,9 +181,7 @@ def test_the_budget_bounds_the_repairs(backbone: StableDiffusion, n: int, budget
 
 
 @pytest.mark.parametrize(("n", "budget", "images"), [(12, 0.0, 0), (12, 0.01, SPARE), (12, 0.5, 6)])
-def test_the_budget_holds_where_steering_is_dear(
-    backbone: StableDiffusion, n: int, budget: float, images: int
-) -> None:
+def test_the_budget_holds_where_steering_is_dear(backbone: StableDiffusion, n: int, budget: float, images: int) -> None:
     """Two concepts at every step after the look: an image then costs 10 + 8 evaluations from its seed on."""
 
     class Dear(World):

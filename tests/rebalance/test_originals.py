@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fair_diffusion.rebalance import find_originals, read_prompts
+from fair_diffusion.rebalance import find_originals, originals, read_prompts
 from fair_diffusion.result import PNG_KEY, SHEET
 
 
@@ -115,6 +115,16 @@ def test_the_first_n(tmp_path: Path) -> None:
     assert [image.name for image in found.images] == ["a.png", "b.png"]
     assert found.notes == ["the first 2 of 3 images were taken"]
     assert find_originals(tmp_path, prompt="a doctor", n=3).notes == []
+
+
+def test_too_many_of_one_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(originals, "MAX_IMAGES", 2)
+    for k, prompt in enumerate(("a doctor", "a nurse", "a nurse")):
+        put(tmp_path, f"{k}.png", prompt)
+    assert len(find_originals(tmp_path).images) == 3
+    with pytest.raises(ValueError, match=r"3 images of 'a cook', more than 2 of one prompt; .* -n"):
+        find_originals(tmp_path, prompt="a cook")
+    assert len(find_originals(tmp_path, prompt="a cook", n=2).images) == 2
 
 
 def test_what_cannot_be_is_said(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ the record inside a PNG            what `fair-diffusion generate` wrote
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -19,7 +20,7 @@ from fair_diffusion.audit.sources.run_records import RESULT, png_record
 from fair_diffusion.csv_rows import CsvErrors, inner_path, read_csv
 from fair_diffusion.pictures import ENDINGS, BrokenPicture, open_picture
 from fair_diffusion.printable import printable
-from fair_diffusion.request import check_prompt
+from fair_diffusion.request import MAX_IMAGES, check_prompt
 from fair_diffusion.result import SHEET
 
 _TWIN = re.compile(r"plain-\d{5}\.png")
@@ -53,7 +54,7 @@ def find_originals(
 ) -> Originals:
     """The images below `folder` with their prompts; `n`: the first so many of them.
 
-    `ValueError` if there are none, or if one has no prompt."""
+    `ValueError` if there are none, if one has no prompt, or if more than `MAX_IMAGES` have the same."""
     if prompt is not None and prompts is not None:
         raise ValueError("both a prompt and a table of prompts are given; give one")
     if n is not None and n < 1:
@@ -84,7 +85,14 @@ def find_originals(
     if n is not None and n < len(found):
         notes.append(f"the first {n} of {len(found)} images were taken")
         found = found[:n]
-    return Originals([_prompted(image, prompt, prompts) for image in found], broken, notes)
+    images = [_prompted(image, prompt, prompts) for image in found]
+    for text, count in Counter(image.prompt for image in images).items():
+        if count > MAX_IMAGES:
+            raise ValueError(
+                f"{count} images of {text!r}, more than {MAX_IMAGES} of one prompt; take the first so many with -n, "
+                "or rebalance them from several folders"
+            )
+    return Originals(images, broken, notes)
 
 
 def read_prompts(path: Path) -> dict[str, str]:
