@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import Batch, Conditioning, Guide
-from fair_diffusion.control import SPARE, Aim, Shares
+from fair_diffusion.control import SPARE, Aim, Shares, assignments
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.rebalance import Original, Rebalance, move
 from fair_diffusion.rebalance.move import RECONSTRUCTED, Moved, Mover
@@ -208,6 +208,16 @@ def test_an_image_that_is_likely_but_not_surely_its_group_is_kept_and_misses() -
     images = world.run("doctor: all women", repair_budget=0)
     assert all(one.misses and one.picture for one in images)
     assert "the repair budget is spent: 2 of 2" in world.mover.notes[0]
+
+
+def test_all_are_assigned_anew_once_per_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six images, one at a time, that take two attempts: at first, and after each."""
+    rounds = []
+    monkeypatch.setattr(move, "assignments", lambda *asked: rounds.append(asked) or assignments(*asked))
+    world = World(["man"] * 6, dict.fromkeys(range(6), 2))
+    images = world.run("doctor: all women", batch_size=1, repair_budget=100)
+    assert [one.tries for one in images] == [2] * 6
+    assert len(rounds) == 3
 
 
 def test_an_image_that_is_moved_again_is_not_put_back_any_more() -> None:
