@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from fair_diffusion.audit.sources.target import read_target
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.control import Shares
+from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.reader import Reader
 from fair_diffusion.pictures import SIDE
 from fair_diffusion.pipeline import FairPipeline
@@ -232,7 +233,12 @@ def test_large_originals_are_perceived_as_everywhere_and_written_at_their_size(
 
     monkeypatch.setattr(flow, "shares_of", shares_of)
     read = pipe.judge.read
-    monkeypatch.setattr(pipe.judge, "read", lambda pictures: seen.extend(pictures) or read(pictures))
+
+    def judged(pictures: Sequence[Image.Image]) -> Mapping[str, list[Reading]]:
+        seen.extend(pictures)
+        return read(pictures)
+
+    monkeypatch.setattr(pipe.judge, "read", judged)
     asked: dict[str, Any] = {"policy": Policy.from_sentence("doctor: all women"), "prompt": "a doctor"}
     (result,) = rebalance(pipe, folder, tmp_path / "new", **asked, **SETTINGS)
     assert result.counts()["moved"] == 1
@@ -262,8 +268,8 @@ def test_what_guidance_leads_away_from_is_kept(pipe: FairPipeline, tmp_path: Pat
         for name, asked in (("with", SETTINGS | away), ("without", SETTINGS))
     ]
     assert {(record.negative_prompt, record.guidance_rescale) for record in results[0].records} == {("blurry", 0.5)}
-    (moved, other) = (next(r.pixel_distance for r in result.records if r.steered) for result in results)
-    assert moved != other
+    moved = [next(record.pixel_distance for record in result.records if record.steered) for result in results]
+    assert moved[0] != moved[1]
 
 
 def test_giving_up_is_the_verdict_and_leaves_the_originals(pipe: FairPipeline, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import Batch, Conditioning, Guide
 from fair_diffusion.control import SPARE, Aim, Shares, assignments
-from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.policy import ATTRIBUTES, Assignment, Policy
 from fair_diffusion.rebalance import Original, Rebalance, move
 from fair_diffusion.rebalance.move import RECONSTRUCTED, Moved, Mover
 
@@ -212,8 +212,13 @@ def test_an_image_that_is_likely_but_not_surely_its_group_is_kept_and_misses() -
 
 def test_all_are_assigned_anew_once_per_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six images, one at a time, that take two attempts: at first, and after each."""
-    rounds = []
-    monkeypatch.setattr(move, "assignments", lambda *asked: rounds.append(asked) or assignments(*asked))
+    rounds: list[Shares] = []
+
+    def counted(targets: Any, quotas: Any, shares: Shares, *more: Any) -> list[Assignment]:
+        rounds.append(shares)
+        return assignments(targets, quotas, shares, *more)
+
+    monkeypatch.setattr(move, "assignments", counted)
     world = World(["man"] * 6, dict.fromkeys(range(6), 2))
     images = world.run("doctor: all women", batch_size=1, repair_budget=100)
     assert [one.tries for one in images] == [2] * 6
