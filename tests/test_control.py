@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,6 +21,7 @@ from fair_diffusion.control import NEW_SEED, RESEEDS, SPARE, Aim, Drawn, Natural
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target
 from fair_diffusion.policy.target import cells as all_cells
 from fair_diffusion.request import Request
+from fair_diffusion.steering import SemanticGuidance
 from fair_diffusion.strengths import LEVELS, Strengths
 
 STEPS = 5
@@ -175,6 +178,23 @@ def test_the_budget_bounds_the_repairs(backbone: StableDiffusion, n: int, budget
     assert images * PLAIN - PLAIN < spent <= images * PLAIN or spent == images == 0
     assert drawn.notes == [f"the repair budget is spent: {n} of {n} images do not surely show what was assigned"]
     assert all(shown.missed for shown in drawn.shown)
+
+
+@pytest.mark.parametrize(("n", "budget", "images"), [(12, 0.0, 0), (12, 0.01, SPARE), (12, 0.5, 6)])
+def test_the_budget_holds_where_steering_is_dear(backbone: StableDiffusion, n: int, budget: float, images: int) -> None:
+    """Two concepts at every step after the look: an image then costs 10 + 8 evaluations from its seed on."""
+
+    class Dear(World):
+        def guide(self, aims: Sequence[Aim]) -> Guide:
+            towards = torch.tensor([[aim.strength] * 2 for aim in aims])
+            asked = SemanticGuidance(warmup=look_step(STEPS), momentum_in_warmup=False)
+            steering = asked.steer(self.backbone.encode(["female person", "male person"]), towards)
+            return replace(super().guide(aims), steering=steering.start(range(len(aims))))
+
+    drawn = Dear(backbone, genders("m" * n), needs={"woman": 99.0}).run("doctor: all women", repair_budget=budget)
+    assert {shown.evaluations for shown in drawn.shown} <= {18 + again for again in (0, 16, 32)}
+    spent = sum(shown.evaluations - 18 for shown in drawn.shown)
+    assert spent == images * PLAIN // 18 * 16
 
 
 def test_an_image_from_a_new_seed_is_looked_at_anew(backbone: StableDiffusion) -> None:

@@ -235,7 +235,9 @@ def test_the_instruction_is_kept_as_it_was_written(pipe: FairPipeline) -> None:
     assert "instruction" not in result.plain.made_with
     yaml = "version: 1\nrules:\n  - name: cooks  # why not\n    concepts: [cook]\n    targets: {gender: uniform}"
     assert pipe("a cook", policy=Policy.from_yaml(yaml + "\n"), **settings).made_with["instruction"] == yaml
-    assert "instruction" not in pipe("a dog", instruct=said, **settings).made_with  # no rule fired
+    assert pipe("a dog", instruct=said, **settings).made_with["instruction"] == said  # no rule fired
+    assert pipe("a cook", instruct=said, n=1, steps=2, method="hint").made_with["instruction"] == said
+    assert "instruction" not in pipe("a cook", n=1, steps=2).made_with
 
 
 def test_a_switched_image_costs_what_a_plain_one_does(pipe: FairPipeline) -> None:

@@ -157,13 +157,18 @@ class Guides:
         steps = len(self.backbone.fork().timesteps(self.request.steps))
         if not self.request.natural_first:
             return SemanticGuidance(warmup=min(5, round(self.card.start * steps)))
-        start = steering_start(steps, self.card.start)
-        end = max(start + 1, round(self.card.end * steps))
+        start, end = window(steps, self.card)
         return SemanticGuidance(strength=self.card.semantic, threshold=0.8, warmup=start, cooldown=end)
 
 
 def _named(groups: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{name}: {', '.join(those)}" for name, those in groups.items())
+
+
+def window(steps: int, card: Card) -> tuple[int, int]:
+    """The steps from which, and before which, semantic guidance acts mid-way: at least one."""
+    start = steering_start(steps, card.start)
+    return start, max(start + 1, round(card.end * steps))
 
 
 def grouped_prompts(name: str, groups: Sequence[str], concepts: Sequence[str]) -> list[list[str]]:

@@ -23,7 +23,8 @@ def made_with(weights: str, card: str, matched: Match, **learnt: Path | None) ->
     if rule is not None:
         facts["policy"] = f"{rule.name}: {'; '.join(map(str, rule.targets))}"
     facts |= {what: f"{file.name}, sha256 {sha256(file)}" for what, file in learnt.items() if file}
-    return facts | {"usual settings": card, "versions": ", ".join(map(" ".join, versions().items()))}
+    facts |= {"usual settings": card, "versions": ", ".join(map(" ".join, versions().items()))}
+    return facts | ({INSTRUCTION: matched.said} if matched.said else {})
 
 
 def versions() -> dict[str, str]:

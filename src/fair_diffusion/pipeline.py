@@ -25,7 +25,7 @@ from fair_diffusion.control import Aim, Drawn, NaturalFirst, Shares, draw_all
 from fair_diffusion.edits import edited
 from fair_diffusion.gradient_control import Differentiable, draw_distribution, draw_latents
 from fair_diffusion.guides import Guides, Projection, aims
-from fair_diffusion.made_with import INSTRUCTION, made_with, sha256
+from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.known import check_reads, known_groups, known_labels, shares
 from fair_diffusion.perception.perceiver import Perceiver, Reading
 from fair_diffusion.perception.probabilities import features, probabilities
@@ -155,16 +155,13 @@ class FairPipeline:
             nothing = ["no image is assigned a group, so the ledger counts nothing"] if ledger else []
             return replace(result, notes=[*result.notes, *nothing])
         if ledger is None:
-            result = self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
-        else:
-            from fair_diffusion.turns import Turns
+            return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
+        from fair_diffusion.turns import Turns
 
-            with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
-                result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
-                turns.settle(result.records)
-            result = turns.judged(result)
-        said = {INSTRUCTION: policy.text} if policy.text else {}
-        return replace(result, made_with={**result.made_with, **said})
+        with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
+            result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
+            turns.settle(result.records)
+        return turns.judged(result)
 
     def with_usual(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a request that are given, and the card's steps and guidance where they are not."""
@@ -185,7 +182,7 @@ class FairPipeline:
         result = self.draw(asked, matched, planned, strengths, on_step)
         if not compare_plain or result.stopped:
             return result
-        plain = self.draw(asked.plain, replace(matched, rule=None), [], None, on_step)
+        plain = self.draw(asked.plain, replace(matched, rule=None, said=""), [], None, on_step)
         if plain.stopped:
             result = replace(result, notes=[*result.notes, f"the plain twins were {plain.notes[-1]}"])
             if not plain.images:
@@ -272,6 +269,9 @@ class FairPipeline:
         ]
         told = dict.fromkeys([*(record.used_prompt for record in records), asked.negative_prompt or ""])
         notes = [target.note for target in targets if target.note] + self._cut(told)
+        provenance = self.provenance(matched, directions=asked.directions, edit=asked.edit)
+        if asked.method == "latents" and targets:
+            provenance["made_with"]["fairness loss"] = asked.loss
         return Result(
             prompt=asked.prompt,
             model=self.name,
@@ -288,11 +288,16 @@ class FairPipeline:
             requested=asked.n,
             stopped=drawn.interrupted,
             notes=notes + drawn.notes,
-            made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit)
-            | ({"fairness loss": asked.loss} if asked.method == "latents" and targets else {}),
             learnt=guides.learnt,
-            confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
+            **provenance,
         )
+
+    def provenance(self, matched: Match, **learnt: Path | None) -> dict[str, Any]:
+        """What made a result, and how its judge errs: the fields `made_with` and `confusions` of a `Result`."""
+        return {
+            "made_with": made_with(self.weights, self.card.name, matched, **learnt),
+            "confusions": [confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
+        }
 
     def _by_gradient(
         self,

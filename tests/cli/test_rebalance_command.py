@@ -77,6 +77,7 @@ def test_words_for_a_person(photos: Path, tmp_path: Path) -> None:
         ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--instruct", ""],
         ["rebalance", "photos", "--out", "photos", "--prompt", "a doctor"],
         ["rebalance", "photos", "--out", "photos/new", "--prompt", "a doctor"],
+        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--guidance-rescale", "2"],
     ],
 )
 def test_wrong_usage(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,3 +92,11 @@ def test_wrong_usage(arguments: list[str], tmp_path: Path, monkeypatch: pytest.M
     assert "Traceback" not in found.stderr
     assert not (tmp_path / "new").exists()
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.png"]
+
+
+def test_where_to_write_is_checked_before_the_model_is_loaded(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    asked = ["rebalance", str(tmp_path), "--out", str(tmp_path / "new"), "--prompt", "a doctor", "--model", "nothing"]
+    found = run.invoke(app, asked)
+    assert found.exit_code == 2
+    assert "lies in the folder of the originals" in found.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fair_diffusion.audit.sources.target import read_target
+from fair_diffusion.audit.study import Confusion
+from fair_diffusion.control import Shares
+from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.reader import Reader
+from fair_diffusion.pictures import SIDE
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
-from fair_diffusion.rebalance import RebalancedResult, rebalance
+from fair_diffusion.rebalance import RebalancedResult, flow, readings, rebalance
 from fair_diffusion.result import PNG_KEY, SHEET
 
 HALF = Policy.from_sentence("doctor: half women")
@@ -147,6 +151,21 @@ def test_the_folder_is_one_that_audits_read(done: tuple[Path, Path, RebalancedRe
     assert [row["original"] for row in rows] == [record.original for record in result.records]
 
 
+def test_it_tells_what_made_it_and_how_the_judge_errs(
+    pipe: FairPipeline, tmp_path: Path, done: tuple[Path, Path, RebalancedResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, result = done
+    assert result.made_with["instruction"] == HALF.text == "doctor: half women"
+    assert result.made_with["policy"].startswith("doctor: ")
+    errs = Confusion(attribute="gender", groups=["woman", "man"], counts=[[9, 1, 0], [2, 8, 0]], measured_on="tests")
+    monkeypatch.setattr(pipe, "confusions", [errs])
+    asked: dict[str, Any] = {"policy": Policy.from_sentence("nurse: half men"), "prompt": "a doctor", "n": 1}
+    (silent,) = rebalance(pipe, photos(tmp_path / "photos"), tmp_path / "new", **asked, **SETTINGS)
+    assert silent.rule is None
+    assert silent.made_with["instruction"] == "nurse: half men"
+    assert silent.confusions == [errs]
+
+
 def test_pictures_are_opened_when_asked_for(done: tuple[Path, Path, RebalancedResult]) -> None:
     _, out, result = done
     assert len(result.images) == 6
@@ -187,6 +206,70 @@ def test_prompts_are_rebalanced_apart(pipe: FairPipeline, tmp_path: Path) -> Non
     assert (tmp_path / "new" / "001" / "c.jpg").read_bytes() == (folder / "c.jpg").read_bytes()
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["000", "001"]
     assert [tally.n for tally in read_target(tmp_path / "new", scratch=tmp_path).study.tallies] == [4, 1]
+
+
+def test_what_is_left_out_of_any_prompt_is_told(pipe: FairPipeline, tmp_path: Path) -> None:
+    """Of the first and the last prompt no image can be read."""
+    folder = photos(tmp_path / "photos")
+    (folder / "0.png").write_bytes(b"no image")
+    said = {"0.png": "a nurse", "a.png": "a doctor", "more/broken.png": "a pilot", "gone.png": "a cook"}
+    (result,) = rebalance(pipe, folder, tmp_path / "new", policy=HALF, prompts=said, **SETTINGS)
+    assert [line.split(":")[0] for line in result.broken] == ["gone.png", "0.png", "more/broken.png"]
+    assert json.loads((tmp_path / "new" / "001" / "result.json").read_text())["broken"] == result.broken
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["001"]
+
+
+def test_large_originals_are_perceived_as_everywhere_and_written_at_their_size(
+    pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What steering asks about is the very picture that the records are about."""
+    folder, seen = tmp_path / "photos", list[Image.Image]()
+    folder.mkdir()
+    Image.new("RGB", (2 * SIDE, 8), (99, 99, 99)).save(folder / "a.png")
+
+    def shares_of(pipe: FairPipeline, pictures: Sequence[Image.Image]) -> Shares:
+        seen.extend(pictures)
+        return readings.shares_of(pipe, pictures)
+
+    monkeypatch.setattr(flow, "shares_of", shares_of)
+    read = pipe.judge.read
+
+    def judged(pictures: Sequence[Image.Image]) -> Mapping[str, list[Reading]]:
+        seen.extend(pictures)
+        return read(pictures)
+
+    monkeypatch.setattr(pipe.judge, "read", judged)
+    asked: dict[str, Any] = {"policy": Policy.from_sentence("doctor: all women"), "prompt": "a doctor"}
+    (result,) = rebalance(pipe, folder, tmp_path / "new", **asked, **SETTINGS)
+    assert result.counts()["moved"] == 1
+    _, steering, recorded = seen  # the judge has read the original first
+    assert steering.size == recorded.size == (SIDE, 4)
+    assert steering.tobytes() == recorded.tobytes()
+    with Image.open(tmp_path / "new" / "a.png") as picture:
+        assert picture.size == (2 * SIDE, 8)
+
+
+def test_a_moved_picture_never_takes_the_name_of_the_overview(pipe: FairPipeline, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "photos" / "contact-sheet.jpg")
+    asked: dict[str, Any] = {"policy": Policy.from_sentence("doctor: all women"), "prompt": "a doctor"}
+    (result,) = rebalance(pipe, tmp_path / "photos", tmp_path / "new", **asked, **SETTINGS)
+    assert [record.file for record in result.records] == ["contact-sheet.jpg.png"]
+    with Image.open(tmp_path / "new" / "contact-sheet.jpg.png") as picture:
+        assert PNG_KEY in picture.info
+
+
+def test_what_guidance_leads_away_from_is_kept(pipe: FairPipeline, tmp_path: Path) -> None:
+    away: dict[str, Any] = {"negative_prompt": "blurry", "guidance_rescale": 0.5}
+    results = [
+        rebalance(
+            pipe, photos(tmp_path / name / "in"), tmp_path / name / "out", policy=HALF, prompt="a doctor", n=2, **asked
+        )[0]
+        for name, asked in (("with", SETTINGS | away), ("without", SETTINGS))
+    ]
+    assert {(record.negative_prompt, record.guidance_rescale) for record in results[0].records} == {("blurry", 0.5)}
+    moved = [next(record.pixel_distance for record in result.records if record.steered) for result in results]
+    assert moved[0] != moved[1]
 
 
 def test_giving_up_is_the_verdict_and_leaves_the_originals(pipe: FairPipeline, tmp_path: Path) -> None:
@@ -258,6 +341,10 @@ def test_what_cannot_be_is_said(pipe: FairPipeline, tmp_path: Path) -> None:
         rebalance(pipe, folder, tmp_path / "new", **asked)
     with pytest.raises(ValueError, match="unknown way 'magic'"):
         rebalance(pipe, folder, tmp_path / "new", way="magic", **asked)
+    with pytest.raises(ValueError, match=r"depth is 0\.2, but semantic guidance ends after 80%"):
+        rebalance(pipe, folder, tmp_path / "new", method="semantic", depth=0.2, steps=10, **asked)
+    with pytest.raises(ValueError, match="negative prompt does nothing at guidance 1"):
+        rebalance(pipe, folder, tmp_path / "new", negative_prompt="blurry", guidance=1, **asked)
     with pytest.raises(ValueError, match="cannot read 'age'"):
         rebalance(pipe, folder, tmp_path / "new", policy=Policy.from_sentence("doctor: half young"), prompt="a doctor")
     assert not (tmp_path / "new").exists()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fair_diffusion.rebalance import find_originals, read_prompts
+from fair_diffusion.rebalance import find_originals, originals, read_prompts
 from fair_diffusion.result import PNG_KEY, SHEET
 
 
@@ -75,7 +75,7 @@ def test_what_is_no_image_of_the_folder_is_named(tmp_path: Path) -> None:
     assert len(found.broken) == 3
     assert "link out of the folder" in found.broken[0]
     assert all(line.isprintable() for line in found.broken)
-    assert found.notes == [f"{SHEET} was left out: a run's own overview is no image of it"]
+    assert found.notes == [f"{SHEET} left out: a run's own overview is no image of it"]
 
 
 def test_the_plain_twins_of_a_run_are_left_out(tmp_path: Path) -> None:
@@ -88,6 +88,26 @@ def test_the_plain_twins_of_a_run_are_left_out(tmp_path: Path) -> None:
     assert found.notes == ["the 1 plain twins of a run were left out"]
 
 
+def test_the_runs_of_several_prompts_in_one_folder(tmp_path: Path) -> None:
+    """Each run has its own overview and twins; beside no run, that is only a name."""
+    for k, prompt in enumerate(("a doctor", "a nurse")):
+        for name in ("image-00000.png", "plain-00000.png", SHEET):
+            put(tmp_path, f"{k:03d}/{name}", prompt)
+        (tmp_path / f"{k:03d}" / "result.json").write_text("{}")
+    put(tmp_path, "own/plain-00000.png", "a cook")
+    found = find_originals(tmp_path)
+    assert [(image.name, image.prompt) for image in found.images] == [
+        ("000/image-00000.png", "a doctor"),
+        ("001/image-00000.png", "a nurse"),
+        ("own/plain-00000.png", "a cook"),
+    ]
+    assert found.broken == []
+    assert found.notes == [
+        f"000/{SHEET}, 001/{SHEET} left out: a run's own overview is no image of it",
+        "the 2 plain twins of a run were left out",
+    ]
+
+
 def test_the_first_n(tmp_path: Path) -> None:
     for name in "cab":
         put(tmp_path, f"{name}.png")
@@ -95,6 +115,16 @@ def test_the_first_n(tmp_path: Path) -> None:
     assert [image.name for image in found.images] == ["a.png", "b.png"]
     assert found.notes == ["the first 2 of 3 images were taken"]
     assert find_originals(tmp_path, prompt="a doctor", n=3).notes == []
+
+
+def test_too_many_of_one_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(originals, "MAX_IMAGES", 2)
+    for k, prompt in enumerate(("a doctor", "a nurse", "a nurse")):
+        put(tmp_path, f"{k}.png", prompt)
+    assert len(find_originals(tmp_path).images) == 3
+    with pytest.raises(ValueError, match=r"3 images of 'a cook', more than 2 of one prompt; .* -n"):
+        find_originals(tmp_path, prompt="a cook")
+    assert len(find_originals(tmp_path, prompt="a cook", n=2).images) == 2
 
 
 def test_what_cannot_be_is_said(tmp_path: Path) -> None:

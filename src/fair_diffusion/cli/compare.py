@@ -14,7 +14,7 @@ from rich.table import Table
 
 from fair_diffusion.cli import model_options as options
 from fair_diffusion.cli.progress import counting, loading
-from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.cli.usage import INTERRUPTED, usage_errors
 from fair_diffusion.policy import Policy
 from fair_diffusion.printable import printable
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from fair_diffusion.compare import Line
     from fair_diffusion.compare.columns import Column
 
-INTERRUPTED = 130
 METHODS = "plain,prompt,semantic-coin,semantic-quota,semantic,switch"
 PROMPT = "a photo of the face of a {}"
 

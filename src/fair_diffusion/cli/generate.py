@@ -9,22 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from fair_diffusion.cli import model_options as options
 from fair_diffusion.cli.progress import loading
-from fair_diffusion.cli.usage import instructed, usage_errors
+from fair_diffusion.cli.show import deviations, table
+from fair_diffusion.cli.usage import INTERRUPTED, MISSED, instructed, usage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fair_diffusion.backbones import StepInfo
     from fair_diffusion.result import Result
-
-MISSED, INTERRUPTED = 3, 130
 
 
 def generate(
@@ -188,38 +185,3 @@ def show(result: Result, folder: Path) -> None:
         )
     spent = f"{cost['ratio']}x the evaluations of plain generation" if result.images else "no image was finished"
     console.print(f"{spent}, {cost['seconds']} s; see {folder}")
-
-
-def deviations(part: Result) -> Iterator[str]:
-    """How far from its target each attribute is, and how far a perfect coin would be."""
-    for found in part.deviations():
-        yield (
-            f"{part.title}: {found['attribute']} deviates {found['tv']:.3f} from the target; "
-            f"a perfect coin would by {found['noise_floor']:.3f}"
-        )
-
-
-def table(part: Result, attribute: str) -> Table:
-    """The audit of one attribute: the judge's counts with intervals, the perceiver's beside them."""
-    columns = ("group", "target", "quota", "count", "perceiver", "share", "interval", "verdict")
-    title = f"{part.title}: {attribute}, with 95 % intervals"
-    shown = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    shown.columns[-1].no_wrap = True
-    rows = [
-        (row, other) for row, other in zip(part.audit, part.perceived_audit, strict=True) if row.attribute == attribute
-    ]
-    for row, other in rows:
-        if row.count or other.count or row.target:
-            shown.add_row(
-                row.group,
-                "" if row.target is None else f"{row.target:.0%}",
-                "" if row.quota is None else str(row.quota),
-                str(row.count),
-                str(other.count),
-                f"{row.share:.0%}",
-                f"{row.low:.0%}–{row.high:.0%}",
-                row.verdict or "",
-            )
-    row, other = rows[0]
-    shown.add_row("unknown", "", "", str(row.unknown), str(other.unknown), f"{row.unknown / len(part.images):.0%}")
-    return shown

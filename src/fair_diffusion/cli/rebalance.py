@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from fair_diffusion.cli import model_options as options
-from fair_diffusion.cli.generate import INTERRUPTED, MISSED, deviations, table
 from fair_diffusion.cli.progress import loading
-from fair_diffusion.cli.usage import instructed, usage_errors
+from fair_diffusion.cli.show import deviations, table
+from fair_diffusion.cli.usage import INTERRUPTED, MISSED, instructed, usage_errors
 
 if TYPE_CHECKING:
     from fair_diffusion.rebalance import RebalancedResult
@@ -48,6 +48,10 @@ def rebalance(
     ] = 0.25,
     steps: Annotated[int | None, typer.Option(help="of the whole trajectory; as usual for the model")] = None,
     guidance: Annotated[float | None, typer.Option(help="guidance scale; as usual for the model")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="what guidance leads away from")] = None,
+    guidance_rescale: Annotated[
+        float, typer.Option(help="0 to 1: how far guided predictions keep the spread of unguided ones")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
     dtype: options.Dtype = None,
     device: options.Device = None,
@@ -67,15 +71,15 @@ def rebalance(
     tolerance with 95 % confidence, or images that miss could not be moved within the budget; 2 for wrong usage; 130 if
     interrupted, and then nothing is written."""
     with usage_errors():
-        from fair_diffusion.new_folder import check_new
-
-        rules = instructed(instruct, policy)
-        check_new(out)
-        from fair_diffusion.rebalance import Rebalance, find_originals, read_prompts
+        from fair_diffusion.rebalance import Rebalance, check_apart, find_originals, read_prompts
         from fair_diffusion.rebalance import rebalance as run
 
+        rules = instructed(instruct, policy)
+        check_apart(folder, out)
         settings: dict[str, Any] = {"method": method, "way": way, "depth": depth, "repair_budget": repair_budget}
-        settings |= {"seed": seed} | {k: v for k, v in {"steps": steps, "guidance": guidance}.items() if v is not None}
+        settings |= {"seed": seed, "guidance_rescale": guidance_rescale}
+        told: dict[str, Any] = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt}
+        settings |= {name: value for name, value in told.items() if value is not None}
         Rebalance(prompt="-", **settings)
         named = read_prompts(prompts) if prompts else None
         which: dict[str, Any] = {"prompt": prompt, "prompts": named, "n": n}

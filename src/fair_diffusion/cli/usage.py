@@ -1,4 +1,4 @@
-"""What the verbs share: the instruction, and wrong usage as one clear line for each mistake and exit code 2."""
+"""What the verbs share: the instruction, exit codes, and wrong usage as one clear line for each mistake, and code 2."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 import typer
 
 from fair_diffusion.policy import Policy
+
+MISSED, INTERRUPTED = 3, 130
+"""Exit codes: what was asked for is not met; ended from the keyboard."""
 
 
 @contextmanager

@@ -8,7 +8,7 @@ targets on that attribute away; a named person, or an exemption, stops a rule.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known, mentions
@@ -31,7 +31,7 @@ class Match:
 
     `concept` is the prompt's words for what the rule is about, as written, and `start` the character at which they
     begin; `how` is "exact", "synonym", "kind" (a narrower word), "wildcard", "meaning" or "none"; `score` is 1 for
-    words that are known, and the cosine of the meanings otherwise.
+    words that are known, and the cosine of the meanings otherwise. `said` is the policy as somebody wrote it.
     """
 
     rule: Rule | None
@@ -41,11 +41,16 @@ class Match:
     score: float
     reason: str
     start: int | None = None
+    said: str = field(default="", compare=False, repr=False)
 
 
 def match(policy: Policy, prompt: str) -> Match:
     """The rule of `policy` that fits `prompt` best: words before wildcards, the very word before a synonym before a
     wider word, more words before fewer, then the earlier rule."""
+    return replace(_fitting(policy, prompt), said=policy.text)
+
+
+def _fitting(policy: Policy, prompt: str) -> Match:
     text = words(prompt)
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
     mentioned = mentions(text, wanted, people=True)

@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,9 +21,9 @@ from PIL import Image
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.control import Aim, plain_evaluations
-from fair_diffusion.guides import Guides
-from fair_diffusion.made_with import made_with
+from fair_diffusion.guides import Guides, window
 from fair_diffusion.new_folder import check_new, new_folder
+from fair_diffusion.pictures import upright_size
 from fair_diffusion.pipeline import FairPipeline, audited
 from fair_diffusion.policy import Match, Policy, match
 from fair_diffusion.rebalance.move import Moved, Mover, Progress
@@ -61,7 +61,8 @@ def rebalance(
         prompts: the same by file. Without either, records inside PNGs tell.
         n: take only the first so many images.
         progress: called as images are read and moved.
-        request: fields of `Rebalance`: way, depth, method, steps, guidance, repair_budget, seed, batch_size.
+        request: fields of `Rebalance`: way, depth, method, steps, guidance, repair_budget, seed, batch_size,
+            negative_prompt, guidance_rescale.
 
     Returns:
         One result for each prompt, in the order in which the prompts were met.
@@ -70,54 +71,83 @@ def rebalance(
         ValueError: a wrong argument, no image that can be read, or an image whose prompt is not known. Then, and when
             the run is interrupted, `out` is not written.
     """
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{out} lies in the folder of the originals; name one elsewhere")
-    check_new(out)
+    check_apart(folder, out)
     found = find_originals(folder, prompt=prompt, prompts=prompts, n=n)
     by_prompt: dict[str, list[Original]] = {}
     for image in found.images:
         by_prompt.setdefault(image.prompt, []).append(image)
     settings = pipe.with_usual(request)
-    asked = {text: Rebalance(prompt=text, n=len(images), **settings) for text, images in by_prompt.items()}
-    matches = {text: match(policy, text) for text in by_prompt}
-    for matched in matches.values():
-        pipe.check(matched)
+    runs = [
+        _Run(pipe, Rebalance(prompt=text, n=len(images), **settings), match(policy, text), images)
+        for text, images in by_prompt.items()
+    ]
+    for run in runs:
+        run.check()
+    for run in runs:
+        run.read(progress)
+    readable = [(k, run) for k, run in enumerate(runs) if run.seen.images]
+    left_out = [*found.broken, *(name for run in runs if not run.seen.images for name in run.broken)]
+    if not readable:
+        raise ValueError(f"none of {len(found.images)} images in {folder} can be read; {left_out[-1]}")
+    readable[0][1].broken[:0], readable[0][1].notes = left_out, found.notes
     results: list[RebalancedResult] = []
-    broken = list(found.broken)
     with new_folder(out) as part, TemporaryDirectory(prefix=".moved-", dir=part) as scratch:
-        for k, (text, images) in enumerate(by_prompt.items()):
-            at = PurePosixPath("" if len(by_prompt) == 1 else f"{k:03d}")
-            run = _Run(pipe, asked[text], matches[text], part / at, Path(scratch), progress)
-            result = run.result(images, broken, found.notes if not results else [])
-            if result is not None:
-                results.append(replace(result, images=Pictures([out / at / r.file for r in result.records])))
-                broken = []
-        if not results:
-            raise ValueError(f"none of {len(found.images)} images in {folder} can be read; {broken[0]}")
+        for k, run in readable:
+            at = PurePosixPath("" if len(runs) == 1 else f"{k:03d}")
+            result = run.result(part / at, Path(scratch), progress)
+            results.append(replace(result, images=Pictures([out / at / r.file for r in result.records])))
     return results
+
+
+def check_apart(folder: Path, out: Path) -> None:
+    """`ValueError` with the mend if `out` is not new, or lies in the folder of the originals."""
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{out} lies in the folder of the originals; name one elsewhere")
+    check_new(out)
 
 
 @dataclass
 class _Run:
-    """The images of one prompt, into one folder. scratch: for pictures on their way."""
+    """The images of one prompt. seen: those of them that can be read; broken: the others, with the reason."""
 
     pipe: FairPipeline
     asked: Rebalance
     matched: Match
-    folder: Path
-    scratch: Path
-    progress: Progress
+    images: Sequence[Original]
+    seen: Seen = field(init=False)
+    broken: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
+    seconds: float = 0.0
 
-    def result(self, images: Sequence[Original], broken: list[str], notes: Sequence[str]) -> RebalancedResult | None:
-        """Move, count and write. None if no image can be read; those that cannot are added to `broken`."""
-        start = time.monotonic()
-        read = read_originals(self.pipe, images, broken, self.progress)
-        if not read.images:
-            return None
-        pipe, matched, asked = self.pipe, self.matched, replace(self.asked, n=len(read.images))
-        planned = plan(matched.targets, asked.n, asked.seed) if matched.rule else []
+    def __post_init__(self) -> None:
+        pipe, asked = self.pipe, self.asked
         guidance = pipe.card.guidance if asked.guidance is None else asked.guidance
-        guides = Guides(pipe.backbone, asked, guidance, matched.start, pipe.card)
+        self.guides = Guides(pipe.backbone, asked, guidance, self.matched.start, pipe.card)
+
+    def check(self) -> None:
+        """`ValueError` with the mend if what is asked for cannot be read, or cannot act."""
+        self.pipe.check(self.matched)
+        own, depth = self.pipe.backbone.fork(), self.asked.attempts[0][0]
+        steps = len(own.timesteps(self.asked.steps))
+        if self.asked.method == "semantic" and own.entry(depth) >= window(steps, self.pipe.card)[1]:
+            end = self.pipe.card.end
+            raise ValueError(
+                f"depth is {depth:g}, but semantic guidance ends after {end:.0%} of the trajectory, before such an "
+                f"image begins; use a depth well above {1 - end:g}, or the method 'switch'"
+            )
+
+    def read(self, progress: Progress) -> None:
+        """Read the originals."""
+        start = time.monotonic()
+        self.seen = read_originals(self.pipe, self.images, self.broken, progress)
+        self.asked = replace(self.asked, n=max(1, len(self.seen.images)))
+        self.seconds = time.monotonic() - start
+
+    def result(self, folder: Path, scratch: Path, progress: Progress) -> RebalancedResult:
+        """Move, count and write to `folder`. scratch: for pictures on their way."""
+        start = time.monotonic()
+        pipe, matched, asked, read, guides = self.pipe, self.matched, self.asked, self.seen, self.guides
+        planned = plan(matched.targets, asked.n, asked.seed) if matched.rule else []
         mover = Mover(
             backbone=pipe.backbone,
             request=asked,
@@ -127,19 +157,19 @@ class _Run:
             guides=guides,
             read=read.shares,
             perceive=lambda pictures: shares_of(pipe, pictures),
-            scratch=self.scratch,
-            progress=self.progress,
+            scratch=scratch,
+            progress=progress,
         )
         moved = mover.run() if planned else [Moved(natural={}, natural_confidence={}, shows={}) for _ in read.images]
         now = read_moved(pipe, read, {i: one.picture for i, one in enumerate(moved) if one.picture is not None})
-        records = self._records(read, now, moved, asked, guides)
+        records = self._records(now, moved)
         facts: dict[str, Any] = {
             "prompt": asked.prompt,
             "model": pipe.name,
             "control": "rebalance",
             "seed": asked.seed,
             "requested": asked.n,
-            "seconds": time.monotonic() - start,
+            "seconds": self.seconds + time.monotonic() - start,
         }
         before = OriginalsResult(
             **facts | {"control": "none"},
@@ -156,24 +186,23 @@ class _Run:
             method=asked.method,
             rule=matched.rule.name if matched.rule else None,
             reason=matched.reason,
-            images=Pictures([self.folder / record.file for record in records]),
+            images=Pictures([folder / record.file for record in records]),
             records=records,
             audit=audited(now.judged, matched.targets, planned, pipe.attributes),
             perceived_audit=audited(now.perceived, matched.targets, planned, pipe.attributes),
-            notes=[*notes, *(target.note for target in matched.targets if target.note), *mover.notes],
-            made_with=made_with(pipe.weights, pipe.card.name, matched),
+            notes=[*self.notes, *(target.note for target in matched.targets if target.note), *mover.notes],
+            **pipe.provenance(matched),
             before=before,
             way=asked.way,
-            broken=list(broken),
+            broken=self.broken,
             reconstruction_evaluations=mover.spent_on_reconstruction,
         )
-        self._write(result, read.images, moved)
+        _write(result, folder, read.images, moved)
         return result
 
-    def _records(
-        self, read: Seen, now: Seen, moved: Sequence[Moved], asked: Rebalance, guides: Guides
-    ) -> list[RebalancedRecord]:
+    def _records(self, now: Seen, moved: Sequence[Moved]) -> list[RebalancedRecord]:
         """One record per image, from what was read before and now."""
+        read, asked, guides = self.seen, self.asked, self.guides
         cost = plain_evaluations(self.pipe.backbone, asked, guides.guide([Aim()]))
         names = {image.name for image in read.images}
         records = []
@@ -192,6 +221,8 @@ class _Run:
                     rule=self.matched.rule.name if self.matched.rule else None,
                     steps=asked.steps,
                     guidance=guides.guidance,
+                    negative_prompt=asked.negative_prompt,
+                    guidance_rescale=asked.guidance_rescale,
                     assigned=one.assigned,
                     natural=one.natural,
                     natural_confidence=one.natural_confidence,
@@ -220,20 +251,21 @@ class _Run:
             )
         return records
 
-    def _write(self, result: RebalancedResult, images: Sequence[Original], moved: Sequence[Moved]) -> None:
-        """Originals byte for byte, moved pictures with their records inside, the table, the summary and the sheet."""
-        for image, one, record in zip(images, moved, result.records, strict=True):
-            path = self.folder / record.file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if one.picture is None:
-                shutil.copyfile(image.path, path)
-            else:
-                with Image.open(one.picture) as picture:
-                    write_image(picture, record, path)
-                one.picture.unlink()
-        write_records(result.records, self.folder)
-        (self.folder / "result.json").write_text(json.dumps(result.summary(), indent=2) + "\n")
-        result.contact_sheet(self.folder / SHEET)
+
+def _write(result: RebalancedResult, folder: Path, images: Sequence[Original], moved: Sequence[Moved]) -> None:
+    """Originals byte for byte, moved pictures with their records inside, the table, the summary and the sheet."""
+    for image, one, record in zip(images, moved, result.records, strict=True):
+        path = folder / record.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if one.picture is None:
+            shutil.copyfile(image.path, path)
+        else:
+            with Image.open(one.picture) as picture:
+                write_image(picture.resize(upright_size(image.path), Image.Resampling.LANCZOS), record, path)
+            one.picture.unlink()
+    write_records(result.records, folder)
+    (folder / "result.json").write_text(json.dumps(result.summary(), indent=2) + "\n")
+    result.contact_sheet(folder / SHEET)
 
 
 def _before(record: RebalancedRecord) -> Record:
@@ -244,11 +276,13 @@ def _before(record: RebalancedRecord) -> Record:
 
 
 def _png_name(name: str, taken: set[str]) -> str:
-    """The name of a moved picture, which is a PNG: that of its original, but for the ending; none that is `taken`."""
+    """The name of a moved picture, which is a PNG: that of its original, but for the ending.
+
+    None that is `taken`, nor the overview's."""
     if name.lower().endswith(".png"):
         return name
     found = PurePosixPath(name).with_suffix(".png").as_posix()
-    if found in taken:
+    if found in taken or PurePosixPath(found).name == SHEET:
         found = f"{name}.png"
     while found in taken:
         found = f"{found.removesuffix('.png')}_.png"

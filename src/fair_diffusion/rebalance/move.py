@@ -2,8 +2,8 @@
 
 1. the perceiver has read the originals; the quotas are met with the least change (`allocation.least_change`);
 2. what must move is encoded, taken back (`steering.inversion`) and denoised with steering to its group;
-3. the new pictures are perceived; while the quotas are missed, the fewest images that mend that are moved again, from
-   their originals, more strongly and then from further back, until the budget is spent;
+3. the new pictures are perceived; round after round, while the quotas are missed, the fewest images that mend that are
+   moved again, from their originals, more strongly and then from further back, until the budget is spent;
 4. what is still not more likely its group than not was moved in vain: the original is put back, and the image misses.
 
 Every attempt starts from the original, the weakest first: an image is changed no more than it must be.
@@ -32,7 +32,6 @@ from fair_diffusion.control import (
     plain_evaluations,
 )
 from fair_diffusion.guides import Guides
-from fair_diffusion.pictures import upright_size
 from fair_diffusion.policy import Assignment, Target
 from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.rebalance.request import Rebalance
@@ -50,9 +49,9 @@ class Moved:
     """What became of one image.
 
     natural: what the original shows, by attribute (None: unknown), with its confidence. picture: the file of the moved
-    picture; None if the image is as it was. tries: how often it was moved. error, encoder_error: mean absolute pixel
-    differences in 0…1, at the model's size, of the original taken back and on without an edit and of it encoded and
-    decoded; None where that was not measured.
+    picture, as large as `Original.open` gives its original; None if the image is as it was. tries: how often it was
+    moved. error, encoder_error: mean absolute pixel differences in 0…1, at the model's size, of the original taken back
+    and on without an edit and of it encoded and decoded; None where that was not measured.
     """
 
     natural: dict[str, str | None]
@@ -111,6 +110,9 @@ class Mover:
         first = self._misses(set())
         self._measured = set(first[:: -(-len(first) // RECONSTRUCTED)]) if first else set()
         self._done, self._to_do = 0, len(first)
+        back = len(self.backbone.fork().timesteps(self.request.steps)) if self.request.way == "inversion" else 0
+        self._unsteered = plain_evaluations(self.backbone, self.request, self.guides.guide([Aim()])) + back
+        self._dearest = float(self._unsteered)
         self._move(first)
         self._repair()
         return self._images
@@ -144,8 +146,8 @@ class Mover:
         aims = [self._aim(i) for i in images]
         end = advance(batch, self.guides.guide(aims), on_step=self._on_step(batch))
         pictures = [
-            picture.resize(upright_size(self.originals[i].path), Image.Resampling.LANCZOS)
-            for i, picture in zip(images, self.backbone.images(end.latents), strict=True)
+            picture.resize(original.size, Image.Resampling.LANCZOS)
+            for original, picture in zip(before, self.backbone.images(end.latents), strict=True)
         ]
         self._take(images, depth, aims, pictures, end.evaluations.tolist())
 
@@ -167,8 +169,10 @@ class Mover:
                 known[i] = read[name][k]
             one.shows = self._labels(i, SURE_AT_END)
             one.attempt, one.tries = one.attempt + 1, one.tries + 1
-            one.depth, one.strength = depth, aim.strength
+            one.depth, one.strength, one.put_back = depth, aim.strength, False
             one.evaluations += evaluations[k]
+            # what it would have cost from the very beginning: the next attempt may be from further back
+            self._dearest = max(self._dearest, evaluations[k] + (1 - depth) * self._unsteered)
         self._done += len(images)
 
     def _reconstruct(self, batch: Batch, clean: torch.Tensor, before: Sequence[Image.Image]) -> None:
@@ -184,24 +188,32 @@ class Mover:
     def _repair(self) -> None:
         """Move misses again until there are none, none that can be mended, or the budget is spent; and say so."""
         cost = plain_evaluations(self.backbone, self.request, self.guides.guide([Aim()]))
-        back = len(self.backbone.fork().timesteps(self.request.steps)) if self.request.way == "inversion" else 0
         budget = self.request.repair_budget
         limit = self._spent() + cost * max(budget * len(self._images), SPARE if budget else 0)
         why, given_up = "everything was tried", set[int]()
         while misses := self._misses(given_up):
             again = [i for i in misses if self._images[i].attempt < len(self.request.attempts)]
             given_up |= set(misses) - set(again)
-            affordable = int((limit - self._spent()) / (cost + back))
-            if again and not affordable:
+            if not self._move_within(limit, again):
                 why = "the repair budget is spent"
+                self._misses(given_up)
                 break
-            # after each batch all are assigned anew, since errors in opposite directions cancel
-            part = sorted(again, key=lambda i: self._images[i].attempt)[: min(self.request.batch_size, affordable)]
-            self._to_do += len(part)
-            self._move(part)
         self._put_back_in_vain()
         if missed := sum(one.misses for one in self._images):
             self.notes.append(f"{why}: {missed} of {len(self._images)} images do not surely show what was assigned")
+
+    def _move_within(self, limit: float, images: Sequence[int]) -> bool:
+        """Move images again, those tried least first; False if not all can be before `limit` evaluations are spent."""
+        again = sorted(images, key=lambda i: self._images[i].attempt)
+        while again:
+            affordable = max(0, int((limit - self._spent()) / self._dearest))  # below 0 where steering is dear
+            part = again[: min(self.request.batch_size, affordable)]
+            if not part:
+                return False
+            self._to_do += len(part)
+            self._move(part)
+            again = again[len(part) :]
+        return True
 
     def _misses(self, given_up: set[int]) -> list[int]:
         """Assign anew by what the images show, and name those that do not show theirs and may still be mended."""

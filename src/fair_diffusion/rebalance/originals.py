@@ -8,9 +8,10 @@ the record inside a PNG            what `fair-diffusion generate` wrote
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
@@ -19,7 +20,7 @@ from fair_diffusion.audit.sources.run_records import RESULT, png_record
 from fair_diffusion.csv_rows import CsvErrors, inner_path, read_csv
 from fair_diffusion.pictures import ENDINGS, BrokenPicture, open_picture
 from fair_diffusion.printable import printable
-from fair_diffusion.request import check_prompt
+from fair_diffusion.request import MAX_IMAGES, check_prompt
 from fair_diffusion.result import SHEET
 
 _TWIN = re.compile(r"plain-\d{5}\.png")
@@ -53,7 +54,7 @@ def find_originals(
 ) -> Originals:
     """The images below `folder` with their prompts; `n`: the first so many of them.
 
-    `ValueError` if there are none, or if one has no prompt."""
+    `ValueError` if there are none, if one has no prompt, or if more than `MAX_IMAGES` have the same."""
     if prompt is not None and prompts is not None:
         raise ValueError("both a prompt and a table of prompts are given; give one")
     if n is not None and n < 1:
@@ -64,16 +65,19 @@ def find_originals(
         raise ValueError(f"{folder} is no folder; name one that holds images")
     listing = listed(folder, None if prompts is None else {name: (said, "") for name, said in prompts.items()})
     found, broken, notes = [], list(listing.broken), list(listing.notes)
-    is_run, twins = (folder / RESULT).is_file(), 0
+    sheets, twins = [], 0
     for picture in listing.pictures:
+        file = PurePosixPath(picture.name).name
         if printable(picture.name) != picture.name:
             broken.append(f"{printable(picture.name)}: a name with signs that cannot be printed; rename it")
-        elif picture.name == SHEET:
-            notes.append(f"{SHEET} was left out: a run's own overview is no image of it")
-        elif is_run and _TWIN.fullmatch(picture.name):
+        elif file == SHEET:
+            sheets.append(picture.name)
+        elif _TWIN.fullmatch(file) and (folder / picture.name).with_name(RESULT).is_file():
             twins += 1
         else:
             found.append(Original(picture.name, folder / picture.name, ""))
+    if sheets:
+        notes.append(f"{', '.join(sheets)} left out: a run's own overview is no image of it")
     if twins:
         notes.append(f"the {twins} plain twins of a run were left out")
     if not found:
@@ -81,7 +85,14 @@ def find_originals(
     if n is not None and n < len(found):
         notes.append(f"the first {n} of {len(found)} images were taken")
         found = found[:n]
-    return Originals([_prompted(image, prompt, prompts) for image in found], broken, notes)
+    images = [_prompted(image, prompt, prompts) for image in found]
+    for text, count in Counter(image.prompt for image in images).items():
+        if count > MAX_IMAGES:
+            raise ValueError(
+                f"{count} images of {text!r}, more than {MAX_IMAGES} of one prompt; take the first so many with -n, "
+                "or rebalance them from several folders"
+            )
+    return Originals(images, broken, notes)
 
 
 def read_prompts(path: Path) -> dict[str, str]:

@@ -78,9 +78,9 @@ def read_moved(pipe: FairPipeline, before: Seen, moved: Mapping[int, Path]) -> S
     for start in range(0, len(moved), READ):
         places = list(moved)[start : start + READ]
         originals, pictures = [before.images[i].open() for i in places], []
-        for i, original in zip(places, originals, strict=True):
+        for i in places:
             with Image.open(moved[i]) as picture:
-                pictures.append(picture.convert("RGB").resize(original.size, Image.Resampling.LANCZOS))
+                pictures.append(picture.convert("RGB"))
         for known, reader in ((now.perceived, pipe.perceiver), (now.judged, pipe.judge)):
             for name, row in reader.read(pictures).items():
                 for i, reading in zip(places, row, strict=True):
