@@ -96,7 +96,8 @@ class FairPipeline:
         pipeline = load(model, **loading)
         added = {what: loading.get(what, ()) for what in ("lora", "textual_inversion")}
         facts = provenance(pipeline, model, **added)
-        return cls(pipeline, name=name, perceiver=perceiver, judge=judge, weights=facts)
+        known = getattr(judge, "confusions", ())
+        return cls(pipeline, name=name, perceiver=perceiver, judge=judge, weights=facts, confusions=known)
 
     def __call__(
         self,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fair_diffusion.audit.quality import kid
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.folder import image_files
-from fair_diffusion.perception.perceiver import open_perceiver
+from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import Embedding
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.printable import printable
@@ -42,14 +42,13 @@ class Yardstick:
     reader: Embedding
 
     @classmethod
-    def of(cls, reference: Path, perceiver: str, *, progress: Progress = silent) -> Yardstick:
-        """The pictures below the folder `reference` as `perceiver` sees them (in the words of `open_perceiver`).
+    def of(cls, reference: Path, reader: Perceiver, *, by: str, progress: Progress = silent) -> Yardstick:
+        """The pictures below the folder `reference` as `reader`, called `by`, sees them.
 
         `ValueError` if it has no features, or the folder too few pictures."""
-        reader = open_perceiver(perceiver)
         if not isinstance(reader, Embedding):
             raise ValueError(
-                f"the perceiver {perceiver!r} has no features to compare pictures by; use pocket, judge, clip:MODEL or "
+                f"the perceiver {by!r} has no features to compare pictures by; use pocket, judge, clip:MODEL or "
                 "trained:FOLDER"
             )
         if not reference.is_dir():
@@ -57,7 +56,7 @@ class Yardstick:
         found = _features([path for _, path in image_files(reference) if path.name != SHEET], reader, progress)
         if len(found) < FEWEST:
             raise ValueError(f"{reference} has {len(found)} pictures that can be read; give at least {FEWEST}")
-        name = f"KID to {printable(reference.resolve().name)} (features of {perceiver}; lower is nearer)"
+        name = f"KID to {printable(reference.resolve().name)} (features of {by}; lower is nearer)"
         return cls(name, found, reader)
 
     def measured(self, findings: Findings, target: Path, *, progress: Progress = silent) -> Findings:
