@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from fair_diffusion.audit.numbers import Numbers
     from fair_diffusion.audit.study import Study
+    from fair_diffusion.perception.perceiver import Perceiver
 
 MISSED, INTERRUPTED = 3, 130
 PAGE = "report.html"
@@ -97,7 +99,7 @@ def audit(
     placed = locals()
     with usage_errors(), TemporaryDirectory() as scratch:
         from fair_diffusion.audit.numbers import numbers
-        from fair_diffusion.audit.sources.human_labels import with_labels
+        from fair_diffusion.audit.sources.human_labels import check_labels, with_labels
         from fair_diffusion.audit.sources.reference import read_reference, with_reference
         from fair_diffusion.audit.sources.target import kind_of_target, read_target
         from fair_diffusion.audit.sources.yardstick import Yardstick
@@ -138,6 +140,9 @@ def audit(
             with loading(model):
                 pipe = FairPipeline.from_pretrained(model, **roles)
             reader, by, pictures = pipe.judge, judge, asked.work
+        if labels is not None and human_labels is not None and reader is not None:
+            groups = reader.groups if model is None else recorded_groups(reader)
+            check_labels(labels, groups, table=human_labels.name)
         yardstick = None
         if quality_reference is not None:
             with counting("looking at the reference") as progress:
@@ -187,6 +192,15 @@ def given(context: typer.Context) -> set[str]:
         name
         for name in context.params
         if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    }
+
+
+def recorded_groups(judge: Perceiver) -> dict[str, Sequence[str]]:
+    """The groups that records of what `judge` reads count: all that an attribute of ours has, whichever it knows."""
+    from fair_diffusion.policy import ATTRIBUTES
+
+    return {
+        name: ATTRIBUTES[name].group_names if name in ATTRIBUTES else groups for name, groups in judge.groups.items()
     }
 
 
