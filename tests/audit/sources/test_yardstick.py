@@ -71,10 +71,31 @@ def test_a_broken_picture_is_left_out_and_few_are_too_few(faces: Path, tmp_path:
     figures(faces, 1, seed=0, colour=(230, 230, 230))
     yardstick = Yardstick.of(faces, judge.load(), by="judge")
     assert yardstick.features.shape == (24, 256)
+    (said,) = yardstick.notes
+    assert said.startswith("1 pictures of the reference cannot be read, such as broken.png (")
     run = run_of(tmp_path / "run", (230, 230, 230), n=5)
     study = yardstick.measured(read_run(run, scratch=tmp_path), run).study
     assert NAME not in study.sources[0].quality
     assert any("5 images are too few" in note for note in study.notes)
+    assert said in study.notes
+
+
+def test_a_broken_image_of_a_run_is_named_though_its_record_counts(faces: Path, tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", (230, 230, 230))
+    put(run, "image-00003.png", b"no picture")
+    study = Yardstick.of(faces, judge.load(), by="judge").measured(read_run(run, scratch=tmp_path), run).study
+    assert any("1 images cannot be compared, such as image-00003.png (" in note for note in study.notes)
+    assert any("from 19 images against 24" in note for note in study.notes)
+
+
+def test_a_run_as_reference_is_its_images_without_their_plain_twins(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", (230, 230, 230))
+    own = judge.load().embed(opened(run)).numpy()
+    for path in figures(tmp_path / "twins", 3, seed=2, colour=(20, 20, 60)):
+        path.replace(run / f"plain-000{path.name}")
+    yardstick = Yardstick.of(run, judge.load(), by="judge")
+    assert np.array_equal(yardstick.features, own)
+    assert yardstick.notes == ("3 plain twins in the reference were left out",)
 
 
 def test_what_cannot_be_measured_is_refused(faces: Path, tmp_path: Path) -> None:

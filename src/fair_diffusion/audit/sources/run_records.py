@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -77,6 +78,12 @@ def runs_in(folder: Path) -> list[Run]:
         return [_run(folder, "")]
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     return [_run(path, path.name) for path in inner if _is_run(path)]
+
+
+def is_twin(picture: Path) -> bool:
+    """Whether a picture is the plain twin of an image, in the folder of a run."""
+    run = any((picture.parent / name).is_file() for name in (RECORDS, RESULT))
+    return run and re.fullmatch(r"plain-\d+\.png", picture.name) is not None
 
 
 def stopped_at(work: Path) -> float | None:
