@@ -23,7 +23,7 @@ FITS: Mapping[str, Collection[str]] = {
     "perceiver": ("run", "dataset", "folder", MODEL),
     "concepts": ("folder",),
     "human_labels": ("study", "images", "run", "folder", MODEL),
-    "quality_reference": ("images", "run", "folder", MODEL),
+    "quality_reference": ("run", "folder", MODEL),
     **dict.fromkeys(("suite", "images", "until", "work", "prompt", "instruct", "policy", "method"), (MODEL,)),
     **dict.fromkeys(("steps", "guidance", "seed"), (MODEL,)),
 }
