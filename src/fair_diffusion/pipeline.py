@@ -27,7 +27,7 @@ from fair_diffusion.gradient_control import Differentiable, draw_distribution, d
 from fair_diffusion.guides import Guides, aims
 from fair_diffusion.made_with import INSTRUCTION, made_with, sha256
 from fair_diffusion.perception.known import check_reads, known_groups, shares
-from fair_diffusion.perception.perceiver import Perceiver, Reading
+from fair_diffusion.perception.perceiver import Perceiver, Reading, occupations
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.roles import Named, open_roles
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
@@ -285,6 +285,7 @@ class FairPipeline:
             notes=notes + drawn.notes,
             made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit),
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
+            occupations=occupations(self.judge),
         )
 
     def _by_gradient(

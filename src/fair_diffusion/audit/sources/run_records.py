@@ -137,6 +137,7 @@ def _summary(path: Path) -> Mapping[str, Any]:
             part.get("n", 0) + part.get("requested", 0) + part.get("seed", 0)
             sum(part.get("images", {}).values(), part.get("cost", {}).get("seconds", 0.0))
             "".join([*part.get("notes", ()), *part.get("made_with", {}).keys()])
+            "".join(text for pair in part.get("occupations", {}).items() for text in pair)
             [Confusion(**one) for one in part.get("confusions", ())]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no result of `fair-diffusion generate` ({type(error).__name__}: {error})"
