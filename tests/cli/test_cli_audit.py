@@ -45,7 +45,7 @@ def test_counts_become_lines_deviations_and_a_study(tmp_path: Path) -> None:
         ("nurse", "man", 0.1),
     ]
     assert found["deviations"][0]["concepts"] == 2
-    assert {path.name for path in out.iterdir()} >= {"study.json", "tallies.csv", "tallies.parquet", "report.html"}
+    assert {path.name for path in out.iterdir()} >= {"study.json", "tallies.csv", "lines.csv", "report.html"}
     assert "nurse" in (out / "report.html").read_text(encoding="utf-8")
     again = audited(str(out))
     assert again["lines"] == found["lines"]

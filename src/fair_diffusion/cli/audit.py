@@ -205,12 +205,14 @@ def recorded_groups(judge: Perceiver) -> dict[str, Sequence[str]]:
 
 
 def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:
-    """The study with the rows of its images, and the report of its numbers, into a new folder."""
+    """The study with the rows of its images, and its numbers as a report and as tables, into a new folder."""
+    from fair_diffusion.audit.line_tables import write_lines
     from fair_diffusion.audit.report import report
     from fair_diffusion.audit.study_folder import save_study
 
     page = report(found)
     save_study(study, out, images)
+    write_lines(found, out)
     (out / PAGE).write_text(page, encoding="utf-8")
 
 
