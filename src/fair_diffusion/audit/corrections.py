@@ -21,7 +21,7 @@ class Correction:
     Attributes:
         source: where the images come from.
         attribute: what was read.
-        concepts: how many are summed up: those with all groups of the confusion matrix.
+        concepts: how many are summed up: those whose groups are those of the confusion matrix.
         n: images of all of them, unread ones included.
         groups: as read and corrected, in the order of the confusion matrix; none if it was refused.
         refused: why nothing is corrected, or None.
@@ -38,7 +38,7 @@ class Correction:
 def corrections(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> list[Correction]:
     """One for each source and attribute whose reader has a confusion matrix, in order of first appearance.
 
-    Readings as a group that the matrix does not have count as unknown: nothing tells how it is read.
+    Readings as a group that the matrix leaves out count as unknown.
     A source that no matrix names was counted by somebody else, and stays as it is. One that two matrices name has two
     readers, and nothing says which of them was counted: neither is used.
     """
@@ -54,9 +54,9 @@ def corrections(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> li
 
 
 def _correction(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> Correction:
-    fitting = [
-        _of_groups(tally, confusions[0].groups) for tally in tallies if set(tally.counts) >= set(confusions[0].groups)
-    ]
+    known = confusions[0]
+    own = {*known.groups, *known.left_out}
+    fitting = [_of_groups(tally, known.groups) for tally in tallies if set(tally.counts) == own]
     whole = _sum(fitting or tallies[:1])
     groups: list[Corrected] = []
     refused = None

@@ -19,6 +19,7 @@ from fair_diffusion.audit.sources.findings import Findings
 from fair_diffusion.audit.sources.folder import read_folder
 from fair_diffusion.audit.sources.human_labels import check_labels, with_labels
 from fair_diffusion.audit.study import Confusion
+from fair_diffusion.audit.study_folder import load_study, save_study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.cli import app
 from fair_diffusion.perception.human import HumanLabels
@@ -156,11 +157,14 @@ def test_a_group_that_nobody_used_is_left_out_of_the_matrix_and_counts_as_unknow
     study = with_labels(findings, HumanLabels.load(table), table=table.name).study
     (matrix,) = study.confusions
     assert (matrix.groups, matrix.counts) == (["woman", "man"], [[14, 0, 4], [1, 10, 1]])
+    assert matrix.left_out == ("androgynous",)
     assert any("no labelled image shows androgynous" in note and "the 5 images" in note for note in study.notes)
     (correction,) = numbers(study).corrections
     assert correction.refused is None
     whole = Tally(source="photos", concept="all", attribute="gender", counts={"woman": 20, "man": 20}, unknown=5)
     assert correction.groups == correct(whole, matrix)
+    save_study(study, tmp_path / "study")
+    assert numbers(load_study(tmp_path / "study")).corrections == [correction]
     assert (correction.n, sum(line.corrected for line in correction.groups)) == (45, pytest.approx(1))
 
 

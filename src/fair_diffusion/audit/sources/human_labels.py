@@ -62,7 +62,7 @@ def with_labels(findings: Findings, labels: HumanLabels, *, table: str) -> Findi
         ]
         error = _confusion(told, known, sources)
         errors += [error] if error else []
-        notes += _left_out(groups[attribute], error, study.tallies) if error else []
+        notes += _about_left_out(error, study.tallies) if error and error.left_out else []
     return replace(
         findings,
         study=replace(
@@ -144,11 +144,12 @@ def _confusion(both: Sequence[Labelled], known: Sequence[Confusion], sources: Se
     counts = np.sum([_in_order(one, groups) for one in both], axis=0)[:-1] if both else np.zeros((0, 1), dtype=np.int64)
     if not counts.sum():
         return None
-    seen = counts.sum(axis=1) > 0
+    seen, left_out = counts.sum(axis=1) > 0, list[str]()
     if 2 <= seen.sum() < len(groups):
         unknown = counts[seen, -1] + counts[seen][:, :-1][:, ~seen].sum(axis=1)
         counts = np.column_stack([counts[seen][:, :-1][:, seen], unknown])
-        groups = [group for group, labelled in zip(groups, seen, strict=True) if labelled]
+        left_out = [group for group, labelled in zip(groups, seen, strict=True) if not labelled]
+        groups = [group for group in groups if group not in left_out]
     attribute = both[0].attribute
     other = {source for one in known if one.attribute == attribute for source in one.sources}
     tables = ", ".join(dict.fromkeys(printable(one.table) for one in both))
@@ -158,6 +159,7 @@ def _confusion(both: Sequence[Labelled], known: Sequence[Confusion], sources: Se
         counts=counts.tolist(),
         measured_on=f"{counts.sum()} {PEOPLE} ({tables})",
         sources=[source for source in sources if source not in other],
+        left_out=left_out,
     )
 
 
@@ -167,13 +169,11 @@ def _in_order(one: Labelled, groups: Sequence[str]) -> NDArray[np.int64]:
     return np.array(one.counts, dtype=np.int64)[np.ix_(order, order)]
 
 
-def _left_out(groups: Sequence[str], error: Confusion, tallies: Sequence[Tally]) -> list[str]:
-    """A note on the groups that the matrix lacks, and how often the machine read them."""
-    lacks = [group for group in groups if group not in error.groups]
-    if not lacks:
-        return []
-    read = sum(tally.counts.get(group, 0) for tally in tallies if tally.attribute == error.attribute for group in lacks)
+def _about_left_out(error: Confusion, tallies: Sequence[Tally]) -> list[str]:
+    """A note on the groups that the matrix leaves out, and how often the machine read them."""
+    own = [tally for tally in tallies if tally.attribute == error.attribute]
+    read = sum(tally.counts.get(group, 0) for tally in own for group in error.left_out)
     return [
-        f"{error.attribute}: no labelled image shows {' or '.join(lacks)}, so nothing tells how that is read; where "
-        f"shares are corrected by people's labels, the {read:,} images read as it count as unknown"
+        f"{error.attribute}: no labelled image shows {' or '.join(error.left_out)}, so nothing tells how that is read; "
+        f"where shares are corrected by people's labels, the {read:,} images read as it count as unknown"
     ]
