@@ -119,8 +119,6 @@ def audit(
         if model is None:
             reader, by, pictures = open_perceiver(perceiver) if perceiver else None, perceiver, target
         else:
-            from fair_diffusion.pipeline import FairPipeline
-
             roles = options.given(placed)
             asked = order(
                 model=model,
@@ -137,6 +135,8 @@ def audit(
                 seed=seed,
                 loading=roles,
             )
+            from fair_diffusion.pipeline import FairPipeline
+
             with loading(model):
                 pipe = FairPipeline.from_pretrained(model, **roles)
             reader, by, pictures = pipe.judge, judge, asked.work
