@@ -196,7 +196,7 @@ def test_json_captions_of_every_shape(tmp_path: Path) -> None:
     assert "examples without a caption: 4" in study.notes
 
 
-@pytest.mark.parametrize("kept", ["plain", "listed", "struct"])
+@pytest.mark.parametrize("kept", ["plain", "listed", "struct", "dictionary"])
 def test_cells_of_a_table_that_are_too_large_are_named_and_the_others_count(
     kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +208,10 @@ def test_cells_of_a_table_that_are_too_large_are_named_and_the_others_count(
         captions = [[caption] for caption in captions]
     if kept == "struct":
         images = [{"bytes": image, "path": "a.png"} for image in images]
-    pq.write_table(pa.table({"caption": captions, "image": images}), tmp_path / "d.parquet")
+    table = pa.table({"caption": captions, "image": images})
+    if kept == "dictionary":
+        table = table.set_column(0, "caption", table["caption"].dictionary_encode())
+    pq.write_table(table, tmp_path / "d.parquet")
     broken: list[str] = []
     found = list(caption_table.table_items(tmp_path / "d.parquet", True, broken))
     assert [(name, caption, image == red) for name, caption, image in found] == [

@@ -5,7 +5,7 @@ Parquet unpacks whole pages, so a cell's size is known only then; one that is to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -72,9 +72,14 @@ def _group(file: pq.ParquetFile, group: int, column: str, picture: str | None) -
 
 def _cells(column: pa.Array, most: int) -> Iterator[Any]:
     """The values of a column, one at a time; `TooLarge` for those of more than `most` bytes, which are not made."""
-    for k in range(len(column)):
-        size = column.slice(k, 1).nbytes if column.nbytes > most else 0
-        yield TooLarge(size) if size > most else column[k].as_py()
+    values = column
+    places: Sequence[int | None] = range(len(column))
+    if pa.types.is_dictionary(column.type):
+        values, places = column.dictionary, column.indices.to_pylist()
+    small = values.nbytes <= most
+    for place in places:
+        size = 0 if small or place is None else values.slice(place, 1).nbytes
+        yield TooLarge(size) if size > most else None if place is None else values[place].as_py()
 
 
 def _bytes(value: Any) -> bytes | None:
