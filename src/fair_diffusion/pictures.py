@@ -6,6 +6,7 @@ batch has a known size in memory, turned upright as its camera noted, and laid o
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import warnings
 from io import BytesIO
@@ -57,6 +58,14 @@ def upright_size(path: Path) -> tuple[int, int]:
         with contextlib.suppress(Exception):
             turned = opened.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)  # the quarter turns
         return (opened.height, opened.width) if turned else opened.size
+
+
+def jpeg_uri(picture: Image.Image, side: int) -> str:
+    """A picture as a JPEG in a data URI, made smaller where a side is longer than `side` pixels."""
+    small, file = picture.convert("RGB"), BytesIO()
+    small.thumbnail((side, side))
+    small.save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -27,7 +27,7 @@ from fair_diffusion.gradient_control import Differentiable, draw_distribution, d
 from fair_diffusion.guides import Guides, Projection, aims
 from fair_diffusion.made_with import made_with, sha256
 from fair_diffusion.perception.known import check_reads, known_groups, known_labels, shares
-from fair_diffusion.perception.perceiver import Perceiver, Reading
+from fair_diffusion.perception.perceiver import Perceiver, Reading, occupations
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.roles import Named, open_roles
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
@@ -289,6 +289,7 @@ class FairPipeline:
             stopped=drawn.interrupted,
             notes=notes + drawn.notes,
             learnt=guides.learnt,
+            occupations=occupations(self.judge),
             **provenance,
         )
 

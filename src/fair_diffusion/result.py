@@ -87,9 +87,10 @@ class Result:
     """Images of one request with their records and audit. `plain` holds the unsteered twins, same seeds, if asked for.
 
     `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver. `made_with` names
-    weights, policy, instruction and versions; `confusions` say how the judge errs; `learnt` is what was learnt from the
-    model's text, and the seconds that it took once: `seconds` include them in the request that came first. `control` is
-    the one that ran; `stopped` tells of an interrupt.
+    weights, policy, instruction and versions; `confusions` say how the judge errs, and `occupations` what it calls
+    those that it can tell; `learnt` is what was learnt from the model's text, and the seconds that it took once:
+    `seconds` include them in the request that came first. `control` is the one that ran; `stopped` tells of an
+    interrupt.
     """
 
     prompt: str
@@ -110,6 +111,7 @@ class Result:
     made_with: Mapping[str, str] = field(default_factory=dict)
     confusions: Sequence[Confusion] = ()
     learnt: Mapping[str, float] = field(default_factory=dict)
+    occupations: Mapping[str, str] = field(default_factory=dict)
     plain: Result | None = None
     twins: Twins | None = None
 
@@ -146,6 +148,7 @@ class Result:
             "images": self.counts(),
             "made_with": dict(self.made_with),
             "confusions": [asdict(confusion) for confusion in self.confusions],
+            **({"occupations": dict(self.occupations)} if self.occupations else {}),
             **({"twins": asdict(self.twins)} if self.twins else {}),
             **({"plain": self.plain.summary()} if self.plain else {}),
         }

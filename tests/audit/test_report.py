@@ -9,16 +9,18 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from fair_diffusion.audit.comparison import compare
 from fair_diffusion.audit.correction import correct
 from fair_diffusion.audit.deviations import deviations
 from fair_diffusion.audit.headline import short
+from fair_diffusion.audit.limits import limits
 from fair_diffusion.audit.numbers import Numbers, numbers
 from fair_diffusion.audit.report import SHOWN, points, probability, read_as, report
 from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
@@ -384,6 +386,36 @@ def test_sources_stopped_by_precision_are_named_beside_tests(found: Numbers) -> 
     sources = [replace(source, stopped=0.05 if source.kind == "plain" else None) for source in found.study.sources]
     page = Page(report(numbers(replace(found.study, sources=sources)))).root
     assert "hold for plain x as for other sources" in page.text
+
+
+def test_people_seen_shares_of_sources_stopped_by_precision_are_named_alone(tmp_path: Path) -> None:
+    counts = {"woman": 40, "man": 60}
+    tally = Tally(source="plain", concept="cook", attribute="gender", counts=counts)
+    both = [[20, 2, 0], [1, 27, 0], [0, 0, 0]]
+    seen = Labelled(source="plain", concept="cook", attribute="gender", groups=list(counts), counts=both, table="l.csv")
+    for stopped, said in ((0.1, True), (None, False)):
+        study = Study(title="t", sources=[Source(name="plain", stopped=stopped)], tallies=[tally], labelled=[seen])
+        told = numbers(study)
+        assert told.predictions[0].groups
+        assert not told.corrections + told.comparisons
+        assert any("shares as people would see them hold for plain" in one for one in limits(told)) is said
+
+
+def test_pictures_are_turned_upright_and_large_ones_left_out(
+    found: Numbers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (64, 32), "red").save(tmp_path / "turned.jpg", exif=exif)
+    Image.new("RGB", (90, 90)).save(tmp_path / "large.png")
+    monkeypatch.setattr("fair_diffusion.pictures.MAX_PIXELS", 90 * 90 - 1)
+    samples = [
+        Sample(image=tmp_path / name, source=found.study.sources[0].name, concept="cook", labels={}, confidence={})
+        for name in ("turned.jpg", "large.png")
+    ]
+    html = report(replace(found, study=replace(found.study, samples=samples)))
+    (uri,) = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", html)
+    assert Image.open(BytesIO(base64.b64decode(uri))).size == (32, 64)
 
 
 def test_dumbbells_draw_the_lines(page: Element, found: Numbers) -> None:

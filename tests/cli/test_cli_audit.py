@@ -45,7 +45,7 @@ def test_counts_become_lines_deviations_and_a_study(tmp_path: Path) -> None:
         ("nurse", "man", 0.1),
     ]
     assert found["deviations"][0]["concepts"] == 2
-    assert {path.name for path in out.iterdir()} >= {"study.json", "tallies.csv", "tallies.parquet", "report.html"}
+    assert {path.name for path in out.iterdir()} >= {"study.json", "tallies.csv", "lines.csv", "report.html"}
     assert "nurse" in (out / "report.html").read_text(encoding="utf-8")
     again = audited(str(out))
     assert again["lines"] == found["lines"]
@@ -148,6 +148,9 @@ def test_train_then_audit(tmp_path: Path) -> None:
         (["x.pkl"], "could run code"),
         (["--model", "pocket"], "name --out or --work"),
         (["--model", "pocket", "--out", "new", "--until", "0"], "--until is 0"),
+        (["--model", "pocket", "--out", "new", "--until", "50"], "--until is 50; give points between 0 and 50"),
+        (["--model", "pocket", "--out", "new", "--judge", "faces"], "'pocket' brings its perceiver and its judge"),
+        (["photos", "--judge", "faces"], "--judge does not go with a folder of images, only with --model"),
         (["--model", "pocket", "--out", "new", "--suite", "gone.txt"], "no list of occupations"),
         (["--model", "pocket", "--out", "new", "--method", "semantic"], "needs --instruct or --policy"),
         (["--model", "pocket", "--out", "new", "--prompt", "a photo"], "mark the place"),
@@ -191,7 +194,7 @@ def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path, monkeypatch: pytest.M
     assert len(kept) == 3
     other = [str(tmp_path / "other"), "--work", str(tmp_path / "study.work"), "--seed", "1"]
     with monkeypatch.context() as patch:  # a model takes long to load
-        patch.setattr("fair_diffusion.pipeline.FairPipeline.from_pretrained", lambda model: pytest.fail("loaded"))
+        patch.setattr("fair_diffusion.pipeline.FairPipeline.from_pretrained", lambda model, **_: pytest.fail("loaded"))
         refused = run.invoke(app, ["audit", *arguments[:-1], *other])
     assert refused.exit_code == 2
     assert "was drawn with seed 0, not 1" in refused.stderr

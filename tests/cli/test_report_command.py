@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -117,3 +118,17 @@ def test_wrong_usage(arguments: list[str], message: str, here: Path) -> None:
     assert found.stderr.count("\n") == 1
     assert not found.stdout
     assert sorted(here.rglob("*")) == before
+
+
+def test_numbers_as_tables_in_a_new_folder(here: Path) -> None:
+    asked = ["report", "counts.csv", "--tables", "tables", "--json"]
+    found = run.invoke(app, asked)
+    assert found.exit_code == 0, found.output
+    lines = pq.read_table(here / "tables" / "lines.parquet").to_pylist()
+    assert lines == json.loads(found.stdout)["lines"]
+    assert {path.name for path in (here / "tables").iterdir()} == {
+        f"{name}.{ending}" for name in ("lines", "deviations") for ending in ("parquet", "csv")
+    }
+    again = run.invoke(app, asked)
+    assert again.exit_code == 2
+    assert "not empty" in again.stderr

@@ -7,7 +7,7 @@ says why instead. Exports `corrections` with its records.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fair_diffusion.audit.correction import Corrected, correct
 from fair_diffusion.audit.study import Confusion
@@ -38,6 +38,7 @@ class Correction:
 def corrections(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> list[Correction]:
     """One for each source and attribute whose reader has a confusion matrix, in order of first appearance.
 
+    Readings as a group that the matrix leaves out count as unknown.
     A source that no matrix names was counted by somebody else, and stays as it is. One that two matrices name has two
     readers, and nothing says which of them was counted: neither is used.
     """
@@ -53,7 +54,9 @@ def corrections(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> li
 
 
 def _correction(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> Correction:
-    fitting = [tally for tally in tallies if set(tally.counts) == set(confusions[0].groups)]
+    known = confusions[0]
+    own = {*known.groups, *known.left_out}
+    fitting = [_of_groups(tally, known.groups) for tally in tallies if set(tally.counts) == own]
     whole = _sum(fitting or tallies[:1])
     groups: list[Corrected] = []
     refused = None
@@ -71,6 +74,12 @@ def _correction(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> Co
         groups=groups,
         refused=refused,
     )
+
+
+def _of_groups(tally: Tally, groups: Sequence[str]) -> Tally:
+    """The tally with only these groups; what was read as another is unknown."""
+    counts = {group: count for group, count in tally.counts.items() if group in groups}
+    return replace(tally, counts=counts, unknown=tally.n - sum(counts.values()), target=None)
 
 
 def _sum(tallies: Sequence[Tally]) -> Tally:

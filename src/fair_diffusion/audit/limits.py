@@ -51,10 +51,11 @@ def limits(found: Numbers) -> list[str]:
             "labelled were drawn at random."
         )
     stopped = [source.name for source in study.sources if source.stopped is not None]
-    if stopped and (found.corrections or found.comparisons):
+    if stopped and (found.corrections or found.comparisons or found.predictions):
         sentences.append(
-            f"That tests and corrected intervals hold for {', '.join(stopped)} as for other sources: they take the "
-            "number of images to be set beforehand, and there it was not."
+            f"That tests, corrected intervals and those of shares as people would see them hold for "
+            f"{', '.join(stopped)} as for other sources: they take the number of images to be set beforehand, and "
+            "there it was not."
         )
     if any(line.unknown for line in lines):
         sentences.append("What the unread images show. They lower every share; they need not be like the others.")

@@ -13,11 +13,8 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from fair_diffusion.audit.comparisons import Comparison
 from fair_diffusion.audit.corrections import Correction
@@ -30,6 +27,7 @@ from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.scatter import scatters
 from fair_diffusion.audit.study import Sample, Source, Study
 from fair_diffusion.audit.summary import Line
+from fair_diffusion.pictures import BrokenPicture, jpeg_uri, open_picture
 
 SIDE = 128
 SHOWN = 24
@@ -37,7 +35,6 @@ SHOWN = 24
 SIGNIFICANT = 0.05
 """A p by Holm below it counts as a difference."""
 
-_LARGEST = 50_000_000
 _SHAPES = 6
 _COLOURS = {"data": 0, "plain": 1, "instructed": 2}
 
@@ -234,18 +231,11 @@ def read_as(labels: Mapping[str, str | None], confidence: Mapping[str, float]) -
 
 
 def _uri(path: Path) -> str | None:
-    """A picture as a small JPEG in a data URI; None if it cannot be read or is too large to be trusted."""
+    """A picture as a small JPEG in a data URI; None if it cannot be read."""
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > _LARGEST:
-                return None
-            small = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return jpeg_uri(open_picture(path), SIDE)
+    except BrokenPicture:
         return None
-    small.thumbnail((SIDE, SIDE))
-    file = BytesIO()
-    small.save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _readers(study: Study) -> list[tuple[str, list[dict[str, Any]]]]:

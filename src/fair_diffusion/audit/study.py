@@ -44,7 +44,8 @@ class Sample:
 class Confusion:
     """How a perceiver errs on labelled images: counts[i][j] of group i were read as group j; the last j is unknown.
 
-    `sources` names the sources whose images it read: theirs are the shares that it can correct.
+    `sources` names the sources whose images it read: theirs are the shares that it can correct. `left_out` are groups
+    that it reads and no labelled image shows, so that nothing tells how they are read: readings of them are unknown.
     """
 
     attribute: str
@@ -52,6 +53,10 @@ class Confusion:
     counts: Sequence[Sequence[int]]
     measured_on: str
     sources: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "left_out", tuple(self.left_out))  # so that what comes from a file is equal
 
 
 @dataclass(frozen=True, kw_only=True)

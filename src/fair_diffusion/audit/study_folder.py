@@ -175,6 +175,7 @@ def _plain(study: Study) -> dict[str, Any]:
                 "groups": list(confusion.groups),
                 "counts": [list(row) for row in confusion.counts],
                 "sources": list(confusion.sources),
+                "left_out": list(confusion.left_out),
             }
             for confusion in study.confusions
         ],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli import model_options as options
+from fair_diffusion.cli.progress import counting, loading
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from fair_diffusion.audit.numbers import Numbers
     from fair_diffusion.audit.study import Study
+    from fair_diffusion.perception.perceiver import Perceiver
 
 MISSED, INTERRUPTED = 3, 130
 PAGE = "report.html"
@@ -29,7 +32,11 @@ def audit(
         typer.Argument(help="a run, a study, a folder of images, a CSV of counts, or a dataset with captions"),
     ] = None,
     perceiver: Annotated[
-        str | None, typer.Option(help="who reads the images: pocket, judge, clip:MODEL, faces, skin_tone, human:CSV, …")
+        str | None,
+        typer.Option(
+            help="who reads the images: pocket, judge, clip:MODEL, faces, skin_tone, human:CSV, …; "
+            "with --model: who may steer (for all models but pocket)"
+        ),
     ] = None,
     concepts: Annotated[Path | None, typer.Option(help="a table file,concept[,source] for a folder of images")] = None,
     reference: Annotated[
@@ -43,10 +50,15 @@ def audit(
         typer.Option(help="a table file,attribute,group[,rater] of some of the images, beside the perceiver"),
     ] = None,
     quality_reference: Annotated[
-        Path | None, typer.Option(help="a folder of pictures to measure quality by: KID over the perceiver's features")
+        Path | None, typer.Option(help="a folder of pictures to measure quality by: KID over the reader's features")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="a new folder for the study, with its report as a page")] = None,
-    model: Annotated[str | None, typer.Option(help="generate with this model instead of reading TARGET")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="generate with this model (`fair-diffusion models`) instead of reading TARGET")
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="with --model: who reads what is audited, of other weights than the perceiver")
+    ] = None,
     suite: Annotated[str, typer.Option(help="with --model: occupations, or a file of your own")] = "occupations",
     images: Annotated[
         int | None, typer.Option("-n", "--images", min=1, help="with --model: per occupation; 250 if not given")
@@ -64,22 +76,38 @@ def audit(
     instruct: Annotated[str | None, typer.Option(help='with --model: such as "every occupation: half women"')] = None,
     policy: Annotated[Path | None, typer.Option(help="with --model: a policy file (YAML)")] = None,
     method: Annotated[str | None, typer.Option(help="with --model: the method of an instruction")] = None,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="with --model: denoising steps")] = 25,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="with --model: denoising steps; as usual for the model")
+    ] = None,
+    guidance: Annotated[float | None, typer.Option(help="with --model: guidance scale; as usual for the model")] = None,
     seed: Annotated[int, typer.Option(help="with --model: image i of an occupation uses seed + i")] = 0,
+    dtype: options.Dtype = None,
+    device: options.Device = None,
+    offload: options.Offload = None,
+    vae_slicing: options.VaeSlicing = False,
+    vae_tiling: options.VaeTiling = False,
+    attention: options.Attention = None,
+    compile: options.Compile = False,
+    lora: options.Lora = None,
+    textual_inversion: options.TextualInversion = None,
+    config: options.Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Count the groups that TARGET shows for each concept, say how sure that is, and how far from target or reference.
 
     Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
+    placed = locals()
     with usage_errors(), TemporaryDirectory() as scratch:
         from fair_diffusion.audit.numbers import numbers
-        from fair_diffusion.audit.sources.human_labels import with_labels
+        from fair_diffusion.audit.sources.human_labels import check_labels, with_labels
         from fair_diffusion.audit.sources.reference import read_reference, with_reference
         from fair_diffusion.audit.sources.target import kind_of_target, read_target
         from fair_diffusion.audit.sources.yardstick import Yardstick
         from fair_diffusion.cli.audit_options import MODEL, check_options
+        from fair_diffusion.cli.audit_suite import drawn, order
         from fair_diffusion.new_folder import check_new
         from fair_diffusion.perception.human import HumanLabels
+        from fair_diffusion.perception.perceiver import open_perceiver
 
         if (target is None) == (model is None):
             raise ValueError("give a TARGET to read, or --model to generate with; one of them")
@@ -88,41 +116,52 @@ def audit(
             check_new(out)
         compared = read_reference(reference, scratch=Path(scratch)) if reference else None
         labels = HumanLabels.load(human_labels) if human_labels else None
+        if model is None:
+            reader, by, pictures = open_perceiver(perceiver) if perceiver else None, perceiver, target
+        else:
+            roles = options.given(placed)
+            asked = order(
+                model=model,
+                suite=suite,
+                images=images,
+                until=until,
+                work=work or (out.with_name(out.name + ".work") if out else None),
+                prompt=prompt,
+                instruct=instruct,
+                policy=policy,
+                method=method,
+                steps=steps,
+                guidance=guidance,
+                seed=seed,
+                loading=roles,
+            )
+            from fair_diffusion.pipeline import FairPipeline
+
+            with loading(model):
+                pipe = FairPipeline.from_pretrained(model, **roles)
+            reader, by, pictures = pipe.judge, judge, asked.work
+        if labels is not None and human_labels is not None and reader is not None:
+            groups = reader.groups if model is None else recorded_groups(reader)
+            check_labels(labels, groups, table=human_labels.name)
         yardstick = None
         if quality_reference is not None:
             with counting("looking at the reference") as progress:
-                yardstick = Yardstick.of(quality_reference, perceiver or "judge", progress=progress)
-        work = work or (out.with_name(out.name + ".work") if out else None)
+                measure = reader or open_perceiver("judge")
+                yardstick = Yardstick.of(quality_reference, measure, by=by or "judge", progress=progress)
         if target is not None:
             with counting("reading") as progress:
                 findings = read_target(
                     target,
                     scratch=Path(scratch),
                     perceiver=perceiver,
+                    reader=reader,
                     concepts=concepts,
                     attributes=attribute or None,
                     progress=progress,
                 )
         else:
-            from fair_diffusion.cli.audit_suite import drawn_and_read
-
             try:
-                findings = drawn_and_read(
-                    model=str(model),
-                    suite=suite,
-                    images=images,
-                    until=until,
-                    work=work,
-                    prompt=prompt,
-                    instruct=instruct,
-                    policy_file=policy,
-                    method=method,
-                    steps=steps,
-                    seed=seed,
-                    perceiver=perceiver,
-                    attributes=attribute or None,
-                    scratch=Path(scratch),
-                )
+                findings = drawn(asked, pipe, attributes=attribute or None, scratch=Path(scratch))
             except KeyboardInterrupt:
                 typer.echo("interrupted; the same command goes on from what is drawn", err=True)
                 raise typer.Exit(INTERRUPTED) from None
@@ -130,7 +169,7 @@ def audit(
             findings = with_labels(findings, labels, table=human_labels.name)
         if yardstick is not None:
             with counting("measuring quality") as progress:
-                findings = yardstick.measured(findings, target or work or Path(), progress=progress)
+                findings = yardstick.measured(findings, pictures or Path(), progress=progress)
         study, data = (findings.study, None) if compared is None else with_reference(findings.study, compared)
         found = numbers(study, images=findings.images, reference=data)
         if out is not None:
@@ -156,13 +195,24 @@ def given(context: typer.Context) -> set[str]:
     }
 
 
+def recorded_groups(judge: Perceiver) -> dict[str, Sequence[str]]:
+    """The groups that records of what `judge` reads count: all that an attribute of ours has, whichever it knows."""
+    from fair_diffusion.policy import ATTRIBUTES
+
+    return {
+        name: ATTRIBUTES[name].group_names if name in ATTRIBUTES else groups for name, groups in judge.groups.items()
+    }
+
+
 def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:
-    """The study with the rows of its images, and the report of its numbers, into a new folder."""
+    """The study with the rows of its images, and its numbers as a report and as tables, into a new folder."""
+    from fair_diffusion.audit.line_tables import write_lines
     from fair_diffusion.audit.report import report
     from fair_diffusion.audit.study_folder import save_study
 
     page = report(found)
     save_study(study, out, images)
+    write_lines(found, out)
     (out / PAGE).write_text(page, encoding="utf-8")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from fair_diffusion.cli.model_options import LOADING
+
 MODEL = "model"
 KINDS = {
     "counts": "a table of counts",
@@ -17,12 +19,13 @@ KINDS = {
 """Kinds of targets, as `kind_of_target` tells them and in words, and what stands for them where a model draws."""
 
 FITS: Mapping[str, Collection[str]] = {
+    **dict.fromkeys(LOADING, (MODEL,)),
     "perceiver": ("run", "dataset", "folder", MODEL),
     "concepts": ("folder",),
     "human_labels": ("study", "images", "run", "folder", MODEL),
-    "quality_reference": ("images", "run", "folder", MODEL),
+    "quality_reference": ("run", "folder", MODEL),
     **dict.fromkeys(("suite", "images", "until", "work", "prompt", "instruct", "policy", "method"), (MODEL,)),
-    **dict.fromkeys(("steps", "seed"), (MODEL,)),
+    **dict.fromkeys(("steps", "guidance", "seed"), (MODEL,)),
 }
 """The kinds that an option is for; those that are not named here are for all."""
 

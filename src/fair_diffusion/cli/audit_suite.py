@@ -1,8 +1,12 @@
-"""The part of `fair-diffusion audit` that generates: a model, a list of occupations, a work folder to go on from."""
+"""The part of `fair-diffusion audit` that generates: a model, a list of occupations, a work folder to go on from.
+
+An `Order` says what is to be drawn, and is checked before the model is loaded; `drawn` draws it and audits all of it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +16,38 @@ from fair_diffusion.policy import Policy
 
 if TYPE_CHECKING:
     from fair_diffusion.audit.sources.findings import Findings
+    from fair_diffusion.audit.sources.suite import Suite
+    from fair_diffusion.pipeline import FairPipeline
 
 IMAGES, AT_MOST = 250, 2_500
 """Images per occupation; and at most, where precision decides."""
+TELLING = ("perceiver", "judge", "dtype", "lora", "textual_inversion", "config")
+"""Options of loading on which images or their readings depend, beyond rounding."""
 
 
-def drawn_and_read(
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be drawn: the suite and its policy, the occupations with their fields, and where they are kept.
+
+    `images` per occupation, or with `until` (half a width in share) at most. `usual` names the settings of the suite
+    that were not given: the model says what is usual for it.
+    """
+
+    suite: Suite
+    rules: Policy
+    fields: Mapping[str, str]
+    work: Path
+    images: int
+    until: float | None
+    usual: tuple[str, ...]
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """How many, as `draw_suite` and `check_work` take it."""
+        return {"images": self.images, "until": self.until}
+
+
+def order(
     *,
     model: str,
     suite: str,
@@ -26,77 +56,82 @@ def drawn_and_read(
     work: Path | None,
     prompt: str,
     instruct: str | None,
-    policy_file: Path | None,
+    policy: Path | None,
     method: str | None,
-    steps: int,
+    steps: int | None,
+    guidance: float | None,
     seed: int,
-    perceiver: str | None,
-    attributes: list[str] | None,
-    scratch: Path,
-) -> Findings:
-    """Draw what the work folder lacks, and audit all of it. Arguments are the options of the verb."""
-    from fair_diffusion.audit.sources.findings import Findings
-    from fair_diffusion.audit.sources.run import read_run
-    from fair_diffusion.audit.sources.suite import Suite, check_work, draw_suite, read_occupations
-    from fair_diffusion.audit.sources.target import about_reader
-    from fair_diffusion.perception.perceiver import open_perceiver
+    loading: Mapping[str, Any],
+) -> Order:
+    """The order that these options of the verb make; `ValueError` for what is wrong or does not fit the work folder."""
+    from fair_diffusion.audit.sources.suite import Suite, check_work, read_occupations
 
     if work is None:
         raise ValueError("name --out or --work: what is drawn must be kept somewhere")
-    if until is not None and not 0 < until <= 50:
-        raise ValueError(f"--until is {until}; give points, such as 5 for intervals under ±5 points")
-    rules = instructed(instruct, policy_file)
+    if until is not None and not 0 < until < 50:
+        raise ValueError(f"--until is {until:g}; give points between 0 and 50, such as 5 for intervals under ±5 points")
+    rules = instructed(instruct, policy)
     if method not in (None, "none") and rules == Policy():
         raise ValueError(f"--method {method} needs --instruct or --policy")
-    fields = read_occupations(suite)
-    said = instruct or (policy_file.read_text(encoding="utf-8") if policy_file else "")
+    told: dict[str, Any] = {"steps": steps, "guidance": guidance}
+    told = {name: value for name, value in told.items() if value is not None}
     plan = Suite(
         model=model,
         prompt=prompt,
-        policy=said,
+        policy=instruct or (policy.read_text(encoding="utf-8") if policy else ""),
         method="none" if rules == Policy() else method,
-        steps=steps,
         seed=seed,
+        loaded={name: loading[name] for name in TELLING if name in loading},
+        **told,
     )
-    half_width = None if until is None else until / 100
-    size: dict[str, Any] = {"images": images or (IMAGES if until is None else AT_MOST), "until": half_width}
-    check_work(work, plan, list(fields), **size)  # before a model is loaded, which takes long
-    reader = open_perceiver(perceiver) if perceiver else None
-    from fair_diffusion.pipeline import FairPipeline
+    found = Order(
+        suite=plan,
+        rules=rules,
+        fields=read_occupations(suite),
+        work=work,
+        images=images or (IMAGES if until is None else AT_MOST),
+        until=None if until is None else until / 100,
+        usual=tuple({"steps", "guidance"} - told.keys()),
+    )
+    check_work(work, plan, list(found.fields), **found.size, undecided=found.usual)
+    return found
 
-    pipe = FairPipeline.from_pretrained(model)
+
+def drawn(order: Order, pipe: FairPipeline, *, attributes: list[str] | None, scratch: Path) -> Findings:
+    """Draw what the work folder lacks, and audit all of it by the word of the model's judge."""
+    from fair_diffusion.audit.sources.run import read_run
+    from fair_diffusion.audit.sources.suite import draw_suite
+
+    usual = {name: value for name, value in pipe.with_usual({}).items() if name in order.usual}
+    suite, fields = replace(order.suite, **usual), order.fields
     with counting("drawing") as progress:
         uncertain = draw_suite(
             pipe,
-            plan,
+            suite,
             list(fields),
-            work,
-            **size,
-            options={} if rules == Policy() else {"policy": rules},
-            perceiver=reader,
+            order.work,
+            **order.size,
+            options={} if order.rules == Policy() else {"policy": order.rules},
             attributes=attributes,
             progress=progress,
         )
     with counting("reading") as progress:
         findings = read_run(
-            work,
-            reader,
-            perceiver_name=perceiver,
+            order.work,
             scratch=scratch,
             attributes=attributes,
-            concepts={plan.prompt_for(name): name for name in fields},
+            concepts={suite.prompt_for(name): name for name in fields},
             progress=progress,
         )
     notes = list(findings.study.notes)
     if uncertain:
-        notes.append(
-            f"{len(uncertain)} of {len(fields)} did not get under ±{until:g} points: {', '.join(uncertain[:8])}"
-        )
+        points = f"±{100 * (order.until or 0):g} points"
+        notes.append(f"{len(uncertain)} of {len(fields)} did not get under {points}: {', '.join(uncertain[:8])}")
     study = replace(
         findings.study,
-        title=f"{model}, {len(fields)} occupations",
+        title=f"{suite.model}, {len(fields)} occupations",
         unit="occupation",
         fields={name: field for name, field in fields.items() if field},
         notes=notes,
     )
-    return about_reader(Findings(study, findings.images), reader)
+    return replace(findings, study=study)

@@ -29,6 +29,9 @@ def report(
     reference: Annotated[str | None, typer.Option(help="the source to compare the others with")] = None,
     tolerance: Annotated[float, typer.Option(help="half the width of the band around a target, in share")] = 0.05,
     force: Annotated[bool, typer.Option("--force", help="write over a page that exists")] = False,
+    tables: Annotated[
+        Path | None, typer.Option(help="a new folder for its lines and deviations, as Parquet and CSV")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the numbers as one JSON object")] = False,
 ) -> None:
     """Show each RUN, several side by side, in one HTML page that needs no network.
@@ -38,7 +41,12 @@ def report(
         page = out if out or as_json else PAGE
         if page is not None and page.exists() and not force:
             raise ValueError(f"{page} exists; name another with --out, or write over it with --force")
+        from fair_diffusion.new_folder import check_new, new_folder
+
+        if tables is not None:
+            check_new(tables)
         from fair_diffusion.audit.combine import combine, combined_images
+        from fair_diffusion.audit.line_tables import write_lines
         from fair_diffusion.audit.numbers import numbers
         from fair_diffusion.audit.report import report as html
 
@@ -46,6 +54,9 @@ def report(
         named = [(name, findings.study) for name, findings in zip(names, loaded, strict=True)]
         images = combined_images(named, [findings.images for findings in loaded])
         found = numbers(combine(named, title=title), images=images, reference=reference, tolerance=tolerance)
+        if tables is not None:
+            with new_folder(tables) as part:
+                write_lines(found, part)
         if page is not None:
             _write(page, html(found))
     if as_json:

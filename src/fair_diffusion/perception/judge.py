@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetModel
 
 from fair_diffusion.perception.reader import Reader, fill, heads_of
-from fair_diffusion.pocket.folder import WEIGHTS
+from fair_diffusion.pocket.folder import DRAWN_AS, WEIGHTS
 
 WIDTHS = [32, 64, 128, 256]
 
@@ -44,4 +44,6 @@ def build(heads: Mapping[str, Sequence[str]]) -> Reader:
 @cache
 def load(path: Path = WEIGHTS / "judge.safetensors") -> Reader:
     """The trained judge."""
-    return fill(build(heads_of(path)), path)
+    reader = fill(build(heads_of(path)), path)
+    reader.aliases = DRAWN_AS
+    return reader

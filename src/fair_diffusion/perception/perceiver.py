@@ -19,6 +19,9 @@ KINDS = (
     *("clip:MODEL", "classifier:MODEL", "trained:FOLDER", "human:CSV"),
 )
 
+OCCUPATION = "occupation"
+"""What some perceivers read beside groups of people: it is asked for, not shared out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -48,6 +51,13 @@ def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Map
         return list(apart(images))
     readings = perceiver.read(images)
     return [[{name: column[k] for name, column in readings.items()}] for k in range(len(images))]
+
+
+def occupations(perceiver: Perceiver) -> dict[str, str]:
+    """What a perceiver calls each occupation that it can tell, by its names: its own and, if it has some, `aliases`."""
+    own = {name: name for name in perceiver.groups.get(OCCUPATION, ())}
+    aliases: Mapping[str, str] = getattr(perceiver, "aliases", {})
+    return own | {name: shown for name, shown in aliases.items() if shown in own}
 
 
 def open_perceiver(spec: str) -> Perceiver:

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from fair_diffusion.perception.reader import Reader, fill, heads_of
-from fair_diffusion.pocket.folder import WEIGHTS
+from fair_diffusion.pocket.folder import DRAWN_AS, WEIGHTS
 
 WIDTHS = (48, 96, 144, 192)
 
@@ -28,4 +28,6 @@ def build(heads: Mapping[str, Sequence[str]]) -> Reader:
 @cache
 def load(path: Path = WEIGHTS / "perceiver.safetensors") -> Reader:
     """The trained perceiver."""
-    return fill(build(heads_of(path)), path)
+    reader = fill(build(heads_of(path)), path)
+    reader.aliases = DRAWN_AS
+    return reader

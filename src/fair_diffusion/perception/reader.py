@@ -30,13 +30,15 @@ class Reader(nn.Module):
     """`trunk` turns (n, 3, 64, 64) into features (n, width); `heads` names the groups of each attribute.
 
     `side` is the size to which pictures are brought; a trunk that pools over all places also takes others than 64.
-    `confusions` say how it errs, one for each attribute where that is known."""
+    `confusions` say how it errs, one for each attribute where that is known; `aliases` are names of occupations that it
+    knows by another."""
 
     def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
         self.trunk = trunk
         self.side = SIZE
         self.confusions: Sequence[Confusion] = ()
+        self.aliases: Mapping[str, str] = {}
         self.groups = {attribute: tuple(groups) for attribute, groups in heads.items()}
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(groups) + 1) for name, groups in heads.items()})
 

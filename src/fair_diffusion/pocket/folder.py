@@ -20,6 +20,13 @@ WEIGHTS = Path(__file__).with_name("weights")
 UNET = WEIGHTS / "unet" / "diffusion_pytorch_model.safetensors"
 OCCUPATIONS = Path(__file__).with_name("occupations.txt")
 """What the model can draw, one occupation per line, each drawing once: doctors are drawn as nurses are."""
+DRAWN_AS = {
+    "doctor": "health-worker",
+    "nurse": "health-worker",
+    "software developer": "technologist",
+    "welder": "factory-worker",
+}
+"""Occupations whose drawings go by another name, by which the readers know them (`recipes/pocket/mix.yaml`)."""
 MAX_LENGTH = 24
 GUIDANCE = 2.0
 

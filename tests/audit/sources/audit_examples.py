@@ -80,8 +80,9 @@ def write_run(
     twins: Sequence[Mapping[str, Any]] = (),
     target: Mapping[str, float] | None = None,
     attribute: str = "gender",
+    knows: Mapping[str, str] | None = None,
 ) -> Path:
-    """A run folder with these records, plain twins first, and a summary with a target."""
+    """A run folder with these records, plain twins first, and a summary with a target and what the judge `knows`."""
     folder.mkdir(parents=True)
     rows = [
         {key: json.dumps(value) if isinstance(value, dict) else value for key, value in row.items()}
@@ -92,7 +93,8 @@ def write_run(
     def summary(own: Sequence[Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, Any]:
         audit = [{"attribute": attribute, "group": group, "target": share} for group, share in shares.items()]
         head = {key: own[0][key] for key in ("prompt", "model", "method", "rule")}
-        return {**head, "n": len(own), "audit": audit, "cost": {"seconds": 2.0}, "notes": ["a note"]}
+        told = {"occupations": dict(knows)} if knows else {}
+        return {**head, "n": len(own), "audit": audit, "cost": {"seconds": 2.0}, "notes": ["a note"], **told}
 
     found = summary(records, target or {})
     if twins:

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from audit_examples import ByColour, picture, put
 
-from fair_diffusion.audit.sources.archive import CAPTION_BYTES, archive_items
+from fair_diffusion.audit.sources import caption_table
+from fair_diffusion.audit.sources.archive import archive_items
+from fair_diffusion.audit.sources.caption_text import CAPTION_BYTES
 from fair_diffusion.audit.sources.dataset import read_dataset, shards_in
 from fair_diffusion.audit.study import Study
 from fair_diffusion.pictures import MAX_BYTES
@@ -192,3 +194,32 @@ def test_json_captions_of_every_shape(tmp_path: Path) -> None:
     study = read_dataset(path, scratch=tmp_path).study
     assert nurses(study) == 2
     assert "examples without a caption: 4" in study.notes
+
+
+@pytest.mark.parametrize("kept", ["plain", "listed", "struct", "dictionary"])
+def test_cells_of_a_table_that_are_too_large_are_named_and_the_others_count(
+    kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = picture("woman")
+    monkeypatch.setattr(caption_table, "MAX_BYTES", 10 * len(red))
+    captions: list[object] = ["a nurse", "a nurse", "a nurse " + "x" * CAPTION_BYTES, "a nurse"]
+    images: list[object] = [red, red * 11, red, red]
+    if kept == "listed":
+        captions = [[caption] for caption in captions]
+    if kept == "struct":
+        images = [{"bytes": image, "path": "a.png"} for image in images]
+    table = pa.table({"caption": captions, "image": images})
+    if kept == "dictionary":
+        table = table.set_column(0, "caption", table["caption"].dictionary_encode())
+    pq.write_table(table, tmp_path / "d.parquet")
+    broken: list[str] = []
+    found = list(caption_table.table_items(tmp_path / "d.parquet", True, broken))
+    assert [(name, caption, image == red) for name, caption, image in found] == [
+        ("row 0", "a nurse", True),
+        ("row 1", "a nurse", False),
+        ("row 2", "", True),
+        ("row 3", "a nurse", True),
+    ]
+    assert found[1][2] is None
+    assert [one.split(":")[0] for one in broken] == ["d.parquet/row 1", "d.parquet/row 2"]
+    assert all(one.endswith(" bytes, too many") for one in broken)

@@ -10,17 +10,27 @@ import yaml
 from audit_examples import ByColour, picture, put, record, write_run
 from PIL import Image
 
-from fair_diffusion.audit.sources.fidelity import DRAWN_AS, NOT_IDENTITY, Fidelity, pocket_occupations
+from fair_diffusion.audit.sources.fidelity import Fidelity
 from fair_diffusion.audit.sources.folder import read_folder
 from fair_diffusion.audit.sources.run import read_run
-from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.perception.reader import heads_of
+from fair_diffusion.perception import judge, pocket
+from fair_diffusion.perception.perceiver import OCCUPATION, Reading, occupations
 
+KNOWN = {"cook": "cook", "health-worker": "health-worker", "nurse": "health-worker"}
 NAME = "occupation right (read by judge; higher is better)"
 
 
+class OfPeople(ByColour):
+    """Tells occupations, nurses by another name, and developers by one that it does not have."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.aliases = {"nurse": "health-worker", "software developer": "technologist"}
+        self.groups = {**ByColour.groups, OCCUPATION: names}
+
+
 def test_shares_are_those_of_known_concepts_under_any_spelling() -> None:
-    found = Fidelity(["construction-worker", "health-worker"], by="judge")
+    found = Fidelity(occupations(OfPeople(("construction-worker", "health-worker"))), by="judge")
     for concept, shown in [
         ("construction worker", "construction-worker"),
         ("Construction Workers", "health-worker"),
@@ -38,46 +48,49 @@ def test_shares_are_those_of_known_concepts_under_any_spelling() -> None:
 
 
 def test_a_reader_without_occupations_tells_nothing() -> None:
-    found = Fidelity([], by="judge")
+    found = Fidelity(occupations(ByColour()), by="judge")
     found.add("plain", "nurse", "nurse")
     assert (found.quality("plain"), found.notes()) == ({}, [])
 
 
 def test_names_are_those_of_the_pocket_model() -> None:
-    root = Path(__file__).parents[3]
-    weights = root / "src" / "fair_diffusion" / "pocket" / "weights"
-    assert list(pocket_occupations()) == heads_of(weights / "judge.safetensors")[NOT_IDENTITY]
-    concepts = yaml.safe_load((root / "recipes" / "pocket" / "mix.yaml").read_text())["concepts"]
+    recipe = Path(__file__).parents[3] / "recipes" / "pocket" / "mix.yaml"
+    concepts = yaml.safe_load(recipe.read_text())["concepts"]
     drawn = {name: row["drawing"] for name, row in concepts.items() if row["drawing"].replace("-", " ") != name}
-    assert drawn == DRAWN_AS
+    for reader in (judge.load(), pocket.load()):
+        own = {name: name for name in reader.groups[OCCUPATION]}
+        assert occupations(reader) == own | drawn
 
 
 def told(index: int, occupation: str | None, **changes: object) -> dict[str, object]:
-    read = {"gender": "woman", NOT_IDENTITY: occupation}
+    read = {"gender": "woman", OCCUPATION: occupation}
     return {**record(index, "woman"), "judged": read, "perceived": read, **changes}
 
 
 def test_a_run_has_it_from_its_records(tmp_path: Path) -> None:
     shown = ["health-worker", "health-worker", "cook", None]
     twins = [told(k, "cook", method="none", rule=None) for k in range(4)]
-    folder = write_run(tmp_path / "run", [told(k, name) for k, name in enumerate(shown)], twins=twins)
+    folder = write_run(tmp_path / "run", [told(k, name) for k, name in enumerate(shown)], twins=twins, knows=KNOWN)
     plain, instructed = read_run(folder, scratch=tmp_path).study.sources
     assert (plain.quality, instructed.quality) == ({NAME: 0.0}, {NAME: 0.5})
 
 
-def test_records_of_a_judge_with_other_occupations_have_none(tmp_path: Path) -> None:
+def test_records_of_a_judge_that_did_not_say_what_it_tells_have_none(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", [told(0, "nurse")])
     assert read_run(folder, scratch=tmp_path).study.sources[0].quality == {}
+    write_run(tmp_path / "other", [told(0, "cook")], knows={"cook": "cook"})
+    study = read_run(tmp_path / "other", scratch=tmp_path).study
+    assert (study.sources[0].quality, study.notes) == ({}, ["a note"])  # of nurses it knows nothing, and of nobody else
 
 
 class WithOccupation(ByColour):
     """Red pictures show cooks, all others nothing."""
 
-    groups: Mapping[str, Sequence[str]] = {**ByColour.groups, NOT_IDENTITY: ("cook",)}
+    groups: Mapping[str, Sequence[str]] = {**ByColour.groups, OCCUPATION: ("cook",)}
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         found = super().read(images)
-        return {**found, NOT_IDENTITY: [Reading("cook" if r.label == "woman" else None, 1.0) for r in found["gender"]]}
+        return {**found, OCCUPATION: [Reading("cook" if r.label == "woman" else None, 1.0) for r in found["gender"]]}
 
 
 def test_a_folder_has_it_from_its_perceiver(tmp_path: Path) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from audit_examples import ByColour, picture, put
+from PIL import Image
 from typer.testing import CliRunner
 
+from fair_diffusion.audit.correction import correct
 from fair_diffusion.audit.numbers import numbers
 from fair_diffusion.audit.prediction_powered import predict
 from fair_diffusion.audit.sources.findings import Findings
 from fair_diffusion.audit.sources.folder import read_folder
-from fair_diffusion.audit.sources.human_labels import with_labels
+from fair_diffusion.audit.sources.human_labels import check_labels, with_labels
 from fair_diffusion.audit.study import Confusion
+from fair_diffusion.audit.study_folder import load_study, save_study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.cli import app
 from fair_diffusion.perception.human import HumanLabels
+from fair_diffusion.perception.perceiver import Reading
 
 COOKS = ["woman"] * 30 + ["man"] * 50  # as the machine reads them
 SEEN = ["woman"] * 10 + ["man"] * 5 + ["man"] * 19 + ["unknown"]  # as people see the 35 in the middle: 15 to 49
@@ -127,3 +132,65 @@ def test_a_study_shows_them_wherever_it_is_shown(photos: Path, table: Path, tmp_
     assert "35 of 80 images labelled" in page
     assert f"{100 * line.estimate:.1f}\u00a0% <small>" in page
     assert "1 human labels are too few" in page
+
+
+class OfThree(ByColour):
+    """Green pictures are read as androgynous."""
+
+    groups: Mapping[str, Sequence[str]] = {"gender": ("woman", "man", "androgynous")}
+
+    def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
+        found = super().read(images)["gender"]
+        return {"gender": [Reading(one.label or "androgynous", one.confidence) for one in found]}
+
+
+def test_a_group_that_nobody_used_is_left_out_of_the_matrix_and_counts_as_unknown(tmp_path: Path) -> None:
+    read_as = ["woman"] * 20 + ["man"] * 20 + [None] * 5
+    for k, group in enumerate(read_as):
+        put(tmp_path, f"photos/cook/{k:02d}.png", picture(group))
+    # people: 14 of 15 women right, one a man; 10 men right; of the 5 androgynous, 4 are women and 1 a man
+    said = dict.fromkeys(range(14), "woman") | {14: "man"} | {20 + k: "man" for k in range(10)}
+    said |= {40 + k: "woman" for k in range(4)} | {44: "man"}
+    rows = "".join(f"cook/{k:02d}.png,gender,{group}\n" for k, group in said.items())
+    table = put(tmp_path, "people.csv", "file,attribute,group\n" + rows)
+    findings = read_folder(tmp_path / "photos", OfThree(), perceiver_name="colour", scratch=tmp_path)
+    study = with_labels(findings, HumanLabels.load(table), table=table.name).study
+    (matrix,) = study.confusions
+    assert (matrix.groups, matrix.counts) == (["woman", "man"], [[14, 0, 4], [1, 10, 1]])
+    assert matrix.left_out == ("androgynous",)
+    assert any("no labelled image shows androgynous" in note and "the 5 images" in note for note in study.notes)
+    (correction,) = numbers(study).corrections
+    assert correction.refused is None
+    whole = Tally(source="photos", concept="all", attribute="gender", counts={"woman": 20, "man": 20}, unknown=5)
+    assert correction.groups == correct(whole, matrix)
+    save_study(study, tmp_path / "study")
+    assert numbers(load_study(tmp_path / "study")).corrections == [correction]
+    assert (correction.n, sum(line.corrected for line in correction.groups)) == (45, pytest.approx(1))
+
+
+def test_labels_of_one_group_alone_correct_nothing(photos: Path, tmp_path: Path) -> None:
+    table = put(tmp_path, "one.csv", "file,attribute,group\ncook/00.png,gender,woman\n")
+    (correction,) = numbers(read(photos, table).study).corrections
+    assert correction.refused is not None
+    assert "no image of 'man'" in correction.refused
+
+
+def test_labelling_again_replaces(photos: Path, table: Path, tmp_path: Path) -> None:
+    first = read(photos, table)
+    rows = "".join(f"cook/{k:02d}.png,gender,{g}\n" for k, g in enumerate(COOKS))
+    other = put(tmp_path, "all.csv", "file,attribute,group\n" + rows)
+    study = with_labels(first, HumanLabels.load(other), table=other.name).study
+    assert [(one.concept, one.table) for one in study.labelled] == [("cook", "all.csv")]
+    (matrix,) = study.confusions
+    assert (matrix.counts, matrix.sources) == ([[30, 0, 0], [0, 50, 0]], ["photos"])
+    assert "the labels in all.csv replace those in people.csv" in study.notes
+    assert [one.labelled for one in numbers(study).predictions] == [80]
+
+
+def test_labels_are_checked_against_a_reader_before_it_reads(tmp_path: Path) -> None:
+    labels = HumanLabels.load(put(tmp_path, "l.csv", "file,attribute,group\na.png,gender,robot\nb.png,gender,man\n"))
+    with pytest.raises(ValueError, match=r"l.csv says 'robot' of a.png.*\['woman', 'man'\]"):
+        check_labels(labels, ByColour.groups, table="l.csv")
+    check_labels(labels, ByColour.groups, table="l.csv", files=["b.png"])
+    with pytest.raises(ValueError, match=r"l\.csv labels gender; the machine has read age"):
+        check_labels(labels, {"age": ("old",)}, table="l.csv")

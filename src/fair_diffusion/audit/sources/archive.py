@@ -17,12 +17,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from fair_diffusion.audit.sources.caption_text import Item, caption_column, caption_text
+from fair_diffusion.audit.sources.caption_text import CAPTION_BYTES, Item, caption_column, caption_text
 from fair_diffusion.pictures import ENDINGS, MAX_BYTES
 from fair_diffusion.printable import printable
 
-CAPTION_BYTES = 2**20
-"""Bytes of a member with a caption that are read at most."""
 _PACKED: Mapping[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 

@@ -1,24 +1,32 @@
-"""A Parquet file with captions, by row groups: one that is damaged is noted, and the others count."""
+"""A Parquet file with captions, by row groups: one that is damaged is noted, and the others count.
+
+Parquet unpacks whole pages, so a cell's size is known only then; one that is too large is named and goes no further.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.sources.caption_text import CAPTIONS, Item, caption_column, caption_text
+from fair_diffusion.audit.sources.caption_text import CAPTION_BYTES, CAPTIONS, Item, caption_column, caption_text
+from fair_diffusion.pictures import MAX_BYTES
 from fair_diffusion.printable import printable
 
 PICTURES = ("image", "jpg", "jpeg", "png", "webp", "picture", "img", "bytes")
+BATCH = 8
+"""Rows with pictures that are in memory together."""
 
 
 def table_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
     """The rows of the table `shard`; what could not be read goes to `broken`, by name and reason."""
     try:
-        with pq.ParquetFile(shard) as file:
+        with pq.ParquetFile(shard, buffer_size=2**20) as file:  # else it reads row groups whole
             names = file.schema_arrow.names
             column = caption_column(names)
             if column is None:
@@ -29,7 +37,12 @@ def table_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
                 try:
-                    yield from _group(file, group, first, column, picture)
+                    for row, caption, shown in _group(file, group, column, picture):
+                        name = f"row {first + row}"
+                        for cell in (caption, shown):
+                            if isinstance(cell, TooLarge):
+                                broken.append(printable(f"{shard.name}/{name}: {cell.size:,} bytes, too many"))
+                        yield name, caption_text(caption), _bytes(shown)
                 except (pa.ArrowException, OSError, ValueError) as error:
                     place = f"{shard.name}, rows {first} to {first + rows - 1}"
                     broken.append(printable(f"{place}: not all can be read: {error}"))
@@ -38,14 +51,35 @@ def table_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator
         broken.append(printable(f"{shard.name}: {error}"))
 
 
-def _group(file: pq.ParquetFile, group: int, first: int, column: str, picture: str | None) -> Iterator[Item]:
-    """One row group, in batches: pictures are large."""
+@dataclass(frozen=True)
+class TooLarge:
+    """What stands for a cell of more bytes than are taken."""
+
+    size: int
+
+
+def _group(file: pq.ParquetFile, group: int, column: str, picture: str | None) -> Iterator[tuple[int, Any, Any]]:
+    """One row group, in batches, for pictures are large: the number of each row, its caption and its picture."""
     columns = [column, *([picture] if picture else [])]
-    row = first
-    for batch in file.iter_batches(batch_size=64 if picture else 8192, row_groups=[group], columns=columns):
-        for item in batch.to_pylist():
-            yield f"row {row}", caption_text(item[column]), _bytes(item[picture]) if picture else None
+    row = 0
+    for batch in file.iter_batches(batch_size=BATCH if picture else 8192, row_groups=[group], columns=columns):
+        captions = _cells(batch[column], CAPTION_BYTES)
+        pictures = _cells(batch[picture], MAX_BYTES) if picture else repeat(None)
+        for caption, shown in zip(captions, pictures, strict=False):
+            yield row, caption, shown
             row += 1
+
+
+def _cells(column: pa.Array, most: int) -> Iterator[Any]:
+    """The values of a column, one at a time; `TooLarge` for those of more than `most` bytes, which are not made."""
+    values = column
+    places: Sequence[int | None] = range(len(column))
+    if pa.types.is_dictionary(column.type):
+        values, places = column.dictionary, column.indices.to_pylist()
+    small = values.nbytes <= most
+    for place in places:
+        size = 0 if small or place is None else values.slice(place, 1).nbytes
+        yield TooLarge(size) if size > most else None if place is None else values[place].as_py()
 
 
 def _bytes(value: Any) -> bytes | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 CAPTIONS = ("caption", "text", "prompt", "captions", "texts", "alt_text", "description")
+CAPTION_BYTES = 2**20
+"""Bytes of a caption that are taken at most."""
 
 Item = tuple[str, str, bytes | None]
 """Name, caption ("" for none) and picture of one example."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from fair_diffusion.audit.sources.fidelity import NOT_IDENTITY, Fidelity
+from fair_diffusion.audit.sources.fidelity import Fidelity
 from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.image_rows import ImageRows
 from fair_diffusion.audit.study import Sample
-from fair_diffusion.perception.perceiver import Perceiver, Reading, people
+from fair_diffusion.perception.perceiver import OCCUPATION, Perceiver, Reading, occupations, people
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.printable import printable
 
@@ -68,8 +68,8 @@ def perceive(
 
     The sample is a reservoir (Vitter 1985, ACM Transactions on Mathematical Software 11(1)): one pass, no count needed.
     """
-    attributes = [name for name in perceiver.groups if name != NOT_IDENTITY]
-    fidelity = Fidelity(perceiver.groups.get(NOT_IDENTITY, ()), by=by)
+    attributes = [name for name in perceiver.groups if name != OCCUPATION]
+    fidelity = Fidelity(occupations(perceiver), by=by)
     found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}), fidelity)
     reservoirs: dict[str, list[tuple[int, Picture]]] = {}
     seen: dict[str, int] = {}
@@ -87,8 +87,8 @@ def perceive(
                 {name: person[name].confidence for name in attributes},
                 picture.seed,
             )
-            if NOT_IDENTITY in person:
-                fidelity.add(picture.source, picture.concept, person[NOT_IDENTITY].label)
+            if OCCUPATION in person:
+                fidelity.add(picture.source, picture.concept, person[OCCUPATION].label)
             seen[picture.source] = seen.get(picture.source, 0) + 1
             reservoir = reservoirs.setdefault(picture.source, [])
             place = draw.randrange(seen[picture.source])

@@ -18,7 +18,7 @@ from typing import Any
 
 from fair_diffusion.audit.combine import joined
 from fair_diffusion.audit.sources.counts import ordered
-from fair_diffusion.audit.sources.fidelity import NOT_IDENTITY, Fidelity
+from fair_diffusion.audit.sources.fidelity import Fidelity
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.folder import image_files
 from fair_diffusion.audit.sources.image_rows import ImageRows, Targets
@@ -28,7 +28,7 @@ from fair_diffusion.audit.sources.run_records import Run, runs_in, stopped_at, t
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.made_with import INSTRUCTION
-from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.perception.perceiver import OCCUPATION, Perceiver
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.printable import printable
@@ -148,7 +148,7 @@ class _Scanned:
         return {
             name: ATTRIBUTES[name].group_names if name in ATTRIBUTES else ordered(name, seen)
             for name, seen in self.labels.items()
-            if name != NOT_IDENTITY
+            if name != OCCUPATION
         }
 
     def names(self) -> dict[Kind, str]:
@@ -227,14 +227,15 @@ def _recorded(
 ) -> tuple[ImageRows, ImageRows, Fidelity]:
     """Rows by the judge, and by the perceiver, which is empty where the records do not hold its word; and how many
     images show the occupation that they were asked for."""
-    fidelity = Fidelity.recorded(scanned.labels.get(NOT_IDENTITY, ()))
+    told = (part.get("occupations", {}) for run in runs for part in run.parts)
+    fidelity = Fidelity({name: shown for known in told for name, shown in known.items()}, by="judge")
     names, groups = scanned.names(), scanned.groups()
     judged, perceived = ImageRows(groups), ImageRows(groups)
     for record in (record for run in runs for record in run.records()):
         about = (printable(record["file"]), names[_kind(record)], concept(record["prompt"]))
         judged.add(*about, record["judged"], record["confidence"], record["asked_seed"])
-        if NOT_IDENTITY in record["judged"]:
-            fidelity.add(*about[1:], record["judged"][NOT_IDENTITY])
+        if OCCUPATION in record["judged"]:
+            fidelity.add(*about[1:], record["judged"][OCCUPATION])
         if record["perceived"]:
             perceived.add(*about, record["perceived"], {})
         if len(judged) % 4096 == 0:

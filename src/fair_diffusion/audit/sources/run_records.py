@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -79,6 +80,12 @@ def runs_in(folder: Path) -> list[Run]:
     return [_run(path, path.name) for path in inner if _is_run(path)]
 
 
+def is_twin(picture: Path) -> bool:
+    """Whether a picture is the plain twin of an image, in the folder of a run."""
+    run = any((picture.parent / name).is_file() for name in (RECORDS, RESULT))
+    return run and re.fullmatch(r"plain-\d+\.png", picture.name) is not None
+
+
 def stopped_at(work: Path) -> float | None:
     """The half width in share at which the parts of a work folder stopped; None if their number was set beforehand."""
     file = work / SETTINGS
@@ -130,6 +137,7 @@ def _summary(path: Path) -> Mapping[str, Any]:
             part.get("n", 0) + part.get("requested", 0) + part.get("seed", 0)
             sum(part.get("images", {}).values(), part.get("cost", {}).get("seconds", 0.0))
             "".join([*part.get("notes", ()), *part.get("made_with", {}).keys()])
+            "".join(text for pair in part.get("occupations", {}).items() for text in pair)
             [Confusion(**one) for one in part.get("confusions", ())]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no result of `fair-diffusion generate` ({type(error).__name__}: {error})"

@@ -11,8 +11,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from fair_diffusion.audit.sources.run_records import SETTINGS
 from fair_diffusion.audit.stopping import enough
 from fair_diffusion.made_with import versions
 from fair_diffusion.new_folder import check_new
-from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.request import check_prompt, check_seed
 from fair_diffusion.whole_file import whole_file
 
@@ -43,7 +42,8 @@ Draw = Callable[..., Any]
 class Suite:
     """What every concept is asked for. Parts that were drawn with other settings are not mixed in.
 
-    `policy` is the text of the instruction or policy ("" for none); `method` None leaves it to the pipeline.
+    `policy` is the text of the instruction or policy ("" for none); `method` and `guidance` None leave it to the
+    pipeline; `loaded` is what else the model was loaded with and images depend on, such as its judge or a LoRA.
     """
 
     model: str
@@ -51,7 +51,9 @@ class Suite:
     policy: str = ""
     method: str | None = None
     steps: int = 25
+    guidance: float | None = None
     seed: int = 0
+    loaded: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_prompt(self.prompt)
@@ -102,7 +104,6 @@ def draw_suite(
     images: int,
     until: float | None = None,
     options: Mapping[str, Any] | None = None,
-    perceiver: Perceiver | None = None,
     attributes: list[str] | None = None,
     progress: Progress = silent,
 ) -> list[str]:
@@ -116,7 +117,6 @@ def draw_suite(
         images: per concept, or with `until` at most.
         until: half the width that every interval of a concept is to be under, in share.
         options: further arguments of `pipe`, such as its policy.
-        perceiver: who reads for `until`; the pipeline's judge if None.
         attributes: those whose intervals count; all if None.
         progress: called with the images that are there and those that there will be.
 
@@ -127,7 +127,9 @@ def draw_suite(
     check_work(work, suite, concepts, images=images, until=until)
     _claim(work, _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()})
     uncertain, whole = [], len(concepts) * images
-    arguments = {"steps": suite.steps, **({"method": suite.method} if suite.method else {}), **(options or {})}
+    left = {"method": suite.method, "guidance": suite.guidance}
+    arguments: dict[str, Any] = {name: value for name, value in left.items() if value is not None}
+    arguments |= {"steps": suite.steps, **(options or {})}
     for k, concept in enumerate(concepts):
         counts: dict[str, dict[str, int]] = {}
         done, settled = 0, False
@@ -143,7 +145,7 @@ def draw_suite(
                 result.save(part)
             done += _size(part)
             if until is not None:
-                _count(part, perceiver, attributes, counts)
+                _count(part, attributes, counts)
                 settled = all(enough(shown, n, until) for shown, n in _totals(counts))
         if until is not None and not settled:
             uncertain.append(concept)
@@ -163,8 +165,18 @@ def _counter(progress: Progress, before: int, size: int, steps: int, whole: int)
     return moved
 
 
-def check_work(work: Path, suite: Suite, concepts: Sequence[str], *, images: int, until: float | None = None) -> None:
-    """`ValueError` if `draw_suite` would refuse `work`. Nothing is drawn, and nothing written."""
+def check_work(
+    work: Path,
+    suite: Suite,
+    concepts: Sequence[str],
+    *,
+    images: int,
+    until: float | None = None,
+    undecided: Collection[str] = (),
+) -> None:
+    """`ValueError` if `draw_suite` would refuse `work`. Nothing is drawn, and nothing written.
+
+    Settings that are `undecided` are not compared: those that the model, once it is loaded, says what is usual for."""
     file, settings = work / SETTINGS, _settings(suite, until)
     if not file.is_file():
         if work.is_dir() and any(work.iterdir()):
@@ -181,7 +193,7 @@ def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
         before = dict(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged; name another work folder") from error
-    changed = [name for name, value in settings.items() if before.get(name) != value]
+    changed = [name for name, value in settings.items() if name not in undecided and before.get(name) != value]
     if changed:
         name = changed[0]
         raise ValueError(
@@ -229,11 +241,9 @@ def _size(part: Path) -> int:
         raise ValueError(f"{part} is damaged; remove it, and it is drawn anew") from error
 
 
-def _count(
-    part: Path, perceiver: Perceiver | None, attributes: list[str] | None, counts: dict[str, dict[str, int]]
-) -> None:
+def _count(part: Path, attributes: list[str] | None, counts: dict[str, dict[str, int]]) -> None:
     """Add what one part shows to `counts`, by attribute and group; "" is unknown."""
-    for tally in read_run(part, perceiver, scratch=part, attributes=attributes).study.tallies:
+    for tally in read_run(part, scratch=part, attributes=attributes).study.tallies:
         shown = counts.setdefault(tally.attribute, {})
         for group, count in (*tally.counts.items(), ("", tally.unknown)):
             shown[group] = shown.get(group, 0) + count
@@ -258,9 +268,9 @@ def _of_yaml(spec: str, text: str) -> dict[str, str]:
         raise ValueError(f"{spec} is no YAML: {str(error).splitlines()[0]}") from error
     fields = data if isinstance(data, dict) else {"": data}
     found: dict[str, str] = {}
-    for field, names in fields.items():
+    for heading, names in fields.items():
         if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-            raise ValueError(f"{spec} must say `field: [occupation, …]`; {field!r} does not")
+            raise ValueError(f"{spec} must say `field: [occupation, …]`; {heading!r} does not")
         for name in names:
-            found.setdefault(" ".join(name.split()), str(field))
+            found.setdefault(" ".join(name.split()), str(heading))
     return found

@@ -33,6 +33,7 @@ def read_target(
     *,
     scratch: Path,
     perceiver: str | None = None,
+    reader: Perceiver | None = None,
     concepts: Path | None = None,
     attributes: list[str] | None = None,
     progress: Progress = silent,
@@ -44,6 +45,7 @@ def read_target(
         scratch: an empty folder for pictures that have no file of their own; keep it until the study is saved.
         perceiver: who reads the images, in the words of `open_perceiver`. Default: nobody where records, counts or
             captions tell; a folder of images needs one.
+        reader: the same, if it is open already.
         concepts: a table `file,concept[,source]` for a folder of images.
         attributes: what to count, joint ones as "gender × skin_tone". Default: all that is read.
         progress: called as images are read.
@@ -59,7 +61,7 @@ def read_target(
         if perceiver:
             raise ValueError(f"{target} holds counts or labels and no images; leave out the perceiver")
         return _counted(target, kind, attributes)
-    reader = open_perceiver(perceiver) if perceiver else None
+    reader = reader or (open_perceiver(perceiver) if perceiver else None)
     findings = _read(target, kind, reader, perceiver, named, scratch, attributes, progress)
     if target.is_dir() and (studies := studies_in(target)):
         note = printable(f"studies inside were left out: {len(studies)}, such as {studies[0].relative_to(target)}")

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from fair_diffusion.audit.quality import kid
 from fair_diffusion.audit.sources.findings import Findings, Progress, silent
 from fair_diffusion.audit.sources.folder import image_files
-from fair_diffusion.perception.perceiver import open_perceiver
+from fair_diffusion.audit.sources.run_records import is_twin
+from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import Embedding
 from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.printable import printable
@@ -35,30 +36,38 @@ Features = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What pictures are compared with: the reference's features (n, d), who makes such features, and its name."""
+    """What pictures are compared with: the reference's features (n, d), who makes such features, its name, and notes on
+    what the reference leaves out."""
 
     name: str
     features: Features
     reader: Embedding
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, reference: Path, perceiver: str, *, progress: Progress = silent) -> Yardstick:
-        """The pictures below the folder `reference` as `perceiver` sees them (in the words of `open_perceiver`).
+    def of(cls, reference: Path, reader: Perceiver, *, by: str, progress: Progress = silent) -> Yardstick:
+        """The pictures below the folder `reference` as `reader`, called `by`, sees them; no plain twins of a run.
 
         `ValueError` if it has no features, or the folder too few pictures."""
-        reader = open_perceiver(perceiver)
         if not isinstance(reader, Embedding):
             raise ValueError(
-                f"the perceiver {perceiver!r} has no features to compare pictures by; use pocket, judge, clip:MODEL or "
+                f"the perceiver {by!r} has no features to compare pictures by; use pocket, judge, clip:MODEL or "
                 "trained:FOLDER"
             )
         if not reference.is_dir():
             raise ValueError(f"{reference} is no folder; name one with at least {FEWEST} pictures to compare with")
-        found = _features([path for _, path in image_files(reference) if path.name != SHEET], reader, progress)
+        every = [path for _, path in image_files(reference) if path.name != SHEET]
+        own = [path for path in every if not is_twin(path)]
+        found, broken = _features(own, reader, progress)
         if len(found) < FEWEST:
             raise ValueError(f"{reference} has {len(found)} pictures that can be read; give at least {FEWEST}")
-        name = f"KID to {printable(reference.resolve().name)} (features of {perceiver}; lower is nearer)"
-        return cls(name, found, reader)
+        notes = []
+        if broken:
+            notes.append(f"{len(broken)} pictures of the reference cannot be read, such as {broken[0]}")
+        if len(own) < len(every):
+            notes.append(f"{len(every) - len(own)} plain twins in the reference were left out")
+        name = f"KID to {printable(reference.resolve().name)} (features of {by}; lower is nearer)"
+        return cls(name, found, reader, tuple(map(printable, notes)))
 
     def measured(self, findings: Findings, target: Path, *, progress: Progress = silent) -> Findings:
         """The findings with this quality of each source. `ValueError` if no image lies below the audited `target`."""
@@ -75,9 +84,11 @@ class Yardstick:
             )
         study = findings.study
         quality: dict[str, dict[str, float]] = {}
-        notes = []
+        notes = [*self.notes]
         for source, paths in there.items():
-            own = _features(paths, self.reader, progress)
+            own, broken = _features(paths, self.reader, progress)
+            if broken:
+                notes.append(printable(f"{source}: {len(broken)} images cannot be compared, such as {broken[0]}"))
             if len(own) < FEWEST:
                 notes.append(f"{source}: {len(own)} images are too few for {self.name}; {FEWEST} are needed")
                 continue
@@ -91,18 +102,18 @@ class Yardstick:
         return replace(findings, study=replace(study, sources=measured, notes=[*study.notes, *notes]))
 
 
-def _features(paths: Sequence[Path], reader: Embedding, progress: Progress) -> Features:
-    """The features of up to `MOST` of the pictures, drawn at random; those that cannot be read are left out."""
+def _features(paths: Sequence[Path], reader: Embedding, progress: Progress) -> tuple[Features, list[str]]:
+    """The features of up to `MOST` of the pictures, drawn at random, and the names of those that cannot be read."""
     chosen = sorted(random.Random(0).sample(list(paths), min(MOST, len(paths))))
-    rows = []
+    rows, broken = [], []
     for first in range(0, len(chosen), BATCH):
         pictures = []
         for path in chosen[first : first + BATCH]:
             try:
                 pictures.append(open_picture(path))
-            except BrokenPicture:
-                continue  # the audit has named it
+            except BrokenPicture as error:
+                broken.append(f"{path.name} ({error})")
         if pictures:
             rows.append(reader.embed(pictures).float().cpu().numpy())
         progress(min(first + BATCH, len(chosen)), len(chosen))
-    return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
+    return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32), broken
