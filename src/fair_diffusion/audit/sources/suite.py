@@ -183,7 +183,7 @@ def check_work(
             raise ValueError(f"{work} is not empty and no work folder; name another one")
         check_new(work)
         return
-    _check_same(file, settings)
+    _check_same(file, {name: value for name, value in settings.items() if name not in undecided})
     _refuse_more(work, concepts, images)
 
 
@@ -193,7 +193,7 @@ def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
         before = dict(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged; name another work folder") from error
-    changed = [name for name, value in settings.items() if name not in undecided and before.get(name) != value]
+    changed = [name for name, value in settings.items() if before.get(name) != value]
     if changed:
         name = changed[0]
         raise ValueError(
