@@ -151,7 +151,7 @@ class NaturalFirst:
         self._shown: dict[int, Shown] = {}
         self._saved: dict[int, tuple[Batch, int]] = {}
         self._read = {name: np.zeros((n, len(ATTRIBUTES[name].groups))) for t in self.targets for name in t.attributes}
-        self._cost = plain_evaluations(self.backbone, self.request, self.guide([Aim()]))
+        self._dearest = self._cost = plain_evaluations(self.backbone, self.request, self.guide([Aim()]))
         notes, interrupted = [], False
         try:
             warm = [self._to_look(images) for images in batches(n, self.request.batch_size)]
@@ -214,7 +214,9 @@ class NaturalFirst:
             Aim(plan.assigned, plan.change(), LEVELS[level]) if plan.steered else Aim()
             for plan, level in zip(plans, levels, strict=True)
         ]
-        pictures = self.backbone.images(self._advance(batch, self.guide(aims), None).latents)
+        end = self._advance(batch, self.guide(aims), None)
+        self._dearest = max(self._dearest, int(end.evaluations.max()))  # from noise on, as from a new seed
+        pictures = self.backbone.images(end.latents)
         read = self.perceive(pictures)
         for name, known in self._read.items():
             known[list(images)] = read[name]
@@ -265,7 +267,7 @@ class NaturalFirst:
             given_up.update(set(misses) - set(again))
             while again:
                 left = limit - (sum(plan.evaluations for plan in self._plans) - first_pass)
-                part = again[: min(self.request.batch_size, int(left / self._cost))]
+                part = again[: min(self.request.batch_size, max(0, int(left / self._dearest)))]
                 if not part:
                     self._misses(given_up)
                     return self._say_missed("the repair budget is spent")

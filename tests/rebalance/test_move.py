@@ -31,9 +31,12 @@ GREY, SHIFT = 100, 51
 
 
 class Still:
-    """A model that draws grey, `SHIFT` lighter than it should at every step, and knows no other picture."""
+    """Draws grey, `SHIFT` lighter than it should at every step, and knows no other picture. price: of an attempt."""
 
     distilled = False
+
+    def __init__(self, price: int) -> None:
+        self.price = price
 
     def fork(self) -> Still:
         return self
@@ -56,14 +59,21 @@ def back(backbone: Any, images: Sequence[int], clean: Tensor, cond: Conditioning
 
 
 def on(batch: Batch, guide: Guide, **more: Any) -> Batch:
-    return replace(batch, latents=batch.latents + SHIFT, evaluations=batch.evaluations + ATTEMPT)
+    backbone: Any = batch.backbone
+    return replace(batch, latents=batch.latents + SHIFT, evaluations=batch.evaluations + backbone.price)
 
 
 class World:
     """Images that show `shows` and take `needs` attempts to show what they are led to; pictures are told by width."""
 
-    def __init__(self, shows: Sequence[str | None], needs: Mapping[int, int] | None = None, sure: float = 0.9) -> None:
-        self.shows, self.needs, self.sure = shows, needs or {}, sure
+    def __init__(
+        self,
+        shows: Sequence[str | None],
+        needs: Mapping[int, int] | None = None,
+        sure: float = 0.9,
+        price: int = ATTEMPT,
+    ) -> None:
+        self.shows, self.needs, self.sure, self.price = shows, needs or {}, sure, price
         self.tries: dict[int, int] = {}
         self.seen: list[tuple[int, tuple[float, float]]] = []
         self.aims: Sequence[Aim] = []
@@ -77,7 +87,7 @@ class World:
             originals = [Original(f"{i}.png", Path(folder, f"{i}.png"), "-") for i in range(len(self.shows))]
             for i, original in enumerate(originals):
                 Image.new("RGB", (10 + i, 9), (GREY,) * 3).save(original.path)
-            backbone: Any = Still()
+            backbone: Any = Still(self.price)
             guides: Any = self
             self.mover = Mover(
                 backbone=backbone,
@@ -149,11 +159,13 @@ def test_the_fewest_are_moved_and_the_quotas_met(shows: list[str | None]) -> Non
     needs=st.dictionaries(st.integers(0, 6), st.integers(2, 9)),
     budget=st.sampled_from([0.0, 0.3, 5.0]),
     way=st.sampled_from(["inversion", "sdedit"]),
+    price=st.integers(1, 5 * PLAIN),
 )
 def test_what_is_said_is_so_and_the_budget_holds(
-    shows: list[str | None], needs: dict[int, int], budget: float, way: str
+    shows: list[str | None], needs: dict[int, int], budget: float, way: str, price: int
 ) -> None:
-    world = World(shows, needs)
+    """Also where steering makes an attempt dearer than drawing anew: price is what each takes."""
+    world = World(shows, needs, price=price)
     images = world.run("doctor: half women", way=way, repair_budget=budget)
     for one, natural in zip(images, shows, strict=True):
         assert one.natural == {"gender": natural}
@@ -169,8 +181,9 @@ def test_what_is_said_is_so_and_the_budget_holds(
     assert bool(missed) == bool(world.mover.notes)
     assert all(f"{missed} of {len(shows)} images" in note for note in world.mover.notes)
     limit = max(budget * len(shows), SPARE if budget else 0) * PLAIN
-    first = ATTEMPT * sum(one.tries > 0 for one in images)
-    assert sum(one.evaluations for one in images) == ATTEMPT * sum(one.tries for one in images) <= first + limit
+    wanted = dict(zip([cell[0] for cell in world.mover.targets[0].shares], world.mover.quotas[0], strict=True))
+    first = price * (len(shows) - sum(min(shows.count(group), quota) for group, quota in wanted.items()))
+    assert sum(one.evaluations for one in images) == price * sum(one.tries for one in images) <= first + limit
     asked = [one.assigned["gender"] for one in images]
     assert abs(asked.count("woman") - asked.count("man")) <= 1
 
@@ -195,6 +208,17 @@ def test_an_image_that_is_likely_but_not_surely_its_group_is_kept_and_misses() -
     images = world.run("doctor: all women", repair_budget=0)
     assert all(one.misses and one.picture for one in images)
     assert "the repair budget is spent: 2 of 2" in world.mover.notes[0]
+
+
+def test_an_image_that_is_moved_again_is_not_put_back_any_more() -> None:
+    class Hasty(World):
+        def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+            self.mover._put_back(0)
+            return super().perceive(pictures)
+
+    (image,) = Hasty(["man"]).run("doctor: all women")
+    assert image.picture
+    assert not image.put_back
 
 
 def test_others_are_moved_in_place_of_those_that_cannot_be() -> None:

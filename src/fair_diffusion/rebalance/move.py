@@ -111,6 +111,9 @@ class Mover:
         first = self._misses(set())
         self._measured = set(first[:: -(-len(first) // RECONSTRUCTED)]) if first else set()
         self._done, self._to_do = 0, len(first)
+        back = len(self.backbone.fork().timesteps(self.request.steps)) if self.request.way == "inversion" else 0
+        self._unsteered = plain_evaluations(self.backbone, self.request, self.guides.guide([Aim()])) + back
+        self._dearest = float(self._unsteered)
         self._move(first)
         self._repair()
         return self._images
@@ -167,8 +170,10 @@ class Mover:
                 known[i] = read[name][k]
             one.shows = self._labels(i, SURE_AT_END)
             one.attempt, one.tries = one.attempt + 1, one.tries + 1
-            one.depth, one.strength = depth, aim.strength
+            one.depth, one.strength, one.put_back = depth, aim.strength, False
             one.evaluations += evaluations[k]
+            # what it would have cost from the very beginning: the next attempt may be from further back
+            self._dearest = max(self._dearest, evaluations[k] + (1 - depth) * self._unsteered)
         self._done += len(images)
 
     def _reconstruct(self, batch: Batch, clean: torch.Tensor, before: Sequence[Image.Image]) -> None:
@@ -184,14 +189,13 @@ class Mover:
     def _repair(self) -> None:
         """Move misses again until there are none, none that can be mended, or the budget is spent; and say so."""
         cost = plain_evaluations(self.backbone, self.request, self.guides.guide([Aim()]))
-        back = len(self.backbone.fork().timesteps(self.request.steps)) if self.request.way == "inversion" else 0
         budget = self.request.repair_budget
         limit = self._spent() + cost * max(budget * len(self._images), SPARE if budget else 0)
         why, given_up = "everything was tried", set[int]()
         while misses := self._misses(given_up):
             again = [i for i in misses if self._images[i].attempt < len(self.request.attempts)]
             given_up |= set(misses) - set(again)
-            affordable = int((limit - self._spent()) / (cost + back))
+            affordable = max(0, int((limit - self._spent()) / self._dearest))  # steering may make an attempt overspend
             if again and not affordable:
                 why = "the repair budget is spent"
                 break
