@@ -145,7 +145,7 @@ def _check(place: torch.device, offload: str | None, attention: str | None) -> N
         raise ValueError(
             f"offload {offload!r} moves networks to an accelerator and back, and there is none; leave it out"
         )
-    if attention and attention.endswith("_hub"):
+    if attention and attention.lower().endswith("_hub"):
         raise ValueError(
             f"attention {attention!r} would run code from the hub, which is refused; install the kernel as a package "
             f"and use {attention.removesuffix('_hub')!r}, or leave it out"
