@@ -18,13 +18,8 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import Guide
-from fair_diffusion.gradient_control import draw_latents
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import Policy
-from fair_diffusion.request import Request
 
 CONCEPT = "firefighter"
 PROMPT, INSTRUCTION = f"a photo of a {CONCEPT}", f"{CONCEPT}: half women, half men"
@@ -68,21 +63,10 @@ def run(folder: Path) -> None:
 
 def made(pipe: FairPipeline, name: str) -> tuple[Sequence[Image.Image], float]:
     """The images of one row, and their evaluations as a multiple of plain ones."""
-    targets = Policy.from_sentence(INSTRUCTION).rules[0].targets
-    if name == "plain":
-        return pipe(PROMPT, n=IMAGES, seed=SEED, steps=STEPS, method="none").images, 1.0
-    cond, empty = pipe.backbone.encode([PROMPT]), pipe.backbone.empty()
-    drawn = draw_latents(
-        pipe.backbone,
-        Request(prompt=PROMPT, n=IMAGES, seed=SEED, steps=STEPS),
-        targets,
-        plan(targets, IMAGES, SEED),
-        lambda n: Guide(cond[[0] * n], empty[[0] * n], pipe.card.guidance),
-        pocket.load(),
-        variant=name,
-    )
-    spent = sum(shown.evaluations for shown in drawn.shown)
-    return [shown.image for shown in drawn.shown], spent / (drawn.plain_evaluations * IMAGES)
+    way = {"method": "none"} if name == "plain" else {"method": "latents", "loss": name, "instruct": INSTRUCTION}
+    result = pipe(PROMPT, n=IMAGES, seed=SEED, steps=STEPS, **way)
+    ratios = [record.evaluations / record.plain_evaluations for record in result.records]
+    return result.images, sum(ratios) / IMAGES
 
 
 def draw(folder: Path, out: Path) -> None:

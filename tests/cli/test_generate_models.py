@@ -16,6 +16,8 @@ from tiny_readers import classifier_folder, clip_folder
 from typer.testing import CliRunner
 
 from fair_diffusion.cli import app
+from fair_diffusion.fingerprint import of_folder
+from fair_diffusion.made_with import sha256
 
 run = CliRunner()
 
@@ -78,7 +80,8 @@ def test_every_option_of_loading(models: Path, tmp_path: Path) -> None:
     (record, _) = pq.read_table(tmp_path / "new" / "records.parquet").to_pylist()
     assert (record["negative_prompt"], record["guidance_rescale"], record["steps"]) == ("old", 0.5, 2)
     made = json.loads((tmp_path / "new" / "result.json").read_text())["made_with"]
-    assert made["weights"] == f"textual inversion {models / 'words.safetensors'}"
+    words = models / "words.safetensors"
+    assert made["weights"] == f"sha256 {of_folder(models / 'sd')}, textual inversion {words} sha256 {sha256(words)}"
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def test_the_loop_comes_to_the_shares(tiny: Callable[[str], Any], family: str) -
     found = learn(backbone, PROMPTS, GROUPED, desired=desired, observe=observe, iterations=30, tolerance=0.02)
     assert off > 0.05
     assert np.abs(found.observed - desired).max() <= 0.02
+    assert found.cost.steps is not None
     assert 1 < found.cost.steps <= 30
     assert weights(pipeline) == before
     assert set(found.weights) == {
