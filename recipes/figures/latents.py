@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -63,7 +64,9 @@ def run(folder: Path) -> None:
 
 def made(pipe: FairPipeline, name: str) -> tuple[Sequence[Image.Image], float]:
     """The images of one row, and their evaluations as a multiple of plain ones."""
-    way = {"method": "none"} if name == "plain" else {"method": "latents", "loss": name, "instruct": INSTRUCTION}
+    way: dict[str, Any] = (
+        {"method": "none"} if name == "plain" else {"method": "latents", "loss": name, "instruct": INSTRUCTION}
+    )
     result = pipe(PROMPT, n=IMAGES, seed=SEED, steps=STEPS, **way)
     ratios = [record.evaluations / record.plain_evaluations for record in result.records]
     return result.images, sum(ratios) / IMAGES
