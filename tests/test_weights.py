@@ -13,6 +13,7 @@ import huggingface_hub
 import pytest
 import torch
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from original_format import save_original
 from safetensors.torch import save_file
 
 from fair_diffusion import FairPipeline
@@ -66,6 +67,18 @@ def test_pickled_weights_are_refused_and_not_read(folder: Path, tmp_path: Path, 
     assert not (tmp_path / "trace").exists()
 
 
+def test_pickles_that_would_be_read_in_the_place_of_safetensors(folder: Path, tmp_path: Path) -> None:
+    """What lies deeper, or beside safetensors of another name, counts as what is read: a pickle."""
+    (weights,) = (folder / "unet").glob("*.safetensors")
+    weights.rename(weights.with_name("other.safetensors"))
+    torch.save(Trap(tmp_path / "trace"), weights.with_suffix(".bin"))
+    refused(folder, "only pickled weights for its unet")
+    (folder / "unet" / "deep").mkdir()
+    weights.with_suffix(".bin").rename(folder / "unet" / "deep" / "model.bin")
+    refused(folder, r"only pickled weights for its unet \(deep.model\.bin\)")
+    assert not (tmp_path / "trace").exists()
+
+
 @pytest.mark.parametrize("ending", [".ckpt", ".bin", ".pt", ".pth", ".pkl"])
 def test_pickled_files_are_refused_and_not_read(tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"model{ending}"
@@ -94,6 +107,43 @@ def test_code_of_a_model_is_not_run(folder: Path, tmp_path: Path) -> None:
     (folder / "unet" / "mine.py").write_text(code)
     change_index(folder, _class_name="StableDiffusionPipeline", unet=["mine", "Mine"])
     refused(folder, r"its unet is code of its own \(mine\.py\)")
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (["transformers", "AutoTokenizer"], r"its tokenizer is a class that its files choose \(AutoTokenizer\)"),
+        (["auto_pipeline", "AutoPipelineForText2Image"], "a class that its files choose"),
+        (["diffusers", "DiffusionPipeline"], r"its tokenizer is a whole pipeline, with parts \(DiffusionPipeline\)"),
+        (["stable_diffusion", "StableDiffusionPipeline"], "a whole pipeline"),
+    ],
+)
+def test_components_that_can_bring_code(folder: Path, entry: list[str], said: str) -> None:
+    change_index(folder, tokenizer=entry)
+    refused(folder, said)
+
+
+def test_the_configuration_of_a_single_file_is_checked_too(
+    folder: Path, tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the classes of all parts, and parts that the file lacks are read from it."""
+    save_original(tiny_sd, tmp_path / "one.safetensors")
+    monkeypatch.syspath_prepend(tmp_path)
+    code = f"from pathlib import Path; Path({str(tmp_path / 'trace')!r}).touch()\nclass Mine: pass"
+    (tmp_path / "trap_of_a_model.py").write_text(code)
+    index = json.loads((folder / "model_index.json").read_text())
+    change_index(folder, unet=["trap_of_a_model", "Mine"])
+    refused(tmp_path / "one.safetensors", "its unet is code of its own", config=str(folder))
+    change_index(folder, unet=index["unet"], tokenizer=["transformers", "AutoTokenizer"])
+    refused(tmp_path / "one.safetensors", "AutoTokenizer", config=str(folder))
+    change_index(folder, tokenizer=index["tokenizer"], scheduler=["diffusers", "DDPMPipeline"])
+    refused(tmp_path / "one.safetensors", "a whole pipeline", config=str(folder))
+    change_index(folder, scheduler=index["scheduler"])
+    (weights,) = (folder / "text_encoder").glob("*.safetensors")
+    weights.unlink()
+    torch.save(Trap(tmp_path / "trace"), folder / "text_encoder" / "pytorch_model.bin")
+    refused(tmp_path / "one.safetensors", "only pickled weights for its text_encoder", config=str(folder))
     assert not (tmp_path / "trace").exists()
 
 

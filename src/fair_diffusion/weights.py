@@ -22,6 +22,8 @@ from fair_diffusion.backbones import FAMILIES
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 SAFE = ".safetensors"
 INDEX = "model_index.json"
+READ_FIRST = re.compile(r"(diffusion_pytorch_)?model\.safetensors(\.index\.json)?")
+"""The weights that diffusers and transformers read wherever they are, and never a pickle beside them."""
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 PATIENCE = 10
 """Seconds to wait for the hub's first answer."""
@@ -121,6 +123,7 @@ def _of_single_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
         kind = _class_of(home, _index(home, folder))
     except ValueError as error:
         raise ValueError(f"{path} needs a configuration (config): {error}") from None
+    _check_folder(home, folder)  # it names the classes of all parts, and parts that the file lacks are read from it
     import diffusers
 
     reader = getattr(getattr(diffusers, kind), "from_single_file", None)
@@ -149,24 +152,33 @@ def _check_folder(model: str, folder: Path) -> dict[str, Any]:
     """Refuse code and pickles; what is not to be loaded, as arguments of diffusers."""
     index = _index(model, folder)
     kind = _class_of(model, index)
-    import diffusers
-
     # the denoising loop never asks it, and its weights are often pickled
     unread = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
     for name, entry in index.items():
-        if name in unread or not isinstance(entry, list) or not entry[0]:
+        if name in unread or not isinstance(entry, list) or not any(entry[:1]):
             continue
-        if entry[0] not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, str(entry[0])):
-            raise ValueError(_own_code(model, f"its {name} is code of its own ({entry[0]}.py)"))
-        files = sorted(file.name for file in (folder / name).glob("*"))
-        pickled = next((file for file in files if Path(file).suffix in PICKLES), None)
-        if pickled and not any(file.endswith(SAFE) for file in files):
+        _check_class(model, name, *entry)
+        files = sorted(file.relative_to(folder / name) for file in (folder / name).rglob("*"))
+        pickled = next((file for file in files if file.suffix in PICKLES), None)
+        if pickled and not any(READ_FIRST.fullmatch(str(file)) for file in files):
             raise ValueError(
                 f"{model!r} has only pickled weights for its {name} ({pickled}), which can run code when read; "
                 f"if you trust them, convert them once: diffusers.{kind}.from_pretrained({model!r})"
                 ".save_pretrained(NEW_FOLDER), and load that"
             )
     return unread
+
+
+def _check_class(model: str, name: str, library: object, kind: object = None, *_: object) -> None:
+    """Refuse a component whose class is not one of diffusers or transformers that reads weights and settings only."""
+    import diffusers
+
+    if library not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, str(library)):
+        raise ValueError(_own_code(model, f"its {name} is code of its own ({library}.py)"))
+    chosen = re.match("Auto[A-Z]", str(kind))  # such as AutoTokenizer; AutoencoderKL is none
+    if chosen or str(kind).endswith("Pipeline"):
+        what = "a class that its files choose" if chosen else "a whole pipeline, with parts"
+        raise ValueError(_own_code(model, f"its {name} is {what} ({kind}), so it can be code of its own"))
 
 
 def _index(model: str, folder: Path) -> Mapping[str, Any]:
