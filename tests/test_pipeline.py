@@ -17,6 +17,7 @@ from fair_diffusion.cards import card_of
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.request import READING
 
 HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
 INSTRUCTION = "doctor: 50% woman, 50% man; skin tone uniform"
@@ -201,8 +202,29 @@ def test_every_family(pipe: FairPipeline, tiny: Callable[[str], Any], family: st
 
 def test_a_model_without_text_is_told(pipe: FairPipeline, tiny: Callable[[str], Any]) -> None:
     other = FairPipeline(tiny("pixel"), name="pixel", perceiver=pipe.perceiver, judge=pipe.judge)
-    with pytest.raises(ValueError, match="DDPMPipeline draws without text, so it follows no prompt"):
-        other("a doctor", instruct="doctor: half women")
+    for method in READING:
+        with pytest.raises(ValueError, match=r"DDPMPipeline draws without text, so it follows no prompt.*rejection"):
+            other("a doctor", instruct="doctor: half women", method=method)
+
+
+@pytest.mark.parametrize("method", ["none", "rejection", "latents", "distribution"])
+def test_a_model_without_text(pipe: FairPipeline, tiny: Callable[[str], Any], method: str) -> None:
+    """Methods that read no text work, from the same noise; what the prompt says changes nothing, which is said."""
+    other = FairPipeline(tiny("pixel"), name="pixel", perceiver=pipe.perceiver, judge=pipe.judge)
+    asked: dict[str, Any] = {"n": 4, "steps": 3, "instruct": "doctor, nurse: half women", "compare_plain": True}
+    result = other("a doctor", method=method, **asked)
+    nurse = other("a nurse", method=method, **asked)
+    assert result.plain is not None
+    assert any("draws without text" in note for note in result.notes)
+    assert [a.tobytes() for a in result.images] == [b.tobytes() for b in nurse.images]
+    changed = [record.steered for record in result.records]
+    same = [a.tobytes() == b.tobytes() for a, b in zip(result.images, result.plain.images, strict=False)]
+    if method == "none":
+        assert all(same)
+        assert not any(changed)
+    if method in ("latents", "distribution"):
+        assert any(changed)
+        assert [not each for each in same] == changed
 
 
 @pytest.mark.parametrize("method", ["switch", "semantic"])

@@ -87,15 +87,16 @@ class FairPipeline:
         if model == "pocket":
             if perceiver is not None or judge is not None:
                 raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
-            return cls(load(pocket.load(), **loading), name=model, **_of_pocket())
+            pipeline, own = load(pocket.load(), **loading), _of_pocket()
+            facts = [own.pop("weights"), provenance(pipeline, None, **_added(loading))]
+            return cls(pipeline, name=model, weights=", ".join(filter(None, facts)), **own)
         named = isinstance(model, (str, Path))
         name = str(model) if named else name_of(model)
         if named:
             check_model(name)
         perceiver, judge = open_roles(perceiver, judge, model=name)
         pipeline = load(model, **loading)
-        added = {what: loading.get(what, ()) for what in ("lora", "textual_inversion")}
-        facts = provenance(pipeline, model, **added)
+        facts = provenance(pipeline, model, **_added(loading))
         return cls(pipeline, name=name, perceiver=perceiver, judge=judge, weights=facts)
 
     def __call__(
@@ -282,7 +283,8 @@ class FairPipeline:
             requested=asked.n,
             stopped=drawn.interrupted,
             notes=notes + drawn.notes,
-            made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit),
+            made_with=made_with(self.weights, self.card.name, matched, directions=asked.directions, edit=asked.edit)
+            | {"dtype": str(self.backbone.dtype).removeprefix("torch.")},
             confusions=[confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         )
 
@@ -338,9 +340,16 @@ class FairPipeline:
         )
 
     def _cut(self, prompts: Iterable[str]) -> list[str]:
-        """A note for each prompt whose end the text encoder does not see."""
+        """A note for each prompt whose end the text encoder does not see, or one if it sees none."""
+        if not self.backbone.reads_text:
+            return ["the model draws without text: what the prompt says changes no image"]
         unseen = {text: self.backbone.unseen(text) for text in prompts}
         return [f"the model reads {text!r} without its end: {end!r}" for text, end in unseen.items() if end]
+
+
+def _added(loading: Mapping[str, Any]) -> dict[str, Any]:
+    """What is loaded beside a model's own weights."""
+    return {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
 
 
 def _of_pocket() -> dict[str, Any]:
