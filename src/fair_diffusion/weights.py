@@ -1,8 +1,8 @@
 """Where a model's weights are, and what is refused: safetensors only, and no code but that of diffusers.
 
 A pickle (.bin, .ckpt, .pt, .pth, .pkl) runs code when it is read; a pipeline or component of a model's own is code.
-Both are refused before anything of them is read, with the mend. What cannot be had is one line. A hub that does not
-answer is asked once; then what is cached counts.
+Both are refused before anything of them is read, with the mend. What cannot be had is one line. Where the hub gives no
+answer, what is cached counts.
 Exports `check_model`, `pipeline_of`, `one_file` and `one_line`.
 """
 
