@@ -39,8 +39,8 @@ def adding(pipeline: Any, *, keep: bool) -> Iterator[list[str]]:
         if not kept and not before:
             pipeline.unload_lora_weights()
         elif not kept and (added := present(pipeline) - before):
+            act(pipeline, acted)  # peft warns where what acts is deleted
             pipeline.delete_adapters(sorted(added))
-            act(pipeline, acted)
 
 
 def act(pipeline: Any, names: Sequence[str]) -> None:
@@ -48,7 +48,7 @@ def act(pipeline: Any, names: Sequence[str]) -> None:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     networks = [getattr(pipeline, part) for part in pipeline.get_list_adapters()]
-    layers = [layer for network in networks for layer in network.modules() if isinstance(layer, BaseTunerLayer)]
+    layers: list[Any] = [part for network in networks for part in network.modules() if isinstance(part, BaseTunerLayer)]
     weights = [dict(layer.scaling) for layer in layers]
     pipeline.set_adapters(list(names))  # which also puts all weights to full
     for layer, own in zip(layers, weights, strict=True):

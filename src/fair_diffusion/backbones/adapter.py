@@ -326,9 +326,9 @@ class Adapter(ABC):
         return sigma
 
 
-def middle_of(network: Any) -> torch.nn.Module:
+def middle_of(network: Any) -> Any:
     """The middle block of a UNet, to hook something into. `ValueError` if there is none, or hooks would not be seen."""
-    middle: torch.nn.Module | None = getattr(network, MIDDLE, None)
+    middle = getattr(network, MIDDLE, None)
     if middle is None:
         raise ValueError(
             f"{type(network).__name__} has no middle block to work on; use a model with a UNet, or another method"
