@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from fair_diffusion.cards import card_of
 from fair_diffusion.perception import judge, pocket
@@ -380,3 +381,13 @@ def test_a_perceiver_that_cannot_read(tiny_sd: Any) -> None:
 def test_an_unknown_model() -> None:
     with pytest.raises(ValueError, match="unknown model 'nothing'"):
         FairPipeline.from_pretrained("nothing")
+
+
+def test_what_is_added_to_the_pocket_model_is_recorded(tmp_path: Path) -> None:
+    save_file({"<mine>": torch.ones(1, 384)}, tmp_path / "words.safetensors")
+    added = FairPipeline.from_pretrained("pocket", textual_inversion=str(tmp_path / "words.safetensors"))
+    sha, words = added.weights.split(", ")
+    assert sha.startswith("sha256 ")
+    assert words == f"textual inversion {tmp_path / 'words.safetensors'}"
+    with pytest.raises(ValueError, match="config 'x' is for a single file, and this pipeline is loaded"):
+        FairPipeline.from_pretrained("pocket", config="x")
