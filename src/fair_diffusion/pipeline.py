@@ -88,8 +88,8 @@ class FairPipeline:
             if perceiver is not None or judge is not None:
                 raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
             pipeline, own = load(pocket.load(), **loading), _of_pocket()
-            facts = [own.pop("weights"), provenance(pipeline, None, **_added(loading))]
-            return cls(pipeline, name=model, weights=", ".join(filter(None, facts)), **own)
+            weights = [own.pop("weights"), provenance(pipeline, None, **_added(loading))]
+            return cls(pipeline, name=model, weights=", ".join(filter(None, weights)), **own)
         named = isinstance(model, (str, Path))
         name = str(model) if named else name_of(model)
         if named:

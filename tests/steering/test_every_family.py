@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_families import TEXT_FAMILIES
@@ -76,15 +77,17 @@ def test_methods_without_a_look(tiny: Callable[[str], Any], family: str) -> None
     """Of the images that are drawn from a seed, those differ from the plain one that are said to be steered."""
     pipe = pipe_of(tiny(family))
     plain = pipe("a doctor", n=8, steps=2, method="none")
-    twins = {record.seed: image.tobytes() for record, image in zip(plain.records, plain.images, strict=True)}
+    twins = {record.seed: np.asarray(image, int) for record, image in zip(plain.records, plain.images, strict=True)}
     for method in ("prompt", "hint", "embedding", "rejection", "latents", "distribution"):
         if family == "pixel" and method in READING:
             continue
         result = pipe("a doctor", n=2, steps=2, method=method, instruct="doctor: half women")
         steered = [record.steered for record in result.records]
-        pairs = zip(result.records, result.images, strict=True)
-        assert [twins[record.seed] != image.tobytes() for record, image in pairs] == steered, method
-        assert steered == [False, False] if method == "rejection" else any(steered), method
+        for record, image in zip(result.records, result.images, strict=True):
+            change = np.abs(np.asarray(image, int) - twins[record.seed]).max()
+            assert change > 0 if record.steered else change <= 1, (method, change)  # 1: batches of other sizes round
+        if method != "latents":  # which moves only where that lowers the loss
+            assert steered == [method != "rejection"] * 2, method
         if method in ("prompt", "latents"):
             assert sorted(record.assigned["gender"] for record in result.records) == ["man", "woman"]
 
