@@ -39,15 +39,14 @@ from fair_diffusion.audit import (
     total_variation,
 )
 from fair_diffusion.backbones import StableDiffusion
+from fair_diffusion.cards import card_named
 from fair_diffusion.control import LOOK, SURE_AT_END
-from fair_diffusion.guides import WINDOW
 from fair_diffusion.perception import judge as judges
 from fair_diffusion.perception import pocket as perceivers
 from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.pocket.folder import WEIGHTS
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
-from fair_diffusion.steering.switch import USUAL
 from fair_diffusion.strengths import LEVELS
 from recipes.pocket.captions import Mix, article
 from recipes.pocket.checkpoint import digest
@@ -55,7 +54,8 @@ from recipes.pocket.data import WORK, load
 from recipes.pocket.readers import confusions
 
 STEPS, BATCH = 15, 25
-SETTINGS = (LOOK, LEVELS, WINDOW, USUAL, SURE_AT_END)
+CARD = card_named("pocket")
+SETTINGS = (LOOK, LEVELS, CARD.end, CARD.switch, SURE_AT_END)
 TARGETS = {
     "half women": "every: occupation\n  targets: {gender: {woman: 50%, man: 50%}}",
     "30 % women": "every: occupation\n  targets: {gender: {woman: 30%, man: 70%}}",

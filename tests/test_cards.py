@@ -13,8 +13,6 @@ from fair_diffusion import pocket
 from fair_diffusion.backbones import FAMILIES, adapt
 from fair_diffusion.cards import card_named, card_of, cards
 from fair_diffusion.control import LOOK
-from fair_diffusion.guides import WINDOW
-from fair_diffusion.steering.switch import USUAL
 
 FOUND = {
     "sd": "Stable Diffusion 1.x, 2.x",
@@ -57,8 +55,13 @@ def like(pipeline: Any, scheduler: Any = None, name: str = "", **network: Any) -
 
 def test_few_step_variants(tiny: Callable[[str], Any]) -> None:
     euler = diffusers.EulerAncestralDiscreteScheduler(timestep_spacing="trailing")
-    assert card_of(like(tiny("sdxl"), euler)).name == "SDXL-Turbo, Lightning"
-    assert card_of(like(tiny("sd"), euler)).name == "SD-Turbo"
+    assert card_of(like(tiny("sdxl"), euler), "stabilityai/sdxl-turbo").name == "SDXL-Turbo, Lightning"
+    assert card_of(like(tiny("sdxl"), euler, "x/SDXL-Lightning-4step/")).name == "SDXL-Turbo, Lightning"
+    cached = "cache/models--stabilityai--sd-turbo/snapshots/0123abc"
+    assert card_of(like(tiny("sd"), euler, cached)).name == "SD-Turbo"
+    for name in ("", "x/sdxl-trailing", "turbo/sdxl", "cache/models--turbo--sdxl/snapshots/0123abc"):
+        assert card_of(like(tiny("sdxl"), euler, name), name).name == "SDXL"
+        assert card_of(like(tiny("sd"), euler, name), name).name == FOUND["sd"]
     trailing = diffusers.DDIMScheduler(timestep_spacing="trailing", prediction_type="v_prediction")
     assert card_of(like(tiny("sd"), trailing)).name == FOUND["sd"]
     assert card_of(like(tiny("sdxl"), diffusers.LCMScheduler())).name == "LCM-LoRA"
@@ -75,7 +78,7 @@ def test_few_step_variants(tiny: Callable[[str], Any]) -> None:
 def test_the_pocket_keeps_its_numbers() -> None:
     card = card_named("pocket")
     assert (card.steps, card.guidance) == (25, pocket.GUIDANCE)
-    assert (card.start, card.end, card.switch, card.semantic) == (LOOK, WINDOW, USUAL, 5.0)
+    assert (card.start, card.end, card.switch, card.semantic) == (LOOK, 0.8, 1.5, 5.0)
     assert card.predicts == [pocket.load().scheduler.config.prediction_type]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,24 @@ def test_what_does_not_fit_is_named(tiny_sd: Any, tmp_path: Path, tensors: dict[
     with pytest.raises(ValueError, match=message), edited(tiny_sd, path):
         pass
     assert weights(tiny_sd) == before
+
+
+@pytest.mark.parametrize("place", ["meta", "cpu"])
+def test_weights_that_are_kept_elsewhere_are_named(tiny_sd: Any, tmp_path: Path, place: str) -> None:
+    """As sequential offload leaves them, where a copy would change nothing."""
+    pipeline = copy.deepcopy(tiny_sd)
+    save_file({NAME: pipeline.unet.state_dict()[NAME] + 1}, tmp_path / "edit.safetensors")
+    pipeline.unet.mid_block.to(place)
+    changed = edited(pipeline, tmp_path / "edit.safetensors")
+    if place == "cpu":
+        with changed:
+            assert weights(pipeline) != weights(tiny_sd)
+        return
+    with (
+        pytest.raises(ValueError, match=rf"holds '{NAME}', which this model keeps elsewhere.*offload 'model'"),
+        changed,
+    ):
+        pass
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", None])

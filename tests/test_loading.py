@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from fair_diffusion import loading
 from fair_diffusion.backbones import adapt, denoise
 from fair_diffusion.fingerprint import of_folder, of_network
 from fair_diffusion.loading import load, provenance
+from fair_diffusion.loras import present
 from fair_diffusion.made_with import sha256
 
 
@@ -171,9 +173,12 @@ def test_offload_is_passed_on(folder: Path, offload: str, monkeypatch: pytest.Mo
         ({"device": "cpu", "offload": "disk"}, "unknown offload 'disk'; use model or sequential"),
         ({"device": "cpu", "offload": "model"}, "offload 'model' moves networks to an accelerator"),
         ({"attention": "flash_hub"}, "would run code from the hub.*use 'flash', or leave it out"),
+        ({"attention": "FLASH_HUB"}, "would run code from the hub.*use 'flash', or leave it out"),
+        ({"attention": "flash_4_hub"}, "would run code from the hub, which is refused; leave it out"),
         ({"attention": "flash"}, "no attention backend be chosen for UNet2DConditionModel; use 'slicing'"),
         ({"config": "x"}, "config 'x' is for a single file"),
         ({"lora": ["gone/"]}, "unknown model 'gone/'"),
+        ({"lora": "gone/"}, "unknown model 'gone/'"),
     ],
 )
 def test_what_cannot_be(folder: Path, options: dict[str, Any], said: str) -> None:
@@ -195,6 +200,37 @@ def test_what_cannot_be(folder: Path, options: dict[str, Any], said: str) -> Non
 def test_what_a_family_cannot(tiny: Callable[[str], Any], family: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         load(tiny(family), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"attention": "flash"}, "no attention backend"),
+        ({"config": "x"}, "config 'x' is for a single file, and this pipeline is loaded; leave it out"),
+        ({"lora": "gone/"}, "unknown model 'gone/'"),
+        ({"textual_inversion": "gone/"}, "unknown model 'gone/'"),
+    ],
+)
+def test_what_cannot_be_changes_no_loaded_pipeline(tiny_sd: Any, options: dict[str, Any], said: str) -> None:
+    pipeline = copy.deepcopy(tiny_sd)
+    with pytest.raises(ValueError, match=said):
+        load(pipeline, dtype="float16", vae_tiling=True, **options)
+    same(pipeline, tiny_sd)
+    assert not pipeline.vae.use_tiling
+
+
+def test_a_pipeline_of_no_family_is_named() -> None:
+    with pytest.raises(ValueError, match="SimpleNamespace is not supported; load the model as one of"):
+        load(SimpleNamespace())
+
+
+def test_what_is_missing_is_told_before_the_weights_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "pipeline_of", lambda *_: pytest.fail("weights are read"))
+    with pytest.raises(ValueError, match="unknown model 'gone/'"):
+        load(folder, lora="gone/")
+    monkeypatch.setattr("diffusers.utils.is_peft_available", lambda: False)
+    with pytest.raises(ValueError, match="needs peft"):
+        load(folder, lora="x")
 
 
 def make_lora(pipeline: Any, folder: Path, seed: int) -> dict[str, Tensor]:
@@ -228,6 +264,26 @@ def test_loras_add_to_the_weights(folder: Path, tiny_sd: Any, tmp_path: Path) ->
     assert (drawn(load(folder, lora=names[:1])) - drawn(merged)).abs().max() > 0.01
     file = tmp_path / "1" / "pytorch_lora_weights.safetensors"
     assert provenance(pipeline, folder, lora=names[:1]).endswith(f", LoRA {names[0]} sha256 {sha256(file)}")
+
+
+def test_loras_beside_those_that_are_there(tiny_sd: Any, tmp_path: Path) -> None:
+    """Those of a loaded pipeline go on at their weights; a second load adds; one that does not fit adds none."""
+    changes = [make_lora(tiny_sd, tmp_path / str(k), seed=k) for k in (1, 2, 3)]
+    files = [str(tmp_path / str(k) / "pytorch_lora_weights.safetensors") for k in (1, 2, 3)]
+    pipeline, merged = copy.deepcopy(tiny_sd), copy.deepcopy(tiny_sd)
+    pipeline.load_lora_weights(str(tmp_path / "1"), weight_name=Path(files[0]).name, adapter_name="own")
+    pipeline.set_adapters(["own"], [0.5])
+    load(pipeline, lora=files[1])
+    load(pipeline, lora=[files[2]])
+    for weight, change in zip((0.5, 1, 1), changes, strict=True):
+        for place, added in change.items():
+            merged.unet.get_submodule(place).weight.data += weight * added
+    torch.testing.assert_close(drawn(pipeline), drawn(merged), atol=1e-4, rtol=0)
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="must be a LoRA"):
+        load(pipeline, lora=[files[0], str(tmp_path / "other.safetensors")])
+    assert present(pipeline) == {"own", "lora-0", "lora-1"}
+    torch.testing.assert_close(drawn(pipeline), drawn(merged), atol=1e-4, rtol=0)
 
 
 def test_what_is_no_lora(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

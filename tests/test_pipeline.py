@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.cards import card_of
@@ -19,6 +20,7 @@ from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.request import READING
 
 HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
 INSTRUCTION = "doctor: 50% woman, 50% man; skin tone uniform"
@@ -203,8 +205,30 @@ def test_every_family(pipe: FairPipeline, tiny: Callable[[str], Any], family: st
 
 def test_a_model_without_text_is_told(pipe: FairPipeline, tiny: Callable[[str], Any]) -> None:
     other = FairPipeline(tiny("pixel"), name="pixel", perceiver=pipe.perceiver, judge=pipe.judge)
-    with pytest.raises(ValueError, match="DDPMPipeline draws without text, so it follows no prompt"):
-        other("a doctor", instruct="doctor: half women")
+    for method in READING:
+        with pytest.raises(ValueError, match=r"DDPMPipeline draws without text, so it follows no prompt.*rejection"):
+            other("a doctor", instruct="doctor: half women", method=method)
+
+
+@pytest.mark.parametrize("method", ["none", "rejection", "latents", "distribution"])
+def test_a_model_without_text(pipe: FairPipeline, tiny: Callable[[str], Any], method: str) -> None:
+    """Methods that read no text work, from the same noise; what the prompt says changes nothing, which is said."""
+    other = FairPipeline(tiny("pixel"), name="pixel", perceiver=pipe.perceiver, judge=pipe.judge)
+    asked: dict[str, Any] = {"n": 4, "steps": 3, "instruct": "doctor, nurse: half women", "compare_plain": True}
+    result = other("a doctor", method=method, **asked)
+    nurse = other("a nurse", method=method, **asked)
+    assert result.plain is not None
+    assert any("draws without text" in note for note in result.notes)
+    assert [a.tobytes() for a in result.images] == [b.tobytes() for b in nurse.images]
+    changed = [record.steered for record in result.records]
+    same = [a.tobytes() == b.tobytes() for a, b in zip(result.images, result.plain.images, strict=False)]
+    if method == "none":
+        assert all(same)
+        assert not any(changed)
+    if method == "distribution":
+        assert all(changed)
+    if method in ("latents", "distribution"):
+        assert [not each for each in same] == changed
 
 
 @pytest.mark.parametrize("method", ["switch", "semantic"])
@@ -370,3 +394,13 @@ def test_how_a_judge_errs_goes_into_results_whatever_the_model(tiny_sd: Any) -> 
 def test_an_unknown_model() -> None:
     with pytest.raises(ValueError, match="unknown model 'nothing'"):
         FairPipeline.from_pretrained("nothing")
+
+
+def test_what_is_added_to_the_pocket_model_is_recorded(tmp_path: Path) -> None:
+    save_file({"<mine>": torch.ones(1, 384)}, tmp_path / "words.safetensors")
+    added = FairPipeline.from_pretrained("pocket", textual_inversion=str(tmp_path / "words.safetensors"))
+    sha, words = added.weights.split(", ")
+    assert sha.startswith("sha256 ")
+    assert words == f"textual inversion {tmp_path / 'words.safetensors'}"
+    with pytest.raises(ValueError, match="config 'x' is for a single file, and this pipeline is loaded"):
+        FairPipeline.from_pretrained("pocket", config="x")

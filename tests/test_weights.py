@@ -124,6 +124,16 @@ def test_components_that_can_bring_code(folder: Path, entry: list[str], said: st
     refused(folder, said)
 
 
+def test_a_tokenizer_whose_reader_is_missing_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import utils
+
+    (folder / "tokenizer" / "spiece.model").touch()
+    monkeypatch.setattr(utils, "is_sentencepiece_available", lambda: False)
+    load(folder)  # beside tokenizer.json it is not read
+    (folder / "tokenizer" / "tokenizer.json").unlink()
+    refused(folder, r"its tokenizer as spiece\.model alone, .*pip install 'fair-diffusion\[t5\]'")
+
+
 def test_the_configuration_of_a_single_file_is_checked_too(
     folder: Path, tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,8 @@
 """Model cards: what is usual for a family of models, and for its distilled variants. Data in `cards.yaml`.
 
 A loaded pipeline gets the first card that names its class and whose conditions its configuration meets. A condition
-reads as a path (`scheduler.timestep_spacing: trailing`; `network` is the UNet or transformer, `name` what the model is
-called: the last resort, for variants whose configurations are alike). Loads no model.
+reads as a path (`scheduler.timestep_spacing: trailing`; `network` is the UNet or transformer, `name` the last part of
+what the model is called: for variants whose configurations are like others'). Loads no model.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -21,15 +22,16 @@ import yaml
 class Card:
     """One family of models, or one variant of it.
 
-    name, models: what it is called, and examples of hub ids. pipelines: classes of diffusers. when: further
-    conditions. steps, guidance: if a request names none. start, end: the window of steering, as shares of the
-    trajectory. switch, semantic: usual strengths of the two methods that steer in it. predicts: what the network may.
-    empty_pass: whether the empty prompt is evaluated beside the prompt where guidance is above 1. source: where steps
-    and guidance come from. tried: on what.
+    name, models: what it is called, and examples of hub ids. lora: of LoRAs that make such a model of another.
+    pipelines: classes of diffusers. when: further conditions. steps, guidance: if a request names none. start, end: the
+    window of steering, as shares of the trajectory. switch, semantic: usual strengths of the two methods that steer in
+    it. predicts: what the network may. empty_pass: whether the empty prompt is evaluated beside the prompt where
+    guidance is above 1. source: where steps and guidance come from. tried: on what.
     """
 
     name: str
     models: Sequence[str] = ()
+    lora: Sequence[str] = ()
     pipelines: Sequence[str]
     when: Mapping[str, Any] = field(default_factory=dict)
     steps: int
@@ -80,7 +82,10 @@ def _meets(pipeline: Any, name: str, path: str, wanted: Any) -> bool:
     """Whether a condition holds: equal to a value, or one of a list; "any": there at all; a name: the pattern in it."""
     part, _, key = path.partition(".")
     if part == "name":
-        return re.search(wanted, f"{name} {pipeline.config.get('_name_or_path')}", re.IGNORECASE) is not None
+        from fair_diffusion.loading import name_of
+
+        called = [Path(name).name, Path(name_of(pipeline)).name]
+        return any(re.search(wanted, each, re.IGNORECASE) for each in called)
     owner = getattr(pipeline, "transformer", None) or pipeline.unet if part == "network" else pipeline.scheduler
     value = type(owner).__name__ if key == "class" else owner.config.get(key)
     if wanted == "any":

@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from fair_diffusion.loras import act, adding, check_peft, present
+
 ADAPTER = "fair-diffusion"
 """The name under which a LoRA is loaded, beside those that the pipeline may have already."""
 
@@ -53,6 +55,11 @@ def swapped(network: nn.Module, tensors: Mapping[str, Tensor], *, of: str = "the
             raise ValueError(
                 f"{of} holds {name!r} of shape {tuple(tensor.shape)}, but this model's is {tuple(own[name].shape)}; "
                 "use the file's own model"
+            )
+        if own[name].is_meta:  # a copy into it would do nothing, and say nothing
+            raise ValueError(
+                f"{of} holds {name!r}, which this model keeps elsewhere between its uses (offload 'sequential'), so it "
+                "cannot be changed; load the model with offload 'model', or without"
             )
     kept = {name: own[name].clone() for name in tensors}
     try:
@@ -101,26 +108,13 @@ def _lora(pipeline: Any, path: Path, tensors: Mapping[str, Tensor]) -> Iterator[
     """Load a LoRA under a name of its own, beside those that are loaded, and delete it on leaving."""
     if not hasattr(pipeline, "load_lora_weights"):
         raise ValueError(f"{path} is a LoRA, which {type(pipeline).__name__} cannot load; use an edit of its weights")
-    try:
-        import peft  # noqa: F401
-    except ImportError:
-        raise ValueError(
-            f"{path} is a LoRA, which needs peft; install it: pip install 'fair-diffusion[lora]'"
-        ) from None
-    before = pipeline.get_list_adapters()
-    active = pipeline.get_active_adapters() if before else []
-    try:
+    check_peft(f"{path} is a LoRA, which")
+    with adding(pipeline, keep=False) as acted:
         try:
             pipeline.load_lora_weights(dict(tensors), adapter_name=ADAPTER)
         except (ValueError, RuntimeError, LookupError, TypeError) as error:
             raise ValueError(f"{path} is no LoRA for this model: {error}".splitlines()[0]) from error
-        if ADAPTER not in {name for names in pipeline.get_list_adapters().values() for name in names}:
+        if ADAPTER not in present(pipeline):
             raise ValueError(f"{path} is a LoRA of nothing in this model; use the file's own model")
-        pipeline.set_adapters([*active, ADAPTER])
+        act(pipeline, [*acted, ADAPTER])
         yield
-    finally:
-        if not before:
-            pipeline.unload_lora_weights()
-        elif ADAPTER in {name for names in pipeline.get_list_adapters().values() for name in names}:
-            pipeline.delete_adapters(ADAPTER)
-            pipeline.set_adapters(active)

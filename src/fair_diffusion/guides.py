@@ -20,14 +20,12 @@ from fair_diffusion.cards import Card, card_named
 from fair_diffusion.control import Aim, steering_start
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Cell, Target
 from fair_diffusion.policy.concepts import lists
-from fair_diffusion.request import UNASSIGNED, Request
+from fair_diffusion.request import READING, UNASSIGNED, Request
 from fair_diffusion.steering import SemanticGuidance, Steering, embedding, switched, with_group, with_hint
 from fair_diffusion.steering.bottleneck import Directions
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.embedding import projected
 
-WINDOW = 0.8
-"""Share of the trajectory after which semantic guidance from the look on stops: what is left is detail."""
 PAIRS = 30
 """Occupations from whose prompts the projection of text embeddings is made."""
 
@@ -96,7 +94,10 @@ class Guides:
 
     @cached_property
     def _plain(self) -> Conditioning:
-        return self.backbone.encode([self.request.prompt])
+        """What the prompt says; to a model that reads no text, nothing, by methods that do not need it to."""
+        if self.backbone.reads_text or self.request.method in READING:
+            return self.backbone.encode([self.request.prompt])
+        return self.backbone.empty()
 
     @cached_property
     def _empty(self) -> Conditioning:

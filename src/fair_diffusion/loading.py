@@ -8,13 +8,16 @@ what each of them costs and saves is on its pages. Exports `load`, `provenance`,
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from fair_diffusion.backbones import family_of
 from fair_diffusion.fingerprint import of_folder, of_network
+from fair_diffusion.loras import act, adding, check_peft, present
 from fair_diffusion.made_with import sha256
 from fair_diffusion.weights import one_file, one_line, pipeline_of
 
@@ -35,42 +38,61 @@ def load(
     vae_tiling: bool = False,
     attention: str | None = None,
     compile: bool = False,
-    lora: Sequence[str] = (),
-    textual_inversion: Sequence[str] = (),
+    lora: str | Sequence[str] = (),
+    textual_inversion: str | Sequence[str] = (),
     config: str | None = None,
 ) -> Any:
     """A diffusers pipeline, ready to draw. Nothing is unpickled, and no code that comes with a model is run.
 
     Args:
-        model: a hub id, a folder, a .safetensors file, or a loaded pipeline, which is changed in place and otherwise
-            stays as it is.
+        model: a hub id, a folder, a .safetensors file, or a loaded pipeline, which is changed in place, where it
+            lies, and otherwise stays as it is.
         dtype: one of `DTYPES`; float32 if None.
-        device: as torch names it; the accelerator of this machine if None, else the processor.
+        device: as torch names it; if None, the accelerator of this machine or else the processor for what is loaded
+            here, and for a pipeline that is loaded already where it lies.
         offload: keep on the accelerator only the network that works ("model") or only its layers ("sequential").
         vae_slicing: decode image by image.
         vae_tiling: decode tile by tile.
         attention: "slicing" (UNets), or the name of a backend of diffusers (networks that let it be chosen: FLUX).
         compile: compile the denoising network at its first use.
-        lora: hub ids (OWNER/NAME, OWNER/NAME/FILE), folders or .safetensors files; several act together.
+        lora: hub ids (OWNER/NAME, OWNER/NAME/FILE), folders or .safetensors files; several act together, and beside
+            those that a loaded pipeline has already.
         textual_inversion: the same with learned words; a prompt uses the word that is in the file.
         config: for a single file: a folder or hub id whose configuration it has; found out if None.
 
     Raises:
-        ValueError: in one line, what cannot be had or done, and the mend.
+        ValueError: in one line, what cannot be had or done, and the mend. What can be checked is, before a
+            loaded pipeline is changed or large files are fetched; of several LoRAs all are put in or none.
     """
-    number = _dtype(dtype)
-    place = _device(device)
+    number, place = _dtype(dtype), _device(device)
     _check(place, offload, attention)
-    named = isinstance(model, (str, Path))
+    named, loras, words = isinstance(model, (str, Path)), _names(lora), _names(textual_inversion)
+    asked: dict[str, Any] = {"lora": loras, "words": words, "attention": attention, "vae": vae_slicing or vae_tiling}
+    if not named:
+        _check_fits(model, **asked)
+        if config is not None:
+            raise ValueError(f"config {config!r} is for a single file, and this pipeline is loaded; leave it out")
+    if loras:
+        check_peft()
+    lora_files = {name: one_file(name, "pytorch_lora_weights.safetensors") for name in loras}
+    word_files = {name: one_file(name, "learned_embeds.safetensors") for name in words}
     pipeline = pipeline_of(str(model), number or torch.float32, config) if named else model
+    if named:
+        _check_fits(pipeline, **asked)
+    _add_loras(pipeline, lora_files)
+    for name, file in word_files.items():
+        _add_words(pipeline, name, file)
     if not named and number is not None:
         pipeline.to(dtype=number)
-    _add_loras(pipeline, lora)
-    for words in textual_inversion:
-        _add_words(pipeline, words)
-    network = getattr(pipeline, "transformer", None) or pipeline.unet
-    _choose_attention(pipeline, network, attention)
-    _spare_vae(pipeline, slicing=vae_slicing, tiling=vae_tiling)
+    network = _network(pipeline)
+    if attention == SLICING:
+        pipeline.enable_attention_slicing()
+    elif attention is not None:
+        network.set_attention_backend(attention)
+    if vae_slicing:
+        pipeline.vae.enable_slicing()
+    if vae_tiling:
+        pipeline.vae.enable_tiling()
     if offload:
         getattr(pipeline, f"enable_{offload}_cpu_offload")(device=place)
     elif named or device is not None:
@@ -80,7 +102,9 @@ def load(
     return pipeline
 
 
-def provenance(pipeline: Any, model: Any, *, lora: Sequence[str] = (), textual_inversion: Sequence[str] = ()) -> str:
+def provenance(
+    pipeline: Any, model: Any, *, lora: str | Sequence[str] = (), textual_inversion: str | Sequence[str] = ()
+) -> str:
     """What weights were loaded, for the record: the hub's commit or a hash, and what was added, each with its hash.
 
     The hash is that of a file, of all safetensors files of a folder (names and contents), or, of a pipeline that came
@@ -97,9 +121,9 @@ def provenance(pipeline: Any, model: Any, *, lora: Sequence[str] = (), textual_i
     return ", ".join([*facts, *added(lora=lora, textual_inversion=textual_inversion)])
 
 
-def added(*, lora: Sequence[str] = (), textual_inversion: Sequence[str] = ()) -> list[str]:
+def added(*, lora: str | Sequence[str] = (), textual_inversion: str | Sequence[str] = ()) -> list[str]:
     """What was put into the model, by its name, and the hash of the file that was read."""
-    kinds = (("LoRA", lora, LORA_FILE), ("textual inversion", textual_inversion, WORDS_FILE))
+    kinds = (("LoRA", _names(lora), LORA_FILE), ("textual inversion", _names(textual_inversion), WORDS_FILE))
     return [f"{what} {name} sha256 {sha256(one_file(name, usual))}" for what, names, usual in kinds for name in names]
 
 
@@ -109,6 +133,15 @@ def name_of(pipeline: Any) -> str:
     if folder.parent.name == "snapshots":
         return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
     return type(pipeline).__name__ if folder == Path() else str(folder)
+
+
+def _names(given: str | Sequence[str]) -> list[str]:
+    """Names, of which a single one may be given as it is."""
+    return [str(given)] if isinstance(given, (str, Path)) else [str(name) for name in given]
+
+
+def _network(pipeline: Any) -> Any:
+    return getattr(pipeline, "transformer", None) or pipeline.unet
 
 
 def _folder_of(pipeline: Any) -> Path:
@@ -146,42 +179,64 @@ def _check(place: torch.device, offload: str | None, attention: str | None) -> N
             f"offload {offload!r} moves networks to an accelerator and back, and there is none; leave it out"
         )
     if attention and attention.lower().endswith("_hub"):
-        raise ValueError(
-            f"attention {attention!r} would run code from the hub, which is refused; install the kernel as a package "
-            f"and use {attention.removesuffix('_hub')!r}, or leave it out"
-        )
+        from diffusers.models.attention_dispatch import AttentionBackendName
+
+        package = attention.lower().removesuffix("_hub")
+        known = any(package == each.value for each in AttentionBackendName)
+        mend = f"install the kernel as a package and use {package!r}, or leave it out" if known else "leave it out"
+        raise ValueError(f"attention {attention!r} would run code from the hub, which is refused; {mend}")
 
 
-def _add_loras(pipeline: Any, names: Sequence[str]) -> None:
-    """Load LoRAs by diffusers, and let all of them act, each at its full strength."""
-    if not names:
+def _check_fits(pipeline: Any, *, lora: Sequence[str], words: Sequence[str], attention: str | None, vae: bool) -> None:
+    """`ValueError` if what is asked for cannot be had of a pipeline like this; nothing of it is changed."""
+    family_of(pipeline)
+    kind = type(pipeline).__name__
+    if lora and not hasattr(pipeline, "load_lora_weights"):
+        raise ValueError(f"{kind} takes no LoRA; leave it out")
+    if words and not hasattr(pipeline, "load_textual_inversion"):
+        raise ValueError(f"{kind} takes no textual inversion; leave it out")
+    if vae and getattr(pipeline, "vae", None) is None:
+        raise ValueError(f"{kind} has no image decoder to slice or tile; leave it out")
+    if attention is not None:
+        _check_attention(_network(pipeline), attention)
+
+
+def _check_attention(network: Any, name: str) -> None:
+    kind, slices = type(network).__name__, hasattr(network, "set_attention_slice")
+    if name == SLICING and not slices:
+        raise ValueError(f"the attention of {kind} cannot be sliced; leave it out")
+    if name == SLICING:
         return
-    if not hasattr(pipeline, "load_lora_weights"):
-        raise ValueError(f"{type(pipeline).__name__} takes no LoRA; leave it out")
-    from diffusers.utils import is_peft_available
+    processors = getattr(network, "attn_processors", {}).values()
+    if not any(hasattr(processor, "_attention_backend") for processor in processors):
+        can = f"; use {SLICING!r}" if slices else ""
+        raise ValueError(f"diffusers lets no attention backend be chosen for {kind}{can}, or leave it out")
+    from diffusers.models import attention_dispatch as backends
 
-    if not is_peft_available():
-        raise ValueError("LoRA needs its extra: pip install 'fair-diffusion[lora]'")
-    for k, name in enumerate(names):
-        file = one_file(name, LORA_FILE)
-        with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several are meant
-            before = len(_adapters(pipeline))
-            told = {"weight_name": file.name, "adapter_name": f"lora-{k}", "use_safetensors": True}
-            pipeline.load_lora_weights(str(file.parent), **told)
-            if len(_adapters(pipeline)) == before:
-                raise ValueError("none of its weights fits")
-    pipeline.set_adapters([f"lora-{k}" for k in range(len(names))])
+    with one_line(name, "see diffusers' page on attention backends", what="attention backend"):
+        backends._check_attention_backend_requirements(backends.AttentionBackendName(name.lower()))
 
 
-def _adapters(pipeline: Any) -> set[str]:
-    return {name for names in pipeline.get_list_adapters().values() for name in names}
+def _add_loras(pipeline: Any, files: Mapping[str, Path]) -> None:
+    """Load LoRAs by diffusers, and let all act, each at its full strength, beside those that did; all, or none."""
+    if not files:
+        return
+    with adding(pipeline, keep=True) as acted:
+        added = []
+        for name, file in files.items():
+            adapter = next(free for k in count() if (free := f"lora-{k}") not in present(pipeline))
+            with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several are meant
+                told = {"weight_name": file.name, "adapter_name": adapter, "use_safetensors": True}
+                pipeline.load_lora_weights(str(file.parent), **told)
+                if adapter not in present(pipeline):
+                    raise ValueError("none of its weights fits")
+            added.append(adapter)
+        act(pipeline, [*acted, *added])
 
 
-def _add_words(pipeline: Any, name: str) -> None:
+def _add_words(pipeline: Any, name: str, file: Path) -> None:
     """Load a textual inversion by diffusers; files for two encoders (clip_l, clip_g) into both of SDXL's."""
-    if not hasattr(pipeline, "load_textual_inversion"):
-        raise ValueError(f"{type(pipeline).__name__} takes no textual inversion; leave it out")
     from safetensors.torch import load_file
 
     file = one_file(name, WORDS_FILE)
@@ -194,31 +249,3 @@ def _add_words(pipeline: Any, name: str) -> None:
             encoder, tokenizer = (getattr(pipeline, kind + end) for kind in ("text_encoder", "tokenizer"))
             word = {"token": f"<{file.stem}>", "text_encoder": encoder, "tokenizer": tokenizer}
             pipeline.load_textual_inversion(learned[part], **word)
-
-
-def _choose_attention(pipeline: Any, network: Any, name: str | None) -> None:
-    if name is None:
-        return
-    if name == SLICING:
-        if not hasattr(network, "set_attention_slice"):
-            raise ValueError(f"the attention of {type(network).__name__} cannot be sliced; leave it out")
-        pipeline.enable_attention_slicing()
-        return
-    processors = getattr(network, "attn_processors", {}).values()
-    if not any(hasattr(processor, "_attention_backend") for processor in processors):
-        can = f"; use {SLICING!r}" if hasattr(network, "set_attention_slice") else ""
-        raise ValueError(
-            f"diffusers lets no attention backend be chosen for {type(network).__name__}{can}, or leave it out"
-        )
-    with one_line(name, "see diffusers' page on attention backends", what="attention backend"):
-        network.set_attention_backend(name)
-
-
-def _spare_vae(pipeline: Any, *, slicing: bool, tiling: bool) -> None:
-    vae = getattr(pipeline, "vae", None)
-    if (slicing or tiling) and vae is None:
-        raise ValueError(f"{type(pipeline).__name__} has no image decoder to slice or tile; leave it out")
-    if slicing and vae is not None:
-        vae.enable_slicing()
-    if tiling and vae is not None:
-        vae.enable_tiling()

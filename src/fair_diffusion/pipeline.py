@@ -85,7 +85,7 @@ class FairPipeline:
         from fair_diffusion.loading import added, load, name_of, provenance
         from fair_diffusion.weights import check_model
 
-        extra = {what: loading.get(what, ()) for what in ("lora", "textual_inversion")}
+        extra = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
         if model == "pocket":
             if perceiver is not None or judge is not None:
                 raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
@@ -296,7 +296,8 @@ class FairPipeline:
     def provenance(self, matched: Match, **learnt: Path | None) -> dict[str, Any]:
         """What made a result, and how its judge errs: the fields `made_with` and `confusions` of a `Result`."""
         return {
-            "made_with": made_with(self.weights, self.card.name, matched, **learnt),
+            "made_with": made_with(self.weights, self.card.name, matched, **learnt)
+            | {"dtype": str(self.backbone.dtype).removeprefix("torch.")},
             "confusions": [confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         }
 
@@ -352,7 +353,9 @@ class FairPipeline:
         )
 
     def _cut(self, prompts: Iterable[str]) -> list[str]:
-        """A note for each prompt whose end the text encoder does not see."""
+        """A note for each prompt whose end the text encoder does not see, or one if it sees none."""
+        if not self.backbone.reads_text:
+            return ["the model draws without text: what the prompt says changes no image"]
         unseen = {text: self.backbone.unseen(text) for text in prompts}
         return [f"the model reads {text!r} without its end: {end!r}" for text, end in unseen.items() if end]
 

@@ -20,6 +20,8 @@ METHODS = (
 )
 UNASSIGNED = ("hint", "embedding", "edit", "distribution")
 """Methods that act on every image alike: they assign no group to any."""
+READING = ("switch", "semantic", "prompt", "hint", "embedding")
+"""Methods that act through the text that the model reads."""
 CONTROLS = ("natural-first", "all")
 ASSIGNED = "assigned"
 LOSSES = (ASSIGNED, "mean", "confident")

@@ -1,8 +1,8 @@
 """Where a model's weights are, and what is refused: safetensors only, and no code but that of diffusers.
 
 A pickle (.bin, .ckpt, .pt, .pth, .pkl) runs code when it is read; a pipeline or component of a model's own is code.
-Both are refused before anything of them is read, with the mend. What cannot be had is one line. A hub that does not
-answer is asked once; then what is cached counts.
+Both are refused before anything of them is read, with the mend. What cannot be had is one line. Where the hub gives no
+answer, what is cached counts.
 Exports `check_model`, `pipeline_of`, `one_file` and `one_line`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,7 @@ def _check_folder(model: str, folder: Path) -> dict[str, Any]:
             continue
         _check_class(model, name, *entry)
         files = sorted(file.relative_to(folder / name) for file in (folder / name).rglob("*"))
+        _check_tokenizer(model, name, [str(file) for file in files])
         pickled = next((file for file in files if file.suffix in PICKLES), None)
         if pickled and not any(READ_FIRST.fullmatch(str(file)) for file in files):
             raise ValueError(
@@ -179,6 +180,19 @@ def _check_class(model: str, name: str, library: object, kind: object = None, *_
     if chosen or str(kind).endswith("Pipeline"):
         what = "a class that its files choose" if chosen else "a whole pipeline, with parts"
         raise ValueError(_own_code(model, f"its {name} is {what} ({kind}), so it can be code of its own"))
+
+
+def _check_tokenizer(model: str, name: str, files: Sequence[str]) -> None:
+    """`ValueError` with the mend if a tokenizer is kept in a form whose reader is not installed."""
+    from transformers.utils import is_protobuf_available, is_sentencepiece_available
+
+    if "spiece.model" not in files or "tokenizer.json" in files:
+        return
+    if not (is_sentencepiece_available() and is_protobuf_available()):
+        raise ValueError(
+            f"{model!r} keeps its {name} as spiece.model alone, which needs sentencepiece and protobuf; install them: "
+            "pip install 'fair-diffusion[t5]'"
+        )
 
 
 def _index(model: str, folder: Path) -> Mapping[str, Any]:

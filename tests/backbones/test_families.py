@@ -177,6 +177,24 @@ def test_an_image_decoder_that_overflows_works_in_float32(tiny: Callable[[str], 
     torch.testing.assert_close(pixels, adapt(pipeline).decode(latents.float()), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("overflows", [True, False])
+def test_an_image_coder_that_overflows_works_in_float32_both_ways(tiny: Callable[[str], Any], overflows: bool) -> None:
+    pipeline = copy.deepcopy(tiny("sdxl"))
+    pipeline.vae.half().register_to_config(force_upcast=overflows)
+    worked: list[torch.dtype] = []
+    for part in (pipeline.vae.encoder, pipeline.vae.decoder):
+        part.register_forward_pre_hook(lambda _, args: worked.append(args[0].dtype))
+    backbone = adapt(pipeline)
+    picture = Image.effect_noise((16, 16), 60)
+    latents = backbone.encode_images([picture])
+    backbone.decode(latents.half())
+    assert worked == [torch.float32 if overflows else torch.float16] * 2
+    assert (pipeline.vae.dtype, latents.dtype) == (torch.float16, backbone.dtype)
+    if overflows:
+        pipeline.vae.float()
+        torch.testing.assert_close(latents, adapt(pipeline).encode_images([picture]), atol=1e-6, rtol=0)
+
+
 def test_pixel_models_follow_no_prompt(tiny: Callable[[str], Any]) -> None:
     with pytest.raises(ValueError, match="DDPMPipeline draws without text, so it follows no prompt; use a text-to-"):
         adapt(tiny("pixel")).encode(["a man"])

@@ -24,11 +24,11 @@ run = CliRunner()
 
 @pytest.fixture(scope="module")
 def models(tiny_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that would be taken for SD-Turbo, a perceiver that is 90 % sure of women, and a random CLIP as judge."""
+    """A model that is taken for SD-Turbo, a perceiver that is 90 % sure of women, and a random CLIP as judge."""
     path = tmp_path_factory.mktemp("models")
     euler = diffusers.EulerDiscreteScheduler.from_config(tiny_sd.scheduler.config, timestep_spacing="trailing")
     parts = {**tiny_sd.components, "scheduler": euler}
-    diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(path / "sd")
+    diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(path / "sd-turbo")
     classifier_folder(path / "classifier", {"F": 0.9, "M": 0.1})
     clip_folder(path / "clip", tiny_sd.tokenizer)
     (path / "labels.yaml").write_text("gender: {woman: [F], man: [M]}")
@@ -46,7 +46,7 @@ def bars() -> Iterator[None]:
 def options(models: Path) -> list[str]:
     readers = ["--perceiver", f"classifier:{models}/classifier,{models}/labels.yaml"]
     readers += ["--judge", f"clip:{models}/clip,{models}/phrases.yaml"]
-    return ["--model", str(models / "sd"), *readers]
+    return ["--model", str(models / "sd-turbo"), *readers]
 
 
 def test_the_models_usual_settings_and_what_the_perceiver_knows(models: Path, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_the_models_usual_settings_and_what_the_perceiver_knows(models: Path, tm
     found = run.invoke(app, ["generate", *asked, *options(models), "--out", str(tmp_path / "new")])
     assert found.exit_code == 3, found.output
     summary = json.loads(found.stdout)
-    assert summary["model"] == str(models / "sd")
+    assert summary["model"] == str(models / "sd-turbo")
     assert summary["made_with"]["usual settings"] == "SD-Turbo"
     assert [row["attribute"] for row in summary["audit"]] == ["gender"] * 3
     records = pq.read_table(tmp_path / "new" / "records.parquet").to_pylist()[4:]
@@ -82,14 +82,18 @@ def test_every_option_of_loading(models: Path, tmp_path: Path) -> None:
     made = json.loads((tmp_path / "new" / "result.json").read_text())["made_with"]
     words = models / "words.safetensors"
     assert made["weights"] == f"sha256 {of_folder(models / 'sd')}, textual inversion {words} sha256 {sha256(words)}"
+    assert made["dtype"] == "bfloat16"
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--model", "models/sd"], "needs a perceiver and a judge"),
-        (["--model", "models/sd", "--perceiver", "pocket", "--judge", "pocket"], "who steers cannot score"),
-        (["--model", "models/sd", "--perceiver", "pocket", "--judge", "skin_tone"], "read no attribute in common"),
+        (["--model", "models/sd-turbo"], "needs a perceiver and a judge"),
+        (["--model", "models/sd-turbo", "--perceiver", "pocket", "--judge", "pocket"], "who steers cannot score"),
+        (
+            ["--model", "models/sd-turbo", "--perceiver", "pocket", "--judge", "skin_tone"],
+            "read no attribute in common",
+        ),
         (["--model", "model.ckpt"], "is a pickle"),
         (["--judge", "clip:x"], "the model 'pocket' brings its perceiver and its judge"),
         (["--dtype", "int8"], "unknown dtype 'int8'"),

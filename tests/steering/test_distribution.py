@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fair_diffusion.backbones import Guide, adapt
+from fair_diffusion.backbones import Conditioning, Guide, adapt
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads, train
 from fair_diffusion.steering.distribution import BottleneckGuide, CleanGuide, DistributionGuidance, middle
 from fair_diffusion.steering.fairness_loss import floored, kl
@@ -112,6 +113,19 @@ def test_the_hook_goes_even_if_the_network_fails(tiny_sd: Any) -> None:
 def test_networks_without_a_middle_say_so(tiny: Callable[[str], Any]) -> None:
     with pytest.raises(ValueError, match="no middle block"), middle(adapt(tiny("sd3")), lambda features: features):
         pass
+
+
+def test_a_compiled_network_says_so(tiny_sd: Any) -> None:
+    """It would not notice the hook, and draw plain images that count as steered."""
+    pipeline = copy.deepcopy(tiny_sd)
+    pipeline.unet.compile()
+    backbone = adapt(pipeline)
+    with pytest.raises(ValueError, match="without compile"), middle(backbone, lambda features: features):
+        pass
+    cond = backbone.encode(["a man"])
+    steered = Conditioning(cond.embeddings, {"mid_block": torch.ones(1, 32, 4, 4)})
+    with pytest.raises(ValueError, match="without compile"):
+        backbone.evaluate(torch.zeros(1, 4, 8, 8), torch.zeros(1), steered)
 
 
 @pytest.mark.parametrize(("setting", "said"), [({"strength": 0.0}, "strength is 0"), ({"until": 1.5}, "until is 1.5")])

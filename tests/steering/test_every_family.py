@@ -1,19 +1,21 @@
-"""Semantic guidance and switching in every family that reads text, mid-way and from the start."""
+"""Methods in every family that can: semantic guidance and switching mid-way and from the start, and all others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_families import TEXT_FAMILIES
 from torch import Tensor
+from untrained import pipe_of
 
 from fair_diffusion.backbones import Backbone, adapt, advance, begin
 from fair_diffusion.control import Aim, steering_start
 from fair_diffusion.guides import Guides
-from fair_diffusion.request import Request
+from fair_diffusion.request import READING, Request
 
 PROMPT = "a man"
 AIMS = [
@@ -68,6 +70,26 @@ def test_the_fewest_steps(tiny: Callable[[str], Any], steps: int, method: str) -
     steered, _ = draw(backbone, method, "natural-first", AIMS, [7, 8, 9], steps)
     assert torch.equal(steered[1], plain[1])
     assert ((steered - plain).abs().amax(dim=(1, 2, 3))[[0, 2]] > 1e-3).all()
+
+
+@pytest.mark.parametrize("family", [*TEXT_FAMILIES, "lcm", "pixel"])
+def test_methods_without_a_look(tiny: Callable[[str], Any], family: str) -> None:
+    """Of the images that are drawn from a seed, those differ from the plain one that are said to be steered."""
+    pipe = pipe_of(tiny(family))
+    plain = pipe("a doctor", n=8, steps=2, method="none")
+    twins = {record.seed: np.asarray(image, int) for record, image in zip(plain.records, plain.images, strict=True)}
+    for method in ("prompt", "hint", "embedding", "rejection", "latents", "distribution"):
+        if family == "pixel" and method in READING:
+            continue
+        result = pipe("a doctor", n=2, steps=2, method=method, instruct="doctor: half women")
+        steered = [record.steered for record in result.records]
+        for record, image in zip(result.records, result.images, strict=True):
+            change = np.abs(np.asarray(image, int) - twins[record.seed]).max()
+            assert change > 0 if record.steered else change <= 1, (method, change)  # 1: batches of other sizes round
+        if method != "latents":  # which moves only where that lowers the loss
+            assert steered == [method != "rejection"] * 2, method
+        if method in ("prompt", "latents"):
+            assert sorted(record.assigned["gender"] for record in result.records) == ["man", "woman"]
 
 
 def test_models_without_text_say_so(tiny: Callable[[str], Any]) -> None:

@@ -1,7 +1,7 @@
 """Backbones: one adapter per family of diffusion models, and the one denoising loop that drives them all."""
 
 from fair_diffusion.backbones.backbone import Backbone, Conditioning
-from fair_diffusion.backbones.families import FAMILIES, adapt
+from fair_diffusion.backbones.families import FAMILIES, adapt, family_of
 from fair_diffusion.backbones.flux import Flux
 from fair_diffusion.backbones.loop import Batch, Guide, OnStep, StepInfo, advance, batches, begin, denoise
 from fair_diffusion.backbones.pixart import PixArtSigma
@@ -29,4 +29,5 @@ __all__ = [
     "batches",
     "begin",
     "denoise",
+    "family_of",
 ]

@@ -34,6 +34,7 @@ class Adapter(ABC):
     """A loaded pipeline as a `Backbone`; its scheduler is copied and never touched. network: UNet or transformer."""
 
     distilled = False
+    reads_text = True
 
     def __init__(self, pipeline: Any, network: Any) -> None:
         self.pipeline, self.network = pipeline, network
@@ -225,9 +226,10 @@ class Adapter(ABC):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Decode clean latents into pixels in [0, 1]: (n, 3, height, width), float32."""
-        vae = self.pipeline.vae
-        scale, offset = self._vae_scale(latents)
-        pixels: Tensor = vae.decode((latents / scale + offset).to(vae.dtype), return_dict=False)[0]
+        with self._image_coder() as vae:
+            latents = latents.to(vae.dtype)
+            scale, offset = self._vae_scale(latents)
+            pixels: Tensor = vae.decode(latents / scale + offset, return_dict=False)[0]
         return (pixels.float() / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
@@ -241,17 +243,22 @@ class Adapter(ABC):
 
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
         """Encode pictures, resized to the model's size, into clean latents: the mode, so no randomness."""
-        vae = self.pipeline.vae
         _, height, width = self.latent_shape
         factor = self.pipeline.vae_scale_factor
         pixels = self.pipeline.image_processor.preprocess(
             [image.convert("RGB") for image in images], height=height * factor, width=width * factor
         )
-        chunks = torch.split(pixels.to(self.device, vae.dtype), CHUNK)
-        codes = torch.cat([vae.encode(chunk).latent_dist.mode() for chunk in chunks])
+        with self._image_coder() as vae:
+            chunks = torch.split(pixels.to(self.device, vae.dtype), CHUNK)
+            codes = torch.cat([vae.encode(chunk).latent_dist.mode() for chunk in chunks])
         scale, offset = self._vae_scale(codes)
         latents: Tensor = (codes - offset) * scale
         return latents.to(self.device, self.dtype)
+
+    @contextmanager
+    def _image_coder(self) -> Iterator[Any]:
+        """The image encoder and decoder, while it works."""
+        yield self.pipeline.vae
 
     def _schedule(self, steps: int) -> dict[str, Any]:
         """What the scheduler's `set_timesteps` is told."""
@@ -321,15 +328,24 @@ class Adapter(ABC):
         return sigma
 
 
-@contextmanager
-def _added(network: Any, direction: Tensor) -> Iterator[None]:
-    """Add `direction` to what the network's middle block returns. `ValueError` if it has none or another shape."""
+def middle_of(network: Any) -> Any:
+    """The middle block of a UNet, to hook something into. `ValueError` if there is none, or hooks would not be seen."""
     middle = getattr(network, MIDDLE, None)
     if middle is None:
         raise ValueError(
-            f"{type(network).__name__} has no middle block to which a direction could be added; use a model with a "
-            "UNet, or another method"
+            f"{type(network).__name__} has no middle block to work on; use a model with a UNet, or another method"
         )
+    if getattr(network, "_compiled_call_impl", None) is not None or hasattr(network, "_orig_mod"):
+        raise ValueError(
+            "this method works in the middle of the network, which a compiled network does not let it; load the model "
+            "without compile, or use another method"
+        )
+    return middle
+
+
+@contextmanager
+def _added(network: Any, direction: Tensor) -> Iterator[None]:
+    """Add `direction` to what the network's middle block returns. `ValueError` if it has none or another shape."""
 
     def add(_: Any, __: Any, output: Tensor) -> Tensor:
         if direction.shape != output.shape:
@@ -339,7 +355,7 @@ def _added(network: Any, direction: Tensor) -> Iterator[None]:
             )
         return output + direction.to(output)
 
-    hook = middle.register_forward_hook(add)
+    hook = middle_of(network).register_forward_hook(add)
     try:
         yield
     finally:

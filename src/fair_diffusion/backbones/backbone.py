@@ -76,6 +76,10 @@ class Backbone(Protocol):
     def distilled(self) -> bool:
         """Whether the network was trained to draw guided images in one evaluation, so that it needs no empty prompt."""
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether what is drawn follows a prompt; without, `encode` takes none and `empty` is all that can be told."""
+
     def frozen(self) -> AbstractContextManager[None]:
         """While it is open, gradients flow through all networks to what goes in, and to no weight."""
 

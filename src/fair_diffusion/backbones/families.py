@@ -27,7 +27,12 @@ FAMILIES: dict[str, Callable[[Any], Adapter]] = {
 
 def adapt(pipeline: Any) -> Adapter:
     """The adapter of a loaded diffusers pipeline. `ValueError` naming its class and those that are supported."""
+    return family_of(pipeline)(pipeline)
+
+
+def family_of(pipeline: Any) -> Callable[[Any], Adapter]:
+    """What makes the adapter of a loaded pipeline. `ValueError` naming its class and those that are supported."""
     for kind in type(pipeline).__mro__:
         if kind.__name__ in FAMILIES:
-            return FAMILIES[kind.__name__](pipeline)
+            return FAMILIES[kind.__name__]
     raise ValueError(f"{type(pipeline).__name__} is not supported; load the model as one of {', '.join(FAMILIES)}")

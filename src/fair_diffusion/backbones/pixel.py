@@ -35,6 +35,7 @@ class Pixel(Adapter):
     """Adapter of a loaded `DDPMPipeline` or `DDIMPipeline`."""
 
     distilled = True  # without text there is nothing to guide away from
+    reads_text = False
 
     def __init__(self, pipeline: Any) -> None:
         super().__init__(pipeline, pipeline.unet)
@@ -90,5 +91,5 @@ class Pixel(Adapter):
     def _no_text(self) -> NoReturn:
         raise ValueError(
             f"{type(self.pipeline).__name__} draws without text, so it follows no prompt; use a text-to-image model, "
-            "or a method that steers by what is perceived"
+            "or a method that acts without text: rejection, latents, distribution, bottleneck, edit or none"
         )

@@ -6,6 +6,8 @@ so (`force_zeros_for_empty_prompt`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -43,13 +45,15 @@ class StableDiffusionXL(Adapter):
             self._scheduler.set_begin_index(0)
         return times
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """As all, but in float32 for image decoders that overflow in half precision."""
+    @contextmanager
+    def _image_coder(self) -> Iterator[Any]:
+        """As all, but in float32 where it overflows in half precision, whichever way it works."""
         vae = self.pipeline.vae
         if vae.dtype != torch.float16 or not vae.config.force_upcast:
-            return super().decode(latents)
+            yield vae
+            return
         try:
-            return super().decode(latents.to(vae.to(torch.float32).dtype))
+            yield vae.to(torch.float32)
         finally:
             vae.to(torch.float16)
 

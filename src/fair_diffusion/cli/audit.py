@@ -96,7 +96,6 @@ def audit(
     """Count the groups that TARGET shows for each concept, say how sure that is, and how far from target or reference.
 
     Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
-    placed = locals()
     with usage_errors(), TemporaryDirectory() as scratch:
         from fair_diffusion.audit.numbers import numbers
         from fair_diffusion.audit.sources.human_labels import check_labels, with_labels
@@ -119,7 +118,7 @@ def audit(
         if model is None:
             reader, by, pictures = open_perceiver(perceiver) if perceiver else None, perceiver, target
         else:
-            roles = options.given(placed)
+            roles = options.given(context)
             asked = order(
                 model=model,
                 suite=suite,

@@ -27,6 +27,7 @@ PROMPT = "a photo of the face of a {}"
 
 
 def compare(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="a folder; one that the same settings left is gone on with")],
     methods: Annotated[
         list[str] | None,
@@ -70,7 +71,6 @@ def compare(
 
     Leaves compare.html, table.parquet and images.parquet. A method that this model cannot run is a row that says why.
     Exit code 2 for wrong usage; 130 if interrupted: what is finished is kept, and the same command goes on."""
-    placed = locals()
     with usage_errors():
         from fair_diffusion.compare import Drawing, lines, read_reference, read_ways, write
         from fair_diffusion.compare import compare as run
@@ -82,7 +82,7 @@ def compare(
         from fair_diffusion.pipeline import FairPipeline
 
         with loading(model):
-            pipe = FairPipeline.from_pretrained(model, **options.given(placed))
+            pipe = FairPipeline.from_pretrained(model, **options.given(context))
         usual = pipe.with_usual({"steps": steps, "guidance": guidance})
         drawing = Drawing(n=n, batch_size=batch_size, **usual)
         with counting("reading the reference") as progress:  # what it lacks is said before hours of drawing

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 def generate(
+    context: typer.Context,
     prompts: Annotated[list[str], typer.Argument(help="one or more prompts", metavar="PROMPT...")],
     out: Annotated[Path, typer.Option(help="a new folder; one sub-folder per prompt if there are several")],
     n: Annotated[int, typer.Option("-n", "--images", help="images per prompt")] = 8,
@@ -114,9 +115,8 @@ def generate(
             counts = Ledger(ledger)
         from fair_diffusion.pipeline import FairPipeline
 
-        placed = options.given(locals())
         with loading(model):
-            pipe = FairPipeline.from_pretrained(model, **placed)
+            pipe = FairPipeline.from_pretrained(model, **options.given(context))
         for prompt in prompts:
             pipe.check(match(rules, prompt))
     missed = False

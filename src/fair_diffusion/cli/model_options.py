@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +12,9 @@ Perceiver = Annotated[
 ]
 Judge = Annotated[str | None, typer.Option(help="who scores, of other weights than the perceiver")]
 Dtype = Annotated[str | None, typer.Option(help="float32, float16 or bfloat16; float32 if not given")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the accelerator if there is one")]
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1, mps …; the accelerator if there is one, but cpu for pocket")
+]
 Offload = Annotated[str | None, typer.Option(help="model or sequential: keep on the accelerator only what works")]
 VaeSlicing = Annotated[bool, typer.Option("--vae-slicing", help="decode image by image")]
 VaeTiling = Annotated[bool, typer.Option("--vae-tiling", help="decode tile by tile")]
@@ -32,6 +33,6 @@ LOADING = (
 )
 
 
-def given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a verb's options, its `locals()`, those above that were given: for `FairPipeline.from_pretrained`."""
-    return {name: options[name] for name in LOADING if options.get(name)}
+def given(context: typer.Context) -> dict[str, Any]:
+    """Of a verb's options those above that were given: for `FairPipeline.from_pretrained`."""
+    return {name: context.params[name] for name in LOADING if context.params.get(name)}

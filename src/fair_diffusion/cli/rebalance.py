@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def rebalance(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="a folder of images, made by anything; it stays as it is")],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="a new folder; a sub-folder per prompt if there are several")
@@ -86,9 +87,8 @@ def rebalance(
         find_originals(folder, **which)
         from fair_diffusion.pipeline import FairPipeline
 
-        placed = options.given(locals())
         with loading(model):
-            pipe = FairPipeline.from_pretrained(model, **placed)
+            pipe = FairPipeline.from_pretrained(model, **options.given(context))
         try:
             with progress() as move:
                 results = run(pipe, folder, out, policy=rules, progress=move, **which, **settings)

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fair_diffusion.backbones import denoise
-from fair_diffusion.backbones.adapter import MIDDLE, Adapter
+from fair_diffusion.backbones.adapter import MIDDLE, Adapter, middle_of
 from fair_diffusion.backbones.backbone import Conditioning
 from fair_diffusion.steering.cost import Cost, cost_of
 from fair_diffusion.whole_file import whole_file
@@ -139,13 +139,9 @@ def middle_shape(backbone: Adapter) -> tuple[int, ...]:
     """Channels, height and width of what the middle block returns. `ValueError` if there is none."""
     shape: list[tuple[int, ...]] = []
     latents = torch.zeros(1, *backbone.latent_shape, device=backbone.device, dtype=backbone.dtype)
-    middle = getattr(backbone.network, MIDDLE, None)
-    if middle is None:
-        raise ValueError(
-            f"{type(backbone.network).__name__} has no middle block, so no direction can be learnt there; use a model "
-            "with a UNet, or another method"
-        )
-    hook = middle.register_forward_hook(lambda _, __, output: shape.append(tuple(output.shape[1:])))
+    hook = middle_of(backbone.network).register_forward_hook(
+        lambda _, __, output: shape.append(tuple(output.shape[1:]))
+    )
     try:
         backbone.evaluate(latents, torch.zeros(1, device=backbone.device), backbone.encode([""]))
     finally:

@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from fair_diffusion.backbones.adapter import middle_of
 from fair_diffusion.backbones.backbone import Backbone
 from fair_diffusion.backbones.loop import Guide
 from fair_diffusion.steering.latents import norms
@@ -111,9 +111,7 @@ class BottleneckGuide(Guide):
 @contextmanager
 def middle(backbone: Backbone, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """While it is open, what leaves the middle block of the UNet is what `change` makes of it."""
-    block: Any = getattr(getattr(backbone, "network", None), "mid_block", None)
-    if block is None:
-        raise ValueError("this model's network has no middle block; guide on the predicted clean image instead")
+    block = middle_of(getattr(backbone, "network", None))
     hook = block.register_forward_hook(lambda module, args, output: change(output))
     try:
         yield

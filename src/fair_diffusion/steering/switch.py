@@ -4,6 +4,7 @@ c = c_p + s·(c_q − c_p)      c_p: the prompt's text embeddings; c_q: those of
 
 The noise removed before that step has fixed the composition, which stays; each step still costs what it did, since the
 one conditioning replaces the other. s = 1 is the other prompt; s > 1 goes on in its direction.
+Usual is 1.5: where s = 1 leaves one image in four as it was, this leaves one in 25 (`benchmarks/settings.md`).
 (The idea is that of prompt-to-prompt's schedule: Hertz et al. 2022, arXiv 2208.01626.)
 """
 
@@ -12,9 +13,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from fair_diffusion.backbones.backbone import Conditioning
-
-USUAL = 1.5
-"""The usual s: where s = 1 leaves one image in four as it was, this leaves one in 25 (`benchmarks/settings.md`)."""
 
 
 def switched(plain: Conditioning, grouped: Conditioning, strength: Tensor) -> Conditioning:
