@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from hypothesis import settings
-from tiny_families import TOKENS, build, clip_tokenizer
+from tiny_families import TOKENS, build, clip_tokenizer, ddim, unet
 from transformers import CLIPTextConfig, CLIPTextModel
 
 # No test is timed: a busy machine proves nothing.
@@ -55,18 +55,7 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Any:
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
-        unet = UNet2DConditionModel(
-            sample_size=8,
-            in_channels=4,
-            out_channels=4,
-            block_out_channels=(16, 32),
-            layers_per_block=1,
-            cross_attention_dim=32,
-            attention_head_dim=8,
-            norm_num_groups=8,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        )
+        network = unet(cross_attention_dim=32)
         vae = AutoencoderKL(
             block_out_channels=(16, 32),
             down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
@@ -76,22 +65,15 @@ def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Any:
             sample_size=16,
         )
         # random text moves a random network little; a stronger cross-attention makes prompts differ visibly
-        for name, parameter in unet.named_parameters():
+        for name, parameter in network.named_parameters():
             if "attn2.to_v" in name or "attn2.to_out.0.weight" in name:
                 parameter.data.mul_(4)
     pipeline = StableDiffusionPipeline(
         vae=vae.eval(),
         text_encoder=text_encoder.eval(),
         tokenizer=tokenizer,
-        unet=unet.eval(),
-        scheduler=DDIMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            clip_sample=False,
-            set_alpha_to_one=False,
-            steps_offset=1,
-        ),
+        unet=network.eval(),
+        scheduler=ddim(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -209,41 +209,7 @@ class FairPipeline:
         guidance = self.card.guidance if asked.guidance is None else asked.guidance
         guides = Guides(self.backbone, asked, guidance, matched.start, self.card, targets, self.projections)
         rule = matched.rule.name if matched.rule else None
-        if asked.method == "rejection" and planned:
-            drawn = draw_rejecting(
-                self.backbone, asked, targets, planned, lambda n: guides.guide([Aim()] * n), self._perceive, on_step
-            )
-        elif asked.natural_first and planned:
-            control = NaturalFirst(
-                backbone=self.backbone,
-                request=asked,
-                targets=targets,
-                quotas=planned,
-                guide=guides.guide,
-                look=self._look,
-                perceive=self._perceive,
-                start=self.card.start,
-                concept=(
-                    self.name,
-                    asked.method,
-                    matched.concept or "",
-                    f"guidance {guidance:g}",
-                    f"{asked.steps} steps",
-                    *(["negative prompt"] if asked.negative_prompt else []),
-                    *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
-                ),
-                strengths=Strengths() if strengths is None else strengths,
-                on_step=on_step,
-            )
-            drawn = control.run()
-        elif asked.method in ("latents", "distribution") and targets:
-            drawn = self._by_gradient(asked, targets, planned, lambda n: guides.guide([Aim()] * n), on_step)
-        else:
-            dealt = deal(targets, planned, asked.seed) if planned else []
-            # What no rule asks for, the unsteered twins among it, is drawn with the weights as they are.
-            edit = asked.edit if rule else None
-            with edited(self.backbone.pipeline, edit) if edit else nullcontext():
-                drawn = draw_all(self.backbone, asked, aims(targets, dealt, asked), guides.guide, on_step)
+        drawn = self._drawn(guides, matched, planned, strengths, on_step)
         images = [shown.image for shown in drawn.shown]
         judged, perceived = self.judge.read(images), self.perceiver.read(images)
         records = [
@@ -300,6 +266,66 @@ class FairPipeline:
             | {"dtype": str(self.backbone.dtype).removeprefix("torch.")},
             "confusions": [confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         }
+
+    def _drawn(
+        self,
+        guides: Guides,
+        matched: Match,
+        planned: Sequence[Sequence[int]],
+        strengths: Strengths | None,
+        on_step: OnStep | None,
+    ) -> Drawn:
+        """The images of a request, by its method and under its control."""
+        asked, targets = guides.request, matched.targets
+
+        def plain(n: int) -> Guide:
+            return guides.guide([Aim()] * n)
+
+        if asked.method == "rejection" and planned:
+            return draw_rejecting(self.backbone, asked, targets, planned, plain, self._perceive, on_step)
+        if asked.method in ("latents", "distribution") and targets:
+            return self._by_gradient(asked, targets, planned, plain, on_step)
+        if asked.natural_first and planned:
+            return self._natural_first(
+                guides, matched, planned, Strengths() if strengths is None else strengths, on_step
+            )
+        dealt = deal(targets, planned, asked.seed) if planned else []
+        # What no rule asks for, the unsteered twins among it, is drawn with the weights as they are.
+        edit = asked.edit if matched.rule else None
+        with edited(self.backbone.pipeline, edit) if edit else nullcontext():
+            return draw_all(self.backbone, asked, aims(targets, dealt, asked), guides.guide, on_step)
+
+    def _natural_first(
+        self,
+        guides: Guides,
+        matched: Match,
+        planned: Sequence[Sequence[int]],
+        strengths: Strengths,
+        on_step: OnStep | None,
+    ) -> Drawn:
+        """Generate under natural-first control; what strength took is kept by all that may change it."""
+        asked = guides.request
+        return NaturalFirst(
+            backbone=self.backbone,
+            request=asked,
+            targets=matched.targets,
+            quotas=planned,
+            guide=guides.guide,
+            look=self._look,
+            perceive=self._perceive,
+            start=self.card.start,
+            concept=(
+                self.name,
+                asked.method,
+                matched.concept or "",
+                f"guidance {guides.guidance:g}",
+                f"{asked.steps} steps",
+                *(["negative prompt"] if asked.negative_prompt else []),
+                *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
+            ),
+            strengths=strengths,
+            on_step=on_step,
+        ).run()
 
     def _by_gradient(
         self,

@@ -55,9 +55,11 @@ class Adapter(ABC):
         """The tokenizer that reads furthest, and how many tokens it reads."""
 
     @property
-    @abstractmethod
     def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents."""
+        """Channels, height and width of one image's latents: those that the network was made for."""
+        size = self.network.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return int(self.network.config.in_channels), int(height), int(width)
 
     @property
     def device(self) -> torch.device:

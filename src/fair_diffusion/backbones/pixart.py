@@ -23,12 +23,6 @@ class PixArtSigma(Adapter):
     def __init__(self, pipeline: Any) -> None:
         super().__init__(pipeline, pipeline.transformer)
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents."""
-        config = self.network.config
-        return int(config.in_channels), int(config.sample_size), int(config.sample_size)
-
     def _longest(self) -> tuple[Any, int]:
         return self.pipeline.tokenizer, TOKENS
 

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from fair_diffusion.backbones.adapter import Adapter
 from fair_diffusion.backbones.backbone import Conditioning
-from fair_diffusion.backbones.stable_diffusion import square
 
 TIMES = 1000
 BETAS = (1e-4, 0.02)
@@ -47,11 +46,6 @@ class Pixel(Adapter):
                 f"the scheduler uses the learned variance ({pipeline.scheduler.config.variance_type}), which steering "
                 "does not move; use one that does not, such as DDIMScheduler.from_config(pipeline.scheduler.config)"
             )
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image."""
-        return square(self.network.config.in_channels, self.network.config.sample_size)
 
     def encode(self, prompts: Sequence[str], *, gradient: bool = False) -> Conditioning:
         """No text at all, ""; `ValueError` for any other."""

@@ -22,12 +22,6 @@ class StableDiffusion3(Adapter):
     def __init__(self, pipeline: Any) -> None:
         super().__init__(pipeline, pipeline.transformer)
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents."""
-        config = self.network.config
-        return int(config.in_channels), int(config.sample_size), int(config.sample_size)
-
     def _longest(self) -> tuple[Any, int]:
         if self.pipeline.text_encoder_3 is None:
             return text_length(self.pipeline.tokenizer)

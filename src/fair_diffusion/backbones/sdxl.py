@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones.adapter import Adapter, text_length
 from fair_diffusion.backbones.backbone import Conditioning
-from fair_diffusion.backbones.stable_diffusion import guidance_input, square
+from fair_diffusion.backbones.stable_diffusion import guidance_input
 
 
 class StableDiffusionXL(Adapter):
@@ -24,11 +24,6 @@ class StableDiffusionXL(Adapter):
     def __init__(self, pipeline: Any) -> None:
         super().__init__(pipeline, pipeline.unet)
         self.distilled = pipeline.unet.config.time_cond_proj_dim is not None
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents."""
-        return square(self.network.config.in_channels, self.network.config.sample_size)
 
     def empty(self) -> Conditioning:
         """Zeros for all that is text where the model was trained so, else the empty prompt: one row."""

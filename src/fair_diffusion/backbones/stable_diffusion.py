@@ -23,11 +23,6 @@ class StableDiffusion(Adapter):
         super().__init__(pipeline, pipeline.unet)
         self.distilled = pipeline.unet.config.time_cond_proj_dim is not None
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents."""
-        return square(self.network.config.in_channels, self.network.config.sample_size)
-
     def _longest(self) -> tuple[Any, int]:
         return text_length(self.pipeline.tokenizer)
 
@@ -43,12 +38,6 @@ class StableDiffusion(Adapter):
             return_dict=False,
         )[0]
         return output
-
-
-def square(channels: int, size: int | tuple[int, int]) -> tuple[int, int, int]:
-    """Channels, height and width of latents from a UNet's settings."""
-    height, width = (size, size) if isinstance(size, int) else size
-    return int(channels), int(height), int(width)
 
 
 def guidance_input(adapter: Adapter, latents: Tensor, guidance: float) -> Tensor | None:
