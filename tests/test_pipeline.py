@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.cards import card_of
+from fair_diffusion.made_with import sha256
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.pipeline import FairPipeline
@@ -401,6 +402,7 @@ def test_what_is_added_to_the_pocket_model_is_recorded(tmp_path: Path) -> None:
     added = FairPipeline.from_pretrained("pocket", textual_inversion=str(tmp_path / "words.safetensors"))
     sha, words = added.weights.split(", ")
     assert sha.startswith("sha256 ")
-    assert words == f"textual inversion {tmp_path / 'words.safetensors'}"
+    file = tmp_path / "words.safetensors"
+    assert words == f"textual inversion {file} sha256 {sha256(file)}"
     with pytest.raises(ValueError, match="config 'x' is for a single file, and this pipeline is loaded"):
         FairPipeline.from_pretrained("pocket", config="x")

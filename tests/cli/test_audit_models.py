@@ -23,7 +23,7 @@ def models(tiny_sd: Any, tmp_path: Path) -> Path:
     """A model that would be taken for SD-Turbo, a random CLIP as perceiver, and a judge that is sure of women."""
     euler = diffusers.EulerDiscreteScheduler.from_config(tiny_sd.scheduler.config, timestep_spacing="trailing")
     parts = {**tiny_sd.components, "scheduler": euler}
-    diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(tmp_path / "sd")
+    diffusers.StableDiffusionPipeline(**parts, requires_safety_checker=False).save_pretrained(tmp_path / "sd-turbo")
     classifier_folder(tmp_path / "classifier", {"F": 0.9, "M": 0.1})
     clip_folder(tmp_path / "clip", tiny_sd.tokenizer)
     (tmp_path / "labels.yaml").write_text("gender: {woman: [F], man: [M]}")
@@ -39,7 +39,7 @@ def bars() -> Iterator[None]:
 
 
 def test_the_judge_reads_and_the_model_says_what_is_usual(models: Path, tmp_path: Path) -> None:
-    asked = ["audit", "--model", str(models / "sd"), "--suite", str(models / "list.txt"), "-n", "2", "--json"]
+    asked = ["audit", "--model", str(models / "sd-turbo"), "--suite", str(models / "list.txt"), "-n", "2", "--json"]
     asked += ["--perceiver", f"clip:{models}/clip,{models}/phrases.yaml", "--work", str(tmp_path / "work")]
     unjudged = run.invoke(app, asked)
     assert unjudged.exit_code == 2

@@ -81,7 +81,9 @@ def test_every_option_of_loading(models: Path, tmp_path: Path) -> None:
     assert (record["negative_prompt"], record["guidance_rescale"], record["steps"]) == ("old", 0.5, 2)
     made = json.loads((tmp_path / "new" / "result.json").read_text())["made_with"]
     words = models / "words.safetensors"
-    assert made["weights"] == f"sha256 {of_folder(models / 'sd')}, textual inversion {words} sha256 {sha256(words)}"
+    assert (
+        made["weights"] == f"sha256 {of_folder(models / 'sd-turbo')}, textual inversion {words} sha256 {sha256(words)}"
+    )
     assert made["dtype"] == "bfloat16"
 
 

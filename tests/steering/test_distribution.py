@@ -118,7 +118,7 @@ def test_networks_without_a_middle_say_so(tiny: Callable[[str], Any]) -> None:
 def test_a_compiled_network_says_so(tiny_sd: Any) -> None:
     """It would not notice the hook, and draw plain images that count as steered."""
     pipeline = copy.deepcopy(tiny_sd)
-    pipeline.unet.compile()
+    pipeline.unet.compile(backend="eager")
     backbone = adapt(pipeline)
     with pytest.raises(ValueError, match="without compile"), middle(backbone, lambda features: features):
         pass
