@@ -5,12 +5,15 @@ an exponential average of the weights. Captions come from the biased mix (`capti
 StableDiffusionPipeline does it: padded to `model_max_length`, no attention mask.
 
     python -m recipes.pocket.unet --minutes 90      → work/pocket/unet/ and scheduler/, resumable
+
+`filtering.py` and `retraining.py` train on other choices of the same pairs.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +24,20 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fair_diffusion.pocket.folder import WEIGHTS, text_encoder, tokenizer
-from recipes.pocket.captions import TABLE, Mix
+from fair_diffusion.steering.cost import Cost
+from fair_diffusion.whole_file import whole_file
+from recipes.pocket.captions import TABLE, Caption, Mix
 from recipes.pocket.checkpoint import device, digest, restore, save
-from recipes.pocket.data import WORK, load
+from recipes.pocket.data import WORK, Drawing, load
 from recipes.pocket.vae import augment
 
 BATCH, RATE, EMA, SNR_GAMMA = 32, 6e-4, 0.998, 5.0
 PAIRS, VIEWS = 24_000, 8
 
 
-def model() -> UNet2DConditionModel:
+def model(seed: int = 0) -> UNet2DConditionModel:
     """The untrained denoiser: 9 M weights, cross-attention at 8×8 only."""
+    torch.manual_seed(seed)
     return UNet2DConditionModel(
         sample_size=16,
         block_out_channels=(96, 192),
@@ -86,18 +92,35 @@ def encode_pictures(vae: AutoencoderKL, pictures: torch.Tensor, seed: int) -> to
     return latents
 
 
-def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Latents, text states, and for each pair of the mix the index of its drawing and text; kept for a resume."""
+@dataclass(frozen=True)
+class Pairs:
+    """The training data: views of drawings and texts, and pairs of them.
+
+    latents: (views, drawings, 4, 16, 16), scaled. states: (texts, tokens, 384). drawn, text: (pairs,), the index of
+    each pair's drawing and text."""
+
+    latents: torch.Tensor
+    states: torch.Tensor
+    drawn: torch.Tensor
+    text: torch.Tensor
+
+
+def pair_up(drawings: list[Drawing], seed: int = 0) -> tuple[list[Caption], torch.Tensor]:
+    """`PAIRS` captions of the mix, and the index of each one's drawing."""
+    mix, rng = Mix(drawings), np.random.default_rng(seed)
+    captions = [mix.caption(rng) for _ in range(PAIRS)]
+    return captions, torch.tensor([mix.draw(caption, rng) for caption in captions])
+
+
+def prepare(work: Path, seed: int) -> Pairs:
+    """The pairs of the mix, encoded; kept for a resume."""
     vae_folder = work / "vae" if (work / "vae").exists() else WEIGHTS / "vae"
     made_from = digest(work / "drawings.json", vae_folder / "diffusion_pytorch_model.safetensors", TABLE, seed)
     kept = work / f"pairs-{made_from}.safetensors"
     if kept.exists():
-        found = load_file(kept)
-        return found["latents"], found["states"], found["drawn"], found["text"]
+        return Pairs(**load_file(kept))
     pictures, drawings = load(work)
-    mix, rng = Mix(drawings), np.random.default_rng(seed)
-    captions = [mix.caption(rng) for _ in range(PAIRS)]
-    drawn = torch.tensor([mix.draw(caption, rng) for caption in captions])
+    captions, drawn = pair_up(drawings, seed)
     texts = sorted({caption.text for caption in captions})
     number = {text: i for i, text in enumerate(texts)}
     text = torch.tensor([number[caption.text] for caption in captions])
@@ -105,28 +128,35 @@ def prepare(work: Path, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Te
     latents = encode_pictures(vae, pictures.float() / 127.5 - 1, seed)
     states = encode_texts(texts)
     print(f"{len(texts)} texts, {len(pictures)} pictures × {VIEWS} views", flush=True)
-    save_file({"latents": latents, "states": states, "drawn": drawn, "text": text}, kept)
-    return latents, states, drawn, text
+    pairs = Pairs(latents, states, drawn, text)
+    save_file(vars(pairs), kept)
+    return pairs
 
 
-def write(average: Any, folder: Path) -> None:
-    """Write the averaged UNet as a diffusers folder."""
-    average.module.save_pretrained(folder)
+def train(
+    pairs: Pairs,
+    unet: Any,
+    state: Path,
+    *,
+    steps: int,
+    minutes: float = float("inf"),
+    rate: float = RATE,
+    chosen: torch.Tensor | None = None,
+    seed: int = 0,
+) -> tuple[UNet2DConditionModel, Cost]:
+    """Train `unet` until `steps` or out of `minutes`. Returns the averaged model and what it took; `state` is left to
+    go on from.
 
-
-def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
-    """Train until `steps` or out of `minutes`, then write the averaged model."""
-    torch.manual_seed(seed)
-    where = device()
-    latents, states, drawn, text = prepare(work, seed)
-    noise = scheduler()
+    chosen: indices of the pairs to draw from, any number of times each; all of them once if not given."""
+    where, noise = device(), scheduler()
+    chosen = torch.arange(len(pairs.drawn)) if chosen is None else chosen
     alphas = noise.alphas_cumprod
     snr = alphas / (1 - alphas)
     weight = snr.clamp(max=SNR_GAMMA) / (snr + 1)
-    unet: Any = model().to(where)
+    unet.to(where).train()
     average = AveragedModel(unet, multi_avg_fn=get_ema_multi_avg_fn(EMA))
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=RATE, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
-    first = restore(work / "unet-state.safetensors", unet, average, optimizer)
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    first = restore(state, unet, average, optimizer)
     generator = torch.Generator().manual_seed(seed + first)
     start, smooth, trained = time.monotonic(), 0.0, first
     for step in range(first, steps):
@@ -135,15 +165,15 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
         if done >= 1:
             break
         for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1, (step + 1) / 200) * (1 - done) ** 0.7
-        pair = torch.randint(PAIRS, (BATCH,), generator=generator)
+            group["lr"] = rate * min(1, (step + 1) / 200) * (1 - done) ** 0.7
+        pair = chosen[torch.randint(len(chosen), (BATCH,), generator=generator)]
         view = torch.randint(VIEWS, (BATCH,), generator=generator)
-        clean = latents[view, drawn[pair]]
+        clean = pairs.latents[view, pairs.drawn[pair]]
         eps = torch.randn(clean.shape, generator=generator)
         t = torch.randint(len(alphas), (BATCH,), generator=generator)
         noisy, target = noise.add_noise(clean, eps, t), noise.get_velocity(clean, eps, t)
         with torch.autocast(where.type, dtype=torch.bfloat16):
-            output = unet(noisy.to(where), t.to(where), states[text[pair]].to(where, torch.float32)).sample
+            output = unet(noisy.to(where), t.to(where), pairs.states[pairs.text[pair]].to(where, torch.float32)).sample
         error = (output.float() - target.to(where)).square().mean(dim=(1, 2, 3))
         loss = (weight[t].to(where) * error).mean()
         optimizer.zero_grad()
@@ -154,19 +184,29 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
         trained = step + 1
         smooth = loss.item() if step == first else 0.98 * smooth + 0.02 * loss.item()
         if step % 100 == 0 or step == 20:
-            rate = (time.monotonic() - start) / (step - first + 1)
-            print(f"step {step} loss {smooth:.4f} {rate:.2f} s/step", flush=True)
+            pace = (time.monotonic() - start) / (step - first + 1)
+            print(f"step {step} loss {smooth:.4f} {pace:.2f} s/step", flush=True)
         if step % 500 == 499:
-            save(work / "unet-state.safetensors", trained, unet, average, optimizer)
-            write(average, work / "unet")
-    save(work / "unet-state.safetensors", trained, unet, average, optimizer)
-    write(average, work / "unet")
-    noise.save_pretrained(work / "scheduler")
+            save(state, trained, unet, average, optimizer)
+    save(state, trained, unet, average, optimizer)
+    # A resumed run knows its own pace alone.
+    seconds = (time.monotonic() - start) / (trained - first) * trained if trained > first else None
+    return average.module, Cost(steps=trained, evaluations=trained * BATCH, seconds=seconds)
+
+
+def write_edit(unet: UNet2DConditionModel, cost: Cost, path: Path) -> None:
+    """Write all weights as an edit of the shipped UNet (`fair_diffusion.edits`), in half precision like that one."""
+    with whole_file(path) as part:
+        save_file({name: w.half().contiguous() for name, w in unet.state_dict().items()}, part, cost.metadata())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=180, help="of this run; a resumed one has its own")
     parser.add_argument("--steps", type=int, default=12_000)
-    arguments = parser.parse_args()
-    train(WORK, arguments.minutes, arguments.steps)
+    given = parser.parse_args()
+    trained, _ = train(
+        prepare(WORK, 0), model(), WORK / "unet-state.safetensors", steps=given.steps, minutes=given.minutes
+    )
+    trained.save_pretrained(WORK / "unet")
+    scheduler().save_pretrained(WORK / "scheduler")
