@@ -92,14 +92,14 @@ def test_an_edit_in_the_flow(tiny_sd: Any, tmp_path: Path) -> None:
     asked: dict[str, Any] = {"n": 2, "steps": 2, "instruct": "doctor: half women"}
     plain = pipe("a doctor", **asked, method="none")
     save_file({NAME: 3 * tiny_sd.unet.state_dict()[NAME]}, path)
-    result = pipe("a doctor", **asked, method="edit", edit=path, compare_plain=True)
+    result = pipe("a doctor", **asked, method="edit", file=path, compare_plain=True)
     assert result.plain is not None
     assert [a.tobytes() for a in result.plain.images] == [b.tobytes() for b in plain.images]
     assert all(a.tobytes() != b.tobytes() for a, b in zip(result.images, plain.images, strict=True))
     assert {(record.control, record.steered, record.evaluations) for record in result.records} == {("all", True, 4)}
-    assert result.made_with["edit"].startswith("edit.safetensors, sha256 ")
+    assert result.made_with["learnt"].startswith("edit.safetensors, sha256 ")
     assert weights(tiny_sd) == before
-    other = pipe("a female doctor", **asked, method="edit", edit=path)
+    other = pipe("a female doctor", **asked, method="edit", file=path)
     same = pipe("a female doctor", **asked, method="none")
     assert [a.tobytes() for a in other.images] == [b.tobytes() for b in same.images]
 
@@ -107,10 +107,10 @@ def test_an_edit_in_the_flow(tiny_sd: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"method": "edit"}, "method 'edit' needs a file that was learnt; name it: edit=FILE"),
-        ({"method": "bottleneck"}, "directions=FILE"),
-        ({"edit": Path("x")}, "edit is 'x', which method 'switch' does not use; use 'edit'"),
-        ({"method": "edit", "edit": Path("gone")}, "gone cannot be read"),
+        ({"method": "edit"}, "method 'edit' needs a file with edited weights or a LoRA; name it: file=FILE"),
+        ({"method": "bottleneck"}, "a vector for each group; name it: file=FILE"),
+        ({"file": Path("x")}, "file is 'x', which method 'switch' does not use; use bottleneck, edit, distribution"),
+        ({"method": "edit", "file": Path("gone")}, "gone cannot be read"),
     ],
 )
 def test_a_file_and_its_method_go_together(tiny_sd: Any, asked: dict[str, Any], message: str) -> None:

@@ -24,9 +24,9 @@ from fair_diffusion.pipeline import FairPipeline
 
 CONCEPT = "firefighter"
 PROMPT, INSTRUCTION = f"a photo of a {CONCEPT}", f"{CONCEPT}: half women, half men"
-IMAGES, STEPS, SEED = 8, 10, 0
-SIDE = 64
-"""Of one picture, in pixels."""
+IMAGES, STEPS, SEED = 16, 15, 0
+SIDE, ACROSS = 64, 4
+"""Of one picture, in pixels; pictures in a row."""
 KEPT, OUT = Path("work/figures/latents"), Path("docs/latents.png")
 TITLES = {
     "plain": "plain",
@@ -79,7 +79,7 @@ def draw(folder: Path, out: Path) -> None:
     from matplotlib.patches import Rectangle
 
     figure, axes = pyplot.subplots(
-        2, len(TITLES), figsize=(11, 4.6), layout="constrained", height_ratios=(1, 1), squeeze=False
+        2, len(TITLES), figsize=(11, 5.4), layout="constrained", height_ratios=(2, 3), squeeze=False
     )
     for column, (name, title) in enumerate(TITLES.items()):
         row = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
@@ -91,11 +91,10 @@ def draw(folder: Path, out: Path) -> None:
         judged = [sum(label == group for label in row["judged"]) for group in COLOURS]
         words = ", ".join(f"{n} {g or 'unknown'}" for n, g in zip(judged, COLOURS, strict=True) if n)
         strip = np.asarray(Image.open(folder / f"{name}.png"))
-        across = IMAGES // 2
-        sheet.imshow(np.concatenate(np.split(strip, 2, axis=1)))
+        sheet.imshow(np.concatenate(np.split(strip, IMAGES // ACROSS, axis=1)))
         sheet.set_title(f"judge: {words}\n{row['cost']:.1f}× the evaluations", fontsize=9)
         for k, label in enumerate(row["judged"]):
-            x, y = SIDE * (k % across), SIDE * (k // across)
+            x, y = SIDE * (k % ACROSS), SIDE * (k // ACROSS)
             sheet.add_patch(Rectangle((x + 1, y + 1), SIDE - 3, SIDE - 3, fill=False, ec=COLOURS[label], lw=2))
             sheet.text(x + 4, y + 16, (label or "?")[0], fontsize=8, weight="bold", color=COLOURS[label])
         sheet.axis("off")

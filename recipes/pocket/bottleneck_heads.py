@@ -10,6 +10,7 @@ on where it stopped.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from fair_diffusion.perception import pocket
 from fair_diffusion.pocket import GUIDANCE
 from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads, train
+from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.distribution import middle
 from recipes.pocket.captions import Mix
 from recipes.pocket.data import WORK, load
@@ -30,6 +32,8 @@ from recipes.pocket.data import WORK, load
 CHUNK = 32
 HEADS = ("gender", "skin_tone")
 STEPS = 25
+LEARNING = 400
+"""Steps of the optimizer."""
 KEPT = 16
 """Steps of the run, from the first on, that get a head: those that guidance acts in."""
 SEED = 150_000_000
@@ -89,13 +93,17 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=512)
     arguments = parser.parse_args()
-    folder = WORK / "bottleneck-features"
+    folder, start = WORK / "bottleneck-features", time.monotonic()
+    kept = folder.exists()
     draw(StableDiffusion(load_pocket()), Mix(load(WORK)[1]), arguments.images, folder)
     files = [load_file(path) for path in sorted(folder.glob("*.safetensors"))]
     h, seen = torch.cat([file["features"] for file in files]), {k: torch.cat([f[k] for f in files]) for k in HEADS}
     taught = round(len(h) * (1 - HELD_OUT))
     groups = {name: pocket.load().groups[name] for name in HEADS}
-    heads = train(h[:taught], files[0]["times"], {name: table[:taught] for name, table in seen.items()}, groups)
-    heads.save(WORK / "bottleneck-heads.safetensors")
+    labels = {name: table[:taught] for name, table in seen.items()}
+    heads = train(h[:taught], files[0]["times"], labels, groups, steps=LEARNING)
+    # Images that are kept from an earlier run took a time that nobody knows.
+    took = Cost(steps=LEARNING, evaluations=2 * STEPS * len(h), seconds=None if kept else time.monotonic() - start)
+    heads.save(WORK / "bottleneck-heads.safetensors", took)
     for row in accuracy(heads, h[taught:], {name: table[taught:] for name, table in seen.items()}):
         print({key: round(value, 3) for key, value in row.items()})

@@ -193,16 +193,17 @@ def draw_distribution(
     on_step: OnStep | None = None,
     *,
     early: Foreseeing | None = None,
-    heads: BottleneckHeads | None = None,
     settings: DistributionGuidance | None = None,
 ) -> Drawn:
     """Guide batch after batch so that all images of the request together come to the targets.
 
-    With heads on features in the middle of the network; without, on predicted clean latents, which `early` reads; if it
-    cannot read all that is asked for, they are decoded and perceived. Finished images are kept when it is interrupted.
+    With the request's file of heads on features in the middle of the network; without, on predicted clean latents,
+    which `early` reads; if it cannot read all that is asked for, they are decoded and perceived. Finished images are
+    kept when it is interrupted.
     """
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings, wanted = settings or DistributionGuidance(), Targets(targets)
+    heads = BottleneckHeads.load(request.file) if request.file else None
     names = {name for target in targets for name in target.attributes}
     done: list[Tensor] = []
 

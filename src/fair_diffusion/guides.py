@@ -117,9 +117,9 @@ class Guides:
 
     @cached_property
     def _directions(self) -> Directions:
-        if self.request.directions is None:  # `Request` sees to it
-            raise ValueError("method 'bottleneck' needs directions")
-        return Directions.load(self.request.directions)
+        if self.request.file is None:  # `Request` sees to it
+            raise ValueError("method 'bottleneck' needs a file")
+        return Directions.load(self.request.file)
 
     @cached_property
     def _projection(self) -> Tensor:

@@ -13,16 +13,17 @@ INSTRUCTION = "instruction"
 LIBRARIES = ("fair-diffusion", "torch", "diffusers", "transformers")
 
 
-def made_with(weights: str, card: str, matched: Match, **learnt: Path | None) -> dict[str, str]:
+def made_with(weights: str, card: str, matched: Match, file: Path | None = None) -> dict[str, str]:
     """Facts for a reader of the result, name to text.
 
-    weights: their hash, or empty if it is not known. card: the one whose settings are usual. learnt: files that the
-    method used, by what they are; or None."""
+    weights: their hash, or empty if it is not known. card: the one whose settings are usual. file: of what
+    the method learnt beforehand."""
     rule = matched.rule
     facts = {"weights": weights} if weights else {}
     if rule is not None:
         facts["policy"] = f"{rule.name}: {'; '.join(map(str, rule.targets))}"
-    facts |= {what: f"{file.name}, sha256 {sha256(file)}" for what, file in learnt.items() if file}
+    if file is not None:
+        facts["learnt"] = f"{file.name}, sha256 {sha256(file)}"
     facts |= {"usual settings": card, "versions": ", ".join(map(" ".join, versions().items()))}
     return facts | ({INSTRUCTION: matched.said} if matched.said else {})
 

@@ -39,7 +39,6 @@ from fair_diffusion.strengths import Strengths
 if TYPE_CHECKING:
     from fair_diffusion.allocation.ledger import Ledger
     from fair_diffusion.perception.early import EarlyReader
-    from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 
 
 class FairPipeline:
@@ -47,8 +46,8 @@ class FairPipeline:
 
     `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
     `card` says what is usual for it, by its class and configuration if None. `early` reads predicted clean latents;
-    without one they are decoded and the perceiver reads the pictures; `heads` let distribution guidance read the middle
-    of the network instead. `weights`, the hash of the model's, and `confusions`, how the judge errs, go into results.
+    without one they are decoded and the perceiver reads the pictures. `weights`, the hash of the model's, and
+    `confusions`, how the judge errs, go into results.
     """
 
     def __init__(
@@ -59,13 +58,12 @@ class FairPipeline:
         perceiver: Perceiver,
         judge: Perceiver,
         early: EarlyReader | None = None,
-        heads: BottleneckHeads | None = None,
         card: Card | None = None,
         weights: str = "",
         confusions: Sequence[Confusion] = (),
     ) -> None:
         self.backbone = adapt(pipeline)
-        self.name, self.perceiver, self.judge, self.early, self.heads = name, perceiver, judge, early, heads
+        self.name, self.perceiver, self.judge, self.early = name, perceiver, judge, early
         self.card = card or card_of(pipeline, name)
         self.weights, self.confusions = weights, confusions
         self.projections: dict[str, Projection] = {}  # learnt once, for as long as the text encoders stay as they are
@@ -127,16 +125,17 @@ class FairPipeline:
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
             request: fields of `Request`: n, seed (image i is drawn from seed + i), method, control, steps and
-                guidance (the card's if None), negative_prompt, guidance_rescale, repair_budget, batch_size, directions,
-                edit, loss.
+                guidance (the card's if None), negative_prompt, guidance_rescale, repair_budget, batch_size, file,
+                loss.
                 method: "switch": the group's word enters the prompt mid-way; "semantic": semantic guidance; "prompt":
-                the word is there from the start; "bottleneck": the group's vector, from the file `directions`, is
+                the word is there from the start; "bottleneck": the group's vector, from `file`, is
                 added in the middle of the network; "rejection": plain images are drawn until the quotas are full;
                 "latents": the starting noise descends on the fairness loss, in the variant `loss` ("assigned", or
                 "mean" and "confident", which assign no group). And
                 those that assign no group: "hint": the prompt asks for all groups; "embedding": what tells the groups
-                apart is taken out of the text; "edit": the weights are those of the file `edit`; "distribution":
-                denoising follows the gradient of the fairness loss; "none".
+                apart is taken out of the text; "edit": the weights are those of `file`; "distribution": denoising
+                follows the gradient of the fairness loss, in the middle of the network if `file` holds heads for it;
+                "none".
                 control: "natural-first": steer mid-way those images that would not fit by themselves, and repair
                 misses ("switch" and "semantic"); "all": steer every image, as published, and repair none.
 
@@ -235,7 +234,7 @@ class FairPipeline:
         ]
         told = dict.fromkeys([*(record.used_prompt for record in records), asked.negative_prompt or ""])
         notes = [target.note for target in targets if target.note] + self._cut(told)
-        provenance = self.provenance(matched, directions=asked.directions, edit=asked.edit)
+        provenance = self.provenance(matched, file=asked.file)
         if asked.method == "latents" and targets:
             provenance["made_with"]["fairness loss"] = asked.loss
         return Result(
@@ -259,10 +258,10 @@ class FairPipeline:
             **provenance,
         )
 
-    def provenance(self, matched: Match, **learnt: Path | None) -> dict[str, Any]:
+    def provenance(self, matched: Match, file: Path | None = None) -> dict[str, Any]:
         """What made a result, and how its judge errs: the fields `made_with` and `confusions` of a `Result`."""
         return {
-            "made_with": made_with(self.weights, self.card.name, matched, **learnt)
+            "made_with": made_with(self.weights, self.card.name, matched, file)
             | {"dtype": str(self.backbone.dtype).removeprefix("torch.")},
             "confusions": [confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         }
@@ -291,7 +290,7 @@ class FairPipeline:
             )
         dealt = deal(targets, planned, asked.seed) if planned else []
         # What no rule asks for, the unsteered twins among it, is drawn with the weights as they are.
-        edit = asked.edit if matched.rule else None
+        edit = asked.file if asked.method == "edit" and matched.rule else None
         with edited(self.backbone.pipeline, edit) if edit else nullcontext():
             return draw_all(self.backbone, asked, aims(targets, dealt, asked), guides.guide, on_step)
 
@@ -344,8 +343,7 @@ class FairPipeline:
             )
         if asked.method == "latents":
             return draw_latents(self.backbone, asked, targets, planned, plain, perceiver, on_step)
-        readers: dict[str, Any] = {"early": self.early, "heads": self.heads}
-        return draw_distribution(self.backbone, asked, targets, plain, perceiver, on_step, **readers)
+        return draw_distribution(self.backbone, asked, targets, plain, perceiver, on_step, early=self.early)
 
     def _look(self, batch: Batch) -> Shares:
         """What the images of a batch would become, from the clean latents predicted at its last step."""

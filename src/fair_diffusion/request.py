@@ -22,6 +22,12 @@ UNASSIGNED = ("hint", "embedding", "edit", "distribution")
 """Methods that act on every image alike: they assign no group to any."""
 READING = ("switch", "semantic", "prompt", "hint", "embedding")
 """Methods that act through the text that the model reads."""
+FILES = {
+    "bottleneck": "a vector for each group",
+    "edit": "edited weights or a LoRA",
+    "distribution": "heads that read the middle of the network",
+}
+"""Methods that take a safetensors file of what was learnt beforehand; the third may do without."""
 CONTROLS = ("natural-first", "all")
 ASSIGNED = "assigned"
 LOSSES = (ASSIGNED, "mean", "confident")
@@ -64,8 +70,8 @@ class Request:
     method, control: see `FairPipeline`. guidance: the model's usual scale if None. negative_prompt: what guidance leads
     away from, and from where edits are measured; None: what the family takes for no prompt. guidance_rescale: how far
     the guided prediction gets the spread of the prompt's, 0 to 1 (see `backbones.loop`). repair_budget: what repairs,
-    or rejected images, may cost, as a share of plain generation. directions: the file that "bottleneck" needs; edit:
-    the one that "edit" needs. loss: one of `LOSSES`, for "latents".
+    or rejected images, may cost, as a share of plain generation. file: what the method learnt beforehand, as `FILES`
+    says. loss: one of `LOSSES`, for "latents".
     """
 
     prompt: str
@@ -79,8 +85,7 @@ class Request:
     guidance_rescale: float = 0.0
     repair_budget: float = 0.25
     batch_size: int = 8
-    directions: Path | None = None
-    edit: Path | None = None
+    file: Path | None = None
     loss: str = ASSIGNED
 
     def __post_init__(self) -> None:
@@ -93,11 +98,12 @@ class Request:
                 raise ValueError(f"unknown {what} {value!r}; use one of {', '.join(known)}")
         if self.method == "switch" and self.control == "all":
             raise ValueError("method 'switch' needs control 'natural-first'; to change all images use method 'prompt'")
-        for needs, what, file in (("bottleneck", "directions", self.directions), ("edit", "edit", self.edit)):
-            if self.method == needs and file is None:
-                raise ValueError(f"method {needs!r} needs a file that was learnt; name it: {what}=FILE")
-            if self.method != needs and file is not None:
-                raise ValueError(f"{what} is {str(file)!r}, which method {self.method!r} does not use; use {needs!r}")
+        if self.file is None and self.method in ("bottleneck", "edit"):
+            raise ValueError(f"method {self.method!r} needs a file with {FILES[self.method]}; name it: file=FILE")
+        if self.file is not None and self.method not in FILES:
+            raise ValueError(
+                f"file is {str(self.file)!r}, which method {self.method!r} does not use; use {', '.join(FILES)}"
+            )
         if self.loss != ASSIGNED and self.method != "latents":
             raise ValueError(f"loss is {self.loss!r}, which method {self.method!r} does not use; use 'latents'")
         if not 1 <= self.steps <= 1000:
@@ -116,7 +122,7 @@ class Request:
     @property
     def plain(self) -> Request:
         """The same request, unsteered."""
-        return replace(self, method="none", directions=None, edit=None, loss=ASSIGNED)
+        return replace(self, method="none", file=None, loss=ASSIGNED)
 
     @property
     def assigns(self) -> bool:

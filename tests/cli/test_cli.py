@@ -45,9 +45,10 @@ def test_explain_prints_quotas() -> None:
         ["generate", "a doctor", "a nurse", "--out", "new", "--instruct", "nurse: half young"],
         ["generate", "a doctor \udc80", "--out", "new"],
         ["generate", "a doctor", "--out", "new", "--method", "bottleneck"],
-        ["generate", "a doctor", "--out", "new", "--method", "hint", "--edit", "full/file"],
-        ["generate", "a doctor", "--out", "new", "--edit", "full/file"],
-        ["generate", "a doctor", "--out", "new", "--directions", "missing.safetensors"],
+        ["generate", "a doctor", "--out", "new", "--method", "hint", "--file", "full/file"],
+        ["generate", "a doctor", "--out", "new", "--method", "edit", "--file", "full/file"],
+        ["generate", "a doctor", "--out", "new", "--method", "bottleneck", "--file", "missing.safetensors"],
+        ["generate", "a doctor", "--out", "new", "--method", "distribution", "--file", "missing.safetensors"],
     ],
 )
 def test_wrong_usage(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

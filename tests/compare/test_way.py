@@ -46,7 +46,9 @@ def test_files_say_what_they_took(tmp_path: Path) -> None:
         2.5,
     )
     assert (other.training_steps, other.training_seconds) == (None, None)
-    assert (vectors.method, vectors.file, dict(vectors.options)) == ("bottleneck", None, {"directions": file})
+    assert (vectors.method, vectors.file, dict(vectors.options)) == ("bottleneck", None, {"file": file})
+    heads = read_ways([f"distribution-heads={file}"])[0]
+    assert (heads.method, heads.assigns, dict(heads.options)) == ("distribution", False, {"file": file})
 
 
 def test_what_makes_the_images_is_the_content_of_files_and_not_their_place(tmp_path: Path) -> None:
@@ -102,6 +104,7 @@ def test_edited_weights_are_there_while_the_way_draws(tmp_path: Path, monkeypatc
         (["plain,plain"], "'plain' is named twice"),
         (["=x"], "gives a file to ''"),
         (["switch=x"], "gives a file to 'switch', which takes none"),
+        (["bottleneck"], "needs a file that was learnt; name it: bottleneck=FILE"),
         (["uce=gone"], "'gone' is not there"),
         (["uce=text"], "no safetensors file"),
     ],

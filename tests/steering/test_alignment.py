@@ -97,7 +97,7 @@ def test_in_the_flow(tiny_sd: Any, tmp_path: Path) -> None:
     path, before = tmp_path / "lora.safetensors", state(tiny_sd)
     learn(adapt(tiny_sd), ["a cook"], iterations=1, rate=1e-1, **SMALL).save(path)
     result = pipe_of(tiny_sd)(
-        "a doctor", n=2, steps=2, instruct="doctor: half women", method="edit", edit=path, compare_plain=True
+        "a doctor", n=2, steps=2, instruct="doctor: half women", method="edit", file=path, compare_plain=True
     )
     assert result.plain is not None
     assert all(a.tobytes() != b.tobytes() for a, b in zip(result.images, result.plain.images, strict=True))

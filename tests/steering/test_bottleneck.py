@@ -114,7 +114,7 @@ def test_the_file(tiny_sd: Any, tmp_path: Path) -> None:
 def test_in_the_flow(tiny_sd: Any, tmp_path: Path) -> None:
     pipe, before, path = pipe_of(tiny_sd), weights(tiny_sd), tmp_path / "directions.safetensors"
     random(tiny_sd).save(path)
-    asked: dict[str, Any] = {"n": 4, "steps": 2, "method": "bottleneck", "directions": path}
+    asked: dict[str, Any] = {"n": 4, "steps": 2, "method": "bottleneck", "file": path}
     result = pipe("a doctor", **asked, instruct="doctor: half women", compare_plain=True)
     assert result.plain is not None
     assert sorted(record.assigned["gender"] for record in result.records) == ["man", "man", "woman", "woman"]
@@ -122,7 +122,7 @@ def test_in_the_flow(tiny_sd: Any, tmp_path: Path) -> None:
     plain = pipe("a doctor", n=4, steps=2, method="none")
     assert [a.tobytes() for a in plain.images] == [b.tobytes() for b in result.plain.images]
     assert all(a.tobytes() != b.tobytes() for a, b in zip(result.images, plain.images, strict=True))
-    assert result.made_with["directions"].startswith("directions.safetensors, sha256 ")
+    assert result.made_with["learnt"].startswith("directions.safetensors, sha256 ")
     assert (weights(tiny_sd), hooks(tiny_sd.unet)) == (before, 0)
     with pytest.raises(ValueError, match="no direction for skin_tone/light, only for gender/man, gender/woman"):
         pipe("a doctor", **asked, instruct="doctor: all light skin tone")
@@ -132,7 +132,7 @@ def test_vectors_of_another_model_are_refused(tiny_sd: Any, tmp_path: Path) -> N
     path = tmp_path / "directions.safetensors"
     Directions({group: torch.ones(8, 2, 2) for group in GROUPED}, Cost()).save(path)
     with pytest.raises(ValueError, match=r"have shape \(8, 2, 2\), but the middle of this model has \(32, 4, 4\)"):
-        pipe_of(tiny_sd)("a doctor", steps=1, instruct="doctor: all women", method="bottleneck", directions=path)
+        pipe_of(tiny_sd)("a doctor", steps=1, instruct="doctor: all women", method="bottleneck", file=path)
     assert hooks(tiny_sd.unet) == 0
 
 
@@ -143,7 +143,7 @@ def test_transformers_are_told(tiny: Callable[[str], Any], tmp_path: Path, famil
     with pytest.raises(ValueError, match="has no middle block"):
         middle_shape(adapt(tiny(family)))
     with pytest.raises(ValueError, match="has no middle block"):
-        pipe_of(tiny(family))("a doctor", steps=1, instruct="doctor: all women", method="bottleneck", directions=path)
+        pipe_of(tiny(family))("a doctor", steps=1, instruct="doctor: all women", method="bottleneck", file=path)
 
 
 @pytest.mark.parametrize(

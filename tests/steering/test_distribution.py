@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from untrained import pipe_of, weights
 
 from fair_diffusion.backbones import Conditioning, Guide, adapt
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads, train
+from fair_diffusion.steering.cost import Cost, cost_of
 from fair_diffusion.steering.distribution import BottleneckGuide, CleanGuide, DistributionGuidance, middle
 from fair_diffusion.steering.fairness_loss import floored, kl
 
@@ -151,7 +153,8 @@ def test_heads_learn_and_come_back_from_a_file(tmp_path: Path) -> None:
     )
     logits = features[:5, 0].flatten(1) @ found.weights["gender"][0].T + found.biases["gender"][0]
     torch.testing.assert_close(found.probabilities(features[:5, 0], 900, "gender"), (logits / 8).softmax(dim=1))
-    found.save(tmp_path / "heads.safetensors")
+    found.save(tmp_path / "heads.safetensors", Cost(steps=400, evaluations=None, seconds=2.5))
+    assert cost_of(tmp_path / "heads.safetensors") == Cost(steps=400, evaluations=None, seconds=2.5)
     back = BottleneckHeads.load(tmp_path / "heads.safetensors")
     assert (back.groups, back.temperature) == (found.groups, found.temperature)
     torch.testing.assert_close(
@@ -160,6 +163,21 @@ def test_heads_learn_and_come_back_from_a_file(tmp_path: Path) -> None:
         atol=1e-3,
         rtol=0,
     )
+
+
+def test_a_file_of_heads_guides_in_the_middle_and_costs_no_evaluation(tiny_sd: Any, tmp_path: Path) -> None:
+    pipe, path = pipe_of(tiny_sd), tmp_path / "heads.safetensors"
+    heads(None, adapt(tiny_sd).fork().timesteps(4)).save(path, Cost())
+    asked: dict[str, Any] = {"n": 2, "steps": 4, "guidance": 3.0, "instruct": "doctor: all women"}
+    before = weights(tiny_sd)
+    plain = pipe("a doctor", **asked, method="none")
+    guided = pipe("a doctor", **asked, method="distribution", file=path)
+    assert [a.tobytes() for a in guided.images] != [b.tobytes() for b in plain.images]
+    assert [r.evaluations for r in guided.records] == [r.evaluations for r in plain.records]
+    assert guided.made_with["learnt"].startswith("heads.safetensors, sha256 ")
+    assert weights(tiny_sd) == before
+    with pytest.raises(ValueError, match="cannot read 'skin_tone'"):
+        pipe("a doctor", **asked | {"instruct": "doctor: skin tone uniform"}, method="distribution", file=path)
 
 
 def test_wrong_heads_are_named(tmp_path: Path) -> None:

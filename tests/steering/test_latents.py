@@ -175,6 +175,20 @@ def test_descent_stops_inside_the_tolerance() -> None:
     assert torch.equal(met.noise, noise)
 
 
+def test_descent_ends_when_nothing_better_was_found_for_long() -> None:
+    def flat(z: Tensor) -> Tensor:
+        return torch.tensor([[0.5, 0.5, 0.0]]).expand(len(z), 3) + 0 * z[:, :1]
+
+    noise = torch.tensor([[0.0, 1.0]])
+    for patience in (1, 4):
+        settings = LatentDescent(iterations=9, patience=patience)
+        found = descend(noise, lambda images: [flat], lambda p: Assigned(torch.tensor([0])), settings)
+        assert len(found.losses) == patience + 1
+        assert found.passes.tolist() == [1 + 3 * patience]
+    tireless = LatentDescent(iterations=2, patience=9)
+    assert len(descend(noise, lambda images: [flat], lambda p: Assigned(torch.tensor([0])), tireless).losses) == 3
+
+
 def test_images_are_diffused_forward_to_the_level(backbone: Backbone) -> None:
     pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
     start = from_images(backbone, pictures, [1, 2], steps=STEPS, level=600)

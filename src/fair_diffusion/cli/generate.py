@@ -35,12 +35,12 @@ def generate(
     perceiver: options.Perceiver = None,
     judge: options.Judge = None,
     method: Annotated[
-        str | None,
+        str,
         typer.Option(
             help="switch (the usual one), semantic, prompt, rejection, hint, embedding, latents, distribution or none; "
-            "bottleneck needs --directions and edit needs --edit"
+            "bottleneck and edit need --file"
         ),
-    ] = None,
+    ] = "switch",
     control: Annotated[
         str, typer.Option(help="natural-first: change few images, repair misses; or all")
     ] = "natural-first",
@@ -56,8 +56,13 @@ def generate(
     guidance_rescale: Annotated[
         float, typer.Option(help="0 to 1: how far guided predictions keep the spread of unguided ones")
     ] = 0.0,
-    directions: Annotated[Path | None, typer.Option(help="vectors of the groups (safetensors), for bottleneck")] = None,
-    edit: Annotated[Path | None, typer.Option(help="edited weights or a LoRA (safetensors), for edit")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="what was learnt beforehand (safetensors): vectors of the groups, for bottleneck; edited weights or a "
+            "LoRA, for edit; heads, for distribution"
+        ),
+    ] = None,
     loss: Annotated[
         str | None, typer.Option(help="for latents: assigned (the usual one), mean or confident; see docs/latents.md")
     ] = None,
@@ -88,24 +93,17 @@ def generate(
         from fair_diffusion.request import Request
         from fair_diffusion.strengths import Strengths
 
-        method = method or ("bottleneck" if directions else "edit" if edit else "switch")
         settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control}
         settings |= {"repair_budget": repair_budget, "guidance_rescale": guidance_rescale}
         told: dict[str, Any] = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt}
-        told |= {"directions": directions, "edit": edit, "loss": loss}
+        told |= {"file": file, "loss": loss}
         settings |= {name: value for name, value in told.items() if value is not None}
         for prompt in prompts:
             Request(prompt=prompt, **settings)
         rules = instructed(instruct, policy)
         check_new(out)
-        if edit:
-            from fair_diffusion.edits import read
-
-            read(edit)
-        if directions:
-            from fair_diffusion.steering.bottleneck import Directions
-
-            Directions.load(directions)
+        if file:
+            _check_learnt(method, file)
         kept = policy.with_suffix(".strengths.json") if policy else None
         strengths = Strengths.load(kept) if kept else Strengths()
         counts = None
@@ -141,6 +139,15 @@ def generate(
         missed |= result.missed
     if missed:
         raise typer.Exit(MISSED)
+
+
+def _check_learnt(method: str, file: Path) -> None:
+    """`ValueError` if `file` cannot be what `method` takes: before the model is loaded."""
+    from fair_diffusion.edits import read
+    from fair_diffusion.steering.bottleneck import Directions
+    from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
+
+    {"bottleneck": Directions.load, "edit": read, "distribution": BottleneckHeads.load}[method](file)
 
 
 @contextmanager

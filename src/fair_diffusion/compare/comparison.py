@@ -92,7 +92,7 @@ def compare(
     for k, prompt in enumerate(prompts):
         Request(**vars(drawing), prompt=prompt, seed=seed + k * SPACING)
     asks = asked(pipe, prompts, instructions, seed)
-    readers = {role: getattr(pipe, role) for role in ("perceiver", "judge", "early", "heads")}
+    readers = {role: getattr(pipe, role) for role in ("perceiver", "judge", "early")}
     found = Comparison(
         folder=folder,
         ways=ways,

@@ -91,7 +91,6 @@ WAYS = {
         Way(name="semantic-quota", method="semantic"),
         Way(name="semantic", method="semantic", control="natural-first"),
         Way(name="switch", method="switch", control="natural-first"),
-        Way(name="bottleneck", method="bottleneck"),
         Way(name="rejection", method="rejection", options={"repair_budget": 9.0}),  # ten times plain at most
         Way(name="latents", method="latents"),
         Way(name="latents-mean", method="latents", options={"loss": "mean"}),
@@ -99,14 +98,18 @@ WAYS = {
         Way(name="distribution", method="distribution"),
     )
 }
-
-
-FILES = {"bottleneck": "directions"}
-"""Ways that need a file that was learnt, and the field of `Request` that takes it."""
+LEARNT = {
+    way.name: way
+    for way in (
+        Way(name="bottleneck", method="bottleneck"),
+        Way(name="distribution-heads", method="distribution"),
+    )
+}
+"""Ways whose method takes a file of what was learnt for it: NAME=FILE."""
 
 
 def read_ways(words: Sequence[str]) -> list[Way]:
-    """The ways that `words` name, commas between several: a name of `WAYS`; one of `FILES` with its file, as in
+    """The ways that `words` name, commas between several: a name of `WAYS`; one of `LEARNT` with its file, as in
     bottleneck=FILE; or any other NAME=FILE for edited weights.
 
     `ValueError` for a name that is unknown or comes twice, or a file that is none."""
@@ -127,6 +130,8 @@ def check_names(ways: Sequence[Way]) -> None:
 
 
 def _named(name: str) -> Way:
+    if name in LEARNT:
+        raise ValueError(f"method {name!r} needs a file that was learnt; name it: {name}=FILE")
     if name not in WAYS:
         raise ValueError(f"unknown method {name!r}; use {', '.join(WAYS)}, or NAME=FILE for edited weights")
     return WAYS[name]
@@ -135,10 +140,10 @@ def _named(name: str) -> Way:
 def _with_file(word: str) -> Way:
     name, _, path = (part.strip() for part in word.partition("="))
     file = Path(path)
-    if not name or (name in WAYS and name not in FILES):
+    if not name or name in WAYS:
         raise ValueError(f"{word!r} gives a file to {name!r}, which takes none; name edited weights otherwise")
     if not file.is_file():
         raise ValueError(f"{path!r} is not there; {name}=FILE names a safetensors file that was learnt")
     cost = cost_of(file)
-    way = replace(WAYS[name], options={FILES[name]: file}) if name in FILES else Way(name=name, file=file)
+    way = replace(LEARNT[name], options={"file": file}) if name in LEARNT else Way(name=name, file=file)
     return replace(way, training_steps=cost.steps, training_seconds=cost.seconds)

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from fair_diffusion.steering.cost import Cost
 from fair_diffusion.whole_file import whole_file
 
 TEMPERATURE = 8.0
@@ -55,13 +56,13 @@ class BottleneckHeads:
         """How much a logit changes at most for a change of the features of length 1, over the temperature."""
         return float(torch.linalg.matrix_norm(self.weights[attribute][self._nearest(t)], ord=2)) / self.temperature
 
-    def save(self, path: Path) -> None:
-        """Write weights (fp16), times and groups to one safetensors file; whole or not at all."""
+    def save(self, path: Path, cost: Cost) -> None:
+        """Write weights (fp16), times, groups and what learning took to one safetensors file; whole or not at all."""
         tensors = {"times": self.times}
         for name in self.groups:
             tensors |= {f"{name}.weight": self.weights[name].half(), f"{name}.bias": self.biases[name].half()}
         groups = json.dumps({name: list(found) for name, found in self.groups.items()})
-        told = {"heads": groups, "temperature": str(self.temperature)}
+        told = {"heads": groups, "temperature": str(self.temperature)} | cost.metadata()
         with whole_file(path) as part:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, told)
 

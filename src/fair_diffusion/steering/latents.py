@@ -33,18 +33,20 @@ Stage = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class LatentDescent:
-    """Settings. iterations of descent at a learning rate η, gradients clipped at c; steps: of the short sampler.
+    """Settings. iterations of descent at most, at a learning rate η, gradients clipped at c; patience: iterations
+    without a better one that end it; steps: of the short sampler.
 
     chunk: images at a time; bounds memory, changes no result but for rounding."""
 
-    iterations: int = 10
-    rate: float = 0.1
+    iterations: int = 50
+    patience: int = 10
+    rate: float = 0.2
     clip: float = 0.1
     steps: int = 3
     chunk: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "steps", "chunk"):
+        for name in ("iterations", "patience", "steps", "chunk"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; use 1 or more")
         for name in ("rate", "clip"):
@@ -171,14 +173,14 @@ def descend(
     p = torch.cat([_seen(trail) for _, trail in trails])
     passes = torch.ones(len(z), dtype=torch.long)
     chosen, losses = loss(p), list[float]()
-    best, best_p = z, p
+    best, best_p, found = z, p, 0
     for iteration in range(settings.iterations + 1):
         value, weights = _weights(chosen, p)
         if value < min(losses, default=torch.inf):
-            best, best_p = z.clone(), p.clone()
+            best, best_p, found = z.clone(), p.clone(), iteration
         losses.append(value)
         settled = chosen.settled(p)
-        if iteration == settings.iterations or settled.all():
+        if iteration in (settings.iterations, found + settings.patience) or settled.all():
             break
         moving = [image for images, _ in trails for image in images if not settled[image]]
         for images, trail in trails:
