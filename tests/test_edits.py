@@ -50,7 +50,9 @@ def test_a_whole_network_in_plain_diffusers(tiny_sd: Any, tmp_path: Path) -> Non
     save_file(trained, path)
     with edited(tiny_sd, path):
         ours = plain_latents(adapt(tiny_sd))
-    twin = StableDiffusionPipeline(**tiny_sd.components | {"unet": copy.deepcopy(tiny_sd.unet)}, requires_safety_checker=False)
+    twin = StableDiffusionPipeline(
+        **tiny_sd.components | {"unet": copy.deepcopy(tiny_sd.unet)}, requires_safety_checker=False
+    )
     twin.unet.load_state_dict(load_file(path))
     theirs = twin(
         ["a man"] * 2,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -97,10 +98,15 @@ def compare(
         page = write(found, table, images)
     if as_json:
         for line in table:
-            typer.echo(json.dumps(line.plain()))
+            typer.echo(json.dumps(finite(line.plain()), allow_nan=False))
     else:
         show(table)
         typer.echo(f"see {page}")
+
+
+def finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row for JSON, which knows no infinity: None stands for it, as in the audit's."""
+    return {name: None if isinstance(value, float) and math.isinf(value) else value for name, value in row.items()}
 
 
 def instructions(sentences: Sequence[str], files: Sequence[Path]) -> dict[str, Policy]:
