@@ -29,12 +29,12 @@ def test_what_is_learnt_is_the_published_matrix(tiny_sd: Any) -> None:
     groups = [["a woman", "a woman cook"], ["a man", "a man cook"], ["a person", "a cook"]]
 
     def mean(text: str) -> NDArray[np.float64]:
-        tokens: NDArray[np.float64] = tiny_sd.encode_prompt([text], "cpu", 1, False)[0][0].detach().double().numpy()
-        return tokens.mean(axis=0)
+        tokens = tiny_sd.encode_prompt([text], "cpu", 1, False)[0][0].detach().double().numpy()
+        return np.asarray(tokens.mean(axis=0), dtype=np.float64)
 
     def z(text: str) -> NDArray[np.float64]:
         away = mean(text) - mean("")
-        return away / np.linalg.norm(away)
+        return np.asarray(away / np.linalg.norm(away), dtype=np.float64)
 
     pairs = [
         z(a[occupation]) - z(b[occupation]) for a, b in itertools.combinations(groups, 2) for occupation in range(2)
