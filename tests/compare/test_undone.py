@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,16 @@ import torch
 from safetensors.torch import save_file
 from untrained import pipe_of, plain_latents, weights
 
+from fair_diffusion import gradient_control
 from fair_diffusion.backbones import adapt
 from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
-from fair_diffusion.compare.way import FILES, PLAIN, WAYS, read_ways
+from fair_diffusion.compare.way import LEARNT, PLAIN, WAYS, read_ways
 from fair_diffusion.policy import Policy, match
 from fair_diffusion.steering.bottleneck import Directions, middle_shape
+from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.concept_editing import cross_attention
 from fair_diffusion.steering.cost import Cost
+from fair_diffusion.steering.latents import LatentDescent
 
 POLICY, PROMPT = Policy.from_sentence("every occupation: half women"), "a doctor"
 ASK = Ask(instruction="half", policy=POLICY, prompt=PROMPT, matched=match(POLICY, PROMPT), seed=0)
@@ -49,8 +54,17 @@ def lora(pipeline: Any, path: Path) -> None:
     save_file(tensors, path)
 
 
-LEARNT: dict[str, Callable[[Any, Path], None]] = {
-    **dict.fromkeys(FILES, directions),
+def heads(pipeline: Any, path: Path) -> None:
+    backbone = adapt(pipeline)
+    width, times = math.prod(middle_shape(backbone)), backbone.fork().timesteps(DRAWING.steps).float()
+    weights = torch.randn(len(times), 3, width, generator=torch.Generator().manual_seed(0))
+    biases = torch.zeros(len(times), 3)
+    BottleneckHeads(times, {"gender": ("woman", "man")}, {"gender": weights}, {"gender": biases}).save(path, Cost())
+
+
+FILES: dict[str, Callable[[Any, Path], None]] = {
+    "bottleneck": directions,
+    "distribution-heads": heads,
     "concepts": concepts,
     "network": network,
     "lora": lora,
@@ -72,18 +86,19 @@ def state(pipeline: Any) -> tuple[Any, ...]:
     )
 
 
-@pytest.mark.parametrize("name", dict.fromkeys([*WAYS, *LEARNT]))
-def test_the_model_is_as_it_was(tiny_sd: Any, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", dict.fromkeys([*WAYS, *LEARNT, *FILES]))
+def test_the_model_is_as_it_was(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(gradient_control, "LatentDescent", partial(LatentDescent, iterations=2))
     pipe = pipe_of(tiny_sd)
     file = tmp_path / "learnt.safetensors"
-    if name in LEARNT:
-        LEARNT[name](tiny_sd, file)
-    (way,) = read_ways([f"{name}={file}" if name in LEARNT else name])
+    if name in FILES:
+        FILES[name](tiny_sd, file)
+    (way,) = read_ways([f"{name}={file}" if name in FILES else name])
     plain = measure(pipe, PLAIN, ASK, DRAWING, twins=None)
     before, latents = state(tiny_sd), plain_latents(adapt(tiny_sd))
 
     cell = measure(pipe, way, ASK, DRAWING, twins=Twins.of(plain))
-    if name in LEARNT:
+    if name in FILES:
         assert min(cell.column("pixels")) > 0
     assert state(tiny_sd) == before
     assert torch.equal(plain_latents(adapt(tiny_sd)), latents)
