@@ -34,8 +34,8 @@ def compare(
         list[str] | None,
         typer.Option(
             help="with commas between: plain, prompt, hint, embedding, semantic-coin (as published), semantic-quota, "
-            "semantic, switch, bottleneck=FILE, rejection, latents, latents-mean, latents-confident, distribution, or "
-            f"NAME=FILE for edited weights; {METHODS} if not given"
+            "semantic, switch, bottleneck=FILE, rejection, latents, latents-mean, latents-confident, distribution, "
+            f"distribution-heads=FILE, or NAME=FILE for edited weights; {METHODS} if not given"
         ),
     ] = None,
     prompts: Annotated[list[str] | None, typer.Option(help="a prompt, or a file with one per line; repeatable")] = None,
