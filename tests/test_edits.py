@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
 from untrained import pipe_of, plain_latents, weights
 
 from fair_diffusion.backbones import adapt
@@ -40,6 +41,28 @@ def test_a_whole_network_and_an_error_on_the_way(tiny_sd: Any, tmp_path: Path) -
     with pytest.raises(RuntimeError, match="on the way"):
         fail()
     assert weights(tiny_sd) == before
+
+
+def test_a_whole_network_in_plain_diffusers(tiny_sd: Any, tmp_path: Path) -> None:
+    """As retraining leaves it: the pipeline of diffusers draws from the file what we draw."""
+    path, generator = tmp_path / "unet.safetensors", torch.Generator().manual_seed(0)
+    trained = {k: v + 0.01 * torch.randn(v.shape, generator=generator) for k, v in tiny_sd.unet.state_dict().items()}
+    save_file(trained, path)
+    with edited(tiny_sd, path):
+        ours = plain_latents(adapt(tiny_sd))
+    twin = StableDiffusionPipeline(
+        **tiny_sd.components | {"unet": copy.deepcopy(tiny_sd.unet)}, requires_safety_checker=False
+    )
+    twin.unet.load_state_dict(load_file(path))
+    theirs = twin(
+        ["a man"] * 2,
+        num_inference_steps=3,
+        guidance_scale=3.0,
+        generator=[torch.Generator().manual_seed(seed) for seed in (4, 5)],
+        output_type="latent",
+    ).images
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    assert (ours - plain_latents(adapt(tiny_sd))).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def test_every_column_is_defined_and_filled(found: Comparison, table: list[Line]
         assert number(value) in html
     assert number(own.floors["total_variation"]) in html
     assert "not measured: &#39;" in html
+
+
+def test_remarks_of_all_instructions_are_kept(found: Comparison, table: list[Line]) -> None:
+    (own, *_) = [line for line in table if line.way == "prompt"]
+    assert own.facts is not None
+    noted = [
+        replace(own, instruction=instruction, facts=replace(own.facts, notes=notes))
+        for instruction, notes in (("one", ("first", "both")), ("two", ("both", "<b>second")), ("three", ()))
+    ]
+    assert "; first; both; &lt;b&gt;second</td>" in page(found, [*table, *noted])
 
 
 def test_the_headline_names_the_nearest(table: list[Line]) -> None:

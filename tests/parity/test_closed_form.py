@@ -1,13 +1,17 @@
-"""The closed form of unified concept editing against the quadratic problem that it solves."""
+"""Unified concept editing: its closed form against the quadratic problem that it solves, its loop on a linear toy."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from fair_diffusion.steering.concept_editing import closed_form
+from fair_diffusion.backbones import adapt
+from fair_diffusion.steering.concept_editing import closed_form, cross_attention, learn
 
 
 def problem(edit: int, preserve: int) -> tuple[NDArray[np.float64], ...]:
@@ -55,3 +59,28 @@ def test_nothing_wanted_changes_nothing() -> None:
     _, c, _, p = problem(3, 2)
     q = closed_form(torch.from_numpy(c), torch.from_numpy(c), torch.from_numpy(p)).numpy()
     np.testing.assert_allclose(q, np.eye(4), atol=1e-12)
+
+
+def test_the_loop_closes_the_gap_as_an_integrator_does(tiny_sd: Any) -> None:
+    """Where shares are linear in a map, α ← α + gap leaves (1 − gain)^k of the first gap after k steps.
+
+    The gain is what one unit of (1, −1) in α adds to the share: one map's reading after a single closed form."""
+    backbone, prompt, grouped = adapt(tiny_sd), "a cook", ["a woman cook", "a man cook"]
+    name, plain = next((name, weight) for name, weight in cross_attention(backbone).items() if "to_v" in name)
+    texts = [backbone.encode([text]).embeddings[0].double() for text in (prompt, *grouped, "")]
+    told = texts[0][((texts[0] - texts[3]).abs() > 1e-5).any(dim=1)]  # tokens of the empty prompt are not edited
+    towards = (texts[1] - texts[2]).mean(dim=0)
+    unit = plain.double() @ (closed_form(told, told + towards, told[:0]) - torch.eye(told.shape[1], dtype=told.dtype))
+    reading = 0.4 * unit / (unit**2).sum()  # linear, and such that the gain is 0.4
+    seen: list[float] = []
+
+    def observe(_: Sequence[str]) -> NDArray[np.float64]:
+        share = 0.1 + float((reading * (cross_attention(backbone)[name].double() - plain)).sum())
+        seen.append(share)
+        return np.array([[share, 1 - share]])
+
+    found = learn(
+        backbone, [prompt], [[text] for text in grouped], desired=[0.7, 0.3], observe=observe, iterations=9, tolerance=0
+    )
+    np.testing.assert_allclose(0.7 - np.array(seen), 0.6 * (1 - 0.4) ** np.arange(9), atol=1e-4)
+    assert found.observed[0, 0] == seen[-1]

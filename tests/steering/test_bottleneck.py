@@ -15,7 +15,6 @@ from untrained import pipe_of, plain_latents, weights
 
 from fair_diffusion.backbones import Conditioning, adapt
 from fair_diffusion.backbones.adapter import MIDDLE
-from fair_diffusion.steering import bottleneck
 from fair_diffusion.steering.bottleneck import Directions, learn, middle_shape
 from fair_diffusion.steering.cost import Cost, cost_of
 
@@ -56,31 +55,6 @@ def test_each_row_gets_its_own_vector(tiny: Callable[[str], Any], family: str) -
     assert (change[[0, 2]] > 1e-4).all()
     assert torch.equal(plain, plain_latents(backbone))
     assert (weights(pipeline), hooks(backbone.network)) == (before, 0)
-
-
-def test_it_comes_to_the_minimiser(tiny_sd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that predicts the clean latents, and returns what is in its middle: the best vector is their mean."""
-    scheduler = type(tiny_sd.scheduler).from_config(tiny_sd.scheduler.config, prediction_type="sample")
-    twin = type(tiny_sd)(**(tiny_sd.components | {"scheduler": scheduler}), requires_safety_checker=False)
-    backbone = adapt(twin)
-    drawn: list[Tensor] = []
-    evaluate, draw = backbone.evaluate, bottleneck._draw
-
-    def middle(latents: Tensor, t: Tensor, cond: Conditioning, **settings: Any) -> Tensor:
-        return cond.added[MIDDLE] if MIDDLE in cond.added else evaluate(latents, t, cond, **settings)
-
-    def keep(*asked: Any) -> tuple[Tensor, Tensor]:
-        clean, rows = draw(*asked)
-        drawn.append(clean)
-        return clean, rows
-
-    monkeypatch.setattr(backbone, "evaluate", middle)
-    monkeypatch.setattr(bottleneck, "_draw", keep)
-    monkeypatch.setattr(bottleneck, "middle_shape", lambda _: backbone.latent_shape)
-    found = learn(backbone, NEUTRAL, GROUPED, images=bottleneck.BATCH, epochs=120, steps=2, guidance=2.0)
-    for vector, clean in zip(found.vectors.values(), drawn, strict=True):
-        assert clean.mean(dim=0).abs().max() > 0.5
-        torch.testing.assert_close(vector, clean.mean(dim=0), atol=0.02, rtol=0)
 
 
 def test_learning_leaves_the_model(tiny_sd: Any) -> None:

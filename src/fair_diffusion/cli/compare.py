@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -33,8 +34,8 @@ def compare(
         list[str] | None,
         typer.Option(
             help="with commas between: plain, prompt, hint, embedding, semantic-coin (as published), semantic-quota, "
-            "semantic, switch, bottleneck=FILE, rejection, latents, latents-mean, latents-confident, distribution, or "
-            f"NAME=FILE for edited weights; {METHODS} if not given"
+            "semantic, switch, bottleneck=FILE, rejection, latents, latents-mean, latents-confident, distribution, "
+            f"distribution-heads=FILE, or NAME=FILE for edited weights; {METHODS} if not given"
         ),
     ] = None,
     prompts: Annotated[list[str] | None, typer.Option(help="a prompt, or a file with one per line; repeatable")] = None,
@@ -97,10 +98,15 @@ def compare(
         page = write(found, table, images)
     if as_json:
         for line in table:
-            typer.echo(json.dumps(line.plain()))
+            typer.echo(json.dumps(finite(line.plain()), allow_nan=False))
     else:
         show(table)
         typer.echo(f"see {page}")
+
+
+def finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row for JSON, which knows no infinity: None stands for it, as in the audit's."""
+    return {name: None if isinstance(value, float) and math.isinf(value) else value for name, value in row.items()}
 
 
 def instructions(sentences: Sequence[str], files: Sequence[Path]) -> dict[str, Policy]:

@@ -165,9 +165,9 @@ COST: Sequence[Column] = (
     Column(
         "seconds",
         "wall-clock time per image, reading included; in brackets over plain generation, the median over prompts",
-        _fact(lambda facts: f"{facts.seconds:.2f} ({facts.seconds_ratio:.2f}×)"),
+        _fact(lambda facts: f"{facts.seconds:.2f} s ({facts.seconds_ratio:.2f}×)"),
     ),
-    Column("memory", "the highest level while drawing, in MiB", _fact(lambda facts: f"{facts.memory / 2**20:,.0f}")),
+    Column("memory", "the highest level while drawing", _fact(lambda facts: f"{facts.memory / 2**20:,.0f} MiB")),
 )
 
 

@@ -100,7 +100,7 @@ class Line:
     floors: dict[str, float]
 
     def plain(self) -> dict[str, Any]:
-        """The line as one flat row for Parquet: `judge_tv_mean`, `perceiver_tv_mean`, `ratio`, `floor_kl`, …"""
+        """The line as one flat row of plain data: `judge_tv_mean`, `perceiver_tv_mean`, `ratio`, `floor_kl`, …"""
         row = {name: getattr(self, name) for name in ("instruction", "attribute", "way", "failed")}
         for reader, found in (("judge", self.judge), ("perceiver", self.perceiver)):
             row |= {f"{reader}_{name}": getattr(found, name, None) for name in Deviation.__annotations__}

@@ -48,7 +48,7 @@ def page(found: Comparison, lines: Sequence[Line], reference: Reference | None =
         quality=QUALITY,
         cost=COST,
         ways=[(way, made(way)) for way in found.ways],
-        notes={line.way: line.facts.notes for line in lines if line.facts and line.facts.notes},
+        notes=_notes(lines),
         kid_to=kid_to(reference),
         broken=reference.broken if reference else (),
         memory=KINDS.get(found.device, KINDS["cpu"]),
@@ -101,6 +101,14 @@ def made(way: Way) -> str:
     groups = "groups by a fair coin" if way.coin else "groups by quota" if way.assigns else "no group assigned"
     options = "".join(f", {key} {getattr(value, 'name', value)}" for key, value in way.options.items())
     return f"method {way.method}, {control}, {groups}{options}"
+
+
+def _notes(lines: Sequence[Line]) -> dict[str, list[str]]:
+    """What the pipeline remarked of every way, under whatever instruction, each once."""
+    found: dict[str, dict[str, None]] = {line.way: {} for line in lines}
+    for line in lines:
+        found[line.way] |= dict.fromkeys(line.facts.notes if line.facts else ())
+    return {way: list(notes) for way, notes in found.items()}
 
 
 def _split(lines: Sequence[Line]) -> list[list[Line]]:

@@ -8,9 +8,9 @@ for more by optimal transport). Images for which that is less sure than 1 − `U
 image of the same noise, f are features: what fits stays as it was (w = 1), what must change group may move (w = 0.2).
 (Shen et al. 2023, arXiv 2311.07604. LoRA of rank 50, rate 5e-5.)
 
-The gradient goes through a short run of the sampler, with the latents that the network sees taken as given (the paper's
-adjusted gradient), so that each evaluation counts by its own share in the image, and deep chains do not blow up. Each
-evaluation is made again on the way back, which bounds memory.
+The gradient goes through a short run of the sampler, with the latents that the network sees taken as given, as in the
+paper's adjusted gradient, so that deep chains do not blow up. Each evaluation counts by its own share in the image, of
+which early ones have most; the paper gives all the same weight. Each is made again on the way back: that bounds memory.
 
 Drawing with a LoRA costs what plain drawing does. The file is one that diffusers' `load_lora_weights` reads;
 `edits.edited` puts it into a pipeline and takes it out.
@@ -153,7 +153,12 @@ def learn(
 def _draw(backbone: Adapter, prompt: str, seeds: Sequence[int], steps: int, guidance: float) -> Tensor:
     """Pixels in 0…1 of one image per seed, with gradient into the networks where that is on."""
     rows = [0] * len(seeds)
-    guide = Guide(backbone.encode([prompt], gradient=True)[rows], backbone.empty()[rows], guidance)
+    empty = backbone.empty()
+    if (
+        empty.embeddings.any()
+    ):  # where it is text, and not the zeros of some families, the text encoder learns from it too
+        empty = backbone.encode([""], gradient=True)
+    guide = Guide(backbone.encode([prompt], gradient=True)[rows], empty[rows], guidance)
     own = backbone.fork()
     times = own.timesteps(steps)
     latents = own.initial_latents(seeds)
