@@ -1,0 +1,90 @@
+"""Descent on the fairness loss: what learning rate and iterations give, and the memory that a request of 32 takes.
+
+Half women; occupations whose natural shares lie far apart; 15 steps. In each cell: women by the judge, by the
+perceiver, which led, and evaluations over those of plain generation. Memory: what the process holds at most while 32
+pictures of 64×64 are drawn, libraries and model included, and how much of it was there before.
+
+    python -m benchmarks.latents [--images 16]      → benchmarks/latents.md, about 15 minutes on two cores
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import psutil
+import torch
+
+from fair_diffusion import FairPipeline, Policy
+from fair_diffusion.allocation import plan
+from fair_diffusion.audit import noise_floor
+from fair_diffusion.compare.memory import peak_memory
+from fair_diffusion.control import Aim
+from fair_diffusion.gradient_control import draw_latents
+from fair_diffusion.guides import Guides
+from fair_diffusion.policy import match
+from fair_diffusion.request import Request
+from fair_diffusion.steering.latents import LatentDescent
+from recipes.pocket.captions import article
+
+OCCUPATIONS = ("construction worker", "firefighter", "guard", "singer", "nurse")
+SETTINGS = [(0.1, 10), (0.1, 50), (0.2, 10), (0.2, 50), (0.4, 50)]
+STEPS, SEED = 15, 0
+BATCH = 32
+
+
+def cell(pipe: FairPipeline, concept: str, settings: LatentDescent, images: int) -> str:
+    """One occupation under one setting."""
+    asked = Request(prompt=f"a photo of {article(concept)}", n=images, seed=SEED, steps=STEPS, method="latents")
+    matched = match(Policy.from_sentence("every occupation: half women"), asked.prompt)
+    guides = Guides(pipe.backbone, asked, pipe.card.guidance, None, pipe.card, matched.targets)
+    drawn = draw_latents(
+        pipe.backbone,
+        asked,
+        matched.targets,
+        plan(matched.targets, images, SEED),
+        lambda n: guides.guide([Aim()] * n),
+        pipe.perceiver,  # type: ignore[arg-type]
+        settings=settings,
+    )
+    pictures = [shown.image for shown in drawn.shown]
+    judge, perceiver = (
+        sum(reading.label == "woman" for reading in reader.read(pictures)["gender"])
+        for reader in (pipe.judge, pipe.perceiver)
+    )
+    ratio = sum(shown.evaluations for shown in drawn.shown) / images / drawn.plain_evaluations
+    return f"{judge}, {perceiver}, {ratio:.1f}×"
+
+
+def memory(pipe: FairPipeline) -> str:
+    """The peak of a request of `BATCH` images."""
+    before = psutil.Process().memory_info().rss
+    with peak_memory(torch.device("cpu")) as peak:
+        pipe("a photo of a guard", n=BATCH, steps=STEPS, instruct="guard: half women", method="latents")
+    return f"{peak.bytes / 2**30:.2f} GiB at most, of which {before / 2**30:.2f} GiB were there before"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=16)
+    images = parser.parse_args().images
+    pipe = FairPipeline.from_pretrained("pocket")
+    lines = [
+        "# Descent on the fairness loss: learning rate and iterations",
+        "",
+        f"By `python -m benchmarks.latents`: {images} images each, half of which are to be women; {STEPS} steps. Women "
+        "by the judge, by the perceiver, and evaluations over plain ones. A perfect coin deviates by "
+        f"{noise_floor([0.5, 0.5], images):.3f} in the mean.",
+        "",
+        f"A request of {BATCH} pictures of 64×64, {LatentDescent().chunk} at a time: {memory(pipe)}.",
+        "",
+        f"| rate | iterations at most | {' | '.join(OCCUPATIONS)} |",
+        "|---|---|" + "---|" * len(OCCUPATIONS),
+    ]
+    pipe.backbone.pipeline.unet.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
+    for rate, iterations in SETTINGS:
+        settings = LatentDescent(rate=rate, iterations=iterations)
+        cells = [cell(pipe, concept, settings, images) for concept in OCCUPATIONS]
+        lines.append(f"| {rate:g} | {iterations} | {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+    Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
