@@ -48,11 +48,11 @@ def test_the_scheduler_given_is_left_alone() -> None:
     scheduler = diffusers.PNDMScheduler(**BETAS, skip_prk_steps=True)
     before = {name: str(value) for name, value in vars(scheduler).items()}
     sampler = Sampler(scheduler)
-    assert not sampler.running
+    idle = sampler.running
     x = sampler.noise([1, 2], (4, 8, 8), torch.float32)
     for t in sampler.begin(num_inference_steps=4):
         x = sampler.step(x, 0.1 * x, t)
-    assert sampler.running
+    assert (idle, sampler.running) == (False, True)
     assert {name: str(value) for name, value in vars(scheduler).items()} == before
 
 
