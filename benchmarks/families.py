@@ -3,8 +3,9 @@
 The weights are random, which costs what trained ones cost; latents are 32×32, text encoder and image decoder small. Two
 concepts steer, the group to leave and the one to show; the warm-up is a fifth of the steps, as 10 of 50. All ways draw
 the same seeds from prompt to picture, in turn, so that whatever else the machine does meets them alike; ratios are
-taken within a turn. Evaluations are the rows that went through the UNet. Peak memory is that of a process of its own,
-model and libraries included. "Outside": the time spent neither in the UNet nor in text encoder and decoder.
+taken within a turn. Evaluations are the rows that went through the UNet. Peak memory, model and libraries included, is
+that of a process of its own for each way in each turn. "Outside": the time spent neither in the UNet nor in text
+encoder and decoder.
 
     python -m benchmarks.families [--steps 5] [--images 2] [--turns 3]   → a table, and benchmarks/families.md
 """
@@ -199,11 +200,11 @@ def peak(way: int, images: int, steps: int, **size: Any) -> int:
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 2**10
 
 
-def peaks(images: int, steps: int, **size: Any) -> list[int]:
-    """The peak memory of every way, each in a fresh process. size: of the model, see `build`."""
-    fresh = multiprocessing.get_context("spawn")
+def peaks(images: int, steps: int, turns: int, **size: Any) -> list[list[int]]:
+    """The peak memory of every way in every turn, each in a fresh process. size: of the model, see `build`."""
+    fresh, ways = multiprocessing.get_context("spawn"), range(len(WAYS))
     with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as pool:
-        return [pool.submit(peak, way, images, steps, **size).result() for way in range(len(WAYS))]
+        return [[pool.submit(peak, way, images, steps, **size).result() for way in ways] for _ in range(turns)]
 
 
 COLUMNS = (
@@ -220,19 +221,20 @@ COLUMNS = (
 )
 
 
-def table(turns: Sequence[Sequence[Run]], memory: Sequence[int]) -> list[str]:
-    """One line per way. turns: one run of each way in each; memory: bytes of each way."""
+def table(turns: Sequence[Sequence[Run]], memory: Sequence[Sequence[int]]) -> list[str]:
+    """One line per way. turns: one run of each way in each; memory: bytes of each way in each."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
     for k, way in enumerate(WAYS):
         runs = [turn[k] for turn in turns]
         evaluations, reference = runs[0].evaluations, turns[0][0].evaluations
         ratios = [turn[k].seconds / turn[0].seconds for turn in turns]
         outside = [1 - run.inside / run.seconds for run in runs]
+        held, shares = [turn[k] / 2**30 for turn in memory], [turn[k] / turn[0] for turn in memory]
         bars = ["", "", ""]
         if way.bar is not None:
             bars = [
                 verdict(median(ratios), way.bar, "{:.2f}×"),
-                verdict(memory[k] / memory[0], MEMORY_BAR, "{:.2f}×"),
+                verdict(median(shares), MEMORY_BAR, "{:.2f}×"),
                 verdict(median(outside), OUTSIDE_BAR, "{:.0%}"),
             ]
         cells = [
@@ -241,8 +243,8 @@ def table(turns: Sequence[Sequence[Run]], memory: Sequence[int]) -> list[str]:
             spread([run.seconds for run in runs], "{:.1f}"),
             spread(ratios, "{:.3f}×"),
             bars[0],
-            f"{memory[k] / 2**30:.2f} GiB",
-            f"{memory[k] / memory[0]:.3f}×",
+            spread(held, "{:.2f}") + " GiB",
+            spread(shares, "{:.3f}×"),
             bars[1],
             spread(outside, "{:.2%}"),
             bars[2],
@@ -261,7 +263,7 @@ def verdict(value: float, bar: float, form: str) -> str:
     return f"≤ {form.format(bar)}: {'meets' if value <= bar else 'misses'}"
 
 
-def report(turns: Sequence[Sequence[Run]], memory: Sequence[int], *, images: int, steps: int) -> list[str]:
+def report(turns: Sequence[Sequence[Run]], memory: Sequence[Sequence[int]], *, images: int, steps: int) -> list[str]:
     """The page: what was run, the table, and that it was the same work."""
     levels = 255 * pixel_differences(turns[0][0].pictures, turns[0][1].pictures)[:, 1].max()
     where = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{torch.get_num_threads()} threads of a CPU"
@@ -285,7 +287,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=5, help="a multiple of 5, for the same shares as of 50 steps")
     parser.add_argument("--images", type=int, default=2, help="drawn at once; an even number")
-    parser.add_argument("--turns", type=int, default=3, help="how often each way is timed")
+    parser.add_argument("--turns", type=int, default=3, help="how often each way is timed and weighed")
     asked = parser.parse_args()
     if asked.steps < 5 or asked.steps % 5:
         parser.error(f"--steps is {asked.steps}: use a multiple of 5")
@@ -293,7 +295,7 @@ def main() -> None:
         parser.error(f"--images is {asked.images}: use an even number")
     if asked.turns < 1:
         parser.error(f"--turns is {asked.turns}: use at least 1")
-    memory = peaks(asked.images, asked.steps)
+    memory = peaks(asked.images, asked.steps, asked.turns)
     turns = take_turns(Bench(build().to(DEVICE)), images=asked.images, steps=asked.steps, turns=asked.turns)
     text = "\n".join(report(turns, memory, images=asked.images, steps=asked.steps)) + "\n"
     print(text)

@@ -32,6 +32,8 @@ def test_the_card_of_a_family(tiny: Callable[[str], Any], family: str) -> None:
     assert card.name == FOUND[family]
     assert card.empty_pass is not backbone.distilled
     assert ("negative prompt" in card.refused) is backbone.distilled
+    assert ("method bottleneck" in card.refused) is not hasattr(backbone.network, "mid_block")
+    assert ("rebalance" in card.refused) is not backbone.reads_text
     kind = tiny(family).scheduler.config.get("prediction_type", "flow")
     assert kind in card.predicts
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from original_format import save_original
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from fair_diffusion import loading
 from fair_diffusion.backbones import adapt, denoise
@@ -52,8 +52,8 @@ def drawn(pipeline: Any, prompt: str = "a man") -> Tensor:
 
 def same(one: Any, other: Any) -> None:
     """All networks hold the same numbers."""
-    for part in ("unet", "vae", "text_encoder"):
-        a, b = (getattr(pipeline, part).state_dict() for pipeline in (one, other))
+    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+        a, b = (getattr(pipeline, part, nn.Identity()).state_dict() for pipeline in (one, other))
         assert a.keys() == b.keys()
         assert all(torch.equal(a[key], b[key]) for key in a)
 
@@ -320,6 +320,34 @@ def test_learned_words_for_two_encoders(tiny: Callable[[str], Any], tmp_path: Pa
         encoder, tokenizer = getattr(pipeline, f"text_encoder{end}"), getattr(pipeline, f"tokenizer{end}")
         word = tokenizer.convert_tokens_to_ids("<mine>")
         torch.testing.assert_close(encoder.get_input_embeddings().weight[word], learned[0])
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl"])
+@pytest.mark.parametrize("fails", ["words", "lora"])
+def test_words_are_put_in_all_or_none(tiny: Callable[[str], Any], tmp_path: Path, family: str, fails: str) -> None:
+    """What fails later takes out again what was put in before it, LoRAs too."""
+    pipeline = copy.deepcopy(tiny(family))
+    before = {name: str(len(part)) for name, part in pipeline.components.items() if name.startswith("tokenizer")}
+    learned = {"<mine>": torch.randn(1, 32)}
+    if family == "sdxl":
+        pipeline.tokenizer_2 = copy.deepcopy(pipeline.tokenizer)
+        learned = {"clip_l": torch.randn(1, 32), "clip_g": torch.randn(1, 32)}
+    save_file(learned, tmp_path / "mine.safetensors")
+    wide = {name.replace("mine", "wide"): torch.zeros(1, 32 if name == "clip_l" else 7) for name in learned}
+    save_file(wide, tmp_path / "wide.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    make_lora(pipeline, tmp_path / "lora", seed=1)
+    loras = [str(tmp_path / "lora")] + [str(tmp_path / "other.safetensors")] * (fails == "lora")
+    words = [str(tmp_path / f"{name}.safetensors") for name in ("mine", "wide") if fails == "words" or name == "mine"]
+    said = "wide.safetensors' cannot be loaded" if fails == "words" else "must be a LoRA"
+    with pytest.raises(ValueError, match=said):
+        load(pipeline, textual_inversion=words, lora=loras)
+    assert {name: str(len(getattr(pipeline, name))) for name in before} == before
+    same(pipeline, tiny(family))
+    assert not present(pipeline)
+    assert torch.equal(drawn(pipeline, "a <mine> man"), drawn(tiny(family), "a <mine> man"))
+    load(pipeline, textual_inversion=words[:1])
+    assert len(pipeline.tokenizer) == len(tiny(family).tokenizer) + 1
 
 
 def test_what_is_no_learned_word(folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from original_format import save_original
 from safetensors.torch import save_file
 
 from fair_diffusion import FairPipeline
+from fair_diffusion.hub import Hub
 from fair_diffusion.loading import load, name_of, provenance
+from fair_diffusion.perception import judge, pocket
 from fair_diffusion.weights import check_model, one_file
 
 MODEL = "nobody/no-such-model-anywhere"
@@ -195,10 +197,11 @@ def test_without_a_network_it_is_one_line_at_once(offline: list[int], tmp_path: 
     assert len(offline) == 1
     with pytest.raises(ValueError, match="the hub cannot be reached"):
         FairPipeline.from_pretrained(MODEL, perceiver="pocket", judge="judge")
+    assert len(offline) == 2
     save_file({"a": torch.zeros(1)}, tmp_path / "one.safetensors")
     refused(tmp_path / "one.safetensors", "needs a configuration .*nor cached", config=MODEL)
     with pytest.raises(ValueError, match="the hub cannot be reached"):
-        one_file(f"{MODEL}/lora.safetensors", "x.safetensors")
+        one_file(f"{MODEL}/lora.safetensors", "x.safetensors", Hub())
 
 
 def test_what_the_hub_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +247,39 @@ def test_a_model_of_the_hub(saved: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert name_of(pipeline) == "nobody/x"
 
 
+def test_the_hub_is_asked_once_about_each_model(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: list[int]
+) -> None:
+    """Check, weights, LoRA and record share what it said; where it is silent, what is cached is all loaded."""
+    commits = {
+        name: tmp_path / f"models--{name.replace('/', '--')}" / "snapshots" / "0123abc" for name in ("a/b", "a/c")
+    }
+    shutil.copytree(saved, commits["a/b"])
+    commits["a/c"].mkdir(parents=True)
+    save_file({"<mine>": torch.zeros(1, 32)}, commits["a/c"] / "learned_embeds.safetensors")
+    asked: list[str] = []
+
+    def fetch(model: str, file: str, local_files_only: bool) -> str:
+        asked.append(f"{model}/{file}")
+        return str(commits[model] / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", lambda model, **_: str(commits[model]))
+    told: dict[str, Any] = {"perceiver": pocket.load(), "judge": judge.load(), "textual_inversion": "a/c"}
+    pipe = FairPipeline.from_pretrained("a/b", **told)
+    assert pipe.weights.startswith("commit 0123abc, textual inversion a/c sha256 ")
+    assert len(offline) == 1
+    assert asked == ["a/b/model_index.json", "a/c/learned_embeds.safetensors"]
+
+    def hold(self: Any, model: str, **_: Any) -> Any:
+        offline.append(1)
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename="learned_embeds.safetensors")])
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", hold)
+    FairPipeline.from_pretrained("a/b", **told)
+    assert len(offline) == 1 + 2
+
+
 def test_one_file_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     def holds(*files: str) -> None:
         siblings = [SimpleNamespace(rfilename=file) for file in files]
@@ -251,22 +287,22 @@ def test_one_file_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda model, file, local_files_only: f"/{model}/{file}")
     holds("README.md", "mine.safetensors")
-    assert one_file("nobody/x", "usual.safetensors") == Path("/nobody/x/mine.safetensors")
+    assert one_file("nobody/x", "usual.safetensors", Hub()) == Path("/nobody/x/mine.safetensors")
     holds("a.safetensors", "usual.safetensors")
-    assert one_file("nobody/x", "usual.safetensors") == Path("/nobody/x/usual.safetensors")
-    assert one_file("nobody/x/deep/a.safetensors", "usual.safetensors") == Path("/nobody/x/deep/a.safetensors")
+    assert one_file("nobody/x", "usual.safetensors", Hub()) == Path("/nobody/x/usual.safetensors")
+    assert one_file("nobody/x/deep/a.safetensors", "usual.safetensors", Hub()) == Path("/nobody/x/deep/a.safetensors")
     holds("a.safetensors", "b.safetensors")
     with pytest.raises(ValueError, match=r"holds a\.safetensors, b\.safetensors; name one of these"):
-        one_file("nobody/x", "usual.safetensors")
+        one_file("nobody/x", "usual.safetensors", Hub())
     holds("old.bin")
     with pytest.raises(ValueError, match=r"old\.bin is a pickle"):
-        one_file("nobody/x", "usual.safetensors")
+        one_file("nobody/x", "usual.safetensors", Hub())
     holds("README.md")
     with pytest.raises(ValueError, match="holds no safetensors file"):
-        one_file("nobody/x", "usual.safetensors")
+        one_file("nobody/x", "usual.safetensors", Hub())
 
 
 @pytest.mark.parametrize("name", ["nothing", "a/b/c", "./gone"])
 def test_what_can_be_no_name(name: str) -> None:
     with pytest.raises(ValueError, match="unknown model"):
-        check_model(name)
+        check_model(name, Hub())

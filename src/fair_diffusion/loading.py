@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 
+from fair_diffusion import loras, words
 from fair_diffusion.backbones import family_of
 from fair_diffusion.fingerprint import of_folder, of_network
-from fair_diffusion.loras import act, adding, check_peft, present
+from fair_diffusion.hub import Hub
 from fair_diffusion.made_with import sha256
 from fair_diffusion.weights import one_file, one_line, pipeline_of
 
@@ -41,6 +42,7 @@ def load(
     lora: str | Sequence[str] = (),
     textual_inversion: str | Sequence[str] = (),
     config: str | None = None,
+    hub: Hub | None = None,
 ) -> Any:
     """A diffusers pipeline, ready to draw. Nothing is unpickled, and no code that comes with a model is run.
 
@@ -59,29 +61,29 @@ def load(
             those that a loaded pipeline has already.
         textual_inversion: the same with learned words; a prompt uses the word that is in the file.
         config: for a single file: a folder or hub id whose configuration it has; found out if None.
+        hub: what the hub said already; asked anew if None.
 
     Raises:
         ValueError: in one line, what cannot be had or done, and the mend. What can be checked is, before a
-            loaded pipeline is changed or large files are fetched; of several LoRAs all are put in or none.
+            loaded pipeline is changed or large files are fetched; LoRAs and words are put in all or none.
     """
-    number, place = _dtype(dtype), _device(device)
+    number, place, hub = _dtype(dtype), _device(device), hub or Hub()
     _check(place, offload, attention)
-    named, loras, words = isinstance(model, (str, Path)), _names(lora), _names(textual_inversion)
-    asked: dict[str, Any] = {"lora": loras, "words": words, "attention": attention, "vae": vae_slicing or vae_tiling}
+    named, lora, learned = isinstance(model, (str, Path)), _names(lora), _names(textual_inversion)
+    asked: dict[str, Any] = {"lora": lora, "learned": learned, "attention": attention, "vae": vae_slicing or vae_tiling}
     if not named:
         _check_fits(model, **asked)
         if config is not None:
             raise ValueError(f"config {config!r} is for a single file, and this pipeline is loaded; leave it out")
-    if loras:
-        check_peft()
-    lora_files = {name: one_file(name, "pytorch_lora_weights.safetensors") for name in loras}
-    word_files = {name: one_file(name, "learned_embeds.safetensors") for name in words}
-    pipeline = pipeline_of(str(model), number or torch.float32, config) if named else model
+    if lora:
+        loras.check_peft()
+    lora_files = {name: one_file(name, LORA_FILE, hub) for name in lora}
+    word_files = {name: one_file(name, WORDS_FILE, hub) for name in learned}
+    pipeline = pipeline_of(str(model), number or torch.float32, config, hub) if named else model
     if named:
         _check_fits(pipeline, **asked)
-    _add_loras(pipeline, lora_files)
-    for name, file in word_files.items():
-        _add_words(pipeline, name, file)
+    with words.adding(pipeline, word_files):
+        _add_loras(pipeline, lora_files)
     if not named and number is not None:
         pipeline.to(dtype=number)
     network = _network(pipeline)
@@ -103,7 +105,12 @@ def load(
 
 
 def provenance(
-    pipeline: Any, model: Any, *, lora: str | Sequence[str] = (), textual_inversion: str | Sequence[str] = ()
+    pipeline: Any,
+    model: Any,
+    *,
+    lora: str | Sequence[str] = (),
+    textual_inversion: str | Sequence[str] = (),
+    hub: Hub | None = None,
 ) -> str:
     """What weights were loaded, for the record: the hub's commit or a hash, and what was added, each with its hash.
 
@@ -118,13 +125,20 @@ def provenance(
         facts.append(f"sha256 {sha256(Path(model))}")
     elif Path(model).is_dir():
         facts.append(f"sha256 {of_folder(Path(model))}")
-    return ", ".join([*facts, *added(lora=lora, textual_inversion=textual_inversion)])
+    return ", ".join([*facts, *added(lora=lora, textual_inversion=textual_inversion, hub=hub)])
 
 
-def added(*, lora: str | Sequence[str] = (), textual_inversion: str | Sequence[str] = ()) -> list[str]:
+def added(
+    *, lora: str | Sequence[str] = (), textual_inversion: str | Sequence[str] = (), hub: Hub | None = None
+) -> list[str]:
     """What was put into the model, by its name, and the hash of the file that was read."""
-    kinds = (("LoRA", _names(lora), LORA_FILE), ("textual inversion", _names(textual_inversion), WORDS_FILE))
-    return [f"{what} {name} sha256 {sha256(one_file(name, usual))}" for what, names, usual in kinds for name in names]
+    hub = hub or Hub()
+    kinds = (("LoRA", lora, LORA_FILE), ("textual inversion", textual_inversion, WORDS_FILE))
+    return [
+        f"{what} {name} sha256 {sha256(one_file(name, usual, hub))}"
+        for what, names, usual in kinds
+        for name in _names(names)
+    ]
 
 
 def name_of(pipeline: Any) -> str:
@@ -187,13 +201,15 @@ def _check(place: torch.device, offload: str | None, attention: str | None) -> N
         raise ValueError(f"attention {attention!r} would run code from the hub, which is refused; {mend}")
 
 
-def _check_fits(pipeline: Any, *, lora: Sequence[str], words: Sequence[str], attention: str | None, vae: bool) -> None:
+def _check_fits(
+    pipeline: Any, *, lora: Sequence[str], learned: Sequence[str], attention: str | None, vae: bool
+) -> None:
     """`ValueError` if what is asked for cannot be had of a pipeline like this; nothing of it is changed."""
     family_of(pipeline)
     kind = type(pipeline).__name__
     if lora and not hasattr(pipeline, "load_lora_weights"):
         raise ValueError(f"{kind} takes no LoRA; leave it out")
-    if words and not hasattr(pipeline, "load_textual_inversion"):
+    if learned and not hasattr(pipeline, "load_textual_inversion"):
         raise ValueError(f"{kind} takes no textual inversion; leave it out")
     if vae and getattr(pipeline, "vae", None) is None:
         raise ValueError(f"{kind} has no image decoder to slice or tile; leave it out")
@@ -221,31 +237,15 @@ def _add_loras(pipeline: Any, files: Mapping[str, Path]) -> None:
     """Load LoRAs by diffusers, and let all act, each at its full strength, beside those that did; all, or none."""
     if not files:
         return
-    with adding(pipeline, keep=True) as acted:
+    with loras.adding(pipeline, keep=True) as acted:
         added = []
         for name, file in files.items():
-            adapter = next(free for k in count() if (free := f"lora-{k}") not in present(pipeline))
+            adapter = next(free for k in count() if (free := f"lora-{k}") not in loras.present(pipeline))
             with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several are meant
                 told = {"weight_name": file.name, "adapter_name": adapter, "use_safetensors": True}
                 pipeline.load_lora_weights(str(file.parent), **told)
-                if adapter not in present(pipeline):
+                if adapter not in loras.present(pipeline):
                     raise ValueError("none of its weights fits")
             added.append(adapter)
-        act(pipeline, [*acted, *added])
-
-
-def _add_words(pipeline: Any, name: str, file: Path) -> None:
-    """Load a textual inversion by diffusers; files for two encoders (clip_l, clip_g) into both of SDXL's."""
-    from safetensors.torch import load_file
-
-    file = one_file(name, WORDS_FILE)
-    with one_line(name, f"it must be a textual inversion for {type(pipeline).__name__}"):
-        learned = load_file(file)
-        if not {"clip_l", "clip_g"} <= learned.keys():
-            pipeline.load_textual_inversion(learned)
-            return
-        for part, end in (("clip_l", ""), ("clip_g", "_2")):
-            encoder, tokenizer = (getattr(pipeline, kind + end) for kind in ("text_encoder", "tokenizer"))
-            word = {"token": f"<{file.stem}>", "text_encoder": encoder, "tokenizer": tokenizer}
-            pipeline.load_textual_inversion(learned[part], **word)
+        loras.act(pipeline, [*acted, *added])

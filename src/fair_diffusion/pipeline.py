@@ -80,23 +80,26 @@ class FairPipeline:
         perceiver, judge: who steers and who scores, as words of `perception.open_perceiver` or objects; to be named for
         every model but the pocket, which brings its own. `ValueError` in one line for what cannot be had."""
         from fair_diffusion import pocket
+        from fair_diffusion.hub import Hub
         from fair_diffusion.loading import added, load, name_of, provenance
         from fair_diffusion.weights import check_model
 
-        extra = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
+        hub = Hub()
+        extra: dict[str, Any] = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
         if model == "pocket":
             if perceiver is not None or judge is not None:
                 raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
-            own, pipeline = _of_pocket(), load(pocket.load(), **loading)
-            return cls(pipeline, name=model, **own | {"weights": ", ".join([own["weights"], *added(**extra)])})
+            own, pipeline = _of_pocket(), load(pocket.load(), **loading, hub=hub)
+            weights = ", ".join([own["weights"], *added(**extra, hub=hub)])
+            return cls(pipeline, name=model, **own | {"weights": weights})
         named = isinstance(model, (str, Path))
         name = str(model) if named else name_of(model)
         if named:
-            check_model(name)
+            check_model(name, hub)
         perceiver, judge = open_roles(perceiver, judge, model=name)
-        pipeline = load(model, **loading)
+        pipeline = load(model, **loading, hub=hub)
         facts: dict[str, Any] = {
-            "weights": provenance(pipeline, model, **extra),
+            "weights": provenance(pipeline, model, **extra, hub=hub),
             "confusions": getattr(judge, "confusions", ()),
         }
         return cls(pipeline, name=name, perceiver=perceiver, judge=judge, **facts)

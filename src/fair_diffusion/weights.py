@@ -1,8 +1,7 @@
 """Where a model's weights are, and what is refused: safetensors only, and no code but that of diffusers.
 
 A pickle (.bin, .ckpt, .pt, .pth, .pkl) runs code when it is read; a pipeline or component of a model's own is code.
-Both are refused before anything of them is read, with the mend. What cannot be had is one line. Where the hub gives no
-answer, what is cached counts.
+Both are refused before anything of them is read, with the mend. What cannot be had is one line.
 Exports `check_model`, `pipeline_of`, `one_file` and `one_line`.
 """
 
@@ -18,35 +17,32 @@ from typing import Any
 import torch
 
 from fair_diffusion.backbones import FAMILIES
+from fair_diffusion.hub import Hub
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 SAFE = ".safetensors"
 INDEX = "model_index.json"
 READ_FIRST = re.compile(r"(diffusion_pytorch_)?model\.safetensors(\.index\.json)?")
 """The weights that diffusers and transformers read wherever they are, and never a pickle beside them."""
-HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-PATIENCE = 10
-"""Seconds to wait for the hub's first answer."""
 
 
-def check_model(model: str) -> None:
+def check_model(model: str, hub: Hub) -> None:
     """`ValueError` in one line if a model is not there or is refused, as far as that is known without its weights."""
     path = Path(model)
     _check_file(path)
     if not path.is_file():
-        folder = path if path.is_dir() else _cached_or_fetched(model, model, INDEX).parent
-        _check_folder(model, folder)
+        _check_folder(model, _home(model, hub))
 
 
-def pipeline_of(model: str, dtype: torch.dtype, config: str | None) -> Any:
+def pipeline_of(model: str, dtype: torch.dtype, config: str | None, hub: Hub) -> Any:
     """The diffusers pipeline of a hub id, a folder or a single safetensors file, on the processor."""
     path = Path(model)
     _check_file(path)
     if path.is_file():
-        return _of_single_file(path, dtype, config)
+        return _of_single_file(path, dtype, config, hub)
     if config is not None:
         raise ValueError(f"config {config!r} is for a single file, and {model!r} is none; leave it out")
-    folder = path if path.is_dir() else _fetched(model)
+    folder = path if path.is_dir() else _fetched(model, hub)
     unread = _check_folder(model, folder)
     import diffusers
 
@@ -56,7 +52,7 @@ def pipeline_of(model: str, dtype: torch.dtype, config: str | None) -> Any:
         )
 
 
-def one_file(name: str, usual: str) -> Path:
+def one_file(name: str, usual: str, hub: Hub) -> Path:
     """The safetensors file that `name` is, or that its folder or hub model (OWNER/NAME, OWNER/NAME/FILE) holds."""
     path = Path(name)
     _check_file(path)
@@ -67,11 +63,10 @@ def one_file(name: str, usual: str) -> Path:
     owner, _, rest = name.partition("/")
     repository, _, file = rest.partition("/")
     model = f"{owner}/{repository}"
-    online, files = _asked(name, model)
+    files = hub.holds(model, asked=name)
     if file and not file.endswith(SAFE):
         raise ValueError(f"{name!r} names no {SAFE} file; name one, or the model alone")
-    wanted = file or (_the_one(name, files, usual) if online else usual)
-    return _cached_or_fetched(name, model, wanted, online)
+    return hub.file(model, file or (usual if files is None else _the_one(name, files, usual)), asked=name)
 
 
 @contextmanager
@@ -113,13 +108,11 @@ def _the_one(name: str, files: list[str], usual: str) -> str:
     raise ValueError(f"{name!r} holds no safetensors file; name one")
 
 
-def _of_single_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
+def _of_single_file(path: Path, dtype: torch.dtype, config: str | None, hub: Hub) -> Any:
     """diffusers takes the configuration from `config`, or from the hub model that such files are of."""
-    home, online = config or _home_of(path), False
+    home = config or _like(path)
     try:
-        if not Path(home).is_dir():
-            online, _ = _asked(home, home)
-        folder = Path(home) if Path(home).is_dir() else _cached_or_fetched(home, home, INDEX, online).parent
+        folder = _home(home, hub)
         kind = _class_of(home, _index(home, folder))
     except ValueError as error:
         raise ValueError(f"{path} needs a configuration (config): {error}") from None
@@ -129,11 +122,12 @@ def _of_single_file(path: Path, dtype: torch.dtype, config: str | None) -> Any:
     reader = getattr(getattr(diffusers, kind), "from_single_file", None)
     if reader is None:
         raise ValueError(f"diffusers reads no single file for {kind}; name a folder or a hub id")
+    local = Path(home).is_dir() or hub.holds(home) is None
     with one_line(str(path), "if it lacks text encoders or image decoder, name a folder or hub id that has them all"):
-        return reader(str(path), dtype=dtype, config=home, local_files_only=not online)
+        return reader(str(path), dtype=dtype, config=home, local_files_only=local)
 
 
-def _home_of(path: Path) -> str:
+def _like(path: Path) -> str:
     """The hub model whose configuration a single file has, by the names and shapes of its weights."""
     from diffusers.loaders.single_file_utils import fetch_diffusers_config
 
@@ -217,56 +211,16 @@ def _own_code(model: str, why: str) -> str:
     return f"{model!r} is refused: {why}, which is not run; if you trust it, load it yourself and pass the pipeline"
 
 
-def _fetched(model: str) -> Path:
+def _home(model: str, hub: Hub) -> Path:
+    """The folder of a model that holds at least its index."""
+    return Path(model) if Path(model).is_dir() else hub.file(model, INDEX).parent
+
+
+def _fetched(model: str, hub: Hub) -> Path:
     """The folder of a hub model: downloaded, or cached if the hub cannot be reached."""
-    online, _ = _asked(model, model)
-    index = _cached_or_fetched(model, model, INDEX, online)
-    unread = _check_folder(model, index.parent)
+    unread = _check_folder(model, _home(model, hub))
     from diffusers import DiffusionPipeline
 
     with one_line(model, "its weights must all be there, as safetensors"):
-        told = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": not online}
+        told = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": hub.holds(model) is None}
         return Path(DiffusionPipeline.download(model, **told, **unread))
-
-
-def _asked(name: str, model: str) -> tuple[bool, list[str]]:
-    """Whether the hub answers, and which files the model has there. `ValueError` if it is not there."""
-    if not HUB_ID.fullmatch(model):
-        raise ValueError(
-            f"unknown model {name!r}: there is no such folder or file, and a hub id is OWNER/NAME; "
-            "`fair-diffusion models` lists what is supported"
-        )
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        found = HfApi().model_info(model, timeout=PATIENCE)
-    except RepositoryNotFoundError:
-        raise ValueError(
-            f"the hub has no model {model!r} that you may see, nor is there such a folder; mend the name, or log in "
-            "with `hf auth login` if it is private"
-        ) from None
-    except Exception:  # whatever the network says; asking again would take half a minute
-        return False, []
-    return True, [file.rfilename for file in found.siblings or ()]
-
-
-def _cached_or_fetched(name: str, model: str, file: str, online: bool | None = None) -> Path:
-    """One file of a hub model."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
-
-    online = _asked(name, model)[0] if online is None else online
-    try:
-        return Path(hf_hub_download(model, file, local_files_only=not online))
-    except LocalEntryNotFoundError:
-        raise ValueError(
-            f"{name!r} is no folder or file here, nor cached, and the hub cannot be reached; mend the name, go online "
-            "once, or name a folder that has it"
-        ) from None
-    except GatedRepoError:
-        raise ValueError(
-            f"{model!r} wants its licence accepted: do so on its page of the hub, then log in with `hf auth login`"
-        ) from None
-    except EntryNotFoundError:
-        raise ValueError(f"{model!r} has no {file} on the hub; name a model that diffusers can load") from None

@@ -122,7 +122,7 @@ def test_clean_inverts_the_flow(tiny: Callable[[str], Any], family: str) -> None
     generator = torch.Generator().manual_seed(0)
     x0, noise = (torch.randn(2, *backbone.latent_shape, generator=generator) for _ in range(2))
     for t in backbone.timesteps(5):
-        noisy = backbone._scheduler.scale_noise(x0, t.expand(2), noise)
+        noisy = backbone.sampler.scheduler.scale_noise(x0, t.expand(2), noise)
         torch.testing.assert_close(backbone.clean(noisy, noise - x0, t), x0, atol=1e-5, rtol=1e-5)
     # at times that the run has not, σ is the share of the training times
     torch.testing.assert_close(backbone.clean(0.3 * noise + 0.7 * x0, noise - x0, torch.tensor(300.0)), x0)

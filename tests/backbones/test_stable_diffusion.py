@@ -110,7 +110,7 @@ def test_clean_inverts_the_noising(tiny_sd: Any, name: str, prediction: str) -> 
     generator = torch.Generator().manual_seed(0)
     x0, noise = (torch.randn(2, 4, 8, 8, generator=generator) for _ in range(2))
     for t in backbone.timesteps(7):
-        scheduler = backbone._scheduler
+        scheduler = backbone.sampler.scheduler
         noisy = scheduler.add_noise(x0, noise, t.expand(2))
         if hasattr(scheduler, "sigmas"):
             sigma = scheduler.sigmas[scheduler.index_for_timestep(t)]
@@ -130,7 +130,7 @@ def test_clean_is_what_the_scheduler_predicts(tiny_sd: Any, name: str) -> None:
         for t in backbone.timesteps(5):
             latents = backbone.initial_latents([1, 2])
             output = backbone.predict(latents, t, cond)
-            expected = backbone.fork()._scheduler.step(output, t, latents).pred_original_sample
+            expected = backbone.fork().sampler.scheduler.step(output, t, latents).pred_original_sample
             torch.testing.assert_close(backbone.clean(latents, output, t), expected, atol=1e-3, rtol=1e-4)
             backbone.step(latents, output, t)
 

@@ -21,9 +21,9 @@ BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 SCHEDULERS: dict[str, Any] = {
     "ddim": lambda: diffusers.DDIMScheduler(**BETAS, clip_sample=False, steps_offset=1),
     "pndm": lambda: diffusers.PNDMScheduler(**BETAS, skip_prk_steps=True, steps_offset=1),
-    "euler": lambda: diffusers.EulerDiscreteScheduler(**BETAS),
-    "dpm++-2m": lambda: diffusers.DPMSolverMultistepScheduler(**BETAS),
-    "unipc": lambda: diffusers.UniPCMultistepScheduler(**BETAS),
+    "euler": lambda: diffusers.EulerDiscreteScheduler(**BETAS, steps_offset=1),
+    "dpm++-2m": lambda: diffusers.DPMSolverMultistepScheduler(**BETAS, steps_offset=1),
+    "unipc": lambda: diffusers.UniPCMultistepScheduler(**BETAS, steps_offset=1),
 }
 FLOWS: dict[str, Any] = {
     "euler": lambda: diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
@@ -88,7 +88,7 @@ def agree(mine: Tensor, other: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-@pytest.mark.parametrize("family", ["sdxl", "pixart"])
+@pytest.mark.parametrize("family", ["sd", "sdxl", "pixart"])
 def test_samplers(tiny: Callable[[str], Any], family: str, name: str) -> None:
     pipeline = variant(tiny(family), scheduler=SCHEDULERS[name]())
     more: dict[str, Any] = {"use_resolution_binning": False} if family == "pixart" else {}
@@ -147,10 +147,49 @@ def test_flux(tiny: Callable[[str], Any], family: str, steps: int) -> None:
     assert moved > 10 * TOLERANCE if family == "flux-dev" else moved == 0
 
 
-def test_guidance_distilled_unet(tiny: Callable[[str], Any]) -> None:
-    latents = ours(tiny("lcm"), guidance=8, steps=4)
-    agree(latents, theirs(tiny("lcm"), guidance_scale=8, steps=4))
-    assert (latents - ours(tiny("lcm"), guidance=1, steps=4)).abs().max() > 10 * TOLERANCE
+@pytest.mark.parametrize("kind", ["LatentConsistencyModelPipeline", "StableDiffusionPipeline"])
+def test_guidance_distilled_unet(tiny: Callable[[str], Any], kind: str) -> None:
+    pipeline = tiny("lcm")
+    if kind != type(pipeline).__name__:
+        scheduler = diffusers.LCMScheduler(**BETAS, steps_offset=1)
+        pipeline = getattr(diffusers, kind)(
+            **{**pipeline.components, "scheduler": scheduler}, requires_safety_checker=False
+        )
+        pipeline.set_progress_bar_config(disable=True)
+    latents = ours(pipeline, guidance=8, steps=4)
+    agree(latents, theirs(pipeline, guidance_scale=8, steps=4))
+    assert (latents - ours(pipeline, guidance=1, steps=4)).abs().max() > 10 * TOLERANCE
+
+
+def test_guidance_distilled_unet_of_sdxl(tiny: Callable[[str], Any]) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        settings = {name: value for name, value in tiny("sdxl").unet.config.items() if not name.startswith("_")}
+        unet = diffusers.UNet2DConditionModel(**settings | {"time_cond_proj_dim": 16})
+    unet.time_embedding.cond_proj.weight.data.mul_(10)
+    pipeline = variant(tiny("sdxl"), unet=unet.eval(), scheduler=diffusers.LCMScheduler(**BETAS, steps_offset=1))
+    latents = ours(pipeline, guidance=8, steps=4)
+    agree(latents, theirs(pipeline, guidance_scale=8, steps=4))
+    assert (latents - ours(pipeline, guidance=1, steps=4)).abs().max() > 10 * TOLERANCE
+
+
+FEW_STEPS: dict[str, tuple[Any, float]] = {
+    "turbo": (
+        lambda: diffusers.EulerAncestralDiscreteScheduler(**BETAS, timestep_spacing="trailing", steps_offset=1),
+        0.0,
+    ),
+    "lightning": (lambda: diffusers.EulerDiscreteScheduler(**BETAS, timestep_spacing="trailing", steps_offset=1), 0.0),
+    "lcm-lora": (lambda: diffusers.LCMScheduler(**BETAS, steps_offset=1), 1.0),
+}
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("kind", FEW_STEPS)
+@pytest.mark.parametrize("family", ["sd", "sdxl"])
+def test_few_steps(tiny: Callable[[str], Any], family: str, kind: str, steps: int) -> None:
+    scheduler, guidance = FEW_STEPS[kind]
+    pipeline = variant(tiny(family), scheduler=scheduler())
+    agree(ours(pipeline, guidance=guidance, steps=steps), theirs(pipeline, guidance_scale=guidance, steps=steps))
 
 
 @pytest.mark.parametrize("family", ["sdxl", "sd3", "flux-dev", "pixart"])

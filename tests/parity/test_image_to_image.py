@@ -1,5 +1,5 @@
-"""Images taken back to noise against diffusers: SDEdit against the families' image-to-image pipelines, DDIM inversion
-against its inverse scheduler."""
+"""Images taken back to noise against diffusers: SDEdit against the families' image-to-image pipelines (for PixArt-Σ,
+which has none, against its networks in a loop), DDIM inversion against its inverse scheduler."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import diffusers
 import pytest
 import torch
 from test_family_pipelines import FLOWS, agree, variant
+from test_family_pipelines import SCHEDULERS as FAMILY_SCHEDULERS
 from test_plain import SCHEDULERS, TOLERANCE, with_scheduler
 from torch import Tensor
 
@@ -80,6 +81,33 @@ def test_sdedit_of_flux(tiny: Callable[[str], Any], family: str) -> None:
     size: dict[str, Any] = {"height": side, "width": side, "max_sequence_length": length}
     packed = theirs(pipeline, "FluxImg2ImgPipeline", clean, **size)
     agree(latents, pipeline._unpack_latents(packed, side, side, pipeline.vae_scale_factor))
+
+
+@pytest.mark.parametrize("name", ["ddim", "euler", "dpm++-2m", "unipc"])
+def test_sdedit_of_pixart(tiny: Callable[[str], Any], name: str) -> None:
+    """Noise at the level, then the family's network and sampler with guidance, written out."""
+    pipeline = variant(tiny("pixart"), scheduler=FAMILY_SCHEDULERS[name]())
+    clean, _, latents = images(pipeline, way="sdedit")
+    tokens, mask, no_tokens, no_mask = pipeline.encode_prompt(PROMPTS, clean_caption=False, max_sequence_length=300)
+    scheduler = FAMILY_SCHEDULERS[name]()
+    scheduler.set_timesteps(STEPS)
+    times = scheduler.timesteps[-round(DEPTH * STEPS) :]
+    if name != "ddim":  # which has no state
+        scheduler.set_begin_index(STEPS - len(times))
+    noise = torch.cat([torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(seed)) for seed in SEEDS])
+    x = scheduler.add_noise(clean, noise, times[:1])
+    for t in times:
+        with torch.no_grad():
+            outputs = pipeline.transformer(
+                scheduler.scale_model_input(torch.cat([x, x]), t),
+                encoder_hidden_states=torch.cat([no_tokens, tokens]),
+                encoder_attention_mask=torch.cat([no_mask, mask]),
+                timestep=t.expand(4),
+                added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+            ).sample
+        plain, prompted = outputs[:, :4].chunk(2)
+        x = scheduler.step(plain + GUIDANCE * (prompted - plain), t, x).prev_sample
+    agree(latents, x)
 
 
 @pytest.mark.parametrize("to_one", [False, True])

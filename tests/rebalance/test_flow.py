@@ -185,14 +185,25 @@ def test_semantic_guidance_moves_too(pipe: FairPipeline, tmp_path: Path) -> None
     assert moved.used_prompt == "a doctor"
 
 
-@pytest.mark.parametrize("family", ["sdxl", "sd3", "flux-dev", "pixart"])
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "flux-dev", "flux-schnell", "pixart", "lcm"])
 def test_every_family(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
     other = FairPipeline(tiny(family), name=family, perceiver=Texture(), judge=Texture())
     folder = photos(tmp_path / "photos")
-    (result,) = rebalance(other, folder, tmp_path / "new", policy=HALF, prompt="a doctor", n=2, **SETTINGS)
-    assert result.counts()["moved"] == 1
-    assert not result.missed
-    assert result.moved()["reconstruction_error"]
+    for way, method in (("inversion", "switch"), ("sdedit", "semantic")):
+        asked: dict[str, Any] = {"prompt": "a doctor", "n": 2, "way": way, "method": method}
+        (result,) = rebalance(other, folder, tmp_path / way, policy=HALF, **asked, **SETTINGS)
+        assert result.counts()["moved"] == 1
+        assert not result.missed
+        assert result.moved()["reconstruction_error"]
+
+
+def test_a_model_without_text_is_refused_before_anything_is_read(tiny: Callable[[str], Any], tmp_path: Path) -> None:
+    other = FairPipeline(tiny("pixel"), name="pixel", perceiver=Texture(), judge=Texture())
+    folder = photos(tmp_path / "photos")
+    asked: dict[str, Any] = {"policy": HALF, "prompt": "a doctor"}
+    with pytest.raises(ValueError, match=r"'pixel' draws without text, .* name a text-to-image model"):
+        rebalance(other, folder, tmp_path / "new", progress=lambda *_: pytest.fail("images are read"), **asked)
+    assert not (tmp_path / "new").exists()
 
 
 def test_prompts_are_rebalanced_apart(pipe: FairPipeline, tmp_path: Path) -> None:

@@ -1,21 +1,29 @@
-"""Methods in every family that can: semantic guidance and switching mid-way and from the start, and all others."""
+"""Methods in every family that can: semantic guidance and switching mid-way and from the start, and all others.
+
+A family that cannot says so. What is tested where stands in the table of docs/models.md."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tiny_families import TEXT_FAMILIES
 from torch import Tensor
-from untrained import pipe_of
+from untrained import pipe_of, weights
 
 from fair_diffusion.backbones import Backbone, adapt, advance, begin
 from fair_diffusion.control import Aim, steering_start
 from fair_diffusion.guides import Guides
 from fair_diffusion.request import READING, Request
+from fair_diffusion.result import Result
+from fair_diffusion.steering import alignment
+from fair_diffusion.steering.bottleneck import Directions, middle_shape
+from fair_diffusion.steering.cost import Cost
 
 PROMPT = "a man"
 AIMS = [
@@ -90,6 +98,76 @@ def test_methods_without_a_look(tiny: Callable[[str], Any], family: str) -> None
             assert steered == [method != "rejection"] * 2, method
         if method in ("prompt", "latents"):
             assert sorted(record.assigned["gender"] for record in result.records) == ["man", "woman"]
+
+
+def drawn_by(pipeline: Any, method: str, **file: Any) -> Result:
+    """Two doctors, half women, beside their plain twins; the networks are afterwards what they were."""
+    before = weights(pipeline)
+    asked: dict[str, Any] = {"n": 2, "steps": 2, "instruct": "doctor: half women", "compare_plain": True}
+    result = pipe_of(pipeline)("a doctor", method=method, **asked, **file)
+    assert weights(pipeline) == before
+    return result
+
+
+def all_moved(result: Result) -> bool:
+    assert result.plain is not None
+    pairs = zip(result.images, result.plain.images, strict=True)
+    return all(image.tobytes() != twin.tobytes() for image, twin in pairs)
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl", "lcm", "pixel"])
+def test_vectors_in_the_middle(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
+    """Without text too: the vector alone says which group."""
+    shape, generator = middle_shape(adapt(tiny(family))), torch.Generator().manual_seed(0)
+    vectors = {("gender", group): 3 * torch.randn(shape, generator=generator) for group in ("woman", "man")}
+    Directions(vectors, Cost()).save(tmp_path / "vectors.safetensors")
+    result = drawn_by(tiny(family), "bottleneck", directions=tmp_path / "vectors.safetensors")
+    assert all_moved(result)
+    assert sorted(record.assigned["gender"] for record in result.records) == ["man", "woman"]
+
+
+@pytest.mark.parametrize("family", ["sd3", "flux-dev", "flux-schnell", "pixart"])
+def test_networks_without_a_middle_say_so(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
+    Directions({("gender", group): torch.ones(4, 2, 2) for group in ("woman", "man")}, Cost()).save(tmp_path / "v.st")
+    with pytest.raises(ValueError, match="has no middle block to work on; use a model with a UNet, or another method"):
+        drawn_by(tiny(family), "bottleneck", directions=tmp_path / "v.st")
+
+
+@pytest.mark.parametrize("family", [*TEXT_FAMILIES, "lcm", "pixel"])
+def test_edited_weights(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
+    network = getattr(tiny(family), "transformer", None) or tiny(family).unet
+    save_file({name: 1.3 * tensor for name, tensor in network.state_dict().items()}, tmp_path / "edit.safetensors")
+    assert all_moved(drawn_by(tiny(family), "edit", edit=tmp_path / "edit.safetensors"))
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl", "sd3", "flux-dev", "flux-schnell", "lcm"])
+def test_a_lora_is_learnt_and_drawn_with(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
+    align(tiny(family), rate=0.1).save(tmp_path / "lora.safetensors")
+    assert all_moved(drawn_by(tiny(family), "edit", edit=tmp_path / "lora.safetensors"))
+
+
+@pytest.mark.parametrize("family", ["pixart", "pixel"])
+def test_pipelines_without_loras_say_so(tiny: Callable[[str], Any], family: str) -> None:
+    with pytest.raises(ValueError, match="cannot load a LoRA; use another method"):
+        align(tiny(family))
+
+
+def align(pipeline: Any, rate: float = alignment.RATE) -> alignment.Aligned:
+    """A LoRA for brighter images, after two steps of learning."""
+    return alignment.learn(
+        adapt(pipeline),
+        ["a man"],
+        shares=[1.0, 0.0],
+        probabilities=lambda pixels: torch.stack([(p := pixels.mean(dim=(1, 2, 3))), 1 - p], dim=1),
+        features=lambda pixels: pixels.flatten(1),
+        parts=("unet" if hasattr(pipeline, "unet") else "transformer",),
+        iterations=2,
+        images=2,
+        steps=2,
+        guidance=3.0,
+        rank=2,
+        rate=rate,
+    )
 
 
 def test_models_without_text_say_so(tiny: Callable[[str], Any]) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fair_diffusion.backbones.adapter import Adapter, dynamic_shift
+from fair_diffusion.backbones.adapter import Adapter
 from fair_diffusion.backbones.backbone import Conditioning
+from fair_diffusion.backbones.sampler import dynamic_shift
 
 
 class Flux(Adapter):
@@ -44,10 +45,10 @@ class Flux(Adapter):
     def _schedule(self, steps: int) -> dict[str, Any]:
         _, height, width = self.latent_shape
         schedule: dict[str, Any] = {"num_inference_steps": steps}
-        if not self._scheduler.config.get("use_flow_sigmas"):
+        if not self.sampler.scheduler.config.get("use_flow_sigmas"):
             schedule = {"sigmas": np.linspace(1.0, 1 / steps, steps)}
-        if "mu" in inspect.signature(self._scheduler.set_timesteps).parameters:
-            schedule["mu"] = dynamic_shift(self._scheduler, (height // 2) * (width // 2), top=1.15)
+        if "mu" in inspect.signature(self.sampler.scheduler.set_timesteps).parameters:
+            schedule["mu"] = dynamic_shift(self.sampler.scheduler, (height // 2) * (width // 2), top=1.15)
         return schedule
 
     def _evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, guidance: float) -> Tensor:

@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from fair_diffusion.backbones.adapter import Adapter, dynamic_shift, text_length
+from fair_diffusion.backbones.adapter import Adapter, text_length
 from fair_diffusion.backbones.backbone import Conditioning
+from fair_diffusion.backbones.sampler import dynamic_shift
 
 TOKENS = 256
 """Tokens that the T5 reads."""
@@ -39,11 +40,11 @@ class StableDiffusion3(Adapter):
         return Conditioning(tokens, {"pooled": pooled})
 
     def _schedule(self, steps: int) -> dict[str, Any]:
-        if not self._scheduler.config.get("use_dynamic_shifting"):
+        if not self.sampler.scheduler.config.get("use_dynamic_shifting"):
             return super()._schedule(steps)
         _, height, width = self.latent_shape
         patch = self.network.config.patch_size
-        mu = dynamic_shift(self._scheduler, (height // patch) * (width // patch), top=1.16)
+        mu = dynamic_shift(self.sampler.scheduler, (height // patch) * (width // patch), top=1.16)
         return {**super()._schedule(steps), "mu": mu}
 
     def _evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, guidance: float) -> Tensor:

@@ -36,8 +36,8 @@ class StableDiffusionXL(Adapter):
     def timesteps(self, steps: int) -> Tensor:
         """Begin a run; as in the pipeline its first time is the first, even where spacings repeat it."""
         times = super().timesteps(steps)
-        if hasattr(self._scheduler, "set_begin_index"):
-            self._scheduler.set_begin_index(0)
+        if hasattr(self.sampler.scheduler, "set_begin_index"):
+            self.sampler.scheduler.set_begin_index(0)
         return times
 
     @contextmanager

@@ -127,6 +127,11 @@ class _Run:
     def check(self) -> None:
         """`ValueError` with the mend if what is asked for cannot be read, or cannot act."""
         self.pipe.check(self.matched)
+        if not self.pipe.backbone.reads_text:
+            raise ValueError(
+                f"{self.pipe.name!r} draws without text, and what leads an image to its group is a word; name a "
+                "text-to-image model"
+            )
         own, depth = self.pipe.backbone.fork(), self.asked.attempts[0][0]
         steps = len(own.timesteps(self.asked.steps))
         if self.asked.method == "semantic" and own.entry(depth) >= window(steps, self.pipe.card)[1]:

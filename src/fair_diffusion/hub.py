@@ -1,0 +1,76 @@
+"""The model hub during one loading: each model is asked about once, and what the hub said holds.
+
+Where it gives no answer, what is cached counts, and it is not asked again: every attempt takes as long as `PATIENCE`.
+Whatever cannot be had is a `ValueError` of one line that names what was asked for, and the mend. Exports `Hub`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+PATIENCE = 10
+"""Seconds to wait for the hub's first answer."""
+
+
+class Hub:
+    """What the hub said so far; one for each loading."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, list[str]] = {}
+        self._fetched: dict[tuple[str, str], Path] = {}
+        self._silent = False
+
+    def holds(self, model: str, *, asked: str = "") -> list[str] | None:
+        """The files of a model; None if the hub gives no answer. `ValueError` if the model is not there.
+
+        asked: what a person named, if that is more than the model."""
+        if not HUB_ID.fullmatch(model):
+            raise ValueError(
+                f"unknown model {asked or model!r}: there is no such folder or file, and a hub id is OWNER/NAME; "
+                "`fair-diffusion models` lists what is supported"
+            )
+        if self._silent or model in self._held:
+            return self._held.get(model)
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        try:
+            found = HfApi().model_info(model, timeout=PATIENCE)
+        except RepositoryNotFoundError:
+            raise ValueError(
+                f"the hub has no model {model!r} that you may see, nor is there such a folder; mend the name, or log "
+                "in with `hf auth login` if it is private"
+            ) from None
+        except Exception:  # whatever the network says; asking again would take half a minute
+            self._silent = True
+            return None
+        self._held[model] = [file.rfilename for file in found.siblings or ()]
+        return self._held[model]
+
+    def file(self, model: str, file: str, *, asked: str = "") -> Path:
+        """One file of a model, downloaded or cached."""
+        if (model, file) not in self._fetched:
+            online = self.holds(model, asked=asked) is not None
+            self._fetched[model, file] = _fetched(model, file, asked or model, online=online)
+        return self._fetched[model, file]
+
+
+def _fetched(model: str, file: str, asked: str, *, online: bool) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(model, file, local_files_only=not online))
+    except LocalEntryNotFoundError:
+        raise ValueError(
+            f"{asked!r} is no folder or file here, nor cached, and the hub cannot be reached; mend the name, go online "
+            "once, or name a folder that has it"
+        ) from None
+    except GatedRepoError:
+        raise ValueError(
+            f"{model!r} wants its licence accepted: do so on its page of the hub, then log in with `hf auth login`"
+        ) from None
+    except EntryNotFoundError:
+        raise ValueError(f"{model!r} has no {file} on the hub; name a model that diffusers can load") from None
