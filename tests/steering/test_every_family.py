@@ -121,7 +121,7 @@ def test_vectors_in_the_middle(tiny: Callable[[str], Any], tmp_path: Path, famil
     shape, generator = middle_shape(adapt(tiny(family))), torch.Generator().manual_seed(0)
     vectors = {("gender", group): 3 * torch.randn(shape, generator=generator) for group in ("woman", "man")}
     Directions(vectors, Cost()).save(tmp_path / "vectors.safetensors")
-    result = drawn_by(tiny(family), "bottleneck", directions=tmp_path / "vectors.safetensors")
+    result = drawn_by(tiny(family), "bottleneck", file=tmp_path / "vectors.safetensors")
     assert all_moved(result)
     assert sorted(record.assigned["gender"] for record in result.records) == ["man", "woman"]
 
@@ -130,20 +130,20 @@ def test_vectors_in_the_middle(tiny: Callable[[str], Any], tmp_path: Path, famil
 def test_networks_without_a_middle_say_so(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
     Directions({("gender", group): torch.ones(4, 2, 2) for group in ("woman", "man")}, Cost()).save(tmp_path / "v.st")
     with pytest.raises(ValueError, match="has no middle block to work on; use a model with a UNet, or another method"):
-        drawn_by(tiny(family), "bottleneck", directions=tmp_path / "v.st")
+        drawn_by(tiny(family), "bottleneck", file=tmp_path / "v.st")
 
 
 @pytest.mark.parametrize("family", [*TEXT_FAMILIES, "lcm", "pixel"])
 def test_edited_weights(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
     network = getattr(tiny(family), "transformer", None) or tiny(family).unet
     save_file({name: 1.3 * tensor for name, tensor in network.state_dict().items()}, tmp_path / "edit.safetensors")
-    assert all_moved(drawn_by(tiny(family), "edit", edit=tmp_path / "edit.safetensors"))
+    assert all_moved(drawn_by(tiny(family), "edit", file=tmp_path / "edit.safetensors"))
 
 
 @pytest.mark.parametrize("family", ["sd", "sdxl", "sd3", "flux-dev", "flux-schnell", "lcm"])
 def test_a_lora_is_learnt_and_drawn_with(tiny: Callable[[str], Any], tmp_path: Path, family: str) -> None:
     align(tiny(family), rate=0.1).save(tmp_path / "lora.safetensors")
-    assert all_moved(drawn_by(tiny(family), "edit", edit=tmp_path / "lora.safetensors"))
+    assert all_moved(drawn_by(tiny(family), "edit", file=tmp_path / "lora.safetensors"))
 
 
 @pytest.mark.parametrize("family", ["pixart", "pixel"])
