@@ -45,8 +45,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point laid out: where it lies, where its interval ends, where its name stands, and the near end of the name if a
-    line must lead there. `anchor` says which end of the name is at `label_x`: "start" or "end"."""
+    """A point laid out: where it lies, where its interval ends, where its name stands, and the near end of the name if
+    a line must lead there. `anchor` says which end of the name is at `label_x`: "start" or "end"."""
 
     point: Point
     text: str
