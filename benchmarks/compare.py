@@ -37,7 +37,7 @@ from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY
 from fair_diffusion.compare.markdown import markdown
 from fair_diffusion.compare.memory import KINDS
 from fair_diffusion.compare.page import kid_to, made, svg
-from fair_diffusion.compare.plot import plots
+from fair_diffusion.compare.plot import figures
 from fair_diffusion.pocket import OCCUPATIONS
 from recipes.pocket.data import WORK
 
@@ -56,7 +56,7 @@ def drawings() -> Reference | None:
 def text(found: Comparison, table: Sequence[Line], reference: Reference | None) -> str:
     """benchmarks/compare.md: the tables, the figures, and what the columns mean."""
     settings = found.settings
-    figures = plots(table, kid_to(reference))
+    drawn = figures(table, kid_to(reference))
     parts = [
         f"# Ways to meet a target on the pocket model: {settings['n']} images per prompt, {settings['steps']} steps, "
         f"guidance {settings['guidance']:g}",
@@ -65,7 +65,7 @@ def text(found: Comparison, table: Sequence[Line], reference: Reference | None) 
         f"{KINDS.get(found.device, KINDS['cpu'])}.",
         "",
         markdown(table),
-        *(f"![{plot.up} against {plot.across}]({plot_name(plot.attribute, plot.name)})" for plot in figures),
+        *(f"![{one.plot.up} against {one.plot.across}]({plot_name(one.attribute, one.name)})" for one in drawn),
         "",
         "| way | made by |",
         "|---|---|",
@@ -104,8 +104,8 @@ def run(methods: Sequence[str], images: int, prompts: int, folder: Path) -> tupl
     table = lines(found, reference)
     write(found, table, reference)
     PAGE.write_text(text(found, table, reference), encoding="utf-8")
-    for plot in plots(table, kid_to(reference)):
-        (PAGE.parent / plot_name(plot.attribute, plot.name)).write_text(svg(plot), encoding="utf-8")
+    for one in figures(table, kid_to(reference)):
+        (PAGE.parent / plot_name(one.attribute, one.name)).write_text(svg(one), encoding="utf-8")
     page = METHODS_PAGE.read_text(encoding="utf-8")
     METHODS_PAGE.write_text(shown_in(page, markdown(table, level=3)), encoding="utf-8")
     return found, table

@@ -1,5 +1,7 @@
+import csv
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +62,22 @@ def test_a_toy_by_hand() -> None:
     back = association([up, up], [right, right], [right, right], [up, up])
     assert back.effect == pytest.approx(-found.effect)
     assert back.p == 1
+
+
+def test_a_published_example() -> None:
+    # AllenNLP's example (its tests/fairness/bias_metrics_test.py with test_fixtures/fairness/bias_embeddings.json,
+    # Apache-2.0; word vectors of 50 numbers, here to 6 decimals) publishes 1.872. Its standard deviation has ddof = 0,
+    # ours 1 as in the field's code: with four targets that is a factor of √(4/3).
+    rows = csv.reader((Path(__file__).parent / "weat_example.csv").read_text(encoding="utf-8").splitlines())
+    vectors = {word: [float(number) for number in numbers] for word, *numbers in rows}
+    sets = (("he", "him"), ("she", "her"), ("engineer", "banker"), ("nurse", "receptionist"))
+    found = association(*([vectors[word] for word in words] for words in sets))
+    assert found.effect * math.sqrt(4 / 3) == pytest.approx(1.872, rel=1e-4)
+    assert found.p == pytest.approx(
+        1 / 6
+    )  # he and him are nearest to engineer and banker: no other partition is as far
+    assert found.exact
+    assert min(found.associations_x) > max(found.associations_y)
 
 
 def test_only_directions_count() -> None:

@@ -6,7 +6,7 @@ from fair_diffusion.audit.bootstrap import bootstrap_mean
 
 
 def bca_by_hand(values: list[float], seed: int) -> tuple[float, float]:
-    """Efron's interval, written from its definition, with resamples of its own."""
+    """Efron's interval at Hesterberg's percentiles, written from its definition, with resamples of its own."""
     sample = np.array(values)
     n, mean = len(sample), sample.mean()
     means = np.random.default_rng(seed).choice(sample, (40_000, n)).mean(axis=1)
@@ -15,15 +15,21 @@ def bca_by_hand(values: list[float], seed: int) -> tuple[float, float]:
     centred = left.mean() - left
     acceleration = (centred**3).sum() / 6 / (centred**2).sum() ** 1.5
     ends = []
-    for z in stats.norm.ppf([0.025, 0.975]):
+    for t in stats.t.ppf([0.025, 0.975], n - 1):
+        z = t * np.sqrt(n / (n - 1))
         shifted = bias + (bias + z) / (1 - acceleration * (bias + z))
         ends.append(float(np.quantile(means, stats.norm.cdf(shifted))))
     return ends[0], ends[1]
 
 
-def test_it_is_efrons_interval() -> None:
-    values = np.random.default_rng(3).exponential(size=40).tolist()
-    assert bootstrap_mean(values) == pytest.approx(bca_by_hand(values, 7), abs=0.02)
+@pytest.mark.parametrize(("n", "error"), [(10, 0.05), (40, 0.02)])
+def test_it_is_efrons_interval_for_few_values_too(n: int, error: float) -> None:
+    values = np.random.default_rng(3).exponential(size=n).tolist()
+    assert bootstrap_mean(values) == pytest.approx(bca_by_hand(values, 7), abs=error)
+
+
+def test_two_values_are_held_whole() -> None:
+    assert bootstrap_mean([0.2, 0.4]) == (0.2, 0.4)
 
 
 def test_many_values_give_the_normal_interval() -> None:

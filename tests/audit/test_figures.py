@@ -110,18 +110,17 @@ def test_levels_are_steps_of_ten_points() -> None:
     assert [level(gap) for gap in (0.01, 0.1, 0.11, 0.35, 0.5, 0.9)] == [1, 1, 2, 4, 5, 5]
 
 
-def test_scatters_lie_inside_their_axes() -> None:
+def test_scatters_have_a_dot_for_every_source_with_a_quality() -> None:
     found = deviations(TWO)
     sources = [Source(name="a", quality={"KID": 0.1}), Source(name="b", quality={"KID": 0.3, "FID": 20.0})]
     figures = scatters(sources, found)
-    assert [(figure.name, [dot.source for dot in figure.dots]) for figure in figures] == [
+    assert [(figure.name, [dot.point.name for dot in figure.plot.dots]) for figure in figures] == [
         ("KID", ["a", "b"]),
         ("FID", ["b"]),
     ]
+    means = {one.source: (one.tv_mean, one.tv_low, one.tv_high) for one in found}
     for figure in figures:
-        for dot in figure.dots:
-            assert dot.x * figure.right == pytest.approx(dot.deviation)
-            assert figure.bottom + dot.y * (figure.top - figure.bottom) == pytest.approx(dot.value)
-            assert 0 <= dot.x <= 1
-            assert 0 < dot.y < 1
+        for point in (dot.point for dot in figure.plot.dots):
+            assert (point.up, point.low, point.high) == means[point.name]
+    assert [dot.point.across for dot in figures[0].plot.dots] == [0.1, 0.3]
     assert scatters([Source(name="a")], found) == []

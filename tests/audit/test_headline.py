@@ -128,6 +128,17 @@ CASES: dict[str, tuple[list[Tally], dict[str, str], list[tuple[str, str]]]] = {
             )
         ],
     ),
+    "many sources": (
+        [tally(name, "cook", n // 2, n // 2) for name, n in (("a", 10), ("b", 20), ("c", 50), ("d", 100))],
+        {},
+        [
+            (
+                "For “cook”, a images deviate 0 from an even split of women and men; b 0; c 0; d 0. "
+                "A perfect coin with as many images would deviate 0.040 to 0.12.",
+                "",
+            )
+        ],
+    ),
     "other concepts, other sizes, unread images": (
         [tally("before", "cook", 10, 90), tally("after", "nurse", 4, 4, unknown=2)],
         {},

@@ -267,7 +267,7 @@ def test_the_other_tables_hold_their_numbers(page: Element, found: Numbers) -> N
     assert rows[2][4] == "–"
     _, *rows = table(page, "Images that could not be read")
     assert rows[1] == ["plain x", "look of x", "4", "200", "2.0 %"]
-    _, *rows = table(page, "Look of x: what the reader makes of labelled images, measured on pictures x")
+    _, *rows = table(page, "Look of x: what the reader makes of labelled images (blue: right), measured on pictures x")
     assert rows[0] == ["a x (100)", "90 90.0 %", "5 5.0 %", "5 5.0 %", "0 0.0 %"]
     assert rows[2] == ["c x (0)", "0 –", "0 –", "0 –", "0 –"]
     _, *rows = table(page, "Cost and quality")

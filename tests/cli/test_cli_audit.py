@@ -70,6 +70,16 @@ def test_a_reference_says_amplified(tmp_path: Path) -> None:
     assert "amplified" in shown.stdout
 
 
+def test_a_table_with_every_column_fits_a_terminal_and_names_stay(tmp_path: Path) -> None:
+    labour = put(tmp_path / "labour.csv", "prompt,attribute,group,count\nnurse,gender,woman,1\nnurse,gender,man,1\n")
+    shown = run.invoke(app, ["audit", put(tmp_path / "t.csv", MISSED), "--reference", labour])
+    lines = shown.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines]
+    shares = ["90%", "(83%", "to", "94%)"]
+    assert ["nurse", "woman", "50%", "90", "/", "100", *shares, "misses", "amplified"] in [row[:12] for row in rows]
+
+
 def test_a_folder_of_skin_with_a_broken_picture(tmp_path: Path) -> None:
     folder = tmp_path / "[red]photos"
     for concept, colour in (("nurse", "#eadaba"), ("cook", "#604134")):

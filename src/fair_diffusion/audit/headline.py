@@ -162,6 +162,8 @@ def _coin(lines: Sequence[Line], found: Sequence[Deviation], reference: str | No
         return f"A perfect {coin} with {units(sizes.pop(), 'image')} would deviate {number(floors[0])}."
     if max(floors) - min(floors) < _ALIKE:
         return f"A perfect {coin} with as many images would deviate about {number(sum(floors) / len(floors))}."
+    if len(judged) > _NAMED:
+        return f"A perfect {coin} with as many images would deviate {number(min(floors))} to {number(max(floors))}."
     each = [f"{number(one.noise_floor)} ({one.source})" for one in judged]
     return f"A perfect {coin} with as many images would deviate {_and(each)}."
 

@@ -1,13 +1,10 @@
 """The report: a study as one HTML file that needs nothing else, neither network nor script.
 
-Exports `report`. What it shows is prepared here and laid out by `templates/report.html.j2`; everything that comes from
-a study is escaped, and the page's own policy forbids any script, and any style but its own.
+Exports `report`. What it shows is prepared here and laid out by `templates/report.html.j2`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 import math
 import random
@@ -19,10 +16,11 @@ from typing import Any
 from fair_diffusion.audit.comparisons import Comparison
 from fair_diffusion.audit.corrections import Correction
 from fair_diffusion.audit.dumbbell import dumbbells, shown
-from fair_diffusion.audit.headline import headlines, percent, short, spoken
+from fair_diffusion.audit.headline import headlines, short, spoken
 from fair_diffusion.audit.heat import heat
 from fair_diffusion.audit.limits import limits
 from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.page import environment, rendered
 from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.scatter import scatters
 from fair_diffusion.audit.study import Sample, Source, Study
@@ -41,32 +39,9 @@ _COLOURS = {"data": 0, "plain": 1, "instructed": 2}
 
 def report(found: Numbers) -> str:
     """The numbers of a study as an HTML page. The same numbers and pictures give the same bytes."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("fair_diffusion.audit"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        at=lambda share: f"{100 * share:.2f}%",
-        figure=figure,
-        p=probability,
-        percent=percent,
-        points=points,
-        short=short,
-        spoken=spoken,
-    )
-    style = environment.get_template("report.css").render()
-    page = environment.get_template("report.html.j2").render(
-        **_context(found),
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-    )
-    # A file name may hold bytes that are no text.
-    return page.encode("utf-8", "backslashreplace").decode()
+    templates = environment()
+    templates.filters.update(at=lambda share: f"{100 * share:.2f}%", figure=figure, p=probability, points=points)
+    return rendered(templates, "report.html.j2", ("report.css", "plot.css"), _context(found))
 
 
 def points(gap: float, digits: int = 1) -> str:
@@ -90,12 +65,13 @@ def _context(found: Numbers) -> dict[str, Any]:
     names = [source.name for source in study.sources if any(line.source == source.name for line in found.lines)]
     by = next((name for name in names if name != found.reference), names[0])
     attributes = list(dict.fromkeys(line.attribute for line in found.lines))
-    heats = heat(found.lines, names)
+    heats, looks = heat(found.lines, names), _looks(study.sources)
     return {
         "found": found,
         "study": study,
         "names": names,
-        "looks": _looks(study.sources),
+        "looks": looks,
+        "colours": {name: f"c{colour}" for name, (colour, _) in looks.items()},
         "attributes": attributes,
         "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
         "by": by,

@@ -19,6 +19,10 @@ CONCEPTS = 12
 """Concepts of one source and attribute that are shown in full."""
 NAMED = 5
 """Broken images that are named."""
+NUMBERS = ("count", "share (95 %)")
+"""Columns that are never broken into lines."""
+NAME = 11
+"""The least width of the concepts and of the groups, in letters, where one is as long."""
 
 
 def show(found: Numbers) -> None:
@@ -69,17 +73,19 @@ def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
 def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], Predicted]) -> Table:
     """The lines of one source and attribute, the concepts farthest from the target first."""
     compared, asked = any(line.relation for line in lines), any(not line.assumed for line in lines)
-    columns = ["concept", "group", *(["target"] if asked else []), "count", "share, 95 % interval"]
+    columns = ["concept", "group", *(["target"] if asked else []), *NUMBERS]
     people = any(_key(line) in predicted for line in lines)
     columns += [
         *(["as people see it"] if people else []),
         *(["verdict"] if asked else []),
-        *(["reference", "relation"] if compared else []),
+        *(["against reference"] if compared else []),
     ]
     shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-    shown.columns[0].overflow = "fold"
+    names = ({line.concept for line in lines}, {line.group for line in lines})
+    for column, own in zip(shown.columns, names, strict=False):  # they give way to numbers, and never vanish
+        column.overflow, column.min_width = "fold", min(NAME, max(map(len, own)))
     for column in shown.columns[2:]:
-        column.justify, column.no_wrap = "right", True
+        column.justify, column.no_wrap = "right", column.header in NUMBERS
     worst: dict[str, float] = {}
     for line in lines:
         worst[line.concept] = max(worst.get(line.concept, 0.0), abs(line.gap))
@@ -118,6 +124,5 @@ def _cells(
     seen = predicted.get(_key(line))
     cells += [f"{seen.estimate:.0%} ({seen.low:.0%} to {seen.high:.0%})" if seen else ""] if people else []
     cells += ["" if line.assumed else line.verdict] if asked else []
-    return cells + (
-        ["" if line.reference is None else f"{line.reference:.0%}", line.relation or ""] if compared else []
-    )
+    relation = "" if line.reference is None else f"{line.relation} ({line.reference:.0%})"
+    return [*cells, *([relation] if compared else [])]

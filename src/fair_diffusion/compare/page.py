@@ -1,13 +1,10 @@
 """compare.html: the table, the figures and some pictures as one file that needs nothing else. Exports `page` and `svg`.
 
-What comes from prompts, names and errors is escaped, and the page's own policy forbids any script, and any style but
-its own. Its looks are those of the audit's report.
+Its looks are those of the audit's report.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -16,16 +13,18 @@ from typing import Any
 
 from PIL import Image
 
-from fair_diffusion.audit.headline import percent, short, spoken, units
+from fair_diffusion.audit.headline import spoken, units
+from fair_diffusion.audit.page import environment, rendered
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.compare.cell import SHOWN, Cell, load
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, cells, coin, number
 from fair_diffusion.compare.comparison import Comparison
 from fair_diffusion.compare.line import Line
 from fair_diffusion.compare.memory import KINDS
-from fair_diffusion.compare.plot import Plot, plots
+from fair_diffusion.compare.plot import Figure, figures
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import Way
+from fair_diffusion.pictures import jpeg_uri
 
 SIDE = 96
 PROMPTS = 3
@@ -34,36 +33,35 @@ PROMPTS = 3
 
 def page(found: Comparison, lines: Sequence[Line], reference: Reference | None = None) -> str:
     """The comparison as an HTML page. The same cells give the same bytes."""
-    environment = _environment()
-    sources = ("report.css", "plot.css", "compare.css")
-    style = "\n".join(environment.get_template(name).render() for name in sources)
-    made_of: str = environment.get_template("compare.html.j2").render(
-        found=found,
-        tables=_tables(lines),
-        headlines=[headline(own) for own in _split(lines)],
-        plots=plots(lines, kid_to(reference)),
-        sheets=_sheets(found),
-        shown=SHOWN,
-        deviation=DEVIATION,
-        quality=QUALITY,
-        cost=COST,
-        ways=[(way, made(way)) for way in found.ways],
-        notes=_notes(lines),
-        kid_to=kid_to(reference),
-        broken=reference.broken if reference else (),
-        memory=KINDS.get(found.device, KINDS["cpu"]),
-        version=version("fair-diffusion"),
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-    )
-    return made_of
+    context = {
+        "found": found,
+        "tables": _tables(lines),
+        "headlines": [headline(own) for own in _split(lines)],
+        "figures": figures(lines, kid_to(reference)),
+        "sheets": _sheets(found),
+        "shown": SHOWN,
+        "deviation": DEVIATION,
+        "quality": QUALITY,
+        "cost": COST,
+        "ways": [(way, made(way)) for way in found.ways],
+        "notes": _notes(lines),
+        "kid_to": kid_to(reference),
+        "broken": reference.broken if reference else (),
+        "memory": KINDS.get(found.device, KINDS["cpu"]),
+        "version": version("fair-diffusion"),
+    }
+    return rendered(_templates(), "compare.html.j2", ("report.css", "plot.css", "compare.css"), context)
 
 
-def svg(plot: Plot) -> str:
+def svg(found: Figure) -> str:
     """One figure as a file of its own."""
-    environment = _environment()
-    style = environment.get_template("plot.css").render()
-    return str(environment.get_template("plot.svg.j2").module.draw(plot, style)).strip() + "\n"
+    templates = _templates()
+    style = templates.get_template("plot.css").render()
+    return str(templates.get_template("figure.svg.j2").module.figure(found, style)).strip() + "\n"
+
+
+def _templates() -> Any:
+    return environment("fair_diffusion.compare")
 
 
 def kid_to(reference: Reference | None) -> str:
@@ -157,30 +155,9 @@ def _strip(cell: Cell, attributes: Sequence[str]) -> list[Mapping[str, str]]:
     """The first pictures of one cell, each with what the judge reads."""
     labels = cell.labels("judged")
     return [
-        {"uri": _uri(png), "read": JOINT.join(labels[name][k] or "unknown" for name in attributes)}
+        {
+            "uri": jpeg_uri(Image.open(BytesIO(png), formats=["PNG"]), SIDE),
+            "read": JOINT.join(labels[name][k] or "unknown" for name in attributes),
+        }
         for k, png in enumerate(cell.pictures[:SHOWN])
     ]
-
-
-def _uri(png: bytes) -> str:
-    """A picture as a small JPEG in a data URI."""
-    with Image.open(BytesIO(png), formats=["PNG"]) as image:
-        small = image.convert("RGB")
-    small.thumbnail((SIDE, SIDE))
-    file = BytesIO()
-    small.save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _environment() -> Any:
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("fair_diffusion.compare"), PackageLoader("fair_diffusion.audit")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, place=lambda value: f"{value:.1f}", short=short, spoken=spoken)
-    return environment

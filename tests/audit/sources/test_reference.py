@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audit_examples import put
+from audit_examples import put, record, write_run
+from scipy import stats
 
 from fair_diffusion.audit.numbers import numbers
 from fair_diffusion.audit.sources.reference import aligned, read_reference, with_reference
+from fair_diffusion.audit.sources.target import read_target
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 
@@ -60,3 +62,21 @@ def test_a_reference_with_a_taken_name_is_renamed_and_one_that_is_there_stays() 
 def test_a_reference_about_something_else_is_said() -> None:
     with pytest.raises(ValueError, match="counts nothing that is audited here"):
         with_reference(study(tally("a", 95)), [tally("b", 70, source="r")])
+
+
+@pytest.mark.parametrize("first", [0, 100])
+def test_a_run_as_reference_is_tested_as_other_images_whatever_its_seeds(first: int, tmp_path: Path) -> None:
+    write_run(tmp_path / "before", [record(seed, "woman") for seed in range(20)])
+    after = [record(seed, "woman" if seed % 2 else "man") for seed in range(first, first + 20)]
+    write_run(tmp_path / "after", after, target={"woman": 0.5, "man": 0.5})
+    audited = read_target(tmp_path / "after", scratch=tmp_path, attributes=["gender"])
+    joined, name = with_reference(audited.study, read_reference(str(tmp_path / "before"), scratch=tmp_path))
+    found = numbers(joined, images=audited.images, reference=name)
+    (line,) = [line for line in found.lines if line.group == "woman" and line.source != name]
+    assert (line.share, line.reference, line.relation) == (0.5, 1.0, "mitigated")
+    (comparison,) = found.comparisons
+    assert comparison.paired == 0
+    tests = {row.group: (row.test, row.p) for row in comparison.differences}
+    test, p = tests["woman"]
+    assert test == "Fisher exact"
+    assert p == pytest.approx(stats.fisher_exact([[20, 0], [10, 10]]).pvalue)

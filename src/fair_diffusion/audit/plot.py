@@ -1,0 +1,208 @@
+"""A figure of dots between two axes, each with its name, and with an interval upwards where it has one.
+
+    up |    • plain
+       |  ┊      • instructed        ticks at round numbers, no name on another, nothing outside the frame
+       +──────────── across
+
+Exports `Point`, `Plot` and `plot`. Everything is laid out here in the units of the drawing; `templates/plot.svg.j2`
+draws it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fair_diffusion.audit.headline import short
+
+WIDTH, HEIGHT = 480, 330
+LEFT, RIGHT, TOP, BOTTOM = 56, 452, 14, 274
+"""The frame of the axes."""
+
+_LETTER, _LINE, _DOT = 6.6, 13, 6
+"""Width of a letter and height of a line at 12 pixels, and half of a dot."""
+_ROOM = 20
+"""Lines that are tried above and below a dot for its name."""
+_ALONG = (0, 40, 80, 120, 160)
+"""How far to the side of a dot its name may begin."""
+_NARROWEST = 1e-4
+"""The least span of an axis; values that are nearer to each other are alike."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a dot shows: its name, its value on both axes, and the ends of its interval upwards if it has one."""
+
+    name: str
+    across: float
+    up: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point laid out: where it lies, where its interval ends, where its name stands, and the near end of the name if
+    a line must lead there. `anchor` says which end of the name is at `label_x`: "start" or "end"."""
+
+    point: Point
+    text: str
+    x: float
+    y: float
+    low: float
+    high: float
+    label_x: float
+    label_y: float
+    anchor: str
+    lead: float | None
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis: where, and what it says."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure; `across` and `up` say what its axes are. `floor` is the height of a line to compare with."""
+
+    across: str
+    up: str
+    dots: list[Dot]
+    ticks_across: list[Tick]
+    ticks_up: list[Tick]
+    floor: float | None
+
+
+def plot(
+    points: Sequence[Point],
+    *,
+    across: str,
+    up: str,
+    log: bool = False,
+    zero: bool = True,
+    floor: float | None = None,
+) -> Plot:
+    """Lay out a figure.
+
+    Args:
+        points: at least one.
+        across: what the axis to the right is.
+        up: what the upward one is; it begins at 0.
+        log: the axis to the right doubles at each mark; its values are above 0.
+        zero: else it holds 0, or begins near the smallest value.
+        floor: a value on the upward axis to draw a line at; none where it lies above all.
+    """
+    values = [math.log2(point.across) if log else point.across for point in points]
+    left, right, marks = _doublings(values) if log else _round(*_span(values, zero=zero))
+    _, highest, heights = _round(0.0, max(0.05, *(point.up if point.high is None else point.high for point in points)))
+
+    def along(value: float) -> float:
+        return LEFT + (RIGHT - LEFT) * (value - left) / (right - left)
+
+    def place(value: float) -> float:
+        return BOTTOM - (BOTTOM - TOP) * value / highest
+
+    return Plot(
+        across=across,
+        up=up,
+        dots=_dots(points, [along(value) for value in values], place),
+        ticks_across=[
+            Tick(along(value), f"{2**value:g}×" if log else f"{value:g}".replace("-", "−")) for value in marks
+        ],
+        ticks_up=[Tick(place(value), f"{value:g}") for value in heights],
+        floor=None if floor is None or floor > highest else place(floor),
+    )
+
+
+def _dots(points: Sequence[Point], across: Sequence[float], place: Callable[[float], float]) -> list[Dot]:
+    texts = [short(point.name, 28) for point in points]
+    spots = [(x, place(point.up)) for x, point in zip(across, points, strict=True)]
+    dots = []
+    for point, text, (x, y), (begins, base) in zip(points, texts, spots, _labels(spots, texts), strict=True):
+        after, width = begins > x, _LETTER * len(text)  # an estimate: what stands before a dot is set from its end
+        dots.append(
+            Dot(
+                point=point,
+                text=text,
+                x=x,
+                y=y,
+                low=place(point.up if point.low is None else point.low),
+                high=place(point.up if point.high is None else point.high),
+                label_x=begins if after else begins + width,
+                label_y=base,
+                anchor="start" if after else "end",
+                lead=_lead(x, y, begins - 2 if after else begins + width + 2, base),
+            )
+        )
+    return dots
+
+
+def _doublings(values: Sequence[float]) -> tuple[float, float, list[float]]:
+    """Ends of an axis of logarithms to base 2 that holds all values with some room, and its marks."""
+    first, last = math.floor(min(values) + 1e-9), math.ceil(max(*values, min(values) + 1) - 1e-9)
+    return first - 0.25, last + 0.25, [float(value) for value in range(first, last + 1)]
+
+
+def _span(values: Sequence[float], *, zero: bool) -> tuple[float, float]:
+    """What an axis must hold: the values, 0 if it is asked for or they are all alike, and 1 if they are all 0."""
+    low, high = min(values), max(values)
+    if not zero and high - low >= _NARROWEST:
+        return low, high
+    return (min(0.0, low), max(0.0, high)) if low or high else (0.0, 1.0)
+
+
+def _round(low: float, high: float) -> tuple[float, float, list[float]]:
+    """Ends of an axis from `low` to `high` at the next round numbers, and four to eight marks."""
+    span = max(high - low, _NARROWEST)
+    size = 10.0 ** math.floor(math.log10(span / 4))
+    step = next(size * factor for factor in (1, 2, 5, 10) if span / (size * factor) <= 7)
+    first = math.floor(low / step + 1e-9)
+    last = max(first + 1, math.ceil(high / step - 1e-9))
+    marks = [round(k * step, 10) for k in range(first, last + 1)]
+    return marks[0], marks[-1], marks
+
+
+def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str]) -> list[tuple[float, float]]:
+    """Where each name begins, left end and base line: beside its dot, or where the nearest free place is."""
+    taken: list[Box] = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in points]
+    found: dict[int, tuple[float, float]] = {}
+    for k in sorted(range(len(points)), key=lambda k: points[k][1]):
+        (x, y), width = points[k], _LETTER * len(texts[k])
+        sides = (x + _DOT + 4, x - _DOT - 4 - width)
+        choices = [
+            (side + out * along, y + 4 + up * _LINE)
+            for side, out in zip(sides, (1, -1), strict=True)
+            for along in _ALONG
+            for up in range(-_ROOM, _ROOM + 1)
+        ]
+        choices.sort(key=lambda at: math.hypot(min(abs(at[0] - x), abs(at[0] + width - x)), 2 * (at[1] - y - 4)))
+        boxes = [(cx - 3, cy - _LINE + 3, cx + width + 3, cy + 3) for cx, cy in choices]
+        free = (
+            choice
+            for choice, box in zip(choices, boxes, strict=True)
+            if _inside(box) and not any(_overlap(box, other) for other in taken)
+        )
+        found[k] = next(free, choices[0])
+        cx, cy = found[k]
+        taken.append((cx - 3, cy - _LINE + 3, cx + width + 3, cy + 3))
+    return [found[k] for k in range(len(points))]
+
+
+def _lead(x: float, y: float, near: float, base: float) -> float | None:
+    """`near`, the end of a name that is nearer to its dot; None if the name stands beside it."""
+    return near if abs(near - x) > 3 * _DOT or abs(base - 4 - y) > _DOT else None
+
+
+def _inside(box: Box) -> bool:
+    return box[0] >= LEFT + 2 and box[2] <= WIDTH and box[1] >= 0 and box[3] <= BOTTOM
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

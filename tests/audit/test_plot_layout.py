@@ -1,0 +1,61 @@
+"""Where dots, ticks and names of a figure lie."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fair_diffusion.audit.plot import _LETTER, BOTTOM, LEFT, RIGHT, TOP, WIDTH, Point, _labels, _round, plot
+
+SHARES = st.floats(0, 1)
+
+
+def test_dots_and_ticks_lie_at_their_values() -> None:
+    found = plot([Point("a", 1.0, 0.3, 0.2, 0.41), Point("b", 2.2, 0.1)], across="x", up="y", log=True, floor=0.05)
+    heights = {float(tick.text): tick.at for tick in found.ticks_up}
+    assert (heights[0], min(heights.values())) == (BOTTOM, TOP)
+    ends = {tick.text: tick.at for tick in found.ticks_across}
+    assert list(ends) == ["1×", "2×", "4×"]
+    first, second = found.dots
+    for dot in found.dots:
+        assert (BOTTOM - dot.y) / (BOTTOM - TOP) == pytest.approx(dot.point.up / max(heights))
+        assert (dot.x - ends["1×"]) / (ends["2×"] - ends["1×"]) == pytest.approx(math.log2(dot.point.across))
+    assert first.high < first.y < first.low
+    assert (second.low, second.high) == (second.y, second.y)
+    assert found.floor == pytest.approx(BOTTOM - (BOTTOM - TOP) * 0.05 / max(heights))
+    assert plot([Point("a", 1.0, 0.3)], across="x", up="y", floor=0.9).floor is None
+
+
+@given(st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=6), st.booleans())
+def test_axes_of_shares_end_at_1_and_hold_all(values: list[tuple[float, float]], zero: bool) -> None:
+    found = plot([Point(f"s{k}", *both) for k, both in enumerate(values)], across="x", up="y", zero=zero)
+    for ticks in (found.ticks_across, found.ticks_up):
+        ends = [float(tick.text.replace("−", "-")) for tick in ticks]
+        assert min(ends) >= 0
+        assert max(ends) <= 1
+    assert all(LEFT - 1e-6 <= dot.x <= RIGHT + 1e-6 and TOP - 1e-6 <= dot.y <= BOTTOM for dot in found.dots)
+    assert all(LEFT <= tick.at <= RIGHT for tick in found.ticks_across)
+
+
+@given(st.floats(-3, 3), st.floats(0, 5))
+def test_ticks_are_round_and_hold_the_values(low: float, span: float) -> None:
+    first, last, ticks = _round(low, low + span)
+    assert first <= low + 1e-6
+    assert last >= low + span - 1e-6
+    assert 2 <= len(ticks) <= 10
+    steps = {round(b - a, 9) for a, b in itertools.pairwise(ticks)}
+    assert len(steps) == 1
+
+
+@given(st.lists(st.tuples(st.floats(LEFT, RIGHT), st.floats(TOP, BOTTOM)), min_size=1, max_size=8))
+def test_names_do_not_lie_on_each_other(points: list[tuple[float, float]]) -> None:
+    names = [f"way-{k}" for k in range(len(points))]
+    found = _labels(points, names)
+    width = _LETTER * len(names[0])
+    for (x, y), (u, v) in itertools.combinations(found, 2):
+        assert abs(x - u) >= width or abs(y - v) >= 13 - 1e-6
+    assert all(LEFT <= x <= WIDTH - width and TOP - 14 <= y <= BOTTOM for x, y in found)
