@@ -39,6 +39,13 @@ def test_bombs_are_refused_by_their_size(size: tuple[int, int]) -> None:
         open_picture(header(*size))
 
 
+def test_what_is_no_picture_is_said_without_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "notes.png"
+    path.write_text("no picture")
+    with pytest.raises(BrokenPicture, match=r"^no picture of a kind that is read$"):
+        open_picture(path, path.name)
+
+
 def test_huge_files_are_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     with path.open("wb") as file:

@@ -12,7 +12,7 @@ import warnings
 from io import BytesIO
 from pathlib import Path
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 ENDINGS = frozenset([".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"])
@@ -44,6 +44,8 @@ def open_picture(data: Path | bytes, name: str = "") -> Image.Image:
                 picture = _upright(opened)
     except BrokenPicture:
         raise
+    except UnidentifiedImageError as error:  # its own words are the whole path, which reports must not spread
+        raise BrokenPicture("no picture of a kind that is read") from error
     except Exception as error:  # decoders raise nearly everything, from SyntaxError to struct.error
         raise BrokenPicture(f"{type(error).__name__}: {error}".split("\n")[0]) from error
     picture.info = {"file": name}

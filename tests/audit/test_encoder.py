@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
 
-from fair_diffusion.audit.encoder import embed_images, embed_words, image_files
+from fair_diffusion.audit.encoder import embed_images, embed_words
 from fair_diffusion.text_encoder import embed
 
 
@@ -68,13 +68,6 @@ def test_the_built_in_encoder_reads_words() -> None:
     assert (embed_words("minilm", ["nurse", "pilot"]) == embed(["nurse", "pilot"])).all()
     with pytest.raises(ValueError, match="minilm reads words only"):
         embed_images("minilm", [Path("a.png")])
-
-
-def test_only_images_of_the_folder_are_taken(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a.jpeg", "notes.txt", ".hidden.png"):
-        (tmp_path / name).touch()
-    (tmp_path / "more.png").mkdir()
-    assert [file.name for file in image_files(tmp_path)] == ["a.jpeg", "b.PNG"]
 
 
 def test_an_image_that_cannot_be_read_is_named(clip: Path, pictures: list[Path], tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_features_are_those_of_the_pictures_and_broken_ones_are_named(tmp_path: 
     np.testing.assert_allclose(
         found.vectors.reshape(FEWEST, 3, 64), np.repeat(colours[:, :, None], 64, axis=2), atol=1e-6
     )
-    assert [name.split(":")[0] for name in found.broken] == ["9.png"]
+    assert [name.split(" (")[0] for name in found.broken] == ["9.png"]
     assert found.name == str(tmp_path)
 
 

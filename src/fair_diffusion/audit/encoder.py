@@ -2,7 +2,7 @@
 
 "minilm" is the built-in text encoder; any other name is a model of the CLIP kind, a local folder or a hub id: one that
 gives features of texts and of images in the same space. Only safetensors are read, and no code of the model is run.
-Exports `embed_words`, `embed_images` and `image_files`.
+Exports `embed_words` and `embed_images`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fair_diffusion.pictures import ENDINGS, BrokenPicture, open_picture
+from fair_diffusion.pictures import BrokenPicture, open_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -69,15 +69,6 @@ def embed_images(encoder: str, files: Sequence[Path]) -> Embeddings:
             inputs = processor.image_processor(images=images, return_tensors="pt")
             parts.append(_features(model.get_image_features(**inputs)))
     return np.concatenate(parts)
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The images that lie in a folder, by name; files of other kinds and hidden ones are left alone."""
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.is_file() and file.suffix.lower() in ENDINGS and not file.name.startswith(".")
-    )
 
 
 def _opened(file: Path) -> Image:

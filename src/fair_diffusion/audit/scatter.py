@@ -24,7 +24,7 @@ class Scatter:
 
 
 def scatters(sources: Sequence[Source], deviations: Sequence[Deviation]) -> list[Scatter]:
-    """The figures of all attributes and qualities; none without a quality."""
+    """The figures of all attributes, and of the qualities that are known of two sources or more."""
     names = list(dict.fromkeys(name for source in sources for name in source.quality))
     attributes = list(dict.fromkeys(found.attribute for found in deviations))
     return [found for a in attributes for name in names if (found := _scatter(a, name, sources, deviations))]
@@ -43,6 +43,6 @@ def _scatter(attribute: str, name: str, sources: Sequence[Source], deviations: S
         for source in sources
         if source.name in own and name in source.quality
     ]
-    if not points:
+    if len(points) < 2:
         return None
     return Scatter(attribute, name, plot(points, across=name, up=f"mean deviation of {spoken(attribute)}", zero=False))

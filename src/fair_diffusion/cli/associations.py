@@ -61,13 +61,13 @@ def associations(
 
 def members(name: str, text: str) -> Members:
     """The members of one set. `ValueError` if there are fewer than two, or one comes twice."""
-    from fair_diffusion.audit.encoder import image_files
+    from fair_diffusion.audit.sources.folder import image_files
 
     path = existing(text)
     files: list[Path] = []
     if path and path.is_dir():
-        files = image_files(path)
-        names = [file.name for file in files]
+        found = list(image_files(path))
+        names, files = [inner for inner, _ in found], [file for _, file in found]
         kind = f"images in {text}"
     elif path:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -11,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fair_diffusion.cli import model_options as options
-from fair_diffusion.cli.progress import counting, loading
-from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.usage import INTERRUPTED, MISSED, usage_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from fair_diffusion.audit.numbers import Numbers
+    from fair_diffusion.audit.sources.yardstick import Yardstick
     from fair_diffusion.audit.study import Study
-    from fair_diffusion.perception.perceiver import Perceiver
+    from fair_diffusion.cli.audit_subject import Subject
 
-MISSED, INTERRUPTED = 3, 130
 PAGE = "report.html"
 
 
@@ -96,28 +95,30 @@ def audit(
     """Count the groups that TARGET shows for each concept, say how sure that is, and how far from target or reference.
 
     Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
-    with usage_errors(), TemporaryDirectory() as scratch:
+    with usage_errors(), TemporaryDirectory() as folder:
         from fair_diffusion.audit.numbers import numbers
         from fair_diffusion.audit.sources.human_labels import check_labels, with_labels
         from fair_diffusion.audit.sources.reference import read_reference, with_reference
-        from fair_diffusion.audit.sources.target import kind_of_target, read_target
-        from fair_diffusion.audit.sources.yardstick import Yardstick
+        from fair_diffusion.audit.sources.target import kind_of_target
         from fair_diffusion.cli.audit_options import MODEL, check_options
-        from fair_diffusion.cli.audit_suite import drawn, order
+        from fair_diffusion.cli.audit_subject import Subject
+        from fair_diffusion.cli.audit_suite import order
         from fair_diffusion.new_folder import check_new
         from fair_diffusion.perception.human import HumanLabels
-        from fair_diffusion.perception.perceiver import open_perceiver
 
         if (target is None) == (model is None):
             raise ValueError("give a TARGET to read, or --model to generate with; one of them")
         check_options(given(context), MODEL if target is None else kind_of_target(target, named=concepts is not None))
         if out is not None:
             check_new(out)
-        compared = read_reference(reference, scratch=Path(scratch)) if reference else None
+        scratch, attributes = Path(folder), attribute or None
+        compared = read_reference(reference, scratch=scratch) if reference else None
         labels = HumanLabels.load(human_labels) if human_labels else None
-        if model is None:
-            reader, by, pictures = open_perceiver(perceiver) if perceiver else None, perceiver, target
-        else:
+        if target is not None:
+            subject = Subject.target(
+                target, perceiver=perceiver, concepts=concepts, attributes=attributes, scratch=scratch
+            )
+        elif model is not None:
             roles = options.given(context)
             asked = order(
                 model=model,
@@ -134,42 +135,23 @@ def audit(
                 seed=seed,
                 loading=roles,
             )
-            from fair_diffusion.pipeline import FairPipeline
-
-            with loading(model):
-                pipe = FairPipeline.from_pretrained(model, **roles)
-            reader, by, pictures = pipe.judge, judge, asked.work
-        if labels is not None and human_labels is not None and reader is not None:
-            groups = reader.groups if model is None else recorded_groups(reader)
-            check_labels(labels, groups, table=human_labels.name)
-        yardstick = None
-        if quality_reference is not None:
-            with counting("looking at the reference") as progress:
-                measure = reader or open_perceiver("judge")
-                yardstick = Yardstick.of(quality_reference, measure, by=by or "judge", progress=progress)
-        if target is not None:
-            with counting("reading") as progress:
-                findings = read_target(
-                    target,
-                    scratch=Path(scratch),
-                    perceiver=perceiver,
-                    reader=reader,
-                    concepts=concepts,
-                    attributes=attribute or None,
-                    progress=progress,
-                )
-        else:
-            try:
-                findings = drawn(asked, pipe, attributes=attribute or None, scratch=Path(scratch))
-            except KeyboardInterrupt:
-                typer.echo("interrupted; the same command goes on from what is drawn", err=True)
-                raise typer.Exit(INTERRUPTED) from None
-        if labels is not None and human_labels is not None:
+            subject = Subject.model(model, asked, options=roles, attributes=attributes, scratch=scratch)
+        if labels and human_labels and subject.groups:
+            check_labels(labels, subject.groups, table=human_labels.name)
+        yardstick = measure_by(quality_reference, subject) if quality_reference else None
+        try:
+            findings = subject.findings()
+        except KeyboardInterrupt:
+            if model is None:
+                raise
+            typer.echo("interrupted; the same command goes on from what is drawn", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        if labels and human_labels:
             findings = with_labels(findings, labels, table=human_labels.name)
-        if yardstick is not None:
+        if yardstick:
             with counting("measuring quality") as progress:
-                findings = yardstick.measured(findings, pictures or Path(), progress=progress)
-        study, data = (findings.study, None) if compared is None else with_reference(findings.study, compared)
+                findings = yardstick.measured(findings, subject.pictures, progress=progress)
+        study, data = with_reference(findings.study, compared) if compared is not None else (findings.study, None)
         found = numbers(study, images=findings.images, reference=data)
         if out is not None:
             write(study, found, findings.images, out)
@@ -194,13 +176,17 @@ def given(context: typer.Context) -> set[str]:
     }
 
 
-def recorded_groups(judge: Perceiver) -> dict[str, Sequence[str]]:
-    """The groups that records of what `judge` reads count: all that an attribute of ours has, whichever it knows."""
-    from fair_diffusion.policy import ATTRIBUTES
+def measure_by(pictures: Path, subject: Subject) -> Yardstick:
+    """The pictures that quality is measured by, as the reader of `subject` sees them; as the judge does if it has none.
 
-    return {
-        name: ATTRIBUTES[name].group_names if name in ATTRIBUTES else groups for name, groups in judge.groups.items()
-    }
+    `ValueError` if they are too few or the reader has no features."""
+    from fair_diffusion.audit.sources.yardstick import Yardstick
+    from fair_diffusion.perception.perceiver import open_perceiver
+
+    with counting("looking at the reference") as progress:
+        return Yardstick.of(
+            pictures, subject.reader or open_perceiver("judge"), by=subject.by or "judge", progress=progress
+        )
 
 
 def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fair_diffusion.audit.encoder import image_files
 from fair_diffusion.audit.sources.findings import Progress, silent
-from fair_diffusion.perception.probabilities import features
-from fair_diffusion.pictures import BrokenPicture, open_picture
+from fair_diffusion.audit.sources.yardstick import pictures_of, read_features
+from fair_diffusion.perception.probabilities import Embedding
 
 FEWEST = 4
 """Images of each side that a kernel distance takes at least."""
-_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -30,24 +28,14 @@ class Reference:
 
 
 def read_reference(judge: Any, folder: Path, progress: Progress = silent) -> Reference:
-    """The images of a folder. `ValueError` if it is none, holds fewer than `FEWEST`, or the judge has no features."""
+    """The images below a folder, plain twins of a run left out.
+
+    `ValueError` if it is no folder, holds fewer than `FEWEST`, or the judge has no features."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not there; name a folder of images for the kernel distance")
-    files, broken = image_files(folder), []
-    parts: list[NDArray[np.float32]] = []
-    for first in range(0, len(files), _CHUNK):
-        images = []
-        for file in files[first : first + _CHUNK]:
-            try:
-                images.append(open_picture(file, file.name))
-            except BrokenPicture as error:
-                broken.append(f"{file.name}: {error}")
-        if images:
-            found = features(judge, images)
-            if found is None:
-                raise ValueError("the judge is no network with features, so no kernel distance can be measured")
-            parts.append(found)
-        progress(first + len(images), len(files))
-    if sum(map(len, parts)) < FEWEST:
+    if not isinstance(judge, Embedding):
+        raise ValueError("the judge is no network with features, so no kernel distance can be measured")
+    vectors, broken = read_features(pictures_of(folder)[0], judge, progress)
+    if len(vectors) < FEWEST:
         raise ValueError(f"{folder} holds fewer than {FEWEST} images that can be read; a kernel distance needs more")
-    return Reference(str(folder), np.concatenate(parts), broken)
+    return Reference(str(folder), vectors, broken)

@@ -76,7 +76,6 @@ def test_a_run_as_reference_is_tested_as_other_images_whatever_its_seeds(first: 
     assert (line.share, line.reference, line.relation) == (0.5, 1.0, "mitigated")
     (comparison,) = found.comparisons
     assert comparison.paired == 0
-    tests = {row.group: (row.test, row.p) for row in comparison.differences}
-    test, p = tests["woman"]
-    assert test == "Fisher exact"
-    assert p == pytest.approx(stats.fisher_exact([[20, 0], [10, 10]]).pvalue)
+    (women,) = [row for row in comparison.differences if row.group == "woman"]
+    assert women.test == "Fisher exact"
+    assert women.p == pytest.approx(stats.fisher_exact([[20, 0], [10, 10]]).pvalue)

@@ -3,7 +3,7 @@
     KID(source, reference)      the lower, the nearer are the pictures of a source to those of the reference
 
 It compares whole sets, so a source that shows other groups or concepts than the reference is far from it too: measure
-by pictures of the same concepts. Exports `Yardstick`.
+by pictures of the same concepts. Exports `Yardstick`, and `pictures_of` and `read_features` that it is made with.
 """
 
 from __future__ import annotations
@@ -56,16 +56,15 @@ class Yardstick:
             )
         if not reference.is_dir():
             raise ValueError(f"{reference} is no folder; name one with at least {FEWEST} pictures to compare with")
-        every = [path for _, path in image_files(reference) if path.name != SHEET]
-        own = [path for path in every if not is_twin(path)]
-        found, broken = _features(own, reader, progress)
+        own, twins = pictures_of(reference)
+        found, broken = read_features(own, reader, progress)
         if len(found) < FEWEST:
             raise ValueError(f"{reference} has {len(found)} pictures that can be read; give at least {FEWEST}")
         notes = []
         if broken:
             notes.append(f"{len(broken)} pictures of the reference cannot be read, such as {broken[0]}")
-        if len(own) < len(every):
-            notes.append(f"{len(every) - len(own)} plain twins in the reference were left out")
+        if twins:
+            notes.append(f"{twins} plain twins in the reference were left out")
         name = f"KID to {printable(reference.resolve().name)} (features of {by}; lower is nearer)"
         return cls(name, found, reader, tuple(map(printable, notes)))
 
@@ -86,7 +85,7 @@ class Yardstick:
         quality: dict[str, dict[str, float]] = {}
         notes = [*self.notes]
         for source, paths in there.items():
-            own, broken = _features(paths, self.reader, progress)
+            own, broken = read_features(paths, self.reader, progress)
             if broken:
                 notes.append(printable(f"{source}: {len(broken)} images cannot be compared, such as {broken[0]}"))
             if len(own) < FEWEST:
@@ -102,7 +101,14 @@ class Yardstick:
         return replace(findings, study=replace(study, sources=measured, notes=[*study.notes, *notes]))
 
 
-def _features(paths: Sequence[Path], reader: Embedding, progress: Progress) -> tuple[Features, list[str]]:
+def pictures_of(folder: Path) -> tuple[list[Path], int]:
+    """The pictures below a folder that others are measured by, and how many plain twins of a run were left out."""
+    every = [path for _, path in image_files(folder) if path.name != SHEET]
+    own = [path for path in every if not is_twin(path)]
+    return own, len(every) - len(own)
+
+
+def read_features(paths: Sequence[Path], reader: Embedding, progress: Progress = silent) -> tuple[Features, list[str]]:
     """The features of up to `MOST` of the pictures, drawn at random, and the names of those that cannot be read."""
     chosen = sorted(random.Random(0).sample(list(paths), min(MOST, len(paths))))
     rows, broken = [], []
