@@ -38,7 +38,7 @@ def test_axes_of_shares_end_at_1_and_hold_all(values: list[tuple[float, float]],
         assert min(ends) >= 0
         assert max(ends) <= 1
     assert all(LEFT - 1e-6 <= dot.x <= RIGHT + 1e-6 and TOP - 1e-6 <= dot.y <= BOTTOM for dot in found.dots)
-    assert all(LEFT <= tick.at <= RIGHT for tick in found.ticks_across)
+    assert all(LEFT - 1e-6 <= tick.at <= RIGHT + 1e-6 for tick in found.ticks_across)
 
 
 @given(st.floats(-3, 3), st.floats(0, 5))
