@@ -2,8 +2,9 @@
 
 20 occupations × 100 images, 15 steps. Targets: half women; skin tone uniform over five groups. The kernel distance is
 to the drawings that the model was trained on, where they were rendered (`python -m recipes.pocket.data`), else to the
-plain images. Edited weights are named as NAME=FILE; a way that cannot run is a row that says why. What is drawn is kept
-in work/pocket/compare, so that a run goes on where it stopped, and more ways may be asked for later.
+plain images. Ways that learn come with the files that their recipes left in work/pocket; a way that cannot run is a
+row that says why. What is drawn is kept in work/pocket/compare, so that a run goes on where it stopped, and more ways
+may be asked for later.
 
     python -m benchmarks.compare [--images 100] [--prompts 20] [--methods NAME[=FILE],…]
 
@@ -43,6 +44,17 @@ from recipes.pocket.data import WORK
 
 INSTRUCTIONS = ("every occupation: half women", "every occupation: skin tone uniform")
 STEPS, BATCH = 15, 25
+LEARNT = {
+    "bottleneck": "directions",
+    "distribution-heads": "bottleneck-heads",
+    "concept-editing-gender": "concept-editing-gender",
+    "concept-editing-skin-tone": "concept-editing-skin_tone",
+    "alignment-gender": "alignment-gender",
+    "alignment-skin-tone": "alignment-skin_tone",
+    "filtering": "filtering",
+    "retraining": "retraining",
+}
+"""Ways with what they learnt, and the recipes' names for it."""
 PAGE = Path(__file__).with_suffix(".md")
 METHODS_PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
 BEGIN, END = "<!-- benchmarks/compare.py writes from here -->", "<!-- to here -->"
@@ -51,6 +63,13 @@ BEGIN, END = "<!-- benchmarks/compare.py writes from here -->", "<!-- to here --
 def drawings() -> Reference | None:
     """The judge's features of the drawings of women and men that the UNet was trained on; None if there are none."""
     return Reference("the training drawings", renders()) if (WORK / "drawings.json").is_file() else None
+
+
+def methods(work: Path) -> list[str]:
+    """Every way that can be had: the dearest last, and those that learnt with their files, as far as they are there."""
+    learnt = [f"{name}={path}" for name, file in LEARNT.items() if (path := work / f"{file}.safetensors").is_file()]
+    dear = [name for name in WAYS if name.startswith("latents-")]
+    return [*(name for name in WAYS if name not in dear), *learnt, *dear]
 
 
 def text(found: Comparison, table: Sequence[Line], reference: Reference | None) -> str:
@@ -115,7 +134,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100, help="per occupation and way")
     parser.add_argument("--prompts", type=int, default=20, help="the first so many occupations")
-    parser.add_argument("--methods", nargs="+", default=list(WAYS), help="names, or NAME=FILE for edited weights")
+    parser.add_argument("--methods", nargs="+", default=methods(WORK), help="names, or NAME=FILE for what was learnt")
     parser.add_argument("--folder", type=Path, default=WORK / "compare", help="keeps what is drawn")
     given = parser.parse_args()
     found, table = run(given.methods, given.images, given.prompts, given.folder)

@@ -63,3 +63,16 @@ def test_the_suite_of_the_pocket_model_is_its_mix_with_each_drawing_once() -> No
     listed = OCCUPATIONS.read_text(encoding="utf-8").split("\n")[:-1]
     assert listed == [name for name in concepts if name != "doctor"]
     assert len({concepts[name]["drawing"] for name in listed}) == len(listed) == 20
+
+
+def test_what_was_learnt_takes_part_where_it_is_there(tmp_path: Path) -> None:
+    bare = compare.methods(tmp_path)
+    assert sorted(bare) == sorted(WAYS)
+    assert bare[-2:] == ["latents-mean", "latents-confident"]
+    (tmp_path / "retraining.safetensors").touch()
+    (tmp_path / "directions.safetensors").touch()
+    learnt = set(compare.methods(tmp_path)) - set(bare)
+    assert learnt == {
+        f"bottleneck={tmp_path / 'directions.safetensors'}",
+        f"retraining={tmp_path / 'retraining.safetensors'}",
+    }
