@@ -130,8 +130,8 @@ def test_an_edit_in_the_flow(tiny_sd: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"method": "edit"}, "method 'edit' needs a file with edited weights or a LoRA; name it: file=FILE"),
-        ({"method": "bottleneck"}, "a vector for each group; name it: file=FILE"),
+        ({"method": "edit"}, "method 'edit' needs a file with edited weights or a LoRA; name it as file"),
+        ({"method": "bottleneck"}, "a vector for each group; name it as file"),
         ({"file": Path("x")}, "file is 'x', which method 'switch' does not use; use bottleneck, edit, distribution"),
         ({"method": "edit", "file": Path("gone")}, "gone cannot be read"),
     ],

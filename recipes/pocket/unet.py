@@ -196,6 +196,8 @@ def train(
 
 def write_edit(unet: UNet2DConditionModel, cost: Cost, path: Path) -> None:
     """Write all weights as an edit of the shipped UNet (`fair_diffusion.edits`), in half precision like that one."""
+    if cost.seconds is None and path.exists():
+        return  # nothing was trained, and the file says what it took
     with whole_file(path) as part:
         save_file({name: w.half().contiguous() for name, w in unet.state_dict().items()}, part, cost.metadata())
 

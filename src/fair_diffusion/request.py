@@ -99,7 +99,7 @@ class Request:
         if self.method == "switch" and self.control == "all":
             raise ValueError("method 'switch' needs control 'natural-first'; to change all images use method 'prompt'")
         if self.file is None and self.method in ("bottleneck", "edit"):
-            raise ValueError(f"method {self.method!r} needs a file with {FILES[self.method]}; name it: file=FILE")
+            raise ValueError(f"method {self.method!r} needs a file with {FILES[self.method]}; name it as file")
         if self.file is not None and self.method not in FILES:
             raise ValueError(
                 f"file is {str(self.file)!r}, which method {self.method!r} does not use; use {', '.join(FILES)}"

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from fair_diffusion.audit.association import association
 from fair_diffusion.cli import app
+from fair_diffusion.cli.associations import members
 from fair_diffusion.text_encoder import embed
 
 run = CliRunner()
@@ -67,3 +68,11 @@ def test_wrong_usage(change: dict[str, str], message: str, tmp_path: Path, monke
     assert found.exit_code == 2
     assert message in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_the_sheet_of_a_run_is_no_member(tmp_path: Path) -> None:
+    for name in ("000.png", "001.png", "contact-sheet.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "inner").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "inner" / "002.png")
+    assert list(members("x", str(tmp_path)).names) == ["000.png", "001.png", "inner/002.png"]

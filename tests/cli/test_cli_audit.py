@@ -58,6 +58,14 @@ def test_a_target_that_is_missed_is_exit_code_3(tmp_path: Path) -> None:
     audited(put(tmp_path / "d.csv", MET + COUNTS.removeprefix(HEAD)))  # only the plain images miss
 
 
+def test_what_nobody_could_read_is_not_compared(tmp_path: Path) -> None:
+    labour = put(tmp_path / "labour.csv", HEAD + "nurse,gender,woman,50,labour,\nnurse,gender,man,50,labour,\n")
+    unread = put(tmp_path / "t.csv", COUNTS.replace("nurse", "pilot") + "nurse,gender,unknown,5,plain,\n")
+    shown = run.invoke(app, ["audit", unread, "--reference", labour])
+    assert shown.exit_code == 0, shown.stderr
+    assert "None" not in shown.stdout
+
+
 def test_a_reference_says_amplified(tmp_path: Path) -> None:
     labour = put(
         tmp_path / "labour.csv", "prompt,attribute,group,count\nNurses,gender,woman,75\nNurses,gender,man,25\n"

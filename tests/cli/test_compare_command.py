@@ -83,7 +83,7 @@ def test_an_interrupt_is_exit_code_130_and_the_same_command_goes_on(monkeypatch:
         ([*ASKED, "--prompts", "a table"], "asks nothing of 'a table'"),
         ([*ASKED, "--prompts", "a nurse"], "comes twice"),
         ([*ASKED, "--reference", "gone"], "gone is not there"),
-        ([*ASKED, "--reference", "."], ". holds fewer than 4 images that can be read"),
+        ([*ASKED, "--reference", "."], ". holds fewer than 10 images that can be read"),
         ([*ASKED, "--suite", "gone.txt"], "no list of occupations"),
         ([*ASKED, "--suite", "pocket", "--prompt", "a photo"], "mark the place"),
         ([*ASKED, "--policy", "gone.yaml"], "gone.yaml"),

@@ -10,19 +10,21 @@ import pytest
 from PIL import Image
 from stub_readers import StubReader
 
-from fair_diffusion.compare.reference import FEWEST, read_reference
+from fair_diffusion.audit.sources.yardstick import FEWEST
+from fair_diffusion.compare.reference import read_reference
 
 
 def test_features_are_those_of_the_pictures_and_broken_ones_are_named(tmp_path: Path) -> None:
     for k in range(FEWEST):
-        Image.new("RGB", (8, 8), (40 * k, 0, 255)).save(tmp_path / f"{k}.png")
-    (tmp_path / "9.png").write_bytes(b"\x89PNG")
+        Image.new("RGB", (8, 8), (20 * k, 0, 255)).save(tmp_path / f"{k}.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
     found = read_reference(StubReader(0), tmp_path)
-    colours = np.array([[40 * k, 0, 255] for k in range(FEWEST)]) / 127.5 - 1
+    colours = np.array([[20 * k, 0, 255] for k in range(FEWEST)]) / 127.5 - 1
     np.testing.assert_allclose(
         found.vectors.reshape(FEWEST, 3, 64), np.repeat(colours[:, :, None], 64, axis=2), atol=1e-6
     )
-    assert [name.split(" (")[0] for name in found.broken] == ["9.png"]
+    (note,) = found.notes
+    assert note.startswith("1 could not be read: broken.png (")
     assert found.name == str(tmp_path)
 
 
@@ -30,7 +32,7 @@ def test_features_are_those_of_the_pictures_and_broken_ones_are_named(tmp_path: 
     ("count", "judge", "said"),
     [
         (None, StubReader(0), "is not there"),
-        (FEWEST - 1, StubReader(0), "fewer than 4"),
+        (FEWEST - 1, StubReader(0), f"fewer than {FEWEST}"),
         (FEWEST, object(), "no network with features"),
     ],
 )

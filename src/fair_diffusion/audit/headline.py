@@ -148,7 +148,7 @@ def _assumed(lines: Sequence[Line], found: Sequence[Deviation]) -> list[str]:
     if not without:
         return []
     if len(without) == len(found):
-        return [f"There is no target to measure against, so {default_shares(lines)} are assumed."]
+        return [f"No target is asked for {spoken(lines[0].attribute)}: {default_shares(lines)} are assumed."]
     return [f"No target of {_and(without)} is measured: {default_shares(lines)} are assumed there."]
 
 

@@ -1,12 +1,12 @@
 """All numbers of a study, ready to be shown: sources in order, targets where they can be taken over, and what follows.
 
-Exports `Numbers` and `numbers`.
+Exports `Numbers`, `numbers` and `finite`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -56,10 +56,6 @@ class Numbers:
     def plain(self) -> dict[str, Any]:
         """As plain data for JSON; what is infinite there is None."""
 
-        def finite(found: Deviation) -> dict[str, Any]:
-            values = asdict(found)
-            return {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in values.items()}
-
         return {
             "title": self.study.title,
             "sources": [
@@ -69,11 +65,11 @@ class Numbers:
             "reference": self.reference,
             "tolerance": self.tolerance,
             "lines": [asdict(line) for line in self.lines],
-            "deviations": [finite(found) for found in self.deviations],
+            "deviations": [finite(asdict(found)) for found in self.deviations],
             "fields": {
                 field: {
                     "concepts": [concept for concept, own in self.study.fields.items() if own == field],
-                    "deviations": [finite(one) for one in found],
+                    "deviations": [finite(asdict(one)) for one in found],
                 }
                 for field, found in self.fields.items()
             },
@@ -159,3 +155,8 @@ def _with_target(tally: Tally, asked: Sequence[dict[str, float]]) -> Tally:
         return tally
     target = {group: asked[0].get(group, 0.0) for group in tally.counts}
     return replace(tally, target=target) if math.isclose(sum(target.values()), 1, abs_tol=1e-6) else tally
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for JSON, which knows no infinity and no "not a number": None stands for both."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

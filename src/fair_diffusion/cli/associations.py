@@ -61,13 +61,13 @@ def associations(
 
 def members(name: str, text: str) -> Members:
     """The members of one set. `ValueError` if there are fewer than two, or one comes twice."""
-    from fair_diffusion.audit.sources.folder import image_files
+    from fair_diffusion.audit.sources.yardstick import pictures_of
 
     path = existing(text)
     files: list[Path] = []
     if path and path.is_dir():
-        found = list(image_files(path))
-        names, files = [inner for inner, _ in found], [file for _, file in found]
+        files = pictures_of(path)[0]
+        names = [file.relative_to(path).as_posix() for file in files]
         kind = f"images in {text}"
     elif path:
         try:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -94,6 +93,8 @@ def compare(
         except KeyboardInterrupt:
             typer.echo(f"interrupted; the same command goes on from what lies in {out}", err=True)
             raise typer.Exit(INTERRUPTED) from None
+        from fair_diffusion.audit.numbers import finite
+
         table = lines(found, images)
         page = write(found, table, images)
     if as_json:
@@ -102,11 +103,6 @@ def compare(
     else:
         show(table)
         typer.echo(f"see {page}")
-
-
-def finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row for JSON, which knows no infinity: None stands for it, as in the audit's."""
-    return {name: None if isinstance(value, float) and math.isinf(value) else value for name, value in row.items()}
 
 
 def instructions(sentences: Sequence[str], files: Sequence[Path]) -> dict[str, Policy]:

@@ -136,7 +136,9 @@ def show(result: RebalancedResult) -> None:
     for line in (line for part in parts for line in deviations(part)):
         console.print(line)
     if result.verdict:
-        console.print(f"verdict: {result.verdict}")
+        missed = result.counts()["missed"]
+        why = f" ({missed} of the images do not surely show what was assigned)" if missed else ""
+        console.print(f"verdict: {result.verdict}{why}")
     console.print(", ".join(f"{count} {what}" for what, count in result.counts().items()))
     moved, cost = result.moved(), result.summary()["cost"]
     if moved["images"]:

@@ -124,5 +124,5 @@ def _cells(
     seen = predicted.get(_key(line))
     cells += [f"{seen.estimate:.0%} ({seen.low:.0%} to {seen.high:.0%})" if seen else ""] if people else []
     cells += ["" if line.assumed else line.verdict] if asked else []
-    relation = "" if line.reference is None else f"{line.relation} ({line.reference:.0%})"
+    relation = "" if line.relation is None else f"{line.relation} ({line.reference:.0%})"
     return [*cells, *([relation] if compared else [])]

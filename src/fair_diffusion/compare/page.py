@@ -46,7 +46,7 @@ def page(found: Comparison, lines: Sequence[Line], reference: Reference | None =
         "ways": [(way, made(way)) for way in found.ways],
         "notes": _notes(lines),
         "kid_to": kid_to(reference),
-        "broken": reference.broken if reference else (),
+        "left_out": reference.notes if reference else (),
         "memory": KINDS.get(found.device, KINDS["cpu"]),
         "version": version("fair-diffusion"),
     }

@@ -11,20 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fair_diffusion.audit.sources.findings import Progress, silent
-from fair_diffusion.audit.sources.yardstick import pictures_of, read_features
+from fair_diffusion.audit.sources.yardstick import FEWEST, MOST, pictures_of, read_features
 from fair_diffusion.perception.probabilities import Embedding
-
-FEWEST = 4
-"""Images of each side that a kernel distance takes at least."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """`name` says what they are; `vectors` are their features (images, d); `broken` files could not be read."""
+    """`name` says what they are; `vectors` are their features (images, d); `notes` say what was left out."""
 
     name: str
     vectors: NDArray[np.float32]
-    broken: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def read_reference(judge: Any, folder: Path, progress: Progress = silent) -> Reference:
@@ -35,7 +32,13 @@ def read_reference(judge: Any, folder: Path, progress: Progress = silent) -> Ref
         raise ValueError(f"{folder} is not there; name a folder of images for the kernel distance")
     if not isinstance(judge, Embedding):
         raise ValueError("the judge is no network with features, so no kernel distance can be measured")
-    vectors, broken = read_features(pictures_of(folder)[0], judge, progress)
+    pictures, twins = pictures_of(folder)
+    vectors, broken = read_features(pictures, judge, progress)
     if len(vectors) < FEWEST:
         raise ValueError(f"{folder} holds fewer than {FEWEST} images that can be read; a kernel distance needs more")
-    return Reference(str(folder), vectors, broken)
+    notes = [f"{twins} plain twins of a run are left out"] if twins else []
+    if len(pictures) > MOST:
+        notes.append(f"{MOST:,} of its {len(pictures):,} images are taken, drawn at random")
+    if broken:
+        notes.append(f"{len(broken)} could not be read: {'; '.join(broken[:5])}{'; …' if len(broken) > 5 else ''}")
+    return Reference(str(folder), vectors, notes)

@@ -6,12 +6,15 @@ conditioning is exactly StableDiffusionPipeline's: padded to `MAX_LENGTH` tokens
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import AutoTokenizer, BertModel
+from transformers.utils import logging
 
 from fair_diffusion import text_encoder as minilm
 from fair_diffusion.new_folder import new_folder
@@ -38,7 +41,21 @@ def tokenizer() -> Any:
 
 def text_encoder() -> Any:
     """MiniLM's encoder, whose hash `fair_diffusion.text_encoder.folder` checks. Token states are (n, tokens, 384)."""
-    return BertModel.from_pretrained(minilm.folder(), add_pooling_layer=False).eval()
+    with _quiet():  # that its pooling layer is left out is meant so
+        return BertModel.from_pretrained(minilm.folder(), add_pooling_layer=False).eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def load(weights: Path = WEIGHTS) -> Any:

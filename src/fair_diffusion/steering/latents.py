@@ -6,8 +6,9 @@ The sampler is DDIM over a few of the run's times (Song et al. 2021, arXiv 2010.
 clean image. Noise stays on its shell: each image's keeps the norm that it was drawn with, √d but for a few percent.
 
 η is in units of that norm: an image whose gradient reaches the clip c turns by about η. So written, the usual clip of
-0.1 stays; a rate of 0.01 times gradients of that norm would move noise of norm 32 by 3·10⁻⁵ of it. In ten iterations
-the published 0.01 flips 1 of 4 images of the pocket model, η = 0.1 flips 3 (docs/latents.md): that is the default here.
+0.1 stays; a rate of 0.01 times gradients of that norm would move noise of norm 32 by 3·10⁻⁵ of it. The published ten
+iterations are too few where a group is rare, and its steps too small (docs/latents.md): the defaults are fifty at most,
+at η = 0.2. Descent ends before, once all images are settled, or `patience` iterations have brought nothing better.
 
 Memory does not grow with n. L couples all images only through their probabilities p, so a first pass without gradient
 gives p and ∂L/∂p; a second goes back through each chunk of images alone, one stage of the sampler at a time, from the
