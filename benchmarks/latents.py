@@ -4,7 +4,7 @@ Half women; occupations whose natural shares lie far apart; 15 steps. In each ce
 perceiver, which led, and evaluations over those of plain generation. Memory: what the process holds at most while 32
 pictures of 64×64 are drawn, libraries and model included, and how much of it was there before.
 
-    python -m benchmarks.latents [--images 16]      → benchmarks/latents.md, about 15 minutes on two cores
+    python -m benchmarks.latents [--images 16]      → benchmarks/latents.md
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fair_diffusion.compare.memory import peak_memory
 from fair_diffusion.control import Aim
 from fair_diffusion.gradient_control import draw_latents
 from fair_diffusion.guides import Guides
+from fair_diffusion.perception import pocket
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
 from fair_diffusion.steering.latents import LatentDescent
@@ -44,7 +45,7 @@ def cell(pipe: FairPipeline, concept: str, settings: LatentDescent, images: int)
         matched.targets,
         plan(matched.targets, images, SEED),
         lambda n: guides.guide([Aim()] * n),
-        pipe.perceiver,  # type: ignore[arg-type]
+        pocket.load(),
         settings=settings,
     )
     pictures = [shown.image for shown in drawn.shown]

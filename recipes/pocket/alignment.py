@@ -5,8 +5,8 @@ part.
 
     python -m recipes.pocket.alignment gender|skin_tone         → work/pocket/alignment-ATTRIBUTE.safetensors
 
-Ten times the published rate, since the published thousands of iterations would take a day on two cores; 150 take 15
-minutes. The file is a LoRA that diffusers loads (with `peft`).
+Ten times the published rate and far fewer than the published iterations, for a processor's sake. The file is a LoRA
+that diffusers loads (with `peft`).
 """
 
 from __future__ import annotations

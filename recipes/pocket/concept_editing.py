@@ -4,7 +4,7 @@ The perceiver reads what the integral loop draws; the judge takes no part.
 
     python -m recipes.pocket.concept_editing gender|skin_tone   → work/pocket/concept-editing-ATTRIBUTE.safetensors
 
-About 8 minutes on two cores. The file is a weight edit, see `fair_diffusion.edits`.
+The file is a weight edit, see `fair_diffusion.edits`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class Hub:
     def __init__(self) -> None:
         self._held: dict[str, list[str]] = {}
         self._fetched: dict[tuple[str, str], Path] = {}
-        self._silent = False
+        self._silence = ""
 
     def holds(self, model: str, *, asked: str = "") -> list[str] | None:
         """The files of a model; None if the hub gives no answer. `ValueError` if the model is not there.
@@ -31,7 +31,7 @@ class Hub:
                 f"unknown model {asked or model!r}: there is no such folder or file, and a hub id is OWNER/NAME; "
                 "`fair-diffusion models` lists what is supported"
             )
-        if self._silent or model in self._held:
+        if self._silence or model in self._held:
             return self._held.get(model)
         from huggingface_hub import HfApi
         from huggingface_hub.errors import RepositoryNotFoundError
@@ -43,8 +43,8 @@ class Hub:
                 f"the hub has no model {model!r} that you may see, nor is there such a folder; mend the name, or log "
                 "in with `hf auth login` if it is private"
             ) from None
-        except Exception:  # whatever the network says; asking again would take half a minute
-            self._silent = True
+        except Exception as error:  # whatever the network says; asking again would take half a minute
+            self._silence = _first_line(error)
             return None
         self._held[model] = [file.rfilename for file in found.siblings or ()]
         return self._held[model]
@@ -52,21 +52,22 @@ class Hub:
     def file(self, model: str, file: str, *, asked: str = "") -> Path:
         """One file of a model, downloaded or cached."""
         if (model, file) not in self._fetched:
-            online = self.holds(model, asked=asked) is not None
-            self._fetched[model, file] = _fetched(model, file, asked or model, online=online)
+            self.holds(model, asked=asked)
+            self._fetched[model, file] = _fetched(model, file, asked or model, silence=self._silence)
         return self._fetched[model, file]
 
 
-def _fetched(model: str, file: str, asked: str, *, online: bool) -> Path:
+def _fetched(model: str, file: str, asked: str, *, silence: str) -> Path:
+    """Download, or take what is cached. silence: why the hub gave no answer; empty if it did."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(model, file, local_files_only=not online))
+        return Path(hf_hub_download(model, file, local_files_only=bool(silence)))
     except LocalEntryNotFoundError:
         raise ValueError(
             f"{asked!r} is no folder or file here, nor cached, and the hub cannot be reached; mend the name, go online "
-            "once, or name a folder that has it"
+            f"once, or name a folder that has it (it said: {silence or 'nothing'})"
         ) from None
     except GatedRepoError:
         raise ValueError(
@@ -74,3 +75,13 @@ def _fetched(model: str, file: str, asked: str, *, online: bool) -> Path:
         ) from None
     except EntryNotFoundError:
         raise ValueError(f"{model!r} has no {file} on the hub; name a model that diffusers can load") from None
+    except HfHubHTTPError as error:
+        raise ValueError(
+            f"the hub does not give {file} of {model!r} ({_first_line(error)}); try again later, or name a folder that "
+            "has it"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, in a line that is never empty."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
