@@ -31,6 +31,7 @@ from fair_diffusion import FairPipeline, Policy, Result
 from fair_diffusion.allocation import plan
 from fair_diffusion.audit import (
     Tally,
+    bootstrap_mean,
     correct,
     cosine_distances,
     kid,
@@ -213,13 +214,6 @@ def renders() -> NDArray[np.float32]:
     return torch.cat([judges.load().features(part) for part in parts]).numpy()
 
 
-def bootstrap(values: list[float]) -> tuple[float, float]:
-    """Percentile interval (95 %) of the mean over occupations, 10,000 resamples."""
-    rng = np.random.default_rng(0)
-    low, high = np.percentile(rng.choice(values, (10_000, len(values))).mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
-
-
 COLUMNS = (
     "row",
     "images",
@@ -245,7 +239,7 @@ def line(bench: Bench, row: Row, target: str, found: list[Measured], reference: 
     """One row of the table."""
     facts = [measured.facts for measured in found]
     judge, perceiver = zip(*(deviations(each, target) for each in facts), strict=True)
-    low, high = bootstrap(list(judge))
+    low, high = bootstrap_mean(judge)
     (wanted,) = policy(target).rules[0].targets
     n = len(facts[0]["judged"])
 
