@@ -1,8 +1,8 @@
 """The standing table: every way to meet a target on the pocket model, from the same seeds.
 
 20 occupations × 100 images, 15 steps. Targets: half women; skin tone uniform over five groups. The two losses that
-assign nothing take longer than all other ways together, so they have a table of their own, over the first five
-occupations. The kernel distance is to the drawings that the model was trained on, where they were rendered (`python -m
+assign nothing cost up to 31 times a plain run, so they have a table of their own, over the first five occupations. The
+kernel distance is to the drawings that the model was trained on, where they were rendered (`python -m
 recipes.pocket.data`), else to the plain images. Ways that learn come with the files that their recipes left in
 work/pocket; a way that cannot run is a row that says why. What is drawn is kept in work/pocket/compare, so that a run
 goes on where it stopped, and more ways may be asked for later.
@@ -74,7 +74,7 @@ def methods(work: Path) -> list[str]:
     return [*(name for name in WAYS if name not in DEAR), *learnt]
 
 
-def text(found: Comparison, table: Sequence[Line], dear: Sequence[str], reference: Reference | None) -> str:
+def text(found: Comparison, table: Sequence[Line], shown: str, reference: Reference | None) -> str:
     """benchmarks/compare.md: the tables, the figures, and what the columns mean."""
     settings = found.settings
     drawn = figures(table, kid_to(reference))
@@ -85,26 +85,26 @@ def text(found: Comparison, table: Sequence[Line], dear: Sequence[str], referenc
         f"Made by `python -m benchmarks.compare`. KID is to {kid_to(reference)}; memory is "
         f"{KINDS.get(found.device, KINDS['cpu'])}.",
         "",
-        markdown(table),
+        shown,
         *(f"![{one.plot.up} against {one.plot.across}]({plot_name(one.attribute, one.name)})" for one in drawn),
         "",
-        *dear,
         "| way | made by |",
         "|---|---|",
-        *(f"| {way.name} | {made(way)} |" for way in (*found.ways, *(read_ways(DEAR) if dear else ()))),
+        *(f"| {way.name} | {made(way)} |" for way in (*found.ways, *read_ways(DEAR))),
         "",
         *(f"- **{column.head}**: {column.meaning}." for column in (*DEVIATION, *QUALITY, *COST)),
     ]
     return "\n".join(parts) + "\n"
 
 
-def dear_section(dear: Sequence[Line], prompts: int, level: int) -> list[str]:
-    """The table of the dearest ways under its heading."""
-    return [
-        f"{'#' * level} The dearest ways, over the first {prompts} occupations",
-        "",
-        markdown(dear, level=level + 1),
-    ]
+def tables(table: Sequence[Line], over: int, dear: Sequence[Line], few: int, level: int) -> str:
+    """Both tables, each with the occupations that it is over: the first `over`, and the first `few`."""
+    whole = len(read_occupations(str(OCCUPATIONS)))
+    parts = [f"Over the first {over} of {whole} occupations.", "", markdown(table, level=level)]
+    if dear:
+        heading = f"{'#' * level} The dearest ways"
+        parts += [heading, "", f"Over the first {few} of {whole} occupations.", "", markdown(dear, level=level + 1)]
+    return "\n".join(parts)
 
 
 def plot_name(attribute: str, name: str) -> str:
@@ -121,8 +121,10 @@ def shown_in(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
 
 
-def run(methods: Sequence[str], images: int, prompts: int, dear_prompts: int, folder: Path) -> str:
-    """Draw what is missing, and write page, tables and figures. Returns the tables."""
+def run(
+    methods: Sequence[str], images: int, prompts: int, dear_prompts: int, folder: Path
+) -> tuple[list[Line], list[Line]]:
+    """Draw what is missing, and write page, tables and figures. Returns the lines of both tables."""
     pipe = FairPipeline.from_pretrained("pocket")
     pipe.backbone.pipeline.unet.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
     suite = Suite(model="pocket", prompt="a photo of a {}")
@@ -134,17 +136,17 @@ def run(methods: Sequence[str], images: int, prompts: int, dear_prompts: int, fo
         with counting("drawing") as progress:
             return compare(pipe, read_ways(names), prompts, policies, folder, drawing=drawing, progress=progress)
 
-    reference, found = drawings(), drawn(methods, asked)
-    table, few = lines(found, reference), asked[:dear_prompts]
+    found, few, reference = drawn(methods, asked), asked[:dear_prompts], drawings()
+    table = lines(found, reference)
     dear = lines(drawn([*BESIDE, *DEAR], few), reference) if few else []
     write(found, table, reference)
-    sections = {level: dear_section(dear, len(few), level) if dear else [] for level in (2, 3)}
-    PAGE.write_text(text(found, table, sections[2], reference), encoding="utf-8")
+    both = (table, len(asked), dear, len(few))
+    PAGE.write_text(text(found, table, tables(*both, level=2), reference), encoding="utf-8")
     for one in figures(table, kid_to(reference)):
         (PAGE.parent / plot_name(one.attribute, one.name)).write_text(svg(one), encoding="utf-8")
-    page, shown = METHODS_PAGE.read_text(encoding="utf-8"), "\n".join([markdown(table, level=3), *sections[3]])
-    METHODS_PAGE.write_text(shown_in(page, shown), encoding="utf-8")
-    return f"{shown}\nsee {PAGE} and {found.folder / 'compare.html'}"
+    page = METHODS_PAGE.read_text(encoding="utf-8")
+    METHODS_PAGE.write_text(shown_in(page, tables(*both, level=3)), encoding="utf-8")
+    return table, dear
 
 
 if __name__ == "__main__":
@@ -155,4 +157,6 @@ if __name__ == "__main__":
     parser.add_argument("--methods", nargs="+", default=methods(WORK), help="names, or NAME=FILE for what was learnt")
     parser.add_argument("--folder", type=Path, default=WORK / "compare", help="keeps what is drawn")
     given = parser.parse_args()
-    print(run(given.methods, given.images, given.prompts, given.dear_prompts, given.folder))
+    for part in run(given.methods, given.images, given.prompts, given.dear_prompts, given.folder):
+        print(markdown(part))
+    print(f"see {PAGE} and {given.folder / 'compare.html'}")

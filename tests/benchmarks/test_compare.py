@@ -30,13 +30,16 @@ def test_it_writes_the_table_where_it_is_shown(tiny_sd: Any, tmp_path: Path, mon
     methods.write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
     monkeypatch.setattr(compare, "METHODS_PAGE", methods)
     for _ in range(2):  # the second time it draws nothing and writes the same
-        _, table = compare.run(["plain,prompt"], 2, 2, tmp_path / "kept")
+        table, dear = compare.run(["plain,prompt"], 2, 2, 1, tmp_path / "kept")
         shown = methods.read_text(encoding="utf-8")
         assert shown.startswith("before\n")
         assert shown.endswith("after\n")
         assert "old" not in shown
-        assert shown.count("### every occupation: half women: gender") == 1
+        assert shown.count("\n### every occupation: half women: gender") == 1
+        assert shown.count("\n#### every occupation: half women: gender") == 1
+        assert re.findall("first (\\d+) of 20 occupations", shown) == ["2", "1"]
     assert len(table) == 4
+    assert {line.way for line in dear} == {"plain", "switch", "latents", "latents-mean", "latents-confident"}
     text = (tmp_path / "compare.md").read_text(encoding="utf-8")
     pictures = re.findall(r"\]\((.+?\.svg)\)", text)
     assert pictures == [
@@ -67,8 +70,7 @@ def test_the_suite_of_the_pocket_model_is_its_mix_with_each_drawing_once() -> No
 
 def test_what_was_learnt_takes_part_where_it_is_there(tmp_path: Path) -> None:
     bare = compare.methods(tmp_path)
-    assert sorted(bare) == sorted(WAYS)
-    assert bare[-2:] == ["latents-mean", "latents-confident"]
+    assert sorted([*bare, *compare.DEAR]) == sorted(WAYS)
     (tmp_path / "retraining.safetensors").touch()
     (tmp_path / "directions.safetensors").touch()
     learnt = set(compare.methods(tmp_path)) - set(bare)
