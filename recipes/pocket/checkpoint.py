@@ -1,4 +1,5 @@
-"""Checkpoints of a training run as one safetensors file: weights, averaged weights, optimizer moments, step."""
+"""Where a training run computes and in which numbers, and its checkpoints: one safetensors file of weights, averaged
+weights, optimizer moments and the step."""
 
 from __future__ import annotations
 
@@ -13,6 +14,12 @@ from safetensors.torch import load_file, save_file
 def device() -> torch.device:
     """A GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def mixed(where: torch.device) -> torch.autocast:
+    """Autocast to bfloat16 where that is faster: without matrix units, processors take 1.5 times as long in it."""
+    fast = where.type != "cpu" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return torch.autocast(where.type, dtype=torch.bfloat16, enabled=fast)
 
 
 def digest(*parts: object) -> str:

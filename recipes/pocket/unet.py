@@ -27,7 +27,7 @@ from fair_diffusion.pocket.folder import WEIGHTS, text_encoder, tokenizer
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.whole_file import whole_file
 from recipes.pocket.captions import TABLE, Caption, Mix
-from recipes.pocket.checkpoint import device, digest, restore, save
+from recipes.pocket.checkpoint import device, digest, mixed, restore, save
 from recipes.pocket.data import WORK, Drawing, load
 from recipes.pocket.vae import augment
 
@@ -172,8 +172,9 @@ def train(
         eps = torch.randn(clean.shape, generator=generator)
         t = torch.randint(len(alphas), (BATCH,), generator=generator)
         noisy, target = noise.add_noise(clean, eps, t), noise.get_velocity(clean, eps, t)
-        with torch.autocast(where.type, dtype=torch.bfloat16):
-            output = unet(noisy.to(where), t.to(where), pairs.states[pairs.text[pair]].to(where, torch.float32)).sample
+        noisy = noisy.to(where, memory_format=torch.channels_last)  # a quarter faster on a CPU
+        with mixed(where):
+            output = unet(noisy, t.to(where), pairs.states[pairs.text[pair]].to(where, torch.float32)).sample
         error = (output.float() - target.to(where)).square().mean(dim=(1, 2, 3))
         loss = (weight[t].to(where) * error).mean()
         optimizer.zero_grad()

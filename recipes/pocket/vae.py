@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from recipes.pocket.checkpoint import device, restore, save
+from recipes.pocket.checkpoint import device, mixed, restore, save
 from recipes.pocket.data import WORK, load
 
 BATCH, RATE, KL_WEIGHT, EMA = 16, 1.2e-3, 1e-6, 0.998
@@ -85,7 +85,7 @@ def train(work: Path, minutes: float, steps: int, seed: int = 0) -> None:
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1, (step + 1) / 100) * (1 - done) ** 0.7
         x = augment(seen[torch.randint(len(seen), (BATCH,), generator=generator)], generator).to(where)
-        with torch.autocast(where.type, dtype=torch.bfloat16):
+        with mixed(where):
             posterior = vae.encode(x).latent_dist
             back = vae.decode(posterior.sample()).sample.float()
         error = back - x
