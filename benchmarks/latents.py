@@ -1,8 +1,9 @@
-"""Descent on the fairness loss: what learning rate and iterations give, and the memory that a request of 32 takes.
+"""Descent on the fairness loss: what each loss, learning rate and number of iterations gives, and the memory it takes.
 
-Half women; occupations whose natural shares lie far apart; 15 steps. In each cell: women by the judge, by the
-perceiver, which led, and evaluations over those of plain generation. Memory: what the process holds at most while 32
-pictures of 64×64 are drawn, libraries and model included, and how much of it was there before.
+Half women; occupations whose natural shares lie far apart; 15 steps. In each cell: women by the judge, in brackets
+those who are neither woman nor man to it, women by the perceiver, which led, and evaluations over those of plain
+generation. Memory: what the process holds at most while 32 pictures of 64×64 are drawn, libraries and model included,
+and how much of it was there before.
 
     python -m benchmarks.latents [--images 16]      → benchmarks/latents.md
 """
@@ -10,6 +11,7 @@ pictures of 64×64 are drawn, libraries and model included, and how much of it w
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -29,14 +31,23 @@ from fair_diffusion.steering.latents import LatentDescent
 from recipes.pocket.captions import article
 
 OCCUPATIONS = ("construction worker", "firefighter", "guard", "singer", "nurse")
-SETTINGS = [(0.1, 10), (0.1, 50), (0.2, 10), (0.2, 50), (0.4, 50)]
+SETTINGS = [
+    ("assigned", 0.1, 10),
+    ("assigned", 0.1, 50),
+    ("assigned", 0.2, 10),
+    ("assigned", 0.2, 50),
+    ("assigned", 0.4, 50),
+    ("mean", 0.2, 50),
+    ("confident", 0.2, 50),
+]
 STEPS, SEED = 15, 0
 BATCH = 32
 
 
-def cell(pipe: FairPipeline, concept: str, settings: LatentDescent, images: int) -> str:
+def cell(pipe: FairPipeline, concept: str, loss: str, settings: LatentDescent, images: int) -> str:
     """One occupation under one setting."""
-    asked = Request(prompt=f"a photo of {article(concept)}", n=images, seed=SEED, steps=STEPS, method="latents")
+    prompt = f"a photo of {article(concept)}"
+    asked = Request(prompt=prompt, n=images, seed=SEED, steps=STEPS, method="latents", loss=loss)
     matched = match(Policy.from_sentence("every occupation: half women"), asked.prompt)
     guides = Guides(pipe.backbone, asked, pipe.card.guidance, None, pipe.card, matched.targets)
     drawn = draw_latents(
@@ -49,12 +60,12 @@ def cell(pipe: FairPipeline, concept: str, settings: LatentDescent, images: int)
         settings=settings,
     )
     pictures = [shown.image for shown in drawn.shown]
-    judge, perceiver = (
-        sum(reading.label == "woman" for reading in reader.read(pictures)["gender"])
-        for reader in (pipe.judge, pipe.perceiver)
+    judged, perceived = (
+        Counter(reading.label for reading in reader.read(pictures)["gender"]) for reader in (pipe.judge, pipe.perceiver)
     )
+    neither = images - judged["woman"] - judged["man"]
     ratio = sum(shown.evaluations for shown in drawn.shown) / images / drawn.plain_evaluations
-    return f"{judge}, {perceiver}, {ratio:.1f}×"
+    return f"{judged['woman']} ({neither}), {perceived['woman']}, {ratio:.1f}×"
 
 
 def memory(pipe: FairPipeline) -> str:
@@ -71,21 +82,22 @@ if __name__ == "__main__":
     images = parser.parse_args().images
     pipe = FairPipeline.from_pretrained("pocket")
     lines = [
-        "# Descent on the fairness loss: learning rate and iterations",
+        "# Descent on the fairness loss: losses, learning rate and iterations",
         "",
         f"By `python -m benchmarks.latents`: {images} images each, half of which are to be women; {STEPS} steps. Women "
-        "by the judge, by the perceiver, and evaluations over plain ones. A perfect coin deviates by "
+        "by the judge (in brackets: neither woman nor man to it), women by the perceiver, and evaluations over plain "
+        "ones. A perfect coin deviates by "
         f"{noise_floor([0.5, 0.5], images):.3f} in the mean.",
         "",
         f"A request of {BATCH} pictures of 64×64, {LatentDescent().chunk} at a time: {memory(pipe)}.",
         "",
-        f"| rate | iterations at most | {' | '.join(OCCUPATIONS)} |",
-        "|---|---|" + "---|" * len(OCCUPATIONS),
+        f"| loss | rate | iterations at most | {' | '.join(OCCUPATIONS)} |",
+        "|---|---|---|" + "---|" * len(OCCUPATIONS),
     ]
     pipe.backbone.pipeline.unet.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
-    for rate, iterations in SETTINGS:
+    for loss, rate, iterations in SETTINGS:
         settings = LatentDescent(rate=rate, iterations=iterations)
-        cells = [cell(pipe, concept, settings, images) for concept in OCCUPATIONS]
-        lines.append(f"| {rate:g} | {iterations} | {' | '.join(cells)} |")
+        cells = [cell(pipe, concept, loss, settings, images) for concept in OCCUPATIONS]
+        lines.append(f"| {loss} | {rate:g} | {iterations} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")

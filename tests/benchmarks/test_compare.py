@@ -12,6 +12,7 @@ import yaml
 from stub_readers import stub_pipeline
 
 from benchmarks import compare
+from benchmarks.standing import Standing
 from fair_diffusion.compare import WAYS
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.pocket import OCCUPATIONS
@@ -20,33 +21,65 @@ from recipes.pocket.captions import TABLE
 METHODS_PAGE = compare.METHODS_PAGE
 
 
-def test_it_writes_the_table_where_it_is_shown(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # where no drawings were rendered
+@pytest.fixture
+def standing_in(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where the benchmark works in small, without rendered drawings."""
     own = copy.deepcopy(tiny_sd)
     monkeypatch.setattr(FairPipeline, "from_pretrained", lambda _: stub_pipeline(own))
+    (tmp_path / "occupations.txt").write_text("nurse\nguard\n", encoding="utf-8")
+    (tmp_path / "methods.md").write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
+    places = {"TABLE": "compare.parquet", "PAGE": "compare.md", "METHODS_PAGE": "methods.md", "WORK": "work"}
+    for name, file in {**places, "OCCUPATIONS": "occupations.txt"}.items():
+        monkeypatch.setattr(compare, name, tmp_path / file)
     monkeypatch.setattr(compare, "STEPS", 1)
-    monkeypatch.setattr(compare, "PAGE", tmp_path / "compare.md")
-    methods = tmp_path / "methods.md"
-    methods.write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
-    monkeypatch.setattr(compare, "METHODS_PAGE", methods)
+    monkeypatch.setattr(compare, "IMAGES", 2)
+    return tmp_path
+
+
+def test_it_writes_the_table_where_it_is_shown(standing_in: Path) -> None:
     for _ in range(2):  # the second time it draws nothing and writes the same
-        table, dear = compare.run(["plain,prompt"], 2, 2, 1, tmp_path / "kept")
-        shown = methods.read_text(encoding="utf-8")
+        standing = compare.run(["prompt"], standing_in / "kept")
+        shown = (standing_in / "methods.md").read_text(encoding="utf-8")
         assert shown.startswith("before\n")
         assert shown.endswith("after\n")
         assert "old" not in shown
         assert shown.count("\n### every occupation: half women: gender") == 1
-        assert shown.count("\n#### every occupation: half women: gender") == 1
-        assert re.findall("first (\\d+) of 20 occupations", shown) == ["2", "1"]
-    assert len(table) == 4
-    assert {line.way for line in dear} == {"plain", "switch", "latents", "latents-mean", "latents-confident"}
-    text = (tmp_path / "compare.md").read_text(encoding="utf-8")
+        assert "Over 2 occupations." in shown
+        assert "Not measured yet: hint, embedding," in shown
+    assert [(line.attribute, line.way) for line in standing.table(compare.ORDER)] == [
+        ("gender", "plain"),
+        ("gender", "prompt"),
+        ("skin_tone", "plain"),
+        ("skin_tone", "prompt"),
+    ]
+    text = (standing_in / "compare.md").read_text(encoding="utf-8")
     pictures = re.findall(r"\]\((.+?\.svg)\)", text)
     assert pictures == [
         f"compare-{name}-{kind}.svg" for name in ("gender", "skin_tone") for kind in ("cost", "quality")
     ]
-    assert all((tmp_path / name).is_file() for name in pictures)
+    assert all((standing_in / name).is_file() for name in pictures)
     assert "KID is to the plain images" in text
+
+
+def test_it_grows_from_run_to_run_without_the_images(standing_in: Path) -> None:
+    whole = compare.run(["prompt", "hint"], standing_in / "kept")
+    alone = compare.run(["hint"], standing_in / "elsewhere")  # as on another machine
+    assert list(alone.lines) == ["plain", "prompt", "hint"]
+    assert alone.lines["prompt"] == whole.lines["prompt"]
+    kept = Standing.read(compare.TABLE, alone.settings)
+    assert kept == alone
+    left = compare.methods(standing_in / "work", kept.lines)
+    assert sorted([*left, *kept.lines, *compare.DEAR]) == sorted(WAYS)
+
+
+def test_lines_that_were_measured_otherwise_are_not_mixed(standing_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compare.run(["prompt"], standing_in / "kept")
+    before = compare.TABLE.read_bytes()
+    monkeypatch.setattr(compare, "STEPS", 2)
+    with pytest.raises(ValueError, match="was measured with steps 1, not 2"):
+        compare.run(["hint"], standing_in / "other")
+    assert compare.TABLE.read_bytes() == before
+    assert not (standing_in / "other").exists()
 
 
 def test_a_page_without_its_marks_is_refused() -> None:
@@ -69,11 +102,11 @@ def test_the_suite_of_the_pocket_model_is_its_mix_with_each_drawing_once() -> No
 
 
 def test_what_was_learnt_takes_part_where_it_is_there(tmp_path: Path) -> None:
-    bare = compare.methods(tmp_path)
+    bare = compare.methods(tmp_path, [])
     assert sorted([*bare, *compare.DEAR]) == sorted(WAYS)
     (tmp_path / "retraining.safetensors").touch()
     (tmp_path / "directions.safetensors").touch()
-    learnt = set(compare.methods(tmp_path)) - set(bare)
+    learnt = set(compare.methods(tmp_path, [])) - set(bare)
     assert learnt == {
         f"bottleneck={tmp_path / 'directions.safetensors'}",
         f"retraining={tmp_path / 'retraining.safetensors'}",

@@ -4,7 +4,7 @@ A `Way` is one method under one control, or edited weights. `compare` draws and 
 sums it up, `write` leaves a page and Parquet tables.
 """
 
-from fair_diffusion.compare.comparison import Comparison, compare
+from fair_diffusion.compare.comparison import Comparison, compare, settings
 from fair_diffusion.compare.line import Facts, Line, lines
 from fair_diffusion.compare.measure import Drawing
 from fair_diffusion.compare.reference import Reference, read_reference
@@ -24,5 +24,6 @@ __all__ = [
     "lines",
     "read_reference",
     "read_ways",
+    "settings",
     "write",
 ]

@@ -1,4 +1,5 @@
-"""Every way on every prompt, the same seeds, in cells that survive an interrupt. Exports `compare` and `Comparison`.
+"""Every way on every prompt, the same seeds, in cells that survive an interrupt. Exports `compare`, `Comparison` and
+`settings`.
 
 The ways of one prompt are drawn in turn, so that their seconds are those of the same hour. Plain images, and those of
 edited weights, know nothing of an instruction and are drawn once for all.
@@ -92,22 +93,11 @@ def compare(
     for k, prompt in enumerate(prompts):
         Request(**vars(drawing), prompt=prompt, seed=seed + k * SPACING)
     asks = asked(pipe, prompts, instructions, seed)
-    readers = {role: getattr(pipe, role) for role in ("perceiver", "judge", "early")}
     found = Comparison(
         folder=folder,
         ways=ways,
         asks=asks,
-        settings={
-            "model": pipe.name,
-            "weights": pipe.weights,
-            "seed": seed,
-            **vars(drawing),
-            "guidance": pipe.card.guidance if drawing.guidance is None else drawing.guidance,
-            "dtype": str(pipe.backbone.dtype).removeprefix("torch."),
-            "device": pipe.backbone.device.type,
-            **{role: of_reader(reader) for role, reader in readers.items() if reader is not None},
-            "versions": versions(),
-        },
+        settings=settings(pipe, drawing, seed),
         device=pipe.backbone.device.type,
         failures=(failures := {}),
     )
@@ -130,6 +120,22 @@ def compare(
             save(cell, path)
     progress(whole, whole)
     return found
+
+
+def settings(pipe: FairPipeline, drawing: Drawing, seed: int = 0) -> dict[str, Any]:
+    """What all cells of a comparison share, as plain data."""
+    readers = {role: getattr(pipe, role) for role in ("perceiver", "judge", "early")}
+    return {
+        "model": pipe.name,
+        "weights": pipe.weights,
+        "seed": seed,
+        **vars(drawing),
+        "guidance": pipe.card.guidance if drawing.guidance is None else drawing.guidance,
+        "dtype": str(pipe.backbone.dtype).removeprefix("torch."),
+        "device": pipe.backbone.device.type,
+        **{role: of_reader(reader) for role, reader in readers.items() if reader is not None},
+        "versions": versions(),
+    }
 
 
 def asked(pipe: FairPipeline, prompts: Sequence[str], instructions: Mapping[str, Policy], seed: int) -> list[Ask]:
