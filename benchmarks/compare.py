@@ -1,14 +1,14 @@
 """The standing table: every way to meet a target on the pocket model, from the same seeds.
 
 20 occupations × 100 images, 15 steps. Targets: half women; skin tone uniform over five groups. The kernel distance is
-to the drawings that the model was trained on, which `python -m recipes.pocket.data` renders. Ways that learn come with
-the files that their recipes left in work/pocket. The two losses that assign nothing cost up to 31 times a plain run:
-benchmarks/latents.py measures them.
+to the drawings that the model was trained on, where they were rendered (`python -m recipes.pocket.data`), else to the
+plain images. Ways that learn come with the files that their recipes left in work/pocket. The two losses that assign
+nothing are too dear for it: benchmarks/latents.py measures them.
 
 It takes hours. One way is drawn after the other, and its lines go into benchmarks/compare.parquet as soon as all its
-prompts are there, so the table grows from run to run, on whatever machine. Images are kept in work/pocket/compare,
-where a run goes on. A way that the table has is not drawn again unless it is named. Seconds are set against those of
-plain images drawn on the same machine.
+prompts are there, so the table grows from run to run, also on another machine with the same versions and drawings.
+Images are kept in work/pocket/compare, where a run goes on. A way that the table has is not drawn again unless it is
+named, or its file is another.
 
     python -m benchmarks.compare [--methods NAME[=FILE] …]
 
@@ -18,7 +18,7 @@ writes benchmarks/compare.parquet, benchmarks/compare.md with its figures, and s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -28,13 +28,14 @@ from benchmarks.standing import Standing
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.audit.sources.suite import Suite, read_occupations
 from fair_diffusion.cli.progress import counting
-from fair_diffusion.compare import WAYS, Drawing, Reference, compare, lines, read_ways, settings
+from fair_diffusion.compare import PLAIN, WAYS, Drawing, Reference, compare, lines, read_ways, settings
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY
 from fair_diffusion.compare.markdown import markdown
 from fair_diffusion.compare.memory import KINDS
 from fair_diffusion.compare.page import kid_to, svg
 from fair_diffusion.compare.plot import Figure, figures
 from fair_diffusion.pocket import OCCUPATIONS
+from fair_diffusion.whole_file import whole_file
 from recipes.pocket.data import WORK
 
 INSTRUCTIONS = ("every occupation: half women", "every occupation: skin tone uniform")
@@ -64,11 +65,12 @@ def drawings() -> Reference | None:
     return Reference("the training drawings", renders()) if (WORK / "drawings.json").is_file() else None
 
 
-def methods(work: Path, measured: Collection[str]) -> list[str]:
-    """The ways that are not `measured` yet; those that learnt come with their files, as far as they are there."""
-    learnt = [f"{name}={path}" for name, file in LEARNT.items() if (path := work / f"{file}.safetensors").is_file()]
-    able = [*(name for name in WAYS if name not in DEAR), *learnt]
-    return [word for word in able if word.partition("=")[0] not in measured]
+def methods(work: Path) -> list[str]:
+    """Every way: those that learnt come with their files, as far as they are there."""
+    files = {name: work / f"{file}.safetensors" for name, file in LEARNT.items()}
+    return [
+        f"{name}={files[name]}" if name in files else name for name in ORDER if name in WAYS or files[name].is_file()
+    ]
 
 
 def text(standing: Standing) -> str:
@@ -79,15 +81,15 @@ def text(standing: Standing) -> str:
         f"guidance {said['guidance']:g}",
         "",
         f"Made by `python -m benchmarks.compare`. KID is to {said['reference']}; memory is "
-        f"{KINDS.get(said['device'], KINDS['cpu'])}. Seconds are set against those of plain images drawn on the same "
-        "machine.",
+        f"{KINDS.get(said['device'], KINDS['cpu'])}. Times and memory may be those of several machines; "
+        "the times over plain are each of one, where the plain images were drawn in another hour.",
         "",
         shown(standing, level=2),
         *(f"![{one.plot.up} against {one.plot.across}]({name})" for name, one in drawn(standing).items()),
         "",
         "| way | made by |",
         "|---|---|",
-        *(f"| {way} | {standing.made[way]} |" for way in dict.fromkeys(line.way for line in table)),
+        *(f"| {way} | {standing.made[way]['words']} |" for way in dict.fromkeys(line.way for line in table)),
         "",
         *(f"- **{column.head}**: {column.meaning}." for column in (*DEVIATION, *QUALITY, *COST)),
     ]
@@ -119,12 +121,12 @@ def shown_in(page: str, table: str) -> str:
 
 def publish(standing: Standing) -> None:
     """Write the table, its page and figures, and show it in the documentation."""
+    page = shown_in(METHODS_PAGE.read_text(encoding="utf-8"), shown(standing, level=3))
     standing.save(TABLE)
-    PAGE.write_text(text(standing), encoding="utf-8")
-    for name, one in drawn(standing).items():
-        (PAGE.parent / name).write_text(svg(one), encoding="utf-8")
-    page = METHODS_PAGE.read_text(encoding="utf-8")
-    METHODS_PAGE.write_text(shown_in(page, shown(standing, level=3)), encoding="utf-8")
+    figured = {PAGE.parent / name: svg(one) for name, one in drawn(standing).items()}
+    for path, written in {PAGE: text(standing), METHODS_PAGE: page, **figured}.items():
+        with whole_file(path) as part:
+            part.write_text(written, encoding="utf-8")
 
 
 def run(words: Sequence[str] | None, folder: Path) -> Standing:
@@ -136,20 +138,22 @@ def run(words: Sequence[str] | None, folder: Path) -> Standing:
     drawing = Drawing(n=IMAGES, steps=STEPS, batch_size=BATCH)
     policies = {said: Policy.from_sentence(said) for said in INSTRUCTIONS}
     reference = drawings()
-    shared = settings(pipe, drawing) | {"prompts": prompts, "reference": kid_to(reference)}
-    standing = Standing.read(TABLE, shared)
-    for way in read_ways(methods(WORK, standing.lines) if words is None else words):
+    asked = {"instructions": INSTRUCTIONS, "prompts": prompts, "reference": kid_to(reference)}
+    standing = Standing.read(TABLE, settings(pipe, drawing) | asked)
+    every = [PLAIN, *(way for way in read_ways(words or methods(WORK)) if way != PLAIN)]
+    for way in [way for way in every if not standing.holds(way) or (words and way != PLAIN)]:
         with counting(way.name) as progress:
             found = compare(pipe, [way], prompts, policies, folder, drawing=drawing, progress=progress)
-        standing.add(found.ways, lines(found, reference))
+        standing.add(way, lines(found, reference))
         publish(standing)
+    publish(standing)
     return standing
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--methods", nargs="+", help="names, or NAME=FILE for what was learnt; all that the table lacks"
+        "--methods", nargs="+", help="names, or NAME=FILE for what was learnt; else all that the table lacks"
     )
     parser.add_argument("--folder", type=Path, default=WORK / "compare", help="keeps what is drawn")
     given = parser.parse_args()

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.compare import Facts, Line, Way
+from fair_diffusion.compare.folder import changed
 from fair_diffusion.compare.page import made
 from fair_diffusion.whole_file import whole_file
 
@@ -23,31 +24,40 @@ _FACTS = b"standing table"
 class Standing:
     """What is measured so far.
 
-    settings: plain data that all lines share. made: how each way is made, in words, by name. lines: of each way, one
-    per target.
+    settings: plain data that all lines share. made: of each way, by name, its identity and the same in words. lines: of
+    each way, one per target.
     """
 
     settings: Mapping[str, Any]
-    made: dict[str, str] = field(default_factory=dict)
+    made: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     lines: dict[str, list[Line]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, settings: Mapping[str, Any]) -> Standing:
-        """The lines in `path`, none if there is no such file. `ValueError` if they were measured otherwise."""
-        found = cls(json.loads(json.dumps(settings)))
+        """The lines in `path`, none if there is no such file. `ValueError` if they were measured otherwise, or the file
+        is damaged."""
+        found = cls(_plain(settings))
         if not path.is_file():
             return found
-        table = pq.read_table(path)
-        facts = json.loads(table.schema.metadata[_FACTS])
-        for name, now in found.settings.items():
-            if (before := facts["settings"].get(name)) != now:
-                raise ValueError(
-                    f"{path.name} was measured with {name} {before!r}, not {now!r}; delete it to measure every way anew"
-                )
-        found.made = facts["made"]
-        for line in map(_line, table.to_pylist()):
-            found.lines.setdefault(line.way, []).append(line)
+        try:
+            table = pq.read_table(path)
+            facts = json.loads(table.schema.metadata[_FACTS])
+            before, found.made = facts["settings"], facts["made"]
+            for line in map(_line, table.to_pylist()):
+                found.lines.setdefault(line.way, []).append(line)
+        except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); take an earlier one") from error
+        if name := changed(before, found.settings):
+            raise ValueError(
+                f"{path.name} was measured with {name} {before.get(name)!r}, not {found.settings.get(name)!r}; use the "
+                "same, or delete it to measure every way anew"
+            )
         return found
+
+    def holds(self, way: Way) -> bool:
+        """Whether `way` is measured, as it is now, under every target."""
+        kept = self.made.get(way.name, {}).get("identity") == _plain(way.identity)
+        return kept and not any(line.failed for line in self.lines[way.name])
 
     def save(self, path: Path) -> None:
         """Write all lines to `path`, whole or not at all."""
@@ -56,16 +66,24 @@ class Standing:
         with whole_file(path) as part:
             pq.write_table(table.replace_schema_metadata({_FACTS: facts}), part)
 
-    def add(self, ways: Sequence[Way], drawn: Sequence[Line]) -> None:
-        """Take in the lines of `ways`, over what was there of them."""
-        for way in ways:
-            self.made[way.name] = made(way)
-            self.lines[way.name] = [line for line in drawn if line.way == way.name]
+    def add(self, way: Way, drawn: Sequence[Line]) -> None:
+        """Take in the lines of `way`, over what was there of it; a failure never stands over what was measured."""
+        own = [line for line in drawn if line.way == way.name]
+        if self.holds(way) and any(line.failed for line in own):
+            return
+        self.made[way.name] = {"identity": _plain(way.identity), "words": made(way)}
+        self.lines[way.name] = own
 
     def table(self, order: Sequence[str]) -> list[Line]:
         """Target by target the lines of all ways, in `order`, others after them."""
         ways = sorted(self.lines, key=lambda way: order.index(way) if way in order else len(order))
         return [line for target in zip(*(self.lines[way] for way in ways), strict=True) for line in target]
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as JSON gives them back."""
+    found: dict[str, Any] = json.loads(json.dumps(facts))
+    return found
 
 
 def _line(row: dict[str, Any]) -> Line:

@@ -13,7 +13,7 @@ from stub_readers import stub_pipeline
 
 from benchmarks import compare
 from benchmarks.standing import Standing
-from fair_diffusion.compare import WAYS
+from fair_diffusion.compare import WAYS, Way, comparison
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.pocket import OCCUPATIONS
 from recipes.pocket.captions import TABLE
@@ -37,15 +37,18 @@ def standing_in(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_it_writes_the_table_where_it_is_shown(standing_in: Path) -> None:
+    written = []
     for _ in range(2):  # the second time it draws nothing and writes the same
         standing = compare.run(["prompt"], standing_in / "kept")
-        shown = (standing_in / "methods.md").read_text(encoding="utf-8")
-        assert shown.startswith("before\n")
-        assert shown.endswith("after\n")
-        assert "old" not in shown
-        assert shown.count("\n### every occupation: half women: gender") == 1
-        assert "Over 2 occupations." in shown
-        assert "Not measured yet: hint, embedding," in shown
+        written.append([path.read_bytes() for path in (compare.TABLE, compare.PAGE, compare.METHODS_PAGE)])
+    assert written[0] == written[1]
+    shown = (standing_in / "methods.md").read_text(encoding="utf-8")
+    assert shown.startswith("before\n")
+    assert shown.endswith("after\n")
+    assert "old" not in shown
+    assert shown.count("\n### every occupation: half women: gender") == 1
+    assert "Over 2 occupations." in shown
+    assert "Not measured yet: hint, embedding," in shown
     assert [(line.attribute, line.way) for line in standing.table(compare.ORDER)] == [
         ("gender", "plain"),
         ("gender", "prompt"),
@@ -61,15 +64,54 @@ def test_it_writes_the_table_where_it_is_shown(standing_in: Path) -> None:
     assert "KID is to the plain images" in text
 
 
-def test_it_grows_from_run_to_run_without_the_images(standing_in: Path) -> None:
-    whole = compare.run(["prompt", "hint"], standing_in / "kept")
-    alone = compare.run(["hint"], standing_in / "elsewhere")  # as on another machine
-    assert list(alone.lines) == ["plain", "prompt", "hint"]
-    assert alone.lines["prompt"] == whole.lines["prompt"]
-    kept = Standing.read(compare.TABLE, alone.settings)
-    assert kept == alone
-    left = compare.methods(standing_in / "work", kept.lines)
-    assert sorted([*left, *kept.lines, *compare.DEAR]) == sorted(WAYS)
+def test_it_grows_from_run_to_run_without_the_images(standing_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "ORDER", ("plain", "prompt", "hint"))
+    first = compare.run(["prompt"], standing_in / "kept")
+    second = compare.run(None, standing_in / "elsewhere")  # as on another machine
+    assert list(second.lines) == ["plain", "prompt", "hint"]
+    assert {name: second.lines[name] for name in first.lines} == first.lines
+    assert Standing.read(compare.TABLE, second.settings) == second
+    third = compare.run(None, standing_in / "nowhere")  # whole: nothing is drawn
+    assert third == second
+    assert not (standing_in / "nowhere").exists()
+
+
+def test_a_way_that_failed_is_tried_again_and_never_stands_over_what_was_measured(
+    standing_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = comparison.measure
+
+    def broken(pipe: Any, way: Way, *args: Any, **kwargs: Any) -> Any:
+        if way.name == "prompt":
+            raise RuntimeError("no memory")
+        return good(pipe, way, *args, **kwargs)
+
+    monkeypatch.setattr(compare, "ORDER", ("plain", "prompt"))
+    with monkeypatch.context() as patch:
+        patch.setattr(comparison, "measure", broken)
+        failed = compare.run(None, standing_in / "kept")
+    assert [line.failed for line in failed.lines["prompt"]] == ["'a photo of a nurse': RuntimeError: no memory"] * 2
+    assert Standing.read(compare.TABLE, failed.settings) == failed
+    whole = compare.run(None, standing_in / "kept")
+    assert [line.failed for line in whole.lines["prompt"]] == [None] * 2
+    monkeypatch.setattr(comparison, "measure", broken)
+    assert compare.run(["prompt"], standing_in / "elsewhere") == whole
+
+
+def test_a_way_with_another_file_is_another_way(tmp_path: Path) -> None:
+    standing = Standing({})
+    for weights in (b"one", b"two"):
+        (tmp_path / "edit.safetensors").write_bytes(weights)
+        way = Way(name="edit", file=tmp_path / "edit.safetensors")
+        assert not standing.holds(way)
+        standing.add(way, [])
+        assert standing.holds(way)
+
+
+def test_a_damaged_table_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "compare.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match="is damaged"):
+        Standing.read(tmp_path / "compare.parquet", {})
 
 
 def test_lines_that_were_measured_otherwise_are_not_mixed(standing_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,11 +144,11 @@ def test_the_suite_of_the_pocket_model_is_its_mix_with_each_drawing_once() -> No
 
 
 def test_what_was_learnt_takes_part_where_it_is_there(tmp_path: Path) -> None:
-    bare = compare.methods(tmp_path, [])
+    bare = compare.methods(tmp_path)
     assert sorted([*bare, *compare.DEAR]) == sorted(WAYS)
     (tmp_path / "retraining.safetensors").touch()
     (tmp_path / "directions.safetensors").touch()
-    learnt = set(compare.methods(tmp_path, [])) - set(bare)
+    learnt = set(compare.methods(tmp_path)) - set(bare)
     assert learnt == {
         f"bottleneck={tmp_path / 'directions.safetensors'}",
         f"retraining={tmp_path / 'retraining.safetensors'}",

@@ -1,4 +1,5 @@
-"""The folder of a comparison: its settings, and where each cell lies. Exports `claim` and `cell_path`.
+"""The folder of a comparison: its settings, and where each cell lies. Exports `claim`, `changed` and
+`cell_path`.
 
 A cell's name holds a hash of all that makes its images beside the settings, so that a later call with more ways,
 prompts or instructions draws what is new and nothing else.
@@ -40,13 +41,16 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise ValueError(f"{file} is damaged; name another folder") from error
     now = json.loads(text)
-    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    if changed:
-        name = changed[0]
+    if name := changed(before, now):
         raise ValueError(
             f"{folder} was drawn with {name} {before.get(name)!r}, not {now.get(name)!r}; ask for the same, or name "
             "another folder"
         )
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first setting that is not the same in both, if any; both as JSON gives them back."""
+    return next((name for name in {**before, **now} if before.get(name) != now.get(name)), None)
 
 
 def cell_path(folder: Path, way: str, prompt: str, identity: Mapping[str, Any]) -> Path:
