@@ -1,6 +1,6 @@
 """The standing table: every way to meet a target on the pocket model, from the same seeds.
 
-20 occupations × 100 images, 15 steps. Targets: half women; skin tone uniform over five groups. The kernel distance is
+20 occupations × 100 images, 10 steps. Targets: half women; skin tone uniform over five groups. The kernel distance is
 to the drawings that the model was trained on, where they were rendered (`python -m recipes.pocket.data`), else to the
 plain images. Ways that learn come with the files that their recipes left in work/pocket. The two losses that assign
 nothing are too dear for it: benchmarks/latents.py measures them.
@@ -39,7 +39,7 @@ from fair_diffusion.whole_file import whole_file
 from recipes.pocket.data import WORK
 
 INSTRUCTIONS = ("every occupation: half women", "every occupation: skin tone uniform")
-IMAGES, STEPS, BATCH = 100, 15, 25
+IMAGES, STEPS, BATCH = 100, 10, 25
 DEAR = ("latents-mean", "latents-confident")
 LEARNT = {
     "bottleneck": "directions",
