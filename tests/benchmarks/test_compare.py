@@ -13,7 +13,8 @@ from stub_readers import stub_pipeline
 
 from benchmarks import compare
 from benchmarks.standing import Standing
-from fair_diffusion.compare import WAYS, Way, comparison
+from fair_diffusion.compare import WAYS, Way
+from fair_diffusion.compare.measure import measure
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.pocket import OCCUPATIONS
 from recipes.pocket.captions import TABLE
@@ -79,22 +80,20 @@ def test_it_grows_from_run_to_run_without_the_images(standing_in: Path, monkeypa
 def test_a_way_that_failed_is_tried_again_and_never_stands_over_what_was_measured(
     standing_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = comparison.measure
-
     def broken(pipe: Any, way: Way, *args: Any, **kwargs: Any) -> Any:
         if way.name == "prompt":
             raise RuntimeError("no memory")
-        return good(pipe, way, *args, **kwargs)
+        return measure(pipe, way, *args, **kwargs)
 
     monkeypatch.setattr(compare, "ORDER", ("plain", "prompt"))
     with monkeypatch.context() as patch:
-        patch.setattr(comparison, "measure", broken)
+        patch.setattr("fair_diffusion.compare.comparison.measure", broken)
         failed = compare.run(None, standing_in / "kept")
     assert [line.failed for line in failed.lines["prompt"]] == ["'a photo of a nurse': RuntimeError: no memory"] * 2
     assert Standing.read(compare.TABLE, failed.settings) == failed
     whole = compare.run(None, standing_in / "kept")
     assert [line.failed for line in whole.lines["prompt"]] == [None] * 2
-    monkeypatch.setattr(comparison, "measure", broken)
+    monkeypatch.setattr("fair_diffusion.compare.comparison.measure", broken)
     assert compare.run(["prompt"], standing_in / "elsewhere") == whole
 
 
