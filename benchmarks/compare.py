@@ -41,6 +41,7 @@ from recipes.pocket.data import WORK
 INSTRUCTIONS = ("every occupation: half women", "every occupation: skin tone uniform")
 IMAGES, STEPS, BATCH = 100, 10, 25
 DEAR = ("latents-mean", "latents-confident")
+"""Ways that are left out."""
 LEARNT = {
     "bottleneck": "directions",
     "distribution-heads": "bottleneck-heads",
@@ -67,10 +68,8 @@ def drawings() -> Reference | None:
 
 def methods(work: Path) -> list[str]:
     """Every way: those that learnt come with their files, as far as they are there."""
-    files = {name: work / f"{file}.safetensors" for name, file in LEARNT.items()}
-    return [
-        f"{name}={files[name]}" if name in files else name for name in ORDER if name in WAYS or files[name].is_file()
-    ]
+    learnt = [f"{name}={path}" for name, file in LEARNT.items() if (path := work / f"{file}.safetensors").is_file()]
+    return [*(name for name in ORDER if name in WAYS), *learnt]
 
 
 def text(standing: Standing) -> str:
