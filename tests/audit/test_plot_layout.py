@@ -54,8 +54,15 @@ def test_ticks_are_round_and_hold_the_values(low: float, span: float) -> None:
 @given(st.lists(st.tuples(st.floats(LEFT, RIGHT), st.floats(TOP, BOTTOM)), min_size=1, max_size=8))
 def test_names_do_not_lie_on_each_other(points: list[tuple[float, float]]) -> None:
     names = [f"way-{k}" for k in range(len(points))]
-    found = _labels(points, names)
+    found = _labels(points, names, BOTTOM)
     width = _LETTER * len(names[0])
     for (x, y), (u, v) in itertools.combinations(found, 2):
         assert abs(x - u) >= width or abs(y - v) >= 13 - 1e-6
-    assert all(LEFT <= x <= WIDTH - width and TOP - 14 <= y <= BOTTOM for x, y in found)
+    assert all(LEFT <= x <= WIDTH - width and TOP - 14 <= y <= BOTTOM + 4 for x, y in found)
+
+
+def test_many_dots_make_the_frame_higher() -> None:
+    few, many = (plot([Point(f"s{k}", 1.0, 0.02 * k) for k in range(n)], across="x", up="y") for n in (8, 20))
+    assert (few.bottom, few.dots[0].y) == (BOTTOM, BOTTOM)
+    assert many.bottom == many.dots[0].y == many.height - (few.height - few.bottom) > BOTTOM
+    assert all(dot.label_y <= many.bottom + 4 for dot in many.dots)

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 
 from fair_diffusion.audit.headline import short
 
-WIDTH, HEIGHT = 480, 330
-LEFT, RIGHT, TOP, BOTTOM = 56, 452, 14, 274
-"""The frame of the axes."""
+WIDTH, LEFT, RIGHT, TOP = 480, 56, 452, 14
+"""Of the drawing, and the frame of the axes."""
+BOTTOM, UNDER = 274, 56
+"""Where the frame ends if there is room enough, and what stands under it."""
+_FEW, _MORE = 8, 16
+"""Dots that have room enough, and how much lower the frame ends for each one more."""
 
 _LETTER, _LINE, _DOT = 6.6, 13, 6
 """Width of a letter and height of a line at 12 pixels, and half of a dot."""
@@ -70,7 +73,8 @@ class Tick:
 
 @dataclass(frozen=True)
 class Plot:
-    """One figure; `across` and `up` say what its axes are. `floor` is the height of a line to compare with."""
+    """One figure; `across` and `up` say what its axes are. `floor` is the height of a line to compare with, `bottom`
+    that of the end of the frame."""
 
     across: str
     up: str
@@ -78,6 +82,12 @@ class Plot:
     ticks_across: list[Tick]
     ticks_up: list[Tick]
     floor: float | None
+    bottom: int
+
+    @property
+    def height(self) -> int:
+        """Of the drawing."""
+        return self.bottom + UNDER
 
 
 def plot(
@@ -103,29 +113,32 @@ def plot(
     left, right, marks = _doublings(values) if log else _round(*_span(values, zero=zero))
     _, highest, heights = _round(0.0, max(0.05, *(point.up if point.high is None else point.high for point in points)))
 
+    bottom = BOTTOM + _MORE * max(0, len(points) - _FEW)
+
     def along(value: float) -> float:
         return LEFT + (RIGHT - LEFT) * (value - left) / (right - left)
 
     def place(value: float) -> float:
-        return BOTTOM - (BOTTOM - TOP) * value / highest
+        return bottom - (bottom - TOP) * value / highest
 
     return Plot(
         across=across,
         up=up,
-        dots=_dots(points, [along(value) for value in values], place),
+        dots=_dots(points, [along(value) for value in values], place, bottom),
         ticks_across=[
             Tick(along(value), f"{2**value:g}×" if log else f"{value:g}".replace("-", "−")) for value in marks
         ],
         ticks_up=[Tick(place(value), f"{value:g}") for value in heights],
         floor=None if floor is None or floor > highest else place(floor),
+        bottom=bottom,
     )
 
 
-def _dots(points: Sequence[Point], across: Sequence[float], place: Callable[[float], float]) -> list[Dot]:
+def _dots(points: Sequence[Point], across: Sequence[float], place: Callable[[float], float], bottom: int) -> list[Dot]:
     texts = [short(point.name, 28) for point in points]
     spots = [(x, place(point.up)) for x, point in zip(across, points, strict=True)]
     dots = []
-    for point, text, (x, y), (begins, base) in zip(points, texts, spots, _labels(spots, texts), strict=True):
+    for point, text, (x, y), (begins, base) in zip(points, texts, spots, _labels(spots, texts, bottom), strict=True):
         after, width = begins > x, _LETTER * len(text)  # an estimate: what stands before a dot is set from its end
         dots.append(
             Dot(
@@ -169,8 +182,9 @@ def _round(low: float, high: float) -> tuple[float, float, list[float]]:
     return marks[0], marks[-1], marks
 
 
-def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str]) -> list[tuple[float, float]]:
-    """Where each name begins, left end and base line: beside its dot, or where the nearest free place is."""
+def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str], bottom: int) -> list[tuple[float, float]]:
+    """Where each name begins, left end and base line: beside its dot, or where the nearest free place is above
+    `bottom`."""
     taken: list[Box] = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in points]
     found: dict[int, tuple[float, float]] = {}
     for k in sorted(range(len(points)), key=lambda k: points[k][1]):
@@ -187,7 +201,7 @@ def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str]) -> list
         free = (
             choice
             for choice, box in zip(choices, boxes, strict=True)
-            if _inside(box) and not any(_overlap(box, other) for other in taken)
+            if _inside(box, bottom) and not any(_overlap(box, other) for other in taken)
         )
         found[k] = next(free, choices[0])
         cx, cy = found[k]
@@ -200,8 +214,8 @@ def _lead(x: float, y: float, near: float, base: float) -> float | None:
     return near if abs(near - x) > 3 * _DOT or abs(base - 4 - y) > _DOT else None
 
 
-def _inside(box: Box) -> bool:
-    return box[0] >= LEFT + 2 and box[2] <= WIDTH and box[1] >= 0 and box[3] <= BOTTOM
+def _inside(box: Box, bottom: int) -> bool:
+    return box[0] >= LEFT + 2 and box[2] <= WIDTH and box[1] >= 0 and box[3] <= bottom + 7  # beside a dot at 0
 
 
 def _overlap(one: Box, other: Box) -> bool:
