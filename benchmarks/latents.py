@@ -1,4 +1,5 @@
-"""Descent on the fairness loss: what each loss, learning rate and number of iterations gives, and the memory it takes.
+"""Descent on the fairness loss: what each loss, learning rate and number of iterations gives, with the early reader to
+agree and without, and the memory it takes.
 
 Half women; occupations whose natural shares lie far apart; 15 steps. In each cell: women by the judge, in brackets
 those who are neither woman nor man to it, women by the perceiver, which led, and evaluations over those of plain
@@ -32,19 +33,21 @@ from recipes.pocket.captions import article
 
 OCCUPATIONS = ("construction worker", "firefighter", "guard", "singer", "nurse")
 SETTINGS = [
-    ("assigned", 0.1, 10),
-    ("assigned", 0.1, 50),
-    ("assigned", 0.2, 10),
-    ("assigned", 0.2, 50),
-    ("assigned", 0.4, 50),
-    ("mean", 0.2, 50),
-    ("confident", 0.2, 50),
+    ("assigned", True, 0.1, 10),
+    ("assigned", True, 0.1, 50),
+    ("assigned", True, 0.2, 10),
+    ("assigned", True, 0.2, 50),
+    ("assigned", True, 0.4, 50),
+    ("assigned", False, 0.2, 50),
+    ("mean", True, 0.2, 50),
+    ("confident", True, 0.2, 50),
 ]
+"""The loss, whether the early reader has to agree, the learning rate, and iterations at most."""
 STEPS, SEED = 15, 0
 BATCH = 32
 
 
-def cell(pipe: FairPipeline, concept: str, loss: str, settings: LatentDescent, images: int) -> str:
+def cell(pipe: FairPipeline, concept: str, loss: str, early: bool, settings: LatentDescent, images: int) -> str:
     """One occupation under one setting."""
     prompt = f"a photo of {article(concept)}"
     asked = Request(prompt=prompt, n=images, seed=SEED, steps=STEPS, method="latents", loss=loss)
@@ -57,6 +60,7 @@ def cell(pipe: FairPipeline, concept: str, loss: str, settings: LatentDescent, i
         plan(matched.targets, images, SEED),
         lambda n: guides.guide([Aim()] * n),
         pocket.load(),
+        early=pipe.early if early else None,
         settings=settings,
     )
     pictures = [shown.image for shown in drawn.shown]
@@ -91,13 +95,13 @@ if __name__ == "__main__":
         "",
         f"A request of {BATCH} pictures of 64×64, {LatentDescent().chunk} at a time: {memory(pipe)}.",
         "",
-        f"| loss | rate | iterations at most | {' | '.join(OCCUPATIONS)} |",
-        "|---|---|---|" + "---|" * len(OCCUPATIONS),
+        f"| loss | early reader | rate | iterations at most | {' | '.join(OCCUPATIONS)} |",
+        "|---|---|---|---|" + "---|" * len(OCCUPATIONS),
     ]
     pipe.backbone.pipeline.unet.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
-    for loss, rate, iterations in SETTINGS:
+    for loss, early, rate, iterations in SETTINGS:
         settings = LatentDescent(rate=rate, iterations=iterations)
-        cells = [cell(pipe, concept, loss, settings, images) for concept in OCCUPATIONS]
-        lines.append(f"| {loss} | {rate:g} | {iterations} | {' | '.join(cells)} |")
+        cells = [cell(pipe, concept, loss, early, settings, images) for concept in OCCUPATIONS]
+        lines.append(f"| {loss} | {'yes' if early else 'no'} | {rate:g} | {iterations} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     Path(__file__).with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -63,7 +63,7 @@ def brightness(drawn: Drawn) -> np.ndarray[Any, Any]:
 def dim(backbone: Backbone, n: int = 6) -> Bright:
     """A perceiver for which all of the plain images but the brightest are men, as descent sees them."""
     start = from_seeds(backbone, range(n), steps=STEPS)
-    way = stages(start, plain(backbone)(n), range(n), lambda pixels: pixels, steps=FAST.steps)
+    way = stages(start, plain(backbone)(n), range(n), lambda clean, t: backbone.decode(clean), steps=FAST.steps)
     values = forward(way, start.noise)[-1].mean(dim=(1, 2, 3)).sort().values
     return Bright(float(values[-2:].mean()), float(5 / values.std()))
 
@@ -162,23 +162,42 @@ def test_distribution_guidance_moves_all_images_together_to_the_target(tiny: Cal
     assert [shown.evaluations for shown in drawn.shown] == [drawn.plain_evaluations * 3 // 2] * 2
 
 
+class Early:
+    """Counts how often it is asked; what it sees of clean latents is a man as far as `seen` of their mean says."""
+
+    def __init__(self, seen: Callable[[Tensor], Tensor] = torch.sigmoid) -> None:
+        self.groups = {"gender": ("man", "woman")}
+        self.seen, self.asked = seen, 0
+
+    def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
+        self.asked += 1
+        p = self.seen(clean.mean(dim=(1, 2, 3)))
+        return torch.stack([p, 1 - p, 0 * p], dim=1)
+
+
 def test_an_early_reader_is_asked_where_it_can_read_all(tiny_sd: Any) -> None:
-    class Early:
-        groups = {"gender": ("man", "woman")}  # noqa: RUF012
-        asked = 0
-
-        def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
-            Early.asked += 1
-            p = clean.mean(dim=(1, 2, 3)).sigmoid()
-            return torch.stack([1 - p, p, 0 * p], dim=1)
-
-    backbone, perceiver = adapt(tiny_sd), Bright(0.5, 10)
-    draw_distribution(backbone, request(1), HALF, plain(backbone), perceiver, early=Early())
-    assert Early.asked == 3  # of 4 steps 60 %, rounded up
+    backbone, perceiver, early = adapt(tiny_sd), Bright(0.5, 10), Early()
+    draw_distribution(backbone, request(1), HALF, plain(backbone), perceiver, early=early)
+    assert early.asked == 3  # of 4 steps 60 %, rounded up
+    draw_latents(backbone, request(1), HALF, [[1, 0, 0]], plain(backbone), perceiver, early=early, settings=FAST)
+    assert early.asked > 3
+    before = early.asked
     perceiver.groups["skin_tone"] = ("light", "dark")
     tones = Policy.from_sentence("doctor: skin tone uniform").rules[0].targets
-    draw_distribution(backbone, request(1), tones, plain(backbone), perceiver, early=Early())
-    assert Early.asked == 3
+    draw_distribution(backbone, request(1), tones, plain(backbone), perceiver, early=early)
+    quotas = plan(tones, 1, 0)
+    draw_latents(backbone, request(1), tones, quotas, plain(backbone), perceiver, early=early, settings=FAST)
+    assert early.asked == before
+
+
+def test_an_image_moves_until_the_early_reader_agrees(tiny_sd: Any) -> None:
+    backbone, sure = adapt(tiny_sd), Bright(-1, 100)  # all are women to it
+    quotas = [[2, 0, 0]]
+    for early, moves in ((None, False), (Early(lambda m: 0 * m), False), (Early(lambda m: 0.5 + 0 * m), True)):
+        drawn = draw_latents(backbone, request(2), HALF, quotas, plain(backbone), sure, early=early, settings=FAST)
+        looked = sum(shown.evaluations for shown in drawn.shown) / 2 - drawn.plain_evaluations
+        # one pass through the short sampler to see, and three more for each iteration
+        assert looked == FAST.steps * 2 * (1 + 3 * FAST.iterations * moves)
 
 
 def test_targets_add_up_and_gradients_reach_each_image() -> None:

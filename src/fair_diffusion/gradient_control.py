@@ -20,9 +20,10 @@ from fair_diffusion.control import Drawn, Shown, plain_evaluations
 from fair_diffusion.policy import Assignment, Target
 from fair_diffusion.request import Request
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
-from fair_diffusion.steering.distribution import BottleneckGuide, CleanGuide, DistributionGuidance, Loss, Read
+from fair_diffusion.steering.distribution import BottleneckGuide, CleanGuide, DistributionGuidance, Loss
 from fair_diffusion.steering.fairness_loss import Assigned, FairnessLoss, cell_probabilities, fairness_loss, floored, kl
-from fair_diffusion.steering.latents import Descent, LatentDescent, Start, descend, from_seeds, stages
+from fair_diffusion.steering.latents import Descent, LatentDescent, Read, Start, descend, from_seeds, stages
+from fair_diffusion.steering.witnesses import agreed, over_views
 
 Plain = Callable[[int], Guide]
 """The plain guide of so many images."""
@@ -65,6 +66,11 @@ class Targets:
         """Probabilities of the cells of all targets, from those of each attribute."""
         tables = [cell_probabilities(attribute, groups, list(t.shares), t.attributes) for t in self.targets]
         return torch.cat(tables, dim=1)
+
+    def known_to(self, early: Foreseeing | None) -> Foreseeing | None:
+        """The early reader, if it reads all that is asked for."""
+        names = {name for target in self.targets for name in target.attributes}
+        return early if early is not None and names <= set(early.groups) else None
 
     def split(self, p: Tensor) -> tuple[Tensor, ...]:
         """The cells of each target."""
@@ -115,18 +121,25 @@ def descend_to(
     start: Start,
     guide: Plain,
     perceiver: Differentiable,
+    early: Foreseeing | None = None,
     variant: str = "assigned",
     settings: LatentDescent | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Descent, list[Assignment]]:
     """Move the noise of a start so that what is drawn from it has the targets' shares, and say who is to show what.
 
-    quotas: for each target one count per cell, summing to the images; guide: the plain guide of so many images."""
+    quotas: for each target one count per cell, summing to the images; guide: the plain guide of so many images. early:
+    has to agree with the perceiver, if it reads all that is asked for."""
     settings, wanted = settings or LatentDescent(), Targets(targets)
-    losses: list[AllOf] = []
+    second, losses = wanted.known_to(early), list[AllOf]()
 
-    def read(pixels: Tensor) -> Tensor:
-        return wanted.read(lambda name: perceiver.probabilities(pixels, name), perceiver.groups)
+    def read(clean: Tensor, t: float) -> Tensor:
+        pixels = start.backbone.decode(clean)
+        p = wanted.read(lambda name: over_views(lambda x: perceiver.probabilities(x, name), pixels), perceiver.groups)
+        if second is None:
+            return p
+        q = wanted.read(lambda name: second.foresee(clean, t, name), second.groups)
+        return torch.cat([agreed(*both) for both in zip(wanted.split(p), wanted.split(q), strict=True)], dim=1)
 
     def loss(p: Tensor) -> AllOf:
         losses.append(wanted.loss(variant, p, quotas))
@@ -149,13 +162,14 @@ def draw_latents(
     perceiver: Differentiable,
     on_step: OnStep | None = None,
     *,
+    early: Foreseeing | None = None,
     start: Start | None = None,
     settings: LatentDescent | None = None,
 ) -> Drawn:
     """Move the starting noise of all images of a request together by its loss, then draw each from its own.
 
-    start: where sampling begins; at the noise of the request's seeds if not given. Interrupted from the keyboard it
-    gives the images that are finished: none before the noise is."""
+    early: as in `descend_to`. start: where sampling begins; at the noise of the request's seeds if not given.
+    Interrupted from the keyboard it gives the images that are finished: none before the noise is."""
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings = settings or LatentDescent(chunk=request.batch_size)
     plain = guide(1)
@@ -167,6 +181,7 @@ def draw_latents(
             start=start,
             guide=guide,
             perceiver=perceiver,
+            early=early,
             variant=request.loss,
             settings=settings,
             on_step=on_step,
@@ -204,16 +219,15 @@ def draw_distribution(
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings, wanted = settings or DistributionGuidance(), Targets(targets)
     heads = BottleneckHeads.load(request.file) if request.file else None
-    names = {name for target in targets for name in target.attributes}
-    done: list[Tensor] = []
+    foreseeing, done = wanted.known_to(early), list[Tensor]()
 
     def perceive(pixels: Tensor) -> Tensor:
         return wanted.read(lambda name: perceiver.probabilities(pixels, name), perceiver.groups)
 
     def look(clean: Tensor, t: float) -> Tensor:
-        if early is None or not names <= set(early.groups):
+        if foreseeing is None:
             return perceive(backbone.decode(clean))
-        return wanted.read(lambda name: early.foresee(clean, t, name), early.groups)
+        return wanted.read(lambda name: foreseeing.foresee(clean, t, name), foreseeing.groups)
 
     def loss(p: Tensor) -> Tensor:
         # n·∂L/∂p of an image is the same however many are finished: `mean` divides by all of them

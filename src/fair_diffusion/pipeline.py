@@ -345,7 +345,7 @@ class FairPipeline:
                 "is not; name pocket, classifier:MODEL or trained:FOLDER, or use another method"
             )
         if asked.method == "latents":
-            return draw_latents(self.backbone, asked, targets, planned, plain, perceiver, on_step)
+            return draw_latents(self.backbone, asked, targets, planned, plain, perceiver, on_step, early=self.early)
         return draw_distribution(self.backbone, asked, targets, plain, perceiver, on_step, early=self.early)
 
     def _look(self, batch: Batch) -> Shares:

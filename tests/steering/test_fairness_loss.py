@@ -106,7 +106,7 @@ def test_two_groups_are_assigned_by_rank(seed: int, women: int) -> None:
 
 
 def test_settled_is_each_image_for_assignments_and_all_or_none_for_means() -> None:
-    p = torch.tensor([[SURE + 0.05, 0.05, 0.0], [0.1, 0.9, 0.0], [0.5, 0.5, 0.0]]).double()
+    p = torch.tensor([[(1 + SURE) / 2, (1 - SURE) / 2, 0.0], [0.03, 0.97, 0.0], [0.5, 0.5, 0.0]]).double()
     assert Assigned(torch.tensor([0, 0, 1])).settled(p).tolist() == [True, False, False]
     assert Mean([0.5, 0.5]).settled(p).tolist() == [True] * 3
     assert Mean([0.9, 0.1]).settled(p).tolist() == [False] * 3

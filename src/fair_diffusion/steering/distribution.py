@@ -24,12 +24,10 @@ from torch import Tensor
 from fair_diffusion.backbones.adapter import middle_of
 from fair_diffusion.backbones.backbone import Backbone
 from fair_diffusion.backbones.loop import Guide
-from fair_diffusion.steering.latents import norms
+from fair_diffusion.steering.latents import Read, norms
 
 Loss = Callable[[Tensor], Tensor]
 """L of the probabilities of the images in hand."""
-Read = Callable[[Tensor, float], Tensor]
-"""Probabilities of images, one row each, from clean latents and the time at which they were predicted."""
 
 
 @dataclass(frozen=True, kw_only=True)

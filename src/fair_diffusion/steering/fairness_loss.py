@@ -26,7 +26,7 @@ from fair_diffusion.allocation import least_change
 
 FLOOR = 0.01
 """What y* gives to all cells of share 0 together: bounds the loss, and with it the gradient."""
-SURE = 0.9
+SURE = 0.97
 """From this probability of its assigned cell on an image is left alone."""
 TOLERANCE = 0.02
 """Total variation from the target under which the mean counts as met."""

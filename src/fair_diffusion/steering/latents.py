@@ -30,6 +30,8 @@ from fair_diffusion.steering.fairness_loss import FairnessLoss
 
 Stage = Callable[[Tensor], Tensor]
 """One differentiable part of the way from noise to probabilities; every row is one image."""
+Read = Callable[[Tensor, float], Tensor]
+"""Probabilities of images, one row each, from clean latents and the time at which they were predicted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +140,9 @@ def from_images(
 
 
 def stages(
-    start: Start, guide: Guide, images: Sequence[int], read: Stage, *, steps: int, on_step: OnStep | None = None
+    start: Start, guide: Guide, images: Sequence[int], read: Read, *, steps: int, on_step: OnStep | None = None
 ) -> list[Stage]:
-    """The way of these images from noise to what `read` says of their pixels: DDIM over a few times of the run."""
+    """The way of these images from noise to what `read` says of them: DDIM over a few times of the run."""
     times = start.short(steps)
 
     def move(latents: Tensor, k: int) -> Tensor:
@@ -156,7 +158,7 @@ def stages(
         return backbone.noised(clean, noise, times[k + 1])
 
     moves: list[Stage] = [lambda latents, k=k: move(latents, k) for k in range(len(times))]  # type: ignore[misc]
-    return [lambda noise: start.latents(noise, images), *moves, lambda clean: read(start.backbone.decode(clean))]
+    return [lambda noise: start.latents(noise, images), *moves, lambda clean: read(clean, float(times[-1]))]
 
 
 def descend(
