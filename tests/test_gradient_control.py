@@ -163,14 +163,14 @@ def test_distribution_guidance_moves_all_images_together_to_the_target(tiny: Cal
 
 
 class Early:
-    """Counts how often it is asked; what it sees of clean latents is a man as far as `seen` of their mean says."""
+    """Notes the times it is asked at; what it sees of clean latents is a man as far as `seen` of their mean says."""
 
     def __init__(self, seen: Callable[[Tensor], Tensor] = torch.sigmoid) -> None:
-        self.groups = {"gender": ("man", "woman")}
-        self.seen, self.asked = seen, 0
+        self.groups: dict[str, tuple[str, ...]] = {"gender": ("man", "woman")}
+        self.seen, self.times = seen, list[float]()
 
     def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
-        self.asked += 1
+        self.times.append(t)
         p = self.seen(clean.mean(dim=(1, 2, 3)))
         return torch.stack([p, 1 - p, 0 * p], dim=1)
 
@@ -178,16 +178,47 @@ class Early:
 def test_an_early_reader_is_asked_where_it_can_read_all(tiny_sd: Any) -> None:
     backbone, perceiver, early = adapt(tiny_sd), Bright(0.5, 10), Early()
     draw_distribution(backbone, request(1), HALF, plain(backbone), perceiver, early=early)
-    assert early.asked == 3  # of 4 steps 60 %, rounded up
+    assert len(early.times) == 3  # of 4 steps 60 %, rounded up
+    early.times.clear()
     draw_latents(backbone, request(1), HALF, [[1, 0, 0]], plain(backbone), perceiver, early=early, settings=FAST)
-    assert early.asked > 3
-    before = early.asked
+    short = from_seeds(backbone, [0], steps=STEPS).short(FAST.steps)
+    assert set(early.times) == {float(short[-1])}
+    early.times.clear()
     perceiver.groups["skin_tone"] = ("light", "dark")
     tones = Policy.from_sentence("doctor: skin tone uniform").rules[0].targets
+    early.groups["skin_tone"] = ("light",)  # of what is asked for, it knows this one alone
     draw_distribution(backbone, request(1), tones, plain(backbone), perceiver, early=early)
     quotas = plan(tones, 1, 0)
     draw_latents(backbone, request(1), tones, quotas, plain(backbone), perceiver, early=early, settings=FAST)
-    assert early.asked == before
+    assert not early.times
+
+
+def test_an_early_reader_leads_where_the_perceiver_is_content(tiny_sd: Any) -> None:
+    backbone, sure, asked = adapt(tiny_sd), Bright(-1, 100), request(3)  # all are women to it
+    start = from_seeds(backbone, range(3), steps=STEPS)
+    clean = list[Tensor]()
+
+    def seen(m: Tensor) -> Tensor:
+        clean.append(m.detach())
+        return (2 * m).sigmoid()
+
+    settings = LatentDescent(iterations=20, steps=3, rate=0.2)
+    quotas, guide = [[3, 0, 0]], plain(backbone)
+    draw_latents(backbone, asked, HALF, quotas, guide, sure, early=Early(seen), start=start, settings=settings)
+    assert (clean[-1] < clean[0] - 0.1).all()
+
+
+def test_an_early_reader_has_a_say_in_the_targets_that_it_knows(tiny_sd: Any) -> None:
+    backbone, sure, early = adapt(tiny_sd), Bright(-1, 100), Early(lambda m: 0.5 + 0 * m)
+    sure.groups["skin_tone"] = ("light", "dark")  # all are light to it
+    said = "doctor: half women, half men; skin tone: half light, half dark"
+    both = Policy.from_sentence(said).rules[0].targets
+    assert len(both) == 2
+    quotas = [[int(cell in {("woman",), ("light",)}) for cell in target.shares] for target in both]
+    for second in (early, None):
+        drawn = draw_latents(backbone, request(1), both, quotas, plain(backbone), sure, early=second, settings=FAST)
+        looked = drawn.shown[0].evaluations - drawn.plain_evaluations
+        assert looked == FAST.steps * 2 * (1 + 3 * FAST.iterations * (second is not None))
 
 
 def test_an_image_moves_until_the_early_reader_agrees(tiny_sd: Any) -> None:
@@ -244,9 +275,11 @@ def test_the_pipeline_dispatches_and_keeps_records(tiny_sd: Any, method: str) ->
     with torch.random.fork_rng():
         torch.manual_seed(1)
         readers: dict[str, Any] = {"perceiver": pocket.build(heads).eval(), "judge": judge.build(heads).eval()}
-    pipe = FairPipeline(tiny_sd, name="tiny", **readers)
+    early: Any = Early()
+    pipe = FairPipeline(tiny_sd, name="tiny", early=early, **readers)
     result = pipe("a doctor", n=2, steps=2, instruct="doctor: half women, half men", method=method)
     assert [record.method for record in result.records] == [method] * 2
+    assert early.times
     assert result.control == "all"
     assert all(record.steered == bool(record.strength) for record in result.records)
     assert all(record.evaluations > record.plain_evaluations for record in result.records)

@@ -23,7 +23,7 @@ from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.distribution import BottleneckGuide, CleanGuide, DistributionGuidance, Loss
 from fair_diffusion.steering.fairness_loss import Assigned, FairnessLoss, cell_probabilities, fairness_loss, floored, kl
 from fair_diffusion.steering.latents import Descent, LatentDescent, Read, Start, descend, from_seeds, stages
-from fair_diffusion.steering.witnesses import agreed, over_views
+from fair_diffusion.steering.witnesses import agreed, over_views, views
 
 Plain = Callable[[int], Guide]
 """The plain guide of so many images."""
@@ -39,7 +39,7 @@ class Differentiable(Protocol):
         ...
 
     def probabilities(self, images: Tensor, attribute: str) -> Tensor:
-        """Probabilities (n, groups + unknown) for pixels (n, 3, height, width) in 0…1."""
+        """Probabilities (n, groups + unknown) for pixels (n, 3, height, width) in 0…1, but for a little noise."""
         ...
 
 
@@ -64,13 +64,7 @@ class Targets:
 
     def read(self, attribute: Callable[[str], Tensor], groups: Mapping[str, Sequence[str]]) -> Tensor:
         """Probabilities of the cells of all targets, from those of each attribute."""
-        tables = [cell_probabilities(attribute, groups, list(t.shares), t.attributes) for t in self.targets]
-        return torch.cat(tables, dim=1)
-
-    def known_to(self, early: Foreseeing | None) -> Foreseeing | None:
-        """The early reader, if it reads all that is asked for."""
-        names = {name for target in self.targets for name in target.attributes}
-        return early if early is not None and names <= set(early.groups) else None
+        return torch.cat([_cells(target, attribute, groups) for target in self.targets], dim=1)
 
     def split(self, p: Tensor) -> tuple[Tensor, ...]:
         """The cells of each target."""
@@ -129,17 +123,17 @@ def descend_to(
     """Move the noise of a start so that what is drawn from it has the targets' shares, and say who is to show what.
 
     quotas: for each target one count per cell, summing to the images; guide: the plain guide of so many images. early:
-    has to agree with the perceiver, if it reads all that is asked for."""
-    settings, wanted = settings or LatentDescent(), Targets(targets)
-    second, losses = wanted.known_to(early), list[AllOf]()
+    has to agree with the perceiver about those targets whose groups it reads."""
+    settings, wanted, losses = settings or LatentDescent(), Targets(targets), list[AllOf]()
 
     def read(clean: Tensor, t: float) -> Tensor:
-        pixels = start.backbone.decode(clean)
-        p = wanted.read(lambda name: over_views(lambda x: perceiver.probabilities(x, name), pixels), perceiver.groups)
-        if second is None:
-            return p
-        q = wanted.read(lambda name: second.foresee(clean, t, name), second.groups)
-        return torch.cat([agreed(*both) for both in zip(wanted.split(p), wanted.split(q), strict=True)], dim=1)
+        shown, found = views(start.backbone.decode(clean)), list[Tensor]()
+        for target in targets:
+            p = _cells(target, lambda name: over_views(perceiver.probabilities, shown, name), perceiver.groups)
+            if early is not None and _reads(early, target):
+                p = agreed(p, _cells(target, lambda name: early.foresee(clean, t, name), early.groups))
+            found.append(p)
+        return torch.cat(found, dim=1)
 
     def loss(p: Tensor) -> AllOf:
         losses.append(wanted.loss(variant, p, quotas))
@@ -219,7 +213,8 @@ def draw_distribution(
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings, wanted = settings or DistributionGuidance(), Targets(targets)
     heads = BottleneckHeads.load(request.file) if request.file else None
-    foreseeing, done = wanted.known_to(early), list[Tensor]()
+    foreseeing = early if early is not None and all(_reads(early, target) for target in targets) else None
+    done = list[Tensor]()
 
     def perceive(pixels: Tensor) -> Tensor:
         return wanted.read(lambda name: perceiver.probabilities(pixels, name), perceiver.groups)
@@ -286,6 +281,17 @@ def _shown(picture: Image.Image, seed: int, assigned: Assignment, evaluations: i
         strength=float(moved),
         evaluations=evaluations,
     )
+
+
+def _cells(target: Target, attribute: Callable[[str], Tensor], groups: Mapping[str, Sequence[str]]) -> Tensor:
+    """Probabilities of a target's cells, (n, cells + 1), from those of each attribute."""
+    return cell_probabilities(attribute, groups, list(target.shares), target.attributes)
+
+
+def _reads(early: Foreseeing, target: Target) -> bool:
+    """Whether an early reader knows every group that the target asks for."""
+    asked = [zip(target.attributes, cell, strict=True) for cell, share in target.shares.items() if share]
+    return all(group in early.groups.get(name, ()) for pairs in asked for name, group in pairs)
 
 
 def _shares(target: Target) -> list[float]:

@@ -46,7 +46,8 @@ class FairPipeline:
 
     `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
     `card` says what is usual for it, by its class and configuration if None. `early` reads predicted clean latents;
-    without one they are decoded and the perceiver reads the pictures. `weights`, the hash of the model's, and
+    without one they are decoded and the perceiver reads the pictures. Where steering follows a perceiver's gradient, it
+    is the second reader that has to be convinced. `weights`, the hash of the model's, and
     `confusions`, how the judge errs, go into results.
     """
 

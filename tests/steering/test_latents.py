@@ -151,7 +151,7 @@ def test_the_best_iterate_is_kept_which_is_never_worse_than_the_start() -> None:
 
 def test_what_is_settled_is_not_touched_and_costs_one_pass(tiny_sd: Any) -> None:
     start = from_seeds(adapt(tiny_sd), range(4), steps=STEPS)
-    certain = torch.tensor([[0.98, 0.02, 0.0]])
+    certain = torch.tensor([[(1 + SURE) / 2, (1 - SURE) / 2, 0.0]])
 
     def read(images: Sequence[int]) -> list[Stage]:  # the first image is certain, the others never are
         return way(start, lambda pixels: certain if images == [0] else (bright(pixels) + 1) / 4)(images)

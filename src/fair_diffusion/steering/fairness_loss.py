@@ -8,9 +8,9 @@ L_mean is at its minimum too where every image is half one group and half the ot
 to take a side; L_assigned says which: a minimises Σ_i −log p_i(a_i) under the quotas (optimal transport; for two groups
 that is the order of their probabilities, so the images nearest to a group go there).
 
-Unknown: p_i is (cells + 1) long, its last entry is what no cell of the target takes. It is a cell of its own, of target
-0. Where y* is 0, KL is infinite: such cells, unknown among them, share `FLOOR` of the target instead, and the shares
-that were asked for stay in proportion.
+Unknown: p_i is (cells + 1) long, its last entry is what no cell of the target takes, and what two readers do not agree
+about (`witnesses`). It is a cell of its own, of target 0. Where y* is 0, KL is infinite: such
+cells, unknown among them, share `FLOOR` of the target instead, and the shares that were asked for stay in proportion.
 """
 
 from __future__ import annotations
