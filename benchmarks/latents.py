@@ -2,9 +2,9 @@
 agree and without, and the memory it takes.
 
 Half women; occupations whose natural shares lie far apart; 15 steps. In each cell: women by the judge, in brackets
-those who are neither woman nor man to it, women by the perceiver, which led (with the early reader), and
-evaluations over those of plain generation. Memory: what the process holds at most while 32 pictures of 64×64 are drawn, libraries and model included,
-and how much of it was there before.
+those who are neither woman nor man to it, women by the perceiver, which led (with the early reader), and evaluations
+over those of plain generation. Memory: what the process holds at most while 32 pictures of 64×64 are drawn, libraries
+and model included, and how much of it was there before.
 
     python -m benchmarks.latents [--images 16]      → benchmarks/latents.md
 """
