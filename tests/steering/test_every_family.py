@@ -61,7 +61,7 @@ def test_steered_and_left_alone(tiny: Callable[[str], Any], family: str, method:
     assert (change[[0, 2]] > 1e-3).all()
     for image in (0, 2):
         alone, _ = draw(backbone, method, control, [AIMS[image]], [seeds[image]])
-        torch.testing.assert_close(alone[0], steered[image], atol=1e-4, rtol=1e-4)  # rounding grows with the latents
+        torch.testing.assert_close(alone[0], steered[image], atol=1e-4, rtol=2e-5)  # rounding grows with the latents
 
     one = 1 if backbone.distilled else 2
     assert cost == [STEPS * one] * 3
