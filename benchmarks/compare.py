@@ -6,9 +6,9 @@ plain images. Ways that learn come with the files that their recipes left in wor
 nothing are too dear for it: benchmarks/latents.py measures them.
 
 It takes hours. One way is drawn after the other, and its lines go into benchmarks/compare.parquet as soon as all its
-prompts are there, so the table grows from run to run, also on another machine with the same versions and drawings.
-Images are kept in work/pocket/compare, where a run goes on. A way that the table has is not drawn again unless it is
-named, or its file is another.
+prompts are there, so the table grows from run to run, also on another machine: each way is told with the device and the
+versions that drew it. Images are kept in work/pocket/compare, where a run goes on. A way that the table has is not
+drawn again unless it is named, or its file is another.
 
     python -m benchmarks.compare [--methods NAME[=FILE] …]
 
@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.control import renders
-from benchmarks.standing import Standing
+from benchmarks.standing import MACHINE, Standing
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.audit.sources.suite import Suite, read_occupations
 from fair_diffusion.cli.progress import counting
@@ -74,21 +74,21 @@ def methods(work: Path) -> list[str]:
 
 def text(standing: Standing) -> str:
     """benchmarks/compare.md: the table, the figures, and what the columns mean."""
-    said, table = standing.settings, standing.table(ORDER)
+    said = standing.settings
     parts = [
         f"# Ways to meet a target on the pocket model: {said['n']} images per prompt, {said['steps']} steps, "
         f"guidance {said['guidance']:g}",
         "",
-        f"Made by `python -m benchmarks.compare`. KID is to {said['reference']}; memory is "
-        f"{KINDS.get(said['device'], KINDS['cpu'])}. Times and memory may be those of several machines; "
-        "the times over plain are each of one, where the plain images were drawn in another hour.",
+        f"Made by `python -m benchmarks.compare`. KID is to {said['reference']}. Times and memory may be those of "
+        "several machines; the times over plain are each of one, where the plain images were drawn in another hour. "
+        f"Memory is on {'; on '.join(f'a {kind} device {what}' for kind, what in KINDS.items())}.",
         "",
         shown(standing, level=2),
         *(f"![{one.plot.up} against {one.plot.across}]({name})" for name, one in drawn(standing).items()),
         "",
-        "| way | made by |",
-        "|---|---|",
-        *(f"| {way} | {standing.made[way]['words']} |" for way in dict.fromkeys(line.way for line in table)),
+        "| way | made by | on |",
+        "|---|---|---|",
+        *(f"| {way} | {standing.made[way]['words']} | {_machine(standing, way)} |" for way in _ways(standing)),
         "",
         *(f"- **{column.head}**: {column.meaning}." for column in (*DEVIATION, *QUALITY, *COST)),
     ]
@@ -100,7 +100,22 @@ def shown(standing: Standing, level: int) -> str:
     parts = [f"Over {len(standing.settings['prompts'])} occupations.", ""]
     if missing := [way for way in ORDER if way not in standing.lines]:
         parts += [f"Not measured yet: {', '.join(missing)}.", ""]
+    machines: dict[str, list[str]] = {}
+    for way in _ways(standing):
+        machines.setdefault(_machine(standing, way), []).append(way)
+    for machine, ways in machines.items() if len(machines) > 1 else ():
+        parts += [f"Drawn on {machine}: {', '.join(ways)}.", ""]
     return "\n".join([*parts, markdown(standing.table(ORDER), level=level)])
+
+
+def _ways(standing: Standing) -> list[str]:
+    return list(dict.fromkeys(line.way for line in standing.table(ORDER)))
+
+
+def _machine(standing: Standing, way: str) -> str:
+    """The type of the device that drew a way, and the libraries' versions."""
+    device, versions = (standing.made[way][name] for name in MACHINE)
+    return ", ".join([device, *(f"{name} {version}" for name, version in versions.items())])
 
 
 def drawn(standing: Standing) -> dict[str, Figure]:

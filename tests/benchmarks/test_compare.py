@@ -123,6 +123,25 @@ def test_lines_that_were_measured_otherwise_are_not_mixed(standing_in: Path, mon
     assert not (standing_in / "other").exists()
 
 
+def test_it_grows_on_another_machine_which_is_told(standing_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "ORDER", ("plain", "prompt", "hint"))
+    first = compare.run(["prompt"], standing_in / "kept")
+    assert "Drawn on" not in compare.PAGE.read_text(encoding="utf-8")
+    before = compare.settings
+
+    def elsewhere(*given: Any) -> dict[str, Any]:
+        return before(*given) | {"device": "cuda", "versions": {"torch": "0.0"}}
+
+    monkeypatch.setattr(compare, "settings", elsewhere)
+    second = compare.run(["hint"], standing_in / "other")
+    assert {name: second.lines[name] for name in first.lines} == first.lines
+    assert [second.made[way]["device"] for way in ("plain", "prompt", "hint")] == ["cpu", "cpu", "cuda"]
+    page = compare.PAGE.read_text(encoding="utf-8")
+    assert "\nDrawn on cuda, torch 0.0: hint.\n" in page
+    assert re.search(r"\nDrawn on cpu, fair-diffusion .+: plain, prompt\.\n", page)
+    assert re.search(r"\n\| hint \| .+ \| cuda, torch 0\.0 \|\n", page)
+
+
 def test_a_page_without_its_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="put them where the table belongs"):
         compare.shown_in("no marks", "table")
