@@ -5,12 +5,12 @@ to the drawings that the model was trained on, where they were rendered (`python
 plain images. Ways that learn come with the files that their recipes left in work/pocket. The two losses that assign
 nothing are too dear for it: benchmarks/latents.py measures them.
 
-It takes hours. One way is drawn after the other, and its lines go into benchmarks/compare.parquet as soon as all its
-prompts are there, so the table grows from run to run, also on another machine: each way is told with the device and the
-versions that drew it. Images are kept in work/pocket/compare, where a run goes on. A way that the table has is not
+It takes hours. One way is drawn after the other, target by target, and its lines go into benchmarks/compare.parquet as
+soon as all prompts are there, so the table grows from run to run, also on another machine: each is told with the device
+and the versions that drew it. Images are kept in work/pocket/compare, where a run goes on. What the table has is not
 drawn again unless it is named, or its file is another.
 
-    python -m benchmarks.compare [--methods NAME[=FILE] …]
+    python -m benchmarks.compare [--methods NAME[=FILE] …] [--device cpu]
 
 writes benchmarks/compare.parquet, benchmarks/compare.md with its figures, and shows the table in docs/methods.md.
 """
@@ -18,8 +18,10 @@ writes benchmarks/compare.parquet, benchmarks/compare.md with its figures, and s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -74,12 +76,12 @@ def methods(work: Path) -> list[str]:
 
 def text(standing: Standing) -> str:
     """benchmarks/compare.md: the table, the figures, and what the columns mean."""
-    said = standing.settings
+    settings = standing.settings
     parts = [
-        f"# Ways to meet a target on the pocket model: {said['n']} images per prompt, {said['steps']} steps, "
-        f"guidance {said['guidance']:g}",
+        f"# Ways to meet a target on the pocket model: {settings['n']} images per prompt, {settings['steps']} steps, "
+        f"guidance {settings['guidance']:g}",
         "",
-        f"Made by `python -m benchmarks.compare`. KID is to {said['reference']}. Times and memory may be those of "
+        f"Made by `python -m benchmarks.compare`. KID is to {settings['reference']}. Times and memory may be those of "
         "several machines; the times over plain are each of one, where the plain images were drawn in another hour. "
         f"Memory is on {'; on '.join(f'a {kind} device {what}' for kind, what in KINDS.items())}.",
         "",
@@ -88,7 +90,7 @@ def text(standing: Standing) -> str:
         "",
         "| way | made by | on |",
         "|---|---|---|",
-        *(f"| {way} | {standing.made[way]['words']} | {_machine(standing, way)} |" for way in _ways(standing)),
+        *dict.fromkeys(f"| {way} | {said['words']} | {_machine(said)} |" for way, said in _made(standing)),
         "",
         *(f"- **{column.head}**: {column.meaning}." for column in (*DEVIATION, *QUALITY, *COST)),
     ]
@@ -98,23 +100,25 @@ def text(standing: Standing) -> str:
 def shown(standing: Standing, level: int) -> str:
     """The table in Markdown, and what it lacks. level: of the headings."""
     parts = [f"Over {len(standing.settings['prompts'])} occupations.", ""]
-    if missing := [way for way in ORDER if way not in standing.lines]:
-        parts += [f"Not measured yet: {', '.join(missing)}.", ""]
-    machines: dict[str, list[str]] = {}
-    for way in _ways(standing):
-        machines.setdefault(_machine(standing, way), []).append(way)
+    for instruction in INSTRUCTIONS:
+        if missing := [way for way in ORDER if way not in standing.lines.get(instruction, {})]:
+            parts += [f"Not measured yet under “{instruction}”: {', '.join(missing)}.", ""]
+    machines: dict[str, dict[str, None]] = {}
+    for way, said in _made(standing):
+        machines.setdefault(_machine(said), {})[way] = None
     for machine, ways in machines.items() if len(machines) > 1 else ():
         parts += [f"Drawn on {machine}: {', '.join(ways)}.", ""]
     return "\n".join([*parts, markdown(standing.table(ORDER), level=level)])
 
 
-def _ways(standing: Standing) -> list[str]:
-    return list(dict.fromkeys(line.way for line in standing.table(ORDER)))
+def _made(standing: Standing) -> list[tuple[str, Mapping[str, Any]]]:
+    """Every way with what `Standing.made` says of it, line by line of the table."""
+    return [(line.way, standing.made[line.instruction][line.way]) for line in standing.table(ORDER)]
 
 
-def _machine(standing: Standing, way: str) -> str:
-    """The type of the device that drew a way, and the libraries' versions."""
-    device, versions = (standing.made[way][name] for name in MACHINE)
+def _machine(said: Mapping[str, Any]) -> str:
+    """The type of the device that drew, and the libraries' versions."""
+    device, versions = (said[name] for name in MACHINE)
     return ", ".join([device, *(f"{name} {version}" for name, version in versions.items())])
 
 
@@ -143,22 +147,24 @@ def publish(standing: Standing) -> None:
             part.write_text(written, encoding="utf-8")
 
 
-def run(words: Sequence[str] | None, folder: Path) -> Standing:
-    """Draw the ways that `words` name, or those that the table lacks, and publish after each. Returns the table."""
-    pipe = FairPipeline.from_pretrained("pocket")
+def run(words: Sequence[str] | None, folder: Path, device: str | None = None) -> Standing:
+    """Draw the ways that `words` name, or what the table lacks, and publish after each. Returns the table."""
+    pipe = FairPipeline.from_pretrained("pocket", device=device)
     pipe.backbone.pipeline.unet.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
     suite = Suite(model="pocket", prompt="a photo of a {}")
     prompts = [suite.prompt_for(name) for name in read_occupations(str(OCCUPATIONS))]
     drawing = Drawing(n=IMAGES, steps=STEPS, batch_size=BATCH)
-    policies = {said: Policy.from_sentence(said) for said in INSTRUCTIONS}
     reference = drawings()
     asked = {"instructions": INSTRUCTIONS, "prompts": prompts, "reference": kid_to(reference)}
     standing = Standing.read(TABLE, settings(pipe, drawing) | asked)
     every = [PLAIN, *(way for way in read_ways(words or methods(WORK)) if way != PLAIN)]
-    for way in [way for way in every if not standing.holds(way) or (words and way != PLAIN)]:
-        with counting(way.name) as progress:
+    for way, said in product(every, INSTRUCTIONS):
+        if standing.holds(way, said) and not (words and way != PLAIN):
+            continue
+        policies = {said: Policy.from_sentence(said)}
+        with counting(f"{way.name}, {said}") as progress:
             found = compare(pipe, [way], prompts, policies, folder, drawing=drawing, progress=progress)
-        standing.add(way, lines(found, reference))
+        standing.add(way, said, lines(found, reference))
         publish(standing)
     publish(standing)
     return standing
@@ -170,6 +176,7 @@ if __name__ == "__main__":
         "--methods", nargs="+", help="names, or NAME=FILE for what was learnt; else all that the table lacks"
     )
     parser.add_argument("--folder", type=Path, default=WORK / "compare", help="keeps what is drawn")
+    parser.add_argument("--device", help="as torch names it; the processor if left out")
     given = parser.parse_args()
-    print(markdown(run(given.methods, given.folder).table(ORDER)))
+    print(markdown(run(given.methods, given.folder, given.device).table(ORDER)))
     print(f"see {PAGE}")

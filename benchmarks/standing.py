@@ -1,4 +1,7 @@
-"""The lines of the standing table, which grow from run to run, as one Parquet file. Exports `Standing`."""
+"""The lines of the standing table, which grow from run to run, as one Parquet file. Exports `Standing`.
+
+A way is measured under one instruction after the other, and each goes into the table by itself.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ from fair_diffusion.compare.page import made
 from fair_diffusion.whole_file import whole_file
 
 MACHINE = ("device", "versions")
-"""Settings that each way has for itself: with the same model, seeds and steps they change images by rounding alone, and
-a table that takes days may grow on more than one machine. Seconds and memory are to be read with them."""
+"""Settings that each measurement has for itself: with the same model, seeds and steps they change images by rounding
+alone, and a table that takes days may grow on more than one machine. Seconds and memory are to be read with them."""
 
 _FACTS = b"standing table"
 
@@ -28,13 +31,13 @@ _FACTS = b"standing table"
 class Standing:
     """What is measured so far.
 
-    settings: plain data of what is drawn now, which all lines share but for `MACHINE`. made: of each way, by name, its
-    identity, the same in words, and the machine. lines: of each way, one per target.
+    settings: plain data of what is drawn now, which all lines share but for `MACHINE`. made: by instruction and way,
+    the way's identity, the same in words, and the machine. lines: likewise, one per attribute.
     """
 
     settings: Mapping[str, Any]
-    made: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    lines: dict[str, list[Line]] = field(default_factory=dict)
+    made: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    lines: dict[str, dict[str, list[Line]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, settings: Mapping[str, Any]) -> Standing:
@@ -48,7 +51,7 @@ class Standing:
             facts = json.loads(table.schema.metadata[_FACTS])
             before, found.made = facts["settings"], facts["made"]
             for line in map(_line, table.to_pylist()):
-                found.lines.setdefault(line.way, []).append(line)
+                found.lines.setdefault(line.instruction, {}).setdefault(line.way, []).append(line)
         except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); take an earlier one") from error
         if name := changed(before, _shared(found.settings)):
@@ -58,31 +61,37 @@ class Standing:
             )
         return found
 
-    def holds(self, way: Way) -> bool:
-        """Whether `way` is measured, as it is now, under every target."""
-        kept = self.made.get(way.name, {}).get("identity") == _plain(way.identity)
-        return kept and not any(line.failed for line in self.lines[way.name])
+    def holds(self, way: Way, instruction: str) -> bool:
+        """Whether `way` is measured, as it is now, under this instruction."""
+        kept = self.made.get(instruction, {}).get(way.name, {}).get("identity") == _plain(way.identity)
+        return kept and not any(line.failed for line in self.lines[instruction][way.name])
 
     def save(self, path: Path) -> None:
         """Write all lines to `path`, whole or not at all."""
         facts = json.dumps({"settings": _shared(self.settings), "made": self.made})
-        table = pa.Table.from_pylist([asdict(line) for own in self.lines.values() for line in own])
+        every = [line for ways in self.lines.values() for own in ways.values() for line in own]
+        table = pa.Table.from_pylist([asdict(line) for line in every])
         with whole_file(path) as part:
             pq.write_table(table.replace_schema_metadata({_FACTS: facts}), part)
 
-    def add(self, way: Way, drawn: Sequence[Line]) -> None:
-        """Take in the lines of `way`, over what was there of it; a failure never stands over what was measured."""
+    def add(self, way: Way, instruction: str, drawn: Sequence[Line]) -> None:
+        """Take in the lines of `way` under one instruction, over what was there of it; a failure never stands over what
+        was measured."""
         own = [line for line in drawn if line.way == way.name]
-        if self.holds(way) and any(line.failed for line in own):
+        if self.holds(way, instruction) and any(line.failed for line in own):
             return
         machine = {name: self.settings.get(name) for name in MACHINE}
-        self.made[way.name] = {"identity": _plain(way.identity), "words": made(way), **machine}
-        self.lines[way.name] = own
+        said = {"identity": _plain(way.identity), "words": made(way), **machine}
+        self.made.setdefault(instruction, {})[way.name] = said
+        self.lines.setdefault(instruction, {})[way.name] = own
 
     def table(self, order: Sequence[str]) -> list[Line]:
         """Target by target the lines of all ways, in `order`, others after them."""
-        ways = sorted(self.lines, key=lambda way: order.index(way) if way in order else len(order))
-        return [line for target in zip(*(self.lines[way] for way in ways), strict=True) for line in target]
+        found = []
+        for ways in (self.lines[name] for name in self.settings["instructions"] if name in self.lines):
+            own = sorted(ways, key=lambda way: order.index(way) if way in order else len(order))
+            found += [line for target in zip(*(ways[way] for way in own), strict=True) for line in target]
+        return found
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:

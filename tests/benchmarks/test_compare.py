@@ -13,7 +13,7 @@ from stub_readers import stub_pipeline
 
 from benchmarks import compare
 from benchmarks.standing import Standing
-from fair_diffusion.compare import WAYS, Way
+from fair_diffusion.compare import WAYS, Way, settings
 from fair_diffusion.compare.measure import measure
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.pocket import OCCUPATIONS
@@ -26,7 +26,7 @@ METHODS_PAGE = compare.METHODS_PAGE
 def standing_in(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder where the benchmark works in small, without rendered drawings."""
     own = copy.deepcopy(tiny_sd)
-    monkeypatch.setattr(FairPipeline, "from_pretrained", lambda _: stub_pipeline(own))
+    monkeypatch.setattr(FairPipeline, "from_pretrained", lambda name, device: stub_pipeline(own))
     (tmp_path / "occupations.txt").write_text("nurse\nguard\n", encoding="utf-8")
     (tmp_path / "methods.md").write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
     places = {"TABLE": "compare.parquet", "PAGE": "compare.md", "METHODS_PAGE": "methods.md", "WORK": "work"}
@@ -49,7 +49,7 @@ def test_it_writes_the_table_where_it_is_shown(standing_in: Path) -> None:
     assert "old" not in shown
     assert shown.count("\n### every occupation: half women: gender") == 1
     assert "Over 2 occupations." in shown
-    assert "Not measured yet: hint, embedding," in shown
+    assert "Not measured yet under “every occupation: half women”: hint, embedding," in shown
     assert [(line.attribute, line.way) for line in standing.table(compare.ORDER)] == [
         ("gender", "plain"),
         ("gender", "prompt"),
@@ -69,8 +69,10 @@ def test_it_grows_from_run_to_run_without_the_images(standing_in: Path, monkeypa
     monkeypatch.setattr(compare, "ORDER", ("plain", "prompt", "hint"))
     first = compare.run(["prompt"], standing_in / "kept")
     second = compare.run(None, standing_in / "elsewhere")  # as on another machine
-    assert list(second.lines) == ["plain", "prompt", "hint"]
-    assert {name: second.lines[name] for name in first.lines} == first.lines
+    assert list(second.lines) == list(compare.INSTRUCTIONS)
+    for name, ways in second.lines.items():
+        assert list(ways) == ["plain", "prompt", "hint"]
+        assert {way: ways[way] for way in first.lines[name]} == first.lines[name]
     assert Standing.read(compare.TABLE, second.settings) == second
     third = compare.run(None, standing_in / "nowhere")  # whole: nothing is drawn
     assert third == second
@@ -89,12 +91,38 @@ def test_a_way_that_failed_is_tried_again_and_never_stands_over_what_was_measure
     with monkeypatch.context() as patch:
         patch.setattr("fair_diffusion.compare.comparison.measure", broken)
         failed = compare.run(None, standing_in / "kept")
-    assert [line.failed for line in failed.lines["prompt"]] == ["'a photo of a nurse': RuntimeError: no memory"] * 2
+    assert _failures(failed) == ["'a photo of a nurse': RuntimeError: no memory"] * 2
     assert Standing.read(compare.TABLE, failed.settings) == failed
     whole = compare.run(None, standing_in / "kept")
-    assert [line.failed for line in whole.lines["prompt"]] == [None] * 2
+    assert _failures(whole) == [None] * 2
     monkeypatch.setattr("fair_diffusion.compare.comparison.measure", broken)
     assert compare.run(["prompt"], standing_in / "elsewhere") == whole
+
+
+def _failures(standing: Standing) -> list[str | None]:
+    return [line.failed for ways in standing.lines.values() for line in ways["prompt"]]
+
+
+def test_each_target_lands_by_itself(standing_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half, uniform = compare.INSTRUCTIONS
+
+    def interrupted(pipe: Any, way: Way, ask: Any, *args: Any, **kwargs: Any) -> Any:
+        if way.name == "prompt" and ask.instruction == uniform:
+            raise KeyboardInterrupt
+        return measure(pipe, way, ask, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fair_diffusion.compare.comparison.measure", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compare.run(["prompt"], standing_in / "kept")
+    page = compare.PAGE.read_text(encoding="utf-8")
+    assert f"Not measured yet under “{half}”: hint," in page
+    assert f"Not measured yet under “{uniform}”: prompt, hint," in page
+    monkeypatch.setattr(compare, "ORDER", ("plain", "prompt"))
+    whole = compare.run(None, standing_in / "elsewhere")
+    assert [line.way for line in whole.table(compare.ORDER)] == ["plain", "prompt"] * 2
+    drawn = [path.name.split("-")[0] for path in (standing_in / "elsewhere" / "cells").iterdir()]
+    assert sorted(drawn) == ["plain", "plain", "prompt", "prompt"]  # two occupations, the target that lacked
 
 
 def test_a_way_with_another_file_is_another_way(tmp_path: Path) -> None:
@@ -102,9 +130,10 @@ def test_a_way_with_another_file_is_another_way(tmp_path: Path) -> None:
     for weights in (b"one", b"two"):
         (tmp_path / "edit.safetensors").write_bytes(weights)
         way = Way(name="edit", file=tmp_path / "edit.safetensors")
-        assert not standing.holds(way)
-        standing.add(way, [])
-        assert standing.holds(way)
+        assert not standing.holds(way, "half")
+        standing.add(way, "half", [])
+        assert standing.holds(way, "half")
+        assert not standing.holds(way, "uniform")
 
 
 def test_a_damaged_table_is_told_as_such(tmp_path: Path) -> None:
@@ -127,15 +156,15 @@ def test_it_grows_on_another_machine_which_is_told(standing_in: Path, monkeypatc
     monkeypatch.setattr(compare, "ORDER", ("plain", "prompt", "hint"))
     first = compare.run(["prompt"], standing_in / "kept")
     assert "Drawn on" not in compare.PAGE.read_text(encoding="utf-8")
-    before = compare.settings
 
     def elsewhere(*given: Any) -> dict[str, Any]:
-        return before(*given) | {"device": "cuda", "versions": {"torch": "0.0"}}
+        return settings(*given) | {"device": "cuda", "versions": {"torch": "0.0"}}
 
     monkeypatch.setattr(compare, "settings", elsewhere)
     second = compare.run(["hint"], standing_in / "other")
-    assert {name: second.lines[name] for name in first.lines} == first.lines
-    assert [second.made[way]["device"] for way in ("plain", "prompt", "hint")] == ["cpu", "cpu", "cuda"]
+    for said, ways in first.lines.items():
+        assert {way: second.lines[said][way] for way in ways} == ways
+        assert [second.made[said][way]["device"] for way in ("plain", "prompt", "hint")] == ["cpu", "cpu", "cuda"]
     page = compare.PAGE.read_text(encoding="utf-8")
     assert "\nDrawn on cuda, torch 0.0: hint.\n" in page
     assert re.search(r"\nDrawn on cpu, fair-diffusion .+: plain, prompt\.\n", page)
