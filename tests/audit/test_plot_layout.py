@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fair_diffusion.audit.plot import _LETTER, BOTTOM, LEFT, RIGHT, TOP, WIDTH, Point, _labels, _round, plot
+from fair_diffusion.audit.plot import _LETTER, BOTTOM, LEFT, RIGHT, TOP, WIDTH, Point, _labels, _mistakes, _round, plot
 
 SHARES = st.floats(0, 1)
 
@@ -59,6 +59,27 @@ def test_names_do_not_lie_on_each_other(points: list[tuple[float, float]]) -> No
     for (x, y), (u, v) in itertools.combinations(found, 2):
         assert abs(x - u) >= width or abs(y - v) >= 13 - 1e-6
     assert all(LEFT <= x <= WIDTH - width and TOP - 14 <= y <= BOTTOM + 4 for x, y in found)
+
+
+def test_names_with_room_beside_their_dots_come_before_those_that_must_give_way() -> None:
+    bottom, dots = (
+        418,
+        {"semantic-coin": (386, 395), "semantic-quota": (386, 399), "semantic": (222, 414), "switch": (148, 417)},
+    )
+    found = dict(zip(dots, _labels(list(dots.values()), list(dots), bottom), strict=True))
+    for name in ("semantic", "switch"):  # else the quota's, above them, pushes one to the other's dot
+        assert found[name] == (dots[name][0] + 10, dots[name][1] + 4)
+
+
+def test_what_a_name_may_be_mistaken_for_is_counted() -> None:
+    own, other = (94.0, 94.0, 106.0, 106.0), (94.0, 154.0, 106.0, 166.0)
+    beside, below, beyond = (107.0, 94.0, 160.0, 107.0), (107.0, 154.0, 160.0, 167.0), (107.0, 200.0, 160.0, 213.0)
+    assert _mistakes(own, beside, [other], []) == 0
+    assert _mistakes(own, below, [other], []) == 2  # a stranger would read it as the lower dot's
+    assert _mistakes(own, below, [], []) == 0
+    wide = (90.0, 154.0, 110.0, 166.0)
+    assert _mistakes(own, beyond, [wide], []) == 1  # its line goes through the lower dot
+    assert _mistakes(own, beyond, [wide], [(90.0, 120.0, 130.0, 133.0)]) == 2  # and through a name
 
 
 def test_many_dots_make_the_frame_higher() -> None:

@@ -29,6 +29,8 @@ _ROOM = 20
 """Lines that are tried above and below a dot for its name."""
 _ALONG = (0, 40, 80, 120, 160)
 """How far to the side of a dot its name may begin."""
+_WORTH = 35
+"""How much further away a name may stand to be mistaken in one way less."""
 _NARROWEST = 1e-4
 """The least span of an axis; values that are nearer to each other are alike."""
 
@@ -183,30 +185,61 @@ def _round(low: float, high: float) -> tuple[float, float, list[float]]:
 
 
 def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str], bottom: int) -> list[tuple[float, float]]:
-    """Where each name begins, left end and base line: beside its dot, or where the nearest free place is above
-    `bottom`."""
-    taken: list[Box] = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in points]
+    """Where each name begins, left end and base line: beside its dot where nothing is in the way, these first; or where
+    the nearest free place is above `bottom`, at best one where nobody takes it for another dot's."""
+    marks: list[Box] = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in points]
+    names: list[Box] = []
     found: dict[int, tuple[float, float]] = {}
-    for k in sorted(range(len(points)), key=lambda k: points[k][1]):
-        (x, y), width = points[k], _LETTER * len(texts[k])
-        sides = (x + _DOT + 4, x - _DOT - 4 - width)
-        choices = [
-            (side + out * along, y + 4 + up * _LINE)
-            for side, out in zip(sides, (1, -1), strict=True)
-            for along in _ALONG
-            for up in range(-_ROOM, _ROOM + 1)
+    downwards = sorted(range(len(points)), key=lambda k: points[k][1])
+    for k, beside in [*((k, True) for k in downwards), *((k, False) for k in downwards)]:
+        if k in found:
+            continue
+        others = [*marks[:k], *marks[k + 1 :]]
+        choices = _choices(points[k], _LETTER * len(texts[k]), beside=beside)
+        free = [
+            (far + _WORTH * mistakes, not mistakes, at, box)
+            for far, at, box in choices
+            if _inside(box, bottom) and not any(_overlap(box, other) for other in (*marks, *names))
+            for mistakes in [_mistakes(marks[k], box, others, names)]
         ]
-        choices.sort(key=lambda at: math.hypot(min(abs(at[0] - x), abs(at[0] + width - x)), 2 * (at[1] - y - 4)))
-        boxes = [(cx - 3, cy - _LINE + 3, cx + width + 3, cy + 3) for cx, cy in choices]
-        free = (
-            choice
-            for choice, box in zip(choices, boxes, strict=True)
-            if _inside(box, bottom) and not any(_overlap(box, other) for other in taken)
-        )
-        found[k] = next(free, choices[0])
-        cx, cy = found[k]
-        taken.append((cx - 3, cy - _LINE + 3, cx + width + 3, cy + 3))
+        _, clear, at, box = min(free, key=lambda place: place[0], default=(0.0, False, *choices[0][1:]))
+        if clear or not beside:
+            found[k] = at
+            names.append(box)
     return [found[k] for k in range(len(points))]
+
+
+def _choices(dot: tuple[float, float], width: float, *, beside: bool) -> list[tuple[float, tuple[float, float], Box]]:
+    """Places for a name, the nearest first: how far, where it begins, and its box. beside: only the two right beside
+    the dot."""
+    (x, y), found = dot, []
+    for side, out in ((x + _DOT + 4, 1), (x - _DOT - 4 - width, -1)):
+        for along in _ALONG[:1] if beside else _ALONG:
+            for up in range(1) if beside else range(-_ROOM, _ROOM + 1):
+                cx, cy = side + out * along, y + 4 + up * _LINE
+                far = math.hypot(_DOT + 4 + along, 2 * up * _LINE)
+                found.append((far, (cx, cy), (cx - 3, cy - _LINE + 3, cx + width + 3, cy + 3)))
+    return sorted(found, key=lambda place: place[0])
+
+
+def _mistakes(dot: Box, box: Box, others: Sequence[Box], names: Sequence[Box]) -> int:
+    """How easily a name in `box` is taken for another dot's: by 2 if one is beside it and about as near, by 1 for each
+    dot or name that the line to its own crosses. Of dots that lie on each other only the lines can tell."""
+    x, y = (dot[0] + dot[2]) / 2, (dot[1] + dot[3]) / 2
+    ends = box[0] if box[0] > x else box[2], (box[1] + box[3]) / 2
+    line = [(x + part * (ends[0] - x), y + part * (ends[1] - y)) for part in (k / 20 for k in range(20))]
+    crossed = sum(any(_holds(other, *at) for at in line if not _holds(dot, *at)) for other in (*others, *names))
+    bar = min(2 * _DOT, _gap(box, dot) + 3)
+    return 2 * any(_gap(box, other) < bar for other in others if not _overlap(other, dot)) + crossed
+
+
+def _gap(one: Box, other: Box) -> float:
+    across = max(one[0] - other[2], other[0] - one[2], 0.0)
+    return math.hypot(across, max(one[1] - other[3], other[1] - one[3], 0.0))
+
+
+def _holds(box: Box, x: float, y: float) -> bool:
+    return box[0] < x < box[2] and box[1] < y < box[3]
 
 
 def _lead(x: float, y: float, near: float, base: float) -> float | None:
