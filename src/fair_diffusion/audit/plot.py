@@ -20,7 +20,7 @@ WIDTH, LEFT, RIGHT, TOP = 480, 56, 452, 14
 """Of the drawing, and the frame of the axes."""
 BOTTOM, UNDER = 274, 56
 """Where the frame ends if there is room enough, and what stands under it."""
-_FEW, _MORE = 8, 16
+_FEW, _MORE = 8, 30
 """Dots that have room enough, and how much lower the frame ends for each one more."""
 
 _LETTER, _LINE, _DOT = 6.6, 13, 6
@@ -160,9 +160,10 @@ def _dots(points: Sequence[Point], across: Sequence[float], place: Callable[[flo
 
 
 def _doublings(values: Sequence[float]) -> tuple[float, float, list[float]]:
-    """Ends of an axis of logarithms to base 2 that holds all values with some room, and its marks."""
+    """Ends of an axis of logarithms to base 2 that holds all values with some room, for names on the left too, and its
+    marks."""
     first, last = math.floor(min(values) + 1e-9), math.ceil(max(*values, min(values) + 1) - 1e-9)
-    return first - 0.25, last + 0.25, [float(value) for value in range(first, last + 1)]
+    return first - 0.25 * (last - first), last + 0.25, [float(value) for value in range(first, last + 1)]
 
 
 def _span(values: Sequence[float], *, zero: bool) -> tuple[float, float]:
