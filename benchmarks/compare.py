@@ -6,11 +6,11 @@ plain images. Ways that learn come with the files that their recipes left in wor
 nothing are too dear for it: benchmarks/latents.py measures them.
 
 It takes hours. One way is drawn after the other, target by target, and its lines go into benchmarks/compare.parquet as
-soon as all prompts are there, so the table grows from run to run, also on another machine: each is told with the device
-and the versions that drew it. Images are kept in work/pocket/compare, where a run goes on. What the table has is not
-drawn again unless it is named, or its file is another.
+soon as all prompts are there, so the table grows from run to run, also on another machine with the same versions and
+drawings. Images are kept in work/pocket/compare, where a run goes on. What the table has is not drawn again unless it
+is named, or its file is another.
 
-    python -m benchmarks.compare [--methods NAME[=FILE] …] [--device cpu]
+    python -m benchmarks.compare [--methods NAME[=FILE] …]
 
 writes benchmarks/compare.parquet, benchmarks/compare.md with its figures, and shows the table in docs/methods.md.
 """
@@ -18,15 +18,14 @@ writes benchmarks/compare.parquet, benchmarks/compare.md with its figures, and s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from benchmarks.control import renders
-from benchmarks.standing import MACHINE, Standing
+from benchmarks.standing import Standing
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.audit.sources.suite import Suite, read_occupations
 from fair_diffusion.cli.progress import counting
@@ -76,21 +75,22 @@ def methods(work: Path) -> list[str]:
 
 def text(standing: Standing) -> str:
     """benchmarks/compare.md: the table, the figures, and what the columns mean."""
-    settings = standing.settings
+    said, table = standing.settings, standing.table(ORDER)
+    made = {line.way: standing.made[line.instruction][line.way]["words"] for line in table}
     parts = [
-        f"# Ways to meet a target on the pocket model: {settings['n']} images per prompt, {settings['steps']} steps, "
-        f"guidance {settings['guidance']:g}",
+        f"# Ways to meet a target on the pocket model: {said['n']} images per prompt, {said['steps']} steps, "
+        f"guidance {said['guidance']:g}",
         "",
-        f"Made by `python -m benchmarks.compare`. KID is to {settings['reference']}. Times and memory may be those of "
-        "several machines; the times over plain are each of one, where the plain images were drawn in another hour. "
-        f"Memory is on {'; on '.join(f'a {kind} device {what}' for kind, what in KINDS.items())}.",
+        f"Made by `python -m benchmarks.compare`. KID is to {said['reference']}; memory is "
+        f"{KINDS.get(said['device'], KINDS['cpu'])}. Times and memory may be those of several machines; "
+        "the times over plain are each of one, where the plain images were drawn in another hour.",
         "",
         shown(standing, level=2),
         *(f"![{one.plot.up} against {one.plot.across}]({name})" for name, one in drawn(standing).items()),
         "",
-        "| way | made by | on |",
-        "|---|---|---|",
-        *dict.fromkeys(f"| {way} | {said['words']} | {_machine(said)} |" for way, said in _made(standing)),
+        "| way | made by |",
+        "|---|---|",
+        *(f"| {way} | {words} |" for way, words in made.items()),
         "",
         *(f"- **{column.head}**: {column.meaning}." for column in (*DEVIATION, *QUALITY, *COST)),
     ]
@@ -103,23 +103,7 @@ def shown(standing: Standing, level: int) -> str:
     for instruction in INSTRUCTIONS:
         if missing := [way for way in ORDER if way not in standing.lines.get(instruction, {})]:
             parts += [f"Not measured yet under “{instruction}”: {', '.join(missing)}.", ""]
-    machines: dict[str, dict[str, None]] = {}
-    for way, said in _made(standing):
-        machines.setdefault(_machine(said), {})[way] = None
-    for machine, ways in machines.items() if len(machines) > 1 else ():
-        parts += [f"Drawn on {machine}: {', '.join(ways)}.", ""]
     return "\n".join([*parts, markdown(standing.table(ORDER), level=level)])
-
-
-def _made(standing: Standing) -> list[tuple[str, Mapping[str, Any]]]:
-    """Every way with what `Standing.made` says of it, line by line of the table."""
-    return [(line.way, standing.made[line.instruction][line.way]) for line in standing.table(ORDER)]
-
-
-def _machine(said: Mapping[str, Any]) -> str:
-    """The type of the device that drew, and the libraries' versions."""
-    device, versions = (said[name] for name in MACHINE)
-    return ", ".join([device, *(f"{name} {version}" for name, version in versions.items())])
 
 
 def drawn(standing: Standing) -> dict[str, Figure]:
@@ -147,9 +131,9 @@ def publish(standing: Standing) -> None:
             part.write_text(written, encoding="utf-8")
 
 
-def run(words: Sequence[str] | None, folder: Path, device: str | None = None) -> Standing:
+def run(words: Sequence[str] | None, folder: Path) -> Standing:
     """Draw the ways that `words` name, or what the table lacks, and publish after each. Returns the table."""
-    pipe = FairPipeline.from_pretrained("pocket", device=device)
+    pipe = FairPipeline.from_pretrained("pocket")
     pipe.backbone.pipeline.unet.to(memory_format=torch.channels_last)  # an eighth faster on a CPU
     suite = Suite(model="pocket", prompt="a photo of a {}")
     prompts = [suite.prompt_for(name) for name in read_occupations(str(OCCUPATIONS))]
@@ -176,7 +160,6 @@ if __name__ == "__main__":
         "--methods", nargs="+", help="names, or NAME=FILE for what was learnt; else all that the table lacks"
     )
     parser.add_argument("--folder", type=Path, default=WORK / "compare", help="keeps what is drawn")
-    parser.add_argument("--device", help="as torch names it; the processor if left out")
     given = parser.parse_args()
-    print(markdown(run(given.methods, given.folder, given.device).table(ORDER)))
+    print(markdown(run(given.methods, given.folder).table(ORDER)))
     print(f"see {PAGE}")

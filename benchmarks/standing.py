@@ -20,10 +20,6 @@ from fair_diffusion.compare.folder import changed
 from fair_diffusion.compare.page import made
 from fair_diffusion.whole_file import whole_file
 
-MACHINE = ("device", "versions")
-"""Settings that each measurement has for itself: with the same model, seeds and steps they change images by rounding
-alone, and a table that takes days may grow on more than one machine. Seconds and memory are to be read with them."""
-
 _FACTS = b"standing table"
 
 
@@ -31,8 +27,8 @@ _FACTS = b"standing table"
 class Standing:
     """What is measured so far.
 
-    settings: plain data of what is drawn now, which all lines share but for `MACHINE`. made: by instruction and way,
-    the way's identity, the same in words, and the machine. lines: likewise, one per attribute.
+    settings: plain data that all lines share. made: by instruction and way, the way's identity and the same in words.
+    lines: likewise, one per attribute.
     """
 
     settings: Mapping[str, Any]
@@ -54,7 +50,7 @@ class Standing:
                 found.lines.setdefault(line.instruction, {}).setdefault(line.way, []).append(line)
         except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); take an earlier one") from error
-        if name := changed(before, _shared(found.settings)):
+        if name := changed(before, found.settings):
             raise ValueError(
                 f"{path.name} was measured with {name} {before.get(name)!r}, not {found.settings.get(name)!r}; use the "
                 "same, or delete it to measure every way anew"
@@ -68,7 +64,7 @@ class Standing:
 
     def save(self, path: Path) -> None:
         """Write all lines to `path`, whole or not at all."""
-        facts = json.dumps({"settings": _shared(self.settings), "made": self.made})
+        facts = json.dumps({"settings": self.settings, "made": self.made})
         every = [line for ways in self.lines.values() for own in ways.values() for line in own]
         table = pa.Table.from_pylist([asdict(line) for line in every])
         with whole_file(path) as part:
@@ -80,9 +76,7 @@ class Standing:
         own = [line for line in drawn if line.way == way.name]
         if self.holds(way, instruction) and any(line.failed for line in own):
             return
-        machine = {name: self.settings.get(name) for name in MACHINE}
-        said = {"identity": _plain(way.identity), "words": made(way), **machine}
-        self.made.setdefault(instruction, {})[way.name] = said
+        self.made.setdefault(instruction, {})[way.name] = {"identity": _plain(way.identity), "words": made(way)}
         self.lines.setdefault(instruction, {})[way.name] = own
 
     def table(self, order: Sequence[str]) -> list[Line]:
@@ -98,11 +92,6 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Facts as JSON gives them back."""
     found: dict[str, Any] = json.loads(json.dumps(facts))
     return found
-
-
-def _shared(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings without those of a machine."""
-    return {name: value for name, value in settings.items() if name not in MACHINE}
 
 
 def _line(row: dict[str, Any]) -> Line:

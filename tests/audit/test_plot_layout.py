@@ -62,11 +62,8 @@ def test_names_do_not_lie_on_each_other(points: list[tuple[float, float]]) -> No
 
 
 def test_names_with_room_beside_their_dots_come_before_those_that_must_give_way() -> None:
-    bottom, dots = (
-        418,
-        {"semantic-coin": (386, 395), "semantic-quota": (386, 399), "semantic": (222, 414), "switch": (148, 417)},
-    )
-    found = dict(zip(dots, _labels(list(dots.values()), list(dots), bottom), strict=True))
+    dots = {"semantic-coin": (386, 395), "semantic-quota": (386, 399), "semantic": (222, 414), "switch": (148, 417)}
+    found = dict(zip(dots, _labels(list(dots.values()), list(dots), 418), strict=True))
     for name in ("semantic", "switch"):  # else the quota's, above them, pushes one to the other's dot
         assert found[name] == (dots[name][0] + 10, dots[name][1] + 4)
 

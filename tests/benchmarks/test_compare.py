@@ -13,7 +13,7 @@ from stub_readers import stub_pipeline
 
 from benchmarks import compare
 from benchmarks.standing import Standing
-from fair_diffusion.compare import WAYS, Way, settings
+from fair_diffusion.compare import WAYS, Way
 from fair_diffusion.compare.measure import measure
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.pocket import OCCUPATIONS
@@ -26,7 +26,7 @@ METHODS_PAGE = compare.METHODS_PAGE
 def standing_in(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder where the benchmark works in small, without rendered drawings."""
     own = copy.deepcopy(tiny_sd)
-    monkeypatch.setattr(FairPipeline, "from_pretrained", lambda name, device: stub_pipeline(own))
+    monkeypatch.setattr(FairPipeline, "from_pretrained", lambda _: stub_pipeline(own))
     (tmp_path / "occupations.txt").write_text("nurse\nguard\n", encoding="utf-8")
     (tmp_path / "methods.md").write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
     places = {"TABLE": "compare.parquet", "PAGE": "compare.md", "METHODS_PAGE": "methods.md", "WORK": "work"}
@@ -150,25 +150,6 @@ def test_lines_that_were_measured_otherwise_are_not_mixed(standing_in: Path, mon
         compare.run(["hint"], standing_in / "other")
     assert compare.TABLE.read_bytes() == before
     assert not (standing_in / "other").exists()
-
-
-def test_it_grows_on_another_machine_which_is_told(standing_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "ORDER", ("plain", "prompt", "hint"))
-    first = compare.run(["prompt"], standing_in / "kept")
-    assert "Drawn on" not in compare.PAGE.read_text(encoding="utf-8")
-
-    def elsewhere(*given: Any) -> dict[str, Any]:
-        return settings(*given) | {"device": "cuda", "versions": {"torch": "0.0"}}
-
-    monkeypatch.setattr(compare, "settings", elsewhere)
-    second = compare.run(["hint"], standing_in / "other")
-    for said, ways in first.lines.items():
-        assert {way: second.lines[said][way] for way in ways} == ways
-        assert [second.made[said][way]["device"] for way in ("plain", "prompt", "hint")] == ["cpu", "cpu", "cuda"]
-    page = compare.PAGE.read_text(encoding="utf-8")
-    assert "\nDrawn on cuda, torch 0.0: hint.\n" in page
-    assert re.search(r"\nDrawn on cpu, fair-diffusion .+: plain, prompt\.\n", page)
-    assert re.search(r"\n\| hint \| .+ \| cuda, torch 0\.0 \|\n", page)
 
 
 def test_a_page_without_its_marks_is_refused() -> None:
