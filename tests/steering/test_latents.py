@@ -101,8 +101,8 @@ def test_the_gradient_of_a_stage_is_that_of_finite_differences() -> None:
         assert found[i, j].item() == pytest.approx(((high - low) / (2 * h)).item(), abs=1e-5)
 
 
-def test_the_short_sampler_over_all_times_is_the_usual_loop_with_ddim(tiny_sd: Any) -> None:
-    backbone = adapt(tiny_sd)
+@pytest.mark.parametrize("backbone", ["sd", "sd3", "euler"], indirect=True)
+def test_the_short_sampler_over_all_times_is_the_usual_loop_of_first_order(backbone: Backbone) -> None:
     start = from_seeds(backbone, [5, 6], steps=STEPS)
     latents = forward(way(start, steps=STEPS)(range(2)), start.noise)[-2]
     usual = advance(start.batch(range(2), start.noise), guide(backbone, 2))
@@ -228,6 +228,7 @@ def test_latents_given_are_taken_as_they_are(tiny_sd: Any) -> None:
     latents = from_seeds(backbone, [3], steps=STEPS).noise
     start = from_latents(backbone, latents, steps=STEPS)
     assert torch.equal(start.batch([0], start.noise).latents, latents)
+    assert torch.equal(from_latents(backbone, latents.double(), steps=STEPS).noise, latents)
     with pytest.raises(ValueError, match=r"give \(n, 4, 8, 8\)"):
         from_latents(backbone, latents[:, :3], steps=STEPS)
 

@@ -61,12 +61,14 @@ class LatentDescent:
 class Start:
     """Where sampling begins: the noise to descend on, (n, channels, height, width), of a backbone in a run.
 
-    times: of the run; sampling begins at times[step]. clean: latents of pictures that are diffused to there; None if
-    sampling begins at noise alone."""
+    times: of the run; sampling begins at times[step]. seeds: of the noise, and of what the sampler adds on the way; if
+    latents were given, of the latter alone. clean: latents of pictures that are diffused to there; None if sampling
+    begins at noise alone."""
 
     backbone: Backbone
     times: Tensor
     noise: Tensor
+    seeds: Sequence[int]
     step: int = 0
     clean: Tensor | None = None
 
@@ -74,8 +76,7 @@ class Start:
         """Latents at times[step] for the noise of these images."""
         if self.clean is None:
             return noise
-        t = self.times[self.step]
-        return self.backbone.held(self.backbone.noised(self.clean[list(images)], noise, t), t)
+        return _noised(self.backbone, self.clean[list(images)], noise, self.times[self.step])
 
     def short(self, steps: int) -> list[Tensor]:
         """At most so many of the times that are left, evenly spaced, the first among them."""
@@ -107,17 +108,18 @@ def from_seeds(backbone: Backbone, seeds: Sequence[int], *, steps: int) -> Start
     """Begin at the noise of each seed: what is drawn is said by the text alone."""
     own = backbone.fork()
     times = own.timesteps(steps)
-    return Start(own, times, own.initial_latents(seeds))
+    return Start(own, times, own.initial_latents(seeds), seeds)
 
 
 def from_latents(backbone: Backbone, latents: Tensor, *, steps: int) -> Start:
     """Begin at given latents, which are taken as they are at the first time of a run."""
     own = backbone.fork()
     times = own.timesteps(steps)
-    usual = own.initial_latents(range(len(latents)))  # also seeds samplers that add noise
+    seeds = range(len(latents))
+    usual = own.initial_latents(seeds)  # also seeds samplers that add noise
     if latents.shape != usual.shape:
         raise ValueError(f"latents of shape {tuple(latents.shape)}; give (n, {', '.join(map(str, usual.shape[1:]))})")
-    return Start(own, times, latents.detach().clone())
+    return Start(own, times, latents.detach().to(usual, copy=True), seeds)
 
 
 def from_images(
@@ -136,7 +138,7 @@ def from_images(
     noise = own.noise(seeds)
     with torch.no_grad():
         clean = own.encode_images(images)
-    return Start(own, times, noise, int(under[0, 0]), clean)
+    return Start(own, times, noise, seeds, int(under[0, 0]), clean)
 
 
 def stages(
@@ -154,11 +156,16 @@ def stages(
         if k + 1 == len(times):
             return clean
         zero, one = torch.zeros_like(clean), torch.ones_like(clean)
-        noise = (latents - backbone.noised(clean, zero, t)) / backbone.noised(zero, one, t)
-        return backbone.noised(clean, noise, times[k + 1])
+        noise = (latents - _noised(backbone, clean, zero, t)) / _noised(backbone, zero, one, t)
+        return _noised(backbone, clean, noise, times[k + 1])
 
     moves: list[Stage] = [lambda latents, k=k: move(latents, k) for k in range(len(times))]  # type: ignore[misc]
     return [lambda noise: start.latents(noise, images), *moves, lambda clean: read(clean, float(times[-1]))]
+
+
+def _noised(backbone: Backbone, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    """Clean latents with noise, as the sampler holds them at time t."""
+    return backbone.held(backbone.noised(clean, noise, t), t)
 
 
 def descend(
@@ -176,7 +183,7 @@ def descend(
     p = torch.cat([_seen(trail) for _, trail in trails])
     passes = torch.ones(len(z), dtype=torch.long)
     chosen, losses = loss(p), list[float]()
-    best, best_p, found = z, p, 0
+    best, best_p, found = z.clone(), p.clone(), 0
     for iteration in range(settings.iterations + 1):
         value, weights = _weights(chosen, p)
         if value < min(losses, default=torch.inf):
