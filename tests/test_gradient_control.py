@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt
+from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt, advance
 from fair_diffusion.backbones.pixel import with_schedule
 from fair_diffusion.control import Aim, Drawn, draw_all
 from fair_diffusion.gradient_control import Differentiable, Targets, draw_distribution, draw_latents
 from fair_diffusion.perception import judge, pocket
-from fair_diffusion.perception.classifier import ClassifierPerceiver
+from fair_diffusion.perception.perceiver import open_perceiver
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target
 from fair_diffusion.request import LOSSES, Request
 from fair_diffusion.steering.distribution import DistributionGuidance
 from fair_diffusion.steering.fairness_loss import VARIANTS
-from fair_diffusion.steering.latents import LatentDescent, forward, from_seeds, stages
+from fair_diffusion.steering.latents import LatentDescent, forward, from_images, from_latents, from_seeds, stages
 
 STEPS = 4
 HALF = Policy.from_sentence("doctor: half women, half men").rules[0].targets
@@ -98,6 +99,39 @@ def test_latents_meet_quotas_and_leave_alone_what_fits(tiny: Callable[[str], Any
     looked = spent - 6 * drawn.plain_evaluations
     once = 6 * FAST.steps * plain(backbone)(1).passes(backbone)
     assert forwards - 6 * drawn.plain_evaluations == once + (looked - once) * 2 // 3
+
+
+@pytest.mark.parametrize("begin", ["images", "latents"])
+def test_pictures_come_from_where_the_start_says(tiny_sd: Any, begin: str) -> None:
+    """What fits is drawn as the usual loop draws it from there; the records name the seeds of the start."""
+    backbone, sure, seeds = adapt(tiny_sd), Bright(-1, 100), [7, 3]  # all are women to it
+    if begin == "images":
+        pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+        start = from_images(backbone, pictures, seeds, steps=STEPS)
+    else:
+        start = from_latents(backbone, torch.randn(2, *backbone.latent_shape), steps=STEPS)
+    quotas, guide = [[2, 0, 0]], plain(backbone)
+    drawn = draw_latents(backbone, request(2), HALF, quotas, guide, sure, start=start, settings=FAST)
+    usual = advance(start.batch(range(2), start.noise), guide(2))
+    assert [shown.image.tobytes() for shown in drawn.shown] == [p.tobytes() for p in backbone.images(usual.latents)]
+    assert [shown.seed for shown in drawn.shown] == (seeds if begin == "images" else [0, 1])
+    with pytest.raises(ValueError, match="the start has 2 images, the request 3; give as many"):
+        draw_latents(backbone, request(3), HALF, [[3, 0, 0]], guide, sure, start=start)
+    other = from_seeds(backbone, seeds, steps=STEPS + 1)
+    with pytest.raises(ValueError, match="a run of 5 times, while the request's 4 steps make 4; give both the same"):
+        draw_latents(backbone, request(2), HALF, quotas, guide, sure, start=other)
+
+
+def test_what_descent_could_not_settle_is_told(tiny_sd: Any) -> None:
+    backbone = adapt(tiny_sd)
+    for perceiver, notes in (
+        (Bright(-1, 100), []),  # all are women to it
+        (Bright(2, 100), ["descent ended with 2 of 2 images not surely what they were to be"]),  # none can be
+    ):
+        drawn = draw_latents(
+            backbone, request(2), HALF, [[2, 0, 0]], plain(backbone), perceiver, settings=LatentDescent(iterations=1)
+        )
+        assert drawn.notes == notes
 
 
 def test_requests_know_every_loss() -> None:
@@ -256,7 +290,8 @@ def test_a_resnet_from_a_folder_leads(tiny_sd: Any, tmp_path: Path) -> None:
     ResNetForImageClassification(config).save_pretrained(tmp_path / "model")
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "model")
     (tmp_path / "labels.yaml").write_text("gender: {woman: [Female], man: [Male]}\n")
-    perceiver: Differentiable = ClassifierPerceiver.load(str(tmp_path / "model"), labels=tmp_path / "labels.yaml")
+    spec = f"classifier:{tmp_path / 'model'},{tmp_path / 'labels.yaml'}"
+    perceiver = cast(Differentiable, open_perceiver(spec))
     backbone, wanted = adapt(tiny_sd), target("all women")
     asked = request(2)
 

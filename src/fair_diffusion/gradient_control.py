@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones import Backbone, Guide, OnStep, advance, batches, begin
 from fair_diffusion.control import Drawn, Shown, plain_evaluations
+from fair_diffusion.pictures import from_pixels
 from fair_diffusion.policy import Assignment, Target
 from fair_diffusion.request import Request
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
@@ -119,8 +120,9 @@ def descend_to(
     variant: str = "assigned",
     settings: LatentDescent | None = None,
     on_step: OnStep | None = None,
-) -> tuple[Descent, list[Assignment]]:
-    """Move the noise of a start so that what is drawn from it has the targets' shares, and say who is to show what.
+) -> tuple[Descent, list[Assignment], Tensor]:
+    """Move the noise of a start so that what is drawn from it has the targets' shares, and say who is to show what, and
+    which images are settled, (n,).
 
     quotas: for each target one count per cell, summing to the images; guide: the plain guide of so many images. early:
     has to agree with the perceiver about those targets whose groups it reads."""
@@ -144,7 +146,7 @@ def descend_to(
 
     with start.backbone.frozen():
         descent = descend(start.noise, way, loss, settings)
-    return descent, losses[0].assignments(len(start.noise))
+    return descent, losses[0].assignments(len(start.noise)), losses[0].settled(descent.probabilities)
 
 
 def draw_latents(
@@ -162,14 +164,16 @@ def draw_latents(
 ) -> Drawn:
     """Move the starting noise of all images of a request together by its loss, then draw each from its own.
 
-    early: as in `descend_to`. start: where sampling begins; at the noise of the request's seeds if not given.
-    Interrupted from the keyboard it gives the images that are finished: none before the noise is."""
+    early: as in `descend_to`. start: where sampling begins, with one row per image of the request; at the noise of the
+    request's seeds if not given. `ValueError` if it is another request's. Interrupted from the keyboard it gives the
+    images that are finished: none before the noise is."""
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings = settings or LatentDescent(chunk=request.batch_size)
     plain = guide(1)
     start = start or from_seeds(backbone, range(request.seed, request.seed + n), steps=request.steps)
+    _check(start, request)
     try:
-        descent, assigned = descend_to(
+        descent, assigned, settled = descend_to(
             targets,
             quotas,
             start=start,
@@ -181,12 +185,14 @@ def draw_latents(
             on_step=on_step,
         )
         looked = descent.passes * len(start.short(settings.steps)) * plain.passes(backbone)
+        if unsure := int((~settled).sum()):
+            notes.append(f"descent ended with {unsure} of {n} images not surely what they were to be")
         moved = (descent.noise != start.noise).flatten(1).any(dim=1).tolist()
         for images in batches(n, request.batch_size):
             batch = advance(start.batch(images, descent.noise), guide(len(images)), on_step=on_step)
             spent = batch.evaluations + looked[list(images)]
             for i, picture, cost in zip(images, backbone.images(batch.latents), spent.tolist(), strict=True):
-                shown.append(_shown(picture, request.seed + i, assigned[i], cost, moved=moved[i]))
+                shown.append(_shown(picture, start.seeds[i], assigned[i], cost, moved=moved[i]))
     except KeyboardInterrupt:
         interrupted = True
         notes.append(f"interrupted after {len(shown)} of {n} images")
@@ -234,15 +240,27 @@ def draw_distribution(
             with backbone.frozen():
                 own = _guided(guide(len(images)), heads, wanted, look, loss, len(begun.times), settings)
                 batch = advance(begun, own, on_step=on_step)
-            pictures = backbone.images(batch.latents)
             with torch.no_grad():
-                done.append(perceive(backbone.decode(batch.latents)).cpu().double())
-            for i, picture, cost in zip(images, pictures, batch.evaluations.tolist(), strict=True):
+                pixels = backbone.decode(batch.latents)
+                done.append(perceive(pixels).cpu().double())
+            for i, picture, cost in zip(images, from_pixels(pixels), batch.evaluations.tolist(), strict=True):
                 shown.append(_shown(picture, request.seed + i, {}, cost, moved=True))
     except KeyboardInterrupt:
         interrupted = True
         notes.append(f"interrupted after {len(shown)} of {n} images")
     return Drawn(shown, "all", plain_evaluations(backbone, request, guide(1)), notes, interrupted)
+
+
+def _check(start: Start, request: Request) -> None:
+    """`ValueError` if a start is not one for this request."""
+    if len(start.noise) != request.n:
+        raise ValueError(f"the start has {len(start.noise)} images, the request {request.n}; give as many")
+    times = start.backbone.fork().timesteps(request.steps)
+    if not torch.equal(times, start.times):
+        raise ValueError(
+            f"the start is of a run of {len(start.times)} times, while the request's {request.steps} steps make "
+            f"{len(times)}; give both the same steps"
+        )
 
 
 def _guided(

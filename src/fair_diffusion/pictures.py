@@ -1,4 +1,4 @@
-"""Pictures from anywhere, opened with care: nothing large is decoded, nothing broken stops an audit.
+"""Pictures from a tensor, or from anywhere, opened with care: nothing large is decoded, nothing broken stops an audit.
 
 A picture is refused by its size before any of it is decoded (decompression bombs), reduced to `SIDE` pixels so that a
 batch has a known size in memory, turned upright as its camera noted, and laid on white where it is transparent.
@@ -11,8 +11,12 @@ import contextlib
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 ENDINGS = frozenset([".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"])
@@ -23,6 +27,12 @@ SIDE = 1024
 
 class BrokenPicture(ValueError):
     """A picture that cannot be read; `str()` says why."""
+
+
+def from_pixels(pixels: Tensor) -> list[Image.Image]:
+    """Pictures of pixels in 0…1, (n, 3, height, width)."""
+    rows = (pixels * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(row) for row in rows]
 
 
 def open_picture(data: Path | bytes, name: str = "") -> Image.Image:

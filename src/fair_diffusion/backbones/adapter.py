@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones.backbone import Conditioning
 from fair_diffusion.backbones.sampler import Sampler
+from fair_diffusion.pictures import from_pixels
 
 CHUNK = 16
 """Rows per call of the text encoder and of the image decoder: bounds memory, changes no result."""
@@ -208,8 +209,7 @@ class Adapter(ABC):
         """Decode clean latents into pictures, in chunks."""
         pictures = []
         for part in torch.split(latents, CHUNK):
-            pixels = (self.decode(part) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-            pictures += [Image.fromarray(picture) for picture in pixels]
+            pictures += from_pixels(self.decode(part))
         return pictures
 
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
