@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import Tensor
 from untrained import pipe_of, weights
 
 from fair_diffusion.allocation import plan
@@ -103,6 +106,26 @@ def test_the_rarest_group_sets_the_cost(tiny_sd: Any) -> None:
     ratio = sum(shown.evaluations for shown in drawn.shown) / (20 * COST)
     assert not any(shown.missed for shown in drawn.shown)
     assert 3 < ratio < 8  # 10 / 0.1 / 20 = 5, with a spread of 1.5
+
+
+def test_pictures_that_cannot_be_shown_are_let_go(tiny_sd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred pictures only the first n may still fill a place: memory does not grow with the budget."""
+    made, most = list[weakref.ref[Image.Image]](), 0
+
+    def images(self: Backbone, latents: Tensor) -> list[Image.Image]:
+        nonlocal most
+        gc.collect()
+        most = max(most, sum(one() is not None for one in made))
+        pictures = [Image.new("RGB", (1, 1)) for _ in latents]
+        made.extend(map(weakref.ref, pictures))
+        return pictures
+
+    backbone = adapt(tiny_sd)
+    monkeypatch.setattr(type(backbone), "images", images)
+    drawn = draw(backbone, lambda _: "man", 4, repair_budget=24, batch_size=4)
+    assert sum(shown.reseeds for shown in drawn.shown) == 96
+    assert len(made) == 100
+    assert most == 6  # the first four, and the batch before, of two for the two places left
 
 
 def test_what_is_kept_by_an_interrupt_is_given(tiny_sd: Any) -> None:

@@ -5,7 +5,8 @@ them; to fill the quota of a group that the model draws with probability p takes
 the rarest group sets the cost.
 
 The budget is that of repairs: with `repair_budget` k at most n + max(k·n, `SPARE`) pictures are drawn. If it is spent,
-the places left are filled with rejected pictures, the earliest first, and these count as missed.
+the places left are filled with rejected pictures, the earliest first, and these count as missed. They are among the
+first n: of those, as many were rejected as there are places left, or more. So no other rejected picture is kept.
 
 Evaluations of a picture that is not shown count on the next one that is (of those after the last, on the last), as
 that one's `reseeds` do: so the sum over the images is what was spent.
@@ -29,13 +30,12 @@ from fair_diffusion.request import Request
 
 @dataclass(kw_only=True)
 class _Picture:
-    """One plain picture: its place among all that were drawn, what the perceiver reads, and whether it is kept."""
+    """A plain picture that may be shown: its place among all that were drawn, what is read, and whether it is kept."""
 
     place: int
     image: Image.Image
     shares: dict[str, NDArray[np.float64]]
     shows: dict[str, str | None]
-    evaluations: int
     kept: bool = False
     assigned: Assignment = field(default_factory=dict)
 
@@ -57,18 +57,19 @@ def draw_rejecting(
     n, budget = request.n, request.repair_budget
     limit = n + int(max(budget * n, SPARE if budget else 0))
     room = [dict(zip(target.shares, counts, strict=True)) for target, counts in zip(targets, quotas, strict=True)]
-    pictures: list[_Picture] = []
+    pictures, spent = list[_Picture](), list[int]()
     notes, interrupted, kept = [], False, 0
     try:
-        while kept < n and len(pictures) < limit:
+        while kept < n and len(spent) < limit:
             # No more than there are places: then none is drawn that was not needed.
-            size = min(request.batch_size, n - kept, limit - len(pictures))
-            for picture in _plain(
-                backbone, request, range(len(pictures), len(pictures) + size), guide, perceive, on_step
-            ):
+            size = min(request.batch_size, n - kept, limit - len(spent))
+            places = range(len(spent), len(spent) + size)
+            drawn, evaluations = _plain(backbone, request, places, guide, perceive, on_step)
+            for picture in drawn:
                 picture.kept = _take(picture, targets, room)
                 kept += picture.kept
-                pictures.append(picture)
+            pictures += [picture for picture in drawn if picture.kept or picture.place < n]
+            spent += evaluations
         _fill(pictures, n - kept, targets, room)
         if kept < n:
             of = f"{n - kept} of {n} images do not surely show what was assigned"
@@ -76,9 +77,8 @@ def draw_rejecting(
     except KeyboardInterrupt:
         interrupted = True
         notes.append(f"interrupted after {kept} of {n} images")
-    return Drawn(
-        _shown(pictures, request.seed), "all", plain_evaluations(backbone, request, guide(1)), notes, interrupted
-    )
+    shown = _shown(pictures, spent, request.seed)
+    return Drawn(shown, "all", plain_evaluations(backbone, request, guide(1)), notes, interrupted)
 
 
 def _plain(
@@ -88,18 +88,18 @@ def _plain(
     guide: Callable[[int], Guide],
     perceive: Callable[[Sequence[Image.Image]], Shares],
     on_step: OnStep | None,
-) -> list[_Picture]:
-    """Draw and read one batch."""
+) -> tuple[list[_Picture], list[int]]:
+    """Draw and read one batch: the pictures, and the evaluations of each."""
     begun = begin(backbone, places, seeds=[request.seed + place for place in places], steps=request.steps)
     batch = advance(begun, guide(len(places)), on_step=on_step)
     images = backbone.images(batch.latents)
     read = perceive(images)
     made = []
-    for k, (place, image, spent) in enumerate(zip(places, images, batch.evaluations.tolist(), strict=True)):
+    for k, (place, image) in enumerate(zip(places, images, strict=True)):
         shares = {name: table[k] for name, table in read.items()}
         shows = {name: label(name, found, SURE_AT_END) for name, found in shares.items()}
-        made.append(_Picture(place=place, image=image, shares=shares, shows=shows, evaluations=spent))
-    return made
+        made.append(_Picture(place=place, image=image, shares=shares, shows=shows))
+    return made, batch.evaluations.tolist()
 
 
 def _take(picture: _Picture, targets: Sequence[Target], room: Sequence[dict[tuple[str, ...], int]]) -> bool:
@@ -127,18 +127,12 @@ def _fill(
             picture.assigned.update(zip(target.attributes, cells[k], strict=True))
 
 
-def _shown(pictures: Sequence[_Picture], seed: int) -> list[Shown]:
-    """The pictures that have an assignment, with the cost of those that have none."""
-    spent, waited = [], []
+def _shown(pictures: Sequence[_Picture], spent: Sequence[int], seed: int) -> list[Shown]:
+    """The pictures that have an assignment, with the cost of those that have none. spent: evaluations, by place."""
     shown = [picture for picture in pictures if picture.assigned]
-    for before, picture in zip([-1, *(p.place for p in shown)], shown, strict=False):
-        skipped = pictures[before + 1 : picture.place]
-        spent.append(picture.evaluations + sum(p.evaluations for p in skipped))
-        waited.append(len(skipped))
-    if shown:
-        rest = pictures[shown[-1].place + 1 :]
-        spent[-1] += sum(p.evaluations for p in rest)
-        waited[-1] += len(rest)
+    # each bears what was drawn since the one before it, the last all the rest
+    begins = [0, *(picture.place + 1 for picture in shown[:-1])]
+    ends = [*(picture.place + 1 for picture in shown[:-1]), len(spent)]
     return [
         Shown(
             image=picture.image,
@@ -148,10 +142,10 @@ def _shown(pictures: Sequence[_Picture], seed: int) -> list[Shown]:
             natural_confidence={name: float(picture.shares[name].max()) for name in picture.assigned},
             steered_to={},
             strength=0.0,
-            repairs=count,
-            reseeds=count,
+            repairs=end - begin - 1,
+            reseeds=end - begin - 1,
             missed=not picture.kept,
-            evaluations=evaluations,
+            evaluations=sum(spent[begin:end]),
         )
-        for picture, evaluations, count in zip(shown, spent, waited, strict=True)
+        for picture, begin, end in zip(shown, begins, ends, strict=False)
     ]
