@@ -92,7 +92,7 @@ def learn(
         observe: draws and reads, see `Observe`. What lacks to 1 in a row is unknown and pulls nowhere.
         preserve: prompts of other concepts, to be read as before.
         iterations: of the loop, at most.
-        tolerance: the loop ends once every share of every prompt is this near.
+        tolerance: the loop ends once every prompt is this near in total variation, unknown counting against it.
     """
     want = np.asarray(desired, dtype=np.float64)
     if len(grouped) != len(want) or not np.isclose(want.sum(), 1) or (want < 0).any():
@@ -111,12 +111,13 @@ def learn(
         for step in range(1, iterations + 1):
             shares = observe(prompts)
             known = shares.sum(axis=1, keepdims=True)
-            gap = np.where(known > 0, want - shares / np.maximum(known, 1e-12), 0)
-            if np.abs(gap).mean() < nearest:
-                best, seen, nearest = weights, shares, float(np.abs(gap).mean())
-            if step == iterations or np.abs(gap).max() <= tolerance:
+            far = (np.abs(want - shares).sum(axis=1) + 1 - known[:, 0]) / 2
+            if far.mean() < nearest:
+                best, seen, nearest = weights, shares, float(far.mean())
+            if step == iterations or far.max() <= tolerance:
                 break
-            alpha = alpha + gap
+            # what is unknown says nothing about the groups
+            alpha = alpha + np.where(known > 0, want - shares / np.maximum(known, 1e-12), 0)
             weights = _maps(maps, tokens, owner, directions, alpha, others)
             put(backbone.network, weights)
     took = Cost(steps=step, evaluations=backbone.evaluations - first, seconds=time.monotonic() - start)
