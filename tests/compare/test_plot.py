@@ -24,7 +24,6 @@ FACTS = Facts(
     kid_std=None,
     pixels=None,
     features=None,
-    without_twin=0,
     steered=0.0,
     repaired=0.0,
     reseeded=0.0,

@@ -131,17 +131,22 @@ QUALITY: Sequence[Column] = (
     ),
     Column(
         "pixels from twin",
-        "mean absolute difference to the plain image of the same seed, in percent of a pixel's range",
+        "mean absolute difference to the plain image of the same seed, in percent of a pixel's range, over the images "
+        "that have one",
         _share("pixels"),
     ),
     Column(
         "features from twin",
-        "1 − cosine between the judge's features of an image and of the plain one of its seed",
+        "1 − cosine between the judge's features of an image and of the plain one of its seed, over the same images",
         _fact(lambda facts: number(facts.features)),
     ),
-    Column("steered", "images drawn otherwise than plain", _share("steered")),
-    Column("repaired", "images made again because the perceiver was not sure of them", _share("repaired")),
-    Column("re-seeded", "images from a new seed", _share("reseeded")),
+    Column("steered", "images drawn otherwise than plain; with edited weights all are", _share("steered")),
+    Column(
+        "repaired",
+        "images for which others were made first, since the perceiver was not sure of those or had no use for them",
+        _share("repaired"),
+    ),
+    Column("re-seeded", "images from a seed that no plain image has: these have no twin", _share("reseeded")),
     Column(
         "missed",
         "images of which the perceiver is not sure in the end; – where the way does not ask it",

@@ -171,8 +171,9 @@ def _counter(progress: Progress, done: int, whole: int, drawing: Drawing) -> Cal
 
     def moved(info: Any) -> None:
         nonlocal rows
-        rows += len(info.images)
-        progress(done + min(drawing.n, rows // drawing.steps), whole)
+        if info.steps >= drawing.steps:  # not a shorter run that only looks
+            rows += len(info.images)
+        progress(done + min(drawing.n, rows // max(info.steps, drawing.steps)), whole)
 
     return moved
 

@@ -43,12 +43,12 @@ class Facts:
         fidelity_high: its upper end.
         kid: kernel distance of the judge's features to the reference, its mean over random subsets.
         kid_std: their standard deviation.
-        pixels: mean absolute difference to the plain image of the same seed, 0…1; None if no image has one.
+        pixels: mean absolute difference to the plain image of the same seed, 0…1, where there is one; None if no image
+            has one.
         features: 1 − cosine of the judge's features of the two.
-        without_twin: images from other seeds, which are in neither of the two.
         steered: share of images drawn otherwise than plain.
-        repaired: share made again.
-        reseeded: share from a new seed.
+        repaired: share for which others were made first.
+        reseeded: share from a seed that no plain image has; these are in neither of the two distances.
         missed: share that the perceiver is not sure of in the end; None if the way does not ask it.
         training_steps: steps that were learnt beforehand; None if that is not known.
         training_seconds: the same as time.
@@ -68,7 +68,6 @@ class Facts:
     kid_std: float | None
     pixels: float | None
     features: float | None
-    without_twin: int
     steered: float
     repaired: float
     reseeded: float
@@ -228,10 +227,9 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         kid_std=distance[1] if distance else None,
         pixels=float(np.mean(twins)) if twins else None,
         features=float(np.mean(angles)) if angles else None,
-        without_twin=images - len(twins),
         steered=share("steered"),
         repaired=share("repairs"),
-        reseeded=share("reseeds"),
+        reseeded=1 - len(twins) / images,
         missed=share("missed") if any(value is not None for value in column("missed")) else None,
         training_steps=way.training_steps,
         training_seconds=None if way.training_seconds is None else way.training_seconds + sum(learnt.values()),

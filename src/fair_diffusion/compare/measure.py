@@ -107,7 +107,7 @@ def measure(
         raise ValueError(f"{len(result.images)} of {drawing.n} images came out")
     vectors = features(pipe.judge, result.images)
     twins = Twins(result.images, vectors) if twins is None else twins
-    rows = [_row(record) for record in result.records]
+    rows = [_row(record, way) for record in result.records]
     for row, distances in zip(rows, _distances(result, vectors, ask.seed, twins), strict=True):
         row.update(distances)
     kept = result.images if way == PLAIN else result.images[:SHOWN]
@@ -131,14 +131,15 @@ def lots(ask: Ask, n: int) -> list[list[int]]:
     return [lot.multinomial(n, each).tolist() for each in shares]
 
 
-def _row(record: Record) -> dict[str, Any]:
+def _row(record: Record, way: Way) -> dict[str, Any]:
     facts = ("index", "seed", "steered", "repairs", "reseeds", "missed", "evaluations", "plain_evaluations")
     labels = {
         f"{reader}.{name}": label
         for reader in ("judged", "perceived", "assigned")
         for name, label in getattr(record, reader).items()
     }
-    return {name: getattr(record, name) for name in facts} | labels
+    row = {name: getattr(record, name) for name in facts} | labels
+    return row | {"steered": record.steered or way.file is not None}  # of edited weights the request knows nothing
 
 
 def _distances(
