@@ -3,8 +3,8 @@ agree and without, and the memory it takes.
 
 Half women; occupations whose natural shares lie far apart; 15 steps. In each cell: women by the judge, in brackets
 those who are neither woman nor man to it, women by the perceiver, which led (with the early reader), and evaluations
-over those of plain generation. Memory: what the process holds at most while 32 pictures of 64×64 are drawn, libraries
-and model included, and how much of it was there before.
+over those of plain generation. Memory: what the process holds at most while 32 pictures of 64×64 are drawn, 8 and 32 at
+a time, libraries and model included, and how much of it was there before.
 
     python -m benchmarks.latents [--images 16]      → benchmarks/latents.md
 """
@@ -44,7 +44,7 @@ SETTINGS = [
 ]
 """The loss, whether the early reader has to agree, the learning rate, and iterations at most."""
 STEPS, SEED = 15, 0
-BATCH = 32
+PICTURES, BATCHES = 32, (8, 32)
 
 
 def cell(pipe: FairPipeline, concept: str, loss: str, early: bool, settings: LatentDescent, images: int) -> str:
@@ -72,12 +72,13 @@ def cell(pipe: FairPipeline, concept: str, loss: str, early: bool, settings: Lat
     return f"{judged['woman']} ({neither}), {perceived['woman']}, {ratio:.1f}×"
 
 
-def memory(pipe: FairPipeline) -> str:
-    """The peak of a request of `BATCH` images."""
-    before = psutil.Process().memory_info().rss
+def memory(pipe: FairPipeline, batch_size: int) -> str:
+    """The peak of a request of `PICTURES` images, so many at a time."""
+    before, asked = psutil.Process().memory_info().rss, {"n": PICTURES, "batch_size": batch_size, "steps": STEPS}
     with peak_memory(torch.device("cpu")) as peak:
-        pipe("a photo of a guard", n=BATCH, steps=STEPS, instruct="guard: half women", method="latents")
-    return f"{peak.bytes / 2**30:.2f} GiB at most, of which {before / 2**30:.2f} GiB were there before"
+        pipe("a photo of a guard", **asked, instruct="guard: half women", method="latents")
+    held = f"{peak.bytes / 2**30:.2f} GiB at most, of which {before / 2**30:.2f} GiB were there before"
+    return f"A request of {PICTURES} pictures of 64×64, {batch_size} at a time: {held}."
 
 
 if __name__ == "__main__":
@@ -93,8 +94,7 @@ if __name__ == "__main__":
         "ones. A perfect coin deviates by "
         f"{noise_floor([0.5, 0.5], images):.3f} in the mean.",
         "",
-        f"A request of {BATCH} pictures of 64×64, {LatentDescent().chunk} at a time: {memory(pipe)}.",
-        "",
+        *(part for size in BATCHES for part in (memory(pipe, size), "")),
         f"| loss | early reader | rate | iterations at most | {' | '.join(OCCUPATIONS)} |",
         "|---|---|---|---|" + "---|" * len(OCCUPATIONS),
     ]

@@ -3,7 +3,7 @@
 Where the captions of a concept leave gender or skin tone open, as many pairs are kept as can be with both balanced; a
 concept without any woman keeps none of these. The rest of the training is the pocket model's own.
 
-    python -m recipes.pocket.filtering [--steps 6000]      → work/pocket/filtering.safetensors, resumable
+    python -m recipes.pocket.filtering [--steps 2500]      → work/pocket/filtering.safetensors, resumable
 
 The file is a weight edit: `fair-diffusion compare --methods filtering=FILE`, or `edits.edited` in Python.
 """
@@ -53,7 +53,7 @@ def keep(pairs: Sequence[Table], seed: int = 0) -> torch.Tensor:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=2500)
     given = parser.parse_args()
     drawings = load(WORK)[1]
     captions, drawn = pair_up(drawings)

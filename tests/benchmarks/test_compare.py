@@ -15,6 +15,7 @@ from benchmarks import compare
 from benchmarks.standing import Standing
 from fair_diffusion.compare import WAYS, Way
 from fair_diffusion.compare.measure import measure
+from fair_diffusion.compare.way import LEARNT
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.pocket import OCCUPATIONS
 from recipes.pocket.captions import TABLE
@@ -160,8 +161,13 @@ def test_a_page_without_its_marks_is_refused() -> None:
 def test_the_documentation_has_the_marks_and_names_every_way() -> None:
     page = METHODS_PAGE.read_text(encoding="utf-8")
     assert compare.shown_in(page, "| new |").count("| new |") == 1
+    ways, paragraphs = (page.split(f"\n## {head}")[0] for head in ("One paragraph each", "What is known so far"))
     for name in WAYS:
-        assert f"`{name}" in page
+        assert f"| `{name}`" in ways or f", `{name}` |" in ways
+        assert f"(`{name}`)" in paragraphs or name in ("plain", *compare.DEAR)
+    for name in LEARNT:
+        assert f"| `{name}=FILE`" in ways
+        assert paragraphs.count(f"`{name}=FILE`") > 1
 
 
 def test_the_suite_of_the_pocket_model_is_its_mix_with_each_drawing_once() -> None:
