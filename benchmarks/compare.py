@@ -83,7 +83,8 @@ def text(standing: Standing) -> str:
         "",
         f"Made by `python -m benchmarks.compare`. KID is to {said['reference']}; memory is "
         f"{KINDS.get(said['device'], KINDS['cpu'])}. Times and memory may be those of several machines; "
-        "the times over plain are each of one, where the plain images were drawn in another hour.",
+        "the times over plain are each of one, where the plain images were drawn in another hour. Left out, since "
+        f"they are too dear: {' and '.join(DEAR)}, which [latents.md](latents.md) measures.",
         "",
         shown(standing, level=2),
         *(f"![{one.plot.up} against {one.plot.across}]({name})" for name, one in drawn(standing).items()),
