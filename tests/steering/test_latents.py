@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import EulerDiscreteScheduler, HeunDiscreteScheduler
 from PIL import Image
 from torch import Tensor
 
@@ -31,16 +32,16 @@ from fair_diffusion.steering.latents import (
 STEPS = 6
 
 
-@pytest.fixture(params=["sd", "sd3", "pixel", "euler"])
-def backbone(request: pytest.FixtureRequest, tiny: Callable[[str], Any]) -> Iterator[Backbone]:
-    """A family that predicts noise, one that flows, one without text, and noise in Karras' scale."""
-    if request.param == "euler":
-        from diffusers import EulerDiscreteScheduler
+SCHEDULERS = {"euler": EulerDiscreteScheduler, "heun": HeunDiscreteScheduler}
 
+
+@pytest.fixture(params=["sd", "sd3", "pixel", *SCHEDULERS])
+def backbone(request: pytest.FixtureRequest, tiny: Callable[[str], Any]) -> Iterator[Backbone]:
+    """A family that predicts noise, one that flows, one without text; noise in Karras' scale, of either order."""
+    if request.param in SCHEDULERS:
         sd = tiny("sd")
-        found = adapt(
-            type(sd)(**sd.components | {"scheduler": EulerDiscreteScheduler.from_config(sd.scheduler.config)})
-        )
+        scheduler = SCHEDULERS[request.param].from_config(sd.scheduler.config)
+        found = adapt(type(sd)(**sd.components | {"scheduler": scheduler}))
     else:
         found = adapt(tiny(request.param))
     with found.frozen():
@@ -201,7 +202,7 @@ def test_images_are_diffused_forward_to_the_level(backbone: Backbone) -> None:
     t = start.times[start.step]
     assert float(t) <= 600
     assert start.step > 0
-    assert float(start.times[start.step - 1]) > 600
+    assert (start.times[start.times > t] > 600).all()
     latents = start.latents(start.noise, [0, 1])
     assert start.clean is not None
     # taking the noise out again gives the picture's latents
@@ -211,6 +212,7 @@ def test_images_are_diffused_forward_to_the_level(backbone: Backbone) -> None:
     found = descend(start.noise, way(start), lambda p: Assigned(torch.tensor([1, 0])), LatentDescent(iterations=1))
     assert (found.noise != start.noise).any()
     drawn = advance(start.batch(range(2), found.noise), guide(backbone, 2))
+    assert drawn.latents.isfinite().all()
     assert drawn.evaluations.tolist() == [(len(start.times) - start.step) * guide(backbone, 1).passes(backbone)] * 2
 
 
@@ -223,12 +225,27 @@ def test_clean_takes_apart_what_noised_puts_together(backbone: Backbone) -> None
     torch.testing.assert_close(start.backbone.clean(noisy, output, t), clean, atol=1e-3, rtol=1e-3)
 
 
+def test_noise_has_variance_1_whatever_scale_the_sampler_holds(backbone: Backbone) -> None:
+    start = from_seeds(backbone, range(4), steps=STEPS)
+    assert float(start.noise.std()) == pytest.approx(1, abs=0.1)
+    first = start.latents(start.noise, range(4))
+    own = backbone.fork()
+    own.timesteps(STEPS)
+    assert torch.equal(first, own.initial_latents(range(4)))
+    again = from_latents(backbone, first, steps=STEPS)
+    torch.testing.assert_close(again.noise, start.noise)
+    torch.testing.assert_close(again.latents(again.noise, range(4)), first)
+
+
 def test_latents_given_are_taken_as_they_are(tiny_sd: Any) -> None:
     backbone = adapt(tiny_sd)
     latents = from_seeds(backbone, [3], steps=STEPS).noise
     start = from_latents(backbone, latents, steps=STEPS)
     assert torch.equal(start.batch([0], start.noise).latents, latents)
     assert torch.equal(from_latents(backbone, latents.double(), steps=STEPS).noise, latents)
+    assert from_latents(backbone, latents, [9], steps=STEPS).seeds == [9]
+    with pytest.raises(ValueError, match="1 images for 2 seeds"):
+        from_latents(backbone, latents, [0, 1], steps=STEPS)
     with pytest.raises(ValueError, match=r"give \(n, 4, 8, 8\)"):
         from_latents(backbone, latents[:, :3], steps=STEPS)
 

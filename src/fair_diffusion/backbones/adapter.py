@@ -140,12 +140,16 @@ class Adapter(ABC):
         """Draw each image's noise from its seed: (n, *latent_shape)."""
         return self.sampler.noise(seeds, self.latent_shape, self.dtype).to(self.device)
 
-    def initial_latents(self, seeds: Sequence[int]) -> Tensor:
-        """Draw each image's noise from its seed, scaled to the run's first time: (n, *latent_shape)."""
+    @property
+    def noise_scale(self) -> float:
+        """What noise of variance 1 is multiplied by at the run's first time."""
         if not self.sampler.running:
             raise RuntimeError("the noise scale depends on the run: call timesteps(steps) first")
-        latents: Tensor = self.noise(seeds) * self.sampler.noise_scale
-        return latents
+        return float(self.sampler.noise_scale)
+
+    def initial_latents(self, seeds: Sequence[int]) -> Tensor:
+        """Draw each image's noise from its seed, scaled to the run's first time: (n, *latent_shape)."""
+        return self.noise(seeds) * self.noise_scale
 
     def entry(self, depth: float) -> int:
         """The step of the run with a share `depth` of it still to come, at least one step of the sampler."""

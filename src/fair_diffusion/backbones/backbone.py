@@ -106,6 +106,10 @@ class Backbone(Protocol):
     def timesteps(self, steps: int) -> Tensor:
         """Begin a run and return its times, noise to image; some samplers make more than `steps`."""
 
+    @property
+    def noise_scale(self) -> float:
+        """What noise of variance 1 is multiplied by at the run's first time."""
+
     def initial_latents(self, seeds: Sequence[int]) -> Tensor:
         """Draw the starting noise of each image from its own seed: (n, channels, height, width)."""
 

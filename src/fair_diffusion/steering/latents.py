@@ -59,7 +59,7 @@ class LatentDescent:
 
 @dataclass(frozen=True)
 class Start:
-    """Where sampling begins: the noise to descend on, (n, channels, height, width), of a backbone in a run.
+    """Where sampling begins: noise of variance 1 to descend on, (n, channels, height, width), of a backbone in a run.
 
     times: of the run; sampling begins at times[step]. seeds: of the noise, and of what the sampler adds on the way; if
     latents were given, of the latter alone. clean: latents of pictures that are diffused to there; None if sampling
@@ -75,7 +75,7 @@ class Start:
     def latents(self, noise: Tensor, images: Sequence[int]) -> Tensor:
         """Latents at times[step] for the noise of these images."""
         if self.clean is None:
-            return noise
+            return noise * self.backbone.noise_scale
         return _noised(self.backbone, self.clean[list(images)], noise, self.times[self.step])
 
     def short(self, steps: int) -> list[Tensor]:
@@ -108,18 +108,22 @@ def from_seeds(backbone: Backbone, seeds: Sequence[int], *, steps: int) -> Start
     """Begin at the noise of each seed: what is drawn is said by the text alone."""
     own = backbone.fork()
     times = own.timesteps(steps)
-    return Start(own, times, own.initial_latents(seeds), seeds)
+    return Start(own, times, own.noise(seeds), seeds)
 
 
-def from_latents(backbone: Backbone, latents: Tensor, *, steps: int) -> Start:
-    """Begin at given latents, which are taken as they are at the first time of a run."""
+def from_latents(backbone: Backbone, latents: Tensor, seeds: Sequence[int] | None = None, *, steps: int) -> Start:
+    """Begin at given latents, which are taken as they are at the first time of a run.
+
+    seeds: of what the sampler adds on the way; 0, 1, … if not given."""
+    seeds = range(len(latents)) if seeds is None else seeds
+    if len(latents) != len(seeds):
+        raise ValueError(f"latents of {len(latents)} images for {len(seeds)} seeds; give one seed per image")
     own = backbone.fork()
     times = own.timesteps(steps)
-    seeds = range(len(latents))
-    usual = own.initial_latents(seeds)  # also seeds samplers that add noise
+    usual = own.noise(seeds)
     if latents.shape != usual.shape:
         raise ValueError(f"latents of shape {tuple(latents.shape)}; give (n, {', '.join(map(str, usual.shape[1:]))})")
-    return Start(own, times, latents.detach().to(usual, copy=True), seeds)
+    return Start(own, times, latents.detach().to(usual) / own.noise_scale, seeds)
 
 
 def from_images(
@@ -135,10 +139,12 @@ def from_images(
     under = (times <= level).nonzero()
     if not len(under):
         raise ValueError(f"level is {level:g}; a run of {steps} steps ends at {float(times[-1]):g}: use more than that")
+    # samplers of second order come to a time twice, and begin a step at the last
+    step = int((times == times[under[0, 0]]).nonzero()[-1, 0])
     noise = own.noise(seeds)
     with torch.no_grad():
         clean = own.encode_images(images)
-    return Start(own, times, noise, seeds, int(under[0, 0]), clean)
+    return Start(own, times, noise, seeds, step, clean)
 
 
 def stages(
@@ -183,7 +189,7 @@ def descend(
     p = torch.cat([_seen(trail) for _, trail in trails])
     passes = torch.ones(len(z), dtype=torch.long)
     chosen, losses = loss(p), list[float]()
-    best, best_p, found = z.clone(), p.clone(), 0
+    best, best_p, found = z.clone(), p.clone(), 0  # the start itself, should no loss be a number
     for iteration in range(settings.iterations + 1):
         value, weights = _weights(chosen, p)
         if value < min(losses, default=torch.inf):
