@@ -122,16 +122,18 @@ def test_pictures_come_from_where_the_start_says(tiny_sd: Any, begin: str) -> No
         draw_latents(backbone, request(2), HALF, quotas, guide, sure, start=other)
 
 
-def test_what_descent_could_not_settle_is_told(tiny_sd: Any) -> None:
-    backbone = adapt(tiny_sd)
-    for perceiver, notes in (
-        (Bright(-1, 100), []),  # all are women to it
-        (Bright(2, 100), ["descent ended with 2 of 2 images not surely what they were to be"]),  # none can be
-    ):
-        drawn = draw_latents(
-            backbone, request(2), HALF, [[2, 0, 0]], plain(backbone), perceiver, settings=LatentDescent(iterations=1)
-        )
-        assert drawn.notes == notes
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [("assigned", "2 of 2 images not surely"), ("mean", "the batch mean not"), ("confident", "the batch")],
+)
+def test_what_descent_could_not_settle_is_told(tiny_sd: Any, loss: str, said: str) -> None:
+    backbone, women = adapt(tiny_sd), target("all women")
+    asked, settings = request(2, method="latents", loss=loss), LatentDescent(iterations=1)
+    for middle, notes in ((-1, 0), (2, 1)):  # all are women to it; none can be
+        perceiver, quotas = Bright(middle, 100), plan(women, 2, 0)
+        drawn = draw_latents(backbone, asked, women, quotas, plain(backbone), perceiver, settings=settings)
+        assert len(drawn.notes) == notes
+        assert all(note.startswith(f"descent ended with {said}") for note in drawn.notes)
 
 
 def test_requests_know_every_loss() -> None:

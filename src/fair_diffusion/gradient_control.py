@@ -19,7 +19,7 @@ from fair_diffusion.backbones import Backbone, Guide, OnStep, advance, batches, 
 from fair_diffusion.control import Drawn, Shown, plain_evaluations
 from fair_diffusion.pictures import from_pixels
 from fair_diffusion.policy import Assignment, Target
-from fair_diffusion.request import Request
+from fair_diffusion.request import ASSIGNED, Request
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.distribution import BottleneckGuide, CleanGuide, DistributionGuidance, Loss
 from fair_diffusion.steering.fairness_loss import Assigned, FairnessLoss, cell_probabilities, fairness_loss, floored, kl
@@ -186,7 +186,8 @@ def draw_latents(
         )
         looked = descent.passes * len(start.short(settings.steps)) * plain.passes(backbone)
         if unsure := int((~settled).sum()):
-            notes.append(f"descent ended with {unsure} of {n} images not surely what they were to be")
+            left = f"{unsure} of {n} images not surely" if request.loss == ASSIGNED else "the batch mean not"
+            notes.append(f"descent ended with {left} what was asked for")
         moved = (descent.noise != start.noise).flatten(1).any(dim=1).tolist()
         for images in batches(n, request.batch_size):
             batch = advance(start.batch(images, descent.noise), guide(len(images)), on_step=on_step)
