@@ -65,11 +65,12 @@ def draw_rejecting(
             size = min(request.batch_size, n - kept, limit - len(spent))
             places = range(len(spent), len(spent) + size)
             drawn, evaluations = _plain(backbone, request, places, guide, perceive, on_step)
+            spent += evaluations
             for picture in drawn:
                 picture.kept = _take(picture, targets, room)
                 kept += picture.kept
-            pictures += [picture for picture in drawn if picture.kept or picture.place < n]
-            spent += evaluations
+                if picture.kept or picture.place < n:
+                    pictures.append(picture)
         _fill(pictures, n - kept, targets, room)
         if kept < n:
             of = f"{n - kept} of {n} images do not surely show what was assigned"

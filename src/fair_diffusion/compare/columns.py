@@ -143,10 +143,10 @@ QUALITY: Sequence[Column] = (
     Column("steered", "images drawn otherwise than plain; with edited weights all are", _share("steered")),
     Column(
         "repaired",
-        "images for which others were made first, since the perceiver was not sure of those or had no use for them",
+        "images in whose place others were made, of which the perceiver was not sure or for which there was no room",
         _share("repaired"),
     ),
-    Column("re-seeded", "images from a seed that no plain image has: these have no twin", _share("reseeded")),
+    Column("without twin", "images from a seed that no plain image has", _share("without_twin")),
     Column(
         "missed",
         "images of which the perceiver is not sure in the end; – where the way does not ask it",

@@ -171,7 +171,7 @@ def _counter(progress: Progress, done: int, whole: int, drawing: Drawing) -> Cal
 
     def moved(info: Any) -> None:
         nonlocal rows
-        if info.steps >= drawing.steps:  # not a shorter run that only looks
+        if info.steps >= drawing.steps:  # a shorter run only looks; one as short as the drawing's counts as well
             rows += len(info.images)
         progress(done + min(drawing.n, rows // max(info.steps, drawing.steps)), whole)
 

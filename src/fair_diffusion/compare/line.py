@@ -47,8 +47,8 @@ class Facts:
             has one.
         features: 1 − cosine of the judge's features of the two.
         steered: share of images drawn otherwise than plain.
-        repaired: share for which others were made first.
-        reseeded: share from a seed that no plain image has; these are in neither of the two distances.
+        repaired: share in whose place others were made.
+        without_twin: share from a seed that no plain image has; these are in neither of the two distances.
         missed: share that the perceiver is not sure of in the end; None if the way does not ask it.
         training_steps: steps that were learnt beforehand; None if that is not known.
         training_seconds: the same as time.
@@ -70,7 +70,7 @@ class Facts:
     features: float | None
     steered: float
     repaired: float
-    reseeded: float
+    without_twin: float
     missed: float | None
     training_steps: int | None
     training_seconds: float | None
@@ -229,7 +229,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         features=float(np.mean(angles)) if angles else None,
         steered=share("steered"),
         repaired=share("repairs"),
-        reseeded=1 - len(twins) / images,
+        without_twin=1 - len(twins) / images,
         missed=share("missed") if any(value is not None for value in column("missed")) else None,
         training_steps=way.training_steps,
         training_seconds=None if way.training_seconds is None else way.training_seconds + sum(learnt.values()),
