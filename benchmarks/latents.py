@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
@@ -76,9 +75,15 @@ def cell(pipe: FairPipeline, concept: str, loss: str, early: bool, settings: Lat
 def memory(pipe: FairPipeline, batch_size: int) -> str:
     """The peak of a request of `PICTURES` images, so many at a time."""
     before = psutil.Process().memory_info().rss
-    asked: dict[str, Any] = {"n": PICTURES, "batch_size": batch_size, "steps": STEPS, "method": "latents"}
     with peak_memory(torch.device("cpu")) as peak:
-        pipe("a photo of a guard", instruct="guard: half women", **asked)
+        pipe(
+            "a photo of a guard",
+            n=PICTURES,
+            batch_size=batch_size,
+            steps=STEPS,
+            instruct="guard: half women",
+            method="latents",
+        )
     held = f"{peak.bytes / 2**30:.2f} GiB at most, of which {before / 2**30:.2f} GiB were there before"
     return f"A request of {PICTURES} pictures of 64×64, {batch_size} at a time: {held}."
 

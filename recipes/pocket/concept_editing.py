@@ -46,7 +46,8 @@ if __name__ == "__main__":
     def observe(texts: Sequence[str]) -> NDArray[np.float64]:
         """What the model draws now, and how far that is from the target."""
         found = draw(texts)
-        print("mean total variation", np.abs(found - desired).sum(axis=1).mean() / 2, flush=True)
+        far = np.abs(found - desired).sum(axis=1) + 1 - found.sum(axis=1)
+        print("mean total variation", far.mean() / 2, flush=True)
         return found
 
     draw = observer(backbone, lambda pictures: perceive(pictures, attribute), steps=STEPS, guidance=GUIDANCE)
