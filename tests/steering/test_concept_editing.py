@@ -96,6 +96,25 @@ def test_it_keeps_the_best_and_ruined_images_are_not_that(tiny_sd: Any) -> None:
     assert all(torch.equal(found.weights[name], w) for name, w in cross_attention(adapt(tiny_sd)).items())
 
 
+def test_what_is_unknown_pulls_nowhere(tiny_sd: Any) -> None:
+    backbone, before = adapt(tiny_sd), cross_attention(adapt(tiny_sd))
+    met: list[bool] = []
+
+    def observe(_: Sequence[str]) -> NDArray[np.float64]:
+        met.append(all(torch.allclose(w, before[name], atol=1e-6) for name, w in cross_attention(backbone).items()))
+        return np.array([[0.0, 0.0]] if len(met) < 3 else [[0.1, 0.1]])
+
+    learn(
+        backbone,
+        PROMPTS[:1],
+        [texts[:1] for texts in GROUPED],
+        desired=[0.9, 0.1],
+        observe=observe,
+        iterations=4,
+    )
+    assert met == [True, True, True, False]
+
+
 def test_the_file_in_plain_diffusers(tiny_sd: Any, tmp_path: Path) -> None:
     backbone, before, path = adapt(tiny_sd), weights(tiny_sd), tmp_path / "edit.safetensors"
     found = learn(backbone, PROMPTS, GROUPED, desired=[0.9, 0.1], observe=reading(backbone), iterations=5)
