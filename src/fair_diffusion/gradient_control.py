@@ -90,9 +90,9 @@ class AllOf:
     losses: Sequence[FairnessLoss]
 
     def __call__(self, p: Tensor) -> Tensor:
-        """The loss."""
+        """What falls to each image, (n,)."""
         parts = zip(self.losses, self.targets.split(p), strict=True)
-        return torch.stack([loss(part) for loss, part in parts]).sum()
+        return torch.stack([loss(part) for loss, part in parts]).sum(dim=0)
 
     def settled(self, p: Tensor) -> Tensor:
         """Which images need not move any more."""

@@ -64,12 +64,22 @@ def test_gradients_are_those_of_finite_differences(variant: str, shares: list[fl
 
 def test_the_mean_alone_is_content_with_images_that_are_half_of_each_and_the_others_are_not() -> None:
     half, sides = torch.tensor([[0.5, 0.5, 0.0]] * 4).double(), torch.tensor([[1.0, 0, 0], [0, 1.0, 0]] * 2).double()
-    target = [0.5, 0.5]
-    assert Mean(target)(half).item() == pytest.approx(Mean(target)(sides).item(), abs=1e-12)
-    assert Mean(target, 1.0)(half).item() == pytest.approx(Mean(target)(half).item() + np.log(2))
-    assert Mean(target, 1.0)(sides) < Mean(target, 1.0)(half)
-    assert Assigned(torch.tensor([0, 1, 0, 1]))(sides).item() == pytest.approx(0)
-    assert Assigned(torch.tensor([0, 1, 0, 1]))(half).item() == pytest.approx(np.log(2))
+    mean, confident, assigned = Mean([0.5, 0.5]), Mean([0.5, 0.5], 1.0), Assigned(torch.tensor([0, 1, 0, 1]))
+    np.testing.assert_allclose(mean(half), mean(sides), atol=1e-12)
+    np.testing.assert_allclose(confident(half), mean(half) + np.log(2))
+    assert (confident(sides) < confident(half)).all()
+    np.testing.assert_allclose(assigned(sides), 0, atol=1e-12)
+    np.testing.assert_allclose(assigned(half), np.log(2))
+
+
+def test_under_assignment_the_loss_falls_apart_by_image_and_a_mean_is_the_same_to_all() -> None:
+    p, other = random_p(3, 2), random_p(3, 2, 1)
+    changed = torch.cat([p[:2], other[2:]])
+    assigned, mean = Assigned(torch.tensor([0, 1, 1])), Mean([0.5, 0.5], 0.5)
+    assert assigned(changed)[:2].tolist() == assigned(p)[:2].tolist()
+    assert assigned(changed)[2] != assigned(p)[2]
+    assert len(set(mean(p).tolist())) == 1
+    assert (mean(changed) != mean(p)).all()
 
 
 def test_unknown_is_a_cell_of_its_own_that_counts_against_the_target() -> None:

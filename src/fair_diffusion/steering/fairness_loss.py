@@ -37,10 +37,10 @@ _TINY = 1e-12
 
 
 class FairnessLoss(Protocol):
-    """A loss of the probabilities of all images, (n, cells + 1)."""
+    """A loss of the probabilities of all images, (n, cells + 1): the mean of what falls to each."""
 
     def __call__(self, p: Tensor) -> Tensor:
-        """The loss, a scalar with gradient."""
+        """What falls to each image, (n,), with gradient: the same to all if the loss is one of their mean."""
 
     def settled(self, p: Tensor) -> Tensor:
         """Which images need not move any more, (n,): all of them once the target is met."""
@@ -54,9 +54,10 @@ class Mean:
     confidence: float = 0.0
 
     def __call__(self, p: Tensor) -> Tensor:
-        """The loss, in nats."""
+        """The loss, in nats, (n,): one number for all images."""
         divergence = kl(p.mean(dim=0), floored(self.shares))
-        return divergence + self.confidence * entropy(p).mean() if self.confidence else divergence
+        loss = divergence + self.confidence * entropy(p).mean() if self.confidence else divergence
+        return loss.expand(len(p))
 
     def settled(self, p: Tensor) -> Tensor:
         """All or none: whether p̂ is within `TOLERANCE`, and where sides are to be taken, the images are sure."""
@@ -72,8 +73,8 @@ class Assigned:
     cells: Tensor
 
     def __call__(self, p: Tensor) -> Tensor:
-        """The loss, in nats."""
-        return -self._own(p).clamp_min(_TINY).log().mean()
+        """The loss of each image, (n,), in nats."""
+        return -self._own(p).clamp_min(_TINY).log()
 
     def settled(self, p: Tensor) -> Tensor:
         """Those that surely show their cell."""

@@ -1,14 +1,17 @@
 """The fairness loss on latents: gradient descent on the starting noise, through the sampler.
 
-z ← shell( z − η·‖z‖·g / max(‖g‖, c) )        g = n·∂L/∂z of one image; L: `fairness_loss`
+z ← shell( z − min(η·‖z‖, L/‖g‖)·g/‖g‖ )        g = n·∂L/∂z of one image; L: what falls to it of `fairness_loss`
 
 The sampler is DDIM over a few of the run's times (Song et al. 2021, arXiv 2010.02502); over one it is the predicted
 clean image. Noise stays on its shell: each image's keeps the norm that it was drawn with, √d but for a few percent.
 
-η is in units of that norm: an image whose gradient reaches the clip c turns by about η. So written, the usual clip of
-0.1 stays; a rate of 0.01 times gradients of that norm would move noise of norm 32 by 3·10⁻⁵ of it. The published ten
-iterations are too few where a group is rare, and its steps too small (docs/latents.md): the defaults are fifty at most,
-at η = 0.2. Descent ends before, once all images are settled, or `patience` iterations have brought nothing better.
+L/‖g‖ is Polyak's step for a loss whose least value is 0 (Polyak 1987, Introduction to Optimization, 5.3): as far as the
+loss would reach it, were it linear. So a step is long where an image is far from its group, and short where it is near.
+η bounds it, in units of the noise's norm, so it is the angle by which noise may turn at once; the published rate of
+0.01, times a gradient of norm 1, would move noise of norm 32 by 0.03 % of it. The published ten iterations are too few
+where a group is rare (docs/latents.md): the defaults are fifty at most, at η = 0.2. Each image ends before, once it is
+settled, or `patience` iterations have brought it nothing better. It is not held to fall all the way: images that were
+made to were stuck earlier.
 
 Memory does not grow with n. L couples all images only through their probabilities p, so a first pass without gradient
 gives p and ∂L/∂p; a second goes back through each chunk of images alone, one stage of the sampler at a time, from the
@@ -36,15 +39,14 @@ Read = Callable[[Tensor, float], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class LatentDescent:
-    """Settings. iterations of descent at most, at a learning rate η, gradients clipped at c; patience: iterations
-    without a better one that end it; steps: of the short sampler.
+    """Settings. iterations of descent at most, with steps up to the learning rate η; patience: iterations without a
+    better one that end it for an image; steps: of the short sampler.
 
     chunk: images at a time; bounds memory, changes no result but for rounding."""
 
     iterations: int = 50
     patience: int = 10
     rate: float = 0.2
-    clip: float = 0.1
     steps: int = 3
     chunk: int = 8
 
@@ -52,9 +54,8 @@ class LatentDescent:
         for name in ("iterations", "patience", "steps", "chunk"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; use 1 or more")
-        for name in ("rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; use more than 0")
+        if not self.rate > 0:
+            raise ValueError(f"rate is {self.rate}; use more than 0")
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Descent:
-    """Where descent ended: the best iterate.
+    """Where descent ended: the best iterate of each image.
 
-    noise, probabilities (n, cells + 1) there, losses of all iterates. passes: through the sampler by each image, (n,):
-    one forwards for every iterate, two for every gradient (forwards again, and backwards, which through the inputs
-    alone costs about the same)."""
+    noise, probabilities (n, cells + 1) there; losses of all iterates, of all images together. passes: through the
+    sampler by each image, (n,): one forwards for every iterate, two for every gradient (forwards again, and backwards,
+    which through the inputs alone costs about the same)."""
 
     noise: Tensor
     probabilities: Tensor
@@ -189,23 +190,23 @@ def descend(
     p = torch.cat([_seen(trail) for _, trail in trails])
     passes = torch.ones(len(z), dtype=torch.long)
     chosen, losses = loss(p), list[float]()
-    best, best_p, found = z.clone(), p.clone(), 0  # the start itself, should no loss be a number
+    best, best_p = z.clone(), p.clone()  # the start itself, should no loss be a number
+    lowest, found = torch.full_like(p[:, 0], torch.inf), torch.zeros_like(passes)
     for iteration in range(settings.iterations + 1):
-        value, weights = _weights(chosen, p)
-        if value < min(losses, default=torch.inf):
-            best, best_p, found = z.clone(), p.clone(), iteration
-        losses.append(value)
-        settled = chosen.settled(p)
-        if iteration in (settings.iterations, found + settings.patience) or settled.all():
+        (each, weights), settled = _weights(chosen, p), chosen.settled(p)
+        losses.append(each.mean().item())
+        better = settled | (each < lowest)
+        best[better], best_p[better], lowest[better], found[better] = z[better], p[better], each[better], iteration
+        moving = ~settled & (iteration < found + settings.patience)
+        if iteration == settings.iterations or not moving.any():
             break
-        moving = [image for images, _ in trails for image in images if not settled[image]]
         for images, trail in trails:
-            rows = [row for row, image in enumerate(images) if not settled[image]]
+            rows = [row for row, image in enumerate(images) if moving[image]]
             if rows:
                 some = [images[row] for row in rows]
                 g = pull_back(way(some), [state[rows] for state in trail], weights[some])
-                z[some] = shell_step(z[some], g, radius[some], rate=settings.rate, clip=settings.clip)
-        trails = _look(way, z, moving, settings.chunk)
+                z[some] = shell_step(z[some], g, radius[some], each[some], rate=settings.rate)
+        trails = _look(way, z, moving.nonzero()[:, 0].tolist(), settings.chunk)
         for images, trail in trails:
             p[images] = _seen(trail)
         passes[moving] += 3
@@ -224,13 +225,13 @@ def _seen(trail: Sequence[Tensor]) -> Tensor:
     return trail[-1].cpu().double()
 
 
-def _weights(loss: FairnessLoss, p: Tensor) -> tuple[float, Tensor]:
-    """The loss, and n·∂L/∂p."""
+def _weights(loss: FairnessLoss, p: Tensor) -> tuple[Tensor, Tensor]:
+    """What falls to each image of the loss, and n·∂L/∂p."""
     leaf = p.clone().requires_grad_()
     with torch.enable_grad():
-        value = loss(leaf)
-        (gradient,) = torch.autograd.grad(value, leaf)
-    return value.item(), len(p) * gradient
+        each = loss(leaf)
+        (gradient,) = torch.autograd.grad(each.sum(), leaf)
+    return each.detach(), gradient
 
 
 @torch.no_grad()
@@ -252,11 +253,13 @@ def pull_back(way: Sequence[Stage], trail: Sequence[Tensor], weights: Tensor) ->
     return g
 
 
-def shell_step(z: Tensor, g: Tensor, radius: Tensor, *, rate: float, clip: float) -> Tensor:
-    """One step of each image against its gradient, back on the shell of its radius, (n,)."""
+def shell_step(z: Tensor, g: Tensor, radius: Tensor, loss: Tensor, *, rate: float) -> Tensor:
+    """One step of each image against its gradient, as far as its loss, (n,), would fall to 0 at that slope, but by no
+    more than the rate; back on the shell of its radius, (n,)."""
     shape = (-1, *[1] * (z.ndim - 1))
-    unit = g / norms(g).clamp_min(clip).view(shape)
-    moved = z - rate * radius.view(shape) * unit
+    slope = norms(g).clamp_min(torch.finfo(g.dtype).tiny)
+    far = torch.minimum(rate * radius, loss.to(radius) / slope)
+    moved = z - far.view(shape) * (g / slope.view(shape))
     return moved * (radius / norms(moved)).view(shape)
 
 
