@@ -178,7 +178,9 @@ def test_interrupted_before_the_noise_is_ready_there_is_no_image_and_later_those
         )
         assert drawn.interrupted
         assert len(drawn.shown) == finished
-        assert drawn.notes[-1] == f"interrupted after {finished} of 4 images"
+        *before, last_note = drawn.notes
+        assert last_note == f"interrupted after {finished} of 4 images"
+        assert all(finished and note.startswith("descent ended") for note in before)
 
 
 @pytest.mark.parametrize("family", ["sd", "sd3", "pixel"])
@@ -276,6 +278,8 @@ def test_targets_add_up_and_gradients_reach_each_image() -> None:
     (gradient,) = torch.autograd.grad(targets.divergence(p), p)
     assert (gradient != 0).any(dim=1).all()
     loss = targets.loss("assigned", p.detach(), [[1, 2, 0], [1, 1, 1, 0, 0]])
+    torch.testing.assert_close(loss(p), sum(one(part) for one, part in zip(loss.losses, parts, strict=True)))
+    assert loss(p).shape == (3,)
     assigned = loss.assignments(3)
     assert sorted(each["gender"] for each in assigned) == ["man", "man", "woman"]
     assert len({each["skin_tone"] for each in assigned}) == 3

@@ -1,17 +1,17 @@
 """The fairness loss on latents: gradient descent on the starting noise, through the sampler.
 
-z ← shell( z − min(η·‖z‖, L/‖g‖)·g/‖g‖ )        g = n·∂L/∂z of one image; L: what falls to it of `fairness_loss`
+z ← shell( z − min(η·‖z‖, ℓ/‖g‖)·g/‖g‖ )        g = n·∂L/∂z of one image; `fairness_loss`: L, the mean of ℓ
 
 The sampler is DDIM over a few of the run's times (Song et al. 2021, arXiv 2010.02502); over one it is the predicted
 clean image. Noise stays on its shell: each image's keeps the norm that it was drawn with, √d but for a few percent.
 
-L/‖g‖ is Polyak's step for a loss whose least value is 0 (Polyak 1987, Introduction to Optimization, 5.3): as far as the
-loss would reach it, were it linear. So a step is long where an image is far from its group, and short where it is near.
-η bounds it, in units of the noise's norm, so it is the angle by which noise may turn at once; the published rate of
-0.01, times a gradient of norm 1, would move noise of norm 32 by 0.03 % of it. The published ten iterations are too few
-where a group is rare (docs/latents.md): the defaults are fifty at most, at η = 0.2. Each image ends before, once it is
-settled, or `patience` iterations have brought it nothing better. It is not held to fall all the way: images that were
-made to were stuck earlier.
+ℓ/‖g‖ is Polyak's step for a loss whose least value is 0 (Polyak 1987, Introduction to Optimization; there of convex
+functions): as far as ℓ would take to reach it, were it linear. So a step is long where an image is far from its group,
+and short where it is near. η bounds it, in units of the noise's norm: about the angle by which noise may turn at once.
+The published rate of 0.01, times a gradient of norm 1, would move noise of norm 32 by 0.03 % of it, and the published
+ten iterations are too few where a group is rare (docs/latents.md): the defaults are fifty at most, at η = 0.2. Each image
+ends before, once it is settled, or `patience` iterations have brought it nothing better. Its loss may rise on the way:
+where images went back to their best each time, fewer of them settled.
 
 Memory does not grow with n. L couples all images only through their probabilities p, so a first pass without gradient
 gives p and ∂L/∂p; a second goes back through each chunk of images alone, one stage of the sampler at a time, from the
@@ -95,7 +95,7 @@ class Start:
 class Descent:
     """Where descent ended: the best iterate of each image.
 
-    noise, probabilities (n, cells + 1) there; losses of all iterates, of all images together. passes: through the
+    noise, probabilities (n, cells + 1) there; losses: mean ℓ of all iterates. passes: through the
     sampler by each image, (n,): one forwards for every iterate, two for every gradient (forwards again, and backwards,
     which through the inputs alone costs about the same)."""
 
@@ -193,11 +193,11 @@ def descend(
     best, best_p = z.clone(), p.clone()  # the start itself, should no loss be a number
     lowest, found = torch.full_like(p[:, 0], torch.inf), torch.zeros_like(passes)
     for iteration in range(settings.iterations + 1):
-        (each, weights), settled = _weights(chosen, p), chosen.settled(p)
+        (each, weights), settled = _losses(chosen, p), chosen.settled(p)
         losses.append(each.mean().item())
         better = settled | (each < lowest)
         best[better], best_p[better], lowest[better], found[better] = z[better], p[better], each[better], iteration
-        moving = ~settled & (iteration < found + settings.patience)
+        moving = ~settled & (iteration < found + settings.patience) & each.isfinite()
         if iteration == settings.iterations or not moving.any():
             break
         for images, trail in trails:
@@ -225,8 +225,8 @@ def _seen(trail: Sequence[Tensor]) -> Tensor:
     return trail[-1].cpu().double()
 
 
-def _weights(loss: FairnessLoss, p: Tensor) -> tuple[Tensor, Tensor]:
-    """What falls to each image of the loss, and n·∂L/∂p."""
+def _losses(loss: FairnessLoss, p: Tensor) -> tuple[Tensor, Tensor]:
+    """ℓ of each image, and n·∂L/∂p."""
     leaf = p.clone().requires_grad_()
     with torch.enable_grad():
         each = loss(leaf)
@@ -257,10 +257,11 @@ def shell_step(z: Tensor, g: Tensor, radius: Tensor, loss: Tensor, *, rate: floa
     """One step of each image against its gradient, as far as its loss, (n,), would fall to 0 at that slope, but by no
     more than the rate; back on the shell of its radius, (n,)."""
     shape = (-1, *[1] * (z.ndim - 1))
-    slope = norms(g).clamp_min(torch.finfo(g.dtype).tiny)
+    g = g.float()
+    slope = norms(g).clamp_min(1e-18)  # in float32, the squares of less are 0
     far = torch.minimum(rate * radius, loss.to(radius) / slope)
     moved = z - far.view(shape) * (g / slope.view(shape))
-    return moved * (radius / norms(moved)).view(shape)
+    return (moved * (radius / norms(moved)).view(shape)).to(z)
 
 
 def norms(z: Tensor) -> Tensor:
