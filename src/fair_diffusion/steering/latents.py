@@ -9,7 +9,7 @@ clean image. Noise stays on its shell: each image's keeps the norm that it was d
 functions): as far as ℓ would take to reach it, were it linear. So a step is long where an image is far from its group,
 and short where it is near. η bounds it, in units of the noise's norm: about the angle by which noise may turn at once.
 The published rate of 0.01, times a gradient of norm 1, would move noise of norm 32 by 0.03 % of it, and the published
-ten iterations are too few where a group is rare (docs/latents.md): the defaults are fifty at most, at η = 0.2. Each image
+ten iterations are too few where a group is rare (docs/latents.md): the defaults are 50 at most, at η = 0.2. Each image
 ends before, once it is settled, or `patience` iterations have brought it nothing better. Its loss may rise on the way:
 where images went back to their best each time, fewer of them settled.
 
