@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_readers import clip_folder
 from torch import Tensor
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
 
@@ -20,6 +21,7 @@ from fair_diffusion.control import Aim, Drawn, draw_all
 from fair_diffusion.gradient_control import Differentiable, Targets, draw_distribution, draw_latents
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.perceiver import open_perceiver
+from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target
 from fair_diffusion.request import LOSSES, Request
@@ -286,24 +288,32 @@ def test_targets_add_up_and_gradients_reach_each_image() -> None:
     assert not targets.loss("mean", p.detach(), [[1, 2, 0], [1, 1, 1, 0, 0]]).assignments(1)[0]
 
 
-def test_a_resnet_from_a_folder_leads(tiny_sd: Any, tmp_path: Path) -> None:
+def resnet(folder: Path, tokenizer: Any) -> str:
     labels = ["Male", "Female"]
     config = ResNetConfig(
         embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", id2label=dict(enumerate(labels)),
         label2id={label: k for k, label in enumerate(labels)},
     )  # fmt: skip
     torch.manual_seed(3)
-    ResNetForImageClassification(config).save_pretrained(tmp_path / "model")
-    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "model")
-    (tmp_path / "labels.yaml").write_text("gender: {woman: [Female], man: [Male]}\n")
-    spec = f"classifier:{tmp_path / 'model'},{tmp_path / 'labels.yaml'}"
-    perceiver = cast(Differentiable, open_perceiver(spec))
+    ResNetForImageClassification(config).save_pretrained(folder / "model")
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder / "model")
+    (folder / "labels.yaml").write_text("gender: {woman: [Female], man: [Male]}\n")
+    return f"classifier:{folder / 'model'},{folder / 'labels.yaml'}"
+
+
+def clip(folder: Path, tokenizer: Any) -> str:
+    return f"clip:{clip_folder(folder / 'model', tokenizer)}"
+
+
+@pytest.mark.parametrize("saved", [resnet, clip])
+def test_a_model_from_a_folder_leads(tiny_sd: Any, tmp_path: Path, saved: Callable[[Path, Any], str]) -> None:
+    perceiver = open_perceiver(saved(tmp_path, tiny_sd.tokenizer))
+    assert isinstance(perceiver, Differentiable)
     backbone, wanted = adapt(tiny_sd), target("all women")
     asked = request(2)
 
     def women(drawn: Drawn) -> float:
-        pictures = [shown.image for shown in drawn.shown]
-        return float(perceiver.probabilities(pictures, "gender")[:, 0].mean())  # type: ignore[arg-type]
+        return float(probabilities(perceiver, [shown.image for shown in drawn.shown])["gender"][:, 0].mean())
 
     quotas = plan(wanted, 2, 0)
     drawn = draw_latents(backbone, asked, wanted, quotas, plain(backbone), perceiver, settings=FAST)

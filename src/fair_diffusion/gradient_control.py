@@ -120,13 +120,12 @@ def descend_to(
     variant: str = "assigned",
     settings: LatentDescent | None = None,
     on_step: OnStep | None = None,
-) -> tuple[Descent, list[Assignment], Tensor]:
-    """Move the noise of a start so that what is drawn from it has the targets' shares, and say who is to show what, and
-    which images are settled, (n,).
+) -> Descent[AllOf]:
+    """Move the noise of a start so that what is drawn from it has the targets' shares.
 
     quotas: for each target one count per cell, summing to the images; guide: the plain guide of so many images. early:
     has to agree with the perceiver about those targets whose groups it reads."""
-    settings, wanted, losses = settings or LatentDescent(), Targets(targets), list[AllOf]()
+    settings, wanted = settings or LatentDescent(), Targets(targets)
 
     def read(clean: Tensor, t: float) -> Tensor:
         shown, found = views(start.backbone.decode(clean)), list[Tensor]()
@@ -137,16 +136,11 @@ def descend_to(
             found.append(p)
         return torch.cat(found, dim=1)
 
-    def loss(p: Tensor) -> AllOf:
-        losses.append(wanted.loss(variant, p, quotas))
-        return losses[0]
-
     def way(images: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
         return stages(start, guide(len(images)), images, read, steps=settings.steps, on_step=on_step)
 
     with start.backbone.frozen():
-        descent = descend(start.noise, way, loss, settings)
-    return descent, losses[0].assignments(len(start.noise)), losses[0].settled(descent.probabilities)
+        return descend(start.noise, way, lambda p: wanted.loss(variant, p, quotas), settings)
 
 
 def draw_latents(
@@ -165,15 +159,15 @@ def draw_latents(
     """Move the starting noise of all images of a request together by its loss, then draw each from its own.
 
     early: as in `descend_to`. start: where sampling begins, with one row per image of the request; at the noise of the
-    request's seeds if not given. `ValueError` if it is another request's. Interrupted from the keyboard it gives the
-    images that are finished: none before the noise is."""
+    request's seeds if not given. `ValueError` if it has other images or times than the request. Interrupted from the
+    keyboard it gives the images that are finished: none before the noise is."""
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings = settings or LatentDescent(chunk=request.batch_size)
     plain = guide(1)
     start = start or from_seeds(backbone, range(request.seed, request.seed + n), steps=request.steps)
     _check(start, request)
     try:
-        descent, assigned, settled = descend_to(
+        descent = descend_to(
             targets,
             quotas,
             start=start,
@@ -184,6 +178,7 @@ def draw_latents(
             settings=settings,
             on_step=on_step,
         )
+        assigned, settled = descent.loss.assignments(n), descent.loss.settled(descent.probabilities)
         looked = descent.passes * len(start.short(settings.steps)) * plain.passes(backbone)
         if unsure := int((~settled).sum()):
             left = f"{unsure} of {n} images not surely" if request.loss == ASSIGNED else "the batch mean not"

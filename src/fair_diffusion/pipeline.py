@@ -343,7 +343,7 @@ class FairPipeline:
         if not isinstance(perceiver, Differentiable):
             raise ValueError(
                 f"method {asked.method!r} needs a perceiver through which gradients flow, which that of {self.name!r} "
-                "is not; name pocket, classifier:MODEL or trained:FOLDER, or use another method"
+                "is not; name pocket, clip:MODEL, classifier:MODEL or trained:FOLDER, or use another method"
             )
         if asked.method == "latents":
             return draw_latents(self.backbone, asked, targets, planned, plain, perceiver, on_step, early=self.early)

@@ -12,7 +12,8 @@ from PIL import Image
 from tiny_readers import classifier_folder
 from transformers import ConvNextImageProcessorPil, ViTImageProcessorPil
 
-from fair_diffusion.perception.classifier import ClassifierPerceiver, prepared
+from fair_diffusion.perception.classifier import ClassifierPerceiver
+from fair_diffusion.perception.prepared import prepared
 
 LABELS = ["Male", "Female", "baby", "other"]
 MAP = "gender: {woman: [Female], man: [Male]}\nage: {child: [baby], grown: [Male, Female]}\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -97,6 +98,23 @@ def test_a_real_model_reads_every_attribute_and_each_picture_alone(folder: Path)
             assert reading.confidence == pytest.approx(other[name][0].confidence, abs=1e-5)
             assert 1 / len(reader.groups[name]) <= reading.confidence <= 1
     assert reader.read([]) == {name: [] for name in reader.groups}
+
+
+def test_pixels_are_read_as_pictures_are_and_gradients_flow_to_them(folder: Path) -> None:
+    reader = ClipPerceiver.load(str(folder))
+    picture = Image.effect_noise((4, 5), 80).convert("RGB").resize((24, 30), Image.Resampling.BICUBIC)
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float().div(255).requires_grad_()
+    for attribute, expected in reader.every_probability([picture]).items():
+        found = reader.probabilities(pixels, attribute)
+        torch.testing.assert_close(found.detach(), expected, atol=2e-3, rtol=1e-2)
+        (gradient,) = torch.autograd.grad(found[0, 0], pixels)
+        assert gradient.abs().max() > 0
+    with pytest.raises(ValueError, match="cannot read 'hat'; phrases are given for gender"):
+        reader.probabilities(pixels, "hat")
+    reader.model.double()
+    reader.texts = {name: texts.double() for name, texts in reader.texts.items()}
+    small = torch.rand(1, 3, 16, 16, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: reader.probabilities(x, "gender")[:, 0], small, fast_mode=True)
 
 
 def test_pickled_weights_and_missing_models_are_refused(folder: Path, tmp_path: Path) -> None:

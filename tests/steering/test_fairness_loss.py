@@ -108,11 +108,25 @@ def test_quotas_are_met_exactly(quotas: list[int], seed: int) -> None:
     assert [counts[k] for k in range(len(quotas))] == quotas
 
 
-@given(st.integers(0, 99), st.integers(0, 8))
-def test_two_groups_are_assigned_by_rank(seed: int, women: int) -> None:
-    first = torch.tensor(np.random.default_rng(seed).uniform(0.01, 0.99, 8))
+@given(st.integers(0, 99), st.integers(0, 8), st.sampled_from([-2, -20]))
+def test_two_groups_are_assigned_by_rank(seed: int, women: int, least: int) -> None:
+    """However little an image has of a group."""
+    first = torch.tensor(10 ** np.random.default_rng(seed).uniform(least, -0.01, 8))
     cells = assign(torch.stack([first, 1 - first, 0 * first], dim=1), [women, 8 - women])
     assert set(cells.argsort()[:women].tolist()) == set(first.argsort(descending=True)[:women].tolist())
+
+
+def test_an_image_that_cannot_be_read_is_assigned_what_is_left() -> None:
+    p = torch.tensor([[torch.nan] * 3, [0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
+    assert assign(p, [1, 2]).tolist() == [1, 0, 1]
+    assert assign(p, [2, 1]).tolist() == [0, 0, 1]
+
+
+def test_the_gradient_reaches_an_image_that_has_nearly_nothing_of_its_cell() -> None:
+    p = torch.tensor([[1e-20, 1.0, 0.0]]).double().requires_grad_()
+    Assigned(torch.tensor([0]))(p).sum().backward()
+    assert p.grad is not None
+    np.testing.assert_allclose(p.grad[0], [-1e20, 0, 0])
 
 
 def test_settled_is_each_image_for_assignments_and_all_or_none_for_means() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from fair_diffusion.backbones import Backbone, Guide, StableDiffusion3, StepInfo, adapt, advance
-from fair_diffusion.steering.fairness_loss import SURE, Assigned, Mean
+from fair_diffusion.steering.fairness_loss import SURE, Assigned, Mean, fairness_loss
 from fair_diffusion.steering.latents import (
     Descent,
     LatentDescent,
@@ -173,7 +173,7 @@ def test_under_assignment_an_image_ends_where_it_would_alone(angles: list[float]
     noise = torch.tensor([[math.cos(angle), math.sin(angle)] for angle in angles])
     settings = LatentDescent(iterations=12, patience=patience, rate=0.3, chunk=2)
 
-    def ended(noise: Tensor) -> Descent:
+    def ended(noise: Tensor) -> Descent[Assigned]:
         cells = torch.zeros(len(noise), dtype=torch.long)
         return descend(noise, lambda images: [rough], lambda p: Assigned(cells), settings)
 
@@ -198,7 +198,9 @@ def test_an_image_without_a_loss_keeps_its_start_and_lets_the_others_go_on() -> 
         return rough(z).where(z[:, :1] > 0, torch.nan)
 
     noise = torch.tensor([[-0.6, 0.8], [0.6, 0.8]])
-    found = descend(noise, lambda images: [broken], lambda p: Assigned(torch.tensor([0, 0])), LatentDescent())
+    found = descend(
+        noise, lambda images: [broken], lambda p: fairness_loss("assigned", p, [1.0, 0.0], [2, 0]), LatentDescent()
+    )
     assert torch.equal(found.noise[0], noise[0])
     assert found.passes[0] == 1
     assert Assigned(torch.tensor([0]))(found.probabilities[1:]) < Assigned(torch.tensor([0]))(rough(noise[1:]))

@@ -26,6 +26,7 @@ def least_change(
     quotas: Sequence[int],
     *,
     effort: ArrayLike | None = None,
+    floor: float = _FLOOR,
 ) -> list[int]:
     """Return the cell that each image shall show; cell k occurs exactly `quotas[k]` times.
 
@@ -34,6 +35,7 @@ def least_change(
         probabilities: (images, cells), in 0…1; what lacks to 1 is unknown.
         quotas: images per cell, summing to the number of images.
         effort: what it costs to change each image, (images,), above 0; 1 for all if not given.
+        floor: probabilities under it count as it.
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if p.shape != (sum(quotas), len(quotas)) or len(natural) != len(p):
@@ -45,11 +47,11 @@ def least_change(
         raise ValueError("probabilities lie outside 0…1; check the reader that gave them")
     weight = np.ones(len(p)) if effort is None else np.asarray(effort, dtype=np.float64)
     # One image more to change outweighs the surprise of all together.
-    change = -np.log(_FLOOR) * (len(p) + 1) * np.broadcast_to(weight[:, None], p.shape).copy()
+    change = -np.log(floor) * (len(p) + 1) * np.broadcast_to(weight[:, None], p.shape).copy()
     for i, cell in enumerate(natural):
         if cell is not None:
             change[i, cell] = 0
-    cost = change - np.log(np.maximum(p, _FLOOR))
+    cost = change - np.log(np.maximum(p, floor))
     places = np.repeat(np.arange(len(quotas)), quotas)
     _, chosen = linear_sum_assignment(cost[:, places])
     return [int(cell) for cell in places[chosen]]

@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from fair_diffusion.perception.clip import CHUNK, Phrases, decide, read_phrases
 from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.perception.prepared import prepared
 from fair_diffusion.perception.pretrained import loaded
 
 SURE = 0.5
-WARPED = 384
-"""From this size on ConvNext's image processor warps instead of cropping."""
 
 
 class ClassifierPerceiver:
@@ -92,36 +90,3 @@ class ClassifierPerceiver:
             pixels: Tensor = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
             return pixels.to(self.model.device)
         return prepared(images.to(self.model.device), self.processor)
-
-
-def prepared(pixels: Tensor, processor: Any) -> Tensor:
-    """Pixels (n, 3, height, width) in 0…1 as an image processor of transformers prepares pictures, with gradient:
-    resized, cropped to the centre and normalised as its settings say."""
-    settings = processor.to_dict()
-    new, crop = _sizes(settings, pixels.shape[-2:])
-    if new != tuple(pixels.shape[-2:]):
-        kernel = "bicubic" if settings.get("resample") == Image.Resampling.BICUBIC else "bilinear"
-        pixels = F.interpolate(pixels, new, mode=kernel, antialias=True)
-    if crop is not None:
-        top, left = ((have - want) // 2 for have, want in zip(new, crop, strict=True))
-        pixels = pixels[..., top : top + crop[0], left : left + crop[1]]
-    if settings.get("do_normalize"):
-        mean, std = (pixels.new_tensor(settings[name]).view(-1, 1, 1) for name in ("image_mean", "image_std"))
-        pixels = (pixels - mean) / std
-    return pixels
-
-
-def _sizes(settings: Any, size: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, int] | None]:
-    """Height and width to resize to, and to crop to then, if at all."""
-    wanted, cut, new = settings.get("size") or {}, settings.get("crop_size"), tuple(size)
-    crop = (cut["height"], cut["width"]) if settings.get("do_center_crop") and cut else None
-    if not settings.get("do_resize"):
-        return new, crop
-    edge = wanted.get("shortest_edge")
-    if edge is None:
-        return (wanted["height"], wanted["width"]), crop
-    if share := settings.get("crop_pct"):  # ConvNext's and ResNet's way: a small square is cut out of a larger one
-        if edge >= WARPED:
-            return (edge, edge), crop
-        crop, edge = (edge, edge), int(edge / share)
-    return tuple(int(edge * side / min(size)) for side in size), crop

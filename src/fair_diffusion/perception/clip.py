@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.perception.prepared import prepared
 from fair_diffusion.perception.pretrained import loaded
 from fair_diffusion.policy import ATTRIBUTES
 
@@ -72,24 +73,34 @@ class ClipPerceiver:
             for attribute, table in self.every_probability(images).items()
         }
 
+    def probabilities(self, images: Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) of one attribute for pixels (n, 3, height, width) in 0…1, through which
+        gradients flow; unknown is 0, since CLIP always compares."""
+        if attribute not in self.groups:
+            raise ValueError(f"cannot read {attribute!r}; phrases are given for {', '.join(self.groups)}")
+        return self._compared(self._features(prepared(images.to(self.model.device), self.processor)), attribute)
+
     @torch.no_grad()
     def every_probability(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
-        """Probabilities (n, groups + unknown) for every attribute; unknown is 0, since CLIP always compares."""
+        """Probabilities (n, groups + unknown) for every attribute, as `probabilities`."""
         pictures = self.embed(images)
-        scale = float(self.model.logit_scale.exp())
-        nothing = pictures.new_zeros(len(pictures), 1)
-        return {
-            attribute: torch.cat([(scale * pictures @ texts.T).softmax(dim=1), nothing], dim=1)
-            for attribute, texts in self.texts.items()
-        }
+        return {attribute: self._compared(pictures, attribute) for attribute in self.groups}
 
     @torch.no_grad()
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """Normalised features (n, width) of pictures."""
         parts = [list(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
         pixels = [self.processor(images=part, return_tensors="pt")["pixel_values"] for part in parts]
-        found = [self.model.get_image_features(pixel_values=part.to(self.model.device)) for part in pixels]
-        return _normal(torch.cat([part.pooler_output for part in found]))
+        return torch.cat([self._features(part.to(self.model.device)) for part in pixels])
+
+    def _compared(self, pictures: Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) from features of pictures."""
+        scaled = self.model.logit_scale.exp().detach() * pictures @ self.texts[attribute].T
+        return torch.cat([scaled.softmax(dim=1), pictures.new_zeros(len(pictures), 1)], dim=1)
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        """Normalised features (n, width) of what the processor makes of pictures."""
+        return _normal(self.model.get_image_features(pixel_values=pixels).pooler_output)
 
     @torch.no_grad()
     def _embed_text(self, tokenizer: Any, texts: Sequence[str]) -> Tensor:

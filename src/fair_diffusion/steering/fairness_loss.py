@@ -33,7 +33,9 @@ TOLERANCE = 0.02
 CONFIDENCE = 0.5
 """w of L_confident. Images that are all sure of one group are kept there by this term: see `docs/latents.md`."""
 VARIANTS = ("mean", "confident", "assigned")
-_TINY = 1e-12
+_TINY = 1e-30
+"""What the logarithm takes for 0: so little that images with the slightest hope of a group are ranked, and have a
+gradient."""
 
 
 class FairnessLoss(Protocol):
@@ -119,9 +121,11 @@ def floored(shares: Sequence[float]) -> Tensor:
 
 
 def assign(p: Tensor, quotas: Sequence[int]) -> Tensor:
-    """The cell of each image, (n,): cell k exactly quotas[k] times, where the images are most probable together."""
-    cells = p[:, :-1].detach().double().clamp(0, 1).cpu().numpy()
-    return torch.tensor(least_change([None] * len(cells), cells, quotas))
+    """The cell of each image, (n,): cell k exactly quotas[k] times, where the images are most probable together.
+
+    An image of which nothing can be read goes to where others are missing."""
+    cells = p[:, :-1].detach().double().nan_to_num(0.0).clamp(0, 1).cpu().numpy()
+    return torch.tensor(least_change([None] * len(cells), cells, quotas, floor=_TINY))
 
 
 def cell_probabilities(

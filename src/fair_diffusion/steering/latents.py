@@ -13,15 +13,17 @@ ten iterations are too few where a group is rare (docs/latents.md): the defaults
 ends before, once it is settled, or `patience` iterations have brought it nothing better. Its loss may rise on the way:
 where images went back to their best each time, fewer of them settled.
 
-Memory does not grow with n. L couples all images only through their probabilities p, so a first pass without gradient
-gives p and ∂L/∂p; a second goes back through each chunk of images alone, one stage of the sampler at a time, from the
-latents that the first pass left there (gradient checkpointing, without running the sampler a third time).
+Memory does not grow with n, but for a few latents of each image. L couples all images only through their probabilities
+p, so a first pass without gradient gives p and ∂L/∂p; a second goes back through each chunk of images alone, one stage
+of the sampler at a time, from the latents that the first pass left there (gradient checkpointing, without running the
+sampler a third time).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from PIL import Image
@@ -35,6 +37,7 @@ Stage = Callable[[Tensor], Tensor]
 """One differentiable part of the way from noise to probabilities; every row is one image."""
 Read = Callable[[Tensor, float], Tensor]
 """Probabilities of images, one row each, from clean latents and the time at which they were predicted."""
+L = TypeVar("L", bound=FairnessLoss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +95,17 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Descent:
+class Descent(Generic[L]):
     """Where descent ended: the best iterate of each image.
 
-    noise, probabilities (n, cells + 1) there; losses: mean ℓ of all iterates. passes: through the
+    noise, probabilities there, as the last stage gives them; loss: what was descended on. losses: the mean of ℓ over
+    all images at each iteration, where those that have ended count with their last iterate. passes: through the
     sampler by each image, (n,): one forwards for every iterate, two for every gradient (forwards again, and backwards,
     which through the inputs alone costs about the same)."""
 
     noise: Tensor
     probabilities: Tensor
+    loss: L
     losses: list[float]
     passes: Tensor
 
@@ -178,22 +183,22 @@ def _noised(backbone: Backbone, clean: Tensor, noise: Tensor, t: Tensor) -> Tens
 def descend(
     noise: Tensor,
     way: Callable[[Sequence[int]], Sequence[Stage]],
-    loss: Callable[[Tensor], FairnessLoss],
+    choose: Callable[[Tensor], L],
     settings: LatentDescent,
-) -> Descent:
-    """Descend on noise. way: the stages from noise to probabilities of these images. loss: what to descend on, once the
-    probabilities of all images are known.
+) -> Descent[L]:
+    """Descend on noise. way: the stages from noise to probabilities of these images. choose: the loss to descend on,
+    once the probabilities of all images are known.
 
     Images that are settled are not touched: their noise comes back as it was, to the bit."""
     z, radius = noise.clone(), norms(noise)
     trails = _look(way, z, range(len(z)), settings.chunk)
     p = torch.cat([_seen(trail) for _, trail in trails])
     passes = torch.ones(len(z), dtype=torch.long)
-    chosen, losses = loss(p), list[float]()
+    loss, losses = choose(p), list[float]()
     best, best_p = z.clone(), p.clone()  # the start itself, should no loss be a number
     lowest, found = torch.full_like(p[:, 0], torch.inf), torch.zeros_like(passes)
     for iteration in range(settings.iterations + 1):
-        (each, weights), settled = _losses(chosen, p), chosen.settled(p)
+        (each, weights), settled = _with_gradient(loss, p), loss.settled(p)
         losses.append(each.mean().item())
         better = settled | (each < lowest)
         best[better], best_p[better], lowest[better], found[better] = z[better], p[better], each[better], iteration
@@ -210,7 +215,7 @@ def descend(
         for images, trail in trails:
             p[images] = _seen(trail)
         passes[moving] += 3
-    return Descent(best, best_p, losses, passes)
+    return Descent(best, best_p, loss, losses, passes)
 
 
 def _look(
@@ -225,7 +230,7 @@ def _seen(trail: Sequence[Tensor]) -> Tensor:
     return trail[-1].cpu().double()
 
 
-def _losses(loss: FairnessLoss, p: Tensor) -> tuple[Tensor, Tensor]:
+def _with_gradient(loss: FairnessLoss, p: Tensor) -> tuple[Tensor, Tensor]:
     """ℓ of each image, and n·∂L/∂p."""
     leaf = p.clone().requires_grad_()
     with torch.enable_grad():

@@ -1,0 +1,46 @@
+"""What an image processor of transformers does to pictures, done to tensors, through which gradients flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+WARPED = 384
+"""From this size on ConvNext's image processor warps instead of cropping."""
+
+
+def prepared(pixels: Tensor, processor: Any) -> Tensor:
+    """Pixels (n, 3, height, width) in 0…1 as an image processor of transformers prepares pictures, with gradient:
+    resized, cropped to the centre and normalised as its settings say."""
+    settings = processor.to_dict()
+    new, crop = _sizes(settings, pixels.shape[-2:])
+    if new != tuple(pixels.shape[-2:]):
+        kernel = "bicubic" if settings.get("resample") == Image.Resampling.BICUBIC else "bilinear"
+        pixels = F.interpolate(pixels, new, mode=kernel, antialias=True)
+    if crop is not None:
+        top, left = ((have - want) // 2 for have, want in zip(new, crop, strict=True))
+        pixels = pixels[..., top : top + crop[0], left : left + crop[1]]
+    if settings.get("do_normalize"):
+        mean, std = (pixels.new_tensor(settings[name]).view(-1, 1, 1) for name in ("image_mean", "image_std"))
+        pixels = (pixels - mean) / std
+    return pixels
+
+
+def _sizes(settings: Any, size: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, int] | None]:
+    """Height and width to resize to, and to crop to then, if at all."""
+    wanted, cut, new = settings.get("size") or {}, settings.get("crop_size"), tuple(size)
+    crop = (cut["height"], cut["width"]) if settings.get("do_center_crop") and cut else None
+    if not settings.get("do_resize"):
+        return new, crop
+    edge = wanted.get("shortest_edge")
+    if edge is None:
+        return (wanted["height"], wanted["width"]), crop
+    if share := settings.get("crop_pct"):  # ConvNext's and ResNet's way: a small square is cut out of a larger one
+        if edge >= WARPED:
+            return (edge, edge), crop
+        crop, edge = (edge, edge), int(edge / share)
+    return tuple(int(edge * side / min(size)) for side in size), crop
