@@ -33,6 +33,7 @@ from recipes.pocket.captions import article
 
 OCCUPATIONS = ("construction worker", "firefighter", "guard", "singer", "nurse")
 SETTINGS = [
+    ("assigned", True, 0.01, 10),
     ("assigned", True, 0.1, 10),
     ("assigned", True, 0.1, 50),
     ("assigned", True, 0.2, 10),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from fair_diffusion.perception.perceiver import open_perceiver
 from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target
+from fair_diffusion.policy.target import cells
 from fair_diffusion.request import LOSSES, Request
 from fair_diffusion.steering.distribution import DistributionGuidance
 from fair_diffusion.steering.fairness_loss import VARIANTS
@@ -282,10 +285,44 @@ def test_targets_add_up_and_gradients_reach_each_image() -> None:
     loss = targets.loss("assigned", p.detach(), [[1, 2, 0], [1, 1, 1, 0, 0]])
     torch.testing.assert_close(loss(p), sum(one(part) for one, part in zip(loss.losses, parts, strict=True)))
     assert loss(p).shape == (3,)
+    assert torch.autograd.gradcheck(loss, p)
     assigned = loss.assignments(3)
     assert sorted(each["gender"] for each in assigned) == ["man", "man", "woman"]
     assert len({each["skin_tone"] for each in assigned}) == 3
     assert not targets.loss("mean", p.detach(), [[1, 2, 0], [1, 1, 1, 0, 0]]).assignments(1)[0]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_gradients_through_joint_and_second_targets_are_those_of_finite_differences(variant: str) -> None:
+    shares = dict.fromkeys(cells(("gender", "age")), Fraction(0)) | {
+        ("woman", "old"): Fraction(1, 2),
+        ("man", "young"): Fraction(1, 2),
+    }
+    tones = Policy.from_sentence("doctor: skin tone uniform").rules[0].targets
+    targets = Targets([Target(("gender", "age"), shares), *tones])
+    groups = {name: ATTRIBUTES[name].group_names for name in ("gender", "age", "skin_tone")}
+    noise = torch.Generator().manual_seed(0)
+    logits = [torch.randn(3, len(own) + 1, dtype=torch.float64, generator=noise) for own in groups.values()]
+
+    def read(*logits: Tensor) -> Tensor:
+        tables = {name: table.softmax(dim=1) for name, table in zip(groups, logits, strict=True)}
+        return targets.read(tables.__getitem__, groups)
+
+    half = [[int(share > 0) + (cell == ("woman", "old")) for cell, share in shares.items()], [1, 1, 1, 0, 0]]
+    loss = targets.loss(variant, read(*logits), half)
+    assert torch.autograd.gradcheck(lambda *z: loss(read(*z)), [z.requires_grad_() for z in logits])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_models_in_half_precision_descend(tiny_sd: Any, dtype: torch.dtype) -> None:
+    backbone = adapt(copy.deepcopy(tiny_sd).to(dtype))
+    start = from_seeds(backbone, range(3), steps=STEPS)
+    assert start.noise.dtype == dtype
+    quotas, guide = [[3, 0, 0]], plain(backbone)
+    drawn = draw_latents(backbone, request(3), target("all women"), quotas, guide, Bright(0.6, 40), settings=FAST)
+    assert all(shown.strength for shown in drawn.shown)
+    before = draw_all(backbone, request(3), [Aim()] * 3, lambda aims: guide(len(aims)), None)
+    assert (brightness(drawn) > brightness(before)).all()
 
 
 def resnet(folder: Path, tokenizer: Any) -> str:

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from rich.progress import Progress, TaskID
 from typer.testing import CliRunner
 
 from fair_diffusion.backbones import StepInfo
@@ -121,9 +124,24 @@ def test_what_is_learnt_is_kept_beside_the_policy_and_counts_in_the_ledger(tmp_p
     assert "fair.strengths.json does not hold strengths" in found.stderr
 
 
+def test_the_bar_counts_denoising_and_not_the_runs_that_only_look_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    generate, moves = import_module("fair_diffusion.cli.generate"), list[tuple[str, float, float | None]]()
+
+    class Bar(Progress):
+        def update(self, task_id: TaskID, **told: Any) -> None:
+            super().update(task_id, **told)
+            moves.append((self.tasks[0].description, self.tasks[0].completed, self.tasks[0].total))
+
+    monkeypatch.setattr(generate, "Progress", Bar)
+    with generate.progress(2, 5) as step:
+        for steps in (3, 5, 5):
+            step(StepInfo(range(2), 0, steps, 0.0, torch.zeros(0), lambda: torch.zeros(0)))
+    assert moves == [("moving the noise", 0, 10), ("denoising", 2, 10), ("denoising", 4, 10)]
+
+
 def test_an_interrupt_is_exit_code_130_with_a_valid_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def progress(total: int) -> Iterator[Callable[[StepInfo], None]]:
+    def progress(images: int, steps: int) -> Iterator[Callable[[StepInfo], None]]:
         def stop(info: StepInfo) -> None:
             raise KeyboardInterrupt
 

@@ -119,7 +119,7 @@ def generate(
             pipe.check(match(rules, prompt))
     missed = False
     for k, prompt in enumerate(prompts):
-        with usage_errors(), progress(n * (steps or pipe.card.steps) * (1 + compare_plain)) as on_step:
+        with usage_errors(), progress(n * (1 + compare_plain), steps or pipe.card.steps) as on_step:
             settings |= {"strengths": strengths, "ledger": counts, "on_step": on_step}
             result = pipe(prompt, policy=rules, compare_plain=compare_plain, **settings)
         folder = out if len(prompts) == 1 else out / f"{k:03d}"
@@ -151,16 +151,20 @@ def _check_learnt(method: str, file: Path) -> None:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[StepInfo], None]]:
-    """A bar with the time left on standard error, and the callback that moves it."""
-    columns = (TextColumn("denoising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def progress(images: int, steps: int) -> Iterator[Callable[[StepInfo], None]]:
+    """A bar with the time left on standard error, and the callback that moves it; steps: of each image."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task, done = bar.add_task("", total=total), 0
+        total, done = images * steps, 0
+        task = bar.add_task("denoising", total=total)
 
         def step(info: StepInfo) -> None:
             nonlocal done
+            if info.steps < steps:  # descent looks ahead, in runs of its own whose number is not known
+                bar.update(task, description="moving the noise")
+                return
             done += len(info.images)
-            bar.update(task, completed=done, total=max(total, done))  # repairs are steps more
+            bar.update(task, description="denoising", completed=done, total=max(total, done))  # repairs are steps more
 
         yield step
 
