@@ -277,7 +277,8 @@ def test_an_image_moves_until_the_early_reader_agrees(tiny_sd: Any) -> None:
 def test_targets_add_up_and_gradients_reach_each_image() -> None:
     targets = Targets(Policy.from_sentence("doctor: half women, half men; skin tone uniform").rules[0].targets)
     widths = [len(target.shares) + 1 for target in targets.targets]
-    p = torch.rand(3, sum(widths), dtype=torch.float64, requires_grad=True)
+    noise = torch.Generator().manual_seed(0)
+    p = torch.rand(3, sum(widths), dtype=torch.float64, generator=noise).requires_grad_()
     parts = targets.split(p)
     assert [part.shape[1] for part in parts] == widths
     (gradient,) = torch.autograd.grad(targets.divergence(p), p)
@@ -308,8 +309,8 @@ def test_gradients_through_joint_and_second_targets_are_those_of_finite_differen
         tables = {name: table.softmax(dim=1) for name, table in zip(groups, logits, strict=True)}
         return targets.read(tables.__getitem__, groups)
 
-    half = [[int(share > 0) + (cell == ("woman", "old")) for cell, share in shares.items()], [1, 1, 1, 0, 0]]
-    loss = targets.loss(variant, read(*logits), half)
+    quotas = [[int(share > 0) + (cell == ("woman", "old")) for cell, share in shares.items()], [1, 1, 1, 0, 0]]
+    loss = targets.loss(variant, read(*logits), quotas)
     assert torch.autograd.gradcheck(lambda *z: loss(read(*z)), [z.requires_grad_() for z in logits])
 
 

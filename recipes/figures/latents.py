@@ -1,8 +1,9 @@
 """docs/latents.png: which fairness loss lets images collapse to the middle between two groups, and which does not.
 
 The pocket model draws the same seeds plain and after descent on each loss; the perceiver, which led, reads p(woman) in
-the finished pictures, and the judge, which never steers, names their groups. What was drawn is kept in work/figures, so
-that only the first run takes long, about 13 minutes of processor time; after a change of descent, delete it.
+the finished pictures, and the judge, which never steers, names their groups. What was drawn is kept in
+work/figures/latents, so that only the first run takes long, about 8 minutes of processor time; after a change of
+descent, delete it.
 
     python -m recipes.figures.latents
 """

@@ -159,8 +159,8 @@ def draw_latents(
     """Move the starting noise of all images of a request together by its loss, then draw each from its own.
 
     early: as in `descend_to`. start: where sampling begins, with one row per image of the request; at the noise of the
-    request's seeds if not given. `ValueError` if it has other images or times than the request. Interrupted from the
-    keyboard it gives the images that are finished: none before the noise is."""
+    request's seeds if not given. `ValueError` if it has another number of images than the request, or other times.
+    Interrupted from the keyboard it gives the images that are finished: none before the noise is."""
     n, shown, notes, interrupted = request.n, list[Shown](), list[str](), False
     settings = settings or LatentDescent(chunk=request.batch_size)
     plain = guide(1)

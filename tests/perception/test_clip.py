@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_readers import clip_folder
+from transformers import CLIPModel
 
 from fair_diffusion.perception.clip import ClipPerceiver, decide, default_phrases, read_phrases
 from fair_diffusion.policy import ATTRIBUTES
@@ -115,6 +117,22 @@ def test_pixels_are_read_as_pictures_are_and_gradients_flow_to_them(folder: Path
     reader.texts = {name: texts.double() for name, texts in reader.texts.items()}
     small = torch.rand(1, 3, 16, 16, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: reader.probabilities(x, "gender")[:, 0], small, fast_mode=True)
+
+
+def test_weights_in_half_precision_are_read_in_single(folder: Path, tmp_path: Path) -> None:
+    """Where a small probability has a gradient that half could not hold."""
+    shutil.copytree(folder, tmp_path / "half")
+    model = CLIPModel.from_pretrained(folder)
+    with torch.no_grad():
+        model.logit_scale.fill_(4.6)  # the most that CLIP allows: a scale of 100
+    model.half().save_pretrained(tmp_path / "half")
+    reader = ClipPerceiver.load(str(tmp_path / "half"))
+    pixels = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    p = reader.probabilities(pixels, "age")[0, :-1].min()
+    assert 0 < p < 1e-5
+    (gradient,) = torch.autograd.grad(p.log(), pixels)
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
 
 
 def test_pickled_weights_and_missing_models_are_refused(folder: Path, tmp_path: Path) -> None:

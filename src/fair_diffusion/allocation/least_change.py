@@ -35,7 +35,7 @@ def least_change(
         probabilities: (images, cells), in 0…1; what lacks to 1 is unknown.
         quotas: images per cell, summing to the number of images.
         effort: what it costs to change each image, (images,), above 0; 1 for all if not given.
-        floor: probabilities under it count as it.
+        floor: above 0; smaller probabilities are raised to it.
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if p.shape != (sum(quotas), len(quotas)) or len(natural) != len(p):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 
 
 def loaded(kind: Any, model: str) -> Any:
-    """`kind.from_pretrained(model)`, ready to read. `ValueError` in one line if it cannot be had."""
+    """`kind.from_pretrained(model)`, ready to read, in float32: half holds no small probabilities, nor their gradients.
+
+    `ValueError` in one line if it cannot be had."""
     weights = hasattr(kind, "forward") or kind.__name__.startswith("AutoModel")
     try:
         auto = {"trust_remote_code": False} if kind.__name__.startswith("Auto") else {}
-        part = kind.from_pretrained(model, **auto, **({"use_safetensors": True} if weights else {}))
+        as_read = {"use_safetensors": True, "dtype": torch.float32} if weights else {}
+        part = kind.from_pretrained(model, **auto, **as_read)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(

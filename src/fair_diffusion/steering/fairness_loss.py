@@ -33,7 +33,7 @@ TOLERANCE = 0.02
 CONFIDENCE = 0.5
 """w of L_confident. Images that are all sure of one group are kept there by this term: see `docs/latents.md`."""
 VARIANTS = ("mean", "confident", "assigned")
-_TINY = 1e-30
+TINY = 1e-30
 """What the logarithm takes for 0: so little that images with the slightest hope of a group are ranked, and have a
 gradient."""
 
@@ -76,7 +76,7 @@ class Assigned:
 
     def __call__(self, p: Tensor) -> Tensor:
         """The loss of each image, (n,), in nats."""
-        return -self._own(p).clamp_min(_TINY).log()
+        return -self._own(p).clamp_min(TINY).log()
 
     def settled(self, p: Tensor) -> Tensor:
         """Those that surely show their cell."""
@@ -102,12 +102,12 @@ def fairness_loss(variant: str, p: Tensor, shares: Sequence[float], quotas: Sequ
 def kl(p: Tensor, target: Tensor) -> Tensor:
     """KL(p ‖ target) in nats; infinite where the target is 0 and p is not. Both (cells,), summing to 1."""
     # 0·log 0 is 0; at 0 its gradient, minus infinity, is cut off
-    return (p * (p.clamp_min(_TINY).log() - target.log())).where(p > 0, 0.0).sum()
+    return (p * (p.clamp_min(TINY).log() - target.log())).where(p > 0, 0.0).sum()
 
 
 def entropy(p: Tensor) -> Tensor:
     """Entropy of each row of p, (n, cells), in nats."""
-    return -(p * p.clamp_min(_TINY).log()).sum(dim=1)
+    return -(p * p.clamp_min(TINY).log()).sum(dim=1)
 
 
 def floored(shares: Sequence[float]) -> Tensor:
@@ -125,7 +125,7 @@ def assign(p: Tensor, quotas: Sequence[int]) -> Tensor:
 
     An image of which nothing can be read goes to where others are missing."""
     cells = p[:, :-1].detach().double().nan_to_num(0.0).clamp(0, 1).cpu().numpy()
-    return torch.tensor(least_change([None] * len(cells), cells, quotas, floor=_TINY))
+    return torch.tensor(least_change([None] * len(cells), cells, quotas, floor=TINY))
 
 
 def cell_probabilities(

@@ -37,7 +37,7 @@ Stage = Callable[[Tensor], Tensor]
 """One differentiable part of the way from noise to probabilities; every row is one image."""
 Read = Callable[[Tensor, float], Tensor]
 """Probabilities of images, one row each, from clean latents and the time at which they were predicted."""
-L = TypeVar("L", bound=FairnessLoss)
+LossT = TypeVar("LossT", bound=FairnessLoss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,17 +95,17 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Descent(Generic[L]):
+class Descent(Generic[LossT]):
     """Where descent ended: the best iterate of each image.
 
-    noise, probabilities there, as the last stage gives them; loss: what was descended on. losses: the mean of ℓ over
-    all images at each iteration, where those that have ended count with their last iterate. passes: through the
-    sampler by each image, (n,): one forwards for every iterate, two for every gradient (forwards again, and backwards,
-    which through the inputs alone costs about the same)."""
+    noise: of the best iterates. probabilities: there, (n, columns of the last stage), float64, on the CPU. loss: what
+    was descended on. losses: the mean of ℓ over all images at each iteration, where those that have ended count with
+    their last iterate. passes: through the sampler by each image, (n,): one forwards for every iterate, two for every
+    gradient (forwards again, and backwards, which through the inputs alone costs about the same)."""
 
     noise: Tensor
     probabilities: Tensor
-    loss: L
+    loss: LossT
     losses: list[float]
     passes: Tensor
 
@@ -183,9 +183,9 @@ def _noised(backbone: Backbone, clean: Tensor, noise: Tensor, t: Tensor) -> Tens
 def descend(
     noise: Tensor,
     way: Callable[[Sequence[int]], Sequence[Stage]],
-    choose: Callable[[Tensor], L],
+    choose: Callable[[Tensor], LossT],
     settings: LatentDescent,
-) -> Descent[L]:
+) -> Descent[LossT]:
     """Descend on noise. way: the stages from noise to probabilities of these images. choose: the loss to descend on,
     once the probabilities of all images are known.
 

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from fair_diffusion.steering.fairness_loss import TINY
+
 SHIFT = 1 / 32
 """How far a view is moved, in shorter sides of the picture."""
 NOISE = 0.05
@@ -27,7 +29,6 @@ NOISE = 0.05
 GRID = 64
 """The noise has so many squares a side, whatever the size of the picture: finer noise is lost on a classifier, which
 looks at small pictures."""
-_TINY = 1e-12
 
 
 def views(pixels: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ def agreed(p: Tensor, q: Tensor) -> Tensor:
     """What two readers of the same images agree about; all (n, cells + 1), unknown last, rows summing to 1 but for
     rounding. Where one of them gives nearly nothing, the gradient still reaches the other."""
     p, q = (x.to(p.device, torch.promote_types(x.dtype, torch.float32))[:, :-1] for x in (p, q))
-    cells = p.clamp_min(_TINY).sqrt() * q.clamp_min(_TINY).sqrt()
+    cells = p.clamp_min(TINY).sqrt() * q.clamp_min(TINY).sqrt()
     return torch.cat([cells, (1 - cells.sum(dim=1, keepdim=True)).clamp_min(0)], dim=1)
 
 

@@ -159,7 +159,8 @@ def _counter(progress: Progress, before: int, size: int, steps: int, whole: int)
 
     def moved(info: Any) -> None:
         nonlocal rows
-        rows += len(info.images)
+        if info.steps >= steps:  # a shorter run only looks ahead
+            rows += len(info.images)
         progress(before + min(size, rows // steps), whole)
 
     return moved
