@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt, advance
 from fair_diffusion.backbones.pixel import with_schedule
 from fair_diffusion.control import Aim, Drawn, draw_all
-from fair_diffusion.gradient_control import Differentiable, Targets, draw_distribution, draw_latents
+from fair_diffusion.gradient_control import Differentiable, draw_distribution, draw_latents
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.perceiver import open_perceiver
 from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target
-from fair_diffusion.policy.target import cells
 from fair_diffusion.request import LOSSES, Request
 from fair_diffusion.steering.distribution import DistributionGuidance
 from fair_diffusion.steering.fairness_loss import VARIANTS
@@ -272,46 +270,6 @@ def test_an_image_moves_until_the_early_reader_agrees(tiny_sd: Any) -> None:
         looked = sum(shown.evaluations for shown in drawn.shown) / 2 - drawn.plain_evaluations
         # one pass through the short sampler to see, and three more for each iteration
         assert looked == FAST.steps * 2 * (1 + 3 * FAST.iterations * moves)
-
-
-def test_targets_add_up_and_gradients_reach_each_image() -> None:
-    targets = Targets(Policy.from_sentence("doctor: half women, half men; skin tone uniform").rules[0].targets)
-    widths = [len(target.shares) + 1 for target in targets.targets]
-    noise = torch.Generator().manual_seed(0)
-    p = torch.rand(3, sum(widths), dtype=torch.float64, generator=noise).requires_grad_()
-    parts = targets.split(p)
-    assert [part.shape[1] for part in parts] == widths
-    (gradient,) = torch.autograd.grad(targets.divergence(p), p)
-    assert (gradient != 0).any(dim=1).all()
-    loss = targets.loss("assigned", p.detach(), [[1, 2, 0], [1, 1, 1, 0, 0]])
-    torch.testing.assert_close(loss(p), sum(one(part) for one, part in zip(loss.losses, parts, strict=True)))
-    assert loss(p).shape == (3,)
-    assert torch.autograd.gradcheck(loss, p)
-    assigned = loss.assignments(3)
-    assert sorted(each["gender"] for each in assigned) == ["man", "man", "woman"]
-    assert len({each["skin_tone"] for each in assigned}) == 3
-    assert not targets.loss("mean", p.detach(), [[1, 2, 0], [1, 1, 1, 0, 0]]).assignments(1)[0]
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_gradients_through_joint_and_second_targets_are_those_of_finite_differences(variant: str) -> None:
-    shares = dict.fromkeys(cells(("gender", "age")), Fraction(0)) | {
-        ("woman", "old"): Fraction(1, 2),
-        ("man", "young"): Fraction(1, 2),
-    }
-    tones = Policy.from_sentence("doctor: skin tone uniform").rules[0].targets
-    targets = Targets([Target(("gender", "age"), shares), *tones])
-    groups = {name: ATTRIBUTES[name].group_names for name in ("gender", "age", "skin_tone")}
-    noise = torch.Generator().manual_seed(0)
-    logits = [torch.randn(3, len(own) + 1, dtype=torch.float64, generator=noise) for own in groups.values()]
-
-    def read(*logits: Tensor) -> Tensor:
-        tables = {name: table.softmax(dim=1) for name, table in zip(groups, logits, strict=True)}
-        return targets.read(tables.__getitem__, groups)
-
-    quotas = [[int(share > 0) + (cell == ("woman", "old")) for cell, share in shares.items()], [1, 1, 1, 0, 0]]
-    loss = targets.loss(variant, read(*logits), quotas)
-    assert torch.autograd.gradcheck(lambda *z: loss(read(*z)), [z.requires_grad_() for z in logits])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

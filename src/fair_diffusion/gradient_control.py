@@ -8,7 +8,6 @@ methods do at every step, only the seconds of a result tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -22,8 +21,8 @@ from fair_diffusion.policy import Assignment, Target
 from fair_diffusion.request import ASSIGNED, Request
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.distribution import BottleneckGuide, CleanGuide, DistributionGuidance, Loss
-from fair_diffusion.steering.fairness_loss import Assigned, FairnessLoss, cell_probabilities, fairness_loss, floored, kl
 from fair_diffusion.steering.latents import Descent, LatentDescent, Read, Start, descend, from_seeds, stages
+from fair_diffusion.steering.targets import AllOf, Targets
 from fair_diffusion.steering.witnesses import agreed, over_views, views
 
 Plain = Callable[[int], Guide]
@@ -57,58 +56,6 @@ class Foreseeing(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Targets:
-    """All targets of a request: their cells lie side by side, (n, Σ (cells + 1)), and their losses add up."""
-
-    targets: Sequence[Target]
-
-    def read(self, attribute: Callable[[str], Tensor], groups: Mapping[str, Sequence[str]]) -> Tensor:
-        """Probabilities of the cells of all targets, from those of each attribute."""
-        return torch.cat([_cells(target, attribute, groups) for target in self.targets], dim=1)
-
-    def split(self, p: Tensor) -> tuple[Tensor, ...]:
-        """The cells of each target."""
-        return torch.split(p, [len(target.shares) + 1 for target in self.targets], dim=1)
-
-    def loss(self, variant: str, p: Tensor, quotas: Sequence[Sequence[int]]) -> AllOf:
-        """The loss of a variant for images that now have probabilities p; only "assigned" asks for quotas."""
-        each = zip(self.targets, self.split(p), quotas or [()] * len(self.targets), strict=True)
-        return AllOf(self, [fairness_loss(variant, part, _shares(t), counts) for t, part, counts in each])
-
-    def divergence(self, p: Tensor) -> Tensor:
-        """Σ KL(p̂ ‖ y*)."""
-        each = zip(self.targets, self.split(p), strict=True)
-        return torch.stack([kl(part.mean(dim=0), floored(_shares(target))) for target, part in each]).sum()
-
-
-@dataclass(frozen=True)
-class AllOf:
-    """The sum of the losses of several targets; an image is settled when it is for each."""
-
-    targets: Targets
-    losses: Sequence[FairnessLoss]
-
-    def __call__(self, p: Tensor) -> Tensor:
-        """What falls to each image, (n,)."""
-        parts = zip(self.losses, self.targets.split(p), strict=True)
-        return torch.stack([loss(part) for loss, part in parts]).sum(dim=0)
-
-    def settled(self, p: Tensor) -> Tensor:
-        """Which images need not move any more."""
-        parts = zip(self.losses, self.targets.split(p), strict=True)
-        return torch.stack([loss.settled(part) for loss, part in parts]).all(dim=0)
-
-    def assignments(self, n: int) -> list[Assignment]:
-        """Who is to show what; nothing said of an image where the losses assign none."""
-        found: list[Assignment] = [{} for _ in range(n)]
-        for target, loss in zip(self.targets.targets, self.losses, strict=True):
-            cells = list(target.shares)
-            for assignment, k in zip(found, loss.cells.tolist() if isinstance(loss, Assigned) else [], strict=False):
-                assignment.update(zip(target.attributes, cells[k], strict=True))
-        return found
-
-
 def descend_to(
     targets: Sequence[Target],
     quotas: Sequence[Sequence[int]],
@@ -130,9 +77,10 @@ def descend_to(
     def read(clean: Tensor, t: float) -> Tensor:
         shown, found = views(start.backbone.decode(clean)), list[Tensor]()
         for target in targets:
-            p = _cells(target, lambda name: over_views(perceiver.probabilities, shown, name), perceiver.groups)
+            one = Targets([target])
+            p = one.read(lambda name: over_views(perceiver.probabilities, shown, name), perceiver.groups)
             if early is not None and _reads(early, target):
-                p = agreed(p, _cells(target, lambda name: early.foresee(clean, t, name), early.groups))
+                p = agreed(p, one.read(lambda name: early.foresee(clean, t, name), early.groups))
             found.append(p)
         return torch.cat(found, dim=1)
 
@@ -297,16 +245,7 @@ def _shown(picture: Image.Image, seed: int, assigned: Assignment, evaluations: i
     )
 
 
-def _cells(target: Target, attribute: Callable[[str], Tensor], groups: Mapping[str, Sequence[str]]) -> Tensor:
-    """Probabilities of a target's cells, (n, cells + 1), from those of each attribute."""
-    return cell_probabilities(attribute, groups, list(target.shares), target.attributes)
-
-
 def _reads(early: Foreseeing, target: Target) -> bool:
     """Whether an early reader knows every group that the target asks for."""
     asked = [zip(target.attributes, cell, strict=True) for cell, share in target.shares.items() if share]
     return all(group in early.groups.get(name, ()) for pairs in asked for name, group in pairs)
-
-
-def _shares(target: Target) -> list[float]:
-    return [float(share) for share in target.shares.values()]

@@ -18,10 +18,8 @@ from scipy.stats import binom
 from stub_readers import GROUPS, StubReader, stub_pipeline
 
 from fair_diffusion.audit.quality import kid
-from fair_diffusion.backbones import StepInfo
 from fair_diffusion.compare import PLAIN, WAYS, Comparison, Drawing, Line, Reference, Way, compare, lines, write
 from fair_diffusion.compare.cell import SHOWN, load
-from fair_diffusion.compare.comparison import _counter
 from fair_diffusion.compare.measure import Ask, lots
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
@@ -132,15 +130,6 @@ def test_the_table_follows_from_the_images(
     strangers = [(row["prompt"], row["seed"]) not in twins for row in own]
     assert [row["pixels"] is None for row in own] == strangers
     assert line["without_twin"] == pytest.approx(np.mean(strangers))
-
-
-def test_progress_counts_pictures_and_no_looks() -> None:
-    told: list[int] = []
-    moved = _counter(lambda done, _: told.append(done), 10, 20, Drawing(n=5, steps=10))
-    for steps in (3, 10):
-        for step in range(steps):
-            moved(StepInfo(range(5), step, steps, 0.0, torch.zeros(0), lambda: torch.zeros(0)))
-    assert told == [10] * 3 + [10, 11, 11, 12, 12, 13, 13, 14, 14, 15]
 
 
 def test_what_a_perfect_coin_would_score_is_that_of_the_groups_asked_for(table: list[Line]) -> None:

@@ -160,7 +160,7 @@ def progress(images: int, steps: int) -> Iterator[Callable[[StepInfo], None]]:
 
         def step(info: StepInfo) -> None:
             nonlocal done
-            if info.steps < steps:  # descent looks ahead, in runs of its own whose number is not known
+            if info.steps < steps:  # descent looks ahead; how often is not known
                 bar.update(task, description="moving the noise")
                 return
             done += len(info.images)

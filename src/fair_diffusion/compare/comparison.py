@@ -17,6 +17,7 @@ from fair_diffusion.compare.cell import Cell, load, save
 from fair_diffusion.compare.folder import cell_path, claim
 from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
+from fair_diffusion.counter import counter
 from fair_diffusion.fingerprint import of_reader
 from fair_diffusion.made_with import versions
 from fair_diffusion.policy import Policy, match
@@ -111,7 +112,8 @@ def compare(
             if path.is_file() or (ask.instruction, way.name) in failures:
                 continue
             try:
-                cell = _measured(pipe, found, way, ask, drawing, _counter(progress, done, whole, drawing))
+                on_step = counter(progress, done, whole, n=drawing.n, steps=drawing.steps)
+                cell = _measured(pipe, found, way, ask, drawing, on_step)
             except Exception as error:  # whatever it is, the other ways are still worth drawing
                 if way == PLAIN:
                     raise
@@ -163,19 +165,6 @@ def _measured(
 ) -> Cell:
     twins = None if way == PLAIN else Twins.of(load(found.path(PLAIN, ask), pictures=True))
     return measure(pipe, way, ask, drawing, twins=twins, on_step=on_step)
-
-
-def _counter(progress: Progress, done: int, whole: int, drawing: Drawing) -> Callable[[Any], None]:
-    """A callback of the pipeline's steps that tells `progress` in images."""
-    rows = 0
-
-    def moved(info: Any) -> None:
-        nonlocal rows
-        if info.steps >= drawing.steps:  # a shorter run only looks; one as short as the drawing's counts as well
-            rows += len(info.images)
-        progress(done + min(drawing.n, rows // max(info.steps, drawing.steps)), whole)
-
-    return moved
 
 
 def _said(error: Exception) -> str:

@@ -23,6 +23,7 @@ from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.audit.sources.run import read_run
 from fair_diffusion.audit.sources.run_records import SETTINGS
 from fair_diffusion.audit.stopping import enough
+from fair_diffusion.counter import counter
 from fair_diffusion.made_with import versions
 from fair_diffusion.new_folder import check_new
 from fair_diffusion.request import check_prompt, check_seed
@@ -138,7 +139,7 @@ def draw_suite(
             part = work / f"{_slug(concept)}-{done:05d}"
             if not (part / "result.json").is_file():
                 shutil.rmtree(part, ignore_errors=True)  # what a killed process left
-                moved = _counter(progress, k * images + done, size, suite.steps, whole)
+                moved = counter(progress, k * images + done, whole, n=size, steps=suite.steps)
                 result = pipe(suite.prompt_for(concept), n=size, seed=suite.seed + done, on_step=moved, **arguments)
                 if result.interrupted:
                     raise KeyboardInterrupt
@@ -151,19 +152,6 @@ def draw_suite(
             uncertain.append(concept)
         progress((k + 1) * images, whole)
     return uncertain
-
-
-def _counter(progress: Progress, before: int, size: int, steps: int, whole: int) -> Callable[[Any], None]:
-    """A callback of the pipeline's steps that tells `progress` in images."""
-    rows = 0
-
-    def moved(info: Any) -> None:
-        nonlocal rows
-        if info.steps >= steps:  # a shorter run only looks ahead
-            rows += len(info.images)
-        progress(before + min(size, rows // steps), whole)
-
-    return moved
 
 
 def check_work(
