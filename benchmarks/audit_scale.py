@@ -23,8 +23,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.sources.suite import read_occupations
 from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.runs.suite import read_occupations
 
 IMAGES, SECONDS, MIB = 100_000, 10.0, 1024
 PARTS = ("run", "images.parquet")
@@ -106,8 +106,8 @@ def measure(target: Path, out: Path) -> Cost:
     """Audit `target` into a study with its report, in this process."""
     start, cpu = time.monotonic(), time.process_time()
     from fair_diffusion.audit.numbers import numbers
-    from fair_diffusion.audit.sources.target import read_target
     from fair_diffusion.cli.audit import write as write_study
+    from fair_diffusion.readers.target import read_target
 
     with tempfile.TemporaryDirectory() as scratch:
         findings = read_target(target, scratch=Path(scratch))

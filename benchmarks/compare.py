@@ -27,7 +27,6 @@ import torch
 from benchmarks.control import renders
 from benchmarks.standing import Standing
 from fair_diffusion import FairPipeline, Policy
-from fair_diffusion.audit.sources.suite import Suite, read_occupations
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.compare import PLAIN, WAYS, Drawing, Reference, compare, lines, read_ways, settings
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY
@@ -35,8 +34,9 @@ from fair_diffusion.compare.markdown import markdown
 from fair_diffusion.compare.memory import KINDS
 from fair_diffusion.compare.page import kid_to, svg
 from fair_diffusion.compare.plot import Figure, figures
-from fair_diffusion.pocket import OCCUPATIONS
-from fair_diffusion.whole_file import whole_file
+from fair_diffusion.files.whole_file import whole_file
+from fair_diffusion.models.pocket import OCCUPATIONS
+from fair_diffusion.runs.suite import Suite, read_occupations
 from recipes.pocket.data import WORK
 
 INSTRUCTIONS = ("every occupation: half women", "every occupation: skin tone uniform")

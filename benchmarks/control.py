@@ -29,26 +29,22 @@ from safetensors.numpy import load_file, save_file
 from benchmarks.memo import Memo
 from fair_diffusion import FairPipeline, Policy, Result
 from fair_diffusion.allocation import plan
-from fair_diffusion.audit import (
-    Tally,
-    bootstrap_mean,
-    correct,
-    cosine_distances,
-    kid,
-    noise_floor,
-    pixel_differences,
-    total_variation,
-)
+from fair_diffusion.audit.tally import Tally
 from fair_diffusion.backbones import StableDiffusion
-from fair_diffusion.cards import card_named
-from fair_diffusion.control import LOOK, SURE_AT_END
+from fair_diffusion.control.natural_first import LOOK, SURE_AT_END
+from fair_diffusion.control.strengths import LEVELS
+from fair_diffusion.models.cards import card_named
+from fair_diffusion.models.pocket import load as load_pocket
+from fair_diffusion.models.pocket.folder import WEIGHTS
 from fair_diffusion.perception import judge as judges
 from fair_diffusion.perception import pocket as perceivers
-from fair_diffusion.pocket import load as load_pocket
-from fair_diffusion.pocket.folder import WEIGHTS
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
-from fair_diffusion.strengths import LEVELS
+from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from fair_diffusion.statistics.correction import correct
+from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
+from fair_diffusion.statistics.kid import kid
+from fair_diffusion.statistics.metrics import noise_floor, total_variation
 from recipes.pocket.captions import Mix, article
 from recipes.pocket.checkpoint import digest
 from recipes.pocket.data import WORK, load

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from fair_diffusion.audit.bootstrap import bootstrap_mean
-from fair_diffusion.audit.comparison import newcombe, tango
-from fair_diffusion.audit.correction import correct
-from fair_diffusion.audit.intervals import clopper_pearson_bounds, wilson_bounds
-from fair_diffusion.audit.prediction_powered import predict
-from fair_diffusion.audit.stopping import anytime_bounds
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from fair_diffusion.statistics.correction import correct
+from fair_diffusion.statistics.differences import newcombe, tango
+from fair_diffusion.statistics.intervals import clopper_pearson_bounds, wilson_bounds
+from fair_diffusion.statistics.prediction_powered import predict
+from fair_diffusion.statistics.stopping import anytime_bounds
 
 Array = NDArray[np.float64]
 SHARES = np.arange(1, 100) / 100

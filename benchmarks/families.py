@@ -31,14 +31,14 @@ from PIL import Image
 from benchmarks.profile import clock, timed
 from benchmarks.random_sd import build
 from fair_diffusion.allocation import plan
-from fair_diffusion.audit import pixel_differences
 from fair_diffusion.backbones import StableDiffusion, denoise
-from fair_diffusion.control import NaturalFirst
-from fair_diffusion.guides import Guides
+from fair_diffusion.control.natural_first import NaturalFirst
+from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.policy import ATTRIBUTES, Target
 from fair_diffusion.request import Request
+from fair_diffusion.statistics.distance import pixel_differences
 from fair_diffusion.steering import SemanticGuidance
-from fair_diffusion.strengths import Strengths
+from fair_diffusion.steering.guides import Guides
 
 PROMPT, LEAVE, SHOW = "a photo of the face of a firefighter", "male person", "female person"
 GUIDANCE, WARMUP = 7.0, 0.2

@@ -20,14 +20,14 @@ import torch
 
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.allocation import plan
-from fair_diffusion.audit import noise_floor
 from fair_diffusion.compare.memory import peak_memory
-from fair_diffusion.control import Aim
-from fair_diffusion.gradient_control import draw_latents
-from fair_diffusion.guides import Guides
+from fair_diffusion.control.descent import draw_latents
+from fair_diffusion.control.natural_first import Aim
 from fair_diffusion.perception import pocket
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
+from fair_diffusion.statistics.metrics import noise_floor
+from fair_diffusion.steering.guides import Guides
 from fair_diffusion.steering.latents import LatentDescent
 from recipes.pocket.captions import article
 

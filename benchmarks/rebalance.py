@@ -15,10 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fair_diffusion import FairPipeline, Policy
-from fair_diffusion.audit import deviation, noise_floor
+from fair_diffusion.audit.table import deviation
 from fair_diffusion.rebalance import RebalancedResult, rebalance
 from fair_diffusion.rebalance.request import DEPTHS
 from fair_diffusion.result import Result
+from fair_diffusion.statistics.metrics import noise_floor
 
 PROMPT, POLICY, SEED = "a photo of a firefighter", Policy.from_sentence("firefighter: half women"), 700
 ROWS = [("inversion", 0.7), *DEPTHS.items()]

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from fair_diffusion import FairPipeline
-from fair_diffusion.audit import noise_floor, total_variation, wilson
 from fair_diffusion.backbones import Guide, advance, begin
-from fair_diffusion.control import look_step
+from fair_diffusion.control.natural_first import look_step
 from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.statistics.intervals import wilson
+from fair_diffusion.statistics.metrics import noise_floor, total_variation
 from fair_diffusion.steering import switched, with_group
 from recipes.pocket.captions import article
 

@@ -18,7 +18,7 @@ from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.compare import Facts, Line, Way
 from fair_diffusion.compare.folder import changed
 from fair_diffusion.compare.page import made
-from fair_diffusion.whole_file import whole_file
+from fair_diffusion.files.whole_file import whole_file
 
 _FACTS = b"standing table"
 

@@ -15,8 +15,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.cards import card_of
-from fair_diffusion.made_with import sha256
+from fair_diffusion.models.cards import card_of
+from fair_diffusion.models.provenance import sha256
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.pipeline import FairPipeline

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import matplotlib
 
-from fair_diffusion.audit import verdict, wilson
+from fair_diffusion.statistics.intervals import verdict, wilson
 
 SIZES = (16, 64, 250, 1000)
 SHARES = (0.5, 0.375, 0.0625)

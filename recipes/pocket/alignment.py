@@ -16,11 +16,11 @@ import argparse
 from torch import Tensor
 
 from fair_diffusion.backbones import adapt
+from fair_diffusion.models.pocket import GUIDANCE
+from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.perception import pocket
-from fair_diffusion.pocket import GUIDANCE
-from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.steering.alignment import RATE, learn
+from fair_diffusion.steering.learn.alignment import RATE, learn
 from recipes.pocket.bottleneck import prompts
 from recipes.pocket.captions import Mix
 from recipes.pocket.data import WORK, load

@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fair_diffusion.backbones import Guide, StableDiffusion, advance, begin
+from fair_diffusion.models.pocket import GUIDANCE
+from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.perception import pocket
-from fair_diffusion.pocket import GUIDANCE
-from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads, train
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.distribution import middle

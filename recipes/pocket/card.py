@@ -4,7 +4,7 @@ The judge reads; the mix says what should come out. Neutral prompts give the occ
 prompts that name gender and skin tone give how well words are followed, held-out drawings give the readers' accuracy.
 The early reader is asked mid-way, on held-out trajectories, what perceiver and judge will say of the finished pictures.
 
-    python -m recipes.pocket.card      → src/fair_diffusion/pocket/weights/README.md
+    python -m recipes.pocket.card      → src/fair_diffusion/models/pocket/weights/README.md
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from fair_diffusion import FairPipeline
-from fair_diffusion.audit import total_variation, wilson
 from fair_diffusion.backbones import denoise
+from fair_diffusion.models.pocket.folder import WEIGHTS
 from fair_diffusion.perception import early, judge, pocket
-from fair_diffusion.pocket.folder import WEIGHTS
+from fair_diffusion.statistics.intervals import wilson
+from fair_diffusion.statistics.metrics import total_variation
 from recipes.pocket.captions import GENDERS, Mix, article
 from recipes.pocket.data import TONES, WORK, load
 from recipes.pocket.early import HEADS as EARLY

@@ -4,7 +4,7 @@ The perceiver reads what the integral loop draws; the judge takes no part.
 
     python -m recipes.pocket.concept_editing gender|skin_tone   → work/pocket/concept-editing-ATTRIBUTE.safetensors
 
-The file is a weight edit, see `fair_diffusion.edits`.
+The file is a weight edit, see `fair_diffusion.models.edits`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fair_diffusion.backbones import adapt
+from fair_diffusion.models.pocket import GUIDANCE
+from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.perception import pocket
-from fair_diffusion.pocket import GUIDANCE
-from fair_diffusion.pocket import load as load_pocket
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.steering.concept_editing import learn, observer
+from fair_diffusion.steering.learn.concept_editing import learn, observer
 from recipes.pocket.bottleneck import STEPS, prompts
 from recipes.pocket.captions import Mix
 from recipes.pocket.data import WORK, load

@@ -1,6 +1,6 @@
 """Put the trained parts into the package as fp16 safetensors.
 
-python -m recipes.pocket.pack      → src/fair_diffusion/pocket/weights/
+python -m recipes.pocket.pack      → src/fair_diffusion/models/pocket/weights/
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from fair_diffusion.pocket.folder import WEIGHTS
+from fair_diffusion.models.pocket.folder import WEIGHTS
 from recipes.pocket.data import WORK
 
 LIMIT = 40e6

@@ -18,7 +18,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
-from fair_diffusion.pocket.folder import WEIGHTS
+from fair_diffusion.models.pocket.folder import WEIGHTS
 from recipes.pocket.balance import Table, counts, tables
 from recipes.pocket.data import WORK, load
 from recipes.pocket.unet import pair_up, prepare, train, write_edit

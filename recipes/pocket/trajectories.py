@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fair_diffusion.backbones import StableDiffusion, StepInfo, denoise
-from fair_diffusion.pocket import GUIDANCE
-from fair_diffusion.pocket import load as load_pocket
+from fair_diffusion.models.pocket import GUIDANCE
+from fair_diffusion.models.pocket import load as load_pocket
 from recipes.pocket.captions import Caption, Mix, article
 from recipes.pocket.data import WORK, load
 

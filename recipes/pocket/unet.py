@@ -23,9 +23,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from fair_diffusion.pocket.folder import WEIGHTS, text_encoder, tokenizer
+from fair_diffusion.files.whole_file import whole_file
+from fair_diffusion.models.pocket.folder import WEIGHTS, text_encoder, tokenizer
 from fair_diffusion.steering.cost import Cost
-from fair_diffusion.whole_file import whole_file
 from recipes.pocket.captions import TABLE, Caption, Mix
 from recipes.pocket.checkpoint import device, digest, mixed, restore, save
 from recipes.pocket.data import WORK, Drawing, load
@@ -196,7 +196,7 @@ def train(
 
 
 def write_edit(unet: UNet2DConditionModel, cost: Cost, path: Path) -> None:
-    """Write all weights as an edit of the shipped UNet (`fair_diffusion.edits`), in half precision like that one."""
+    """Write all weights as an edit of the shipped UNet (`models.edits`), in half precision like that one."""
     if cost.seconds is None and path.exists():
         return  # nothing was trained, and the file says what it took
     with whole_file(path) as part:

@@ -17,24 +17,25 @@ import torch
 from PIL import Image
 
 from fair_diffusion.allocation import deal, plan
-from fair_diffusion.audit import Row, audit_rows, cosine_distances, joint_groups, joint_labels, pixel_differences
 from fair_diffusion.audit.study import Confusion
+from fair_diffusion.audit.table import Row, audit_rows, joint_groups, joint_labels
 from fair_diffusion.backbones import Batch, Guide, OnStep, adapt
-from fair_diffusion.cards import Card, card_named, card_of
-from fair_diffusion.control import Aim, Drawn, NaturalFirst, Shares, draw_all
-from fair_diffusion.edits import edited
-from fair_diffusion.gradient_control import Differentiable, draw_distribution, draw_latents
-from fair_diffusion.guides import Guides, Projection, aims
-from fair_diffusion.made_with import made_with, sha256
-from fair_diffusion.perception.known import check_reads, known_groups, known_labels, shares
+from fair_diffusion.control.descent import Differentiable, draw_distribution, draw_latents
+from fair_diffusion.control.natural_first import Aim, Drawn, NaturalFirst, Shares, draw_all
+from fair_diffusion.control.rejection import draw_rejecting
+from fair_diffusion.control.strengths import Strengths
+from fair_diffusion.models.cards import Card, card_named, card_of
+from fair_diffusion.models.edits import edited
+from fair_diffusion.models.provenance import made_with, sha256
 from fair_diffusion.perception.perceiver import Perceiver, Reading, occupations
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.roles import Named, open_roles
+from fair_diffusion.perception.vocabulary import check_reads, known_groups, known_labels, shares
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
-from fair_diffusion.rejection import draw_rejecting
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result, Twins
-from fair_diffusion.strengths import Strengths
+from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
+from fair_diffusion.steering.guides import Guides, Projection, aims
 
 if TYPE_CHECKING:
     from fair_diffusion.allocation.ledger import Ledger
@@ -80,10 +81,10 @@ class FairPipeline:
 
         perceiver, judge: who steers and who scores, as words of `perception.open_perceiver` or objects; to be named for
         every model but the pocket, which brings its own. `ValueError` in one line for what cannot be had."""
-        from fair_diffusion import pocket
-        from fair_diffusion.hub import Hub
-        from fair_diffusion.loading import added, load, name_of, provenance
-        from fair_diffusion.weights import check_model
+        from fair_diffusion.models import pocket
+        from fair_diffusion.models.hub import Hub
+        from fair_diffusion.models.loading import added, load, name_of, provenance
+        from fair_diffusion.models.weights import check_model
 
         hub = Hub()
         extra: dict[str, Any] = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
@@ -159,7 +160,7 @@ class FairPipeline:
             return replace(result, notes=[*result.notes, *nothing])
         if ledger is None:
             return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
-        from fair_diffusion.turns import Turns
+        from fair_diffusion.allocation.ledger_request import Turns
 
         with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
             result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
@@ -390,9 +391,9 @@ class FairPipeline:
 
 def _of_pocket() -> dict[str, Any]:
     """What the pocket model brings beside its networks."""
+    from fair_diffusion.models.pocket import UNET
     from fair_diffusion.perception import early, judge
     from fair_diffusion.perception import pocket as perceiver
-    from fair_diffusion.pocket import UNET
 
     readers: dict[str, Any] = {"perceiver": perceiver.load(), "judge": judge.load(), "early": early.load()}
     return readers | {

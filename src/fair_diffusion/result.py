@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fair_diffusion.audit import JOINT, Row, SheetRow, contact_sheet, deviation
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.new_folder import new_folder
+from fair_diffusion.audit.table import JOINT, Row, deviation
+from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.report.contact_sheet import SheetRow, contact_sheet
 
 PNG_KEY = "fair-diffusion"
 SHEET = "contact-sheet.png"

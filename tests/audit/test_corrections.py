@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from fair_diffusion.audit.correction import correct
 from fair_diffusion.audit.corrections import corrections
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.statistics.correction import correct
 
 GOOD = Confusion(
     attribute="gender",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from fair_diffusion.audit.lines import deviations, summarize
 from fair_diffusion.audit.numbers import TAKEN_OVER, numbers
 from fair_diffusion.audit.study import Source, Study
-from fair_diffusion.audit.summary import deviations, summarize
 from fair_diffusion.audit.tally import Tally
 
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar
 
-from fair_diffusion.audit.comparison import compare_paired
-from fair_diffusion.audit.comparisons import comparisons
+from fair_diffusion.audit.differences import comparisons
 from fair_diffusion.audit.pairs import paired, seeded_labels
 from fair_diffusion.audit.study import Source
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.statistics.differences import compare_paired
 
 Rows = Sequence[tuple[str, str, int | None, str | None]]
 """Source, concept, seed and label of each image."""

@@ -3,15 +3,9 @@ import math
 
 import pytest
 
-from fair_diffusion.audit import (
-    audit_rows,
-    deviation,
-    joint_groups,
-    joint_labels,
-    noise_floor,
-    simultaneous,
-    wilson,
-)
+from fair_diffusion.audit.table import audit_rows, deviation, joint_groups, joint_labels
+from fair_diffusion.statistics.intervals import simultaneous, wilson
+from fair_diffusion.statistics.metrics import noise_floor
 
 GENDER = ["woman", "man", "androgynous"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.audit_scale import IMAGES, MIB, PARTS, SECONDS, Cost, table, write
 from fair_diffusion.audit.numbers import numbers
-from fair_diffusion.audit.sources.target import read_target
+from fair_diffusion.readers.target import read_target
 
 FEW = 4_000
 

@@ -16,8 +16,8 @@ from benchmarks.standing import Standing
 from fair_diffusion.compare import WAYS, Way
 from fair_diffusion.compare.measure import measure
 from fair_diffusion.compare.way import LEARNT
+from fair_diffusion.models.pocket import OCCUPATIONS
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.pocket import OCCUPATIONS
 from recipes.pocket.captions import TABLE
 
 METHODS_PAGE = compare.METHODS_PAGE

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.coverage import collected, exact, joint, one_share, over_prompts, stopped, table, two_runs
-from fair_diffusion.audit.intervals import wilson_bounds
+from fair_diffusion.statistics.intervals import wilson_bounds
 
 
 @pytest.mark.parametrize("n", [20, 50, 250])

@@ -13,7 +13,7 @@ from diffusers import UNet2DConditionModel
 from benchmarks import families
 from benchmarks.families import WAYS, Bench, Run, peak, peaks, report, take_turns, verdict
 from benchmarks.random_sd import build
-from fair_diffusion.audit import pixel_differences
+from fair_diffusion.statistics.distance import pixel_differences
 
 IMAGES, STEPS = 2, 5
 

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from fair_diffusion.audit.association import association
 from fair_diffusion.cli import app
 from fair_diffusion.cli.associations import members
-from fair_diffusion.text_encoder import embed
+from fair_diffusion.policy.minilm import embed
+from fair_diffusion.statistics.association import association
 
 run = CliRunner()
 X, Y = "engineer, carpenter, pilot", "nurse, teacher, dancer"

@@ -12,9 +12,9 @@ from PIL import Image
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
-from fair_diffusion.audit.sources.target import Kind
 from fair_diffusion.cli import app
 from fair_diffusion.cli.audit_options import FITS, KINDS, check_options
+from fair_diffusion.readers.target import Kind
 
 run = CliRunner()
 HEAD = "prompt,attribute,group,count,source,target\n"

@@ -16,8 +16,8 @@ from tiny_readers import classifier_folder, clip_folder
 from typer.testing import CliRunner
 
 from fair_diffusion.cli import app
-from fair_diffusion.fingerprint import of_folder
-from fair_diffusion.made_with import sha256
+from fair_diffusion.models.fingerprint import of_folder
+from fair_diffusion.models.provenance import sha256
 
 run = CliRunner()
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from fair_diffusion.audit.folder import save_study
 from fair_diffusion.audit.study import Source, Study
-from fair_diffusion.audit.study_folder import save_study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.cli import app
 

@@ -17,13 +17,13 @@ import torch
 from scipy.stats import binom
 from stub_readers import GROUPS, StubReader, stub_pipeline
 
-from fair_diffusion.audit.quality import kid
 from fair_diffusion.compare import PLAIN, WAYS, Comparison, Drawing, Line, Reference, Way, compare, lines, write
 from fair_diffusion.compare.cell import SHOWN, load
 from fair_diffusion.compare.measure import Ask, lots
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, match
+from fair_diffusion.statistics.kid import kid
 
 N = 5
 PROMPTS = ["a nurse", "a singer", "a cook"]

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from stub_readers import StubReader
 
-from fair_diffusion.audit.sources.yardstick import FEWEST
 from fair_diffusion.compare.reference import read_reference
+from fair_diffusion.readers.kid_reference import FEWEST
 
 
 def test_features_are_those_of_the_pictures_and_broken_ones_are_named(tmp_path: Path) -> None:

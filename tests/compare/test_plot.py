@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from fair_diffusion.audit.deviations import deviations
-from fair_diffusion.audit.plot import LEFT, RIGHT, Point
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.compare.line import Facts, Line
 from fair_diffusion.compare.page import svg
 from fair_diffusion.compare.plot import figures
+from fair_diffusion.report.plot import LEFT, RIGHT, Point
 
 FACTS = Facts(
     images=20,

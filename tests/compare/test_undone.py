@@ -13,16 +13,16 @@ import torch
 from safetensors.torch import save_file
 from untrained import pipe_of, plain_latents, weights
 
-from fair_diffusion import gradient_control
 from fair_diffusion.backbones import adapt
 from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
 from fair_diffusion.compare.way import LEARNT, PLAIN, WAYS, read_ways
+from fair_diffusion.control import descent as gradient_control
 from fair_diffusion.policy import Policy, match
 from fair_diffusion.steering.bottleneck import Directions, middle_shape
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
-from fair_diffusion.steering.concept_editing import cross_attention
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.latents import LatentDescent
+from fair_diffusion.steering.learn.concept_editing import cross_attention
 
 POLICY, PROMPT = Policy.from_sentence("every occupation: half women"), "a doctor"
 ASK = Ask(instruction="half", policy=POLICY, prompt=PROMPT, matched=match(POLICY, PROMPT), seed=0)

@@ -84,9 +84,9 @@ def test_edited_weights_are_there_while_the_way_draws(tmp_path: Path, monkeypatc
         yield
         seen.append("undone")
 
-    module = ModuleType("fair_diffusion.edits")
+    module = ModuleType("fair_diffusion.models.edits")
     module.edited = edited  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "fair_diffusion.edits", module)
+    monkeypatch.setitem(sys.modules, "fair_diffusion.models.edits", module)
     file = learnt(tmp_path / "a.safetensors")
     with read_ways([f"e={file}"])[0].applied("pipeline"):
         assert seen == [("pipeline", file)]

@@ -15,7 +15,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from fair_diffusion.backbones import adapt
-from fair_diffusion.steering import alignment
+from fair_diffusion.steering.learn import alignment
 
 STEPS, GUIDANCE, SEEDS = 3, 3.0, [5, 6]
 PROMPT = "a cook"

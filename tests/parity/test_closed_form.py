@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fair_diffusion.backbones import adapt
-from fair_diffusion.steering.concept_editing import closed_form, cross_attention, learn
+from fair_diffusion.steering.learn.concept_editing import closed_form, cross_attention, learn
 
 
 def problem(edit: int, preserve: int) -> tuple[NDArray[np.float64], ...]:

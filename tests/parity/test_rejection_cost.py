@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import binom, nbinom
 
-from fair_diffusion import rejection
+from fair_diffusion.control import rejection
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.request import Request
 

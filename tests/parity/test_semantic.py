@@ -11,7 +11,7 @@ from diffusers import SemanticStableDiffusionPipeline
 from torch import Tensor
 
 from fair_diffusion.backbones import StableDiffusion, denoise
-from fair_diffusion.pocket import load as load_pocket
+from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.steering import SemanticGuidance
 
 PROMPTS = ["a photo of a cook", "a pilot"]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from fair_diffusion.steering.alignment import DRAWS, targets
 from fair_diffusion.steering.fairness_loss import assign
+from fair_diffusion.steering.learn.alignment import DRAWS, targets
 
 Floats = NDArray[np.float64]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fair_diffusion.control import SURE_AT_END, SURE_AT_LOOK
+from fair_diffusion.control.natural_first import SURE_AT_END, SURE_AT_LOOK
 from fair_diffusion.perception import pocket
-from fair_diffusion.perception.known import check_reads, known_groups, shares
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.probabilities import DECIDED, features, probabilities
+from fair_diffusion.perception.vocabulary import check_reads, known_groups, shares
 from fair_diffusion.policy import Policy
 
 PICTURES = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "white")]

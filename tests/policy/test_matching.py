@@ -183,6 +183,6 @@ def test_the_length_of_a_prompt_does_not_multiply_the_work(monkeypatch: pytest.M
         looked_up.append(len(texts))
         return np.zeros((len(texts), 384), np.float32)
 
-    monkeypatch.setattr("fair_diffusion.text_encoder.embed", embed)
+    monkeypatch.setattr("fair_diffusion.policy.minilm.embed", embed)
     match(Policy.from_sentence("doctor: half women"), " ".join(f"stone{i}" for i in range(4000)))
     assert max(looked_up) <= 130

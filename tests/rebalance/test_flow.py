@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fair_diffusion.audit.sources.target import read_target
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.control import Shares
+from fair_diffusion.control.natural_first import Shares
+from fair_diffusion.files.pictures import SIDE
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.reader import Reader
-from fair_diffusion.pictures import SIDE
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.readers.target import read_target
 from fair_diffusion.rebalance import RebalancedResult, flow, readings, rebalance
 from fair_diffusion.result import PNG_KEY, SHEET
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import Batch, Conditioning, Guide
-from fair_diffusion.control import SPARE, Aim, Shares, assignments
+from fair_diffusion.control.natural_first import SPARE, Aim, Shares, assignments
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Policy
 from fair_diffusion.rebalance import Original, Rebalance, move
 from fair_diffusion.rebalance.move import RECONSTRUCTED, Moved, Mover

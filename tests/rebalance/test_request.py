@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.rebalance import Rebalance
 from fair_diffusion.rebalance.request import DEEPEST, DEPTHS
-from fair_diffusion.strengths import LEVELS
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from fair_diffusion.backbones import Guide, StableDiffusion, denoise
-from fair_diffusion.pocket import GUIDANCE
+from fair_diffusion.models.pocket import GUIDANCE
 from recipes.pocket.bottleneck_heads import KEPT, STEPS, features
 
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from untrained import pipe_of, plain_latents, weights
 
 from fair_diffusion.backbones import adapt
-from fair_diffusion.edits import edited
-from fair_diffusion.steering.alignment import learn, targets
+from fair_diffusion.models.edits import edited
 from fair_diffusion.steering.cost import cost_of
+from fair_diffusion.steering.learn.alignment import learn, targets
 
 
 def reds(pixels: Tensor) -> Tensor:

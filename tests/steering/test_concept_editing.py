@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from untrained import plain_latents, weights
 
 from fair_diffusion.backbones import adapt
-from fair_diffusion.edits import edited
-from fair_diffusion.steering.concept_editing import cross_attention, learn, observer
+from fair_diffusion.models.edits import edited
 from fair_diffusion.steering.cost import cost_of
+from fair_diffusion.steering.learn.concept_editing import cross_attention, learn, observer
 
 PROMPTS = ["a cook", "a pilot"]
 GROUPED = [["a woman cook", "a woman pilot"], ["a man cook", "a man pilot"]]

@@ -17,13 +17,13 @@ from torch import Tensor
 from untrained import pipe_of, weights
 
 from fair_diffusion.backbones import Backbone, adapt, advance, begin
-from fair_diffusion.control import Aim, steering_start
-from fair_diffusion.guides import Guides
+from fair_diffusion.control.natural_first import Aim, steering_start
 from fair_diffusion.request import READING, Request
 from fair_diffusion.result import Result
-from fair_diffusion.steering import alignment
 from fair_diffusion.steering.bottleneck import Directions, middle_shape
 from fair_diffusion.steering.cost import Cost
+from fair_diffusion.steering.guides import Guides
+from fair_diffusion.steering.learn import alignment
 
 PROMPT = "a man"
 AIMS = [

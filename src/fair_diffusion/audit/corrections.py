@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fair_diffusion.audit.correction import Corrected, correct
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.statistics.correction import Corrected, correct
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,10 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtri
 
-from fair_diffusion.audit.bootstrap import bootstrap_mean
-from fair_diffusion.audit.intervals import Array
-from fair_diffusion.audit.metrics import (
+from fair_diffusion.audit.tally import Tally, check_tallies
+from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from fair_diffusion.statistics.intervals import Array
+from fair_diffusion.statistics.metrics import (
     cached_noise_floor,
     deviation_ratio,
     fd,
@@ -26,7 +27,6 @@ from fair_diffusion.audit.metrics import (
     pairwise_bias,
     total_variation,
 )
-from fair_diffusion.audit.tally import Tally, check_tallies
 
 _LEVEL = 0.95
 

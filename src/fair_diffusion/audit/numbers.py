@@ -12,14 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from fair_diffusion.audit.comparisons import Comparison, comparisons
 from fair_diffusion.audit.corrections import Correction, corrections
+from fair_diffusion.audit.differences import Comparison, comparisons
 from fair_diffusion.audit.fields import by_field
-from fair_diffusion.audit.prediction_powered import Predicted
+from fair_diffusion.audit.lines import Deviation, Line, deviations, summarize
 from fair_diffusion.audit.predictions import Prediction, predictions
 from fair_diffusion.audit.study import Source, Study
-from fair_diffusion.audit.summary import Deviation, Line, deviations, summarize
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.statistics.prediction_powered import Predicted
 
 _KINDS = ("data", "plain", "instructed", "other")
 TAKEN_OVER = (

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from fair_diffusion.audit.comparison import Labels
 from fair_diffusion.audit.table import JOINT, joint_labels
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.statistics.differences import Labels
 
 Seeded = Mapping[tuple[str, str], Mapping[int, str | None]]
 """The label of every seed, by source and concept; those whose seeds are not all known, each once, are left out."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fair_diffusion.audit.prediction_powered import Predicted, predict
 from fair_diffusion.audit.study import Labelled
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.statistics.prediction_powered import Predicted, predict
 
 
 @dataclass(frozen=True, kw_only=True)

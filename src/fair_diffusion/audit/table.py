@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.audit.intervals import Verdict, simultaneous, verdict, wilson
-from fair_diffusion.audit.metrics import kl, noise_floor, total_variation
+from fair_diffusion.statistics.intervals import Verdict, simultaneous, verdict, wilson
+from fair_diffusion.statistics.metrics import kl, noise_floor, total_variation
 
 JOINT = " × "
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones.backbone import Conditioning
 from fair_diffusion.backbones.sampler import Sampler
-from fair_diffusion.pictures import from_pixels
+from fair_diffusion.files.pictures import from_pixels
 
 CHUNK = 16
 """Rows per call of the text encoder and of the image decoder: bounds memory, changes no result."""

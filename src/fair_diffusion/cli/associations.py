@@ -15,7 +15,7 @@ from rich.table import Table
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
-    from fair_diffusion.audit.association import Association
+    from fair_diffusion.statistics.association import Association
 
 _SET = "a folder of images, a text file with one word per line, or words with commas between"
 
@@ -42,8 +42,8 @@ def associations(
 
     The effect is above 0 if X goes with A and Y with B. p is one-sided, as published: swap A and B for the other."""
     with usage_errors():
-        from fair_diffusion.audit.association import association
-        from fair_diffusion.audit.encoder import embed_images, embed_words
+        from fair_diffusion.perception.encoder import embed_images, embed_words
+        from fair_diffusion.statistics.association import association
 
         sets = {name: members(name, text) for name, text in (("X", x), ("Y", y), ("A", a), ("B", b))}
         check(sets)
@@ -61,7 +61,7 @@ def associations(
 
 def members(name: str, text: str) -> Members:
     """The members of one set. `ValueError` if there are fewer than two, or one comes twice."""
-    from fair_diffusion.audit.sources.yardstick import pictures_of
+    from fair_diffusion.readers.kid_reference import pictures_of
 
     path = existing(text)
     files: list[Path] = []

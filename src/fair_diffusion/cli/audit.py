@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fair_diffusion.audit.numbers import Numbers
-    from fair_diffusion.audit.sources.yardstick import Yardstick
     from fair_diffusion.audit.study import Study
     from fair_diffusion.cli.audit_subject import Subject
+    from fair_diffusion.readers.kid_reference import Yardstick
 
 PAGE = "report.html"
 
@@ -97,14 +97,14 @@ def audit(
     Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
     with usage_errors(), TemporaryDirectory() as folder:
         from fair_diffusion.audit.numbers import numbers
-        from fair_diffusion.audit.sources.human_labels import check_labels, with_labels
-        from fair_diffusion.audit.sources.reference import read_reference, with_reference
-        from fair_diffusion.audit.sources.target import kind_of_target
         from fair_diffusion.cli.audit_options import MODEL, check_options
         from fair_diffusion.cli.audit_subject import Subject
         from fair_diffusion.cli.audit_suite import order
-        from fair_diffusion.new_folder import check_new
+        from fair_diffusion.files.new_folder import check_new
         from fair_diffusion.perception.human import HumanLabels
+        from fair_diffusion.readers.human_labels import check_labels, with_labels
+        from fair_diffusion.readers.reference import read_reference, with_reference
+        from fair_diffusion.readers.target import kind_of_target
 
         if (target is None) == (model is None):
             raise ValueError("give a TARGET to read, or --model to generate with; one of them")
@@ -180,8 +180,8 @@ def measure_by(pictures: Path, subject: Subject) -> Yardstick:
     """The pictures that quality is measured by, as the reader of `subject` sees them; as the judge does if it has none.
 
     `ValueError` if they are too few or the reader has no features."""
-    from fair_diffusion.audit.sources.yardstick import Yardstick
     from fair_diffusion.perception.perceiver import open_perceiver
+    from fair_diffusion.readers.kid_reference import Yardstick
 
     with counting("looking at the reference") as progress:
         return Yardstick.of(
@@ -191,9 +191,9 @@ def measure_by(pictures: Path, subject: Subject) -> Yardstick:
 
 def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:
     """The study with the rows of its images, and its numbers as a report and as tables, into a new folder."""
-    from fair_diffusion.audit.line_tables import write_lines
-    from fair_diffusion.audit.report import report
-    from fair_diffusion.audit.study_folder import save_study
+    from fair_diffusion.audit.folder import save_study
+    from fair_diffusion.report.line_tables import write_lines
+    from fair_diffusion.report.report import report
 
     page = report(found)
     save_study(study, out, images)

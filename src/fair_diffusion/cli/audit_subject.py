@@ -11,8 +11,8 @@ from fair_diffusion.cli.audit_suite import Order, drawn
 from fair_diffusion.cli.progress import counting, loading
 
 if TYPE_CHECKING:
-    from fair_diffusion.audit.sources.findings import Findings
     from fair_diffusion.perception.perceiver import Perceiver
+    from fair_diffusion.readers.findings import Findings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ class Subject:
         cls, target: Path, *, perceiver: str | None, concepts: Path | None, attributes: list[str] | None, scratch: Path
     ) -> Subject:
         """What lies in `target`. `ValueError` if there is no such perceiver."""
-        from fair_diffusion.audit.sources.target import read_target
         from fair_diffusion.perception.perceiver import open_perceiver
+        from fair_diffusion.readers.target import read_target
 
         reader = open_perceiver(perceiver) if perceiver else None
 

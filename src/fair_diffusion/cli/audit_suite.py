@@ -15,9 +15,9 @@ from fair_diffusion.cli.usage import instructed
 from fair_diffusion.policy import Policy
 
 if TYPE_CHECKING:
-    from fair_diffusion.audit.sources.findings import Findings
-    from fair_diffusion.audit.sources.suite import Suite
     from fair_diffusion.pipeline import FairPipeline
+    from fair_diffusion.readers.findings import Findings
+    from fair_diffusion.runs.suite import Suite
 
 IMAGES, AT_MOST = 250, 2_500
 """Images per occupation; and at most, where precision decides."""
@@ -64,7 +64,7 @@ def order(
     loading: Mapping[str, Any],
 ) -> Order:
     """The order that these options of the verb make; `ValueError` for what is wrong or does not fit the work folder."""
-    from fair_diffusion.audit.sources.suite import Suite, check_work, read_occupations
+    from fair_diffusion.runs.suite import Suite, check_work, read_occupations
 
     if work is None:
         raise ValueError("name --out or --work: what is drawn must be kept somewhere")
@@ -99,8 +99,8 @@ def order(
 
 def drawn(order: Order, pipe: FairPipeline, *, attributes: list[str] | None, scratch: Path) -> Findings:
     """Draw what the work folder lacks, and audit all of it by the word of the model's judge."""
-    from fair_diffusion.audit.sources.run import read_run
-    from fair_diffusion.audit.sources.suite import draw_suite
+    from fair_diffusion.readers.run import read_run
+    from fair_diffusion.runs.suite import draw_suite
 
     usual = {name: value for name, value in pipe.with_usual({}).items() if name in order.usual}
     suite, fields = replace(order.suite, **usual), order.fields

@@ -15,8 +15,8 @@ from rich.table import Table
 from fair_diffusion.cli import model_options as options
 from fair_diffusion.cli.progress import counting, loading
 from fair_diffusion.cli.usage import INTERRUPTED, usage_errors
+from fair_diffusion.files.text import printable
 from fair_diffusion.policy import Policy
-from fair_diffusion.printable import printable
 
 if TYPE_CHECKING:
     from fair_diffusion.compare import Line
@@ -132,8 +132,8 @@ def read_prompts(given: Sequence[str], suite: str | None, frame: str) -> list[st
             raise ValueError(f"{text} is not text in UTF-8; write one prompt per line") from error
         texts += [row.strip() for row in rows if row.strip() and not row.startswith("#")]
     if suite is not None:
-        from fair_diffusion.audit.sources.suite import Suite, read_occupations
-        from fair_diffusion.pocket import OCCUPATIONS
+        from fair_diffusion.models.pocket import OCCUPATIONS
+        from fair_diffusion.runs.suite import Suite, read_occupations
 
         plan = Suite(model="", prompt=frame)
         texts += [plan.prompt_for(name) for name in read_occupations(str(OCCUPATIONS) if suite == "pocket" else suite)]

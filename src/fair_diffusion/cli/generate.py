@@ -88,10 +88,10 @@ def generate(
     repaired within the budget; 2 for wrong usage."""
     with usage_errors():
         # Everything that can be wrong is looked at before anything is drawn, most of it before the model is loaded.
-        from fair_diffusion.new_folder import check_new
+        from fair_diffusion.control.strengths import Strengths
+        from fair_diffusion.files.new_folder import check_new
         from fair_diffusion.policy import match
         from fair_diffusion.request import Request
-        from fair_diffusion.strengths import Strengths
 
         settings: dict[str, Any] = {"n": n, "seed": seed, "method": method, "control": control}
         settings |= {"repair_budget": repair_budget, "guidance_rescale": guidance_rescale}
@@ -143,7 +143,7 @@ def generate(
 
 def _check_learnt(method: str, file: Path) -> None:
     """`ValueError` if `file` cannot be what `method` takes: before the model is loaded."""
-    from fair_diffusion.edits import read
+    from fair_diffusion.models.edits import read
     from fair_diffusion.steering.bottleneck import Directions
     from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 

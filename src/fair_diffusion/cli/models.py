@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from fair_diffusion.cards import Card, cards
+from fair_diffusion.models.cards import Card, cards
 
 SHORT = {"epsilon": "ε", "v_prediction": "v", "sample": "x0"}
 

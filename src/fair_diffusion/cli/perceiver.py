@@ -38,7 +38,7 @@ def train(
 ) -> None:
     """Train a small network on FOLDER and show how it errs on pictures that it did not see."""
     with usage_errors():
-        from fair_diffusion.new_folder import check_new
+        from fair_diffusion.files.new_folder import check_new
         from fair_diffusion.perception.labelled_folder import read_labelled
         from fair_diffusion.perception.trained import train
 

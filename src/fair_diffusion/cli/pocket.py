@@ -21,7 +21,7 @@ def verbs() -> None:
 def export(folder: Annotated[Path, typer.Argument(help="a new folder")]) -> None:
     """Write the model as StableDiffusionPipeline.from_pretrained reads it."""
     with usage_errors():
-        from fair_diffusion.pocket import export
+        from fair_diffusion.models.pocket import export
 
         export(folder)
     typer.echo(f"wrote {folder}")

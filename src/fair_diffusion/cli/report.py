@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fair_diffusion.cli.usage import usage_errors
-from fair_diffusion.whole_file import whole_file
+from fair_diffusion.files.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from fair_diffusion.audit.sources.findings import Findings
+    from fair_diffusion.readers.findings import Findings
 
 PAGE = Path("report.html")
 
@@ -41,14 +41,14 @@ def report(
         page = out if out or as_json else PAGE
         if page is not None and page.exists() and not force:
             raise ValueError(f"{page} exists; name another with --out, or write over it with --force")
-        from fair_diffusion.new_folder import check_new, new_folder
+        from fair_diffusion.files.new_folder import check_new, new_folder
 
         if tables is not None:
             check_new(tables)
         from fair_diffusion.audit.combine import combine, combined_images
-        from fair_diffusion.audit.line_tables import write_lines
         from fair_diffusion.audit.numbers import numbers
-        from fair_diffusion.audit.report import report as html
+        from fair_diffusion.report.line_tables import write_lines
+        from fair_diffusion.report.report import report as html
 
         names, loaded = _names(runs), [_load(run, Path(scratch)) for run in runs]
         named = [(name, findings.study) for name, findings in zip(names, loaded, strict=True)]
@@ -66,7 +66,7 @@ def report(
 
 
 def _load(run: Path, scratch: Path) -> Findings:
-    from fair_diffusion.audit.sources.target import kind_of_target, read_target
+    from fair_diffusion.readers.target import kind_of_target, read_target
 
     if kind_of_target(run) in ("folder", "dataset"):
         raise ValueError(f"{run} is no study and no run; `fair-diffusion audit` makes a study of images or captions")

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fair_diffusion.whole_file import whole_file
+from fair_diffusion.files.whole_file import whole_file
 
 SHOWN = 8
 """Images of a cell that a page may show: the first, so that those of two ways have the same seeds."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fair_diffusion.audit.deviations import Deviation
-from fair_diffusion.audit.headline import percent
 from fair_diffusion.compare.line import Facts, Line
+from fair_diffusion.report.headline import percent
 
 NONE = "–"
 

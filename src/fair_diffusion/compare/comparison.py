@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fair_diffusion.audit.sources.findings import Progress, silent
 from fair_diffusion.compare.cell import Cell, load, save
 from fair_diffusion.compare.folder import cell_path, claim
 from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
-from fair_diffusion.counter import counter
-from fair_diffusion.fingerprint import of_reader
-from fair_diffusion.made_with import versions
+from fair_diffusion.control.step_progress import counter
+from fair_diffusion.models.fingerprint import of_reader
+from fair_diffusion.models.provenance import versions
 from fair_diffusion.policy import Policy, match
+from fair_diffusion.readers.findings import Progress, silent
 from fair_diffusion.request import Request
 
 if TYPE_CHECKING:

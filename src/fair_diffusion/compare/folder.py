@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fair_diffusion.whole_file import whole_file
+from fair_diffusion.files.whole_file import whole_file
 
 SETTINGS, CELLS = "settings.json", "cells"
 

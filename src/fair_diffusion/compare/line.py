@@ -11,11 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fair_diffusion.audit.bootstrap import bootstrap_mean
 from fair_diffusion.audit.deviations import Deviation, deviations
-from fair_diffusion.audit.metrics import noise_floors
-from fair_diffusion.audit.quality import kid
-from fair_diffusion.audit.sources.yardstick import FEWEST
 from fair_diffusion.audit.table import JOINT, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.compare.cell import Cell
@@ -23,8 +19,12 @@ from fair_diffusion.compare.comparison import Comparison
 from fair_diffusion.compare.measure import Ask
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import PLAIN, Way
-from fair_diffusion.perception.known import known_labels
+from fair_diffusion.perception.vocabulary import known_labels
 from fair_diffusion.policy import ATTRIBUTES, Target
+from fair_diffusion.readers.kid_reference import FEWEST
+from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from fair_diffusion.statistics.kid import kid
+from fair_diffusion.statistics.metrics import noise_floors
 
 OCCUPATION = "occupation"
 

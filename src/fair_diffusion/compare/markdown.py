@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from fair_diffusion.audit.headline import spoken
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, Column, cells, coin
 from fair_diffusion.compare.line import Line
+from fair_diffusion.report.headline import spoken
 
 
 def markdown(lines: Sequence[Line], *, level: int = 2) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fair_diffusion.audit.distance import cosine_distances, pixel_differences
 from fair_diffusion.backbones import OnStep
 from fair_diffusion.compare.cell import SHOWN, Cell, image_rows
 from fair_diffusion.compare.memory import peak_memory
@@ -20,6 +19,7 @@ from fair_diffusion.perception.probabilities import features
 from fair_diffusion.policy import Match, Policy
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result
+from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 
 if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline

@@ -13,8 +13,6 @@ from typing import Any
 
 from PIL import Image
 
-from fair_diffusion.audit.headline import spoken, units
-from fair_diffusion.audit.page import environment, rendered
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.compare.cell import SHOWN, Cell, load
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, cells, coin, number
@@ -24,7 +22,9 @@ from fair_diffusion.compare.memory import KINDS
 from fair_diffusion.compare.plot import Figure, figures
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import Way
-from fair_diffusion.pictures import jpeg_uri
+from fair_diffusion.files.pictures import jpeg_uri
+from fair_diffusion.report.headline import spoken, units
+from fair_diffusion.report.page import environment, rendered
 
 SIDE = 96
 PROMPTS = 3

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.audit.headline import spoken
-from fair_diffusion.audit.plot import Plot, Point, plot
 from fair_diffusion.compare.line import Line
+from fair_diffusion.report.headline import spoken
+from fair_diffusion.report.plot import Plot, Point, plot
 
 _COST = "network evaluations over plain generation (each mark doubles)"
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fair_diffusion.audit.sources.findings import Progress, silent
-from fair_diffusion.audit.sources.yardstick import FEWEST, MOST, pictures_of, read_features
 from fair_diffusion.perception.probabilities import Embedding
+from fair_diffusion.readers.findings import Progress, silent
+from fair_diffusion.readers.kid_reference import FEWEST, MOST, pictures_of, read_features
 
 
 @dataclass(frozen=True)

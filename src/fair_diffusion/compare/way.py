@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fair_diffusion.made_with import sha256
+from fair_diffusion.models.provenance import sha256
 from fair_diffusion.request import ASSIGNED, UNASSIGNED
 from fair_diffusion.steering.cost import cost_of
 
@@ -22,7 +22,7 @@ Edit = Callable[[Any, Path], AbstractContextManager[Any]]
 
 
 def _edited(pipeline: Any, file: Path) -> AbstractContextManager[Any]:
-    found: AbstractContextManager[Any] = import_module("fair_diffusion.edits").edited(pipeline, file)
+    found: AbstractContextManager[Any] = import_module("fair_diffusion.models.edits").edited(pipeline, file)
     return found
 
 

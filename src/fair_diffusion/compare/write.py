@@ -12,7 +12,7 @@ from fair_diffusion.compare.comparison import Comparison
 from fair_diffusion.compare.line import Line, images
 from fair_diffusion.compare.page import page
 from fair_diffusion.compare.reference import Reference
-from fair_diffusion.whole_file import whole_file
+from fair_diffusion.files.whole_file import whole_file
 
 PAGE, TABLE, IMAGES = "compare.html", "table.parquet", "images.parquet"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fair_diffusion.models.pocket.folder import WEIGHTS
 from fair_diffusion.perception.reader import Reader, fill, heads_of
-from fair_diffusion.pocket.folder import WEIGHTS
 
 CHANNELS = 4
 WIDTHS = (64, 96, 128)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fair_diffusion.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.policy import ATTRIBUTES
 

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetModel
 
+from fair_diffusion.models.pocket.folder import DRAWN_AS, WEIGHTS
 from fair_diffusion.perception.reader import Reader, fill, heads_of
-from fair_diffusion.pocket.folder import DRAWN_AS, WEIGHTS
 
 WIDTHS = [32, 64, 128, 256]
 

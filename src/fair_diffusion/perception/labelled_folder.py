@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fair_diffusion.audit.sources.folder import image_files
+from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.text import printable
 from fair_diffusion.perception.trained import UNKNOWN
-from fair_diffusion.pictures import BrokenPicture, open_picture
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.printable import printable
+from fair_diffusion.readers.folder import image_files
 
 
 class Labelled(NamedTuple):

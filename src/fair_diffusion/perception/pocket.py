@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import nn
 
+from fair_diffusion.models.pocket.folder import DRAWN_AS, WEIGHTS
 from fair_diffusion.perception.reader import Reader, fill, heads_of
-from fair_diffusion.pocket.folder import DRAWN_AS, WEIGHTS
 
 WIDTHS = (48, 96, 144, 192)
 

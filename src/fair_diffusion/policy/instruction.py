@@ -13,13 +13,7 @@ from dataclasses import replace
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, known
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.rules import Policy, Rule, conflicts
-from fair_diffusion.policy.shares_text import (
-    LEADING_SHARE,
-    attribute_named,
-    groups_in,
-    read_targets,
-    starts_with_share,
-)
+from fair_diffusion.policy.shares_text import LEADING_SHARE, attribute_named, groups_in, read_targets, starts_with_share
 from fair_diffusion.policy.target import Target
 from fair_diffusion.policy.words import phrase
 

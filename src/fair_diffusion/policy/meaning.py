@@ -30,7 +30,7 @@ def nearest(
 
     `taken` are places of words whose meaning is known. Only the first `_MOST` phrases are looked up.
     Returns the concept, the cosine, and the words as (first, past last)."""
-    from fair_diffusion.text_encoder import embed
+    from fair_diffusion.policy.minilm import embed
 
     frame = lists()["frame"]
     spans = [

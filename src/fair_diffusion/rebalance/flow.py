@@ -20,10 +20,9 @@ from typing import Any
 from PIL import Image
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.control import Aim, plain_evaluations
-from fair_diffusion.guides import Guides, window
-from fair_diffusion.new_folder import check_new, new_folder
-from fair_diffusion.pictures import upright_size
+from fair_diffusion.control.natural_first import Aim, plain_evaluations
+from fair_diffusion.files.new_folder import check_new, new_folder
+from fair_diffusion.files.pictures import upright_size
 from fair_diffusion.pipeline import FairPipeline, audited
 from fair_diffusion.policy import Match, Policy, match
 from fair_diffusion.rebalance.move import Moved, Mover, Progress
@@ -32,6 +31,7 @@ from fair_diffusion.rebalance.readings import Seen, read_moved, read_originals, 
 from fair_diffusion.rebalance.request import Rebalance
 from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
 from fair_diffusion.result import SHEET, Record, write_image, write_records
+from fair_diffusion.steering.guides import Guides, window
 
 
 def silent(what: str, done: float, total: float) -> None:

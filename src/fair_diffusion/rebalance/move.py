@@ -18,9 +18,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from fair_diffusion.audit import pixel_differences
 from fair_diffusion.backbones import Backbone, Batch, StepInfo, advance
-from fair_diffusion.control import (
+from fair_diffusion.control.natural_first import (
     SPARE,
     SURE_AT_END,
     SURE_AT_LOOK,
@@ -31,11 +30,12 @@ from fair_diffusion.control import (
     label,
     plain_evaluations,
 )
-from fair_diffusion.guides import Guides
 from fair_diffusion.policy import Assignment, Target
 from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.rebalance.request import Rebalance
+from fair_diffusion.statistics.distance import pixel_differences
 from fair_diffusion.steering import taken_back
+from fair_diffusion.steering.guides import Guides
 
 RECONSTRUCTED = 16
 """Of so many moved images, spread evenly over them, the reconstruction without an edit is measured."""

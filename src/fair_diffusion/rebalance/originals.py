@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from fair_diffusion.audit.sources.folder import listed
-from fair_diffusion.audit.sources.run_records import RESULT, png_record
-from fair_diffusion.csv_rows import CsvErrors, inner_path, read_csv
-from fair_diffusion.pictures import ENDINGS, BrokenPicture, open_picture
-from fair_diffusion.printable import printable
+from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.files.pictures import ENDINGS, BrokenPicture, open_picture
+from fair_diffusion.files.text import printable
+from fair_diffusion.readers.folder import listed
 from fair_diffusion.request import MAX_IMAGES, check_prompt
 from fair_diffusion.result import SHEET
+from fair_diffusion.runs.records import RESULT, png_record
 
 _TWIN = re.compile(r"plain-\d{5}\.png")
 """How a run names the unsteered twins of its images."""

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fair_diffusion.audit import cosine_distances, pixel_differences
-from fair_diffusion.control import Shares
-from fair_diffusion.perception.known import shares
+from fair_diffusion.control.natural_first import Shares
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.probabilities import features, probabilities
+from fair_diffusion.perception.vocabulary import shares
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.rebalance.move import Progress
 from fair_diffusion.rebalance.originals import Original, opened
+from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 
 READ = 32
 """Pictures that are read at a time."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.request import Request
 from fair_diffusion.steering import WAYS
-from fair_diffusion.strengths import LEVELS
 
 METHODS = ("switch", "semantic")
 DEPTHS = {"inversion": 0.8, "sdedit": 0.6}

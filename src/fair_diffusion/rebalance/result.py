@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 from PIL import Image
 
-from fair_diffusion.pictures import open_picture
+from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.result import Record, Result, sheet
 
 ON_SHEET = 32

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from fair_diffusion.backbones import denoise
 from fair_diffusion.backbones.adapter import MIDDLE, Adapter, middle_of
 from fair_diffusion.backbones.backbone import Conditioning
+from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.steering.cost import Cost, cost_of
-from fair_diffusion.whole_file import whole_file
 
 RATE = 0.1
 BATCH = 8

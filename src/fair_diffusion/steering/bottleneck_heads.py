@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.steering.cost import Cost
-from fair_diffusion.whole_file import whole_file
 
 TEMPERATURE = 8.0
 

@@ -1,0 +1,207 @@
+"""A study as a folder: study.json, tallies.parquet, tallies.csv, images.parquet and samples/.
+
+    study.json       everything but the tallies
+    tallies.*        one row per group: prompt, attribute, group, count, source, target; "unknown" is a group row
+    images.parquet   one row per image, where images were read
+    samples/*.png    the images of the contact sheet, in their order, at most 256 pixels a side
+
+Exports `save_study`, `load_study` and `load_images`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
+from fair_diffusion.audit.tally import Tally
+from fair_diffusion.files.csv_rows import write_csv
+from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.text import printable
+
+UNKNOWN = "unknown"
+SAMPLE_SIDE = 256
+
+_SCHEMA = pa.schema(
+    [
+        ("prompt", pa.string()),
+        ("attribute", pa.string()),
+        ("group", pa.string()),
+        ("count", pa.int64()),
+        ("source", pa.string()),
+        ("target", pa.float64()),
+    ]
+)
+
+
+def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> None:
+    """Write `study` to a new folder, whole or not at all.
+
+    Args:
+        study: what to write; the pictures of its samples are copied, made smaller where they are large.
+        folder: a new folder.
+        images: one row per image: file, source, concept, seed if known, and for each attribute label and confidence.
+
+    Raises:
+        ValueError: the folder is not new or cannot be written, a source, concept and attribute are tallied twice, a
+            group is named "unknown", a target names no group, or a number is infinite or none.
+    """
+    rows = list(_rows(study.tallies))
+    with new_folder(folder) as part:
+        (part / "study.json").write_text(json.dumps(_plain(study), indent=2, allow_nan=False) + "\n")
+        pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), part / "tallies.parquet")
+        write_csv(part / "tallies.csv", _SCHEMA.names, rows)
+        if images is not None:
+            pq.write_table(images, part / "images.parquet")
+        (part / "samples").mkdir()
+        for k, sample in enumerate(study.samples):
+            small = open_picture(sample.image)
+            small.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
+            small.save(_sample(part, k))
+
+
+def load_study(folder: Path) -> Study:
+    """The study that `save_study` wrote; samples whose picture cannot be opened are left out, with a note.
+
+    Raises:
+        ValueError: the folder is none, or its files are damaged.
+        OSError: a file is missing or cannot be read.
+    """
+    if not (folder / "study.json").is_file():
+        raise ValueError(f"{folder} is no study: it has no study.json")
+    try:
+        plain = json.loads((folder / "study.json").read_text())
+        rows = pq.read_table(folder / "tallies.parquet", schema=_SCHEMA).to_pylist()
+        return _shown(_study(plain, _tallies(rows), folder), folder)
+    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"{folder} is a damaged study ({type(error).__name__}: {error}); write it anew") from error
+
+
+def load_images(folder: Path) -> pa.Table | None:
+    """The rows of the images of the study in `folder`; None if it has none. `ValueError` if they are damaged."""
+    table = folder / "images.parquet"
+    if not table.is_file():
+        return None
+    try:
+        return pq.read_table(table)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{table} cannot be read ({error}); write the study anew") from error
+
+
+def _sample(folder: Path, k: int) -> Path:
+    """Where picture k of the contact sheet lies: by its place, not by name, so that no study points elsewhere."""
+    return folder / "samples" / f"{k:05d}.png"
+
+
+def _shown(study: Study, folder: Path) -> Study:
+    """The study without the samples whose picture is damaged or gone; a note counts them and names the first."""
+    samples, lost = [], []
+    for sample in study.samples:
+        try:
+            open_picture(sample.image)
+        except BrokenPicture as error:
+            lost.append(f"{sample.image.relative_to(folder).as_posix()} ({error})")
+        else:
+            samples.append(sample)
+    if not lost:
+        return study
+    said = f"pictures of the contact sheet that cannot be opened, and are not shown: {len(lost)}, such as {lost[0]}"
+    return replace(study, samples=samples, notes=[*study.notes, printable(said)])
+
+
+def _rows(tallies: Iterable[Tally]) -> Iterator[dict[str, Any]]:
+    seen = set()
+    for tally in tallies:
+        key = (tally.source, tally.concept, tally.attribute)
+        if key in seen:
+            raise ValueError(f"{tally.attribute} of {tally.concept!r} from {tally.source!r} is tallied twice")
+        seen.add(key)
+        if UNKNOWN in tally.counts:
+            raise ValueError(f"{tally.attribute} has a group named {UNKNOWN!r}: count it in Tally.unknown")
+        target = tally.target or {}
+        strange = [group for group in target if group not in tally.counts]
+        if strange:
+            raise ValueError(f"the target of {tally.concept!r} names {strange[0]!r}, which is not counted")
+        shared = {"prompt": tally.concept, "attribute": tally.attribute, "source": tally.source}
+        for group, count in tally.counts.items():
+            yield {**shared, "group": group, "count": count, "target": target.get(group)}
+        yield {**shared, "group": UNKNOWN, "count": tally.unknown, "target": None}
+
+
+def _tallies(rows: Iterable[Mapping[str, Any]]) -> list[Tally]:
+    kept: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        kept.setdefault((row["source"], row["prompt"], row["attribute"]), []).append(row)
+    return [
+        Tally(
+            source=source,
+            concept=concept,
+            attribute=attribute,
+            counts={row["group"]: row["count"] for row in found if row["group"] != UNKNOWN},
+            unknown=sum(row["count"] for row in found if row["group"] == UNKNOWN),
+            target={row["group"]: row["target"] for row in found if row["target"] is not None} or None,
+        )
+        for (source, concept, attribute), found in kept.items()
+    ]
+
+
+def _plain(study: Study) -> dict[str, Any]:
+    return {
+        "title": study.title,
+        "unit": study.unit,
+        "drawn": study.drawn,
+        "sources": [
+            vars(source) | {"facts": dict(source.facts), "quality": dict(source.quality)} for source in study.sources
+        ],
+        "samples": [
+            {
+                "source": sample.source,
+                "concept": sample.concept,
+                "labels": dict(sample.labels),
+                "confidence": dict(sample.confidence),
+            }
+            for sample in study.samples
+        ],
+        "confusions": [
+            vars(confusion)
+            | {
+                "groups": list(confusion.groups),
+                "counts": [list(row) for row in confusion.counts],
+                "sources": list(confusion.sources),
+                "left_out": list(confusion.left_out),
+            }
+            for confusion in study.confusions
+        ],
+        "labelled": [
+            vars(one) | {"groups": list(one.groups), "counts": [list(row) for row in one.counts]}
+            for one in study.labelled
+        ],
+        "perceived": list(_rows(study.perceived)),
+        "broken": list(study.broken),
+        "notes": list(study.notes),
+        "fields": dict(study.fields),
+    }
+
+
+def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> Study:
+    return Study(
+        title=plain["title"],
+        unit=plain["unit"],
+        drawn=plain["drawn"],
+        sources=[Source(**source) for source in plain["sources"]],
+        tallies=tallies,
+        perceived=_tallies(plain["perceived"]),
+        samples=[Sample(image=_sample(folder, k), **sample) for k, sample in enumerate(plain["samples"])],
+        confusions=[Confusion(**confusion) for confusion in plain["confusions"]],
+        labelled=[Labelled(**one) for one in plain.get("labelled", ())],
+        broken=plain["broken"],
+        notes=plain["notes"],
+        fields=plain.get("fields", {}),
+    )

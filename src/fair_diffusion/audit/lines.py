@@ -1,0 +1,185 @@
+"""The lines of a study: every group of every tally with its interval, verdict and relation to a reference.
+
+    share     = count / n, over all images: an unread one lowers every share instead of disappearing
+    gap       = share − target
+    relation  = reflected where |p̂ − r| < 0.04, else amplified where p̂ is further from 1/K than r, else mitigated
+
+p̂ is the share among the images that could be read, r that of the reference, K the number of groups in play: those
+with a target above zero. For two groups 1/K is one half and the relation that of Fair Diffusion (arXiv 2302.10893),
+whose published counts give its published figures here; with more groups it is each group's own, to its uniform share.
+A share as far from 1/K as the reference, on the other side, counts as mitigated.
+Exports `summarize` and `relation`, and `deviations`, which sums up sources rather than tallies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fair_diffusion.audit.deviations import Deviation, deviations
+from fair_diffusion.audit.tally import Tally, check_tallies
+from fair_diffusion.statistics.intervals import Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
+from fair_diffusion.statistics.metrics import cached_noise_floor
+from fair_diffusion.statistics.stopping import anytime_bounds
+
+__all__ = ["Deviation", "Line", "Relation", "deviations", "relation", "summarize"]
+
+Relation = Literal["amplified", "reflected", "mitigated"]
+MARGIN = 0.04
+_LEVEL = 0.95
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One group of one tally.
+
+    Attributes:
+        source: where the images come from.
+        concept: what they show.
+        attribute: what was read; joint attributes as "gender × skin_tone".
+        group: one of its groups.
+        target: share asked for, or the default share if `assumed`.
+        assumed: nothing was asked, so the default shares stand in.
+        n: all images, unread ones included.
+        count: images that show the group.
+        unknown: images that could not be read; the same in every line of a tally.
+        share: count over n.
+        low: lower end of the 95 % interval of the share: Wilson's where at most two groups are in play, else
+            simultaneous for all groups of the tally; where the source was drawn until sure, one that holds then too.
+        high: its upper end.
+        gap: share − target.
+        verdict: the interval against target ± tolerance (see `intervals.verdict`).
+        noise_floor: total variation that as many draws of a perfect coin would have; the same in every line of a tally.
+        reference: share of the group among the read images of the reference, or None.
+        relation: this share against the reference's, both among read images, or None.
+    """
+
+    source: str
+    concept: str
+    attribute: str
+    group: str
+    target: float
+    assumed: bool
+    n: int
+    count: int
+    unknown: int
+    share: float
+    low: float
+    high: float
+    gap: float
+    verdict: Verdict
+    noise_floor: float
+    reference: float | None
+    relation: Relation | None
+
+
+def summarize(
+    tallies: Sequence[Tally],
+    *,
+    reference: Sequence[Tally] | None = None,
+    tolerance: float = 0.05,
+    stopped: Mapping[str, float] | None = None,
+) -> list[Line]:
+    """One line per tally and group, in the order given.
+
+    Args:
+        tallies: what was counted.
+        reference: tallies to compare with, matched by concept and attribute, whatever their source; concepts that
+            it lacks have no relation.
+        tolerance: half the width of the band around a target, in share.
+        stopped: of sources that were drawn until every interval was narrow enough, the half width that was asked
+            for; their intervals are those that hold under such stopping (see `stopping`).
+
+    Raises:
+        ValueError: a tally without images, counted twice, or with a target that does not fit its groups; a
+            reference that names a concept twice or has groups that the tally lacks.
+    """
+    check_tallies(tallies)
+    references = _by_concept(reference or ())
+    bounds = iter(_bounds(tallies, stopped or {}))
+    lines = []
+    for tally in tallies:
+        floor = cached_noise_floor(tally.asked, tally.n)
+        other = _reference(tally, references.get((tally.concept, tally.attribute)))
+        for (group, count), share in zip(tally.counts.items(), tally.asked, strict=True):
+            low, high = next(bounds)
+            r = None if other is None else other[group]
+            read = count / tally.known if tally.known else None
+            lines.append(
+                Line(
+                    source=tally.source,
+                    concept=tally.concept,
+                    attribute=tally.attribute,
+                    group=group,
+                    target=share,
+                    assumed=tally.target is None,
+                    n=tally.n,
+                    count=count,
+                    unknown=tally.unknown,
+                    share=count / tally.n,
+                    low=low,
+                    high=high,
+                    gap=count / tally.n - share,
+                    verdict=verdict(low, high, share, tolerance),
+                    noise_floor=floor,
+                    reference=r,
+                    relation=None if r is None or read is None else relation(read, r, groups=tally.in_play),
+                )
+            )
+    return lines
+
+
+def relation(share: float, reference: float, *, groups: int = 2, margin: float = MARGIN) -> Relation:
+    """Whether a share amplifies, reflects or mitigates that of a reference: see the top of this file.
+
+    Args:
+        share: the share, among the images that could be read.
+        reference: the share that it is compared with.
+        groups: number of groups in play.
+        margin: differences below it count as none.
+    """
+    if abs(share - reference) < margin - _ROUNDING:
+        return "reflected"
+    further = abs(share - 1 / groups) - abs(reference - 1 / groups)
+    return "amplified" if further > _ROUNDING else "mitigated"
+
+
+def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Interval]:
+    """The intervals of all groups of all tallies, in one go: one by one they would take most of the time."""
+    groups = [len(tally.counts) for tally in tallies]
+    counts = np.array([count for tally in tallies for count in tally.counts.values()], dtype=np.float64)
+    n = np.repeat([float(tally.n) for tally in tallies], groups)
+    several = np.repeat([tally.in_play > 2 for tally in tallies], groups)
+    tails = (1 - _LEVEL) / 2 / np.repeat(groups, groups)
+    low, high = wilson_bounds(counts, n, _LEVEL)
+    low[several], high[several] = clopper_pearson_bounds(counts[several], n[several], tails[several])
+    width = np.repeat([stopped.get(tally.source, 0.0) for tally in tallies], groups)
+    if (looked := width > 0).any():
+        alpha = (1 - _LEVEL) / np.repeat(groups, groups)
+        low[looked], high[looked] = anytime_bounds(counts[looked], n[looked], alpha[looked], width[looked])
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _reference(tally: Tally, reference: Tally | None) -> dict[str, float] | None:
+    """The reference's share of each group of the tally, among its read images; None if it has none."""
+    if reference is None or not reference.known:
+        return None
+    strange = [group for group, count in reference.counts.items() if count and group not in tally.counts]
+    if strange:
+        raise ValueError(
+            f"the reference counts {strange[0]!r} for {tally.concept!r}, which is no group of {tally.attribute} here: "
+            f"rename its groups to {list(tally.counts)}"
+        )
+    return {group: reference.counts.get(group, 0) / reference.known for group in tally.counts}
+
+
+def _by_concept(reference: Sequence[Tally]) -> dict[tuple[str, str], Tally]:
+    found: dict[tuple[str, str], Tally] = {}
+    for tally in reference:
+        if found.setdefault((tally.concept, tally.attribute), tally) is not tally:
+            raise ValueError(f"the reference counts {tally.attribute} of {tally.concept!r} twice: give one source")
+    return found

@@ -1,0 +1,1 @@
+"""Control: which images are steered, what is made again, and the loop that draws them."""

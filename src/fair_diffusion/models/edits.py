@@ -1,0 +1,120 @@
+"""Weight edits: a safetensors file put into a loaded pipeline for a while, and taken out again to the last bit.
+
+    with edited(pipeline, Path("edit.safetensors")):
+        ...
+
+The file holds some or all parameters of the network (UNet or transformer) under its own names, as unified concept
+editing and a retrained network are kept; or a LoRA, as diffusers keeps it (that needs `peft`). Which, its names say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from fair_diffusion.models.loras import act, adding, check_peft, present
+
+ADAPTER = "fair-diffusion"
+"""The name under which a LoRA is loaded, beside those that the pipeline may have already."""
+
+
+@contextmanager
+def edited(pipeline: Any, path: Path) -> Iterator[None]:
+    """Edit the networks of a diffusers pipeline by the file at `path`; on leaving they are what they were.
+
+    `ValueError` with the mend if the file is none of the two kinds, or does not fit the networks, or holds numbers that
+    are not finite: before anything is changed."""
+    tensors = read(path)
+    if any(".lora" in name for name in tensors):
+        with same_training(pipeline), _lora(pipeline, path, tensors):
+            yield
+        return
+    network = getattr(pipeline, "transformer", None) or pipeline.unet
+    with swapped(network, tensors, of=str(path)):
+        yield
+
+
+@contextmanager
+def swapped(network: nn.Module, tensors: Mapping[str, Tensor], *, of: str = "the edit") -> Iterator[None]:
+    """Put `tensors` in the place of the parameters of the same names; on leaving these hold their old bits.
+
+    `ValueError` naming the first that does not fit; `of` says in it where they come from."""
+    own = network.state_dict()
+    kind = type(network).__name__
+    for name, tensor in tensors.items():
+        if name not in own:
+            raise ValueError(f"{of} holds {name!r}, which this model's {kind} does not have; use the file's own model")
+        if tensor.shape != own[name].shape:
+            raise ValueError(
+                f"{of} holds {name!r} of shape {tuple(tensor.shape)}, but this model's is {tuple(own[name].shape)}; "
+                "use the file's own model"
+            )
+        if own[name].is_meta:  # a copy into it would do nothing, and say nothing
+            raise ValueError(
+                f"{of} holds {name!r}, which this model keeps elsewhere between its uses (offload 'sequential'), so it "
+                "cannot be changed; load the model with offload 'model', or without"
+            )
+    kept = {name: own[name].clone() for name in tensors}
+    try:
+        put(network, tensors)
+        yield
+    finally:
+        put(network, kept)
+
+
+@torch.no_grad()
+def put(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy `tensors` into the parameters and buffers of the same names and shapes."""
+    own = network.state_dict()
+    for name, tensor in tensors.items():
+        own[name].copy_(tensor)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weight edit. `ValueError` with the mend if it cannot be one."""
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} cannot be read as safetensors ({error}); name a file of edited weights") from error
+    if not tensors:
+        raise ValueError(f"{path} holds no weights; name a file of edited weights")
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{path} holds numbers in {name!r} that are not finite; make it again")
+    return tensors
+
+
+@contextmanager
+def same_training(pipeline: Any) -> Iterator[None]:
+    """On leaving, parameters take gradients as before: a LoRA freezes the network that it is put into."""
+    networks = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+    took = [(parameter, parameter.requires_grad) for network in networks for parameter in network.parameters()]
+    try:
+        yield
+    finally:
+        for parameter, before in took:
+            parameter.requires_grad_(before)
+
+
+@contextmanager
+def _lora(pipeline: Any, path: Path, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Load a LoRA under a name of its own, beside those that are loaded, and delete it on leaving."""
+    if not hasattr(pipeline, "load_lora_weights"):
+        raise ValueError(f"{path} is a LoRA, which {type(pipeline).__name__} cannot load; use an edit of its weights")
+    check_peft(f"{path} is a LoRA, which")
+    with adding(pipeline, keep=False) as acted:
+        try:
+            pipeline.load_lora_weights(dict(tensors), adapter_name=ADAPTER)
+        except (ValueError, RuntimeError, LookupError, TypeError) as error:
+            raise ValueError(f"{path} is no LoRA for this model: {error}".splitlines()[0]) from error
+        if ADAPTER not in present(pipeline):
+            raise ValueError(f"{path} is a LoRA of nothing in this model; use the file's own model")
+        act(pipeline, [*acted, ADAPTER])
+        yield

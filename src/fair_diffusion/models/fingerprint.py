@@ -1,0 +1,64 @@
+"""Fingerprints: the SHA-256 of what draws and of what reads, so that nobody mixes two of them up.
+
+A network's is that of its tensors, sorted by name: name, number type, shape and bytes of each, wherever it lies.
+A folder's is that of its safetensors files: name and content of each. Exports `of_network`, `of_folder`, `of_reader`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fair_diffusion.models.provenance import sha256
+from fair_diffusion.perception.perceiver import Perceiver
+
+
+def of_network(network: nn.Module) -> str:
+    """The hash of a network's parameters and buffers; empty if they are kept where they cannot be read (offloaded)."""
+    tensors = network.state_dict()
+    if any(tensor.is_meta for tensor in tensors.values()):
+        return ""
+    digest = hashlib.sha256()
+    _add(digest, "", tensors)
+    return digest.hexdigest()
+
+
+def of_folder(folder: Path) -> str:
+    """The hash of all safetensors files under `folder`; empty if there is none."""
+    files = sorted(path for path in folder.rglob("*.safetensors") if path.is_file())
+    said = [f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in files]
+    return hashlib.sha256("".join(said).encode()).hexdigest() if said else ""
+
+
+def of_reader(reader: Perceiver) -> str:
+    """A reader's class, and the hash of what it reads by: its groups, its weights, and its own numbers and texts."""
+    digest = hashlib.sha256()
+    _add(digest, "groups", {name: list(groups) for name, groups in reader.groups.items()})
+    if isinstance(reader, nn.Module):
+        _add(digest, "", reader.state_dict())
+    _add(digest, "", {name: value for name, value in vars(reader).items() if name[0] != "_" and name != "training"})
+    return f"{type(reader).__name__}, sha256 {digest.hexdigest()}"
+
+
+def _add(digest: Any, name: str, value: object) -> None:
+    """Add what is plain data, a tensor or a network to a hash; what is something else says nothing."""
+    match value:
+        case Tensor():
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(flat.view(torch.uint8).numpy())
+        case nn.Module():
+            _add(digest, name, value.state_dict())
+        case Mapping():
+            for key in sorted(value, key=str):
+                _add(digest, f"{name}.{key}", value[key])
+        case list() | tuple():
+            for k, part in enumerate(value):
+                _add(digest, f"{name}.{k}", part)
+        case str() | int() | float() | None:
+            digest.update(f"{name} {value!r}\n".encode())

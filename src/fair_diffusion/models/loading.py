@@ -1,0 +1,252 @@
+"""Load a diffusers model, wherever it is, and place it: precision, device, memory, speed.
+
+A model is a hub id (OWNER/NAME), a folder as diffusers writes it, a single safetensors file, or a pipeline that is
+already loaded. What is found where, and what is refused, is said in `weights`. The steps of placing are diffusers' own;
+what each of them costs and saves is on its pages. Exports `load`, `provenance`, `added` and `name_of`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fair_diffusion.backbones import family_of
+from fair_diffusion.models import learned_words as words
+from fair_diffusion.models import loras
+from fair_diffusion.models.fingerprint import of_folder, of_network
+from fair_diffusion.models.hub import Hub
+from fair_diffusion.models.provenance import sha256
+from fair_diffusion.models.weights import one_file, one_line, pipeline_of
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+OFFLOADS = ("model", "sequential")
+SLICING = "slicing"
+LORA_FILE, WORDS_FILE = "pytorch_lora_weights.safetensors", "learned_embeds.safetensors"
+"""The file of a LoRA, or of learned words, in a folder that holds several."""
+
+
+def load(
+    model: Any,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    offload: str | None = None,
+    vae_slicing: bool = False,
+    vae_tiling: bool = False,
+    attention: str | None = None,
+    compile: bool = False,
+    lora: str | Sequence[str] = (),
+    textual_inversion: str | Sequence[str] = (),
+    config: str | None = None,
+    hub: Hub | None = None,
+) -> Any:
+    """A diffusers pipeline, ready to draw. Nothing is unpickled, and no code that comes with a model is run.
+
+    Args:
+        model: a hub id, a folder, a .safetensors file, or a loaded pipeline, which is changed in place, where it
+            lies, and otherwise stays as it is.
+        dtype: one of `DTYPES`; float32 if None.
+        device: as torch names it; if None, the accelerator of this machine or else the processor for what is loaded
+            here, and for a pipeline that is loaded already where it lies.
+        offload: keep on the accelerator only the network that works ("model") or only its layers ("sequential").
+        vae_slicing: decode image by image.
+        vae_tiling: decode tile by tile.
+        attention: "slicing" (UNets), or the name of a backend of diffusers (networks that let it be chosen: FLUX).
+        compile: compile the denoising network at its first use.
+        lora: hub ids (OWNER/NAME, OWNER/NAME/FILE), folders or .safetensors files; several act together, and beside
+            those that a loaded pipeline has already.
+        textual_inversion: the same with learned words; a prompt uses the word that is in the file.
+        config: for a single file: a folder or hub id whose configuration it has; found out if None.
+        hub: what the hub said already; asked anew if None.
+
+    Raises:
+        ValueError: in one line, what cannot be had or done, and the mend. What can be checked is, before a
+            loaded pipeline is changed or large files are fetched; LoRAs and words are put in all or none.
+    """
+    number, place, hub = _dtype(dtype), _device(device), hub or Hub()
+    _check(place, offload, attention)
+    named, lora, learned = isinstance(model, (str, Path)), _names(lora), _names(textual_inversion)
+    asked: dict[str, Any] = {"lora": lora, "learned": learned, "attention": attention, "vae": vae_slicing or vae_tiling}
+    if not named:
+        _check_fits(model, **asked)
+        if config is not None:
+            raise ValueError(f"config {config!r} is for a single file, and this pipeline is loaded; leave it out")
+    if lora:
+        loras.check_peft()
+    lora_files = {name: one_file(name, LORA_FILE, hub) for name in lora}
+    word_files = {name: one_file(name, WORDS_FILE, hub) for name in learned}
+    pipeline = pipeline_of(str(model), number or torch.float32, config, hub) if named else model
+    if named:
+        _check_fits(pipeline, **asked)
+    with words.adding(pipeline, word_files):
+        _add_loras(pipeline, lora_files)
+    if not named and number is not None:
+        pipeline.to(dtype=number)
+    network = _network(pipeline)
+    if attention == SLICING:
+        pipeline.enable_attention_slicing()
+    elif attention is not None:
+        network.set_attention_backend(attention)
+    if vae_slicing:
+        pipeline.vae.enable_slicing()
+    if vae_tiling:
+        pipeline.vae.enable_tiling()
+    if offload:
+        getattr(pipeline, f"enable_{offload}_cpu_offload")(device=place)
+    elif named or device is not None:
+        pipeline.to(place)
+    if compile:
+        network.compile()
+    return pipeline
+
+
+def provenance(
+    pipeline: Any,
+    model: Any,
+    *,
+    lora: str | Sequence[str] = (),
+    textual_inversion: str | Sequence[str] = (),
+    hub: Hub | None = None,
+) -> str:
+    """What weights were loaded, for the record: the hub's commit or a hash, and what was added, each with its hash.
+
+    The hash is that of a file, of all safetensors files of a folder (names and contents), or, of a pipeline that came
+    loaded, that of the tensors of its UNet or transformer."""
+    folder = _folder_of(pipeline)
+    facts = [f"commit {folder.name}"] if folder.parent.name == "snapshots" else []
+    if not isinstance(model, (str, Path)):
+        network = getattr(pipeline, "transformer", None) or pipeline.unet
+        facts += [f"{type(network).__name__} sha256 {found}"] if (found := of_network(network)) else []
+    elif Path(model).is_file():
+        facts.append(f"sha256 {sha256(Path(model))}")
+    elif Path(model).is_dir():
+        facts.append(f"sha256 {of_folder(Path(model))}")
+    return ", ".join([*facts, *added(lora=lora, textual_inversion=textual_inversion, hub=hub)])
+
+
+def added(
+    *, lora: str | Sequence[str] = (), textual_inversion: str | Sequence[str] = (), hub: Hub | None = None
+) -> list[str]:
+    """What was put into the model, by its name, and the hash of the file that was read."""
+    hub = hub or Hub()
+    kinds = (("LoRA", lora, LORA_FILE), ("textual inversion", textual_inversion, WORDS_FILE))
+    return [
+        f"{what} {name} sha256 {sha256(one_file(name, usual, hub))}"
+        for what, names, usual in kinds
+        for name in _names(names)
+    ]
+
+
+def name_of(pipeline: Any) -> str:
+    """What a loaded pipeline is called: its hub id, its folder, or else its class."""
+    folder = _folder_of(pipeline)
+    if folder.parent.name == "snapshots":
+        return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return type(pipeline).__name__ if folder == Path() else str(folder)
+
+
+def _names(given: str | Sequence[str]) -> list[str]:
+    """Names, of which a single one may be given as it is."""
+    return [str(given)] if isinstance(given, (str, Path)) else [str(name) for name in given]
+
+
+def _network(pipeline: Any) -> Any:
+    return getattr(pipeline, "transformer", None) or pipeline.unet
+
+
+def _folder_of(pipeline: Any) -> Path:
+    return Path(str(pipeline.config.get("_name_or_path") or ""))
+
+
+def _dtype(name: str | None) -> torch.dtype | None:
+    if name is None:
+        return None
+    if name not in DTYPES:
+        raise ValueError(f"unknown dtype {name!r}; use one of {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def _device(name: str | None) -> torch.device:
+    """The device of that name if this machine has it; without a name its accelerator, if it has one."""
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if name is None:
+        return accelerator or torch.device("cpu")
+    has = ["cpu", *([accelerator.type] if accelerator else [])]
+    try:
+        place = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"unknown device {name!r}; this machine has {', '.join(has)}") from None
+    if place.type not in has or (place.index or 0) >= max(1, torch.accelerator.device_count()):
+        raise ValueError(f"this machine has no {name}; it has {', '.join(has)}")
+    return place
+
+
+def _check(place: torch.device, offload: str | None, attention: str | None) -> None:
+    if offload is not None and offload not in OFFLOADS:
+        raise ValueError(f"unknown offload {offload!r}; use {' or '.join(OFFLOADS)}, or none")
+    if offload and place.type == "cpu":
+        raise ValueError(
+            f"offload {offload!r} moves networks to an accelerator and back, and there is none; leave it out"
+        )
+    if attention and attention.lower().endswith("_hub"):
+        from diffusers.models.attention_dispatch import AttentionBackendName
+
+        package = attention.lower().removesuffix("_hub")
+        known = any(package == each.value for each in AttentionBackendName)
+        mend = f"install the kernel as a package and use {package!r}, or leave it out" if known else "leave it out"
+        raise ValueError(f"attention {attention!r} would run code from the hub, which is refused; {mend}")
+
+
+def _check_fits(
+    pipeline: Any, *, lora: Sequence[str], learned: Sequence[str], attention: str | None, vae: bool
+) -> None:
+    """`ValueError` if what is asked for cannot be had of a pipeline like this; nothing of it is changed."""
+    family_of(pipeline)
+    kind = type(pipeline).__name__
+    if lora and not hasattr(pipeline, "load_lora_weights"):
+        raise ValueError(f"{kind} takes no LoRA; leave it out")
+    if learned and not hasattr(pipeline, "load_textual_inversion"):
+        raise ValueError(f"{kind} takes no textual inversion; leave it out")
+    if vae and getattr(pipeline, "vae", None) is None:
+        raise ValueError(f"{kind} has no image decoder to slice or tile; leave it out")
+    if attention is not None:
+        _check_attention(_network(pipeline), attention)
+
+
+def _check_attention(network: Any, name: str) -> None:
+    kind, slices = type(network).__name__, hasattr(network, "set_attention_slice")
+    if name == SLICING and not slices:
+        raise ValueError(f"the attention of {kind} cannot be sliced; leave it out")
+    if name == SLICING:
+        return
+    processors = getattr(network, "attn_processors", {}).values()
+    if not any(hasattr(processor, "_attention_backend") for processor in processors):
+        can = f"; use {SLICING!r}" if slices else ""
+        raise ValueError(f"diffusers lets no attention backend be chosen for {kind}{can}, or leave it out")
+    from diffusers.models import attention_dispatch as backends
+
+    with one_line(name, "see diffusers' page on attention backends", what="attention backend"):
+        backends._check_attention_backend_requirements(backends.AttentionBackendName(name.lower()))
+
+
+def _add_loras(pipeline: Any, files: Mapping[str, Path]) -> None:
+    """Load LoRAs by diffusers, and let all act, each at its full strength, beside those that did; all, or none."""
+    if not files:
+        return
+    with loras.adding(pipeline, keep=True) as acted:
+        added = []
+        for name, file in files.items():
+            adapter = next(free for k in count() if (free := f"lora-{k}") not in loras.present(pipeline))
+            with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several are meant
+                told = {"weight_name": file.name, "adapter_name": adapter, "use_safetensors": True}
+                pipeline.load_lora_weights(str(file.parent), **told)
+                if adapter not in loras.present(pipeline):
+                    raise ValueError("none of its weights fits")
+            added.append(adapter)
+        loras.act(pipeline, [*acted, *added])

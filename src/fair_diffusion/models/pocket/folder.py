@@ -1,0 +1,89 @@
+"""The pocket model as an ordinary Stable Diffusion pipeline.
+
+UNet and VAE weights (fp16) lie beside this file; the text encoder, all-MiniLM-L6-v2, comes from its own package. Text
+conditioning is exactly StableDiffusionPipeline's: padded to `MAX_LENGTH` tokens, no attention mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import AutoTokenizer, BertModel
+from transformers.utils import logging
+
+from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.policy import minilm
+
+WEIGHTS = Path(__file__).with_name("weights")
+UNET = WEIGHTS / "unet" / "diffusion_pytorch_model.safetensors"
+OCCUPATIONS = Path(__file__).with_name("occupations.txt")
+"""What the model can draw, one occupation per line, each drawing once: doctors are drawn as nurses are."""
+DRAWN_AS = {
+    "doctor": "health-worker",
+    "nurse": "health-worker",
+    "software developer": "technologist",
+    "welder": "factory-worker",
+}
+"""Occupations whose drawings go by another name, by which the readers know them (`recipes/pocket/mix.yaml`)."""
+MAX_LENGTH = 24
+GUIDANCE = 2.0
+
+
+def tokenizer() -> Any:
+    """MiniLM's word pieces, padded and cut to `MAX_LENGTH`."""
+    return AutoTokenizer.from_pretrained(minilm.folder(), model_max_length=MAX_LENGTH)
+
+
+def text_encoder() -> Any:
+    """MiniLM's encoder, whose hash `fair_diffusion.policy.minilm.folder` checks. Token states are (n, tokens, 384)."""
+    with _quiet():  # that its pooling layer is left out is meant so
+        return BertModel.from_pretrained(minilm.folder(), add_pooling_layer=False).eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load(weights: Path = WEIGHTS) -> Any:
+    """The pocket model as a `diffusers.StableDiffusionPipeline` in float32, without a safety checker.
+
+    `weights` is a folder with `unet/`, `vae/` and `scheduler/` as diffusers writes them; `FileNotFoundError` naming the
+    mend if one is missing."""
+    missing = [part for part in ("unet", "vae", "scheduler") if not (weights / part).is_dir()]
+    if missing:
+        raise FileNotFoundError(
+            f"the pocket model lacks {', '.join(missing)}; make them with python -m recipes.pocket.unet, "
+            "then python -m recipes.pocket.pack"
+        )
+    return StableDiffusionPipeline(
+        vae=AutoencoderKL.from_pretrained(weights / "vae", torch_dtype=torch.float32),
+        text_encoder=text_encoder(),
+        tokenizer=tokenizer(),
+        unet=UNet2DConditionModel.from_pretrained(weights / "unet", torch_dtype=torch.float32),
+        scheduler=DDIMScheduler.from_pretrained(weights / "scheduler"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def export(folder: Path) -> None:
+    """Write the model to `folder`, as `StableDiffusionPipeline.from_pretrained(folder)` reads it.
+
+    `ValueError` if `folder` is not new or cannot be written; it is there whole or not at all."""
+    with new_folder(folder) as part:
+        load().save_pretrained(part, safe_serialization=True)

@@ -1,0 +1,226 @@
+"""Where a model's weights are, and what is refused: safetensors only, and no code but that of diffusers.
+
+A pickle (.bin, .ckpt, .pt, .pth, .pkl) runs code when it is read; a pipeline or component of a model's own is code.
+Both are refused before anything of them is read, with the mend. What cannot be had is one line.
+Exports `check_model`, `pipeline_of`, `one_file` and `one_line`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fair_diffusion.backbones import FAMILIES
+from fair_diffusion.models.hub import Hub
+
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+SAFE = ".safetensors"
+INDEX = "model_index.json"
+READ_FIRST = re.compile(r"(diffusion_pytorch_)?model\.safetensors(\.index\.json)?")
+"""The weights that diffusers and transformers read wherever they are, and never a pickle beside them."""
+
+
+def check_model(model: str, hub: Hub) -> None:
+    """`ValueError` in one line if a model is not there or is refused, as far as that is known without its weights."""
+    path = Path(model)
+    _check_file(path)
+    if not path.is_file():
+        _check_folder(model, _home(model, hub))
+
+
+def pipeline_of(model: str, dtype: torch.dtype, config: str | None, hub: Hub) -> Any:
+    """The diffusers pipeline of a hub id, a folder or a single safetensors file, on the processor."""
+    path = Path(model)
+    _check_file(path)
+    if path.is_file():
+        return _of_single_file(path, dtype, config, hub)
+    if config is not None:
+        raise ValueError(f"config {config!r} is for a single file, and {model!r} is none; leave it out")
+    folder = path if path.is_dir() else _fetched(model, hub)
+    unread = _check_folder(model, folder)
+    import diffusers
+
+    with one_line(model, "its folder is not complete, or not as diffusers writes it"):
+        return diffusers.DiffusionPipeline.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True, **unread
+        )
+
+
+def one_file(name: str, usual: str, hub: Hub) -> Path:
+    """The safetensors file that `name` is, or that its folder or hub model (OWNER/NAME, OWNER/NAME/FILE) holds."""
+    path = Path(name)
+    _check_file(path)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return path / _the_one(name, [file.name for file in path.iterdir()], usual)
+    owner, _, rest = name.partition("/")
+    repository, _, file = rest.partition("/")
+    model = f"{owner}/{repository}"
+    files = hub.holds(model, asked=name)
+    if file and not file.endswith(SAFE):
+        raise ValueError(f"{name!r} names no {SAFE} file; name one, or the model alone")
+    return hub.file(model, file or (usual if files is None else _the_one(name, files, usual)), asked=name)
+
+
+@contextmanager
+def one_line(name: str, mend: str, what: str = "") -> Iterator[None]:
+    """Whatever goes wrong inside as a `ValueError` of one line that names the model, or what it is, and the mend."""
+    try:
+        yield
+    except Exception as error:  # libraries raise nearly everything on files that are not as they expect
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(
+            f"{what + ' ' if what else ''}{name!r} cannot be loaded: {said.rstrip('.:')}; {mend}"
+        ) from error
+
+
+def _check_file(path: Path) -> None:
+    """Refuse pickles by their name, and other files that are no safetensors."""
+    _refuse_pickle(path)
+    if path.is_file() and path.suffix != SAFE:
+        raise ValueError(f"{path} is no {SAFE} file; name one, a folder, or a hub id")
+
+
+def _refuse_pickle(path: Path) -> None:
+    if path.suffix in PICKLES:
+        raise ValueError(
+            f"{path} is a pickle, which can run code when it is read, and is refused; convert it: safetensors.torch."
+            f"save_file(torch.load({path.name!r}, weights_only=True), {path.with_suffix(SAFE).name!r})"
+        )
+
+
+def _the_one(name: str, files: list[str], usual: str) -> str:
+    """The usual safetensors file among `files`, or the only one."""
+    safe = [file for file in files if file.endswith(SAFE) and "/" not in file]
+    if usual in safe or len(safe) == 1:
+        return usual if usual in safe else safe[0]
+    if safe:
+        raise ValueError(f"{name!r} holds {', '.join(sorted(safe))}; name one of these files")
+    for file in files:
+        _refuse_pickle(Path(name) / file)
+    raise ValueError(f"{name!r} holds no safetensors file; name one")
+
+
+def _of_single_file(path: Path, dtype: torch.dtype, config: str | None, hub: Hub) -> Any:
+    """diffusers takes the configuration from `config`, or from the hub model that such files are of."""
+    home = config or _like(path)
+    try:
+        folder = _home(home, hub)
+        kind = _class_of(home, _index(home, folder))
+    except ValueError as error:
+        raise ValueError(f"{path} needs a configuration (config): {error}") from None
+    _check_folder(home, folder)  # it names the classes of all parts, and parts that the file lacks are read from it
+    import diffusers
+
+    reader = getattr(getattr(diffusers, kind), "from_single_file", None)
+    if reader is None:
+        raise ValueError(f"diffusers reads no single file for {kind}; name a folder or a hub id")
+    local = Path(home).is_dir() or hub.holds(home) is None
+    with one_line(str(path), "if it lacks text encoders or image decoder, name a folder or hub id that has them all"):
+        return reader(str(path), dtype=dtype, config=home, local_files_only=local)
+
+
+def _like(path: Path) -> str:
+    """The hub model whose configuration a single file has, by the names and shapes of its weights."""
+    from diffusers.loaders.single_file_utils import fetch_diffusers_config
+
+    with one_line(str(path), "it is damaged, or holds no whole model of diffusers"):
+        return str(fetch_diffusers_config(_shapes(path))["pretrained_model_name_or_path"])
+
+
+def _shapes(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return {key: torch.empty(file.get_slice(key).get_shape(), device="meta") for key in file.keys()}  # noqa: SIM118
+
+
+def _check_folder(model: str, folder: Path) -> dict[str, Any]:
+    """Refuse code and pickles; what is not to be loaded, as arguments of diffusers."""
+    index = _index(model, folder)
+    kind = _class_of(model, index)
+    # the denoising loop never asks it, and its weights are often pickled
+    unread = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
+    for name, entry in index.items():
+        if name in unread or not isinstance(entry, list) or not any(entry[:1]):
+            continue
+        _check_class(model, name, *entry)
+        files = sorted(file.relative_to(folder / name) for file in (folder / name).rglob("*"))
+        _check_tokenizer(model, name, [str(file) for file in files])
+        pickled = next((file for file in files if file.suffix in PICKLES), None)
+        if pickled and not any(READ_FIRST.fullmatch(str(file)) for file in files):
+            raise ValueError(
+                f"{model!r} has only pickled weights for its {name} ({pickled}), which can run code when read; "
+                f"if you trust them, convert them once: diffusers.{kind}.from_pretrained({model!r})"
+                ".save_pretrained(NEW_FOLDER), and load that"
+            )
+    return unread
+
+
+def _check_class(model: str, name: str, library: object, kind: object = None, *_: object) -> None:
+    """Refuse a component whose class is not one of diffusers or transformers that reads weights and settings only."""
+    import diffusers
+
+    if library not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, str(library)):
+        raise ValueError(_own_code(model, f"its {name} is code of its own ({library}.py)"))
+    chosen = re.match("Auto[A-Z]", str(kind))  # such as AutoTokenizer; AutoencoderKL is none
+    if chosen or str(kind).endswith("Pipeline"):
+        what = "a class that its files choose" if chosen else "a whole pipeline, with parts"
+        raise ValueError(_own_code(model, f"its {name} is {what} ({kind}), so it can be code of its own"))
+
+
+def _check_tokenizer(model: str, name: str, files: Sequence[str]) -> None:
+    """`ValueError` with the mend if a tokenizer is kept in a form whose reader is not installed."""
+    from transformers.utils import is_protobuf_available, is_sentencepiece_available
+
+    if "spiece.model" not in files or "tokenizer.json" in files:
+        return
+    if not (is_sentencepiece_available() and is_protobuf_available()):
+        raise ValueError(
+            f"{model!r} keeps its {name} as spiece.model alone, which needs sentencepiece and protobuf; install them: "
+            "pip install 'fair-diffusion[t5]'"
+        )
+
+
+def _index(model: str, folder: Path) -> Mapping[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(f"{model!r} is no model as diffusers writes it: it has no {INDEX} that can be read") from None
+    return dict(index)
+
+
+def _class_of(model: str, index: Mapping[str, Any]) -> str:
+    kind = index["_class_name"]
+    if not isinstance(kind, str):
+        raise ValueError(_own_code(model, "its pipeline is code of its own"))
+    if kind not in FAMILIES:
+        raise ValueError(f"{model!r} is a {kind}, which is not supported; {', '.join(FAMILIES)} are")
+    return kind
+
+
+def _own_code(model: str, why: str) -> str:
+    return f"{model!r} is refused: {why}, which is not run; if you trust it, load it yourself and pass the pipeline"
+
+
+def _home(model: str, hub: Hub) -> Path:
+    """The folder of a model that holds at least its index."""
+    return Path(model) if Path(model).is_dir() else hub.file(model, INDEX).parent
+
+
+def _fetched(model: str, hub: Hub) -> Path:
+    """The folder of a hub model: downloaded, or cached if the hub cannot be reached."""
+    unread = _check_folder(model, _home(model, hub))
+    from diffusers import DiffusionPipeline
+
+    with one_line(model, "its weights must all be there, as safetensors"):
+        told = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": hub.holds(model) is None}
+        return Path(DiffusionPipeline.download(model, **told, **unread))

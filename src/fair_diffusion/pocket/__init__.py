@@ -1,5 +1,0 @@
-"""The embedded text-to-image model: a small latent diffusion model of drawn people. Exports `load` and `export`."""
-
-from fair_diffusion.pocket.folder import DRAWN_AS, GUIDANCE, OCCUPATIONS, UNET, export, load
-
-__all__ = ["DRAWN_AS", "GUIDANCE", "OCCUPATIONS", "UNET", "export", "load"]

@@ -1,0 +1,116 @@
+"""A WebDataset archive, in one pass and without extracting anything: neighbours with one name are one example.
+
+A tar may be compressed by gzip, bzip2 or xz, told by its first bytes. Links are not followed, and nothing large is
+taken into memory. What is damaged is noted, and what can be read before and behind it counts.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from fair_diffusion.files.pictures import ENDINGS, MAX_BYTES
+from fair_diffusion.files.text import printable
+from fair_diffusion.readers.caption_text import CAPTION_BYTES, Item, caption_column, caption_text
+
+_PACKED: Mapping[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+_DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+
+
+def archive_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
+    """The examples of the archive `shard`; what could not be read goes to `broken`, by name and reason."""
+    name, files = "", dict[str, bytes]()
+    try:
+        with _opened(shard) as packed, _Archive.open(fileobj=packed, mode="r|", ignore_zeros=True) as archive:
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # tarfile would keep them all
+                stem, ending = _split(member.name)
+                if stem != name:
+                    yield from _example(name, files)
+                    name, files = stem, {}
+                picture = f".{ending}" in ENDINGS
+                if not member.isfile() or not (picture or ending in ("txt", "caption", "json")):
+                    continue
+                if picture and not with_pictures:
+                    files["picture"] = b""  # only that it is there
+                elif member.size > (MAX_BYTES if picture else CAPTION_BYTES):
+                    broken.append(printable(f"{shard.name}/{member.name}: {member.size:,} bytes, too many"))
+                elif file := archive.extractfile(member):
+                    files["picture" if picture else ending] = file.read()
+            if archive.damaged:
+                broken.append(
+                    f"{printable(shard.name)}: {archive.damaged} blocks are no part of an archive; the others count"
+                )
+            elif _ends_early(shard):
+                broken.append(f"{printable(shard.name)}: it ends early; what came before counts")
+    except _DAMAGE as error:
+        broken.append(printable(f"{shard.name}: {type(error).__name__}: {error}; what came before counts"))
+    yield from _example(name, files)
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header; blocks that are none are counted, and the archive looks for the next one."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> _Header:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.InvalidHeaderError:  # type: ignore[attr-defined]
+            archive.damaged += 1  # type: ignore[attr-defined]
+            raise
+
+
+class _Archive(tarfile.TarFile):
+    tarinfo = _Header
+    damaged = 0
+    members: list[tarfile.TarInfo]
+
+
+def _opened(shard: Path) -> IO[bytes]:
+    with shard.open("rb") as file:
+        opener = _PACKED.get(file.read(2))
+    return opener(shard) if opener else shard.open("rb")
+
+
+def _ends_early(shard: Path) -> bool:
+    """Whether an archive that is not compressed lacks its end, a block of zeros: tarfile does not say."""
+    with shard.open("rb") as file:
+        if file.read(2) in _PACKED:
+            return False
+        size = file.seek(0, os.SEEK_END)
+        file.seek(-min(tarfile.BLOCKSIZE, size), os.SEEK_END)
+        return any(file.read()) or size % tarfile.BLOCKSIZE != 0
+
+
+def _example(name: str, files: Mapping[str, bytes]) -> Iterator[Item]:
+    """What the files of one name make: an example, its caption empty if there is none."""
+    if files:
+        yield name, _caption(files), files.get("picture")
+
+
+def _split(name: str) -> tuple[str, str]:
+    """An archive member's name up to its first dot, and what follows the dot, in small letters."""
+    path = PurePosixPath(name)
+    stem, _, ending = path.name.partition(".")
+    return str(path.with_name(stem)) if stem else name, ending.lower()
+
+
+def _caption(files: Mapping[str, bytes]) -> str:
+    for ending in ("txt", "caption"):
+        if ending in files:
+            return caption_text(files[ending])
+    try:
+        record = json.loads(files["json"]) if "json" in files else None
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(record, dict) or (column := caption_column(record)) is None:
+        return ""
+    return caption_text(record[column])

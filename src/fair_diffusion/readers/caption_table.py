@@ -1,0 +1,89 @@
+"""A Parquet file with captions, by row groups: one that is damaged is noted, and the others count.
+
+Parquet unpacks whole pages, so a cell's size is known only then; one that is too large is named and goes no further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fair_diffusion.files.pictures import MAX_BYTES
+from fair_diffusion.files.text import printable
+from fair_diffusion.readers.caption_text import CAPTION_BYTES, CAPTIONS, Item, caption_column, caption_text
+
+PICTURES = ("image", "jpg", "jpeg", "png", "webp", "picture", "img", "bytes")
+BATCH = 8
+"""Rows with pictures that are in memory together."""
+
+
+def table_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
+    """The rows of the table `shard`; what could not be read goes to `broken`, by name and reason."""
+    try:
+        with pq.ParquetFile(shard, buffer_size=2**20) as file:  # else it reads row groups whole
+            names = file.schema_arrow.names
+            column = caption_column(names)
+            if column is None:
+                raise ValueError(f"no column of captions; name one {' or '.join(CAPTIONS[:3])}")
+            lower = {name.lower(): name for name in names}
+            picture = next((lower[name] for name in PICTURES if name in lower), None) if with_pictures else None
+            first = 0
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                try:
+                    for row, caption, shown in _group(file, group, column, picture):
+                        name = f"row {first + row}"
+                        for cell in (caption, shown):
+                            if isinstance(cell, TooLarge):
+                                broken.append(printable(f"{shard.name}/{name}: {cell.size:,} bytes, too many"))
+                        yield name, caption_text(caption), _bytes(shown)
+                except (pa.ArrowException, OSError, ValueError) as error:
+                    place = f"{shard.name}, rows {first} to {first + rows - 1}"
+                    broken.append(printable(f"{place}: not all can be read: {error}"))
+                first += rows
+    except (pa.ArrowException, OSError, ValueError) as error:
+        broken.append(printable(f"{shard.name}: {error}"))
+
+
+@dataclass(frozen=True)
+class TooLarge:
+    """What stands for a cell of more bytes than are taken."""
+
+    size: int
+
+
+def _group(file: pq.ParquetFile, group: int, column: str, picture: str | None) -> Iterator[tuple[int, Any, Any]]:
+    """One row group, in batches, for pictures are large: the number of each row, its caption and its picture."""
+    columns = [column, *([picture] if picture else [])]
+    row = 0
+    for batch in file.iter_batches(batch_size=BATCH if picture else 8192, row_groups=[group], columns=columns):
+        captions = _cells(batch[column], CAPTION_BYTES)
+        pictures = _cells(batch[picture], MAX_BYTES) if picture else repeat(None)
+        for caption, shown in zip(captions, pictures, strict=False):
+            yield row, caption, shown
+            row += 1
+
+
+def _cells(column: pa.Array, most: int) -> Iterator[Any]:
+    """The values of a column, one at a time; `TooLarge` for those of more than `most` bytes, which are not made."""
+    values = column
+    places: Sequence[int | None] = range(len(column))
+    if pa.types.is_dictionary(column.type):
+        values, places = column.dictionary, column.indices.to_pylist()
+    small = values.nbytes <= most
+    for place in places:
+        size = 0 if small or place is None else values.slice(place, 1).nbytes
+        yield TooLarge(size) if size > most else None if place is None else values[place].as_py()
+
+
+def _bytes(value: Any) -> bytes | None:
+    """A picture's bytes, plain or in the struct that the datasets library keeps."""
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    return value if isinstance(value, bytes) else None

@@ -1,0 +1,131 @@
+"""Any folder of images. What each one is about comes from a table, from its sub-folder, or from its file name.
+
+a table `file,concept[,source]`     only the files that it names
+SOURCE/CONCEPT/…/name.png           from the two last folders
+CONCEPT/name.png                    from its folder; the source is the folder that is audited
+construction_worker-012.png         from the name, without its number
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fair_diffusion.audit.study import Source, Study
+from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.files.pictures import ENDINGS
+from fair_diffusion.files.text import printable
+from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.readers.findings import Findings, Progress, silent
+from fair_diffusion.readers.names import concept_of, concept_of_file
+from fair_diffusion.readers.perceive import Picture, drawn, perceive, samples_of
+from fair_diffusion.readers.studies import is_study
+
+Concepts = Mapping[str, tuple[str, str]]
+"""Concept and source ("": not said) of each file, by its path below the folder."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures of a folder, in order of their names; files that were left out, and why; and notes."""
+
+    pictures: list[Picture]
+    broken: list[str]
+    notes: list[str]
+
+
+def read_folder(
+    folder: Path,
+    perceiver: Perceiver,
+    *,
+    perceiver_name: str,
+    scratch: Path,
+    concepts: Concepts | None = None,
+    attributes: list[str] | None = None,
+    progress: Progress = silent,
+) -> Findings:
+    """Audit the images below `folder` by what `perceiver` reads in them. `ValueError` if there are none."""
+    listing = listed(folder, concepts)
+    if not listing.pictures:
+        raise ValueError(f"no images in {folder}; it needs files that end in {', '.join(sorted(ENDINGS))}")
+    found = perceive(listing.pictures, perceiver, total=len(listing.pictures), by=perceiver_name, progress=progress)
+    broken = [*listing.broken, *found.broken]
+    if not len(found.rows):
+        raise ValueError(f"none of {len(listing.pictures)} images in {folder} can be read; {broken[0]}")
+    facts = {"images": str(folder), "perceiver": perceiver_name}
+    names = dict.fromkeys(source for source, _ in found.rows.keys)
+    samples = samples_of(found, scratch)
+    study = Study(
+        title=f"Audit of {folder.resolve().name}",
+        sources=[Source(name=name, facts=facts, quality=found.fidelity.quality(name)) for name in names],
+        tallies=found.rows.tallies(attributes),
+        samples=samples,
+        drawn=drawn(samples, len(found.rows)),
+        broken=broken,
+        notes=[*listing.notes, *found.notes, *found.fidelity.notes()],
+    )
+    return Findings(study, found.rows.table())
+
+
+def read_concepts(path: Path) -> Concepts:
+    """The table `file,concept[,source]` in `path`. `ValueError` names every line that is wrong."""
+    found: dict[str, tuple[str, str]] = {}
+    errors = CsvErrors(path)
+    for line, row in read_csv(path, required=("file", "concept"), optional=("source",)):
+        try:
+            name = inner_path(row["file"])
+        except ValueError as error:
+            errors.add(line, str(error))
+            continue
+        if not row["concept"]:
+            errors.add(line, f"{name!r} has no concept; say what it shows")
+        elif name in found:
+            errors.add(line, f"{name!r} stands there twice; keep one")
+        found[name] = (row["concept"], row["source"])
+    errors.check()
+    if not found:
+        raise ValueError(f"{path} names no files; give one line per image")
+    return found
+
+
+def listed(folder: Path, concepts: Concepts | None = None) -> Listing:
+    """The pictures below `folder`, not yet opened. Links that lead out of it are named and not followed."""
+    root = folder.resolve()
+    here, missing = printable(root.name) or "images", dict(concepts or {})
+    pictures, broken, unlisted = [], [], 0
+    for name, path in image_files(folder):
+        if concepts is not None and name not in concepts:
+            unlisted += 1
+        elif path.is_symlink() and not path.resolve().is_relative_to(root):
+            broken.append(f"{printable(name)}: a link out of the folder, not followed")
+        elif not path.is_file():
+            broken.append(f"{printable(name)}: no regular file")
+        else:
+            concept, source = concepts[name] if concepts is not None else _about(name)
+            pictures.append(Picture(name, printable(source) or here, printable(concept), path))
+        missing.pop(name, None)
+    broken += [f"{printable(name)}: in the table, but not there" for name in sorted(missing)]
+    notes = [f"{unlisted} images are not in the table and were left out"] if unlisted else []
+    return Listing(pictures, broken, notes)
+
+
+def image_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file below `folder` with an image's ending and no dot before its name, in order.
+
+    Studies, and folders behind links, are not entered."""
+    for place, folders, files in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_study(Path(place, name)))
+        for name in sorted(files):
+            path = Path(place, name)
+            if path.suffix.lower() in ENDINGS and not name.startswith("."):
+                yield path.relative_to(folder).as_posix(), path
+
+
+def _about(name: str) -> tuple[str, str]:
+    """Concept and source of a file by its path."""
+    *folders, file = PurePosixPath(name).parts
+    if not folders:
+        return concept_of_file(file), ""
+    return concept_of(folders[-1].replace("_", " ")), folders[-2] if len(folders) > 1 else ""

@@ -1,0 +1,179 @@
+"""People's labels of some of the images that a machine has read: what both saw, and how the machine errs by them.
+
+A group that no labelled image shows has no row in that matrix, for nothing tells how it is read: the machine's readings
+of it count as unknown where the matrix corrects. Labels replace earlier ones of the same source and attribute.
+Exports `with_labels`, `check_labels` and `about_raters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fair_diffusion.audit.study import Confusion, Labelled
+from fair_diffusion.audit.tally import Tally
+from fair_diffusion.files.text import printable
+from fair_diffusion.perception.human import HumanLabels
+from fair_diffusion.readers.findings import Findings
+
+PEOPLE = "of these images, as people labelled them"
+"""What tells that a confusion matrix was made here."""
+
+
+def with_labels(findings: Findings, labels: HumanLabels, *, table: str) -> Findings:
+    """The findings with what people said of the same images, and a confusion matrix of the machine by it.
+
+    The matrix corrects the shares of sources for which no other matrix of that attribute is known.
+
+    Args:
+        findings: with rows of images, read by a machine.
+        labels: people's, by the names of these files.
+        table: the name of the file that holds them.
+
+    Raises:
+        ValueError: no rows of images, no attribute or file in common, or a label that the machine does not know.
+    """
+    study, images = findings.study, findings.images
+    if images is None:
+        raise ValueError("what was audited has no rows of images that people's labels could belong to")
+    groups = {t.attribute: tuple(t.counts) for t in study.tallies if t.attribute in images.column_names}
+    check_labels(labels, groups, table=table, files=())
+    shared = [attribute for attribute in labels.votes if attribute in groups]
+    labels.met.update(labels.files.intersection(images["file"].to_pylist()))
+    if not labels.met:
+        raise ValueError(
+            f"no file in {table} was audited, such as {labels.unmet()[0]!r}; name files as images.parquet does"
+        )
+    check_labels(labels, groups, table=table, files=labels.met)
+    both = [one for attribute in shared for one in _labelled(images, labels, attribute, groups[attribute], table)]
+    anew = {(one.source, one.attribute) for one in both}
+    kept = [one for one in study.labelled if (one.source, one.attribute) not in anew]
+    replaced = dict.fromkeys(one.table for one in study.labelled if (one.source, one.attribute) in anew)
+    known = [one for one in study.confusions if one.attribute not in shared or PEOPLE not in one.measured_on]
+    sources = images["source"].unique().to_pylist()
+    errors, notes = [], [f"the labels in {table} replace those in {', '.join(replaced)}"] if replaced else []
+    for attribute in shared:
+        told = [
+            one for one in (*kept, *both) if one.attribute == attribute and set(one.groups) == set(groups[attribute])
+        ]
+        error = _confusion(told, known, sources)
+        errors += [error] if error else []
+        notes += _about_left_out(error, study.tallies) if error and error.left_out else []
+    return replace(
+        findings,
+        study=replace(
+            study,
+            labelled=[*kept, *both],
+            confusions=[*known, *errors],
+            notes=[*study.notes, *map(printable, notes), *about_raters(labels)],
+        ),
+    )
+
+
+def check_labels(
+    labels: HumanLabels,
+    groups: Mapping[str, Sequence[str]],
+    *,
+    table: str,
+    files: Collection[str] | None = None,
+) -> None:
+    """`ValueError` if people's labels do not fit what a machine reads.
+
+    Args:
+        labels: people's.
+        groups: the machine's, by attribute.
+        table: the name of the file that holds the labels.
+        files: those whose labels are looked at; all if None.
+    """
+    shared = [attribute for attribute in labels.votes if attribute in groups]
+    if not shared:
+        raise ValueError(f"{table} labels {', '.join(labels.votes)}; the machine has read {', '.join(groups)}")
+    for attribute in shared:
+        for file in labels.votes[attribute]:
+            said = labels.label(attribute, file).label if files is None or file in files else None
+            if said is not None and said not in groups[attribute]:
+                raise ValueError(
+                    f"{table} says {said!r} of {file}, which the machine does not read; its groups are "
+                    f"{list(groups[attribute])}"
+                )
+
+
+def about_raters(labels: HumanLabels) -> list[str]:
+    """How far raters agree, and how many labelled files were not met."""
+    notes = [
+        f"{found.attribute}: {found.raters} raters agree with kappa {found.kappa:.2f} on {found.pictures} pictures"
+        for found in labels.agreement()
+        if found.kappa is not None
+    ]
+    if unmet := labels.unmet():
+        notes.append(f"{len(unmet)} of {len(labels.files)} labelled files were not met, such as {printable(unmet[0])}")
+    return notes
+
+
+def _labelled(
+    images: pa.Table, labels: HumanLabels, attribute: str, groups: Sequence[str], table: str
+) -> list[Labelled]:
+    """What people and the machine saw, by source and concept."""
+    place: dict[str | None, int] = {group: k for k, group in enumerate((*groups, None))}
+    found: dict[tuple[str, str], NDArray[np.int64]] = {}
+    votes = labels.votes[attribute]
+    columns = (images[name].to_pylist() for name in ("file", "source", "concept", attribute))
+    for file, source, concept, read in zip(*columns, strict=True):
+        if file not in votes:
+            continue
+        said = labels.label(attribute, file).label
+        counts = found.setdefault((source, concept), np.zeros((len(place), len(place)), dtype=np.int64))
+        counts[place[said], place[read]] += 1
+    return [
+        Labelled(
+            source=source, concept=concept, attribute=attribute, groups=groups, counts=counts.tolist(), table=table
+        )
+        for (source, concept), counts in found.items()
+    ]
+
+
+def _confusion(both: Sequence[Labelled], known: Sequence[Confusion], sources: Sequence[str]) -> Confusion | None:
+    """The machine's errors on all labelled images together; those that people could not tell say nothing.
+
+    Groups without a labelled image are left out while two others remain."""
+    groups = list(both[0].groups) if both else []
+    counts = np.sum([_in_order(one, groups) for one in both], axis=0)[:-1] if both else np.zeros((0, 1), dtype=np.int64)
+    if not counts.sum():
+        return None
+    seen, left_out = counts.sum(axis=1) > 0, list[str]()
+    if 2 <= seen.sum() < len(groups):
+        unknown = counts[seen, -1] + counts[seen][:, :-1][:, ~seen].sum(axis=1)
+        counts = np.column_stack([counts[seen][:, :-1][:, seen], unknown])
+        left_out = [group for group, labelled in zip(groups, seen, strict=True) if not labelled]
+        groups = [group for group in groups if group not in left_out]
+    attribute = both[0].attribute
+    other = {source for one in known if one.attribute == attribute for source in one.sources}
+    tables = ", ".join(dict.fromkeys(printable(one.table) for one in both))
+    return Confusion(
+        attribute=attribute,
+        groups=groups,
+        counts=counts.tolist(),
+        measured_on=f"{counts.sum()} {PEOPLE} ({tables})",
+        sources=[source for source in sources if source not in other],
+        left_out=left_out,
+    )
+
+
+def _in_order(one: Labelled, groups: Sequence[str]) -> NDArray[np.int64]:
+    """Its counts with rows and columns in the order of `groups`, unknown last."""
+    order = [*(list(one.groups).index(group) for group in groups), len(groups)]
+    return np.array(one.counts, dtype=np.int64)[np.ix_(order, order)]
+
+
+def _about_left_out(error: Confusion, tallies: Sequence[Tally]) -> list[str]:
+    """A note on the groups that the matrix leaves out, and how often the machine read them."""
+    own = [tally for tally in tallies if tally.attribute == error.attribute]
+    read = sum(tally.counts.get(group, 0) for tally in own for group in error.left_out)
+    return [
+        f"{error.attribute}: no labelled image shows {' or '.join(error.left_out)}, so nothing tells how that is read; "
+        f"where shares are corrected by people's labels, the {read:,} images read as it count as unknown"
+    ]

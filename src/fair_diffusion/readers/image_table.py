@@ -1,0 +1,68 @@
+"""A table of images that somebody has read already, such as the `images.parquet` of a study.
+
+Its columns: file, source, concept, seed where known, and for each attribute its label and `<attribute>_confidence`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fair_diffusion.audit.study import Source, Study
+from fair_diffusion.files.text import printable
+from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.readers.counts import UNKNOWN, kind_of, ordered
+from fair_diffusion.readers.findings import Findings
+from fair_diffusion.readers.image_rows import ImageRows
+
+SUFFIX = "_confidence"
+
+
+def is_image_table(columns: list[str]) -> bool:
+    """Whether a table of these columns holds images that somebody has read."""
+    return {"file", "concept"} <= set(columns) and bool(_attributes(columns))
+
+
+def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Findings:
+    """The table in `path` as a study. `ValueError` if it is damaged or empty."""
+    try:
+        with pq.ParquetFile(path) as file:
+            names = _attributes(file.schema_arrow.names)
+            rows = _rows(path, file, names)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not len(rows):
+        raise ValueError(f"{path} holds no images")
+    sources = dict.fromkeys(source for source, _ in rows.keys)
+    study = Study(
+        title=f"Audit of {path.name}",
+        sources=[Source(name=name, kind=kind_of(name), facts={"images": path.name}) for name in sources],
+        tallies=rows.tallies(attributes),
+    )
+    return Findings(study, rows.table())
+
+
+def _attributes(columns: list[str]) -> list[str]:
+    return [
+        name.removesuffix(SUFFIX) for name in columns if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in columns
+    ]
+
+
+def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
+    rows = ImageRows(dict.fromkeys(names, ()))
+    seen: dict[str, dict[str, None]] = {name: {} for name in names}
+    there = [name for name in ("file", "source", "concept", "seed") if name in file.schema_arrow.names]
+    for batch in file.iter_batches(batch_size=8192, columns=[*there, *names, *(name + SUFFIX for name in names)]):
+        for row in batch.to_pylist():
+            labels = {name: None if row[name] in (None, UNKNOWN) else printable(str(row[name])) for name in names}
+            sure = {name: row[name + SUFFIX] for name in names}
+            source, concept = printable(str(row.get("source") or path.stem)), printable(str(row["concept"]))
+            rows.add(printable(str(row["file"])), source, concept, labels, sure, row.get("seed"))
+            for name, label in labels.items():
+                if label is not None:
+                    seen[name][label] = None
+    for name, labels_seen in seen.items():
+        known = ATTRIBUTES[name].group_names if name in ATTRIBUTES else ()
+        rows.groups[name] = tuple(known) if set(labels_seen) <= set(known) else tuple(ordered(name, labels_seen))
+    return rows

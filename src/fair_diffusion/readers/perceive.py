@@ -1,0 +1,149 @@
+"""Pictures through a perceiver, in batches: never all in memory, none of them fatal."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+
+from fair_diffusion.audit.study import Sample
+from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.text import printable
+from fair_diffusion.perception.perceiver import OCCUPATION, Perceiver, Reading, occupations, people
+from fair_diffusion.readers.fidelity import Fidelity
+from fair_diffusion.readers.findings import Progress, silent
+from fair_diffusion.readers.image_rows import ImageRows
+
+BATCH = 32
+SAMPLES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a target, not yet opened: its name within the target, its file or bytes, and its seed if known."""
+
+    name: str
+    source: str
+    concept: str
+    data: Path | bytes
+    seed: int | None = None
+
+
+@dataclass
+class Perceived:
+    """Rows of the pictures that were read, how many these were, a random sample of the rows, and the broken ones; how
+    many show the occupation that they were asked for, where the perceiver reads it."""
+
+    rows: ImageRows
+    fidelity: Fidelity
+    pictures: int = 0
+    samples: list[tuple[int, Picture]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """That pictures count several times, if they do."""
+        if len(self.rows) == self.pictures:
+            return []
+        return [
+            f"{len(self.rows)} people in {self.pictures} pictures, each counted: those in one picture are not "
+            "independent, so intervals are narrower than they should be"
+        ]
+
+
+def perceive(
+    pictures: Iterable[Picture],
+    perceiver: Perceiver,
+    *,
+    total: int | None = None,
+    by: str = "the perceiver",
+    progress: Progress = silent,
+    seed: int = 0,
+) -> Perceived:
+    """What `perceiver` reads in `pictures`; `SAMPLES` of each source drawn at random, every picture alike.
+
+    The sample is a reservoir (Vitter 1985, ACM Transactions on Mathematical Software 11(1)): one pass, no count needed.
+    """
+    attributes = [name for name in perceiver.groups if name != OCCUPATION]
+    fidelity = Fidelity(occupations(perceiver), by=by)
+    found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}), fidelity)
+    reservoirs: dict[str, list[tuple[int, Picture]]] = {}
+    seen: dict[str, int] = {}
+    draw = random.Random(seed)
+    done = 0
+    for batch, images in _opened(pictures, found.broken):
+        kept = [picture for picture, image in batch if image is not None]
+        found.pictures += len(kept)
+        for picture, name, person in _seen(kept, people(perceiver, images)):
+            found.rows.add(
+                name,
+                picture.source,
+                picture.concept,
+                {name: person[name].label for name in attributes},
+                {name: person[name].confidence for name in attributes},
+                picture.seed,
+            )
+            if OCCUPATION in person:
+                fidelity.add(picture.source, picture.concept, person[OCCUPATION].label)
+            seen[picture.source] = seen.get(picture.source, 0) + 1
+            reservoir = reservoirs.setdefault(picture.source, [])
+            place = draw.randrange(seen[picture.source])
+            if len(reservoir) < SAMPLES:
+                reservoir.append((len(found.rows) - 1, picture))
+            elif place < SAMPLES:
+                reservoir[place] = (len(found.rows) - 1, picture)
+        done += len(batch)
+        progress(done, total)
+    found.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
+    return found
+
+
+def _seen(
+    pictures: Iterable[Picture], people: Iterable[Sequence[Mapping[str, Reading]]]
+) -> Iterator[tuple[Picture, str, Mapping[str, Reading]]]:
+    """Each person that counts, with the picture, and its name: from the second person on with a number."""
+    for picture, those in zip(pictures, people, strict=True):
+        for number, person in enumerate(those, start=1):
+            yield picture, printable(picture.name) + (f", person {number}" if number > 1 else ""), person
+
+
+def _opened(
+    pictures: Iterable[Picture], broken: list[str]
+) -> Iterator[tuple[list[tuple[Picture, Image.Image | None]], Sequence[Image.Image]]]:
+    """Batches of pictures with their images, None for broken ones, whose names and reasons go to `broken`."""
+    stream = iter(pictures)
+    while batch := list(islice(stream, BATCH)):
+        opened: list[tuple[Picture, Image.Image | None]] = []
+        for picture in batch:
+            try:
+                opened.append((picture, open_picture(picture.data, picture.name)))
+            except BrokenPicture as error:
+                broken.append(printable(f"{picture.name}: {error}"))
+                opened.append((picture, None))
+        yield opened, [image for _, image in opened if image is not None]
+
+
+def samples_of(found: Perceived, scratch: Path) -> list[Sample]:
+    """The sample as a study holds it; pictures that came as bytes are written into `scratch` first."""
+    samples = []
+    for number, (row, picture) in enumerate(found.samples):
+        if isinstance(picture.data, Path):
+            path = picture.data
+        else:
+            path = scratch / f"sample-{number:03d}.png"
+            open_picture(picture.data, picture.name).save(path)
+        labels = {name: column[row] for name, column in found.rows.labels.items()}
+        confidence = {name: column[row] or 0.0 for name, column in found.rows.confidence.items()}
+        samples.append(
+            Sample(image=path, source=picture.source, concept=picture.concept, labels=labels, confidence=confidence)
+        )
+    return samples
+
+
+def drawn(samples: Sequence[Sample], total: int) -> str:
+    """How the samples were drawn, in words."""
+    return f"{len(samples)} of {total} images, drawn at random, up to {SAMPLES} of each source" if samples else ""

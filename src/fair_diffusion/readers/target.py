@@ -1,0 +1,160 @@
+"""Which reader takes a target: a folder or a file, told by what it holds."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from fair_diffusion.audit.folder import load_images, load_study
+from fair_diffusion.files.text import printable
+from fair_diffusion.perception.human import HumanLabels
+from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
+from fair_diffusion.readers.caption_text import caption_column
+from fair_diffusion.readers.counts import COLUMNS, read_counts
+from fair_diffusion.readers.dataset import ARCHIVES, read_dataset, shards_in
+from fair_diffusion.readers.findings import Findings, Progress, only, silent
+from fair_diffusion.readers.folder import Concepts, image_files, read_concepts, read_folder
+from fair_diffusion.readers.human_labels import about_raters
+from fair_diffusion.readers.image_table import is_image_table, read_image_table
+from fair_diffusion.readers.run import read_run
+from fair_diffusion.readers.studies import is_study, studies_in
+from fair_diffusion.runs.records import NEEDED, columns_of, runs_in
+
+TARGETS = "a run, a study or a folder of images, a .csv of counts, or a dataset with captions (.parquet or .tar)"
+PICKLES = frozenset([".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".joblib"])
+
+Kind = Literal["counts", "study", "run", "images", "dataset", "folder"]
+
+
+def read_target(
+    target: Path,
+    *,
+    scratch: Path,
+    perceiver: str | None = None,
+    reader: Perceiver | None = None,
+    concepts: Path | None = None,
+    attributes: list[str] | None = None,
+    progress: Progress = silent,
+) -> Findings:
+    """Audit `target`.
+
+    Args:
+        target: see `TARGETS`.
+        scratch: an empty folder for pictures that have no file of their own; keep it until the study is saved.
+        perceiver: who reads the images, in the words of `open_perceiver`. Default: nobody where records, counts or
+            captions tell; a folder of images needs one.
+        reader: the same, if it is open already.
+        concepts: a table `file,concept[,source]` for a folder of images.
+        attributes: what to count, joint ones as "gender × skin_tone". Default: all that is read.
+        progress: called as images are read.
+
+    Raises:
+        ValueError: nothing there can be audited; the message says what can.
+    """
+    named = read_concepts(concepts) if concepts else None
+    kind = kind_of_target(target, named=named is not None)
+    if named is not None and kind != "folder":
+        raise ValueError(f"{target} is no folder of images; leave out the table of concepts")
+    if kind in ("counts", "study", "images"):
+        if perceiver:
+            raise ValueError(f"{target} holds counts or labels and no images; leave out the perceiver")
+        return _counted(target, kind, attributes)
+    reader = reader or (open_perceiver(perceiver) if perceiver else None)
+    findings = _read(target, kind, reader, perceiver, named, scratch, attributes, progress)
+    if target.is_dir() and (studies := studies_in(target)):
+        note = printable(f"studies inside were left out: {len(studies)}, such as {studies[0].relative_to(target)}")
+        findings = replace(findings, study=replace(findings.study, notes=[*findings.study.notes, note]))
+    return about_reader(findings, reader)
+
+
+def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
+    """The findings with what is known of their reader's errors: confusion matrices, or raters' agreement."""
+    study = findings.study
+    counted = {tally.attribute for tally in study.tallies}
+    read = [] if findings.images is None else findings.images["source"].unique().to_pylist()
+    known = [replace(one, sources=read) for one in getattr(reader, "confusions", ()) if one.attribute in counted]
+    study = replace(study, confusions=[*study.confusions, *known])
+    if isinstance(reader, HumanLabels):
+        study = replace(study, notes=[*study.notes, *about_raters(reader)])
+    return replace(findings, study=study)
+
+
+def _read(
+    target: Path,
+    kind: Kind,
+    reader: Perceiver | None,
+    perceiver: str | None,
+    named: Concepts | None,
+    scratch: Path,
+    attributes: list[str] | None,
+    progress: Progress,
+) -> Findings:
+    if kind == "folder":
+        if reader is None or perceiver is None:
+            raise ValueError(f"{target} holds images that nobody has read; name a perceiver: {', '.join(KINDS)}")
+        return read_folder(
+            target,
+            reader,
+            perceiver_name=perceiver,
+            concepts=named,
+            scratch=scratch,
+            attributes=attributes,
+            progress=progress,
+        )
+    read = read_run if kind == "run" else read_dataset
+    return read(target, reader, perceiver_name=perceiver, scratch=scratch, attributes=attributes, progress=progress)
+
+
+def kind_of_target(target: Path, *, named: bool = False) -> Kind:
+    """What `target` is; a folder whose images a table names (`named`) is one of images, unless it is a study.
+
+    `ValueError` if it is nothing that can be audited."""
+    if not target.exists():
+        raise ValueError(f"{target} is not there; name {TARGETS}")
+    if target.is_dir():
+        if is_study(target):
+            return "study"
+        if named:
+            return "folder"
+        if runs_in(target):
+            return "run"
+        if shards_in(target):
+            return "dataset"
+        if (studies := studies_in(target)) and not any(image_files(target)):
+            shown = " ".join(shlex.quote(printable(str(study))) for study in studies[:3])
+            more = " …" if len(studies) > 3 else ""
+            raise ValueError(f"{target} holds studies and no images; `fair-diffusion report {shown}{more}` shows them")
+        return "folder"
+    ending = target.suffix.lower()
+    if ending in PICKLES:
+        raise ValueError(f"{target} could run code when it is opened, and is refused; name {TARGETS}")
+    if ending == ".csv":
+        return "counts"
+    if ending == ".parquet":
+        return _kind_of_table(target)
+    if target.name.lower().endswith(ARCHIVES):
+        return "dataset"
+    raise ValueError(f"{target} cannot be audited; name {TARGETS}")
+
+
+def _kind_of_table(table: Path) -> Kind:
+    columns = columns_of(table)
+    if set(columns) >= NEEDED:
+        return "run"
+    if is_image_table(columns):
+        return "images"
+    if set(columns) >= set(COLUMNS):
+        return "counts"
+    if caption_column(columns):
+        return "dataset"
+    shown = ", ".join(columns[:8])
+    raise ValueError(f"{table} has neither records nor captions, only the columns {shown}; name {TARGETS}")
+
+
+def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
+    if kind == "images":
+        return read_image_table(target, attributes=attributes)
+    counted = read_counts(target) if kind == "counts" else Findings(load_study(target), load_images(target))
+    return only(counted, attributes)

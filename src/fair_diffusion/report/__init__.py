@@ -1,0 +1,1 @@
+"""Reports: a study as one self-contained page, with its figures, tables and contact sheets."""

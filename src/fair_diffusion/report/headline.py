@@ -1,0 +1,204 @@
+"""The headline of a report: what came out, in words made from the numbers.
+
+Over 153 occupations, plain images deviate 0.31 on average from an even split of women and men; instructed 0.10.
+A perfect coin with 250 images would deviate 0.025.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from fair_diffusion.audit.lines import Deviation, Line
+
+_PLURAL = {"woman": "women", "man": "men", "person": "people", "child": "children"}
+_NAMED = 3
+_ALIKE = 0.002
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One attribute in words: how far from the target, and all else that the numbers say at once."""
+
+    lead: str
+    more: str
+
+
+def headlines(
+    lines: Sequence[Line], deviations: Sequence[Deviation], *, unit: str, reference: str | None
+) -> list[Headline]:
+    """One for each attribute, in the order of `deviations`.
+
+    Args:
+        lines: every share, as `summary.summarize` gives them.
+        deviations: every source and attribute, as `summary.deviations` gives them.
+        unit: what a concept is, in the singular.
+        reference: the source that relations are to, if any.
+    """
+    attributes = list(dict.fromkeys(found.attribute for found in deviations))
+    written = []
+    for attribute in attributes:
+        own = [line for line in lines if line.attribute == attribute]
+        found = [one for one in deviations if one.attribute == attribute]
+        name = f"{spoken(attribute).capitalize()}: " if len(attributes) > 1 else ""
+        lead = name + " ".join([_deviate(own, found, unit), _coin(own, found, reference)])
+        more = [
+            *_assumed(own, found),
+            *_band(found, unit, reference),
+            *_relations(own, reference),
+            *_unread(attribute, found),
+        ]
+        written.append(Headline(lead, " ".join(more)))
+    return written
+
+
+def number(value: float) -> str:
+    """A deviation to two figures or so: 0.31, 0.025, 0."""
+    return f"{value:.2f}" if value >= 0.0995 else f"{value:.3f}" if value else "0"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as "43.2 %", with a space that does not break."""
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def spoken(name: str) -> str:
+    """The name of an attribute as people write it."""
+    return name.replace("_", " ")
+
+
+def short(text: str, most: int = 80) -> str:
+    """A name that fits a row."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def plural(word: str) -> str:
+    """The plural of a group or a unit, as far as it is known; other group names stay as they are."""
+    return _PLURAL.get(word, word)
+
+
+def units(count: int, unit: str) -> str:
+    """Such as "153 occupations", "1 prompt"."""
+    return f"{count:,} {unit}" + ("" if count == 1 else "s")
+
+
+def target_in_words(targets: Sequence[Mapping[str, float]], attribute: str) -> str:
+    """The target that all of `targets` are, as words, or "their targets" if they differ."""
+    first = targets[0]
+    if any(target != first for target in targets):
+        return "their targets"
+    if max(first.values()) > min(first.values()):
+        return (
+            "the target (" + ", ".join(f"{percent(share, 0)} {plural(group)}" for group, share in first.items()) + ")"
+        )
+    if len(first) == 1:
+        return f"all {plural(next(iter(first)))}"
+    if len(first) > _NAMED:
+        return f"an even split over {len(first)} groups of {spoken(attribute)}"
+    return "an even split of " + _and([plural(group) for group in first])
+
+
+def default_shares(lines: Sequence[Line]) -> str:
+    """What stands in where nothing was asked, with the shares if all have the same and those are no even split."""
+    shares: dict[tuple[str, str, str], dict[str, float]] = {}
+    for line in lines:
+        if line.assumed:
+            shares.setdefault((line.source, line.concept, line.attribute), {})[line.group] = round(line.target, 9)
+    found = list(shares.values())
+    if not found or any(other != found[0] for other in found) or len(set(found[0].values())) == 1:
+        return "the default shares"
+    said = ", ".join(f"{percent(share, 0)} {plural(group)}" for group, share in found[0].items())
+    return f"the default shares ({said})"
+
+
+def targets_of(lines: Sequence[Line]) -> list[dict[str, float]]:
+    """The target of every tally behind `lines`, without groups that nobody asked for."""
+    targets: dict[tuple[str, str, str], dict[str, float]] = {}
+    for line in lines:
+        target = targets.setdefault((line.source, line.concept, line.attribute), {})
+        if line.target > 0:
+            target[line.group] = round(line.target, 9)
+    return list(targets.values())
+
+
+def _deviate(lines: Sequence[Line], found: Sequence[Deviation], unit: str) -> str:
+    goal = target_in_words(targets_of(lines), found[0].attribute)
+    concepts = {one.source: {line.concept for line in lines if line.source == one.source} for one in found}
+    shared = concepts[found[0].source]
+    alike = all(own == shared for own in concepts.values())
+    parts = []
+    for k, one in enumerate(found):
+        own = concepts[one.source]
+        mean = " on average" if len(own) > 1 and (k == 0 or not alike) else ""
+        where = "" if alike else f" for {_those(own, unit)}"
+        aim = f" from {goal}" if k == 0 else ""
+        parts.append(f"{one.source}{' images deviate' if k == 0 else ''} {number(one.tv_mean)}{mean}{aim}{where}")
+    if alike:
+        parts[0] = f"{'Over' if len(shared) > 1 else 'For'} {_those(shared, unit)}, {parts[0]}"
+    return "; ".join(parts) + "."
+
+
+def _those(concepts: Collection[str], unit: str) -> str:
+    return units(len(concepts), unit) if len(concepts) > 1 else f"“{short(next(iter(concepts)))}”"
+
+
+def _assumed(lines: Sequence[Line], found: Sequence[Deviation]) -> list[str]:
+    without = [one.source for one in found if one.assumed]
+    if not without:
+        return []
+    if len(without) == len(found):
+        return [f"No target is asked for {spoken(lines[0].attribute)}: {default_shares(lines)} are assumed."]
+    return [f"No target of {_and(without)} is measured: {default_shares(lines)} are assumed there."]
+
+
+def _coin(lines: Sequence[Line], found: Sequence[Deviation], reference: str | None) -> str:
+    """What chance alone gives; the reference is no draw, so it is left out where there is anything else."""
+    judged = [one for one in found if one.source != reference] or list(found)
+    coin = "coin" if all(len(target) <= 2 for target in targets_of(lines)) else "draw"
+    floors = [one.noise_floor for one in judged]
+    sizes = {line.n for line in lines if line.source in {one.source for one in judged}}
+    if len(sizes) == 1 and len(set(map(number, floors))) == 1:
+        return f"A perfect {coin} with {units(sizes.pop(), 'image')} would deviate {number(floors[0])}."
+    if max(floors) - min(floors) < _ALIKE:
+        return f"A perfect {coin} with as many images would deviate about {number(sum(floors) / len(floors))}."
+    if len(judged) > _NAMED:
+        return f"A perfect {coin} with as many images would deviate {number(min(floors))} to {number(max(floors))}."
+    each = [f"{number(one.noise_floor)} ({one.source})" for one in judged]
+    return f"A perfect {coin} with as many images would deviate {_and(each)}."
+
+
+def _band(found: Sequence[Deviation], unit: str, reference: str | None) -> list[str]:
+    judged = [one for one in found if one.source != reference and one.concepts > 1]
+    if not judged:
+        return []
+    alike = len({one.concepts for one in judged}) == 1
+    each = [
+        f"{one.source} in {one.inside_band:,}" + (f" of {units(one.concepts, unit)}" if k == 0 or not alike else "")
+        for k, one in enumerate(judged)
+    ]
+    return [f"Within what chance gives 95 times of 100: {_and(each)}."]
+
+
+def _relations(lines: Sequence[Line], reference: str | None) -> list[str]:
+    sentences = []
+    for source in dict.fromkeys(line.source for line in lines if line.relation):
+        counts = Counter(line.relation for line in lines if line.source == source and line.relation)
+        total = sum(counts.values())
+        share = {name: percent(counts[name] / total, 0) for name in ("amplified", "reflected", "mitigated")}
+        sentences.append(
+            f"Against {reference}, {source} amplifies {share['amplified']} of shares, reflects {share['reflected']} "
+            f"and mitigates {share['mitigated']}."
+        )
+    return sentences
+
+
+def _unread(attribute: str, found: Sequence[Deviation]) -> list[str]:
+    unknown, n = sum(one.unknown for one in found), sum(one.n for one in found)
+    if not unknown:
+        return []
+    return [f"In {unknown:,} of {n:,} images ({percent(unknown / n)}) the {spoken(attribute)} could not be read."]
+
+
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -1,0 +1,73 @@
+"""The heat table: concepts down, groups across, the farthest from its target first. Exports `Heat` and `heat`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fair_diffusion.audit.lines import Line
+
+LEVELS = 5
+_FULL = 0.5
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One group of one concept from one source; `level` is −5 (far too few) … 5 (far too many)."""
+
+    line: Line
+    level: int
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """One concept: per source its cells in the order of the groups, None where it lacks one or all of them."""
+
+    concept: str
+    sources: list[list[Cell | None] | None]
+
+
+@dataclass(frozen=True)
+class Heat:
+    """The table of one attribute; `by` is the source that sorts it."""
+
+    attribute: str
+    groups: list[str]
+    rows: list[HeatRow]
+    by: str
+
+
+def heat(lines: Sequence[Line], sources: Sequence[str]) -> list[Heat]:
+    """One table per attribute, sorted by the largest gap of the last of `sources` that has it."""
+    return [
+        _table(attribute, [line for line in lines if line.attribute == attribute], sources)
+        for attribute in dict.fromkeys(line.attribute for line in lines)
+    ]
+
+
+def level(gap: float) -> int:
+    """A gap in steps from −5 to 5, the ends being half or more; 0 only where it is no gap at all."""
+    steps = min(LEVELS, -int(-abs(gap) * LEVELS // _FULL))
+    return steps if gap > 0 else -steps
+
+
+def _table(attribute: str, lines: Sequence[Line], sources: Sequence[str]) -> Heat:
+    found: dict[str, dict[str, dict[str, Line]]] = {}
+    for line in lines:
+        found.setdefault(line.concept, {}).setdefault(line.source, {})[line.group] = line
+    groups = list(dict.fromkeys(line.group for line in lines))
+    by = next(source for source in reversed(sources) if any(source in row for row in found.values()))
+    order = sorted(found, key=lambda concept: (-largest_gap(found[concept].get(by, {})), concept))
+    rows = [HeatRow(concept, [_cells(found[concept].get(source), groups) for source in sources]) for concept in order]
+    return Heat(attribute, groups, rows, by)
+
+
+def largest_gap(lines: Mapping[str, Line]) -> float:
+    """The largest distance from target among the groups; −1 if there are none."""
+    return max((abs(line.gap) for line in lines.values()), default=-1.0)
+
+
+def _cells(lines: Mapping[str, Line] | None, groups: Sequence[str]) -> list[Cell | None] | None:
+    if lines is None:
+        return None
+    return [Cell(lines[group], level(lines[group].gap)) if group in lines else None for group in groups]

@@ -1,0 +1,38 @@
+"""The numbers of a report as tables: lines.parquet, lines.csv, deviations.parquet and deviations.csv.
+
+    lines.*          one row per source, concept, attribute and group, with the fields of `summary.Line`
+    deviations.*     one row per source and attribute, with those of `deviations.Deviation`
+
+Exports `write_lines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fair_diffusion.audit.lines import Deviation, Line
+from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.files.csv_rows import write_csv
+
+_TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+
+
+def write_lines(found: Numbers, folder: Path) -> None:
+    """Write the tables into `folder`, which is there. In a CSV "inf" is infinite and an empty cell is none."""
+    _write(found.lines, Line, folder / "lines")
+    _write(found.deviations, Deviation, folder / "deviations")
+
+
+def _write(rows: Sequence[Line | Deviation], kind: type[Line | Deviation], path: Path) -> None:
+    """Both tables of these rows; every column has the type of its field, also where all of it is None."""
+    schema = pa.schema(
+        [(one.name, _TYPES.get(str(one.type).removesuffix(" | None"), pa.string())) for one in fields(kind)]
+    )
+    plain = [asdict(row) for row in rows]
+    pq.write_table(pa.Table.from_pylist(plain, schema), path.with_suffix(".parquet"))
+    write_csv(path.with_suffix(".csv"), schema.names, plain)

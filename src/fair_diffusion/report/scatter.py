@@ -1,0 +1,48 @@
+"""Deviation against quality: one figure per attribute and quality, one dot per source.
+
+Exports `Scatter` and `scatters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fair_diffusion.audit.lines import Deviation
+from fair_diffusion.audit.study import Source
+from fair_diffusion.report.headline import spoken
+from fair_diffusion.report.plot import Plot, Point, plot
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """One figure: mean deviation from `attribute`'s targets upwards, the quality called `name` to the right."""
+
+    attribute: str
+    name: str
+    plot: Plot
+
+
+def scatters(sources: Sequence[Source], deviations: Sequence[Deviation]) -> list[Scatter]:
+    """The figures of all attributes, and of the qualities that are known of two sources or more."""
+    names = list(dict.fromkeys(name for source in sources for name in source.quality))
+    attributes = list(dict.fromkeys(found.attribute for found in deviations))
+    return [found for a in attributes for name in names if (found := _scatter(a, name, sources, deviations))]
+
+
+def _scatter(attribute: str, name: str, sources: Sequence[Source], deviations: Sequence[Deviation]) -> Scatter | None:
+    own = {found.source: found for found in deviations if found.attribute == attribute}
+    points = [
+        Point(
+            source.name,
+            source.quality[name],
+            own[source.name].tv_mean,
+            own[source.name].tv_low,
+            own[source.name].tv_high,
+        )
+        for source in sources
+        if source.name in own and name in source.quality
+    ]
+    if len(points) < 2:
+        return None
+    return Scatter(attribute, name, plot(points, across=name, up=f"mean deviation of {spoken(attribute)}", zero=False))

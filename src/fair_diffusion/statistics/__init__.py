@@ -1,0 +1,1 @@
+"""Statistics: pure functions on numbers. They import nothing else of this package."""

@@ -1,0 +1,1 @@
+"""Methods that are trained beforehand, one file each."""

@@ -1,0 +1,107 @@
+"""Pictures from anywhere: bombs, truncation, transparency, orientation."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fair_diffusion.files.pictures import MAX_BYTES, SIDE, BrokenPicture, open_picture, upright_size
+
+
+def png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def header(width: int, height: int) -> bytes:
+    """A PNG that says it is this large and holds nearly nothing."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (9_000, 9_000), (2**31 - 1, 1)])
+def test_bombs_are_refused_by_their_size(size: tuple[int, int]) -> None:
+    with pytest.raises(BrokenPicture, match=r"pixels|Bomb"):
+        open_picture(header(*size))
+
+
+def test_what_is_no_picture_is_said_without_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "notes.png"
+    path.write_text("no picture")
+    with pytest.raises(BrokenPicture, match=r"^no picture of a kind that is read$"):
+        open_picture(path, path.name)
+
+
+def test_huge_files_are_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(BrokenPicture, match="bytes, more than"):
+        open_picture(path)
+
+
+@given(st.integers(0, 400))
+def test_a_truncated_picture_is_broken_and_nothing_else(cut: int) -> None:
+    noise = Image.effect_noise((16, 16), 90).convert("RGB")
+    whole = png(noise)
+    with pytest.raises(BrokenPicture):
+        open_picture(whole[: min(cut, len(whole) - 20)])
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_picture_or_broken(content: bytes) -> None:
+    for start in (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\0\0\0\0WEBP"):
+        with pytest.raises(BrokenPicture):
+            open_picture(start + content)
+
+
+def test_formats_that_are_not_listed_are_refused() -> None:
+    file = BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PPM")
+    with pytest.raises(BrokenPicture):
+        open_picture(file.getvalue())
+
+
+def test_large_pictures_are_reduced_and_small_ones_kept() -> None:
+    assert open_picture(png(Image.new("RGB", (SIDE * 2, SIDE)))).size == (SIDE, SIDE // 2)
+    assert open_picture(png(Image.new("RGB", (7, 5))), "a/b.png").info == {"file": "a/b.png"}
+
+
+def test_transparency_becomes_white_and_grey_becomes_colour() -> None:
+    assert open_picture(png(Image.new("RGBA", (2, 2), (255, 0, 0, 0)))).getpixel((0, 0)) == (255, 255, 255)
+    assert open_picture(png(Image.new("L", (2, 2), 7))).getpixel((0, 0)) == (7, 7, 7)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_that_is_read_from_a_header_is_that_of_the_opened_picture(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name, size in (("small.jpg", (6, 4)), ("large.jpg", (2 * SIDE, SIDE))):
+        Image.new("RGB", size).save(tmp_path / name, exif=exif)
+        opened, known = open_picture(tmp_path / name), upright_size(tmp_path / name)
+        assert max(known) == max(size)
+        assert (known[0] > known[1]) == (opened.width > opened.height)
+    assert upright_size(tmp_path / "small.jpg") == open_picture(tmp_path / "small.jpg").size
+
+
+def test_pictures_are_turned_upright() -> None:
+    image = Image.new("RGB", (2, 4))
+    exif = image.getexif()
+    exif[0x0112] = 6  # a quarter turn
+    file = BytesIO()
+    image.save(file, "JPEG", exif=exif)
+    assert open_picture(file.getvalue()).size == (4, 2)

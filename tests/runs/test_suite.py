@@ -1,0 +1,188 @@
+"""Suites: what is drawn, what is kept, when it stops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from audit_examples import put, record, write_run
+
+from fair_diffusion.readers.run import read_run
+from fair_diffusion.runs import suite
+from fair_diffusion.runs.suite import PART, Suite, check_work, draw_suite, read_occupations
+
+SUITE = Suite(model="fake", prompt="a photo of a {}")
+
+
+@dataclass
+class Drawn:
+    records: list[dict[str, Any]]
+    interrupted: bool = False
+
+    def save(self, folder: Path) -> None:
+        write_run(folder, self.records)
+
+
+class Pipe:
+    """Draws women only of nurses, every second one of others; counts its calls."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.calls: list[tuple[str, int, int]] = []
+        self.weights = "none"
+        self.stop_after = stop_after
+
+    def __call__(self, prompt: str, *, n: int, seed: int, steps: int, on_step: Any) -> Drawn:
+        self.calls.append((prompt, n, seed))
+        groups = ["woman" if "nurse" in prompt or k % 2 else "man" for k in range(n)]
+        records = [record(k, g, prompt=prompt, method="none", rule=None, seed=seed + k) for k, g in enumerate(groups)]
+        return Drawn(records, interrupted=len(self.calls) == self.stop_after)
+
+
+def test_the_shipped_list_is_long_and_each_has_a_field() -> None:
+    found = read_occupations("occupations")
+    assert len(found) >= 150
+    assert all(found.values())
+    assert {"nurse", "firefighter"} <= set(found)
+    assert min(Counter(found.values()).values()) >= 5
+
+
+def test_lists_of_ones_own(tmp_path: Path) -> None:
+    assert read_occupations(str(put(tmp_path, "a.txt", "nurse\n# not this\n\n head  cook \n"))) == {
+        "nurse": "",
+        "head cook": "",
+    }
+    assert read_occupations(str(put(tmp_path, "a.yaml", "health: [nurse]\nfood: [cook]"))) == {
+        "nurse": "health",
+        "cook": "food",
+    }
+    assert read_occupations(str(put(tmp_path, "b.yaml", "[nurse]"))) == {"nurse": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", "", "names no occupation"),
+        ("a.txt", "x" * 300, "no name of an occupation"),
+        ("a.txt", "a\x1b[1m", "no name of an occupation"),
+        ("a.yaml", "health: nurse", "must say `field:"),
+        ("a.yaml", "{", "no YAML"),
+        ("gone/a.txt", None, "no list of occupations"),
+    ],
+)
+def test_wrong_lists(name: str, content: str | None, said: str, tmp_path: Path) -> None:
+    if content is not None:
+        put(tmp_path, name, content)
+    with pytest.raises(ValueError, match=said):
+        read_occupations(str(tmp_path / name))
+
+
+def test_prompts_have_their_article() -> None:
+    assert SUITE.prompt_for("architect") == "a photo of an architect"
+    assert SUITE.prompt_for("nurse") == "a photo of a nurse"
+    assert replace(SUITE, prompt="{}, studio").prompt_for("actor") == "actor, studio"
+    with pytest.raises(ValueError, match="mark the place"):
+        Suite(model="x", prompt="a photo")
+
+
+def test_parts_are_drawn_once_and_an_interrupt_goes_on(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    pipe = Pipe(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        draw_suite(pipe, SUITE, ["nurse", "cook"], work, images=PART + 10)
+    again = Pipe()
+    told: list[tuple[int, int | None]] = []
+    draw_suite(again, SUITE, ["nurse", "cook"], work, images=PART + 10, progress=lambda *k: told.append(k))
+    assert pipe.calls == [
+        ("a photo of a nurse", PART, 0),
+        ("a photo of a nurse", 10, PART),
+        ("a photo of a cook", PART, 0),
+    ]
+    assert again.calls == [("a photo of a cook", PART, 0), ("a photo of a cook", 10, PART)]
+    assert told[-1] == (2 * (PART + 10), 2 * (PART + 10))
+    found = {t.concept: t for t in read_run(work, scratch=tmp_path, attributes=["gender"]).study.tallies}
+    assert (found["nurse"].counts["woman"], found["cook"].counts["woman"]) == (60, 30)
+
+
+def test_more_images_later_add_to_those_that_are_there(tmp_path: Path) -> None:
+    draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "work", images=4)
+    pipe = Pipe()
+    draw_suite(pipe, SUITE, ["cook"], tmp_path / "work", images=9)
+    assert pipe.calls == [("a photo of a cook", 5, 4)]
+
+
+def test_other_settings_and_other_folders_are_refused(tmp_path: Path) -> None:
+    draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "work", images=1)
+    with pytest.raises(ValueError, match="drawn with steps 25, not 5"):
+        draw_suite(Pipe(), replace(SUITE, steps=5), ["cook"], tmp_path / "work", images=1)
+    put(tmp_path, "mine/thesis.txt", "precious")
+    with pytest.raises(ValueError, match="no work folder"):
+        draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "mine", images=1)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_other_weights_and_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other = Pipe(), Pipe()
+    first.weights, other.weights = "sha256 a", "sha256 b"
+    draw_suite(first, SUITE, ["cook"], tmp_path / "work", images=1)
+    with pytest.raises(ValueError, match="drawn with weights 'sha256 a', not 'sha256 b'"):
+        draw_suite(other, SUITE, ["cook"], tmp_path / "work", images=2)
+    monkeypatch.setattr(suite, "versions", lambda: {"torch": "1"})
+    with pytest.raises(ValueError, match=r"drawn with versions \{.*, not \{'torch': '1'\}"):
+        draw_suite(first, SUITE, ["cook"], tmp_path / "work", images=2)
+    assert other.calls == []
+
+
+def test_what_would_be_refused_is_known_before_anything_is_drawn_or_written(tmp_path: Path) -> None:
+    work = tmp_path / "deep" / "work"
+    check_work(work, SUITE, ["cook"], images=1)
+    assert not list(tmp_path.iterdir())
+    draw_suite(Pipe(), SUITE, ["cook"], work, images=2)
+    (part,) = (path.parent for path in work.glob("*/result.json"))
+    before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+    check_work(work, SUITE, ["cook"], images=2)
+    usual: dict[str, Any] = {"suite": SUITE, "concepts": ["cook"], "images": 2}
+    for settings in ({"suite": replace(SUITE, seed=1)}, {"images": 1}, {"until": 0.1}, {"concepts": ["nurse"]}):
+        with pytest.raises(ValueError, match="name another"):
+            check_work(work, **usual | settings)
+    assert {path: path.read_bytes() for path in work.rglob("*") if path.is_file()} == before
+    (part / "result.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged; remove it, and it is drawn anew"):
+        check_work(work, SUITE, ["cook"], images=2)
+    (work / "suite.json").write_text("7")
+    with pytest.raises(ValueError, match=r"suite\.json is damaged"):
+        check_work(work, SUITE, ["cook"], images=2)
+    with pytest.raises(ValueError, match="cannot be written"):
+        check_work(part / "result.json" / "new", SUITE, ["cook"], images=2)
+
+
+def test_precision_ends_a_concept_early_and_names_those_that_stay_uncertain(tmp_path: Path) -> None:
+    pipe = Pipe()
+    uncertain = draw_suite(
+        pipe, SUITE, ["nurse", "cook"], tmp_path / "work", images=400, until=0.05, attributes=["gender"]
+    )
+    drawn = Counter(prompt for prompt, _, _ in pipe.calls)
+    assert uncertain == ["cook"]
+    assert drawn["a photo of a cook"] * PART == 400
+    assert drawn["a photo of a nurse"] * PART < 400
+
+
+def test_a_folder_drawn_to_a_precision_says_so_whenever_it_is_read(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    draw_suite(Pipe(), SUITE, ["nurse"], work, images=400, until=0.1, attributes=["gender"])
+    assert [source.stopped for source in read_run(work, scratch=tmp_path).study.sources] == [0.1]
+    for other in (None, 0.05):
+        with pytest.raises(ValueError, match=f"drawn with until 0.1, not {other}; name another work folder"):
+            draw_suite(Pipe(), SUITE, ["nurse"], work, images=400, until=other)
+    draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "fixed", images=4)
+    assert [source.stopped for source in read_run(tmp_path / "fixed", scratch=tmp_path).study.sources] == [None]
+
+
+def test_a_folder_that_holds_more_than_is_asked_for_is_refused(tmp_path: Path) -> None:
+    draw_suite(Pipe(), SUITE, ["nurse", "cook"], tmp_path / "work", images=9)
+    with pytest.raises(ValueError, match=r"nurse-\w+-00000 is of an occupation that is not asked for"):
+        draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "work", images=9)
+    with pytest.raises(ValueError, match=r"holds 9 images of .*, and 4 are asked for"):
+        draw_suite(Pipe(), SUITE, ["nurse", "cook"], tmp_path / "work", images=4)
