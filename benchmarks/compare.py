@@ -31,7 +31,7 @@ from fair_diffusion.cli.progress import counting
 from fair_diffusion.compare import PLAIN, WAYS, Drawing, Reference, compare, lines, read_ways, settings
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY
 from fair_diffusion.compare.markdown import markdown
-from fair_diffusion.compare.memory import KINDS
+from fair_diffusion.compare.memory import MEMORY
 from fair_diffusion.compare.page import kid_to, svg
 from fair_diffusion.compare.plot import Figure, figures
 from fair_diffusion.files.whole_file import whole_file
@@ -82,7 +82,7 @@ def text(standing: Standing) -> str:
         f"guidance {said['guidance']:g}",
         "",
         f"Made by `python -m benchmarks.compare`. KID is to {said['reference']}; memory is "
-        f"{KINDS.get(said['device'], KINDS['cpu'])}. Times and memory may be those of several machines; "
+        f"{MEMORY.get(said['device'], MEMORY['cpu'])}. Times and memory may be those of several machines; "
         "the times over plain are each of one, where the plain images were drawn in another hour. Left out, since "
         f"they are too dear: {' and '.join(DEAR)}, which [latents.md](latents.md) measures.",
         "",

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fair_diffusion.allocation import deal, plan
+from fair_diffusion.allocation import assign_randomly, plan
 from fair_diffusion.audit.study import Confusion
 from fair_diffusion.audit.table import Row, audit_rows, joint_groups, joint_labels
 from fair_diffusion.backbones import Batch, Guide, OnStep, adapt
@@ -293,7 +293,7 @@ class FairPipeline:
             return self._natural_first(
                 guides, matched, planned, Strengths() if strengths is None else strengths, on_step
             )
-        dealt = deal(targets, planned, asked.seed) if planned else []
+        dealt = assign_randomly(targets, planned, asked.seed) if planned else []
         # What no rule asks for, the unsteered twins among it, is drawn with the weights as they are.
         edit = asked.file if asked.method == "edit" and matched.rule else None
         with edited(self.backbone.pipeline, edit) if edit else nullcontext():
@@ -385,8 +385,8 @@ class FairPipeline:
         """A note for each prompt whose end the text encoder does not see, or one if it sees none."""
         if not self.backbone.reads_text:
             return ["the model draws without text: what the prompt says changes no image"]
-        unseen = {text: self.backbone.unseen(text) for text in prompts}
-        return [f"the model reads {text!r} without its end: {end!r}" for text, end in unseen.items() if end]
+        cut = {text: self.backbone.truncated_text(text) for text in prompts}
+        return [f"the model reads {text!r} without its end: {end!r}" for text, end in cut.items() if end]
 
 
 def _of_pocket() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fair_diffusion.allocation import deal, plan
+from fair_diffusion.allocation import assign_randomly, plan
 from fair_diffusion.policy import Policy
 from fair_diffusion.policy.target import uniform
 
@@ -17,7 +17,7 @@ TARGETS = Policy.from_sentence("doctor: 1/3 women; skin tone uniform").rules[0].
 @given(n=st.integers(0, 200), seed=st.integers(0, 2**53 - 1))
 def test_the_cells_dealt_are_the_quotas(n: int, seed: int) -> None:
     planned = plan(TARGETS, n, seed)
-    for target, quota, cells in zip(TARGETS, planned, deal(TARGETS, planned, seed), strict=True):
+    for target, quota, cells in zip(TARGETS, planned, assign_randomly(TARGETS, planned, seed), strict=True):
         counted = Counter(cells)
         assert [counted[cell] for cell in target.shares] == quota
         assert sum(quota) == n
@@ -27,7 +27,7 @@ def test_targets_and_requests_draw_independent_lots() -> None:
     pair = (uniform("gender"), uniform("gender"))
 
     def dealt(seed: int) -> list[list[tuple[str, ...]]]:
-        return deal(pair, plan(pair, 20, seed), seed)
+        return assign_randomly(pair, plan(pair, 20, seed), seed)
 
     # A 20-image order of 10 and 10 repeats by chance once in 184,756 times.
     orders = [tuple(order) for seed in range(20) for order in dealt(seed)]

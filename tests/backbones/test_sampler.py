@@ -39,9 +39,10 @@ def test_parts_are_what_was_put_together(scheduler: Any) -> None:
         found = sampler.parts(mixed, output, t)
         torch.testing.assert_close(found[0], clean, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(found[1], noise, atol=1e-3, rtol=1e-3)
-        torch.testing.assert_close(sampler.clean(sampler.held(mixed, t), output, t), clean, atol=1e-4, rtol=1e-4)
+        held = sampler.to_sampler_scale(mixed, t)
+        torch.testing.assert_close(sampler.clean(held, output, t), clean, atol=1e-4, rtol=1e-4)
         entered = sampler.fork()  # mid-way: samplers count steps from where they enter
-        torch.testing.assert_close(entered.seen(entered.enter(mixed, k), t), mixed, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(entered.to_network_scale(entered.enter(mixed, k), t), mixed, atol=1e-5, rtol=1e-5)
 
 
 def test_the_scheduler_given_is_left_alone() -> None:
@@ -63,7 +64,7 @@ def test_each_image_goes_on_with_its_own_noise() -> None:
     x = sampler.noise([1, 2], (4, 8, 8), torch.float32) * sampler.noise_scale
     fork, second = sampler.fork(), sampler.join([sampler], [1])
     ends = [
-        each.step(x[rows], each.seen(x[rows], t), t)
+        each.step(x[rows], each.to_network_scale(x[rows], t), t)
         for each, rows in ((sampler, [0, 1]), (fork, [0, 1]), (second, [1]))
     ]
     assert torch.equal(ends[1], ends[0])

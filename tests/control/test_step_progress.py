@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from fair_diffusion.backbones import StepInfo
-from fair_diffusion.control.step_progress import counter
+from fair_diffusion.control.step_progress import step_progress
 
 
 def test_progress_counts_pictures_and_no_looks() -> None:
     told: list[int] = []
-    moved = counter(lambda done, _: told.append(done), 10, 20, n=5, steps=10)
+    moved = step_progress(lambda done, _: told.append(done), 10, 20, n=5, steps=10)
     for steps in (3, 10):
         for step in range(steps):
             moved(StepInfo(range(5), step, steps, 0.0, torch.zeros(0), lambda: torch.zeros(0)))

@@ -61,7 +61,7 @@ def test_latents(tiny_sd: Any, build: Any, cut: bool) -> None:
         output_type="latent",
     ).images
     torch.testing.assert_close(torch.cat([batch.latents for batch in batches]), expected, atol=1e-4, rtol=0)
-    assert backbone.unseen(PROMPTS[0]) == ""
-    end = backbone.unseen(PROMPTS[1]).strip()
+    assert backbone.truncated_text(PROMPTS[0]) == ""
+    end = backbone.truncated_text(PROMPTS[1]).strip()
     assert PROMPTS[1].endswith(end)
     assert bool(end) == cut

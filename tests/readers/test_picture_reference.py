@@ -13,7 +13,7 @@ from fair_diffusion.audit.study import Study
 from fair_diffusion.perception import judge
 from fair_diffusion.perception.skin_tone import SkinTone
 from fair_diffusion.readers.findings import Findings
-from fair_diffusion.readers.kid_reference import Yardstick
+from fair_diffusion.readers.kid_reference import KidReference
 from fair_diffusion.readers.run import read_run
 from fair_diffusion.statistics.kid import kid
 
@@ -52,11 +52,11 @@ def opened(folder: Path) -> list[Image.Image]:
 
 
 def test_it_is_kid_over_the_perceivers_features_and_tells_near_from_far(faces: Path, tmp_path: Path) -> None:
-    yardstick = Yardstick.of(faces, judge.load(), by="judge")
+    kid_reference = KidReference.of(faces, judge.load(), by="judge")
     values = {}
     for name, colour in (("near", (230, 230, 230)), ("far", (20, 20, 60))):
         run = run_of(tmp_path / name, colour)
-        findings = yardstick.measured(read_run(run, scratch=tmp_path), run)
+        findings = kid_reference.measured(read_run(run, scratch=tmp_path), run)
         (source,) = findings.study.sources
         values[name] = source.quality[NAME]
         features = judge.load().embed(opened(run)).numpy()
@@ -69,12 +69,12 @@ def test_a_broken_picture_is_left_out_and_few_are_too_few(faces: Path, tmp_path:
     put(faces, "broken.png", b"no picture")
     figures(faces, 1, seed=5, colour=(0, 0, 0))[0].replace(faces / "contact-sheet.png")  # a run's own, no image of it
     figures(faces, 1, seed=0, colour=(230, 230, 230))
-    yardstick = Yardstick.of(faces, judge.load(), by="judge")
-    assert yardstick.features.shape == (24, 256)
-    (said,) = yardstick.notes
+    kid_reference = KidReference.of(faces, judge.load(), by="judge")
+    assert kid_reference.features.shape == (24, 256)
+    (said,) = kid_reference.notes
     assert said.startswith("1 pictures of the reference cannot be read, such as broken.png (")
     run = run_of(tmp_path / "run", (230, 230, 230), n=5)
-    study = yardstick.measured(read_run(run, scratch=tmp_path), run).study
+    study = kid_reference.measured(read_run(run, scratch=tmp_path), run).study
     assert NAME not in study.sources[0].quality
     assert any("5 images are too few" in note for note in study.notes)
     assert said in study.notes
@@ -83,7 +83,7 @@ def test_a_broken_picture_is_left_out_and_few_are_too_few(faces: Path, tmp_path:
 def test_a_broken_image_of_a_run_is_named_though_its_record_counts(faces: Path, tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", (230, 230, 230))
     put(run, "image-00003.png", b"no picture")
-    study = Yardstick.of(faces, judge.load(), by="judge").measured(read_run(run, scratch=tmp_path), run).study
+    study = KidReference.of(faces, judge.load(), by="judge").measured(read_run(run, scratch=tmp_path), run).study
     assert any("1 images cannot be compared, such as image-00003.png (" in note for note in study.notes)
     assert any("from 19 images against 24" in note for note in study.notes)
 
@@ -93,19 +93,19 @@ def test_a_run_as_reference_is_its_images_without_their_plain_twins(tmp_path: Pa
     own = judge.load().embed(opened(run)).numpy()
     for path in figures(tmp_path / "twins", 3, seed=2, colour=(20, 20, 60)):
         path.replace(run / f"plain-000{path.name}")
-    yardstick = Yardstick.of(run, judge.load(), by="judge")
-    assert np.array_equal(yardstick.features, own)
-    assert yardstick.notes == ("3 plain twins in the reference were left out",)
+    kid_reference = KidReference.of(run, judge.load(), by="judge")
+    assert np.array_equal(kid_reference.features, own)
+    assert kid_reference.notes == ("3 plain twins in the reference were left out",)
 
 
 def test_what_cannot_be_measured_is_refused(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'skin_tone' has no features.*use pocket, judge"):
-        Yardstick.of(faces, SkinTone(), by="skin_tone")
+        KidReference.of(faces, SkinTone(), by="skin_tone")
     with pytest.raises(ValueError, match="no folder"):
-        Yardstick.of(tmp_path / "none", judge.load(), by="judge")
+        KidReference.of(tmp_path / "none", judge.load(), by="judge")
     put(tmp_path, "empty/a.png", b"no picture")
     with pytest.raises(ValueError, match="0 pictures that can be read"):
-        Yardstick.of(tmp_path / "empty", judge.load(), by="judge")
+        KidReference.of(tmp_path / "empty", judge.load(), by="judge")
     counted = Findings(Study(title="t", sources=[], tallies=[]))
     with pytest.raises(ValueError, match="no image that was counted"):
-        Yardstick.of(faces, judge.load(), by="judge").measured(counted, tmp_path)
+        KidReference.of(faces, judge.load(), by="judge").measured(counted, tmp_path)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones import Guide, StableDiffusion, adapt, advance
 from fair_diffusion.backbones.adapter import Adapter
-from fair_diffusion.steering import WAYS, taken_back
+from fair_diffusion.steering import INVERSIONS, taken_back
 
 SEEDS, STEPS = [7, 8, 9], 6
 
@@ -61,7 +61,7 @@ def test_sdedit_keeps_signal_and_noise_in_their_shares(tiny_sd: Any) -> None:
     assert (batch.step, batch.evaluations.tolist()) == (3, [0, 0, 0])
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", INVERSIONS)
 @pytest.mark.parametrize("family", [*TEXT_FAMILIES, "lcm", "pixel"])
 def test_an_image_is_taken_back_whatever_its_neighbours(tiny: Callable[[str], Any], family: str, way: str) -> None:
     backbone = adapt(tiny(family))

@@ -281,7 +281,8 @@ def test_images_are_diffused_forward_to_the_level(backbone: Backbone) -> None:
     assert start.clean is not None
     # taking the noise out again gives the picture's latents
     zero, one = torch.zeros_like(latents), torch.ones_like(latents)
-    signal, noise = (start.backbone.held(start.backbone.noised(*both, t), t) for both in ((one, zero), (zero, one)))
+    pairs = ((one, zero), (zero, one))
+    signal, noise = (start.backbone.to_sampler_scale(start.backbone.noised(*pair, t), t) for pair in pairs)
     torch.testing.assert_close((latents - noise * start.noise) / signal, start.clean, atol=1e-4, rtol=1e-3)
     found = descend(start.noise, way(start), lambda p: Assigned(torch.tensor([1, 0])), LatentDescent(iterations=1))
     assert (found.noise != start.noise).any()
@@ -293,7 +294,7 @@ def test_images_are_diffused_forward_to_the_level(backbone: Backbone) -> None:
 def test_clean_takes_apart_what_noised_puts_together(backbone: Backbone) -> None:
     start = from_seeds(backbone, [0, 1], steps=STEPS)
     clean, noise, t = torch.randn(2, *start.noise.shape[1:]), torch.randn(2, *start.noise.shape[1:]), start.times[2]
-    noisy = start.backbone.held(start.backbone.noised(clean, noise, t), t)
+    noisy = start.backbone.to_sampler_scale(start.backbone.noised(clean, noise, t), t)
     # the output that means just this noise: velocity for flows, else the noise itself
     output = noise - clean if isinstance(backbone, StableDiffusion3) else noise
     torch.testing.assert_close(start.backbone.clean(noisy, output, t), clean, atol=1e-3, rtol=1e-3)

@@ -2,7 +2,7 @@
 
 from fair_diffusion.allocation.assignment import assign
 from fair_diffusion.allocation.least_change import least_change
-from fair_diffusion.allocation.plan import deal, plan
+from fair_diffusion.allocation.plan import assign_randomly, plan
 from fair_diffusion.allocation.quotas import quotas
 
-__all__ = ["assign", "deal", "least_change", "plan", "quotas"]
+__all__ = ["assign", "assign_randomly", "least_change", "plan", "quotas"]

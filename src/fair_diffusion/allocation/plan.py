@@ -13,7 +13,7 @@ def plan(targets: Sequence[Target], n: int, seed: int) -> list[list[int]]:
     return [quotas(list(target.shares.values()), n, _lot(seed, k)) for k, target in enumerate(targets)]
 
 
-def deal(targets: Sequence[Target], planned: Sequence[Sequence[int]], seed: int) -> list[list[Cell]]:
+def assign_randomly(targets: Sequence[Target], planned: Sequence[Sequence[int]], seed: int) -> list[list[Cell]]:
     """Return for each target the cell that each image shows; `planned` are the quotas from `plan`."""
     return [
         [list(target.shares)[cell] for cell in assign(counts, _lot(seed, k))]

@@ -118,7 +118,7 @@ class Adapter(ABC):
         """What the pipeline takes where no negative prompt is given: one row."""
         return self.encode([""])
 
-    def unseen(self, prompt: str) -> str:
+    def truncated_text(self, prompt: str) -> str:
         """The end of a prompt that is cut away because no text encoder reads so many tokens; or ""."""
         tokenizer, length = self._longest()
         ids = tokenizer(prompt, truncation=False, verbose=False).input_ids
@@ -151,9 +151,9 @@ class Adapter(ABC):
         """Draw each image's noise from its seed, scaled to the run's first time: (n, *latent_shape)."""
         return self.noise(seeds) * self.noise_scale
 
-    def entry(self, depth: float) -> int:
+    def start_step(self, depth: float) -> int:
         """The step of the run with a share `depth` of it still to come, at least one step of the sampler."""
-        return self.sampler.entry(depth)
+        return self.sampler.start_step(depth)
 
     def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """Mix clean latents and noise as at time t of the run, in the network's scale."""
@@ -173,13 +173,13 @@ class Adapter(ABC):
         """Begin the run at this step: latents in the network's scale come back in the sampler's."""
         return self.sampler.enter(latents, step)
 
-    def held(self, latents: Tensor, t: Tensor) -> Tensor:
+    def to_sampler_scale(self, latents: Tensor, t: Tensor) -> Tensor:
         """Latents in the network's scale at time t, in the sampler's."""
-        return self.sampler.held(latents, t)
+        return self.sampler.to_sampler_scale(latents, t)
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """Scale the latents for the network and return its raw output; counts one evaluation per row."""
-        return self.evaluate(self.sampler.seen(latents, t), t, cond, guidance=guidance)
+        return self.evaluate(self.sampler.to_network_scale(latents, t), t, cond, guidance=guidance)
 
     def evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
         """As `predict`, on latents in the network's own scale; t may differ by row, (n,).

@@ -100,7 +100,7 @@ class Backbone(Protocol):
     def empty(self) -> Conditioning:
         """What the family takes for no prompt, one row: guidance leads away from it, edits are measured from it."""
 
-    def unseen(self, prompt: str) -> str:
+    def truncated_text(self, prompt: str) -> str:
         """The end of a prompt that is too long for the text encoder; empty if it reads all."""
 
     def timesteps(self, steps: int) -> Tensor:
@@ -113,7 +113,7 @@ class Backbone(Protocol):
     def initial_latents(self, seeds: Sequence[int]) -> Tensor:
         """Draw the starting noise of each image from its own seed: (n, channels, height, width)."""
 
-    def entry(self, depth: float) -> int:
+    def start_step(self, depth: float) -> int:
         """The step where a run can begin with a share `depth` of it, in 0…1, still to come."""
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
@@ -130,7 +130,7 @@ class Backbone(Protocol):
     def enter(self, latents: Tensor, step: int) -> Tensor:
         """Begin the run at this step with latents as `noised` gives them; what comes back is to be stepped."""
 
-    def held(self, latents: Tensor, t: Tensor) -> Tensor:
+    def to_sampler_scale(self, latents: Tensor, t: Tensor) -> Tensor:
         """Latents as `noised` gives them at time t, in the scale in which the sampler holds them: as `clean` takes."""
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:

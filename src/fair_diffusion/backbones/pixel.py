@@ -57,7 +57,7 @@ class Pixel(Adapter):
         """Nothing, in one row: all that this network can be told."""
         return Conditioning(torch.zeros(1, 0, 0, device=self.device, dtype=self.dtype))
 
-    def unseen(self, prompt: str) -> str:
+    def truncated_text(self, prompt: str) -> str:
         """The whole prompt."""
         return prompt
 

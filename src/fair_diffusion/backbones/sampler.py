@@ -67,7 +67,7 @@ class Sampler:
         self._generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         return torch.cat([torch.randn((1, *shape), generator=g, dtype=dtype) for g in self._generators])
 
-    def entry(self, depth: float) -> int:
+    def start_step(self, depth: float) -> int:
         """The step of the run with a share `depth` of it still to come, at least one step."""
         steps: int = self.scheduler.num_inference_steps
         left = min(steps, max(1, round(depth * steps)))
@@ -77,13 +77,13 @@ class Sampler:
         """Begin the run at this step: latents in the network's scale come back in the sampler's."""
         if hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(step)
-        return self.held(latents, self.scheduler.timesteps[step])
+        return self.to_sampler_scale(latents, self.scheduler.timesteps[step])
 
-    def held(self, latents: Tensor, t: Tensor) -> Tensor:
+    def to_sampler_scale(self, latents: Tensor, t: Tensor) -> Tensor:
         """Latents in the network's scale at time t, in the sampler's."""
         return latents / self._signal(t).sqrt().to(latents) if self._karras else latents
 
-    def seen(self, latents: Tensor, t: Tensor) -> Tensor:
+    def to_network_scale(self, latents: Tensor, t: Tensor) -> Tensor:
         """Latents in the sampler's scale at time t, as the network sees them."""
         if not hasattr(self.scheduler, "scale_model_input"):
             return latents

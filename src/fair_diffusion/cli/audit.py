@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fair_diffusion.audit.numbers import Numbers
     from fair_diffusion.audit.study import Study
     from fair_diffusion.cli.audit_subject import Subject
-    from fair_diffusion.readers.kid_reference import Yardstick
+    from fair_diffusion.readers.kid_reference import KidReference
 
 PAGE = "report.html"
 
@@ -138,7 +138,7 @@ def audit(
             subject = Subject.model(model, asked, options=roles, attributes=attributes, scratch=scratch)
         if labels and human_labels and subject.groups:
             check_labels(labels, subject.groups, table=human_labels.name)
-        yardstick = measure_by(quality_reference, subject) if quality_reference else None
+        kid_reference = measure_by(quality_reference, subject) if quality_reference else None
         try:
             findings = subject.findings()
         except KeyboardInterrupt:
@@ -148,9 +148,9 @@ def audit(
             raise typer.Exit(INTERRUPTED) from None
         if labels and human_labels:
             findings = with_labels(findings, labels, table=human_labels.name)
-        if yardstick:
+        if kid_reference:
             with counting("measuring quality") as progress:
-                findings = yardstick.measured(findings, subject.pictures, progress=progress)
+                findings = kid_reference.measured(findings, subject.pictures, progress=progress)
         study, data = with_reference(findings.study, compared) if compared is not None else (findings.study, None)
         found = numbers(study, images=findings.images, reference=data)
         if out is not None:
@@ -176,15 +176,15 @@ def given(context: typer.Context) -> set[str]:
     }
 
 
-def measure_by(pictures: Path, subject: Subject) -> Yardstick:
+def measure_by(pictures: Path, subject: Subject) -> KidReference:
     """The pictures that quality is measured by, as the reader of `subject` sees them; as the judge does if it has none.
 
     `ValueError` if they are too few or the reader has no features."""
     from fair_diffusion.perception.perceiver import open_perceiver
-    from fair_diffusion.readers.kid_reference import Yardstick
+    from fair_diffusion.readers.kid_reference import KidReference
 
     with counting("looking at the reference") as progress:
-        return Yardstick.of(
+        return KidReference.of(
             pictures, subject.reader or open_perceiver("judge"), by=subject.by or "judge", progress=progress
         )
 

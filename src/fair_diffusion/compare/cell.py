@@ -49,7 +49,7 @@ class Cell:
 
     images: one row per image, the columns as above without the last two. vectors: the judge's features (images, d);
     None if it has none. pictures: PNGs of the first images. seconds: wall-clock time, reading included, learning not.
-    memory: bytes at the highest, see `memory.KINDS`. learnt: seconds that learning took once, by what was learnt.
+    memory: bytes at the highest, see `memory.MEMORY`. learnt: seconds that learning took once, by what was learnt.
     """
 
     images: pa.Table

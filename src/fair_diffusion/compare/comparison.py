@@ -16,11 +16,11 @@ from fair_diffusion.compare.cell import Cell, load, save
 from fair_diffusion.compare.folder import cell_path, claim
 from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
-from fair_diffusion.control.step_progress import counter
+from fair_diffusion.control.step_progress import step_progress
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.models.fingerprint import of_reader
 from fair_diffusion.models.provenance import versions
 from fair_diffusion.policy import Policy, match
-from fair_diffusion.readers.findings import Progress, silent
 from fair_diffusion.request import Request
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def compare(
             if path.is_file() or (ask.instruction, way.name) in failures:
                 continue
             try:
-                on_step = counter(progress, done, whole, n=drawing.n, steps=drawing.steps)
+                on_step = step_progress(progress, done, whole, n=drawing.n, steps=drawing.steps)
                 cell = _measured(pipe, found, way, ask, drawing, on_step)
             except Exception as error:  # whatever it is, the other ways are still worth drawing
                 if way == PLAIN:

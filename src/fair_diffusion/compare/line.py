@@ -56,7 +56,7 @@ class Facts:
         ratio: the same over plain generation.
         seconds: wall-clock time per image, reading included.
         seconds_ratio: median over prompts of the time over that of the plain images.
-        memory: bytes at the highest (`memory.KINDS`).
+        memory: bytes at the highest (`memory.MEMORY`).
         notes: what the pipeline remarked, each once.
     """
 

@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes at its highest, the model included. Exports `peak_memory` and `KINDS`."""
+"""How much memory a piece of work takes at its highest, the model included. Exports `peak_memory` and `MEMORY`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threading import Event, Thread
 import psutil
 import torch
 
-KINDS = {
+MEMORY = {
     "cuda": "the most that torch had allocated on the GPU, the model included",
     "cpu": "the largest resident size of the whole process, the model included, looked at 50 times a second",
 }

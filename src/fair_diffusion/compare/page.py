@@ -18,7 +18,7 @@ from fair_diffusion.compare.cell import SHOWN, Cell, load
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, cells, coin, number
 from fair_diffusion.compare.comparison import Comparison
 from fair_diffusion.compare.line import Line
-from fair_diffusion.compare.memory import KINDS
+from fair_diffusion.compare.memory import MEMORY
 from fair_diffusion.compare.plot import Figure, figures
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import Way
@@ -47,7 +47,7 @@ def page(found: Comparison, lines: Sequence[Line], reference: Reference | None =
         "notes": _notes(lines),
         "kid_to": kid_to(reference),
         "left_out": reference.notes if reference else (),
-        "memory": KINDS.get(found.device, KINDS["cpu"]),
+        "memory": MEMORY.get(found.device, MEMORY["cpu"]),
         "version": version("fair-diffusion"),
     }
     return rendered(_templates(), "compare.html.j2", ("report.css", "plot.css", "compare.css"), context)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.perception.probabilities import Embedding
-from fair_diffusion.readers.findings import Progress, silent
 from fair_diffusion.readers.kid_reference import FEWEST, MOST, pictures_of, read_features
 
 

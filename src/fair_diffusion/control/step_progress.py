@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fair_diffusion.backbones import StepInfo
 
 
-def counter(
+def step_progress(
     progress: Callable[[int, int | None], None], before: int, whole: int, *, n: int, steps: int
 ) -> Callable[[StepInfo], None]:
     """A callback of the steps of `n` images that tells `progress` how many of `whole` are done, `before` among them."""

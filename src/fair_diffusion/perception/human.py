@@ -1,4 +1,4 @@
-"""What people said: a table `file,attribute,group[,rater]`, read as a perceiver and as a yardstick for the others.
+"""What people said: a table `file,attribute,group[,rater]`, read as a perceiver and as a kid_reference for the others.
 
 Several raters of one picture are settled by majority; a tie is unknown, and "unknown" is a word that a rater may use.
 How far raters agree beyond chance is Cohen's kappa for two and Fleiss' for more, over the pictures that all of them

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.readers.archive import archive_items
 from fair_diffusion.readers.caption_table import table_items
 from fair_diffusion.readers.captions import CaptionCounts
-from fair_diffusion.readers.findings import Findings, Progress, only, silent
+from fair_diffusion.readers.findings import Findings, only
 from fair_diffusion.readers.perceive import Picture, drawn, perceive, samples_of
 from fair_diffusion.readers.studies import is_study
 

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from fair_diffusion.audit.study import Study
-
-Progress = Callable[[int, int | None], None]
-"""Called with what is done and the whole, None if that is not known."""
-
-
-def silent(done: int, total: int | None) -> None:
-    """A progress that nobody sees."""
 
 
 @dataclass(frozen=True)

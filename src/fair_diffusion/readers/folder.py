@@ -16,9 +16,10 @@ from pathlib import Path, PurePosixPath
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
 from fair_diffusion.files.pictures import ENDINGS
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
-from fair_diffusion.readers.findings import Findings, Progress, silent
+from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.names import concept_of, concept_of_file
 from fair_diffusion.readers.perceive import Picture, drawn, perceive, samples_of
 from fair_diffusion.readers.studies import is_study

@@ -3,7 +3,7 @@
     KID(source, reference)      the lower, the nearer are the pictures of a source to those of the reference
 
 It compares whole sets, so a source that shows other groups or concepts than the reference is far from it too: measure
-by pictures of the same concepts. Exports `Yardstick`, and `pictures_of` and `read_features` that it is made with.
+by pictures of the same concepts. Exports `KidReference`, and `pictures_of` and `read_features` that it is made with.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import Embedding
-from fair_diffusion.readers.findings import Findings, Progress, silent
+from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.folder import image_files
 from fair_diffusion.result import SHEET
 from fair_diffusion.runs.records import is_twin
@@ -35,7 +36,7 @@ Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class KidReference:
     """What pictures are compared with: the reference's features (n, d), who makes such features, its name, and notes on
     what the reference leaves out."""
 
@@ -45,7 +46,7 @@ class Yardstick:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, reference: Path, reader: Perceiver, *, by: str, progress: Progress = silent) -> Yardstick:
+    def of(cls, reference: Path, reader: Perceiver, *, by: str, progress: Progress = silent) -> KidReference:
         """The pictures below the folder `reference` as `reader`, called `by`, sees them; no plain twins of a run.
 
         `ValueError` if it has no features, or the folder too few pictures."""

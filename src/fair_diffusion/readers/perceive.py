@@ -12,10 +12,10 @@ from PIL import Image
 
 from fair_diffusion.audit.study import Sample
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import OCCUPATION, Perceiver, Reading, occupations, people
 from fair_diffusion.readers.fidelity import Fidelity
-from fair_diffusion.readers.findings import Progress, silent
 from fair_diffusion.readers.image_rows import ImageRows
 
 BATCH = 32

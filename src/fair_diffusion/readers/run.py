@@ -20,13 +20,14 @@ from fair_diffusion.audit.combine import joined
 from fair_diffusion.audit.study import Confusion, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.models.provenance import INSTRUCTION
 from fair_diffusion.perception.perceiver import OCCUPATION, Perceiver
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.readers.counts import ordered
 from fair_diffusion.readers.fidelity import Fidelity
-from fair_diffusion.readers.findings import Findings, Progress, silent
+from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.folder import image_files
 from fair_diffusion.readers.image_rows import ImageRows, Targets
 from fair_diffusion.readers.names import concept_of

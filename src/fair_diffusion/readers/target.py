@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from fair_diffusion.audit.folder import load_images, load_study
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
 from fair_diffusion.readers.caption_text import caption_column
 from fair_diffusion.readers.counts import COLUMNS, read_counts
 from fair_diffusion.readers.dataset import ARCHIVES, read_dataset, shards_in
-from fair_diffusion.readers.findings import Findings, Progress, only, silent
+from fair_diffusion.readers.findings import Findings, only
 from fair_diffusion.readers.folder import Concepts, image_files, read_concepts, read_folder
 from fair_diffusion.readers.human_labels import about_raters
 from fair_diffusion.readers.image_table import is_image_table, read_image_table

@@ -134,7 +134,7 @@ class _Run:
             )
         own, depth = self.pipe.backbone.fork(), self.asked.attempts[0][0]
         steps = len(own.timesteps(self.asked.steps))
-        if self.asked.method == "semantic" and own.entry(depth) >= window(steps, self.pipe.card)[1]:
+        if self.asked.method == "semantic" and own.start_step(depth) >= window(steps, self.pipe.card)[1]:
             end = self.pipe.card.end
             raise ValueError(
                 f"depth is {depth:g}, but semantic guidance ends after {end:.0%} of the trajectory, before such an "

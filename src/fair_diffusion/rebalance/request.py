@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.request import Request
-from fair_diffusion.steering import WAYS
+from fair_diffusion.steering import INVERSIONS
 
 METHODS = ("switch", "semantic")
 DEPTHS = {"inversion": 0.8, "sdedit": 0.6}
@@ -19,7 +19,7 @@ DEEPER, DEEPEST = 0.15, 0.9
 class Rebalance(Request):
     """How the `n` images of one prompt are to be moved. `ValueError` naming the first value that cannot be served.
 
-    way: how an image is taken back, one of `WAYS`. depth: how far, as a share of the trajectory; the way's usual one
+    way: one of `INVERSIONS`. depth: how far back, as a share of the trajectory; the way's usual one
     if None. repair_budget: what further attempts may cost, as a share of drawing all images anew.
     """
 
@@ -30,8 +30,8 @@ class Rebalance(Request):
         super().__post_init__()
         if self.method not in METHODS or self.control != "natural-first":
             raise ValueError(f"method {self.method!r} cannot move images; use one of {', '.join(METHODS)}")
-        if self.way not in WAYS:
-            raise ValueError(f"unknown way {self.way!r}; use one of {', '.join(WAYS)}")
+        if self.way not in INVERSIONS:
+            raise ValueError(f"unknown way {self.way!r}; use one of {', '.join(INVERSIONS)}")
         if self.depth is not None and not 0 < self.depth <= 1:
             raise ValueError(f"depth is {self.depth}; use a share of the trajectory, above 0 and up to 1")
 

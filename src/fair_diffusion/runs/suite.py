@@ -19,11 +19,11 @@ from typing import Any
 
 import yaml
 
-from fair_diffusion.control.step_progress import counter
+from fair_diffusion.control.step_progress import step_progress
 from fair_diffusion.files.new_folder import check_new
+from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.models.provenance import versions
-from fair_diffusion.readers.findings import Progress, silent
 from fair_diffusion.readers.run import read_run
 from fair_diffusion.request import check_prompt, check_seed
 from fair_diffusion.runs.records import SETTINGS
@@ -139,7 +139,7 @@ def draw_suite(
             part = work / f"{_slug(concept)}-{done:05d}"
             if not (part / "result.json").is_file():
                 shutil.rmtree(part, ignore_errors=True)  # what a killed process left
-                moved = counter(progress, k * images + done, whole, n=size, steps=suite.steps)
+                moved = step_progress(progress, k * images + done, whole, n=size, steps=suite.steps)
                 result = pipe(suite.prompt_for(concept), n=size, seed=suite.seed + done, on_step=moved, **arguments)
                 if result.interrupted:
                     raise KeyboardInterrupt

@@ -3,7 +3,7 @@
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.distribution import DistributionGuidance
 from fair_diffusion.steering.hint import with_hint
-from fair_diffusion.steering.inversion import WAYS, taken_back
+from fair_diffusion.steering.inversion import INVERSIONS, taken_back
 from fair_diffusion.steering.latents import LatentDescent
 from fair_diffusion.steering.prompt import with_group
 from fair_diffusion.steering.semantic import SemanticGuidance, SemanticSteering
@@ -11,7 +11,7 @@ from fair_diffusion.steering.steering import Extra, Steering, SteeringRun
 from fair_diffusion.steering.switch import switched
 
 __all__ = [
-    "WAYS",
+    "INVERSIONS",
     "BottleneckHeads",
     "DistributionGuidance",
     "Extra",

@@ -19,7 +19,7 @@ from torch import Tensor
 from fair_diffusion.backbones.backbone import Backbone, Conditioning
 from fair_diffusion.backbones.loop import Batch
 
-WAYS = ("inversion", "sdedit")
+INVERSIONS = ("inversion", "sdedit")
 
 
 @torch.no_grad()
@@ -41,13 +41,13 @@ def taken_back(
         images: which images of the request these are.
         clean: their clean latents, (n, channels, height, width).
         cond: what each image shows, (n, ...): the prompt that inversion follows.
-        way: one of `WAYS`.
+        way: one of `INVERSIONS`.
         depth: above 0, up to 1.
         seeds: of the noise of each image: that of SDEdit, and what the sampler adds on the way down.
         steps: of the whole run.
     """
-    if way not in WAYS:
-        raise ValueError(f"unknown way {way!r}; use one of {', '.join(WAYS)}")
+    if way not in INVERSIONS:
+        raise ValueError(f"unknown way {way!r}; use one of {', '.join(INVERSIONS)}")
     if not 0 < depth <= 1:
         raise ValueError(f"depth is {depth}; use a share of the trajectory, above 0 and up to 1")
     if not len(images) == len(clean) == len(cond) == len(seeds):
@@ -56,7 +56,7 @@ def taken_back(
         )
     own = backbone.fork()
     times = own.timesteps(steps)
-    step = own.entry(depth)
+    step = own.start_step(depth)
     noise, spent = own.noise(seeds), 0
     if way == "sdedit":
         latents = own.noised(clean, noise, times[step])

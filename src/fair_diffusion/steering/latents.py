@@ -177,7 +177,7 @@ def stages(
 
 def _noised(backbone: Backbone, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     """Clean latents with noise, as the sampler holds them at time t."""
-    return backbone.held(backbone.noised(clean, noise, t), t)
+    return backbone.to_sampler_scale(backbone.noised(clean, noise, t), t)
 
 
 def descend(
