@@ -61,6 +61,13 @@ def test_sdedit_keeps_signal_and_noise_in_their_shares(tiny_sd: Any) -> None:
     assert (batch.step, batch.evaluations.tolist()) == (3, [0, 0, 0])
 
 
+def test_inversion_counts_one_evaluation_per_step_and_image(tiny_sd: Any) -> None:
+    backbone = adapt(tiny_sd)
+    cond, clean = backbone.empty()[[0] * 3], clean_latents(backbone)
+    batch = taken_back(backbone, range(3), clean, cond, way="inversion", depth=0.5, seeds=SEEDS, steps=STEPS)
+    assert (batch.step, batch.evaluations.tolist()) == (3, [3, 3, 3])
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("family", [*TEXT_FAMILIES, "lcm", "pixel"])
 def test_an_image_is_taken_back_whatever_its_neighbours(tiny: Callable[[str], Any], family: str, way: str) -> None:
