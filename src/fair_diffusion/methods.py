@@ -34,6 +34,7 @@ class Method:
         controls: the controls that a request may name with it, the usual one first.
         assigns: whether each image is assigned the groups that it should show.
         reads_text: whether it acts through the text that the model reads.
+        ends_early: whether it stops acting before the end of the run, at the end of the card's window.
         gradient: whether it follows the gradient of the perceiver.
         learnt: what its file holds, which was learnt beforehand; empty if it takes no file.
         needs_file: whether it draws nothing without that file.
@@ -49,6 +50,7 @@ class Method:
     controls: Sequence[str] = (ALL,)
     assigns: bool = True
     reads_text: bool = False
+    ends_early: bool = False
     gradient: bool = False
     learnt: str = ""
     needs_file: bool = False
@@ -78,6 +80,7 @@ METHODS: Mapping[str, Method] = {
             acts_on="prediction",
             controls=(NATURAL_FIRST, ALL),
             reads_text=True,
+            ends_early=True,
             ways={
                 "semantic-coin": {"control": ALL, "coin": True},
                 "semantic-quota": {"control": ALL},
@@ -119,7 +122,6 @@ METHODS: Mapping[str, Method] = {
             name="edit",
             does="the model draws with the edited weights, or the LoRA, of a file",
             acts_on="network",
-            home="plain",
             assigns=False,
             learnt="edited weights or a LoRA",
             needs_file=True,

@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fair_diffusion.cards import card_of
+from fair_diffusion.control.strengths import LEVELS, Strengths
+from fair_diffusion.models.cards import card_of
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.rebalance import RebalancedRecord, rebalance
 from fair_diffusion.request import SEEDS
 from fair_diffusion.result import Result
-from fair_diffusion.strengths import LEVELS, Strengths
 
 STEPS = 5
 GROUPS = {name: tuple(ATTRIBUTES[name].group_names) for name in ("gender", "skin_tone")}

@@ -16,8 +16,8 @@ from cases import CASES, Case
 from PIL import Image
 from recording import PICTURES, RECORDED, differences, drawn, machine, pixel_hash, strip, without_pixels
 
-from fair_diffusion.request import METHODS
-from fair_diffusion.steering import WAYS
+from fair_diffusion.methods import METHODS
+from fair_diffusion.steering.inversion import INVERSIONS
 
 RECORDING: dict[str, Any] = json.loads(RECORDED.read_text())
 OF = RECORDING["cases"]
@@ -52,7 +52,7 @@ def test_every_method_control_and_way_has_a_case() -> None:
     results = [result for case in OF.values() for result in case["results"]]
     assert {result["method"] for result in results} == set(METHODS)
     assert {result["control"] for result in results} == {"none", "all", "natural-first", "rebalance"}
-    assert {image.get("way") for result in results for image in result["images"]} >= set(WAYS)
+    assert {image.get("way") for result in results for image in result["images"]} >= set(INVERSIONS)
     assert any(image["repairs"] > image["reseeds"] for image in images("repairs"))
     assert any(image["reseeds"] for image in images("new-seed"))
     assert list(OF) == NAMES
