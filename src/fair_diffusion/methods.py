@@ -39,7 +39,9 @@ class Method:
         learnt: what its file holds, which was learnt beforehand; empty if it takes no file.
         needs_file: whether it draws nothing without that file.
         losses: the fairness losses that it can descend on, the usual one first; none for most methods.
-        ways: how `compare` runs it, by the name of the way: fields of `Way` or of `Request`.
+        ways: the ways in which `compare` runs it, by name, with fields of its request.
+        coins: those of them in which groups are drawn by lot, as published, and not assigned by quota.
+        learnt_ways: names of the ways in which it is given its file.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Method:
     needs_file: bool = False
     losses: Sequence[str] = ()
     ways: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    coins: Sequence[str] = ()
+    learnt_ways: Sequence[str] = ()
 
     @property
     def midway(self) -> bool:
@@ -81,11 +85,8 @@ METHODS: Mapping[str, Method] = {
             controls=(NATURAL_FIRST, ALL),
             reads_text=True,
             ends_early=True,
-            ways={
-                "semantic-coin": {"control": ALL, "coin": True},
-                "semantic-quota": {"control": ALL},
-                "semantic": {},
-            },
+            ways={"semantic-coin": {"control": ALL}, "semantic-quota": {"control": ALL}, "semantic": {}},
+            coins=("semantic-coin",),
         ),
         Method(
             name="prompt",
@@ -116,7 +117,7 @@ METHODS: Mapping[str, Method] = {
             acts_on="middle of the network",
             learnt="a vector for each group",
             needs_file=True,
-            ways={"bottleneck": {}},
+            learnt_ways=("bottleneck",),
         ),
         Method(
             name="edit",
@@ -152,7 +153,8 @@ METHODS: Mapping[str, Method] = {
             assigns=False,
             gradient=True,
             learnt="heads that read the middle of the network",
-            ways={"distribution": {}, "distribution-heads": {"needs_file": True}},
+            ways={"distribution": {}},
+            learnt_ways=("distribution-heads",),
         ),
         Method(
             name="none",
@@ -160,7 +162,6 @@ METHODS: Mapping[str, Method] = {
             acts_on="nothing",
             home="plain",
             assigns=False,
-            ways={"plain": {}},
         ),
     )
 }

@@ -6,7 +6,7 @@ requests → match → quotas → control (denoise, look, assign, steer, repair)
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -223,6 +223,11 @@ class FairPipeline:
             check_file(request.row, request.file)
         quotas = plan(matched.targets, request.n, request.seed) if matched.rule and request.assigns else []
         return Planned(request=request, matched=matched, quotas=quotas, strengths=strengths)
+
+    def with_usual(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a request that are given, and the card's steps and guidance where they are not."""
+        usual = {"steps": self.card.steps, "guidance": self.card.guidance}
+        return usual | {name: value for name, value in given.items() if value is not None}
 
     def check(self, matched: Match) -> None:
         """`ValueError` naming the attribute or group if one that `matched` asks for cannot be read."""
