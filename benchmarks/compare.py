@@ -28,7 +28,7 @@ from benchmarks.control import renders
 from benchmarks.standing import Standing
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.cli.progress import counting
-from fair_diffusion.compare import PLAIN, WAYS, Drawing, Reference, compare, read_ways, settings
+from fair_diffusion.compare import PLAIN, WAYS, Drawing, Reference, compare, outcomes, read_ways, settings
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY
 from fair_diffusion.compare.markdown import markdown
 from fair_diffusion.compare.memory import MEMORY

@@ -190,7 +190,7 @@ def test_what_is_there_is_not_drawn_again(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr(pipe, "draw", never)
+    monkeypatch.setattr(pipe, "run", never)
     monkeypatch.setattr(pipe, "backbone", pipe.backbone)
     ways = [WAYS[name] for name in ("switch", "prompt")]
     again = compare(pipe, ways, PROMPTS[:2], INSTRUCTIONS, found.folder, drawing=DRAWING)
