@@ -27,6 +27,7 @@ from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.models.cards import Card, card_named, card_of
 from fair_diffusion.models.edits import edited
 from fair_diffusion.models.provenance import made_with, sha256
+from fair_diffusion.perception.opening import names_where
 from fair_diffusion.perception.perceiver import Perceiver, Reading, occupations
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.roles import Named, open_roles
@@ -344,7 +345,7 @@ class FairPipeline:
         if not isinstance(perceiver, Differentiable):
             raise ValueError(
                 f"method {asked.method!r} needs a perceiver through which gradients flow, which that of {self.name!r} "
-                "is not; name pocket, clip:MODEL, classifier:MODEL or trained:FOLDER, or use another method"
+                f"is not; name {names_where(gradient=True)}, or use another method"
             )
         if asked.method == "latents":
             return draw_latents(self.backbone, asked, targets, planned, plain, perceiver, on_step, early=self.early)

@@ -90,3 +90,9 @@ class ClassifierPerceiver:
             pixels: Tensor = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
             return pixels.to(self.model.device)
         return prepared(images.to(self.model.device), self.processor)
+
+
+def opened(argument: str) -> ClassifierPerceiver:
+    """The perceiver by `argument`: MODEL or MODEL,LABELS.yaml."""
+    model, _, labels = argument.partition(",")
+    return ClassifierPerceiver.load(model, labels=Path(labels) if labels else None)

@@ -158,3 +158,9 @@ def _normal(features: Tensor) -> Tensor:
 
 def _mean(features: Tensor) -> Tensor:
     return _normal(features.mean(dim=0))
+
+
+def opened(argument: str) -> ClipPerceiver:
+    """The perceiver by `argument`: MODEL or MODEL,PHRASES.yaml."""
+    model, _, phrases = argument.partition(",")
+    return ClipPerceiver.load(model, phrases=Path(phrases) if phrases else None)

@@ -108,3 +108,8 @@ def _enlarged(image: Image.Image) -> Image.Image:
     if factor <= 1:
         return image
     return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
+
+
+def opened(argument: str) -> FacePerceiver:
+    """The perceiver that counts several faces as `argument` says: one of `SEVERAL`, or empty for the largest face."""
+    return FacePerceiver.load(several=argument or "largest")

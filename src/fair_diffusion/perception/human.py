@@ -120,3 +120,8 @@ def _groups(attribute: str, files: Mapping[str, Mapping[str, str]]) -> tuple[str
     said = {group for raters in files.values() for group in raters.values()} - {UNKNOWN}
     known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
     return tuple(known) if said <= set(known) else tuple(sorted(said))
+
+
+def opened(argument: str) -> HumanLabels:
+    """The labels in the table `argument`, a CSV file."""
+    return HumanLabels.load(Path(argument))

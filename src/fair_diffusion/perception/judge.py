@@ -47,3 +47,8 @@ def load(path: Path = WEIGHTS / "judge.safetensors") -> Reader:
     reader = fill(build(heads_of(path)), path)
     reader.aliases = DRAWN_AS
     return reader
+
+
+def opened(argument: str) -> Reader:
+    """The judge of the pocket model; it takes no argument."""
+    return load()

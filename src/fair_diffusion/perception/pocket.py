@@ -31,3 +31,8 @@ def load(path: Path = WEIGHTS / "perceiver.safetensors") -> Reader:
     reader = fill(build(heads_of(path)), path)
     reader.aliases = DRAWN_AS
     return reader
+
+
+def opened(argument: str) -> Reader:
+    """The perceiver of the pocket model; it takes no argument."""
+    return load()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from fair_diffusion.perception.perceiver import Perceiver, open_perceiver
+from fair_diffusion.perception.opening import PERCEIVERS, open_perceiver
+from fair_diffusion.perception.perceiver import Perceiver
 
 Named = Perceiver | str
 """A perceiver, or its words as `open_perceiver` takes them."""
@@ -23,7 +24,8 @@ def open_roles(perceiver: Named | None, judge: Named | None, *, model: str) -> t
             f"perceiver and judge are both {judge!r}: who steers cannot score; name a judge of other weights"
         )
     for named in (perceiver, judge):
-        if isinstance(named, str) and named.partition(":")[0] == "human":
+        kind = PERCEIVERS.get(named.partition(":")[0]) if isinstance(named, str) else None
+        if kind and not kind.looks:
             raise ValueError(f"{named!r} cannot read images that are yet to be drawn; name a perceiver that looks")
     opened = [open_perceiver(named) if isinstance(named, str) else named for named in (perceiver, judge)]
     return opened[0], opened[1]
@@ -33,7 +35,8 @@ def _networks(named: Named) -> object:
     """Who looks, whatever groups and rules it is told: the kind, and the model's place if there are several."""
     if not isinstance(named, str):
         return id(named)
-    kind, _, argument = named.partition(":")
-    if kind in ("faces", "skin_tone"):
-        return kind
-    return kind, os.path.realpath(argument.partition(",")[0])
+    name, _, argument = named.partition(":")
+    kind = PERCEIVERS.get(name)
+    if kind and not kind.argument:
+        return name
+    return name, os.path.realpath(argument.partition(",")[0])

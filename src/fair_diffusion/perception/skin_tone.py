@@ -107,3 +107,8 @@ def skin(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     cb = 128 - 0.168736 * r - 0.331264 * g + 0.5 * b
     cr = 128 + 0.5 * r - 0.418688 * g - 0.081312 * b
     return np.asarray((cb >= 77) & (cb <= 127) & (cr >= np.where(luma < DARK, 130, 133)) & (cr <= 173))
+
+
+def opened(argument: str) -> SkinTone:
+    """The perceiver on the scale `argument`: one of `SCALES`, or empty for the Monk scale."""
+    return SkinTone(scale=argument or "monk")

@@ -222,3 +222,8 @@ def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs:
         if rest < 2:
             left = f"leaves {rest} of {n} pictures of {name!r} to learn from"
             raise ValueError(f"held_out is {held_out}, which {left}; hold out less")
+
+
+def opened(argument: str) -> TrainedPerceiver:
+    """The perceiver in the folder `argument`."""
+    return TrainedPerceiver.load(Path(argument))
