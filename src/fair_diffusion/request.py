@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fair_diffusion.seeds import SEEDS
+
 METHODS = (
     "switch",
     "semantic",
@@ -34,8 +36,6 @@ LOSSES = (ASSIGNED, "mean", "confident")
 """What "latents" descends on: `steering.fairness_loss`. Only the first assigns groups to images."""
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
-SEEDS = 2**53
-"""Seeds are below this: whole numbers that JSON readers keep exactly."""
 
 
 def check_prompt(prompt: str) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from fair_diffusion.perception.labelled_folder import read_labelled
 from fair_diffusion.perception.trained import CARD, FEWEST, TrainedPerceiver, _split, train
+from fair_diffusion.readers.labelled_folder import read_labelled
 
 COLOURS = {"woman": (200, 30, 30), "man": (30, 30, 200), "unknown": (30, 200, 30)}
 

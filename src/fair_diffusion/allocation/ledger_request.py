@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from fair_diffusion.allocation.ledger import Ledger, LedgerError, Turn
-from fair_diffusion.backbones import OnStep, StepInfo
 from fair_diffusion.policy import Cell, Match
 from fair_diffusion.policy.concepts import WILDCARDS, canonical
-from fair_diffusion.result import Record, Result
+
+if TYPE_CHECKING:
+    from fair_diffusion.backbones import OnStep, StepInfo
+    from fair_diffusion.result import Record, Result
 
 
 class Turns:
@@ -27,7 +30,7 @@ class Turns:
         self.notes: list[str] = []
         try:
             for target in matched.targets:
-                self._turns.append(ledger.reserve(rule=stream(matched), target=target, n=n, model=model))
+                self._turns.append(ledger.reserve(rule=ledger_key(matched), target=target, n=n, model=model))
         except BaseException:
             self._release()
             raise
@@ -79,7 +82,7 @@ class Turns:
                 self._ledger.release(turn)  # changes nothing once it is settled
 
 
-def stream(matched: Match) -> str:
+def ledger_key(matched: Match) -> str:
     """The name of the stream that a match counts in: the rule, and of a rule for several concepts the concept.
 
     So "every occupation: half women" holds for nurses as for pilots. Its name is the vocabulary's word. What is

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fair_diffusion.allocation.assignment import assign
 from fair_diffusion.allocation.quotas import quotas
 from fair_diffusion.policy.target import Cell, Target
-from fair_diffusion.request import SEEDS
+from fair_diffusion.seeds import SEEDS
 
 
 def plan(targets: Sequence[Target], n: int, seed: int) -> list[list[int]]:

@@ -25,7 +25,8 @@ from fair_diffusion.allocation import least_change
 from fair_diffusion.backbones import Backbone, Batch, Guide, OnStep, advance, batches, begin
 from fair_diffusion.control.strengths import LEVELS, Key, Strengths
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
-from fair_diffusion.request import SEEDS, Request
+from fair_diffusion.request import Request
+from fair_diffusion.seeds import SEEDS
 
 Shares = Mapping[str, NDArray[np.float64]]
 """Probabilities (images, groups) by attribute, in the order of its groups; what lacks to 1 is unknown."""

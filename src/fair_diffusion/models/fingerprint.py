@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from fair_diffusion.models.provenance import sha256
-from fair_diffusion.perception.perceiver import Perceiver
+
+if TYPE_CHECKING:
+    from fair_diffusion.perception.perceiver import Perceiver
 
 
 def of_network(network: nn.Module) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fair_diffusion.policy import Match
+if TYPE_CHECKING:
+    from fair_diffusion.policy import Match
 
 INSTRUCTION = "instruction"
 """The fact that holds the instruction or policy as somebody wrote it, whole and with its lines."""
