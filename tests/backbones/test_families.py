@@ -17,17 +17,17 @@ from fair_diffusion.backbones import (
     FAMILIES,
     Batch,
     Conditioning,
-    Flux,
     Guide,
-    PixArtSigma,
     Pixel,
     StableDiffusion,
-    StableDiffusion3,
-    StableDiffusionXL,
     adapt,
     advance,
     begin,
 )
+from fair_diffusion.backbones.flux import Flux
+from fair_diffusion.backbones.pixart import PixArtSigma
+from fair_diffusion.backbones.sd3 import StableDiffusion3
+from fair_diffusion.backbones.sdxl import StableDiffusionXL
 
 KINDS = {
     "sd": StableDiffusion,

@@ -2,12 +2,8 @@
 
 from fair_diffusion.backbones.backbone import Backbone, Conditioning
 from fair_diffusion.backbones.families import FAMILIES, adapt, family_of
-from fair_diffusion.backbones.flux import Flux
 from fair_diffusion.backbones.loop import Batch, Guide, OnStep, StepInfo, advance, batches, begin, denoise
-from fair_diffusion.backbones.pixart import PixArtSigma
 from fair_diffusion.backbones.pixel import Pixel
-from fair_diffusion.backbones.sd3 import StableDiffusion3
-from fair_diffusion.backbones.sdxl import StableDiffusionXL
 from fair_diffusion.backbones.stable_diffusion import StableDiffusion
 
 __all__ = [
@@ -15,14 +11,10 @@ __all__ = [
     "Backbone",
     "Batch",
     "Conditioning",
-    "Flux",
     "Guide",
     "OnStep",
-    "PixArtSigma",
     "Pixel",
     "StableDiffusion",
-    "StableDiffusion3",
-    "StableDiffusionXL",
     "StepInfo",
     "adapt",
     "advance",
