@@ -213,7 +213,7 @@ def test_pixel_models_that_do_not_fit() -> None:
             up_block_types=("UpBlock2D",),
         )
 
-    with pytest.raises(ValueError, match="draws 1 channels; use one that draws 3"):
+    with pytest.raises(ValueError, match="draws 1 channels; use a model that draws 3"):
         Pixel(diffusers.DDPMPipeline(unet=model(1, 1), scheduler=diffusers.DDPMScheduler()))
     learned = diffusers.DDPMScheduler(variance_type="learned_range")
     with pytest.raises(ValueError, match=r"learned variance \(learned_range\).*DDIMScheduler"):

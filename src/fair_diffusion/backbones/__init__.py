@@ -1,4 +1,4 @@
-"""Backbones: one adapter per family of diffusion models, and the one denoising loop that drives them all."""
+"""Backbones: one adapter for each family of diffusion models, and the denoising loop that drives all of them."""
 
 from fair_diffusion.backbones.backbone import Backbone, Conditioning
 from fair_diffusion.backbones.families import FAMILIES, adapt, family_of

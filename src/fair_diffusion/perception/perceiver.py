@@ -13,19 +13,27 @@ from typing import Protocol
 from PIL import Image
 
 OCCUPATION = "occupation"
-"""What some perceivers read beside groups of people: it is asked for, not shared out."""
+"""The attribute under which some perceivers read occupations.
+
+A prompt asks for an occupation; no target shares it out.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one picture shows: a group, or None where it is not sure, and its probability."""
+    """The reading of one attribute of one picture.
+
+    Attributes:
+        label: a group, or None if the perceiver is not sure.
+        confidence: the probability of the likeliest group.
+    """
 
     label: str | None
     confidence: float
 
 
 class Perceiver(Protocol):
-    """Reads the groups that pictures show."""
+    """A reader of the groups that pictures show."""
 
     @property
     def groups(self) -> Mapping[str, Sequence[str]]:
@@ -33,13 +41,20 @@ class Perceiver(Protocol):
         ...
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """One reading per picture for every attribute. Pictures are RGB and of any size; none reads as no readings."""
+        """One reading per picture for every attribute.
+
+        Args:
+            images: RGB pictures of any size. No pictures give empty lists.
+        """
         ...
 
 
 def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Mapping[str, Reading]]]:
-    """What counts of each picture, by attribute: one reading of each, or one for each person of a perceiver that tells
-    them apart (it has a method `people`)."""
+    """The readings that count for each picture, by attribute.
+
+    A perceiver that tells the people of a picture apart has a method `people`, and gives one entry per person. Any other
+    perceiver gives one entry per picture.
+    """
     if apart := getattr(perceiver, "people", None):
         return list(apart(images))
     readings = perceiver.read(images)
@@ -47,7 +62,10 @@ def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Map
 
 
 def occupations(perceiver: Perceiver) -> dict[str, str]:
-    """What a perceiver calls each occupation that it can tell, by its names: its own and, if it has some, `aliases`."""
+    """The perceiver's name for each occupation that it can read, by the names under which people ask for it.
+
+    These are its own names and, if it has them, its `aliases`.
+    """
     own = {name: name for name in perceiver.groups.get(OCCUPATION, ())}
     aliases: Mapping[str, str] = getattr(perceiver, "aliases", {})
     return own | {name: shown for name, shown in aliases.items() if shown in own}

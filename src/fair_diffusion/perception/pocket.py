@@ -1,4 +1,4 @@
-"""The perceiver of the pocket model: a small convolutional network that steering may ask. It never scores results."""
+"""The perceiver of the pocket model: a small convolutional network that may steer. It never scores results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build(heads: Mapping[str, Sequence[str]]) -> Reader:
 
 @cache
 def load(path: Path = WEIGHTS / "perceiver.safetensors") -> Reader:
-    """The trained perceiver."""
+    """The trained perceiver, loaded once."""
     reader = fill(build(heads_of(path)), path)
     reader.aliases = DRAWN_AS
     return reader

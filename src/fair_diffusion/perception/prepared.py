@@ -1,4 +1,4 @@
-"""What an image processor of transformers does to pictures, done to tensors, through which gradients flow."""
+"""The steps of an image processor of transformers, applied to tensors, so that gradients flow through them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from PIL import Image
 from torch import Tensor
 
 WARPED = 384
-"""From this size on ConvNext's image processor warps instead of cropping."""
+"""From this size on, ConvNext's image processor warps pictures instead of cropping them."""
 
 
 def prepared(pixels: Tensor, processor: Any) -> Tensor:
-    """Pixels (n, 3, height, width) in 0…1 as an image processor of transformers prepares pictures, with gradient:
-    resized, cropped to the centre and normalised as its settings say."""
+    """Pixels as an image processor of transformers prepares pictures: resized, cropped to the centre and normalised.
+
+    Args:
+        pixels: (n, 3, height, width) in 0…1; gradients flow through them.
+        processor: its settings say the sizes, means and deviations.
+    """
     settings = processor.to_dict()
     new, crop = _sizes(settings, pixels.shape[-2:])
     if new != tuple(pixels.shape[-2:]):
@@ -31,7 +35,7 @@ def prepared(pixels: Tensor, processor: Any) -> Tensor:
 
 
 def _sizes(settings: Any, size: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, int] | None]:
-    """Height and width to resize to, and to crop to then, if at all."""
+    """Height and width after resizing, and after cropping (None: no crop)."""
     wanted, cut, new = settings.get("size") or {}, settings.get("crop_size"), tuple(size)
     crop = (cut["height"], cut["width"]) if settings.get("do_center_crop") and cut else None
     if not settings.get("do_resize"):

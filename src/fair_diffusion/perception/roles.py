@@ -1,4 +1,4 @@
-"""The two roles: the perceiver may steer, the judge alone scores; they are never the same networks."""
+"""The two roles of readers: the perceiver may steer, and the judge only scores. They never share a network."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from fair_diffusion.perception.opening import PERCEIVERS, open_perceiver
 from fair_diffusion.perception.perceiver import Perceiver
 
 Named = Perceiver | str
-"""A perceiver, or its words as `open_perceiver` takes them."""
+"""A perceiver, or a name that `open_perceiver` takes."""
 
 
 def open_roles(perceiver: Named | None, judge: Named | None, *, model: str) -> tuple[Perceiver, Perceiver]:
-    """The perceiver and the judge for a model. `ValueError` if one is not named or cannot be, or they are the same."""
+    """Open the perceiver and the judge of a model.
+
+    Args:
+        perceiver: who may steer.
+        judge: who scores.
+        model: the name of the model, for messages.
+
+    Raises:
+        ValueError: a role is not given, a name cannot be opened or cannot read new pictures, or both are the same network.
+    """
     if perceiver is None or judge is None:
         lacks = " and ".join(role for role, given in (("a perceiver", perceiver), ("a judge", judge)) if given is None)
         raise ValueError(
@@ -32,7 +41,7 @@ def open_roles(perceiver: Named | None, judge: Named | None, *, model: str) -> t
 
 
 def _networks(named: Named) -> object:
-    """Who looks, whatever groups and rules it is told: the kind, and the model's place if there are several."""
+    """The identity of a reader's network, whatever groups and rules it gets: its kind, and the place of its weights."""
     if not isinstance(named, str):
         return id(named)
     name, _, argument = named.partition(":")

@@ -32,11 +32,11 @@ Array = NDArray[np.float64]
 
 FITZPATRICK = ("I", "II", "III", "IV", "V", "VI")
 CUTS = (55.0, 41.0, 28.0, 10.0, -30.0)
-"""An angle above the first is type I, one between the first and the second type II, and so on."""
+"""An angle above the first cut is type I, an angle between the first and the second is type II, and so on."""
 MONK = ("#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96", "#a07e56", "#825c43", "#604134", "#3a312a", "#292420")
 SCALES = ("monk", "fitzpatrick")
 LEAST = 0.02
-"""Share of a picture that must be skin, else its tone is unknown."""
+"""The least share of skin in a picture. Below it, the tone is unknown."""
 DARK = 64
 """Luma, of 255, below which colours are weaker for want of light."""
 SIDE = 256
@@ -47,9 +47,10 @@ _XYZ = np.array(
 
 
 class SkinTone:
-    """Reads `skin_tone` on one of `SCALES`; unknown where less than `LEAST` of the picture is skin.
+    """Reads `skin_tone` on one of `SCALES`; unknown if less than `LEAST` of the picture is skin.
 
-    The confidence is the share of skin pixels whose own class is at most one step from the picture's."""
+    The confidence is the share of skin pixels with a class at most one step from the picture's class.
+    """
 
     def __init__(self, scale: str = "monk") -> None:
         if scale not in SCALES:
@@ -75,7 +76,7 @@ class SkinTone:
         return Reading(self.groups["skin_tone"][int(shown)], float(near.mean()))
 
     def classes(self, angles: Array) -> NDArray[np.intp]:
-        """The number of the class, from 0, of each angle in degrees."""
+        """The number of the class, from 0, of each angle in degrees, (n,)."""
         if self.scale == "fitzpatrick":
             return np.asarray(np.searchsorted(-np.array(CUTS), -angles, side="right"))
         return np.asarray(np.abs(angles[:, None] - monk_angles()).argmin(axis=1))
