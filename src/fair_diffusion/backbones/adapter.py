@@ -177,7 +177,7 @@ class Adapter(ABC):
         """One inversion step from `lower` (None: the end of the run) to t, in the network's scale."""
         if lower is None and not self.sampler.tells_noise:
             raise ValueError(
-                "this network predicts the clean image, so its output does not determine the noise; use the way 'sdedit'"
+                "this network predicts the clean image, so it does not determine the noise; use the way 'sdedit'"
             )
         self._count[0] += len(latents)
         output = self._evaluate(latents, t, cond, 1.0)
@@ -293,7 +293,7 @@ def _added(network: Any, direction: Tensor) -> Iterator[None]:
     def add(_: Any, __: Any, output: Tensor) -> Tensor:
         if direction.shape != output.shape:
             raise ValueError(
-                f"the directions have shape {tuple(direction.shape[1:])}, but the middle of this model has shape "
+                f"the directions have shape {tuple(direction.shape[1:])}, but the middle of this model has "
                 f"{tuple(output.shape[1:])}; learn directions for this model"
             )
         return output + direction.to(output)

@@ -138,7 +138,7 @@ class Guide:
         """Return the guided prediction and, for each row that the network saw, its place in the batch."""
         everyone, guided = torch.arange(len(latents)), self.passes(backbone) == 2
         extra = None if self.steering is None else self.steering.extra(step)
-        # without a pass on the empty prompt ε_∅ is still to evaluate, but only for the images on which steering acts
+        # without a pass on the empty prompt, steering still needs ε_∅, but only for the images that it acts on
         missing = everyone[:0] if guided or extra is None else torch.unique(extra.images)
         usual = [(everyone, self.empty), (everyone, self.cond)] if guided else [(everyone, self.cond)]
         more = [] if extra is None else [(missing, self.empty[missing]), (extra.images, extra.conditioning)]
@@ -227,7 +227,7 @@ def denoise(
         raise ValueError(f"empty_cond has {len(empty_cond)} rows for {n} seeds; give 1 row or one per seed")
     for images in batches(n, batch_size):
         part = slice(images.start, images.stop)
-        # Rows are taken batch by batch: those of a large request would not fit into memory together.
+        # Rows are taken batch by batch: all rows of a large request would not fit into memory together.
         cond, empty = prompts_cond[rows[part]], empty_cond[part if len(empty_cond) == n else [0] * len(images)]
         guide = Guide(cond, empty, guidance, steering.start(images) if steering else None, rescale)
         yield advance(begin(backbone, images, seeds=seeds[part], steps=steps), guide, on_step=on_step)

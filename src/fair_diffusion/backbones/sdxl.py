@@ -60,7 +60,7 @@ class StableDiffusionXL(Adapter):
             prompts, device=self.device, do_classifier_free_guidance=False
         )
         _, *size = (side * self.pipeline.vae_scale_factor for side in self.latent_shape)
-        # as drawn, not cropped, and to be drawn
+        # original size, crop offset and target size
         sizes = torch.tensor([[*size, 0, 0, *size]], device=tokens.device, dtype=tokens.dtype).repeat(len(prompts), 1)
         return Conditioning(tokens, {"text_embeds": pooled, "time_ids": sizes})
 

@@ -40,7 +40,7 @@ class ClassifierPerceiver:
         for attribute, groups in labels.items():
             named = [name for names in groups.values() for name in names]
             if len(named) != len(set(named)):
-                raise ValueError(f"a label stands for two groups of {attribute}; give it to one")
+                raise ValueError(f"a label stands for two groups of {attribute}; give it to one group")
         self.model, self.processor, self.sure = model, processor, sure
         self.groups = {attribute: tuple(groups) for attribute, groups in labels.items()}
         self.columns = {
@@ -76,7 +76,7 @@ class ClassifierPerceiver:
 
     @torch.no_grad()
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """One reading per picture for every attribute: the likeliest group, or unknown if its probability is below `sure`."""
+        """One reading per picture for every attribute: the likeliest group, or unknown if it is less than `sure`."""
         if not images:
             return {attribute: [] for attribute in self.groups}
         return {

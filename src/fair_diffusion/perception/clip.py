@@ -2,9 +2,10 @@
 
     p(group | picture) = softmax_g( s · cos(picture, t_g) )        t_g: mean of the normalised embeddings of g's phrases
 
-(Radford et al. 2021, arXiv 2103.00020; s is the model's own scale.) The phrases come from the attributes, or from a YAML
-file: `attribute: {group: [phrase, …]}`. A picture is unknown if the likeliest group is not sure, or the second is close.
-CLIP's own bias is part of its readings: it reads occupations into groups. Measure it on labelled pictures first.
+(Radford et al. 2021, arXiv 2103.00020; s is the model's own scale.) The phrases come from the attributes, or from a
+YAML file: `attribute: {group: [phrase, …]}`. A picture is unknown if the likeliest group is not sure, or if the second
+one is close. CLIP's own bias is part of its readings: it reads occupations into groups. Measure it on labelled pictures
+first.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def read_phrases(path: Path) -> Phrases:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no YAML: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     mend = f"{path} must say `attribute: {{group: [phrase, …]}}`"
     if not isinstance(data, dict) or not data:
         raise ValueError(mend)

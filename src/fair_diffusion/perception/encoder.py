@@ -53,7 +53,8 @@ def embed_images(encoder: str, files: Sequence[Path]) -> Embeddings:
     """One embedding per image, (images, width). Images are read in batches, never all at once.
 
     Raises:
-        ValueError: there are no files, an image cannot be read, or the encoder cannot be loaded or has no image features.
+        ValueError: there are no files, an image cannot be read, or the encoder cannot be loaded or has no features of
+            images.
     """
     if not files:
         raise ValueError("there are no images: give at least one")
@@ -75,7 +76,7 @@ def _opened(file: Path) -> Image:
     try:
         return open_picture(file, file.name)
     except BrokenPicture as error:
-        raise ValueError(f"{file} cannot be read as an image ({error}): mend it or take it out") from error
+        raise ValueError(f"{file} cannot be read as an image ({error}): mend it or remove it") from error
 
 
 def _features(found: Any) -> Embeddings:

@@ -44,7 +44,7 @@ class FacePerceiver:
 
     def __init__(self, predict: Callable[[Image.Image], Sequence[Face]], *, several: str = "largest") -> None:
         if several not in SEVERAL:
-            raise ValueError(f"several is {several!r}; several faces in one picture: {', '.join(SEVERAL)}")
+            raise ValueError(f"several is {several!r}; use one of {', '.join(SEVERAL)} for pictures with several faces")
         self.predict, self.several = predict, several
 
     @classmethod
@@ -64,7 +64,7 @@ class FacePerceiver:
         return cls(AgeAndGender().predict, several=several)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """One reading of gender and age per picture: the group of all counted faces; unknown if they differ or there are none."""
+        """One reading of gender and age per picture: the group that all counted faces show, or unknown."""
         found = self.people(images)
         return {name: [_agreed([person[name] for person in those]) for those in found] for name in self.groups}
 
@@ -92,7 +92,7 @@ class FacePerceiver:
 
 
 def _agreed(readings: Sequence[Reading]) -> Reading:
-    """The group that all faces show, with the lowest confidence among them; unknown if they differ or there are none."""
+    """The group that all faces show, with their lowest confidence; unknown if they differ or there are none."""
     labels = {reading.label for reading in readings}
     return Reading(labels.pop() if len(labels) == 1 else None, min((r.confidence for r in readings), default=0.0))
 
@@ -103,7 +103,7 @@ def _gender(face: Face) -> Reading:
 
 
 def _age(face: Face) -> Reading:
-    # The confidence is that of a single year and low by nature: it says nothing against the estimate.
+    # The confidence is that of a single year, so a low value does not make the estimate unsure.
     years = face["age"]["value"]
     return Reading(next(name for name, end in AGES if years < end), face["age"]["confidence"] / 100)
 

@@ -72,11 +72,11 @@ class HumanLabels:
                 errors.add(line, str(error))
                 continue
             if not row["attribute"] or not row["group"]:
-                errors.add(line, "attribute or group is empty; write 'unknown' for what cannot be told")
+                errors.add(line, "attribute or group is empty; write 'unknown' if the group cannot be told")
                 continue
             raters = votes.setdefault(row["attribute"], {}).setdefault(file, {})
             if row["rater"] in raters:
-                who = f"rater {row['rater']!r}" if row["rater"] else "somebody without a name"
+                who = f"rater {row['rater']!r}" if row["rater"] else "a rater without a name"
                 errors.add(line, f"{who} labels {row['attribute']} of {file!r} twice; keep one, or name the raters")
             raters[row["rater"]] = row["group"]
         errors.check()
@@ -130,7 +130,7 @@ def kappa(labels: Sequence[Sequence[str]]) -> float | None:
 
 
 def _groups(attribute: str, files: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
-    """The attribute's own groups if every label is one of them; else the groups in the labels, in alphabetical order."""
+    """The attribute's own groups if every label is one of them; else the groups in the labels, alphabetically."""
     said = {group for raters in files.values() for group in raters.values()} - {UNKNOWN}
     known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
     return tuple(known) if said <= set(known) else tuple(sorted(said))

@@ -52,8 +52,8 @@ class Perceiver(Protocol):
 def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Mapping[str, Reading]]]:
     """The readings that count for each picture, by attribute.
 
-    A perceiver that tells the people of a picture apart has a method `people`, and gives one entry per person. Any other
-    perceiver gives one entry per picture.
+    A perceiver that tells the people of a picture apart has a method `people`, and gives one entry per person. Any
+    other perceiver gives one entry per picture.
     """
     if apart := getattr(perceiver, "people", None):
         return list(apart(images))
@@ -62,7 +62,7 @@ def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Map
 
 
 def occupations(perceiver: Perceiver) -> dict[str, str]:
-    """The perceiver's name for each occupation that it can read, by the names under which people ask for it.
+    """The perceiver's name for each occupation that it can read, by the names that people use.
 
     These are its own names and, if it has them, its `aliases`.
     """

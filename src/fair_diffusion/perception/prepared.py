@@ -43,7 +43,7 @@ def _sizes(settings: Any, size: Sequence[int]) -> tuple[tuple[int, ...], tuple[i
     edge = wanted.get("shortest_edge")
     if edge is None:
         return (wanted["height"], wanted["width"]), crop
-    if share := settings.get("crop_pct"):  # ConvNext's and ResNet's way: a small square is cut out of a larger one
+    if share := settings.get("crop_pct"):  # as ConvNext and ResNet: resized larger, then cropped to the edge
         if edge >= WARPED:
             return (edge, edge), crop
         crop, edge = (edge, edge), int(edge / share)

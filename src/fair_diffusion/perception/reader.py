@@ -87,7 +87,7 @@ class Reader(nn.Module):
         return torch.cat([self.features(self.pixels(images[i : i + CHUNK])) for i in range(0, len(images), CHUNK)])
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """The most probable group of every attribute for each picture; None if it is "unknown" or has a probability below `SURE`."""
+        """The most probable group of every attribute for each picture; None if it is unknown or less than `SURE`."""
         found: dict[str, list[Reading]] = {attribute: [] for attribute in self.groups}
         for attribute, probabilities in self.every_probability(images).items() if images else ():
             names = (*self.groups[attribute], None)
@@ -122,7 +122,10 @@ def heads_of(path: Path) -> dict[str, list[str]]:
 
 
 def fill(reader: Reader, path: Path) -> Reader:
-    """Load the weights in `path` into `reader`, in float32 and evaluation mode, and its confusions if a file holds them."""
+    """`reader` with the weights in `path`, in float32 and evaluation mode.
+
+    If a file holds its confusions, it has them too.
+    """
     reader.load_state_dict(load_file(path))
     beside = path.with_name(f"{path.stem}-confusions.json")
     if beside.is_file():

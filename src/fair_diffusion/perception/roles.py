@@ -20,22 +20,24 @@ def open_roles(perceiver: Named | None, judge: Named | None, *, model: str) -> t
         model: the name of the model, for messages.
 
     Raises:
-        ValueError: a role is not given, a name cannot be opened or cannot read new pictures, or both are the same network.
+        ValueError: a role is not given, a name cannot be opened or cannot read new pictures, or both are one network.
     """
     if perceiver is None or judge is None:
         lacks = " and ".join(role for role, given in (("a perceiver", perceiver), ("a judge", judge)) if given is None)
         raise ValueError(
-            f"{model!r} needs {lacks}: name who reads its images to steer and, of other weights, who scores them, "
+            f"{model!r} needs {lacks}: name who reads its images to steer, and who scores them with other weights, "
             "such as perceiver 'clip:FOLDER' and judge 'faces' (docs/perceivers.md)"
         )
     if _networks(perceiver) == _networks(judge):
         raise ValueError(
-            f"perceiver and judge are both {judge!r}: who steers cannot score; name a judge of other weights"
+            f"perceiver and judge are both {judge!r}: who steers cannot score; name a judge with other weights"
         )
     for named in (perceiver, judge):
         kind = PERCEIVERS.get(named.partition(":")[0]) if isinstance(named, str) else None
         if kind and not kind.looks:
-            raise ValueError(f"{named!r} cannot read images that are yet to be drawn; name a perceiver that looks")
+            raise ValueError(
+                f"{named!r} cannot read images that are yet to be drawn; name a perceiver that looks at pictures"
+            )
     opened = [open_perceiver(named) if isinstance(named, str) else named for named in (perceiver, judge)]
     return opened[0], opened[1]
 

@@ -1,20 +1,20 @@
-"""Skin tone on photographs: the individual typology angle of the skin that is seen, put on a published scale.
+"""Skin tone on photographs: the individual typology angle of visible skin, on a published scale.
 
     ITA = atan2(L* − 50, b*) · 180/π                                    of skin pixels, in CIELAB under D65
 
 (Chardon, Cretois and Hourseau 1991, International Journal of Cosmetic Science 13; for b* > 0 it is their arctangent of
 the quotient.) A pixel may be skin by its Cb and Cr (Chai and Ngan 1999, IEEE Transactions on Circuits and Systems for
-Video Technology 9(4)), whose lower bound of Cr, 133, is 130 for dark pixels: else the darkest tone would be no skin.
-Rules that ask for brightness, as those on RGB do, miss dark skin and are not used. The angle is the median over these
-pixels, so that eyes, lips and shine weigh little.
+Video Technology 9(4)). Their lower bound of Cr, 133, is lowered to 130 for dark pixels, since the darkest tone would
+not count as skin otherwise. Rules that ask for brightness, as rules on RGB do, miss dark skin and are not used. The
+angle is the median over the skin pixels, so that eyes, lips and highlights weigh little.
 
 Scales: "fitzpatrick", six classes cut at 55°, 41°, 28°, 10° and −30° (Chardon's cut points, which the literature reads
-as the phototypes I to VI); "monk", the ten tones of the Monk Skin Tone scale (Monk 2019, CC BY 4.0), each picture to
-the tone whose published colour has the nearest angle.
+as the phototypes I to VI); "monk", the ten tones of the Monk Skin Tone scale (Monk 2019, CC BY 4.0). A picture gets the
+tone with the nearest angle of its published colour.
 
-The limits: light and white balance move the angle by tens of degrees; wood, sand and hair can pass for skin; drawings,
-tinted and black-and-white pictures mean nothing here; several people are mixed into one. Skin tone is no ethnicity.
-Exports `SkinTone`, `ita`, `lab` and `skin`.
+Limits: light and white balance move the angle by tens of degrees. Wood, sand and hair can pass for skin. Drawings,
+tinted and black-and-white pictures give meaningless tones. Several people are mixed into one. Skin tone is no
+ethnicity. Exports `SkinTone`, `ita`, `lab` and `skin`.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class TrainedPerceiver:
             reader.side = int(card["side"])
             return cls(fill(reader, folder / WEIGHTS), confusion, int(card["seed"]))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            message = f"{folder} is no trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
+            message = f"{folder} is not a trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
             raise ValueError(f"{message}; make one with `fair-diffusion perceiver train`") from error
 
 
@@ -236,7 +236,7 @@ def _held(pictures: int, share: float) -> int:
 
 def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs: int) -> None:
     if len(names) < 2 or UNKNOWN in names:
-        raise ValueError(f"the groups are {list(names)}; give at least two, each in a sub-folder of its own")
+        raise ValueError(f"the groups are {list(names)}; give at least two groups, each in its own sub-folder")
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is {held_out}; hold out a share between 0 and 1, such as 0.2")
     if epochs < 1:
@@ -244,7 +244,7 @@ def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs:
     for name in (*names, *([UNKNOWN] if UNKNOWN in groups else [])):
         n = groups.count(name)
         if n < FEWEST:
-            raise ValueError(f"group {name!r} has {n} pictures; give {FEWEST} at the very least, better hundreds")
+            raise ValueError(f"group {name!r} has {n} pictures; give at least {FEWEST}, better hundreds")
         rest = n - _held(n, held_out)
         if rest < 2:
             left = f"leaves {rest} of {n} pictures of {name!r} to learn from"

@@ -35,7 +35,7 @@ _MAKE = re.compile(
 _EXACT = re.compile(
     r"\b(?:exactly|precisely|about|approximately|roughly|around)\s+(?=\d|a |an |one |two |three |half|all)"
 )
-# Words that bound, deny or blur a share: a concept that holds one was misread, and must not become "all".
+# Words that bound, deny or blur a share. A concept with such a word was misread, and must not become "all".
 _UNCLEAR = frozenset(
     (
         "not no never don't shouldn't isn't aren't most majority minority mostly mainly least more less fewer than "

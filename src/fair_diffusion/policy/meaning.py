@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from fair_diffusion.policy.concepts import lists
 from fair_diffusion.policy.words import Word
 
-# Chosen for restraint on 142 words for things (none is taken for a person) and 76 for people (17 are found).
+# The threshold favours restraint: of 142 words for things none is taken for a person, of 76 for people 17 are found.
 NEAR = 0.58
 PEOPLE = ("person who works", "worker", "professional", "tradesman")
 THINGS = (

@@ -58,7 +58,7 @@ def embed(texts: Sequence[str]) -> Array:
         return np.zeros((0, 384), dtype=np.float32)
     tokenizer, weights, config = _model()
     out = np.empty((len(texts), config["hidden_size"]), dtype=np.float32)
-    # Texts of similar length share a batch: padding is work.
+    # Texts of similar length share a batch, since padding costs time.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     for first in range(0, len(order), _BATCH):
         chosen = order[first : first + _BATCH]

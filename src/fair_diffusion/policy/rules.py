@@ -42,7 +42,7 @@ class Policy:
     exemptions: tuple[str, ...] = ()
     text: str = field(default="", compare=False, repr=False)
 
-    # The two parsers build policies, so they are imported when called: at the top the imports would go in a circle.
+    # The two parsers import this module, so they are imported when called.
     @classmethod
     def from_file(cls, path: str | Path) -> Policy:
         """The policy in the YAML file `path`.
