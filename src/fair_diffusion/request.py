@@ -11,11 +11,10 @@ from typing import Any, TypedDict
 from fair_diffusion.methods import ASSIGNED, CONTROLS, METHODS, NATURAL_FIRST, USUAL, Method, named
 from fair_diffusion.policy import Policy
 from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.seeds import SEEDS
 
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
-SEEDS = 2**53
-"""Seeds are below this: whole numbers that JSON readers keep exactly."""
 
 
 def check_prompt(prompt: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -334,7 +336,7 @@ test_any_order_of_events_keeps_the_counts = LedgerMachine.TestCase
 @contextmanager
 def worker(verb: str, file: Path) -> Iterator[subprocess.Popen[str]]:
     """A process of ledger_worker.py that is ready to begin."""
-    command = [sys.executable, "-W", "error", str(WORKER), verb, str(file)]
+    command = [sys.executable, "-W", "error", str(WORKER), verb, str(file), str(os.getpid())]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -384,6 +386,25 @@ def test_two_processes_at_once_lose_and_double_nothing(file: Path) -> None:
     names = [cell[0] for cell in TONES.shares]
     assert order == [names[k] for k in next_cells(list(TONES.shares.values()), [0] * 5, 100, lot)]
     assert all(abs(t / 5 - order[:t].count(name)) < 1 for t in range(101) for name in names)
+    assert whole(file)
+
+
+def test_a_worker_ends_when_the_process_that_started_it_is_killed(file: Path) -> None:
+    start = (
+        "import os, subprocess, sys\n"
+        "worker = subprocess.Popen([sys.executable, *sys.argv[1:], str(os.getpid())], stdin=subprocess.PIPE)\n"
+        "worker.communicate(b'\\n')\n"
+    )
+    command = [sys.executable, "-c", start, str(WORKER), "endless", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as parent:
+        try:
+            assert [line(parent), line(parent)] == ["ready", "settled"]
+            parent.kill()
+            parent.communicate(timeout=60)  # the worker holds the same pipe, which ends when both are gone
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(parent.pid, signal.SIGKILL)
+    assert parent.returncode == -signal.SIGKILL
     assert whole(file)
 
 

@@ -133,7 +133,10 @@ def damaged(file: Path) -> None:
         (text, "it is a file of another kind; name another file"),
         (foreign, "is the database of another program; name another file"),
         (foreign_alembic, "is the database of another program; name another file"),
-        (newer, r"written by a newer fair-diffusion \(schema 0999, known is 0001\); upgrade fair-diffusion, or name"),
+        (
+            newer,
+            r"written by a newer fair-diffusion \(schema 0999; this one knows 0001\); upgrade fair-diffusion, or name",
+        ),
         (damaged, "it is damaged; put a backup in its place, or move it away to begin anew"),
         (Path.mkdir, "it cannot be opened; name a file in a folder where you may write"),
     ],
@@ -153,14 +156,16 @@ def test_a_file_that_is_no_ledger_is_named_and_stays_as_it_was(
 
 
 def test_a_missing_or_empty_file_is_no_ledger_unless_it_may_be_made(file: Path) -> None:
-    with pytest.raises(LedgerError, match="is not there; the first request that names a ledger makes it"):
+    with pytest.raises(LedgerError, match="does not exist; the first request with this ledger makes it"):
         Ledger(file, create=False)
     assert not file.exists()
     file.touch()
     with pytest.raises(LedgerError, match="is empty; name the file of a ledger"):
         Ledger(file, create=False)
     assert file.read_bytes() == b""
-    with pytest.raises(LedgerError, match=r"cannot be made .*No such file.*; name a file where you may write"):
+    with pytest.raises(
+        LedgerError, match=r"cannot be made .*No such file.*; name a file in a folder where you may write"
+    ):
         Ledger(file.parent / "missing" / "ledger")
 
 
@@ -169,7 +174,7 @@ def test_a_locked_file_is_named_after_a_while(file: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(ledger_file, "BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LedgerError, match=r"another program has kept it locked .*; end that one, or try again"):
+        with pytest.raises(LedgerError, match=r"another program has locked it .*; end that program, or try again"):
             ledger.reset()
         assert ledger.rows()
     assert ledger.reset() == 12
@@ -178,7 +183,7 @@ def test_a_locked_file_is_named_after_a_while(file: Path, monkeypatch: pytest.Mo
 def test_a_read_only_file_is_named(file: Path) -> None:
     ledger = fill(file)
     event.listen(ledger._engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = ON"))
-    with pytest.raises(LedgerError, match="it may not be written; give yourself the right to write it and its folder"):
+    with pytest.raises(LedgerError, match="it may not be written; change the rights of the file and its folder"):
         ledger.reserve(rule="nurse", target=TONES, n=1, model="pocket")
     assert ledger.rows()
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fair_diffusion.allocation.ledger import Ledger, LedgerError
-from fair_diffusion.allocation.ledger_request import stream
+from fair_diffusion.allocation.ledger_request import ledger_key
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy, match
@@ -98,7 +98,7 @@ def test_each_target_has_its_own_stream(pipe: FairPipeline, tmp_path: Path) -> N
     ],
 )
 def test_each_concept_of_a_rule_has_its_own_stream(prompt: str, sentence: str, expected: str) -> None:
-    assert stream(match(Policy.from_sentence(sentence), prompt)) == expected
+    assert ledger_key(match(Policy.from_sentence(sentence), prompt)) == expected
 
 
 def test_a_ledger_that_fails_costs_no_image(

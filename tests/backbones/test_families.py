@@ -17,17 +17,17 @@ from fair_diffusion.backbones import (
     FAMILIES,
     Batch,
     Conditioning,
-    Flux,
     Guide,
-    PixArtSigma,
     Pixel,
     StableDiffusion,
-    StableDiffusion3,
-    StableDiffusionXL,
     adapt,
     advance,
     begin,
 )
+from fair_diffusion.backbones.flux import Flux
+from fair_diffusion.backbones.pixart import PixArtSigma
+from fair_diffusion.backbones.sd3 import StableDiffusion3
+from fair_diffusion.backbones.sdxl import StableDiffusionXL
 
 KINDS = {
     "sd": StableDiffusion,
@@ -213,7 +213,7 @@ def test_pixel_models_that_do_not_fit() -> None:
             up_block_types=("UpBlock2D",),
         )
 
-    with pytest.raises(ValueError, match="draws 1 channels; use one that draws 3"):
+    with pytest.raises(ValueError, match="draws 1 channels; use a model that draws 3"):
         Pixel(diffusers.DDPMPipeline(unet=model(1, 1), scheduler=diffusers.DDPMScheduler()))
     learned = diffusers.DDPMScheduler(variance_type="learned_range")
     with pytest.raises(ValueError, match=r"learned variance \(learned_range\).*DDIMScheduler"):

@@ -21,7 +21,7 @@ from fair_diffusion.backbones.pixel import with_schedule
 from fair_diffusion.control.descent import Differentiable, draw_distribution, draw_latents
 from fair_diffusion.control.natural_first import Aim, Drawn, draw_all
 from fair_diffusion.perception import judge, pocket
-from fair_diffusion.perception.perceiver import open_perceiver
+from fair_diffusion.perception.opening import open_perceiver
 from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target

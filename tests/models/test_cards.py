@@ -91,7 +91,7 @@ def test_windows_lie_in_the_trajectory() -> None:
 
 
 def test_what_is_on_no_card() -> None:
-    with pytest.raises(ValueError, match="object is on no card"):
+    with pytest.raises(ValueError, match="object is on no model card"):
         card_of(object())
     with pytest.raises(ValueError, match="no card 'x'; there are pocket"):
         card_named("x")

@@ -96,7 +96,7 @@ def test_a_pickle_under_another_name_is_not_read(saved: Path, tmp_path: Path) ->
     refused(file, "cannot be loaded", config=str(saved))
     refused(saved, "it must be a LoRA", lora=[str(file)])
     refused(saved, "it must be a textual inversion", textual_inversion=[str(file)])
-    refused(saved, "is no .safetensors file", lora=[str(file.rename(tmp_path / "model.txt"))])
+    refused(saved, "is not a .safetensors file", lora=[str(file.rename(tmp_path / "model.txt"))])
     refused(saved, "names no .safetensors file", lora=["nobody/x/model.txt"])
     assert not (tmp_path / "trace").exists()
 
@@ -169,7 +169,7 @@ def test_what_is_not_supported_or_not_whole(folder: Path, tmp_path: Path) -> Non
     (folder / "model_index.json").write_text("{")
     refused(folder, "it has no model_index.json that can be read")
     (tmp_path / "notes.txt").touch()
-    refused(tmp_path / "notes.txt", "is no .safetensors file")
+    refused(tmp_path / "notes.txt", "is not a .safetensors file")
 
 
 def test_single_files_that_hold_no_model(saved: Path, tmp_path: Path) -> None:
@@ -193,13 +193,15 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_without_a_network_it_is_one_line_at_once(offline: list[int], tmp_path: Path) -> None:
-    refused(MODEL, f"'{MODEL}' is no folder or file here, nor cached, and the hub cannot be reached; mend the name")
+    refused(
+        MODEL, f"'{MODEL}' is no file or folder here and not cached, and the hub cannot be reached; correct the name"
+    )
     assert len(offline) == 1
-    with pytest.raises(ValueError, match=r"the hub cannot be reached.*it said: ConnectionError: no network"):
+    with pytest.raises(ValueError, match=r"the hub cannot be reached.*the hub said: ConnectionError: no network"):
         FairPipeline.from_pretrained(MODEL, perceiver="pocket", judge="judge")
     assert len(offline) == 2
     save_file({"a": torch.zeros(1)}, tmp_path / "one.safetensors")
-    refused(tmp_path / "one.safetensors", "needs a configuration .*nor cached", config=MODEL)
+    refused(tmp_path / "one.safetensors", "needs a configuration .*not cached", config=MODEL)
     with pytest.raises(ValueError, match="the hub cannot be reached"):
         one_file(f"{MODEL}/lora.safetensors", "x.safetensors", Hub())
 
@@ -216,7 +218,7 @@ def test_what_the_hub_says(monkeypatch: pytest.MonkeyPatch) -> None:
     refused(MODEL, f"the hub has no model '{MODEL}' that you may see.*hf auth login")
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: SimpleNamespace(siblings=[]))
     say(GatedRepoError)
-    refused(MODEL, "wants its licence accepted")
+    refused(MODEL, "needs its licence accepted")
 
 
 def test_a_model_of_the_hub(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def test_the_built_in_encoder_reads_words() -> None:
 def test_an_image_that_cannot_be_read_is_named(clip: Path, pictures: list[Path], tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(pictures[0].read_bytes()[:900])
-    with pytest.raises(ValueError, match=r"broken\.png cannot be read as an image .* mend it or take it out"):
+    with pytest.raises(ValueError, match=r"broken\.png cannot be read as an image .* mend it or remove it"):
         embed_images(str(clip), [pictures[0], broken])
 
 

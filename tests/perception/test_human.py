@@ -47,7 +47,7 @@ def test_groups_of_ones_own(tmp_path: Path) -> None:
         ("../a.png,gender,man,", "line 2: '../a.png' is no path below"),
         ("a.png,gender,,", "write 'unknown'"),
         ("a.png,gender,man,x\na.png,gender,man,x", "line 3: rater 'x' labels gender of 'a.png' twice"),
-        ("a.png,gender,man,\na.png,gender,man,", "somebody without a name"),
+        ("a.png,gender,man,\na.png,gender,man,", "a rater without a name"),
         ("", "holds no labels"),
     ],
 )

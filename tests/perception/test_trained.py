@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from fair_diffusion.perception.labelled_folder import read_labelled
 from fair_diffusion.perception.trained import CARD, FEWEST, TrainedPerceiver, _split, train
+from fair_diffusion.readers.labelled_folder import read_labelled
 
 COLOURS = {"woman": (200, 30, 30), "man": (30, 30, 200), "unknown": (30, 200, 30)}
 
@@ -94,7 +94,7 @@ def test_a_damaged_one_is_named(damage: str, learnt: tuple[Path, TrainedPerceive
         learnt[1].save(tmp_path / "new")
         path = tmp_path / "new" / (CARD if damage == "card" else "perceiver.safetensors")
         path.write_text(json.dumps({"attribute": "gender"}))
-    with pytest.raises(ValueError, match="no trained perceiver") as error:
+    with pytest.raises(ValueError, match="not a trained perceiver") as error:
         TrainedPerceiver.load(tmp_path / "new")
     assert "\n" not in str(error.value)
 
@@ -127,7 +127,7 @@ def test_wrong_use_is_named(tmp_path: Path) -> None:
     images, groups = torch.zeros(20, 3, 16, 16, dtype=torch.uint8), ["a"] * 10 + ["b"] * 10
     with pytest.raises(ValueError, match="give at least two"):
         train(images, ["a"] * 20, attribute="x", names=["a"])
-    with pytest.raises(ValueError, match="'b' has 4 pictures; give 5 at the very least"):
+    with pytest.raises(ValueError, match="'b' has 4 pictures; give at least 5, better"):
         train(images, ["a"] * 16 + ["b"] * 4, attribute="x", names=["a", "b"])
     with pytest.raises(ValueError, match="'unknown' has 1 pictures"):
         train(images, [*groups[:-1], "unknown"], attribute="x", names=["a", "b"])

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from fair_diffusion.backbones import Backbone, Guide, StableDiffusion3, StepInfo, adapt, advance
+from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt, advance
+from fair_diffusion.backbones.sd3 import StableDiffusion3
 from fair_diffusion.steering.fairness_loss import SURE, Assigned, Mean, fairness_loss
 from fair_diffusion.steering.latents import (
     Descent,

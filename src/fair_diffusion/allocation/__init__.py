@@ -1,4 +1,4 @@
-"""How many images each group gets, and which image shows which."""
+"""Allocation: how many images each group gets, and which image shows which group."""
 
 from fair_diffusion.allocation.assignment import assign
 from fair_diffusion.allocation.least_change import least_change

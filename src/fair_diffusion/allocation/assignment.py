@@ -1,4 +1,4 @@
-"""Who shows what: quotas dealt out to the images of a request in a seeded random order."""
+"""Random assignment: the quotas of a request are distributed over its images in a seeded random order."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ _ORDER_STREAM = 2
 def assign(quotas: Sequence[int], seed: int) -> list[int]:
     """Return the cell that each of the `sum(quotas)` images shows.
 
-    Every order of the cells is equally likely, so an image's place in the request says nothing about its
-    cell. The draw is independent of the one that breaks ties in `quotas`, also under the same seed.
+    Every order of the cells is equally likely, so an image's place in the request tells nothing about its cell. The
+    draw is independent of the draw that breaks ties in `quotas`, even with the same seed.
 
     Args:
         quotas: images per cell, each 0 or more.

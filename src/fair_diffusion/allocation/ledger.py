@@ -6,11 +6,12 @@ For each rule, target and model it keeps one stream (`stream.py`) in an SQLite f
     ...                                                                         # generate
     ledger.settle(turn, assigned=..., perceived=..., judged=...)                # or ledger.release(turn)
 
-What was asked of a stream and is under way counts as asked; what came out counts as the perceiver saw it, or as asked
-where it was not sure. So the next turn makes up for a miss. The judge's counts are kept and shown, and choose nothing.
+Images of a turn under way count as assigned. Settled images count as the perceiver read them, or as assigned if it was
+not sure. So the next turn makes up for a miss. The judge's counts are kept and shown, and decide nothing.
 
-A turn under way is one row, and whoever takes the row away counts it: a turn counts once or not at all, whatever is
-killed when. A turn that is neither settled nor released, nor renewed within its lease, no longer counts as under way.
+A turn under way is one row of the file, and whoever deletes the row counts the turn. So a turn counts once or not at
+all, whichever process is killed at whatever time. A turn that is not settled, released or renewed within its lease no
+longer counts as under way.
 """
 
 from __future__ import annotations
@@ -38,14 +39,20 @@ from fair_diffusion.policy.target import Cell, Target
 __all__ = ["LEASE", "Ledger", "LedgerError", "Row", "Turn"]
 
 LEASE = 15 * 60.0
-"""Seconds for which a turn counts as under way after it was reserved or renewed."""
+"""Seconds for which a turn counts as under way after it is reserved or renewed."""
 KEPT = 30 * 24 * 3600.0
-"""Seconds for which a turn whose lease ran out can still be settled."""
+"""Seconds for which a turn can still be settled after its lease ran out."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What a request was given: `quotas` says how many of its images each cell of `target.shares` gets, in order."""
+    """The share of one request in a stream.
+
+    Attributes:
+        id: the turn's row in the file.
+        target: of the stream.
+        quotas: images for each cell of `target.shares`, in order.
+    """
 
     id: str
     target: Target
@@ -54,10 +61,19 @@ class Turn:
 
 @dataclass(frozen=True)
 class Row:
-    """One group, or combination of groups, of the stream with the number `stream`. Counts are images.
+    """One group of a stream, or one combination of groups. Counts are images.
 
-    `asked`: settled, as assigned; `perceived`, `judged`: settled, as seen (the rest of `n` was unknown); `pending`:
-    under way; `deficit`: how many the group lacks, by what the next turn goes by; `n`: settled in the whole stream.
+    Attributes:
+        stream: the number of the stream.
+        rule, model, attributes: of the stream.
+        group: the group or combination.
+        share: its share in the target.
+        asked: settled images, by assignment.
+        perceived: settled images, by the perceiver's readings.
+        judged: settled images, by the judge's readings.
+        pending: images under way.
+        deficit: how many images the group lacks; the next turn goes by it.
+        n: settled images of the whole stream. The rest up to `n` was read as unknown.
     """
 
     stream: int
@@ -75,10 +91,18 @@ class Row:
 
 
 class Ledger:
-    """The ledger in `file`, which is made if it is not there; `create=False` refuses that instead.
+    """The ledger in a file. Threads may share a ledger, and processes may share a file.
 
-    `lease` is how long a turn may take, in seconds, before it must be renewed. Everything here raises `LedgerError`, an
-    `OSError`, with the mend if the file cannot be used. Threads may share a ledger, and processes a file.
+    Every method raises `LedgerError`, an `OSError` with the mend, if the file cannot be used.
+
+    Args:
+        file: the SQLite file.
+        create: make the file if it does not exist; otherwise that is an error.
+        lease: seconds that a turn may take before it must be renewed.
+
+    Raises:
+        ValueError: the lease is not above 0 and finite.
+        LedgerError: the file cannot be used.
     """
 
     def __init__(self, file: str | Path, *, create: bool = True, lease: float = LEASE) -> None:
@@ -88,9 +112,13 @@ class Ledger:
         self._engine = open_file(Path(file), create=create)
 
     def reserve(self, *, rule: str, target: Target, n: int, model: str) -> Turn:
-        """Take the next `n` images of the stream of `rule`, `target` and `model`.
+        """Reserve the next `n` images of the stream of `rule`, `target` and `model`.
 
-        A rule whose target changed begins a new stream: old counts never distort a new target."""
+        If the target of a rule changes, a new stream begins, so that old counts never distort a new target.
+
+        Raises:
+            ValueError: `n` is not a whole number, 1 or more.
+        """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n is {n!r}: give at least 1 image")
         turn = uuid.uuid4().hex
@@ -115,11 +143,23 @@ class Ledger:
         perceived: Sequence[Cell | None],
         judged: Sequence[Cell | None],
     ) -> bool:
-        """Count what came out, per image: the cell it was to show, and the cells seen (None: unknown).
+        """Count the images that came out of a turn, which may be fewer than reserved; the rest is given back.
 
-        Fewer images than reserved, down to none, give the rest back. True if counted now; False, and nothing changes,
-        for a turn that was settled, released or reset before. An expired turn can be settled for 30 days.
-        `ValueError` for more images than reserved, lists of unequal lengths, or an assigned cell of another target."""
+        An expired turn can be settled for 30 days.
+
+        Args:
+            turn: as `reserve` gave it.
+            assigned: the cell that each image was to show.
+            perceived: the cell that the perceiver read in each image, None for unknown.
+            judged: the same for the judge.
+
+        Returns:
+            True if the turn is counted now. False, without any change, if it was settled, released or reset before.
+
+        Raises:
+            ValueError: there are more images than reserved, the lists differ in length, or an assigned cell is not in
+                the target.
+        """
         if not len(assigned) == len(perceived) == len(judged) <= sum(turn.quotas):
             raise ValueError(
                 f"{len(assigned)} assigned, {len(perceived)} perceived and {len(judged)} judged cells: "
@@ -145,17 +185,17 @@ class Ledger:
             return True
 
     def release(self, turn: Turn) -> None:
-        """Give the turn back, as if it had never been reserved. Changes nothing once it is settled."""
+        """Give the turn back, as if it had never been reserved. A settled turn stays as it is."""
         with self._writing() as connection:
             connection.execute(delete(turns).where(turns.c.id == turn.id))
 
     def renew(self, turn: Turn) -> None:
-        """Begin the lease anew, for a turn that takes long. Changes nothing once it is settled or released."""
+        """Restart the lease of a turn that takes long. A settled or released turn stays as it is."""
         with self._writing() as connection:
             connection.execute(update(turns).where(turns.c.id == turn.id).values(expires=_now() + self.lease))
 
     def rows(self) -> list[Row]:
-        """Every group of every stream, streams in the order in which they began."""
+        """Every group of every stream, in the order in which the streams began."""
         with plain_errors(self.file), reading(self._engine) as connection:
             pending = _pending(connection, _now())
             held = connection.execute(select(streams, cells).join(cells).order_by(streams.c.id, cells.c.position)).all()
@@ -165,9 +205,14 @@ class Ledger:
         return rows
 
     def reset(self, rule: str | None = None) -> int:
-        """Forget every stream, or those of `rule`, turns under way included; return how many.
+        """Forget all streams, or only those of `rule`, with their turns under way.
 
-        `ValueError` with the mend if nothing is known of `rule`."""
+        Returns:
+            How many streams are forgotten.
+
+        Raises:
+            ValueError: the ledger has no stream of `rule`.
+        """
         with self._writing() as connection:
             if rule is None:
                 return connection.execute(delete(streams)).rowcount
@@ -192,7 +237,10 @@ def _name(cell: Cell) -> str:
 
 
 def _stream(connection: Connection, rule: str, target: Target, model: str) -> tuple[int, int]:
-    """The stream's number and the seed of its lots; begun if there is none. Shares are kept exactly, as "1/3"."""
+    """The number and the lot seed of a stream, which is begun if it does not exist.
+
+    Shares are kept exactly, as "1/3".
+    """
     key = {
         "rule": rule,
         "model": model,
@@ -216,7 +264,7 @@ def _stream(connection: Connection, rule: str, target: Target, model: str) -> tu
 
 
 def _pending(connection: Connection, now: float) -> defaultdict[int, Counter[str]]:
-    """Images under way, by stream and cell: reserved, and the lease has not run out."""
+    """Images under way by stream and cell: reserved, with a lease that has not run out."""
     pending: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for stream, quotas in connection.execute(select(turns.c.stream, turns.c.quotas).where(turns.c.expires > now)):
         pending[stream].update(quotas)

@@ -1,8 +1,8 @@
-"""The file of a ledger: SQLite in WAL mode, its schema by alembic, its errors in one plain line with the mend.
+"""The file of a ledger: SQLite in WAL mode. Alembic migrates its schema, and errors are one plain line with the mend.
 
-Every change is one `BEGIN IMMEDIATE` transaction: who writes has the file to itself from the first read on, others wait
-for up to 30 seconds, and a process killed half-way leaves what was there before. A connection lives for one
-transaction, so ledgers may be shared by threads and carried over a fork.
+Every change is one `BEGIN IMMEDIATE` transaction. A writer has the file to itself from its first read on, and others
+wait for up to 30 seconds. A process that is killed half-way leaves the file as it was before. A connection lives for
+one transaction, so threads may share a ledger, and it survives a fork.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 SCHEMA = "0001"
-"""The newest revision in `migrations/versions`: what this code reads and writes."""
+"""The newest revision in `migrations/versions`, which this code reads and writes."""
 APPLICATION = int.from_bytes(b"FDLG")
-"""SQLite's `application_id` of our files, so that the file of another program is never taken for a ledger."""
+"""SQLite's `application_id` of our files, by which the file of another program is never taken for a ledger."""
 BUSY_SECONDS = 30.0
 
 tables = MetaData()
@@ -60,7 +60,7 @@ cells = Table(
     Column("asked", Integer, nullable=False),
     Column("perceived", Integer, nullable=False),
     Column("judged", Integer, nullable=False),
-    Column("counted", Integer, nullable=False),  # as perceived, else as asked: what the next choice goes by
+    Column("counted", Integer, nullable=False),  # as perceived, else as asked; the next choice goes by it
 )
 turns = Table(
     "turns",
@@ -72,8 +72,8 @@ turns = Table(
 )
 
 _MENDS = {
-    sqlite3.SQLITE_BUSY: f"another program has kept it locked for {BUSY_SECONDS:g} seconds; end that one, or try again",
-    sqlite3.SQLITE_READONLY: "it may not be written; give yourself the right to write it and its folder",
+    sqlite3.SQLITE_BUSY: f"another program has locked it for {BUSY_SECONDS:g} seconds; end that program, or try again",
+    sqlite3.SQLITE_READONLY: "it may not be written; change the rights of the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; name a file in a folder where you may write",
     sqlite3.SQLITE_NOTADB: "it is a file of another kind; name another file",
     sqlite3.SQLITE_CORRUPT: "it is damaged; put a backup in its place, or move it away to begin anew",
@@ -84,21 +84,27 @@ _migrating = threading.Lock()  # alembic keeps the migration that it runs in a g
 
 
 class LedgerError(OSError):
-    """A ledger's file that cannot be used; the message names the file, what is wrong and the mend."""
+    """A ledger's file that cannot be used. The message names the file, what is wrong and the mend."""
 
 
 def open_file(file: Path, *, create: bool) -> Engine:
-    """Return the engine of the ledger in `file`, made or moved on to the newest schema where needed.
+    """Return the engine of the ledger in `file`, after making the file or migrating its schema if needed.
 
-    `LedgerError` if it cannot be used or, without `create`, is not there; a file that is no ledger stays as it was."""
+    A file that is no ledger stays as it was.
+
+    Raises:
+        LedgerError: the file cannot be used, or it does not exist and `create` is False.
+    """
     if not file.exists():
         if not create:
-            raise LedgerError(f"{file} is not there; the first request that names a ledger makes it")
+            raise LedgerError(f"{file} does not exist; the first request with this ledger makes it")
         try:
             file.touch()
         except OSError as error:
-            raise LedgerError(f"{file} cannot be made ({error.strerror}); name a file where you may write") from error
-    address = file.absolute().as_uri() + "?mode=rw"  # a file that is deleted later is missed, not made anew
+            raise LedgerError(
+                f"{file} cannot be made ({error.strerror}); name a file in a folder where you may write"
+            ) from error
+    address = file.absolute().as_uri() + "?mode=rw"  # a file that is deleted later is an error, not made anew
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -121,21 +127,21 @@ def open_file(file: Path, *, create: bool) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One view of the file as it is now; waits for nobody."""
+    """A transaction that reads the file as it is now. It waits for nobody."""
     with engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """The file for oneself: all of the block's changes, or none."""
+    """A transaction with exclusive writing: all changes of the block take effect, or none."""
     with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def plain_errors(file: Path) -> Iterator[None]:
-    """Turn what SQLite reports about `file` into a `LedgerError`."""
+    """Turn SQLite's errors about `file` into a `LedgerError`."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
@@ -150,7 +156,11 @@ def _begin(connection: Connection) -> None:
 
 
 def _version(connection: Connection, file: Path) -> str | None:
-    """The revision of the schema, None in an empty file; `LedgerError` if it belongs to another program."""
+    """The revision of the schema; None in an empty file.
+
+    Raises:
+        LedgerError: the file belongs to another program.
+    """
     application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
     if application == APPLICATION:
         return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
@@ -160,7 +170,7 @@ def _version(connection: Connection, file: Path) -> str | None:
 
 
 def _migrate(connection: Connection, file: Path, create: bool) -> None:
-    """Run the migrations that are missing, all or none, unless another process just did."""
+    """Run the missing migrations, all or none. If another process just ran them, there is nothing to do."""
     version = _version(connection, file)
     if version == SCHEMA:
         return
@@ -175,7 +185,7 @@ def _migrate(connection: Connection, file: Path, create: bool) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise LedgerError(
-            f"{file} was written by a newer fair-diffusion (schema {version}, known is {SCHEMA}); "
+            f"{file} was written by a newer fair-diffusion (schema {version}; this one knows {SCHEMA}); "
             "upgrade fair-diffusion, or name another file"
         )
     config.attributes["connection"] = connection
@@ -184,9 +194,10 @@ def _migrate(connection: Connection, file: Path, create: bool) -> None:
 
 
 def _use_wal(engine: Engine) -> None:
-    """Switch to the write-ahead log, where readers and the writer do not wait for each other.
+    """Switch to the write-ahead log, in which readers and the writer do not wait for each other.
 
-    While another process writes, SQLite refuses this at once instead of waiting, so we wait."""
+    While another process writes, SQLite refuses the switch at once instead of waiting, so this function waits.
+    """
     until = time.monotonic() + BUSY_SECONDS
     with closing(engine.raw_connection()) as connection:
         while True:

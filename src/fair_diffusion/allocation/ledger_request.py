@@ -1,4 +1,4 @@
-"""The turns of one request in a ledger: reserved before it is drawn, renewed on the way, settled or given back."""
+"""The turns of one request in a ledger: reserved before drawing, renewed during it, then settled or given back."""
 
 from __future__ import annotations
 
@@ -7,18 +7,31 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from fair_diffusion.allocation.ledger import Ledger, LedgerError, Turn
-from fair_diffusion.backbones import OnStep, StepInfo
 from fair_diffusion.policy import Cell, Match
 from fair_diffusion.policy.concepts import WILDCARDS, canonical
-from fair_diffusion.result import Record, Result
+
+if TYPE_CHECKING:
+    from fair_diffusion.backbones import OnStep, StepInfo
+    from fair_diffusion.result import Record, Result
 
 
 class Turns:
-    """One turn for each target of a request, as a context: what is not settled when it ends is given back.
+    """One turn for each target of a request, as a context manager. Its end gives unsettled turns back.
 
-    A ledger that fails once images are being drawn costs none of them: `notes` say what it could not count.
+    A ledger that fails while images are drawn costs no images: `notes` say what it did not count.
+
+    Args:
+        ledger: where the turns are reserved.
+        matched: the match of the request, with a rule.
+        n: images of the request.
+        model: the name of the model.
+
+    Attributes:
+        quotas: for each target, images per cell.
+        notes: what the ledger did not count, for the result.
     """
 
     def __init__(self, ledger: Ledger, matched: Match, *, n: int, model: str) -> None:
@@ -27,19 +40,19 @@ class Turns:
         self.notes: list[str] = []
         try:
             for target in matched.targets:
-                self._turns.append(ledger.reserve(rule=stream(matched), target=target, n=n, model=model))
+                self._turns.append(ledger.reserve(rule=ledger_key(matched), target=target, n=n, model=model))
         except BaseException:
             self._release()
             raise
         self.quotas = [turn.quotas for turn in self._turns]
 
     def on_step(self, then: OnStep | None) -> OnStep:
-        """A callback that keeps the turns from running out, and calls `then`."""
+        """A callback that renews the turns before they run out, and then calls `then`."""
 
         def step(info: StepInfo) -> None:
             if time.monotonic() - self._renewed > self._ledger.lease / 3:
                 self._renewed = time.monotonic()
-                with suppress(LedgerError):  # settling says it if the ledger is still out of order then
+                with suppress(LedgerError):  # if the ledger still fails then, settling says so
                     for turn in self._turns:
                         self._ledger.renew(turn)
             if then is not None:
@@ -48,7 +61,7 @@ class Turns:
         return step
 
     def settle(self, records: Sequence[Record]) -> None:
-        """Count what came out; images that were not drawn are given back."""
+        """Count the images of the request. Images that were not drawn are given back."""
         for turn in self._turns:
             names = turn.target.attributes
             try:
@@ -62,9 +75,15 @@ class Turns:
                 self.notes.append(f"the ledger did not count these images: {error}")
 
     def judged(self, result: Result) -> Result:
-        """The result without verdicts: its quotas are what the stream lacked, and the target is the stream's."""
+        """The result without verdicts, and with a note about the ledger.
+
+        Its quotas are what the stream lacks, so the target holds for the stream and not for this result alone.
+
+        Args:
+            result: a dataclass with `audit`, `perceived_audit` and `notes`.
+        """
         rows = [[replace(row, verdict=None) for row in rows] for rows in (result.audit, result.perceived_audit)]
-        said = "the ledger gave the quotas: the target holds for its stream, not for these images alone"
+        said = "the ledger set the quotas: the target holds for its stream, not for these images alone"
         return replace(result, audit=rows[0], perceived_audit=rows[1], notes=[*result.notes, said, *self.notes])
 
     def __enter__(self) -> Turns:
@@ -74,19 +93,25 @@ class Turns:
         self._release()
 
     def _release(self) -> None:
-        with suppress(LedgerError):  # then the turns run out by themselves
+        with suppress(LedgerError):  # the turns then run out by themselves
             for turn in self._turns:
-                self._ledger.release(turn)  # changes nothing once it is settled
+                self._ledger.release(turn)  # a settled turn stays as it is
 
 
-def stream(matched: Match) -> str:
-    """The name of the stream that a match counts in: the rule, and of a rule for several concepts the concept.
+def ledger_key(matched: Match) -> str:
+    """The key of the stream that a match counts in.
 
-    So "every occupation: half women" holds for nurses as for pilots. Its name is the vocabulary's word. What is
-    matched by meaning alone is in the prompt's own words, which no ledger keeps: it counts for the rule."""
+    It is the rule's name. If a rule has several concepts, it is the rule's name and the concept, so that "every
+    occupation: half women" holds for nurses as well as for pilots. The concept is the vocabulary's word. A match by
+    meaning is an exception. Such a match has no vocabulary word, and prompts are never stored, so it counts for the
+    whole rule.
+
+    Raises:
+        ValueError: no rule fires, so there is no stream.
+    """
     rule = matched.rule
     if rule is None:
-        raise ValueError("no rule fires for this prompt, so it takes no turn")
+        raise ValueError("no rule fires for this prompt, so the ledger has no stream for it")
     several = len(rule.concepts) > 1 or rule.concepts[0] in WILDCARDS
     if not several or matched.concept is None or matched.how == "meaning":
         return rule.name

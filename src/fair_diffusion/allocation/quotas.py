@@ -1,11 +1,10 @@
 """Exact image counts from shares: the largest-remainder method (Hamilton, 1792).
 
-With shares τ_k and n images, every cell first gets ⌊n·τ_k⌋; the images that are left go, one each,
-to the cells with the largest remainders n·τ_k − ⌊n·τ_k⌋. The counts sum to n and each is less than 1 away
-from n·τ_k.
-See M. Balinski and H. P. Young, *Fair Representation* (1982).
+With shares τ_k and n images, every cell first gets ⌊n·τ_k⌋. The images that are left go, one each, to the cells with
+the largest remainders n·τ_k − ⌊n·τ_k⌋. The counts sum to n, and each differs from n·τ_k by less than 1. See M. Balinski
+and H. P. Young, *Fair Representation* (1982).
 
-A cell is a group, or a combination of groups when the target is joint; the method sees no difference.
+A cell is a group, or a combination of groups if the target is joint. The method is the same for both.
 """
 
 import math

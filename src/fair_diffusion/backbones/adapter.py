@@ -1,7 +1,7 @@
-"""What the adapters of all families share: prompts in rows, runs of the sampler, and the image encoder.
+"""The part of an adapter that all families share: prompts in rows, runs of the sampler, and the image encoder.
 
-A family adds how its prompts are encoded and how its network is called. Networks, image encoder and scheduler are those
-of its diffusers pipeline, and the same seeds give the same pictures as calling that with a list of generators.
+A family adds how it encodes prompts and how it calls its network. Networks, image encoder and scheduler belong to the
+diffusers pipeline. The same seeds give the same pictures as calling the pipeline with a list of generators.
 """
 
 from __future__ import annotations
@@ -21,13 +21,21 @@ from fair_diffusion.backbones.sampler import Sampler
 from fair_diffusion.files.pictures import from_pixels
 
 CHUNK = 16
-"""Rows per call of the text encoder and of the image decoder: bounds memory, changes no result."""
+"""Rows per call of the text encoder and of the image decoder. It bounds memory and does not change results."""
 MIDDLE = "mid_block"
-"""The part of a conditioning, (n, channels, height, width), that is added after a UNet's middle block."""
+"""The key in `Conditioning.added` of a direction that is added to the output of a UNet's middle block.
+
+Its shape is (n, channels, height, width).
+"""
 
 
 class Adapter(ABC):
-    """A loaded pipeline as a `Backbone`; its scheduler is copied and never touched. network: UNet or transformer."""
+    """A loaded pipeline as a `Backbone`. The pipeline's scheduler is copied and never changed.
+
+    Args:
+        pipeline: a loaded diffusers pipeline.
+        network: its denoising network, a UNet or a transformer.
+    """
 
     distilled = False
     reads_text = True
@@ -39,42 +47,42 @@ class Adapter(ABC):
 
     @abstractmethod
     def _encode(self, prompts: list[str]) -> Conditioning:
-        """Encode a few prompts as the pipeline does."""
+        """Encode at most `CHUNK` prompts as the pipeline does."""
 
     @abstractmethod
     def _evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, guidance: float) -> Tensor:
-        """Call the network on scaled latents."""
+        """Call the network on latents in the network's scale."""
 
     @abstractmethod
     def _longest(self) -> tuple[Any, int]:
-        """The tokenizer that reads furthest, and how many tokens it reads."""
+        """The tokenizer with the largest token limit, and that limit."""
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents: those that the network was made for."""
+        """Channels, height and width of one image's latents, at the size for which the network was trained."""
         size = self.network.config.sample_size
         height, width = (size, size) if isinstance(size, int) else size
         return int(self.network.config.in_channels), int(height), int(width)
 
     @property
     def device(self) -> torch.device:
-        """Where latents live."""
+        """The device of the latents."""
         return torch.device(self.pipeline._execution_device)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Numbers of the network and of latents."""
+        """The number type of the network and of the latents."""
         dtype: torch.dtype = self.network.dtype
         return dtype
 
     @property
     def evaluations(self) -> int:
-        """Image rows that went through the network so far, all forks together."""
+        """Image rows that went through the network so far, summed over all forks."""
         return self._count[0]
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Keep gradients from all weights; afterwards those take gradients that did before."""
+        """Turn off the gradients of all weights, and turn on afterwards those that were on before."""
         parts = [part for part in self.pipeline.components.values() if isinstance(part, torch.nn.Module)]
         learning = [weight for part in parts for weight in part.parameters() if weight.requires_grad]
         for weight in learning:
@@ -90,11 +98,11 @@ class Adapter(ABC):
         return self._with(self.sampler.fork())
 
     def take(self, places: Sequence[int]) -> Self:
-        """Return a fork whose sampler remembers only the images at these places."""
+        """Return a fork whose sampler keeps only the images at these places."""
         return self._with(self.sampler.join([self.sampler], places))
 
     def join(self, parts: Sequence[Self]) -> Self:
-        """Return a fork whose sampler remembers the images of all parts."""
+        """Return a fork whose sampler holds the images of all parts."""
         return self._with(self.sampler.join([part.sampler for part in parts]))
 
     def _with(self, sampler: Sampler) -> Self:
@@ -103,11 +111,14 @@ class Adapter(ABC):
         return twin
 
     def encode(self, prompts: Sequence[str], *, gradient: bool = False) -> Conditioning:
-        """Encode as the pipeline: padded to the longest that it reads, cut there; equal prompts only once.
+        """Encode prompts as the pipeline does: padded to its token limit, and cut there. Equal prompts share a pass.
 
-        gradient: whether gradients flow into the text encoders, where they are on at all."""
+        Args:
+            prompts: one prompt per row.
+            gradient: whether gradients flow into the text encoders, where gradients are enabled at all.
+        """
         if getattr(self.pipeline, "_all_hooks", None):
-            self.pipeline.maybe_free_model_hooks()  # of an offloaded model, only the text encoders are needed now
+            self.pipeline.maybe_free_model_hooks()  # an offloaded model needs only its text encoders now
         unique = list(dict.fromkeys(prompts)) or [""]
         with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
             rows = [self._encode(unique[i : i + CHUNK]) for i in range(0, len(unique), CHUNK)]
@@ -115,11 +126,11 @@ class Adapter(ABC):
         return Conditioning.cat(rows)[[place[prompt] for prompt in prompts]]
 
     def empty(self) -> Conditioning:
-        """What the pipeline takes where no negative prompt is given: one row."""
+        """The conditioning of the pipeline without a negative prompt, one row."""
         return self.encode([""])
 
     def truncated_text(self, prompt: str) -> str:
-        """The end of a prompt that is cut away because no text encoder reads so many tokens; or ""."""
+        """The end of the prompt that the longest token limit cuts off. Empty if the whole prompt is read."""
         tokenizer, length = self._longest()
         ids = tokenizer(prompt, truncation=False, verbose=False).input_ids
         if len(ids) <= length:
@@ -130,7 +141,10 @@ class Adapter(ABC):
         return end
 
     def timesteps(self, steps: int) -> Tensor:
-        """Begin a run with a fresh sampler and return its times (those of second order make more)."""
+        """Begin a run with a fresh sampler and return its times.
+
+        Samplers of second order make more times than `steps`.
+        """
         if steps < 1:
             raise ValueError(f"steps must be at least 1, not {steps}")
         self.sampler = Sampler(self.pipeline.scheduler)
@@ -142,49 +156,50 @@ class Adapter(ABC):
 
     @property
     def noise_scale(self) -> float:
-        """What noise of variance 1 is multiplied by at the run's first time."""
+        """The factor by which noise of variance 1 is scaled at the first time of the run."""
         if not self.sampler.running:
             raise RuntimeError("the noise scale depends on the run: call timesteps(steps) first")
         return float(self.sampler.noise_scale)
 
     def initial_latents(self, seeds: Sequence[int]) -> Tensor:
-        """Draw each image's noise from its seed, scaled to the run's first time: (n, *latent_shape)."""
+        """Draw each image's noise from its seed, scaled to the first time of the run: (n, *latent_shape)."""
         return self.noise(seeds) * self.noise_scale
 
     def start_step(self, depth: float) -> int:
-        """The step of the run with a share `depth` of it still to come, at least one step of the sampler."""
+        """The step at which a share `depth` of the run remains: at least one step of the sampler."""
         return self.sampler.start_step(depth)
 
     def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """Mix clean latents and noise as at time t of the run, in the network's scale."""
+        """Mix clean latents with noise at the level of time t, in the network's scale."""
         return self.sampler.noised(clean, noise, t)
 
     def unstep(self, latents: Tensor, t: Tensor, lower: Tensor | None, cond: Conditioning) -> Tensor:
-        """Undo the step from time t to `lower` (None: the last step), by the output at t; in the network's scale."""
+        """One inversion step from `lower` (None: the end of the run) to t, in the network's scale."""
         if lower is None and not self.sampler.tells_noise:
             raise ValueError(
-                "this network predicts the clean image, so it does not say which noise led to one; use the way 'sdedit'"
+                "this network predicts the clean image, so it does not determine the noise; use the way 'sdedit'"
             )
         self._count[0] += len(latents)
         output = self._evaluate(latents, t, cond, 1.0)
         return self.noised(*self.sampler.parts(latents, output, lower), t)
 
     def enter(self, latents: Tensor, step: int) -> Tensor:
-        """Begin the run at this step: latents in the network's scale come back in the sampler's."""
+        """Begin the run at this step: convert latents from the network's scale to the sampler's."""
         return self.sampler.enter(latents, step)
 
     def to_sampler_scale(self, latents: Tensor, t: Tensor) -> Tensor:
-        """Latents in the network's scale at time t, in the sampler's."""
+        """Convert latents at time t from the network's scale to the sampler's."""
         return self.sampler.to_sampler_scale(latents, t)
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
-        """Scale the latents for the network and return its raw output; counts one evaluation per row."""
+        """Scale the latents for the network and return its raw output. It counts one evaluation per row."""
         return self.evaluate(self.sampler.to_network_scale(latents, t), t, cond, guidance=guidance)
 
     def evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
-        """As `predict`, on latents in the network's own scale; t may differ by row, (n,).
+        """As `predict`, on latents in the network's scale. The time may differ by row: t is a scalar or (n,).
 
-        What `cond.added` holds as `MIDDLE` is added to what comes out of the network's middle, for this call."""
+        If `cond.added` holds `MIDDLE`, that direction is added to the output of the network's middle block.
+        """
         self._count[0] += len(latents)
         if MIDDLE not in cond.added:
             return self._evaluate(latents, t, cond, guidance)
@@ -193,11 +208,11 @@ class Adapter(ABC):
             return self._evaluate(latents, t, Conditioning(cond.embeddings, added), guidance)
 
     def clean(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        """Predict x0 from latents at time t and the output there; leaves the sampler's state alone."""
+        """Predict x0 from latents at time t and the output there. The sampler's state does not change."""
         return self.sampler.clean(latents, output, t)
 
     def step(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        """Let the sampler move on; where it adds noise, it comes from each image's own generator."""
+        """Move the latents to the next time. If the sampler adds noise, it comes from each image's own generator."""
         return self.sampler.step(latents, output, t)
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -210,14 +225,17 @@ class Adapter(ABC):
 
     @torch.no_grad()
     def images(self, latents: Tensor) -> list[Image.Image]:
-        """Decode clean latents into pictures, in chunks."""
+        """Decode clean latents into pictures, `CHUNK` at a time."""
         pictures = []
         for part in torch.split(latents, CHUNK):
             pictures += from_pixels(self.decode(part))
         return pictures
 
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
-        """Encode pictures, resized to the model's size, into clean latents: the mode, so no randomness."""
+        """Encode pictures, resized to the model's size, into clean latents.
+
+        They are the mode of the code, not a sample.
+        """
         _, height, width = self.latent_shape
         factor = self.pipeline.vae_scale_factor
         pixels = self.pipeline.image_processor.preprocess(
@@ -232,21 +250,25 @@ class Adapter(ABC):
 
     @contextmanager
     def _image_coder(self) -> Iterator[Any]:
-        """The image encoder and decoder, while it works."""
+        """The image encoder and decoder, prepared for use inside the context."""
         yield self.pipeline.vae
 
     def _schedule(self, steps: int) -> dict[str, Any]:
-        """What the scheduler's `set_timesteps` is told."""
+        """The arguments of the scheduler's `set_timesteps`."""
         return {"num_inference_steps": steps}
 
     def _vae_scale(self, like: Tensor) -> tuple[Any, Any]:
-        """(scale, offset): the image encoder's own numbers are latents / scale + offset."""
+        """(scale, offset): the image encoder works on latents / scale + offset."""
         config = self.pipeline.vae.config
         return config.scaling_factor, config.get("shift_factor") or 0.0
 
 
 def middle_of(network: Any) -> Any:
-    """The middle block of a UNet, to hook something into. `ValueError` if there is none, or hooks would not be seen."""
+    """The middle block of a UNet, for a forward hook.
+
+    Raises:
+        ValueError: the network has no middle block, or it is compiled and would ignore the hook.
+    """
     middle = getattr(network, MIDDLE, None)
     if middle is None:
         raise ValueError(
@@ -254,7 +276,7 @@ def middle_of(network: Any) -> Any:
         )
     if getattr(network, "_compiled_call_impl", None) is not None or hasattr(network, "_orig_mod"):
         raise ValueError(
-            "this method works in the middle of the network, which a compiled network does not let it; load the model "
+            "this method changes the middle of the network, and a compiled network does not allow that; load the model "
             "without compile, or use another method"
         )
     return middle
@@ -262,13 +284,17 @@ def middle_of(network: Any) -> Any:
 
 @contextmanager
 def _added(network: Any, direction: Tensor) -> Iterator[None]:
-    """Add `direction` to what the network's middle block returns. `ValueError` if it has none or another shape."""
+    """Add `direction` to the output of the network's middle block.
+
+    Raises:
+        ValueError: the network has no middle block, or its output has another shape.
+    """
 
     def add(_: Any, __: Any, output: Tensor) -> Tensor:
         if direction.shape != output.shape:
             raise ValueError(
                 f"the directions have shape {tuple(direction.shape[1:])}, but the middle of this model has "
-                f"{tuple(output.shape[1:])}; learn them for this model"
+                f"{tuple(output.shape[1:])}; learn directions for this model"
             )
         return output + direction.to(output)
 
@@ -280,5 +306,5 @@ def _added(network: Any, direction: Tensor) -> Iterator[None]:
 
 
 def text_length(tokenizer: Any) -> tuple[Any, int]:
-    """A tokenizer and how many tokens its encoder reads."""
+    """A tokenizer and its token limit."""
     return tokenizer, int(tokenizer.model_max_length)

@@ -1,6 +1,6 @@
-"""What every family of diffusion models looks like to the denoising loop and to the steering methods.
+"""The interface of a family of diffusion models, as the denoising loop and the steering methods see it.
 
-Everything is per image: row *i* of latents, conditioning and outputs belongs to image *i* and to no other.
+Everything has one row per image: row i of latents, conditioning and outputs belongs to image i alone.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What the network is told about each image: one row per image.
+    """What the network is told about each image, one row per image.
 
-    embeddings: text embeddings, (n, tokens, dim). added: what a family's network wants beside them, by its name there,
-    (n, ...) each: pooled embeddings, sizes, the mask of the tokens that count.
+    Attributes:
+        embeddings: text embeddings, (n, tokens, dim).
+        added: further inputs of the network by name, (n, ...) each: pooled embeddings, sizes, the mask of the padding.
     """
 
     embeddings: Tensor
@@ -30,19 +31,23 @@ class Conditioning:
         return self.embeddings.shape[0]
 
     def __getitem__(self, indices: Tensor | Sequence[int] | slice) -> Conditioning:
-        """Take rows: a slice, a list of ints, or an integer tensor (rows may repeat)."""
+        """Select rows by a slice, a list of ints or an integer tensor. A row may be selected more than once."""
         rows = indices if isinstance(indices, (slice, Tensor)) else torch.as_tensor(indices, dtype=torch.long)
         return _each(lambda part: part[rows], self)
 
     @staticmethod
     def cat(parts: Sequence[Conditioning]) -> Conditioning:
-        """Join rows, in order."""
+        """Concatenate the rows of all parts, in order."""
         return _each(lambda *tensors: torch.cat(tensors), *parts)
 
     def towards(self, other: Conditioning, strength: Tensor) -> Conditioning:
-        """Go from each row towards the same row of `other`: exactly this one at strength 0, exactly the other at 1.
+        """Interpolate from each row to the same row of `other`.
 
-        strength: (n,), may be above 1. What is no number but a choice (a mask) is the other's unless strength is 0."""
+        Args:
+            other: the conditioning at strength 1, with as many rows as this one.
+            strength: (n,). At 0 a row is exactly this one's, at 1 exactly the other's; values above 1 extrapolate. A
+                mask cannot be interpolated: it is the other's unless the strength is 0.
+        """
 
         def mixed(mine: Tensor, others: Tensor) -> Tensor:
             s = strength.to(mine.device).view(-1, *[1] * (mine.ndim - 1))
@@ -54,7 +59,7 @@ class Conditioning:
 
 
 def _each(change: Callable[..., Tensor], *conds: Conditioning) -> Conditioning:
-    """Apply `change` to the same part of all `conds`, part by part."""
+    """Apply `change` to each part of all `conds` together: to the embeddings, and to every entry of `added`."""
     added = {name: change(*(cond.added[name] for cond in conds)) for name in conds[0].added}
     return Conditioning(change(*(cond.embeddings for cond in conds)), added)
 
@@ -62,94 +67,126 @@ def _each(change: Callable[..., Tensor], *conds: Conditioning) -> Conditioning:
 class Backbone(Protocol):
     """One family of diffusion models.
 
-    Samplers remember earlier steps, so a backbone has a state: `timesteps` begins a run with a fresh one,
-    then comes `initial_latents`, then `predict` and `step` at each time. A run may also begin mid-way, with an image
-    taken back to there: `noised` or `unstep`, then `enter` (see `steering.inversion`). `fork` gives an independent
-    state over the same networks.
+    A backbone has a state, because samplers remember earlier steps. `timesteps` begins a run with a fresh sampler. Then
+    come `initial_latents` and, at each time, `predict` and `step`. A run may also begin mid-way with a given image:
+    `noised` or `unstep` adds noise to it, and `enter` begins the run there (see `steering.inversion`). `fork` gives an
+    independent state over the same networks.
     """
 
     @property
     def evaluations(self) -> int:
-        """Network evaluations so far, in image rows, all forks together."""
+        """Network evaluations so far: image rows through the network, summed over all forks."""
 
     @property
     def distilled(self) -> bool:
-        """Whether the network was trained to draw guided images in one evaluation, so that it needs no empty prompt."""
+        """Whether the network was distilled to draw guided images in one evaluation.
+
+        Such a network needs no empty prompt.
+        """
 
     @property
     def reads_text(self) -> bool:
-        """Whether what is drawn follows a prompt; without, `encode` takes none and `empty` is all that can be told."""
+        """Whether the model follows a prompt. If not, `encode` takes no text and `empty` is the only conditioning."""
 
     def frozen(self) -> AbstractContextManager[None]:
-        """While it is open, gradients flow through all networks to what goes in, and to no weight."""
+        """Turn off the gradients of all weights inside the context. Gradients still flow to the networks' inputs."""
 
     def fork(self) -> Self:
-        """Return the same networks with a copy of the sampler's state, mid-run or not."""
+        """Return the same networks with a copy of the sampler's state, before a run or during one."""
 
     def take(self, places: Sequence[int]) -> Self:
-        """Return a fork whose sampler knows only the images at these places of the batch, mid-run."""
+        """Return a fork, mid-run, whose sampler keeps only the images at these places of the batch."""
 
     def join(self, parts: Sequence[Self]) -> Self:
-        """Return a fork whose sampler knows the images of all parts, in order; all are at the same point of a run."""
+        """Return a fork whose sampler holds the images of all parts, in order.
+
+        All parts must be at the same step of a run.
+        """
 
     def encode(self, prompts: Sequence[str], *, gradient: bool = False) -> Conditioning:
-        """Encode prompts, one row each. `ValueError` if the model draws without text.
+        """Encode prompts, one row each.
 
-        gradient: whether gradients flow into the text encoders."""
+        Args:
+            prompts: one prompt per row.
+            gradient: whether gradients flow into the text encoders.
+
+        Raises:
+            ValueError: the model draws without text.
+        """
 
     def empty(self) -> Conditioning:
-        """What the family takes for no prompt, one row: guidance leads away from it, edits are measured from it."""
+        """The family's conditioning for no prompt, one row.
+
+        Guidance leads away from it, and edits are measured from it.
+        """
 
     def truncated_text(self, prompt: str) -> str:
-        """The end of a prompt that is too long for the text encoder; empty if it reads all."""
+        """The end of the prompt that the text encoder's token limit cuts off. Empty if the whole prompt is read."""
 
     def timesteps(self, steps: int) -> Tensor:
-        """Begin a run and return its times, noise to image; some samplers make more than `steps`."""
+        """Begin a run and return its times, from noise to image. Some samplers make more than `steps` times."""
 
     @property
     def noise_scale(self) -> float:
-        """What noise of variance 1 is multiplied by at the run's first time."""
+        """The factor by which noise of variance 1 is scaled at the first time of the run."""
 
     def initial_latents(self, seeds: Sequence[int]) -> Tensor:
         """Draw the starting noise of each image from its own seed: (n, channels, height, width)."""
 
     def start_step(self, depth: float) -> int:
-        """The step where a run can begin with a share `depth` of it, in 0…1, still to come."""
+        """The step at which a run begins so that a share `depth`, in 0…1, of its steps remains."""
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
-        """Draw each image's noise from its own seed, of variance 1: (n, channels, height, width)."""
+        """Draw noise of variance 1 for each image from its own seed: (n, channels, height, width)."""
 
     def noised(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """Mix clean latents and noise as they are at time t of the run."""
+        """Mix clean latents with noise at the level of time t. The result is in the network's scale."""
 
     def unstep(self, latents: Tensor, t: Tensor, lower: Tensor | None, cond: Conditioning) -> Tensor:
-        """Move latents as `noised` gives them from the run's time `lower` (None: the end) back to the time t before it.
+        """One inversion step: from the less noisy time `lower` to the noisier time t.
 
-        One evaluation per row, without guidance. `ValueError` if the network's output does not tell the noise."""
+        It costs one evaluation per row, without guidance.
+
+        Args:
+            latents: in the network's scale, as `noised` gives them.
+            t: the time of the run that comes before `lower`.
+            lower: the time of the latents; None for the end of the run.
+            cond: one row per image.
+
+        Raises:
+            ValueError: the network's output does not determine the noise.
+        """
 
     def enter(self, latents: Tensor, step: int) -> Tensor:
-        """Begin the run at this step with latents as `noised` gives them; what comes back is to be stepped."""
+        """Begin the run at this step.
+
+        Latents in the network's scale are returned in the sampler's scale, for `step`.
+        """
 
     def to_sampler_scale(self, latents: Tensor, t: Tensor) -> Tensor:
-        """Latents as `noised` gives them at time t, in the scale in which the sampler holds them: as `clean` takes."""
+        """Convert from the network's scale to the sampler's, which `clean` expects."""
 
     def predict(self, latents: Tensor, t: Tensor, cond: Conditioning, *, guidance: float = 1.0) -> Tensor:
-        """Evaluate the network on each row at time t: its raw output, shaped as the latents.
+        """Evaluate the network on each row at time t. The raw output has the shape of the latents.
 
-        guidance: the scale, for distilled networks that take it as an input; others do not look at it.
+        Args:
+            latents: in the sampler's scale, (n, channels, height, width).
+            t: a time of the run.
+            cond: one row per row of the latents.
+            guidance: the scale, for distilled networks that take it as an input; other networks ignore it.
         """
 
     def clean(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        """Predict the clean latents x0 from latents at time t and the (guided) output there."""
+        """Predict the clean latents x0 from the latents at time t and the (guided) output there."""
 
     def step(self, latents: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        """Move the latents from time t to the next one of the run."""
+        """Move the latents from time t to the next time of the run."""
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Turn clean latents into pixels in [0, 1]: (n, 3, height, width)."""
+        """Decode clean latents into pixels in [0, 1]: (n, 3, height, width)."""
 
     def images(self, latents: Tensor) -> list[Image.Image]:
-        """Turn clean latents into pictures, without gradient."""
+        """Decode clean latents into pictures, without gradient."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> Tensor:
-        """Turn pictures into clean latents."""
+        """Encode pictures into clean latents."""

@@ -1,4 +1,7 @@
-"""Which adapter fits a loaded pipeline, by the name of its class or of one that it derives from."""
+"""The families of models: which adapter fits a pipeline, by the name of its class or of a base class.
+
+A new family is one file with its adapter, one row of `FAMILIES`, and one card in `models/cards.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,20 @@ FAMILIES: dict[str, Callable[[Any], Adapter]] = {
 
 
 def adapt(pipeline: Any) -> Adapter:
-    """The adapter of a loaded diffusers pipeline. `ValueError` naming its class and those that are supported."""
+    """The adapter of a loaded diffusers pipeline.
+
+    Raises:
+        ValueError: no adapter fits its class.
+    """
     return family_of(pipeline)(pipeline)
 
 
 def family_of(pipeline: Any) -> Callable[[Any], Adapter]:
-    """What makes the adapter of a loaded pipeline. `ValueError` naming its class and those that are supported."""
+    """The class that adapts a loaded diffusers pipeline.
+
+    Raises:
+        ValueError: no adapter fits the class of the pipeline.
+    """
     for kind in type(pipeline).__mro__:
         if kind.__name__ in FAMILIES:
             return FAMILIES[kind.__name__]

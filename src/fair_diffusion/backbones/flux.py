@@ -1,9 +1,9 @@
-"""FLUX.1 dev and schnell: a transformer over 2×2 patches of latents, trained by flow matching; CLIP and T5 read text.
+"""FLUX.1 dev and schnell: a transformer over 2×2 patches of latents, trained by flow matching. CLIP and T5 read text.
 
-Black Forest Labs 2024, github.com/black-forest-labs/flux. Both are distilled: dev takes the guidance scale as an input,
-schnell takes none, and neither is evaluated on an empty prompt. An edit's direction ψ_c = ε_c − ε_∅ is nevertheless
-measured from it, so ε_∅ is evaluated for the images and at the steps where steering acts, and nowhere else. A negative
-prompt has no meaning here.
+Black Forest Labs 2024, github.com/black-forest-labs/flux. Both models are distilled: dev takes the guidance scale as an
+input, schnell takes none, and neither is evaluated on an empty prompt. Steering measures an edit's direction
+ψ_c = ε_c − ε_∅ from the empty prompt nevertheless. So ε_∅ is evaluated for the images and steps that steering acts on,
+and nowhere else. A negative prompt has no meaning here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fair_diffusion.backbones.sampler import dynamic_shift
 
 
 class Flux(Adapter):
-    """Adapter of a loaded `FluxPipeline`. Latents are (n, channels, height, width) everywhere but in the network."""
+    """Adapter of a loaded `FluxPipeline`. Latents are (n, channels, height, width) everywhere outside the network."""
 
     distilled = True
 
@@ -68,7 +68,7 @@ class Flux(Adapter):
 
 
 def _pack(latents: Tensor) -> Tensor:
-    """(n, channels, height, width) to one token per 2×2 patch: (n, height/2 · width/2, channels · 4)."""
+    """Turn latents (n, channels, height, width) into one token per 2×2 patch: (n, height/2 · width/2, channels · 4)."""
     n, channels, height, width = latents.shape
     patches = latents.reshape(n, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
     return patches.reshape(n, -1, channels * 4)
@@ -82,6 +82,6 @@ def _unpack(tokens: Tensor, height: int, width: int) -> Tensor:
 
 
 def _places(height: int, width: int) -> Tensor:
-    """Where each patch is: (height · width, 3), of which the last two are row and column."""
+    """The position of each patch, (height · width, 3): 0, row and column."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([torch.zeros_like(rows), rows, columns], dim=-1).reshape(-1, 3)

@@ -19,13 +19,16 @@ from fair_diffusion.backbones.guide import Guide, Steering
 
 @dataclass(frozen=True)
 class StepInfo:
-    """What the callback learns after each step of a batch: enough for progress and for a preview.
+    """The callback's argument after each step of a batch: enough for progress and for a preview.
 
-    images: which images of the request the batch holds.
-    step, steps: the step just done, from 0, and how many the run has.
-    latents: after the step, (batch, channels, height, width).
-    clean: call it for the clean latents predicted at this step, same shape.
-    first: the step at which the batch began.
+    Attributes:
+        images: the numbers, within the request, of the images in the batch.
+        step: the step that is just done, from 0.
+        steps: the steps of the run.
+        timestep: the time of that step.
+        latents: after the step, (batch, channels, height, width).
+        clean: returns the clean latents predicted at this step, of the same shape.
+        first: the step at which the batch began.
     """
 
     images: Sequence[int]
@@ -42,13 +45,16 @@ OnStep = Callable[[StepInfo], None]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Images on their way from noise to latents that can be decoded.
+    """Images on their way from noise to clean latents.
 
-    images: which images of the request.
-    times: of the whole run; `step` of them are done.
-    latents: now, (batch, channels, height, width); clean once all steps are done.
-    evaluations: network evaluations spent on each image so far, (batch,), on the CPU.
-    last: latents before the last step, and the guided output there; None before the first.
+    Attributes:
+        backbone: the networks and the sampler's state.
+        images: the numbers of these images within the request.
+        times: all times of the run.
+        latents: now, (batch, channels, height, width); clean once all steps are done.
+        evaluations: network evaluations spent on each image so far, (batch,), on the CPU.
+        step: how many of the times are done.
+        last: latents before the last step, and the guided output there; None before the first step.
     """
 
     backbone: Backbone
@@ -60,13 +66,13 @@ class Batch:
     last: tuple[Tensor, Tensor] | None = None
 
     def clean(self) -> Tensor:
-        """The clean latents that were predicted at the last step, (batch, channels, height, width)."""
+        """The clean latents predicted at the last step, (batch, channels, height, width)."""
         if self.last is None:
             raise ValueError("no step is done yet: advance the batch first")
         return self.backbone.clean(*self.last, self.times[self.step - 1])
 
     def take(self, places: Sequence[int]) -> Batch:
-        """Only the images at these places of the batch, to go on without the others."""
+        """A batch of only the images at these places."""
         rows = torch.as_tensor(places, dtype=torch.long)
         return replace(
             self,
@@ -89,7 +95,11 @@ class Batch:
 
     @staticmethod
     def join(parts: Sequence[Batch]) -> Batch:
-        """One batch of all images of `parts`, which have done the same steps of the same times."""
+        """One batch of the images of all `parts`.
+
+        Raises:
+            ValueError: the parts have different times or different steps done.
+        """
         first = parts[0]
         if any(part.step != first.step or not torch.equal(part.times, first.times) for part in parts):
             raise ValueError(f"batches after {[part.step for part in parts]} steps cannot go on together")
@@ -162,7 +172,7 @@ def denoise(
         raise ValueError(f"empty_cond has {len(empty_cond)} rows for {n} seeds; give 1 row or one per seed")
     for images in batches(n, batch_size):
         part = slice(images.start, images.stop)
-        # Rows are taken batch by batch: those of a large request would not fit into memory together.
+        # Rows are taken batch by batch: all rows of a large request would not fit into memory together.
         cond, empty = prompts_cond[rows[part]], empty_cond[part if len(empty_cond) == n else [0] * len(images)]
         guide = Guide(cond, empty, guidance, steering.start(images) if steering else None, rescale)
         yield advance(begin(backbone, images, seeds=seeds[part], steps=steps), guide, on_step=on_step)

@@ -14,7 +14,7 @@ from fair_diffusion.backbones.adapter import Adapter
 from fair_diffusion.backbones.backbone import Conditioning
 
 TOKENS = 300
-"""Tokens that the T5 reads."""
+"""The token limit of the T5."""
 
 
 class PixArtSigma(Adapter):
@@ -31,7 +31,7 @@ class PixArtSigma(Adapter):
             prompts,
             do_classifier_free_guidance=False,
             device=self.device,
-            # what the pipeline does by default where it can; it warns at each prompt where it cannot
+            # the default of the pipeline, which warns at each prompt if these packages are missing
             clean_caption=is_bs4_available() and is_ftfy_available(),
             max_sequence_length=TOKENS,
         )

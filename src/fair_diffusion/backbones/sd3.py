@@ -1,6 +1,6 @@
-"""Stable Diffusion 3 and 3.5: a transformer over VAE latents, trained by flow matching; two CLIPs and a T5 read text.
+"""Stable Diffusion 3 and 3.5: a transformer over VAE latents, trained by flow matching. Two CLIPs and a T5 read text.
 
-Esser et al. 2024, arXiv 2403.03206. Without the T5 its tokens are zeros, as in the pipeline.
+Esser et al. 2024, arXiv 2403.03206. If the T5 is missing, its tokens are zeros, as in the pipeline.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fair_diffusion.backbones.backbone import Conditioning
 from fair_diffusion.backbones.sampler import dynamic_shift
 
 TOKENS = 256
-"""Tokens that the T5 reads."""
+"""The token limit of the T5."""
 
 
 class StableDiffusion3(Adapter):

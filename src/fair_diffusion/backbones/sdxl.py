@@ -1,7 +1,7 @@
-"""Stable Diffusion XL, Turbo and Lightning included: two text encoders, pooled text and sizes beside the tokens.
+"""Stable Diffusion XL, with Turbo and Lightning: two text encoders, and pooled text and sizes beside the tokens.
 
-Podell et al. 2023, arXiv 2307.01952. What is no prompt is all zeros, text and pooled text, for models that were trained
-so (`force_zeros_for_empty_prompt`).
+Podell et al. 2023, arXiv 2307.01952. Some models were trained with zeros for the empty prompt
+(`force_zeros_for_empty_prompt`); for these, its tokens and pooled text are zeros.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class StableDiffusionXL(Adapter):
         self.distilled = pipeline.unet.config.time_cond_proj_dim is not None
 
     def empty(self) -> Conditioning:
-        """Zeros for all that is text where the model was trained so, else the empty prompt: one row."""
+        """One row for the empty prompt: zeros if the model was trained with them, else its encoding."""
         blank = self.encode([""])
         if not self.pipeline.config.force_zeros_for_empty_prompt:
             return blank
@@ -34,7 +34,7 @@ class StableDiffusionXL(Adapter):
         return Conditioning(torch.zeros_like(blank.embeddings), {**blank.added, "text_embeds": pooled})
 
     def timesteps(self, steps: int) -> Tensor:
-        """Begin a run; as in the pipeline its first time is the first, even where spacings repeat it."""
+        """Begin a run. As in the pipeline, it starts at the first step, even if the spacing repeats the first time."""
         times = super().timesteps(steps)
         if hasattr(self.sampler.scheduler, "set_begin_index"):
             self.sampler.scheduler.set_begin_index(0)
@@ -42,7 +42,7 @@ class StableDiffusionXL(Adapter):
 
     @contextmanager
     def _image_coder(self) -> Iterator[Any]:
-        """As all, but in float32 where it overflows in half precision, whichever way it works."""
+        """The image encoder and decoder; in float32 if it overflows in half precision."""
         vae = self.pipeline.vae
         if vae.dtype != torch.float16 or not vae.config.force_upcast:
             yield vae
@@ -60,7 +60,7 @@ class StableDiffusionXL(Adapter):
             prompts, device=self.device, do_classifier_free_guidance=False
         )
         _, *size = (side * self.pipeline.vae_scale_factor for side in self.latent_shape)
-        # as drawn, not cropped, and to be drawn
+        # original size, crop offset and target size
         sizes = torch.tensor([[*size, 0, 0, *size]], device=tokens.device, dtype=tokens.dtype).repeat(len(prompts), 1)
         return Conditioning(tokens, {"text_embeds": pooled, "time_ids": sizes})
 

@@ -1,8 +1,8 @@
-"""Stable Diffusion 1.x and 2.x and all models of their shape: a text encoder, and a UNet over VAE latents.
+"""Stable Diffusion 1.x and 2.x, and all models with their parts: a text encoder, and a UNet over VAE latents.
 
-Rombach et al. 2022, arXiv 2112.10752. Any text encoder that gives hidden states will do: the pipeline takes its first
-output. UNets that were distilled to take the guidance scale as an input (LCM: Luo et al. 2023, arXiv 2310.04378) get it
-and are evaluated once per step.
+Rombach et al. 2022, arXiv 2112.10752. Any text encoder that returns hidden states works: the pipeline takes its first
+output. Some UNets were distilled to take the guidance scale as an input (LCM: Luo et al. 2023, arXiv 2310.04378). They
+receive it, and are evaluated once per step.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StableDiffusion(Adapter):
 
 
 def guidance_input(adapter: Adapter, latents: Tensor, guidance: float) -> Tensor | None:
-    """The guidance scale of each row as a UNet that was distilled wants it; None for others."""
+    """The embedded guidance scale of each row for a distilled UNet; None for other networks."""
     if not adapter.distilled:
         return None
     scales = torch.tensor(guidance - 1).repeat(len(latents))

@@ -12,6 +12,7 @@ import typer
 from fair_diffusion.cli import model_options as options
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import INTERRUPTED, MISSED, usage_errors
+from fair_diffusion.perception.opening import NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,8 +34,7 @@ def audit(
     perceiver: Annotated[
         str | None,
         typer.Option(
-            help="who reads the images: pocket, judge, clip:MODEL, faces, skin_tone, human:CSV, …; "
-            "with --model: who may steer (for all models but pocket)"
+            help=f"who reads the images: {', '.join(NAMES)}; with --model: who may steer (for all models but pocket)"
         ),
     ] = None,
     concepts: Annotated[Path | None, typer.Option(help="a table file,concept[,source] for a folder of images")] = None,
@@ -180,7 +180,7 @@ def measure_by(pictures: Path, subject: Subject) -> KidReference:
     """The pictures that quality is measured by, as the reader of `subject` sees them; as the judge does if it has none.
 
     `ValueError` if they are too few or the reader has no features."""
-    from fair_diffusion.perception.perceiver import open_perceiver
+    from fair_diffusion.perception.opening import open_perceiver
     from fair_diffusion.readers.kid_reference import KidReference
 
     with counting("looking at the reference") as progress:

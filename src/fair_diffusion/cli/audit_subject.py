@@ -31,7 +31,7 @@ class Subject:
         cls, target: Path, *, perceiver: str | None, concepts: Path | None, attributes: list[str] | None, scratch: Path
     ) -> Subject:
         """What lies in `target`. `ValueError` if there is no such perceiver."""
-        from fair_diffusion.perception.perceiver import open_perceiver
+        from fair_diffusion.perception.opening import open_perceiver
         from fair_diffusion.readers.target import read_target
 
         reader = open_perceiver(perceiver) if perceiver else None

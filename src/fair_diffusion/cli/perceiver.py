@@ -39,8 +39,8 @@ def train(
     """Train a small network on FOLDER and show how it errs on pictures that it did not see."""
     with usage_errors():
         from fair_diffusion.files.new_folder import check_new
-        from fair_diffusion.perception.labelled_folder import read_labelled
         from fair_diffusion.perception.trained import train
+        from fair_diffusion.readers.labelled_folder import read_labelled
 
         check_new(out)
         with counting("reading") as progress:

@@ -15,6 +15,7 @@ from fair_diffusion.backbones import Guide, OnStep, batches
 from fair_diffusion.control.order import Order, Shown, State, Steps, Stretch
 from fair_diffusion.control.readers import Differentiable, Foreseeing
 from fair_diffusion.methods import ASSIGNED
+from fair_diffusion.perception.opening import names_where
 from fair_diffusion.policy import Target
 from fair_diffusion.steering.aim import PLAIN
 from fair_diffusion.steering.brief import Aimed
@@ -87,8 +88,7 @@ def differentiable(order: Order) -> Differentiable:
     if not isinstance(perceiver, Differentiable):
         raise ValueError(
             f"method {order.request.row.name!r} needs a perceiver through which gradients flow, which "
-            f"{type(perceiver).__name__} is not; name pocket, clip:MODEL, classifier:MODEL or trained:FOLDER, or use "
-            "another method"
+            f"{type(perceiver).__name__} is not; name {names_where(gradient=True)}, or use another method"
         )
     return perceiver
 

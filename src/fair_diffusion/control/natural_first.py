@@ -25,7 +25,7 @@ from fair_diffusion.control.order import Arrival, Order, Shown, State, Steps, St
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.control.tries import missing, repair
 from fair_diffusion.policy import ATTRIBUTES, Assignment
-from fair_diffusion.request import SEEDS
+from fair_diffusion.seeds import SEEDS
 from fair_diffusion.steering.aim import PLAIN, Aim
 from fair_diffusion.steering.window import look_step, steering_start
 

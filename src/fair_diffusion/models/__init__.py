@@ -1,1 +1,1 @@
-"""Models: where weights lie, how they are loaded and changed, what is usual for each, and the pocket model."""
+"""Models: where their weights are, how they are loaded and changed, their usual settings, and the pocket model."""

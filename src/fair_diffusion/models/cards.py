@@ -1,8 +1,8 @@
-"""Model cards: what is usual for a family of models, and for its distilled variants. Data in `cards.yaml`.
+"""Model cards: the usual settings of a family of models and of its distilled variants. The data is in `cards.yaml`.
 
-A loaded pipeline gets the first card that names its class and whose conditions its configuration meets. A condition
-reads as a path (`scheduler.timestep_spacing: trailing`; `network` is the UNet or transformer, `name` the last part of
-what the model is called: for variants whose configurations are like others'). Loads no model.
+A loaded pipeline gets the first card with its class whose conditions its configuration meets. A condition has a path
+(`scheduler.timestep_spacing: trailing`). In a path, `network` is the UNet or transformer. `name` is the last part of
+the model's name, for variants that differ in nothing else. Loads no model.
 """
 
 from __future__ import annotations
@@ -22,11 +22,20 @@ import yaml
 class Card:
     """One family of models, or one variant of it.
 
-    name, models: what it is called, and examples of hub ids. lora: of LoRAs that make such a model of another.
-    pipelines: classes of diffusers. when: further conditions. steps, guidance: if a request names none. start, end: the
-    window of steering, as shares of the trajectory. switch, semantic: usual strengths of the two methods that steer in
-    it. predicts: what the network may. empty_pass: whether the empty prompt is evaluated beside the prompt where
-    guidance is above 1. source: where steps and guidance come from. tried: on what.
+    Attributes:
+        name: what the family or variant is called.
+        models: examples of hub ids.
+        lora: hub ids of LoRAs that turn another model into such a model.
+        pipelines: classes of diffusers.
+        when: further conditions.
+        steps, guidance: used if a request does not state them.
+        start, end: the window of steering, as shares of the trajectory.
+        switch, semantic: usual strengths of the two methods that steer in the window.
+        predicts: the possible outputs of the network.
+        empty_pass: whether the empty prompt is evaluated beside the prompt if guidance is above 1.
+        refused: features that such a model does not have.
+        source: where steps and guidance come from.
+        tried: the weights that this card was tried on.
     """
 
     name: str
@@ -49,7 +58,11 @@ class Card:
 
 @cache
 def cards() -> tuple[Card, ...]:
-    """All cards, variants before their families. `ValueError` naming the card if the file is wrong."""
+    """All cards, variants before their families.
+
+    Raises:
+        ValueError: the file is wrong; the message names the card.
+    """
     text = resources.files("fair_diffusion.models").joinpath("cards.yaml").read_text(encoding="utf-8")
     data = yaml.safe_load(text)
     known = {each.name for each in fields(Card)}
@@ -62,7 +75,11 @@ def cards() -> tuple[Card, ...]:
 
 
 def card_named(name: str) -> Card:
-    """The card of that name. `ValueError` if there is none."""
+    """The card of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
     found = {card.name: card for card in cards()}
     if name not in found:
         raise ValueError(f"there is no card {name!r}; there are {', '.join(found)}")
@@ -70,16 +87,20 @@ def card_named(name: str) -> Card:
 
 
 def card_of(pipeline: Any, name: str = "") -> Card:
-    """The card of a loaded pipeline. `ValueError` if its class is on none."""
+    """The card of a loaded pipeline. `name` is what the user called the model.
+
+    Raises:
+        ValueError: no card has its class.
+    """
     kinds = {kind.__name__ for kind in type(pipeline).__mro__}
     for card in cards():
         if kinds & set(card.pipelines) and all(_meets(pipeline, name, *condition) for condition in card.when.items()):
             return card
-    raise ValueError(f"{type(pipeline).__name__} is on no card of models; `fair-diffusion models` lists them")
+    raise ValueError(f"{type(pipeline).__name__} is on no model card; `fair-diffusion models` lists the cards")
 
 
 def _meets(pipeline: Any, name: str, path: str, wanted: Any) -> bool:
-    """Whether a condition holds: equal to a value, or one of a list; "any": there at all; a name: the pattern in it."""
+    """Whether a condition holds: the value is `wanted` or in it, or exists ("any"), or the name matches the pattern."""
     part, _, key = path.partition(".")
     if part == "name":
         from fair_diffusion.models.loading import name_of

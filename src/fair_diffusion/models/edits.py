@@ -1,10 +1,11 @@
-"""Weight edits: a safetensors file put into a loaded pipeline for a while, and taken out again to the last bit.
+"""Weight edits: a safetensors file that changes a loaded pipeline for a while, and is undone to the last bit.
 
     with edited(pipeline, Path("edit.safetensors")):
         ...
 
-The file holds some or all parameters of the network (UNet or transformer) under its own names, as unified concept
-editing and a retrained network are kept; or a LoRA, as diffusers keeps it (that needs `peft`). Which, its names say.
+The file holds some or all parameters of the network (UNet or transformer) under the network's own names, as unified
+concept editing and a retrained network are saved; or a LoRA as diffusers saves it, which needs `peft`. The names of its
+tensors tell which of the two it is.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ from torch import Tensor, nn
 from fair_diffusion.models.loras import act, adding, check_peft, present
 
 ADAPTER = "fair-diffusion"
-"""The name under which a LoRA is loaded, beside those that the pipeline may have already."""
+"""The name under which a LoRA is loaded, beside the LoRAs that the pipeline already has."""
 
 
 @contextmanager
 def edited(pipeline: Any, path: Path) -> Iterator[None]:
-    """Edit the networks of a diffusers pipeline by the file at `path`; on leaving they are what they were.
+    """Edit the networks of a diffusers pipeline by the file at `path`. On leaving, they are as they were.
 
-    `ValueError` with the mend if the file is none of the two kinds, or does not fit the networks, or holds numbers that
-    are not finite: before anything is changed."""
+    Raises:
+        ValueError: the file is neither kind, does not fit the networks, or holds numbers that are not finite. Nothing
+            is changed then.
+    """
     tensors = read(path)
     if any(".lora" in name for name in tensors):
         with same_training(pipeline), _lora(pipeline, path, tensors):
@@ -43,9 +46,16 @@ def edited(pipeline: Any, path: Path) -> Iterator[None]:
 
 @contextmanager
 def swapped(network: nn.Module, tensors: Mapping[str, Tensor], *, of: str = "the edit") -> Iterator[None]:
-    """Put `tensors` in the place of the parameters of the same names; on leaving these hold their old bits.
+    """Replace the parameters of the same names by `tensors`. On leaving, they hold their old bits.
 
-    `ValueError` naming the first that does not fit; `of` says in it where they come from."""
+    Args:
+        network: a UNet or transformer.
+        tensors: by the names of the network's state.
+        of: where the tensors come from, for messages.
+
+    Raises:
+        ValueError: a tensor does not fit; the message names the first one.
+    """
     own = network.state_dict()
     kind = type(network).__name__
     for name, tensor in tensors.items():
@@ -54,12 +64,12 @@ def swapped(network: nn.Module, tensors: Mapping[str, Tensor], *, of: str = "the
         if tensor.shape != own[name].shape:
             raise ValueError(
                 f"{of} holds {name!r} of shape {tuple(tensor.shape)}, but this model's is {tuple(own[name].shape)}; "
-                "use the file's own model"
+                "use the model that the file was made for"
             )
-        if own[name].is_meta:  # a copy into it would do nothing, and say nothing
+        if own[name].is_meta:  # a copy into it would silently do nothing
             raise ValueError(
-                f"{of} holds {name!r}, which this model keeps elsewhere between its uses (offload 'sequential'), so it "
-                "cannot be changed; load the model with offload 'model', or without"
+                f"{of} holds {name!r}, which this model keeps off the device between uses (offload 'sequential'), "
+                "so it cannot be changed; load the model with offload 'model', or without offload"
             )
     kept = {name: own[name].clone() for name in tensors}
     try:
@@ -78,7 +88,11 @@ def put(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weight edit. `ValueError` with the mend if it cannot be one."""
+    """The tensors of a weight edit.
+
+    Raises:
+        ValueError: the file cannot be one.
+    """
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -87,13 +101,13 @@ def read(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path} holds no weights; name a file of edited weights")
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise ValueError(f"{path} holds numbers in {name!r} that are not finite; make it again")
+            raise ValueError(f"{path} holds numbers in {name!r} that are not finite; make the file again")
     return tensors
 
 
 @contextmanager
 def same_training(pipeline: Any) -> Iterator[None]:
-    """On leaving, parameters take gradients as before: a LoRA freezes the network that it is put into."""
+    """Restore on leaving which parameters take gradients, since a LoRA freezes the network that it is loaded into."""
     networks = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
     took = [(parameter, parameter.requires_grad) for network in networks for parameter in network.parameters()]
     try:
@@ -105,9 +119,9 @@ def same_training(pipeline: Any) -> Iterator[None]:
 
 @contextmanager
 def _lora(pipeline: Any, path: Path, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Load a LoRA under a name of its own, beside those that are loaded, and delete it on leaving."""
+    """Load a LoRA under a name of its own, beside those already loaded, and delete it on leaving."""
     if not hasattr(pipeline, "load_lora_weights"):
-        raise ValueError(f"{path} is a LoRA, which {type(pipeline).__name__} cannot load; use an edit of its weights")
+        raise ValueError(f"{path} is a LoRA, which {type(pipeline).__name__} cannot load; use edited weights instead")
     check_peft(f"{path} is a LoRA, which")
     with adding(pipeline, keep=False) as acted:
         try:
@@ -115,6 +129,6 @@ def _lora(pipeline: Any, path: Path, tensors: Mapping[str, Tensor]) -> Iterator[
         except (ValueError, RuntimeError, LookupError, TypeError) as error:
             raise ValueError(f"{path} is no LoRA for this model: {error}".splitlines()[0]) from error
         if ADAPTER not in present(pipeline):
-            raise ValueError(f"{path} is a LoRA of nothing in this model; use the file's own model")
+            raise ValueError(f"{path} is a LoRA that fits no part of this model; use the model that it was made for")
         act(pipeline, [*acted, ADAPTER])
         yield

@@ -1,7 +1,7 @@
-"""Fingerprints: the SHA-256 of what draws and of what reads, so that nobody mixes two of them up.
+"""Fingerprints: the SHA-256 of networks, folders and readers, by which two of them are never confused.
 
-A network's is that of its tensors, sorted by name: name, number type, shape and bytes of each, wherever it lies.
-A folder's is that of its safetensors files: name and content of each. Exports `of_network`, `of_folder`, `of_reader`.
+A network's fingerprint covers its tensors, sorted by name: name, number type, shape and bytes of each, on any device. A
+folder's covers its safetensors files: name and content of each. Exports `of_network`, `of_folder`, `of_reader`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from fair_diffusion.models.provenance import sha256
-from fair_diffusion.perception.perceiver import Perceiver
+
+if TYPE_CHECKING:
+    from fair_diffusion.perception.perceiver import Perceiver
 
 
 def of_network(network: nn.Module) -> str:
-    """The hash of a network's parameters and buffers; empty if they are kept where they cannot be read (offloaded)."""
+    """The hash of a network's parameters and buffers; empty if they are offloaded to where they cannot be read."""
     tensors = network.state_dict()
     if any(tensor.is_meta for tensor in tensors.values()):
         return ""
@@ -36,7 +38,7 @@ def of_folder(folder: Path) -> str:
 
 
 def of_reader(reader: Perceiver) -> str:
-    """A reader's class, and the hash of what it reads by: its groups, its weights, and its own numbers and texts."""
+    """A reader's class, and the hash of everything that determines its readings: groups, weights, numbers and texts."""
     digest = hashlib.sha256()
     _add(digest, "groups", {name: list(groups) for name, groups in reader.groups.items()})
     if isinstance(reader, nn.Module):
@@ -46,7 +48,7 @@ def of_reader(reader: Perceiver) -> str:
 
 
 def _add(digest: Any, name: str, value: object) -> None:
-    """Add what is plain data, a tensor or a network to a hash; what is something else says nothing."""
+    """Add plain data, a tensor or a network to a hash. Other values are left out."""
     match value:
         case Tensor():
             flat = value.detach().cpu().contiguous().reshape(-1)

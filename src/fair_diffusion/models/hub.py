@@ -1,7 +1,7 @@
-"""The model hub during one loading: each model is asked about once, and what the hub said holds.
+"""The model hub during one loading: each model is asked about once, and the answer is kept.
 
-Where it gives no answer, what is cached counts, and it is not asked again: every attempt takes as long as `PATIENCE`.
-Whatever cannot be had is a `ValueError` of one line that names what was asked for, and the mend. Exports `Hub`.
+If the hub gives no answer, cached files count and it is not asked again, since every attempt takes `PATIENCE` seconds.
+If something cannot be had, a `ValueError` of one line names it and the mend. Exports `Hub`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PATIENCE = 10
 
 
 class Hub:
-    """What the hub said so far; one for each loading."""
+    """The answers of the hub so far; one object for each loading."""
 
     def __init__(self) -> None:
         self._held: dict[str, list[str]] = {}
@@ -23,9 +23,15 @@ class Hub:
         self._silence = ""
 
     def holds(self, model: str, *, asked: str = "") -> list[str] | None:
-        """The files of a model; None if the hub gives no answer. `ValueError` if the model is not there.
+        """The files of a model; None if the hub gives no answer.
 
-        asked: what a person named, if that is more than the model."""
+        Args:
+            model: OWNER/NAME.
+            asked: what the user named, if that is more than the model.
+
+        Raises:
+            ValueError: the hub has no such model.
+        """
         if not HUB_ID.fullmatch(model):
             raise ValueError(
                 f"unknown model {asked or model!r}: there is no such folder or file, and a hub id is OWNER/NAME; "
@@ -40,17 +46,21 @@ class Hub:
             found = HfApi().model_info(model, timeout=PATIENCE)
         except RepositoryNotFoundError:
             raise ValueError(
-                f"the hub has no model {model!r} that you may see, nor is there such a folder; mend the name, or log "
-                "in with `hf auth login` if it is private"
+                f"the hub has no model {model!r} that you may see, nor is there such a folder; correct the name, or "
+                "log in with `hf auth login` if it is private"
             ) from None
-        except Exception as error:  # whatever the network says; asking again would take half a minute
+        except Exception as error:  # any failure of the network; asking again would take half a minute
             self._silence = _first_line(error)
             return None
         self._held[model] = [file.rfilename for file in found.siblings or ()]
         return self._held[model]
 
     def file(self, model: str, file: str, *, asked: str = "") -> Path:
-        """One file of a model, downloaded or cached."""
+        """One file of a model, downloaded or cached.
+
+        Raises:
+            ValueError: it cannot be had.
+        """
         if (model, file) not in self._fetched:
             self.holds(model, asked=asked)
             self._fetched[model, file] = _fetched(model, file, asked or model, silence=self._silence)
@@ -58,7 +68,11 @@ class Hub:
 
 
 def _fetched(model: str, file: str, asked: str, *, silence: str) -> Path:
-    """Download, or take what is cached. silence: why the hub gave no answer; empty if it did."""
+    """Download a file, or take it from the cache.
+
+    Args:
+        silence: why the hub gave no answer; empty if it did.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 
@@ -66,12 +80,12 @@ def _fetched(model: str, file: str, asked: str, *, silence: str) -> Path:
         return Path(hf_hub_download(model, file, local_files_only=bool(silence)))
     except LocalEntryNotFoundError:
         raise ValueError(
-            f"{asked!r} is no folder or file here, nor cached, and the hub cannot be reached; mend the name, go online "
-            f"once, or name a folder that has it (it said: {silence or 'nothing'})"
+            f"{asked!r} is no file or folder here and not cached, and the hub cannot be reached; correct the name, go "
+            f"online once, or name a folder that has it (the hub said: {silence or 'nothing'})"
         ) from None
     except GatedRepoError:
         raise ValueError(
-            f"{model!r} wants its licence accepted: do so on its page of the hub, then log in with `hf auth login`"
+            f"{model!r} needs its licence accepted: accept it on its page of the hub, then log in with `hf auth login`"
         ) from None
     except EntryNotFoundError:
         raise ValueError(f"{model!r} has no {file} on the hub; name a model that diffusers can load") from None
@@ -83,5 +97,5 @@ def _fetched(model: str, file: str, asked: str, *, silence: str) -> Path:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, in a line that is never empty."""
+    """The first line of an error, with its class, so that it is never empty."""
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -16,9 +16,10 @@ from fair_diffusion.models.weights import one_line
 
 @contextmanager
 def adding(pipeline: Any, files: Mapping[str, Path]) -> Iterator[None]:
-    """Put the words of safetensors files in, each file under the name that a person gave it.
+    """Put the words of safetensors files into the pipeline. The keys are the names that the user gave the files.
 
-    If one of them cannot be put in, or what is done inside fails, the pipeline knows the words that it knew before."""
+    If a file cannot be added, or the block fails, the pipeline knows the same words as before.
+    """
     ends = [end for end in ("", "_2") if files and getattr(pipeline, f"text_encoder{end}", None) is not None]
     before = [(copy.deepcopy(getattr(pipeline, f"tokenizer{end}")), _rows(pipeline, end).clone()) for end in ends]
     try:
@@ -35,7 +36,7 @@ def adding(pipeline: Any, files: Mapping[str, Path]) -> Iterator[None]:
 
 
 def _add(pipeline: Any, file: Path) -> None:
-    """Load a file by diffusers; one for two encoders (clip_l, clip_g) into both of SDXL's."""
+    """Load a file by diffusers. A file for two encoders (clip_l, clip_g) goes into both encoders of SDXL."""
     learned = load_file(file)
     if not {"clip_l", "clip_g"} <= learned.keys():
         pipeline.load_textual_inversion(learned)
@@ -47,6 +48,6 @@ def _add(pipeline: Any, file: Path) -> None:
 
 
 def _rows(pipeline: Any, end: str) -> torch.Tensor:
-    """What a text encoder knows of each of its tokens, (tokens, dim)."""
+    """The embeddings of a text encoder's tokens, (tokens, dim)."""
     rows: torch.Tensor = getattr(pipeline, f"text_encoder{end}").get_input_embeddings().weight.data
     return rows

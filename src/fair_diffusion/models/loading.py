@@ -1,8 +1,8 @@
-"""Load a diffusers model, wherever it is, and place it: precision, device, memory, speed.
+"""Load a diffusers model from wherever it is, and place it: precision, device, memory, speed.
 
 A model is a hub id (OWNER/NAME), a folder as diffusers writes it, a single safetensors file, or a pipeline that is
-already loaded. What is found where, and what is refused, is said in `weights`. The steps of placing are diffusers' own;
-what each of them costs and saves is on its pages. Exports `load`, `provenance`, `added` and `name_of`.
+already loaded. `weights` finds the files and refuses some of them. The steps of placing are those of diffusers; its
+pages say what each one costs and saves. Exports `load`, `provenance`, `added` and `name_of`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 OFFLOADS = ("model", "sequential")
 SLICING = "slicing"
 LORA_FILE, WORDS_FILE = "pytorch_lora_weights.safetensors", "learned_embeds.safetensors"
-"""The file of a LoRA, or of learned words, in a folder that holds several."""
+"""The file of a LoRA, or of learned words, in a folder with several files."""
 
 
 def load(
@@ -45,28 +45,28 @@ def load(
     config: str | None = None,
     hub: Hub | None = None,
 ) -> Any:
-    """A diffusers pipeline, ready to draw. Nothing is unpickled, and no code that comes with a model is run.
+    """A diffusers pipeline, ready to draw. Nothing is unpickled, and no code of the model is run.
 
     Args:
-        model: a hub id, a folder, a .safetensors file, or a loaded pipeline, which is changed in place, where it
-            lies, and otherwise stays as it is.
+        model: a hub id, a folder, a .safetensors file, or a loaded pipeline, which is changed in place where the other
+            arguments ask for it.
         dtype: one of `DTYPES`; float32 if None.
-        device: as torch names it; if None, the accelerator of this machine or else the processor for what is loaded
-            here, and for a pipeline that is loaded already where it lies.
-        offload: keep on the accelerator only the network that works ("model") or only its layers ("sequential").
+        device: as torch names it. If None, a loaded pipeline stays where it is; otherwise it is the accelerator of this
+            machine if there is one, else the processor.
+        offload: keep on the accelerator only the network in use ("model") or only its layers ("sequential").
         vae_slicing: decode image by image.
         vae_tiling: decode tile by tile.
-        attention: "slicing" (UNets), or the name of a backend of diffusers (networks that let it be chosen: FLUX).
+        attention: "slicing" (UNets), or the name of a backend of diffusers (for networks with a choice: FLUX).
         compile: compile the denoising network at its first use.
-        lora: hub ids (OWNER/NAME, OWNER/NAME/FILE), folders or .safetensors files; several act together, and beside
-            those that a loaded pipeline has already.
-        textual_inversion: the same with learned words; a prompt uses the word that is in the file.
-        config: for a single file: a folder or hub id whose configuration it has; found out if None.
-        hub: what the hub said already; asked anew if None.
+        lora: hub ids (OWNER/NAME, OWNER/NAME/FILE), folders or .safetensors files. Several act together, and beside the
+            LoRAs that a loaded pipeline already has.
+        textual_inversion: the same with learned words; a prompt uses the word in the file.
+        config: for a single file, the folder or hub id with its configuration; found out if None.
+        hub: the answers of the hub so far; asked anew if None.
 
     Raises:
-        ValueError: in one line, what cannot be had or done, and the mend. What can be checked is, before a
-            loaded pipeline is changed or large files are fetched; LoRAs and words are put in all or none.
+        ValueError: in one line, what cannot be had or done, and the mend. What can be checked is checked before a
+            loaded pipeline is changed or large files are fetched. LoRAs and words are added all or none.
     """
     number, place, hub = _dtype(dtype), _device(device), hub or Hub()
     _check(place, offload, attention)
@@ -113,10 +113,11 @@ def provenance(
     textual_inversion: str | Sequence[str] = (),
     hub: Hub | None = None,
 ) -> str:
-    """What weights were loaded, for the record: the hub's commit or a hash, and what was added, each with its hash.
+    """The loaded weights, for the record: the hub's commit or a hash, and the additions, each with its hash.
 
-    The hash is that of a file, of all safetensors files of a folder (names and contents), or, of a pipeline that came
-    loaded, that of the tensors of its UNet or transformer."""
+    The hash covers a file, all safetensors files of a folder (names and contents), or, for a pipeline that came loaded,
+    the tensors of its UNet or transformer.
+    """
     folder = _folder_of(pipeline)
     facts = [f"commit {folder.name}"] if folder.parent.name == "snapshots" else []
     if not isinstance(model, (str, Path)):
@@ -132,7 +133,7 @@ def provenance(
 def added(
     *, lora: str | Sequence[str] = (), textual_inversion: str | Sequence[str] = (), hub: Hub | None = None
 ) -> list[str]:
-    """What was put into the model, by its name, and the hash of the file that was read."""
+    """The LoRAs and learned words added to the model: the name of each, and the hash of its file."""
     hub = hub or Hub()
     kinds = (("LoRA", lora, LORA_FILE), ("textual inversion", textual_inversion, WORDS_FILE))
     return [
@@ -143,7 +144,7 @@ def added(
 
 
 def name_of(pipeline: Any) -> str:
-    """What a loaded pipeline is called: its hub id, its folder, or else its class."""
+    """The name of a loaded pipeline: its hub id, else its folder, else its class."""
     folder = _folder_of(pipeline)
     if folder.parent.name == "snapshots":
         return folder.parent.parent.name.removeprefix("models--").replace("--", "/")
@@ -151,7 +152,7 @@ def name_of(pipeline: Any) -> str:
 
 
 def _names(given: str | Sequence[str]) -> list[str]:
-    """Names, of which a single one may be given as it is."""
+    """Names as a list, where a single name may be given alone."""
     return [str(given)] if isinstance(given, (str, Path)) else [str(name) for name in given]
 
 
@@ -172,7 +173,7 @@ def _dtype(name: str | None) -> torch.dtype | None:
 
 
 def _device(name: str | None) -> torch.device:
-    """The device of that name if this machine has it; without a name its accelerator, if it has one."""
+    """The device of that name, if this machine has it; without a name, its accelerator if there is one."""
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if name is None:
         return accelerator or torch.device("cpu")
@@ -191,7 +192,7 @@ def _check(place: torch.device, offload: str | None, attention: str | None) -> N
         raise ValueError(f"unknown offload {offload!r}; use {' or '.join(OFFLOADS)}, or none")
     if offload and place.type == "cpu":
         raise ValueError(
-            f"offload {offload!r} moves networks to an accelerator and back, and there is none; leave it out"
+            f"offload {offload!r} moves networks to an accelerator and back, and this machine has none; leave it out"
         )
     if attention and attention.lower().endswith("_hub"):
         from diffusers.models.attention_dispatch import AttentionBackendName
@@ -205,7 +206,11 @@ def _check(place: torch.device, offload: str | None, attention: str | None) -> N
 def _check_fits(
     pipeline: Any, *, lora: Sequence[str], learned: Sequence[str], attention: str | None, vae: bool
 ) -> None:
-    """`ValueError` if what is asked for cannot be had of a pipeline like this; nothing of it is changed."""
+    """Check that a pipeline supports what is asked for; nothing is changed.
+
+    Raises:
+        ValueError: it does not support one of them.
+    """
     family_of(pipeline)
     kind = type(pipeline).__name__
     if lora and not hasattr(pipeline, "load_lora_weights"):
@@ -227,7 +232,7 @@ def _check_attention(network: Any, name: str) -> None:
     processors = getattr(network, "attn_processors", {}).values()
     if not any(hasattr(processor, "_attention_backend") for processor in processors):
         can = f"; use {SLICING!r}" if slices else ""
-        raise ValueError(f"diffusers lets no attention backend be chosen for {kind}{can}, or leave it out")
+        raise ValueError(f"diffusers has no choice of attention backends for {kind}{can}, or leave it out")
     from diffusers.models import attention_dispatch as backends
 
     with one_line(name, "see diffusers' page on attention backends", what="attention backend"):
@@ -235,7 +240,7 @@ def _check_attention(network: Any, name: str) -> None:
 
 
 def _add_loras(pipeline: Any, files: Mapping[str, Path]) -> None:
-    """Load LoRAs by diffusers, and let all act, each at its full strength, beside those that did; all, or none."""
+    """Load LoRAs by diffusers, all or none. They act at full strength, beside the LoRAs that acted before."""
     if not files:
         return
     with loras.adding(pipeline, keep=True) as acted:
@@ -243,7 +248,7 @@ def _add_loras(pipeline: Any, files: Mapping[str, Path]) -> None:
         for name, file in files.items():
             adapter = next(free for k in count() if (free := f"lora-{k}") not in loras.present(pipeline))
             with one_line(name, f"it must be a LoRA for {type(pipeline).__name__}"), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several are meant
+                warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several LoRAs are intended
                 told = {"weight_name": file.name, "adapter_name": adapter, "use_safetensors": True}
                 pipeline.load_lora_weights(str(file.parent), **told)
                 if adapter not in loras.present(pipeline):

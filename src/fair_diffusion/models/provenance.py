@@ -1,23 +1,29 @@
-"""What made a result: versions of the libraries, the hash of the weights, and the policy in words."""
+"""The provenance of a result: versions of the libraries, the hash of the weights, and the policy in words."""
 
 from __future__ import annotations
 
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fair_diffusion.policy import Match
+if TYPE_CHECKING:
+    from fair_diffusion.policy import Match
 
 INSTRUCTION = "instruction"
-"""The fact that holds the instruction or policy as somebody wrote it, whole and with its lines."""
+"""The fact with the instruction or policy as its author wrote it, complete and with its lines."""
 LIBRARIES = ("fair-diffusion", "torch", "diffusers", "transformers")
 
 
 def made_with(weights: str, card: str, matched: Match, file: Path | None = None) -> dict[str, str]:
-    """Facts for a reader of the result, name to text.
+    """Facts for the reader of a result, name to text.
 
-    weights: their hash, or empty if it is not known. card: the one whose settings are usual. file: of what
-    the method learnt beforehand."""
+    Args:
+        weights: their hash; empty if it is not known.
+        card: the card with the usual settings.
+        matched: the match of the prompt.
+        file: what the method learnt beforehand.
+    """
     rule = matched.rule
     facts = {"weights": weights} if weights else {}
     if rule is not None:

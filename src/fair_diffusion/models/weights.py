@@ -1,8 +1,8 @@
-"""Where a model's weights are, and what is refused: safetensors only, and no code but that of diffusers.
+"""Where a model's weights are, and which are refused: only safetensors are read, and only code of diffusers is run.
 
-A pickle (.bin, .ckpt, .pt, .pth, .pkl) runs code when it is read; a pipeline or component of a model's own is code.
-Both are refused before anything of them is read, with the mend. What cannot be had is one line.
-Exports `check_model`, `pipeline_of`, `one_file` and `one_line`.
+A pickle (.bin, .ckpt, .pt, .pth, .pkl) runs code when it is read, and a model may bring a pipeline or component with
+code of its own. Both are refused before any of it is read, with the mend. Every error is one line. Exports
+`check_model`, `pipeline_of`, `one_file` and `one_line`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 SAFE = ".safetensors"
 INDEX = "model_index.json"
 READ_FIRST = re.compile(r"(diffusion_pytorch_)?model\.safetensors(\.index\.json)?")
-"""The weights that diffusers and transformers read wherever they are, and never a pickle beside them."""
+"""The weight files that diffusers and transformers prefer to a pickle beside them."""
 
 
 def check_model(model: str, hub: Hub) -> None:
-    """`ValueError` in one line if a model is not there or is refused, as far as that is known without its weights."""
+    """Check that a model exists and is not refused, as far as that is known without its weights.
+
+    Raises:
+        ValueError: in one line, what is wrong.
+    """
     path = Path(model)
     _check_file(path)
     if not path.is_file():
@@ -41,19 +45,19 @@ def pipeline_of(model: str, dtype: torch.dtype, config: str | None, hub: Hub) ->
     if path.is_file():
         return _of_single_file(path, dtype, config, hub)
     if config is not None:
-        raise ValueError(f"config {config!r} is for a single file, and {model!r} is none; leave it out")
+        raise ValueError(f"config {config!r} is for a single file, and {model!r} is not one; leave it out")
     folder = path if path.is_dir() else _fetched(model, hub)
     unread = _check_folder(model, folder)
     import diffusers
 
-    with one_line(model, "its folder is not complete, or not as diffusers writes it"):
+    with one_line(model, "its folder is incomplete, or not as diffusers writes it"):
         return diffusers.DiffusionPipeline.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True, **unread
         )
 
 
 def one_file(name: str, usual: str, hub: Hub) -> Path:
-    """The safetensors file that `name` is, or that its folder or hub model (OWNER/NAME, OWNER/NAME/FILE) holds."""
+    """The one safetensors file of `name`: a file, a folder with it, or a hub model (OWNER/NAME, OWNER/NAME/FILE)."""
     path = Path(name)
     _check_file(path)
     if path.is_file():
@@ -71,10 +75,16 @@ def one_file(name: str, usual: str, hub: Hub) -> Path:
 
 @contextmanager
 def one_line(name: str, mend: str, what: str = "") -> Iterator[None]:
-    """Whatever goes wrong inside as a `ValueError` of one line that names the model, or what it is, and the mend."""
+    """Turn any error inside the block into a `ValueError` of one line.
+
+    Args:
+        name: the model, for the message.
+        mend: for the message.
+        what: what `name` is, if it is no model.
+    """
     try:
         yield
-    except Exception as error:  # libraries raise nearly everything on files that are not as they expect
+    except Exception as error:  # libraries raise nearly every class of error on unexpected files
         said = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(
             f"{what + ' ' if what else ''}{name!r} cannot be loaded: {said.rstrip('.:')}; {mend}"
@@ -82,10 +92,10 @@ def one_line(name: str, mend: str, what: str = "") -> Iterator[None]:
 
 
 def _check_file(path: Path) -> None:
-    """Refuse pickles by their name, and other files that are no safetensors."""
+    """Refuse pickles by their names, and other files that are not safetensors."""
     _refuse_pickle(path)
     if path.is_file() and path.suffix != SAFE:
-        raise ValueError(f"{path} is no {SAFE} file; name one, a folder, or a hub id")
+        raise ValueError(f"{path} is not a {SAFE} file; name such a file, a folder, or a hub id")
 
 
 def _refuse_pickle(path: Path) -> None:
@@ -109,14 +119,14 @@ def _the_one(name: str, files: list[str], usual: str) -> str:
 
 
 def _of_single_file(path: Path, dtype: torch.dtype, config: str | None, hub: Hub) -> Any:
-    """diffusers takes the configuration from `config`, or from the hub model that such files are of."""
+    """The pipeline of a single file. Its configuration comes from `config`, or from the hub model of the same kind."""
     home = config or _like(path)
     try:
         folder = _home(home, hub)
         kind = _class_of(home, _index(home, folder))
     except ValueError as error:
         raise ValueError(f"{path} needs a configuration (config): {error}") from None
-    _check_folder(home, folder)  # it names the classes of all parts, and parts that the file lacks are read from it
+    _check_folder(home, folder)  # its index names the classes of all parts, and it gives the parts that the file lacks
     import diffusers
 
     reader = getattr(getattr(diffusers, kind), "from_single_file", None)
@@ -128,10 +138,10 @@ def _of_single_file(path: Path, dtype: torch.dtype, config: str | None, hub: Hub
 
 
 def _like(path: Path) -> str:
-    """The hub model whose configuration a single file has, by the names and shapes of its weights."""
+    """The hub model with the configuration of a single file, found by the names and shapes of its weights."""
     from diffusers.loaders.single_file_utils import fetch_diffusers_config
 
-    with one_line(str(path), "it is damaged, or holds no whole model of diffusers"):
+    with one_line(str(path), "it is damaged, or does not hold a complete model of diffusers"):
         return str(fetch_diffusers_config(_shapes(path))["pretrained_model_name_or_path"])
 
 
@@ -143,10 +153,10 @@ def _shapes(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _check_folder(model: str, folder: Path) -> dict[str, Any]:
-    """Refuse code and pickles; what is not to be loaded, as arguments of diffusers."""
+    """Refuse code and pickles. Returns the components that are not loaded, as arguments of diffusers."""
     index = _index(model, folder)
     kind = _class_of(model, index)
-    # the denoising loop never asks it, and its weights are often pickled
+    # the denoising loop never uses it, and its weights are often pickled
     unread = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
     for name, entry in index.items():
         if name in unread or not isinstance(entry, list) or not any(entry[:1]):
@@ -165,19 +175,23 @@ def _check_folder(model: str, folder: Path) -> dict[str, Any]:
 
 
 def _check_class(model: str, name: str, library: object, kind: object = None, *_: object) -> None:
-    """Refuse a component whose class is not one of diffusers or transformers that reads weights and settings only."""
+    """Refuse a component unless its class belongs to diffusers or transformers and reads only weights and settings."""
     import diffusers
 
     if library not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, str(library)):
         raise ValueError(_own_code(model, f"its {name} is code of its own ({library}.py)"))
-    chosen = re.match("Auto[A-Z]", str(kind))  # such as AutoTokenizer; AutoencoderKL is none
+    chosen = re.match("Auto[A-Z]", str(kind))  # matches AutoTokenizer, not AutoencoderKL
     if chosen or str(kind).endswith("Pipeline"):
         what = "a class that its files choose" if chosen else "a whole pipeline, with parts"
         raise ValueError(_own_code(model, f"its {name} is {what} ({kind}), so it can be code of its own"))
 
 
 def _check_tokenizer(model: str, name: str, files: Sequence[str]) -> None:
-    """`ValueError` with the mend if a tokenizer is kept in a form whose reader is not installed."""
+    """Check that the reader of a tokenizer's files is installed.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     from transformers.utils import is_protobuf_available, is_sentencepiece_available
 
     if "spiece.model" not in files or "tokenizer.json" in files:
@@ -194,7 +208,7 @@ def _index(model: str, folder: Path) -> Mapping[str, Any]:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         index["_class_name"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"{model!r} is no model as diffusers writes it: it has no {INDEX} that can be read") from None
+        raise ValueError(f"{model!r} is not a model as diffusers writes it: it has no readable {INDEX}") from None
     return dict(index)
 
 
@@ -212,12 +226,12 @@ def _own_code(model: str, why: str) -> str:
 
 
 def _home(model: str, hub: Hub) -> Path:
-    """The folder of a model that holds at least its index."""
+    """The folder of a model, with at least its index."""
     return Path(model) if Path(model).is_dir() else hub.file(model, INDEX).parent
 
 
 def _fetched(model: str, hub: Hub) -> Path:
-    """The folder of a hub model: downloaded, or cached if the hub cannot be reached."""
+    """The folder of a hub model: downloaded, or cached if the hub gives no answer."""
     unread = _check_folder(model, _home(model, hub))
     from diffusers import DiffusionPipeline
 

@@ -1,1 +1,1 @@
-"""Readers of groups in pictures: the perceiver may steer, the judge alone scores."""
+"""Perception: readers of groups in pictures. The perceiver may steer; the judge only scores."""

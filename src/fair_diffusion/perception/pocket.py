@@ -1,4 +1,4 @@
-"""The perceiver of the pocket model: a small convolutional network that steering may ask. It never scores results."""
+"""The perceiver of the pocket model: a small convolutional network that may steer. It never scores results."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ def build(heads: Mapping[str, Sequence[str]]) -> Reader:
         layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.SiLU()]
         if before > 3:
             layers += [nn.Conv2d(after, after, 3, padding=1), nn.GroupNorm(8, after), nn.SiLU()]
-    # The last map is 4×4: kept, since where something is tells a hat from a collar.
+    # The last map, 4×4, is not pooled: the position of a shape tells a hat from a collar.
     return Reader(nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2)), WIDTHS[-1] * 16, heads)
 
 
 @cache
 def load(path: Path = WEIGHTS / "perceiver.safetensors") -> Reader:
-    """The trained perceiver."""
+    """The trained perceiver, loaded once."""
     reader = fill(build(heads_of(path)), path)
     reader.aliases = DRAWN_AS
     return reader
+
+
+def opened(argument: str) -> Reader:
+    """The perceiver of the pocket model; it takes no argument."""
+    return load()

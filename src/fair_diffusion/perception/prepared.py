@@ -1,4 +1,4 @@
-"""What an image processor of transformers does to pictures, done to tensors, through which gradients flow."""
+"""The steps of an image processor of transformers, applied to tensors, so that gradients flow through them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from PIL import Image
 from torch import Tensor
 
 WARPED = 384
-"""From this size on ConvNext's image processor warps instead of cropping."""
+"""From this size on, ConvNext's image processor warps pictures instead of cropping them."""
 
 
 def prepared(pixels: Tensor, processor: Any) -> Tensor:
-    """Pixels (n, 3, height, width) in 0…1 as an image processor of transformers prepares pictures, with gradient:
-    resized, cropped to the centre and normalised as its settings say."""
+    """Pixels as an image processor of transformers prepares pictures: resized, cropped to the centre and normalised.
+
+    Args:
+        pixels: (n, 3, height, width) in 0…1; gradients flow through them.
+        processor: its settings say the sizes, means and deviations.
+    """
     settings = processor.to_dict()
     new, crop = _sizes(settings, pixels.shape[-2:])
     if new != tuple(pixels.shape[-2:]):
@@ -31,7 +35,7 @@ def prepared(pixels: Tensor, processor: Any) -> Tensor:
 
 
 def _sizes(settings: Any, size: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, int] | None]:
-    """Height and width to resize to, and to crop to then, if at all."""
+    """Height and width after resizing, and after cropping (None: no crop)."""
     wanted, cut, new = settings.get("size") or {}, settings.get("crop_size"), tuple(size)
     crop = (cut["height"], cut["width"]) if settings.get("do_center_crop") and cut else None
     if not settings.get("do_resize"):
@@ -39,7 +43,7 @@ def _sizes(settings: Any, size: Sequence[int]) -> tuple[tuple[int, ...], tuple[i
     edge = wanted.get("shortest_edge")
     if edge is None:
         return (wanted["height"], wanted["width"]), crop
-    if share := settings.get("crop_pct"):  # ConvNext's and ResNet's way: a small square is cut out of a larger one
+    if share := settings.get("crop_pct"):  # as ConvNext and ResNet: resized larger, then cropped to the edge
         if edge >= WARPED:
             return (edge, edge), crop
         crop, edge = (edge, edge), int(edge / share)

@@ -1,4 +1,4 @@
-"""Parts of models by transformers, from a folder or the hub: weights as safetensors only, none of their code is run."""
+"""Models of transformers from a folder or the hub: weights as safetensors only, and none of their code is run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from safetensors import SafetensorError
 
 
 def loaded(kind: Any, model: str) -> Any:
-    """`kind.from_pretrained(model)`, ready to read, in float32: half holds no small probabilities, nor their gradients.
+    """`kind.from_pretrained(model)` in evaluation mode and float32.
 
-    `ValueError` in one line if it cannot be had."""
+    Half precision cannot hold small probabilities or their gradients.
+
+    Raises:
+        ValueError: in one line, why it cannot be loaded.
+    """
     weights = hasattr(kind, "forward") or kind.__name__.startswith("AutoModel")
     try:
         auto = {"trust_remote_code": False} if kind.__name__.startswith("Auto") else {}

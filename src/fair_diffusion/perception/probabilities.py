@@ -1,8 +1,8 @@
-"""Group probabilities and features of any perceiver, as far as it gives them: what steering and comparisons ask for.
+"""Probabilities and features from any perceiver, as far as it has them, for steering and comparisons.
 
-Some perceivers give a probability to every group. Others only decide, each by a bar of its own: the group that such a
-one names gets p = DECIDED + (1 − DECIDED)·confidence, which counts as sure and ranks the surer ones first; what lacks
-to 1 is unknown.
+Some perceivers give a probability for every group. Others only decide, each by a threshold of its own. For these, the
+group that the perceiver names gets p = DECIDED + (1 − DECIDED)·confidence. So it counts as sure, and readings with more
+confidence rank first. The rest, up to 1, is unknown.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch import Tensor
 from fair_diffusion.perception.perceiver import Perceiver
 
 DECIDED = 0.75
-"""Above every bar at which control takes a group for sure."""
+"""Above every threshold at which control takes a group for sure."""
 
 
 @runtime_checkable
 class Graded(Protocol):
-    """A perceiver that knows a probability of every group."""
+    """A perceiver with a probability for every group."""
 
     def every_probability(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
         """Probabilities (n, groups + unknown) for every attribute."""
@@ -32,7 +32,7 @@ class Graded(Protocol):
 
 @runtime_checkable
 class Embedding(Protocol):
-    """A perceiver that has features of pictures, in which similar ones are near."""
+    """A perceiver with features of pictures. Similar pictures have similar features."""
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """Features (n, width)."""
@@ -55,7 +55,7 @@ def probabilities(perceiver: Perceiver, images: Sequence[Image.Image]) -> dict[s
 
 
 def features(perceiver: Perceiver, images: Sequence[Image.Image]) -> NDArray[np.float32] | None:
-    """Features (n, width) of pictures; None if `perceiver` has none."""
+    """Features (n, width) of pictures; None if `perceiver` has no features."""
     if not isinstance(perceiver, Embedding):
         return None
     embedded: NDArray[np.float32] = perceiver.embed(images).float().cpu().numpy()

@@ -1,8 +1,9 @@
-"""A reader of pictures: one trunk, one linear head per attribute, the last class of each head being "unknown".
+"""A reader of pictures: one trunk, and one linear head per attribute with "unknown" as its last class.
 
 probabilities = softmax(head(trunk(x)))            x: (n, 3, 64, 64) in −1…1
 
-The perceiver (steers) and the judge (scores) are both readers, of different architecture, weights and training data.
+The perceiver (steers) and the judge (scores) of the pocket model are both readers. Their architectures, weights and
+training data differ.
 """
 
 from __future__ import annotations
@@ -27,11 +28,18 @@ CHUNK = 256
 
 
 class Reader(nn.Module):
-    """`trunk` turns (n, 3, 64, 64) into features (n, width); `heads` names the groups of each attribute.
+    """A network with one head per attribute.
 
-    `side` is the size to which pictures are brought; a trunk that pools over all places also takes others than 64.
-    `confusions` say how it errs, one for each attribute where that is known; `aliases` are names of occupations that it
-    knows by another."""
+    Args:
+        trunk: turns (n, 3, side, side) into features (n, width).
+        width: of the features.
+        heads: the groups of each attribute.
+
+    Attributes:
+        side: pictures are resized to this size in pixels. Trunks that pool over all places take other sizes than 64.
+        confusions: its measured errors, one entry for each attribute with a measurement.
+        aliases: its own name for each occupation that people ask for by another name.
+    """
 
     def __init__(self, trunk: nn.Module, width: int, heads: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
@@ -43,7 +51,7 @@ class Reader(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(groups) + 1) for name, groups in heads.items()})
 
     def features(self, x: Tensor) -> Tensor:
-        """Features (n, width) of (n, 3, 64, 64) in −1…1, with gradient."""
+        """Features (n, width) of (n, 3, side, side) in −1…1, with gradient."""
         features: Tensor = self.trunk(x)
         return features
 
@@ -55,7 +63,13 @@ class Reader(nn.Module):
     def probabilities(self, images: Sequence[Image.Image] | Tensor, attribute: str) -> Tensor:
         """Probabilities (n, groups + unknown) of one attribute.
 
-        `images` are pictures, or a tensor (n, 3, height, width) in 0…1, through which gradients flow."""
+        Args:
+            images: pictures, or a tensor (n, 3, height, width) in 0…1; gradients flow through a tensor.
+            attribute: one that this reader reads.
+
+        Raises:
+            ValueError: it does not read the attribute.
+        """
         if attribute not in self.groups:
             raise ValueError(f"cannot read {attribute!r}; this reader knows {', '.join(self.groups)}")
         logits: Tensor = self.heads[attribute](self.features(self.pixels(images)))
@@ -73,7 +87,7 @@ class Reader(nn.Module):
         return torch.cat([self.features(self.pixels(images[i : i + CHUNK])) for i in range(0, len(images), CHUNK)])
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
-        """The most probable group of every attribute for each picture; None if unknown or under even odds."""
+        """The most probable group of every attribute for each picture; None if it is unknown or less than `SURE`."""
         found: dict[str, list[Reading]] = {attribute: [] for attribute in self.groups}
         for attribute, probabilities in self.every_probability(images).items() if images else ():
             names = (*self.groups[attribute], None)
@@ -83,7 +97,7 @@ class Reader(nn.Module):
         return found
 
     def pixels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
-        """Pictures, or a tensor in 0…1, as (n, 3, side, side) in −1…1 on this reader's device."""
+        """Pictures, or a tensor in 0…1, as a tensor (n, 3, side, side) in −1…1 on this reader's device."""
         device = next(self.parameters()).device
         if isinstance(images, Tensor):
             x = images.to(device)
@@ -108,7 +122,10 @@ def heads_of(path: Path) -> dict[str, list[str]]:
 
 
 def fill(reader: Reader, path: Path) -> Reader:
-    """`reader` with the weights in `path`, in float32 and ready to read, and its confusions if they lie beside."""
+    """`reader` with the weights in `path`, in float32 and evaluation mode.
+
+    If a file holds its confusions, it has them too.
+    """
     reader.load_state_dict(load_file(path))
     beside = path.with_name(f"{path.stem}-confusions.json")
     if beside.is_file():

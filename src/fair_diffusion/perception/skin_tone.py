@@ -1,20 +1,20 @@
-"""Skin tone on photographs: the individual typology angle of the skin that is seen, put on a published scale.
+"""Skin tone on photographs: the individual typology angle of visible skin, on a published scale.
 
     ITA = atan2(L* − 50, b*) · 180/π                                    of skin pixels, in CIELAB under D65
 
 (Chardon, Cretois and Hourseau 1991, International Journal of Cosmetic Science 13; for b* > 0 it is their arctangent of
 the quotient.) A pixel may be skin by its Cb and Cr (Chai and Ngan 1999, IEEE Transactions on Circuits and Systems for
-Video Technology 9(4)), whose lower bound of Cr, 133, is 130 for dark pixels: else the darkest tone would be no skin.
-Rules that ask for brightness, as those on RGB do, miss dark skin and are not used. The angle is the median over these
-pixels, so that eyes, lips and shine weigh little.
+Video Technology 9(4)). Their lower bound of Cr, 133, is lowered to 130 for dark pixels, since the darkest tone would
+not count as skin otherwise. Rules that ask for brightness, as rules on RGB do, miss dark skin and are not used. The
+angle is the median over the skin pixels, so that eyes, lips and highlights weigh little.
 
 Scales: "fitzpatrick", six classes cut at 55°, 41°, 28°, 10° and −30° (Chardon's cut points, which the literature reads
-as the phototypes I to VI); "monk", the ten tones of the Monk Skin Tone scale (Monk 2019, CC BY 4.0), each picture to
-the tone whose published colour has the nearest angle.
+as the phototypes I to VI); "monk", the ten tones of the Monk Skin Tone scale (Monk 2019, CC BY 4.0). A picture gets the
+tone with the nearest angle of its published colour.
 
-The limits: light and white balance move the angle by tens of degrees; wood, sand and hair can pass for skin; drawings,
-tinted and black-and-white pictures mean nothing here; several people are mixed into one. Skin tone is no ethnicity.
-Exports `SkinTone`, `ita`, `lab` and `skin`.
+Limits: light and white balance move the angle by tens of degrees. Wood, sand and hair can pass for skin. Drawings,
+tinted and black-and-white pictures give meaningless tones. Several people are mixed into one. Skin tone is no
+ethnicity. Exports `SkinTone`, `ita`, `lab` and `skin`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Array = NDArray[np.float64]
 
 FITZPATRICK = ("I", "II", "III", "IV", "V", "VI")
 CUTS = (55.0, 41.0, 28.0, 10.0, -30.0)
-"""An angle above the first is type I, one between the first and the second type II, and so on."""
+"""An angle above the first cut is type I, an angle between the first and the second is type II, and so on."""
 MONK = ("#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96", "#a07e56", "#825c43", "#604134", "#3a312a", "#292420")
 SCALES = ("monk", "fitzpatrick")
 LEAST = 0.02
-"""Share of a picture that must be skin, else its tone is unknown."""
+"""The least share of skin in a picture. Below it, the tone is unknown."""
 DARK = 64
 """Luma, of 255, below which colours are weaker for want of light."""
 SIDE = 256
@@ -47,9 +47,10 @@ _XYZ = np.array(
 
 
 class SkinTone:
-    """Reads `skin_tone` on one of `SCALES`; unknown where less than `LEAST` of the picture is skin.
+    """Reads `skin_tone` on one of `SCALES`; unknown if less than `LEAST` of the picture is skin.
 
-    The confidence is the share of skin pixels whose own class is at most one step from the picture's."""
+    The confidence is the share of skin pixels with a class at most one step from the picture's class.
+    """
 
     def __init__(self, scale: str = "monk") -> None:
         if scale not in SCALES:
@@ -75,7 +76,7 @@ class SkinTone:
         return Reading(self.groups["skin_tone"][int(shown)], float(near.mean()))
 
     def classes(self, angles: Array) -> NDArray[np.intp]:
-        """The number of the class, from 0, of each angle in degrees."""
+        """The number of the class, from 0, of each angle in degrees, (n,)."""
         if self.scale == "fitzpatrick":
             return np.asarray(np.searchsorted(-np.array(CUTS), -angles, side="right"))
         return np.asarray(np.abs(angles[:, None] - monk_angles()).argmin(axis=1))
@@ -107,3 +108,8 @@ def skin(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     cb = 128 - 0.168736 * r - 0.331264 * g + 0.5 * b
     cr = 128 + 0.5 * r - 0.418688 * g - 0.081312 * b
     return np.asarray((cb >= 77) & (cb <= 127) & (cr >= np.where(luma < DARK, 130, 133)) & (cr <= 173))
+
+
+def opened(argument: str) -> SkinTone:
+    """The perceiver on the scale `argument`: one of `SCALES`, or empty for the Monk scale."""
+    return SkinTone(scale=argument or "monk")

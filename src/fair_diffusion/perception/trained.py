@@ -1,7 +1,7 @@
-"""A perceiver that is trained on a labelled folder: sub-folder = group, one attribute.
+"""A perceiver that is trained on a labelled folder: each sub-folder is a group of one attribute.
 
-The network is a narrow ResNet-18 (`judge`), small enough for two cores; a sub-folder "unknown" teaches it when to say
-nothing. Of every group a share is held out, and how it errs on these is kept beside the weights:
+The network is a narrow ResNet-18 (`judge`), small enough for two cores. A sub-folder "unknown" teaches it when to give
+no group. A share of every group is held out, and the errors on that share are kept beside the weights:
 
     perceiver.safetensors   weights (fp16)
     perceiver.json          attribute, groups, side of the pictures in pixels, seed, and the held-out confusion matrix
@@ -30,13 +30,19 @@ WEIGHTS, CARD = "perceiver.safetensors", "perceiver.json"
 UNKNOWN = "unknown"
 BATCH = 32
 FEWEST = 5
-"""Pictures of a group that are needed to learn from some and test on one."""
+"""The least number of pictures per group: some to learn from and one to test on."""
 RATE = 2e-3
 
 
 @dataclass(frozen=True)
 class TrainedPerceiver:
-    """A trained reader and how it errs on pictures that it did not learn from."""
+    """A trained reader and its errors on held-out pictures.
+
+    Attributes:
+        reader: the network.
+        confusion: its errors on pictures that were held out from training.
+        seed: of the split, the start and the order.
+    """
 
     reader: Reader
     confusion: Confusion
@@ -49,7 +55,7 @@ class TrainedPerceiver:
 
     @property
     def confusions(self) -> list[Confusion]:
-        """How it errs, as every perceiver tells it that knows."""
+        """Its errors, in the form that all perceivers with known errors have."""
         return [self.confusion]
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
@@ -65,11 +71,15 @@ class TrainedPerceiver:
         return self.reader.embed(images)
 
     def probabilities(self, images: Sequence[Image.Image] | Tensor, attribute: str) -> Tensor:
-        """Probabilities (n, groups + unknown), as `Reader.probabilities`: gradients flow through a tensor."""
+        """Probabilities (n, groups + unknown), as `Reader.probabilities`; gradients flow through a tensor."""
         return self.reader.probabilities(images, attribute)
 
     def save(self, folder: Path) -> None:
-        """Write weights and card into a new folder, whole or not at all. `ValueError` if it is not new."""
+        """Write weights and card into a new folder, completely or not at all.
+
+        Raises:
+            ValueError: the folder is not new.
+        """
         card = {
             "attribute": self.confusion.attribute,
             "groups": list(self.confusion.groups),
@@ -84,7 +94,11 @@ class TrainedPerceiver:
 
     @classmethod
     def load(cls, folder: Path) -> TrainedPerceiver:
-        """The perceiver in `folder`. `ValueError` with the mend if there is none."""
+        """The perceiver in `folder`.
+
+        Raises:
+            ValueError: the folder holds none.
+        """
         try:
             card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
             confusion = Confusion(
@@ -97,7 +111,7 @@ class TrainedPerceiver:
             reader.side = int(card["side"])
             return cls(fill(reader, folder / WEIGHTS), confusion, int(card["seed"]))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            message = f"{folder} is no trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
+            message = f"{folder} is not a trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
             raise ValueError(f"{message}; make one with `fair-diffusion perceiver train`") from error
 
 
@@ -112,10 +126,22 @@ def train(
     seed: int = 0,
     on_step: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> TrainedPerceiver:
-    """Train on pictures (n, 3, side, side), bytes, whose groups are given; `names` orders these, without "unknown".
+    """Train a perceiver on labelled pictures.
 
-    The same seed and pictures give the same weights on the same machine. `ValueError` if a group, or "unknown", has too
-    few pictures to be taught and tested.
+    The same seed and pictures give the same weights on the same machine.
+
+    Args:
+        images: bytes, (n, 3, side, side).
+        groups: the group of each picture, or "unknown".
+        attribute: the name of the attribute.
+        names: the groups in order, without "unknown".
+        held_out: the share of every group that is held out for the test.
+        epochs: passes over the pictures.
+        seed: of the split, the start and the order.
+        on_step: called with the steps done and the steps in all.
+
+    Raises:
+        ValueError: a group, or "unknown", has too few pictures to learn from and to test on.
     """
     _check(groups, names, held_out, epochs)
     generator = torch.Generator().manual_seed(seed)
@@ -148,7 +174,7 @@ def _fit(
     generator: torch.Generator,
     on_step: Callable[[int, int | None], None],
 ) -> None:
-    """Cross-entropy with every group weighing the same, half of the pictures mirrored in each pass."""
+    """Minimise the cross-entropy with equal weight for every group. Half of the pictures are mirrored in each pass."""
     weights = 1 / torch.bincount(classes[seen], minlength=int(classes.max()) + 1).clamp(min=1)
     steps = epochs * len(_batches(seen))
     optimizer = torch.optim.AdamW(reader.parameters(), lr=RATE, weight_decay=0.02)
@@ -173,15 +199,16 @@ def _fit(
 
 
 def _batches(rows: Tensor) -> tuple[Tensor, ...]:
-    """Rows in batches of at most `BATCH`, as even as can be: normalising over a rest of few pictures misleads."""
+    """Rows in batches of at most `BATCH`, of nearly equal size: batch normalisation needs more than a few pictures."""
     return rows.tensor_split(-(-len(rows) // BATCH))
 
 
 @torch.no_grad()
 def _settle(reader: Reader, images: Tensor, seen: Tensor) -> None:
-    """Take the normalisation's means and variances anew over all pictures that taught.
+    """Compute the means and variances of batch normalisation anew over all training pictures.
 
-    Those kept on the way lag behind the weights, and after few steps lie far off."""
+    The running ones lag behind the weights, and are far off after few steps.
+    """
     layers = [layer for layer in reader.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in layers:
         layer.reset_running_stats()
@@ -191,7 +218,7 @@ def _settle(reader: Reader, images: Tensor, seen: Tensor) -> None:
 
 
 def _split(classes: Tensor, held_out: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows to learn from and rows to test on: the same share of every class."""
+    """Rows to learn from and rows to test on, with the same share of every class."""
     seen, held = [], []
     for k in classes.unique().tolist():
         rows = torch.nonzero(classes == k).flatten()
@@ -203,13 +230,13 @@ def _split(classes: Tensor, held_out: float, generator: torch.Generator) -> tupl
 
 
 def _held(pictures: int, share: float) -> int:
-    """How many pictures of a class are held out: at least one."""
+    """The number of held-out pictures of a class, at least one."""
     return max(1, round(share * pictures))
 
 
 def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs: int) -> None:
     if len(names) < 2 or UNKNOWN in names:
-        raise ValueError(f"the groups are {list(names)}; give at least two, each in a sub-folder of its own")
+        raise ValueError(f"the groups are {list(names)}; give at least two groups, each in its own sub-folder")
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is {held_out}; hold out a share between 0 and 1, such as 0.2")
     if epochs < 1:
@@ -217,8 +244,13 @@ def _check(groups: Sequence[str], names: Sequence[str], held_out: float, epochs:
     for name in (*names, *([UNKNOWN] if UNKNOWN in groups else [])):
         n = groups.count(name)
         if n < FEWEST:
-            raise ValueError(f"group {name!r} has {n} pictures; give {FEWEST} at the very least, better hundreds")
+            raise ValueError(f"group {name!r} has {n} pictures; give at least {FEWEST}, better hundreds")
         rest = n - _held(n, held_out)
         if rest < 2:
             left = f"leaves {rest} of {n} pictures of {name!r} to learn from"
             raise ValueError(f"held_out is {held_out}, which {left}; hold out less")
+
+
+def opened(argument: str) -> TrainedPerceiver:
+    """The perceiver in the folder `argument`."""
+    return TrainedPerceiver.load(Path(argument))

@@ -1,4 +1,4 @@
-"""What a perceiver reads, in the words of our attributes: instructions and audits know no others."""
+"""A perceiver's groups in the vocabulary of our attributes, which instructions and audits use."""
 
 from __future__ import annotations
 
@@ -13,13 +13,22 @@ from fair_diffusion.policy import ATTRIBUTES, Target
 
 
 def known_groups(reader: Perceiver, name: str) -> list[str]:
-    """The groups of attribute `name` that `reader` reads; none if it reads fewer than two of ours."""
+    """The groups of attribute `name` that `reader` reads and our vocabulary has; empty if there are fewer than two."""
     groups = [group for group in ATTRIBUTES[name].group_names if group in reader.groups.get(name, ())]
     return groups if len(groups) > 1 else []
 
 
 def check_reads(reader: Perceiver, targets: Sequence[Target], who: str) -> None:
-    """`ValueError` naming what `reader` cannot read: an attribute that a target names, or a group that it wants."""
+    """Check that `reader` reads all attributes and groups of the targets.
+
+    Args:
+        reader: a perceiver.
+        targets: a group counts if its share is above 0.
+        who: the perceiver's name in messages.
+
+    Raises:
+        ValueError: it does not read an attribute or a group.
+    """
     for target in targets:
         for k, name in enumerate(target.attributes):
             if not (known := known_groups(reader, name)):
@@ -31,13 +40,18 @@ def check_reads(reader: Perceiver, targets: Sequence[Target], who: str) -> None:
 
 
 def known_labels(labels: Sequence[str | None], name: str) -> list[str | None]:
-    """Labels of attribute `name`, as counts take them: a group that is none of ours is unknown."""
+    """Labels of attribute `name` for counts: a label outside our groups counts as unknown."""
     groups = ATTRIBUTES[name].group_names
     return [label if label in groups else None for label in labels]
 
 
 def shares(reader: Perceiver, probabilities: Mapping[str, Tensor]) -> dict[str, NDArray[np.float64]]:
-    """Probabilities (n, groups + unknown) of a reader by attribute, in the order of the attribute's groups."""
+    """Probabilities (n, groups) by attribute, in the order of the attribute's groups; 0 for groups that `reader` lacks.
+
+    Args:
+        reader: a perceiver.
+        probabilities: (n, groups + unknown) by attribute, in the order of the reader's groups.
+    """
     found = {}
     for name, groups in reader.groups.items():
         if name in ATTRIBUTES:

@@ -1,4 +1,4 @@
-"""Policy: attributes, targets, instructions and files, and which rule a prompt triggers."""
+"""Policies: attributes, targets, instructions and policy files, and the rule that a prompt triggers."""
 
 from fair_diffusion.policy.attributes import ATTRIBUTES, Attribute, Group
 from fair_diffusion.policy.errors import PolicyError, Problem

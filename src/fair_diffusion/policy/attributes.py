@@ -1,6 +1,6 @@
-"""The perceived attributes, their groups, and the words that name them.
+"""The perceived attributes, their groups, and the words for them.
 
-The lists themselves are data: `attributes.yaml`. `perceived` because a picture has no identity of its own.
+The lists are data, in `attributes.yaml`. Attributes are called perceived because a picture has no identity of its own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ from fair_diffusion.policy.words import Phrase, phrase
 class Group:
     """One value of an attribute.
 
-    `phrases[0]` steers; `adjective` goes before a concept in a prompt; a prompt that holds one of `words`, or one of
-    `qualifiers` beside a person, states this group itself.
+    Attributes:
+        name: its name in instructions, files and records.
+        phrases: descriptions of it; the first one steers.
+        words: a prompt with one of these words states this group itself.
+        adjective: the word before a concept in a prompt.
+        qualifiers: a prompt with one of these words beside a person states this group itself.
     """
 
     name: str
@@ -35,7 +39,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Attribute:
-    """A perceived property with named groups; `default_shares` sum to 1 and fill what an instruction leaves open."""
+    """A perceived property with named groups.
+
+    Attributes:
+        name, label: its name in files, and its name for people.
+        groups: all groups, in the order of the data file.
+        default_shares: sum to 1; an instruction that leaves a rest open gives it to the groups by these shares.
+        words, qualifiers: further words by which a prompt states the attribute but no single group, as in `Group`.
+        ignore: phrases that hold such a word without stating anything.
+        patterns: texts by which a prompt states the attribute, such as "aged 70".
+    """
 
     name: str
     groups: tuple[Group, ...]
@@ -52,7 +65,11 @@ class Attribute:
         return tuple(group.name for group in self.groups)
 
     def group(self, name: str) -> Group:
-        """The group called `name`; `ValueError` naming the known ones if there is none."""
+        """The group called `name`.
+
+        Raises:
+            ValueError: there is none; the message suggests a known group.
+        """
         for group in self.groups:
             if group.name == name:
                 return group
@@ -60,17 +77,17 @@ class Attribute:
 
     @cached_property
     def stated_by(self) -> frozenset[Phrase]:
-        """Every phrase by which a prompt states this attribute on its own."""
+        """Every phrase that states this attribute wherever it stands in a prompt."""
         return frozenset(phrase(w) for w in (*self.words, *(w for g in self.groups for w in g.words)))
 
     @cached_property
     def qualified_by(self) -> frozenset[Phrase]:
-        """Every phrase by which a prompt states this attribute when it stands beside a person."""
+        """Every phrase that states this attribute if it stands beside a person."""
         return frozenset(phrase(w) for w in (*self.qualifiers, *(w for g in self.groups for w in g.qualifiers)))
 
 
 def suggestion(value: str, known: tuple[str, ...]) -> str:
-    """The mend for an unknown name: the closest known one, or all of them."""
+    """The mend in a message about an unknown name: the closest known name, or all known names."""
     close = difflib.get_close_matches(value.lower(), known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(known)}"
 
@@ -108,7 +125,11 @@ ATTRIBUTES: dict[str, Attribute] = {name: _attribute(name, data) for name, data 
 
 
 def attribute(name: str) -> Attribute:
-    """The attribute called `name`; `ValueError` naming the closest known one if there is none."""
+    """The attribute called `name`.
+
+    Raises:
+        ValueError: there is none; the message suggests a known attribute.
+    """
     if name not in ATTRIBUTES:
         raise ValueError(f"unknown attribute {name!r}; {suggestion(name, tuple(ATTRIBUTES))}")
     return ATTRIBUTES[name]

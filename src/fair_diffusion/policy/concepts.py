@@ -1,7 +1,7 @@
-"""Concepts: the occupations that the tool knows, their synonyms, and where a prompt depicts one.
+"""Concepts: the known occupations, their synonyms, and the places of a prompt that depict one.
 
-The lists are data: `concepts.yaml`. A word counts only where it means a person who is in the picture: "a doctor's bag",
-"pilot episode", "judge a book" and "a robot chef" hold the words without depicting the people.
+The lists are data, in `concepts.yaml`. A word counts only if it means a person in the picture. "A doctor's bag", "pilot
+episode", "judge a book" and "a robot chef" contain such words but depict no such person.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Relation = Literal["name", "also", "kind", "gendered"]
 
 @dataclass(frozen=True)
 class Known:
-    """What a known phrase means: the occupation and how the phrase relates to it."""
+    """The meaning of a known phrase: the occupation, and how the phrase relates to it."""
 
     occupation: str
     relation: Relation
@@ -31,7 +31,13 @@ class Known:
 
 @dataclass(frozen=True)
 class Mention:
-    """Words of a prompt that name a concept; `refused` says why they do not depict a person, if they do not."""
+    """Words of a prompt that name a concept.
+
+    Attributes:
+        first, stop: the words are `text[first:stop]`.
+        words: the same words, made comparable.
+        refused: the reason why they depict no person; None if they depict one.
+    """
 
     first: int
     stop: int
@@ -41,7 +47,7 @@ class Mention:
 
 @cache
 def lists() -> dict[str, Any]:
-    """The word lists of `concepts.yaml`; every list but the occupations as a set of comparable phrases."""
+    """The word lists of `concepts.yaml`: sets of comparable phrases, but "occupations" as it is in the file."""
     data: dict[str, Any] = read_data("concepts.yaml")
     plain = {name: frozenset(phrase(str(w)) for w in value) for name, value in data.items() if name != "occupations"}
     return {**plain, "occupations": data["occupations"]}
@@ -49,7 +55,7 @@ def lists() -> dict[str, Any]:
 
 @cache
 def known() -> dict[Phrase, Known]:
-    """Every phrase for an occupation. A name wins over a synonym, a synonym over a kind."""
+    """Every phrase for an occupation. A name takes precedence over a synonym, and a synonym over a kind."""
     found: dict[Phrase, Known] = {}
     keys: tuple[tuple[str, Relation], ...] = (("also", "also"), ("gendered", "gendered"), ("kinds", "kind"))
     for name in lists()["occupations"]:
@@ -62,7 +68,7 @@ def known() -> dict[Phrase, Known]:
 
 
 def canonical(concept: str) -> str:
-    """One name for a concept, whatever its number or synonym: "physicians" -> "doctor"; wildcards stay."""
+    """One name for all forms of a concept: "physicians" gives "doctor". Wildcards stay as they are."""
     if concept in WILDCARDS:
         return concept
     words = phrase(concept)
@@ -71,7 +77,13 @@ def canonical(concept: str) -> str:
 
 
 def mentions(text: Sequence[Word], extra: frozenset[Phrase], *, people: bool) -> list[Mention]:
-    """Where `text` names an occupation or one of the `extra` phrases (or any person, with `people`); longest first."""
+    """The places where `text` names a concept. Where phrases overlap, the longest counts.
+
+    Args:
+        text: the words of a prompt.
+        extra: phrases that count beside the known occupations.
+        people: whether words for any person ("woman", "passenger") count too.
+    """
     wanted = known().keys() | extra | (lists()["people"] if people else set())
     never = lists()["never"]
     found = []
@@ -83,7 +95,7 @@ def mentions(text: Sequence[Word], extra: frozenset[Phrase], *, people: bool) ->
 
 
 def refusal(text: Sequence[Word], first: int, stop: int) -> str | None:
-    """Why the words `first:stop` do not depict a person, in plain words; None if they do."""
+    """The reason, in plain words, why the words `first:stop` depict no person; None if they depict one."""
     before = [word.normal for word in text[max(0, first - 5) : first]]
     after = text[stop] if stop < len(text) else None
     follower = after.normal if after is not None and after.joined else None

@@ -1,4 +1,4 @@
-"""What is wrong with an instruction or a policy file: every mistake at once, each with its mend."""
+"""Mistakes in an instruction or a policy file: all of them at once, each with its mend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: the line it stands in (from 1; None in a sentence), the bad value, what is wrong, the mend."""
+    """One mistake.
+
+    Attributes:
+        line: the line of the mistake, from 1; None in a sentence.
+        value: the wrong value.
+        message: what is wrong.
+        mend: what to do about it.
+    """
 
     line: int | None
     value: str
@@ -23,7 +30,10 @@ class Problem:
 
 
 class PolicyError(ValueError):
-    """An instruction or a policy that cannot be used; `problems` holds every mistake, `str()` is one line for each."""
+    """An instruction or a policy that cannot be used.
+
+    `problems` holds every mistake, and `str()` gives one line for each.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line or 0)

@@ -1,4 +1,7 @@
-"""Policy files: YAML, validated, every mistake reported at once with its line. `schema.py` is the JSON Schema."""
+"""Policy files: YAML that is validated, with every mistake reported at once by its line.
+
+`schema.py` has the JSON Schema.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,11 @@ _SHARE_MEND = 'write percent ("50%"), a fraction ("1/3") or a word ("half")'
 
 
 def read_policy(path: Path) -> Policy:
-    """The policy in the file `path`; `PolicyError` with every mistake, also if the file cannot be read."""
+    """The policy in the file `path`.
+
+    Raises:
+        PolicyError: every mistake of the file, or the reason why it cannot be read.
+    """
     try:
         data = path.read_bytes()
         if len(data) > LARGEST:
@@ -40,7 +47,11 @@ def read_policy(path: Path) -> Policy:
 
 
 def parse_policy(text: str) -> Policy:
-    """The policy in the YAML `text`; `PolicyError` with every mistake."""
+    """The policy in the YAML `text`.
+
+    Raises:
+        PolicyError: every mistake of the text.
+    """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -60,7 +71,7 @@ def parse_policy(text: str) -> Policy:
 
 
 class _Reader:
-    """Walks the nodes of one file and collects its mistakes instead of stopping at the first."""
+    """Walks the nodes of one file and collects all mistakes instead of stopping at the first."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -242,7 +253,7 @@ class _Reader:
         return []
 
     def mapping(self, node: MappingNode, known: tuple[str, ...], what: str) -> dict[str, Node]:
-        """The known keys of `node`; unknown and repeated ones are mistakes."""
+        """The known keys of `node` with their values. Unknown and repeated keys are mistakes."""
         found: dict[str, Node] = {}
         for key_node, value in node.value:
             key = _shown(key_node)

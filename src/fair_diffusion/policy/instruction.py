@@ -1,7 +1,7 @@
-"""Instructions in a person's words: "half of the doctors should be women", "firefighter: 50% woman, 50% man".
+"""Instructions as a person writes them: "half of the doctors should be women", "firefighter: 50% woman, 50% man".
 
-An instruction is one or more clauses, parted by ";" or a new line. A clause names concepts and says shares; a clause
-without a concept ("skin tone uniform") adds to the rule before it. `shares_text.py` reads the shares.
+An instruction has one or more clauses, separated by ";" or a new line. A clause names concepts and states shares. A
+clause without a concept ("skin tone uniform") adds to the rule before it. `shares_text.py` reads the shares.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MAKE = re.compile(
 _EXACT = re.compile(
     r"\b(?:exactly|precisely|about|approximately|roughly|around)\s+(?=\d|a |an |one |two |three |half|all)"
 )
-# Words that bound, deny or blur a share: a concept that holds one was misread, and must not become "all".
+# Words that bound, deny or blur a share. A concept with such a word was misread, and must not become "all".
 _UNCLEAR = frozenset(
     (
         "not no never don't shouldn't isn't aren't most majority minority mostly mainly least more less fewer than "
@@ -48,7 +48,11 @@ _BEFORE = re.compile(r"^(?:for|among|amongst)\s+([^,]+?)\s*,\s*(.+)$")
 
 
 def parse_instruction(text: str) -> Policy:
-    """The policy that the sentence `text` says; `PolicyError` with every mistake if any part cannot be understood."""
+    """The policy that the sentence `text` states.
+
+    Raises:
+        PolicyError: every mistake, if any part of the sentence cannot be understood.
+    """
     if len(text) > LONGEST:
         message = f"the instruction is {len(text):,} characters long"
         raise PolicyError([Problem(None, text[:40] + "…", message, f"keep it under {LONGEST:,}")])
@@ -90,7 +94,7 @@ def _clauses(text: str) -> Iterator[tuple[int | None, str]]:
 
 
 def _split(clause: str) -> tuple[str | None, str]:
-    """The concepts' words (None if the clause names none) and the words about shares."""
+    """The words for the concepts (None if the clause names none) and the words about shares."""
     plain = _EXACT.sub("", _MAKE.sub("", clause.lower()))
     left, colon, right = plain.partition(":")
     if colon:
@@ -109,7 +113,7 @@ def _split(clause: str) -> tuple[str | None, str]:
 
 
 def _shared(subject: str, body: str) -> tuple[str, str]:
-    """Moves a share that stands before the concept to the body: "half of the doctors" + "women"."""
+    """Move a share from the concept to the body: "half of the doctors" + "women" gives "the doctors" + "half women"."""
     whole = re.match(r"^(all|every|each|only)\s+(?:of\s+)?(?:the\s+)?(.+)$", subject)
     if whole and not _EVERY_OCCUPATION.fullmatch(subject) and not _EVERYONE.fullmatch(subject):
         return whole.group(2), body if _says_shares(body) else f"all {body}"

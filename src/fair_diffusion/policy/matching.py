@@ -1,8 +1,8 @@
-"""Which rule a prompt triggers, and why; or why none does.
+"""Which rule a prompt triggers, and why; or why no rule fires.
 
-First what the prompt depicts: by name, by another word for it, as a narrower kind of it (`concepts.mentions`), and
-only if nothing is known, by meaning (`meaning.nearest`). Then restraint: an identity that the prompt states takes the
-targets on that attribute away; a named person, or an exemption, stops a rule.
+The first question is what the prompt depicts: a concept by name, by a synonym, or by a narrower kind of it
+(`concepts.mentions`), and by meaning only if no word is known (`meaning.nearest`). The second is restraint. If the
+prompt states an identity, the targets for that attribute are dropped. A named person or an exemption stops the rule.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fair_diffusion.policy.target import Target
 from fair_diffusion.policy.words import Word, phrase, spans, words
 
 HOW = {"exact": 3, "synonym": 2, "kind": 1, "wildcard": 0}
-"""How a rule's concept covers words of the prompt, and its rank."""
+"""The ways in which a rule's concept covers words of the prompt, and the rank of each."""
 
 Rank = tuple[int, int, int]
 
@@ -29,9 +29,15 @@ Rank = tuple[int, int, int]
 class Match:
     """The rule that fires, with the targets that the prompt leaves open; or no rule, and the reason.
 
-    `concept` is the prompt's words for what the rule is about, as written, and `start` the character at which they
-    begin; `how` is "exact", "synonym", "kind" (a narrower word), "wildcard", "meaning" or "none"; `score` is 1 for
-    words that are known, and the cosine of the meanings otherwise. `said` is the policy as somebody wrote it.
+    Attributes:
+        rule: None if no rule fires.
+        targets: the rule's targets without those for attributes that the prompt states.
+        concept: the prompt's words for the rule's concept, as written.
+        how: "exact", "synonym", "kind" (a narrower word), "wildcard", "meaning" or "none".
+        score: 1 for known words; for a match by meaning the cosine of the two meanings.
+        reason: why this rule fires, or why none does.
+        start: the character of the prompt at which `concept` begins.
+        said: the policy as its author wrote it.
     """
 
     rule: Rule | None
@@ -45,8 +51,11 @@ class Match:
 
 
 def match(policy: Policy, prompt: str) -> Match:
-    """The rule of `policy` that fits `prompt` best: words before wildcards, the very word before a synonym before a
-    wider word, more words before fewer, then the earlier rule."""
+    """The rule of `policy` that fits `prompt` best, and the reason.
+
+    Among several rules, words win over wildcards, the same word over a synonym, a synonym over a wider word, and more
+    words over fewer. If all of that is equal, the earlier rule wins.
+    """
     return replace(_fitting(policy, prompt), said=policy.text)
 
 
@@ -77,7 +86,7 @@ def _fitting(policy: Policy, prompt: str) -> Match:
 def _restrained(
     policy: Policy, rule: Rule, mention: Mention, how: str, score: float, prompt: str, text: Sequence[Word]
 ) -> Match:
-    """The match, unless the prompt names a person, holds an exemption, or states all that the rule asks for."""
+    """The match, unless the prompt names a person, holds an exemption, or states all attributes of the targets."""
     if person := named_person(prompt, text):
         return _none(f"the prompt names a person: {person!r}")
     if exempt := _first_phrase(text, (*policy.exemptions, *rule.exemptions)):
@@ -96,7 +105,10 @@ def _restrained(
 def _by_meaning(
     policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]
 ) -> tuple[Rule, Mention, float] | None:
-    """The rule whose concept is nearest in meaning to some words of the prompt, if near enough, and the cosine."""
+    """The rule with the concept that is nearest in meaning to some words of the prompt, those words, and the cosine.
+
+    None if no concept is near enough.
+    """
     taken = {i for mention in mentioned for i in range(mention.first, mention.stop)}
     rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}
     found = nearest(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None
@@ -112,7 +124,7 @@ def _none(reason: str) -> Match:
 
 
 def _fits(concept: str, mention: Mention) -> str | None:
-    """How a concept of a rule covers a mention; None if it does not."""
+    """How a concept of a rule covers a mention (a key of `HOW`); None if it does not."""
     entry, words_of_rule = known().get(mention.words), phrase(concept)
     if words_of_rule == mention.words:
         return "exact"

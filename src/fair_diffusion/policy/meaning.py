@@ -1,7 +1,7 @@
 """Which occupation some words of a prompt mean, by the cosine of sentence embeddings.
 
-Words count only if they are nearer to a person than to a thing: "court" and "hospital" are nearer to judge and doctor
-than many words for people are.
+Words count only if they are nearer to words for people than to words for things. "Court" and "hospital" are nearer to
+judge and doctor than many words for people are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from fair_diffusion.policy.concepts import lists
 from fair_diffusion.policy.words import Word
 
-# Chosen for restraint on 142 words for things (none is taken for a person) and 76 for people (17 are found).
+# The threshold favours restraint: of 142 words for things none is taken for a person, of 76 for people 17 are found.
 NEAR = 0.58
 PEOPLE = ("person who works", "worker", "professional", "tradesman")
 THINGS = (
@@ -20,7 +20,7 @@ THINGS = (
 )
 _LONGEST = 3
 _MOST = 120
-"""Phrases looked up in one prompt: about its first forty words, more than an image shows, in a second."""
+"""The limit of phrases looked up in one prompt: about its first forty words, in a second."""
 
 
 def nearest(
@@ -28,8 +28,14 @@ def nearest(
 ) -> tuple[str, float, int, int] | None:
     """The known occupation, or one of `concepts`, that some words of `text` mean; None if none is near enough.
 
-    `taken` are places of words whose meaning is known. Only the first `_MOST` phrases are looked up.
-    Returns the concept, the cosine, and the words as (first, past last)."""
+    Args:
+        text: the words of a prompt; only the first `_MOST` phrases are looked up.
+        concepts: further concepts beside the known occupations.
+        taken: the places of words with a known meaning, which are left out.
+
+    Returns:
+        The concept, the cosine, and the place of the words: (concept, cosine, first, past last).
+    """
     from fair_diffusion.policy.minilm import embed
 
     frame = lists()["frame"]

@@ -2,8 +2,8 @@
 
     embedding = normalise( mean over words of BERT(text) )          (Reimers & Gurevych, arXiv 1908.10084)
 
-The forward pass is written in numpy on purpose: loading a deep-learning framework takes longer than everything that
-`explain` may take. A test holds it against the reference implementation. Exports `folder` and `embed`.
+The forward pass is in numpy, since loading a deep-learning framework takes longer than all of `explain` may take. A
+test compares it with the reference implementation. Exports `folder` and `embed`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ _BATCH = 64
 
 @lru_cache(maxsize=1)
 def folder() -> Path:
-    """The folder of the text encoder's files, found without importing their package and checked by hash.
+    """The folder of the text encoder's files, found without importing their package.
 
-    `RuntimeError` naming the mend if the package is missing or its weights are not the expected ones.
+    Raises:
+        RuntimeError: the package is missing, or its weights have another hash.
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
@@ -52,12 +53,12 @@ def folder() -> Path:
 
 
 def embed(texts: Sequence[str]) -> Array:
-    """Unit embeddings of `texts`, shape (len(texts), 384), float32. Texts are cut after 256 word pieces."""
+    """Unit embeddings of `texts`, (len(texts), 384), float32. A text is cut after 256 word pieces."""
     if not texts:
         return np.zeros((0, 384), dtype=np.float32)
     tokenizer, weights, config = _model()
     out = np.empty((len(texts), config["hidden_size"]), dtype=np.float32)
-    # Texts of similar length share a batch: padding is work.
+    # Texts of similar length share a batch, since padding costs time.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     for first in range(0, len(order), _BATCH):
         chosen = order[first : first + _BATCH]
@@ -83,7 +84,7 @@ def _model() -> tuple[Tokenizer, dict[str, Array], dict[str, Any]]:
 
 
 def _forward(ids: NDArray[np.int64], mask: Array, w: dict[str, Array], config: dict[str, Any]) -> Array:
-    """The last hidden states of BERT, shape (texts, words, 384)."""
+    """The last hidden states of BERT, (texts, words, 384)."""
     eps, heads = config["layer_norm_eps"], config["num_attention_heads"]
     x = w["embeddings.word_embeddings.weight"][ids]
     x = x + w["embeddings.position_embeddings.weight"][: ids.shape[1]]

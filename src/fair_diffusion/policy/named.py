@@ -1,9 +1,9 @@
-"""Whether a prompt depicts a particular person, whom no rule may change.
+"""Whether a prompt depicts a particular person. No rule may change the picture of one.
 
-A person is named by capitalised words in a row ("Marie Curie", "Vincent van Gogh", "J.K. Rowling"), a title before one
-("Dr. Smith"), "called" or "named", or a name that is known by itself ("einstein"). Places and makes are excepted ("in
-Central Park", "Kodak Portra"), and who made the picture ("by Greg Rutkowski"). Capitals say nothing in a prompt that is
-capitalised throughout. No list of names is complete: an unknown name in small letters is missed.
+A person is named by capitalised words in a row ("Marie Curie", "Vincent van Gogh", "J.K. Rowling"), by a title and a
+word ("Dr. Smith"), by "called" or "named", or by a famous name alone ("einstein"). Places and brands ("in Central
+Park", "Kodak Portra") and the maker of the picture ("by Greg Rutkowski") do not count. In a prompt that is capitalised
+throughout, capitals mean nothing. No list of names is complete: an unknown name in small letters is missed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _TITLED = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|Capt|Sgt)\. [A-Z][^\W\d_]+")
 
 
 def named_person(prompt: str, text: Sequence[Word]) -> str | None:
-    """The words by which `prompt`, whose words are `text`, names a person, as written; None if it names none."""
+    """The words of `prompt` that name a person, as written; None if it names nobody.
+
+    `text` holds the prompt's words.
+    """
     for first, stop in spans(text, lambda p: _plain(p) in lists()["famous"]):
         if not _MAKER.search(prompt[: text[first].start]):
             return prompt[text[first].start : text[stop - 1].end]
@@ -55,7 +58,10 @@ def named_person(prompt: str, text: Sequence[Word]) -> str | None:
 
 
 def _last_of_name(text: Sequence[Word], first: int, taken: set[int]) -> int:
-    """The last word of a run of capitalised words, particles between them, that begins at `first`; or `first`."""
+    """The last word of the name that begins at `first`: capitalised words, with particles between.
+
+    `first` if it is alone.
+    """
     last = first
     if _common(text[first]):
         return last
@@ -89,7 +95,7 @@ def _capital(word: Word) -> bool:
 
 
 def _common(word: Word) -> bool:
-    """Whether a capitalised word is a known word for people, or merely opens a sentence with a frame's word."""
+    """Whether a capitalised word is a known word for people, or a word of the frame that merely opens a sentence."""
     one = (word.normal,)
     if one in ATTRIBUTES["skin_tone"].qualified_by and one not in lists()["colours"]:  # "Chinese", but "James Brown"
         return True

@@ -1,4 +1,4 @@
-"""Rules and policies: for which prompts which targets hold, and where they never do."""
+"""Rules and policies: which targets hold for which prompts, and the exemptions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from fair_diffusion.policy.target import Target
 
 @dataclass(frozen=True)
 class Rule:
-    """For prompts about one of `concepts` these `targets` hold, unless a prompt holds one of the `exemptions`.
+    """The targets for prompts about some concepts.
 
-    `concepts` are words such as "firefighter", or one of the wildcards "every occupation" and "everyone".
+    Attributes:
+        name: unique within its policy.
+        concepts: words such as "firefighter", or one of the wildcards "every occupation" and "everyone".
+        targets: what the images of such a prompt should show.
+        exemptions: a prompt with one of these phrases is left alone.
     """
 
     name: str
@@ -26,43 +30,60 @@ class Rule:
 
 @dataclass(frozen=True)
 class Policy:
-    """A list of rules with exemptions that hold for all of them. `Policy()` is empty and fires for no prompt.
+    """A list of rules. `Policy()` is empty and fires for no prompt. Policies with equal rules are equal.
 
-    `text` is the sentence or the YAML that somebody wrote it as, "" if it was built otherwise; policies of the same
-    rules are equal, however they were written.
+    Attributes:
+        rules: the earlier rule wins where two fit equally well.
+        exemptions: phrases that exempt a prompt from all rules.
+        text: the sentence or YAML that the policy was read from; empty if it was built otherwise.
     """
 
     rules: tuple[Rule, ...] = ()
     exemptions: tuple[str, ...] = ()
     text: str = field(default="", compare=False, repr=False)
 
-    # The two parsers build policies, so they are imported when called: at the top the imports would go in a circle.
+    # The two parsers import this module, so they are imported when called.
     @classmethod
     def from_file(cls, path: str | Path) -> Policy:
-        """The policy in the YAML file `path`; `PolicyError` with every mistake if it cannot be used."""
+        """The policy in the YAML file `path`.
+
+        Raises:
+            PolicyError: every mistake of the file, or the reason why it cannot be read.
+        """
         from fair_diffusion.policy.file import read_policy
 
         return read_policy(Path(path))
 
     @classmethod
     def from_yaml(cls, text: str) -> Policy:
-        """The policy in the YAML `text`; `PolicyError` with every mistake if it cannot be used."""
+        """The policy in the YAML `text`.
+
+        Raises:
+            PolicyError: every mistake of the text.
+        """
         from fair_diffusion.policy.file import parse_policy
 
         return parse_policy(text)
 
     @classmethod
     def from_sentence(cls, text: str) -> Policy:
-        """The policy that a person's sentence says ("firefighter: half women"); `PolicyError` with every mistake."""
+        """The policy that a sentence states, such as "firefighter: half women".
+
+        Raises:
+            PolicyError: every mistake, if any part of the sentence cannot be understood.
+        """
         from fair_diffusion.policy.instruction import parse_instruction
 
         return parse_instruction(text)
 
 
 def conflicts(rules: Sequence[tuple[Rule, int | None]]) -> list[Problem]:
-    """Duplicate names, and concepts that two rules claim; each rule comes with its line.
+    """Duplicate names, and concepts that two rules claim.
 
-    Only one rule can fire for a prompt, so a concept in two rules is a mistake even where their attributes differ.
+    Only one rule can fire for a prompt, so a concept in two rules is a mistake even if their attributes differ.
+
+    Args:
+        rules: each rule with its line; None in a sentence.
     """
     problems: list[Problem] = []
     names: dict[str, int | None] = {}

@@ -1,6 +1,6 @@
-"""The policy file's format as JSON Schema (draft 2020-12), for editors and other programs.
+"""The format of a policy file as JSON Schema (draft 2020-12), for editors and other programs.
 
-A schema cannot say that shares sum to 100 % or that rules contradict; reading the file does (`Policy.from_file`).
+A schema cannot check that shares sum to 100 % or that rules agree; reading the file does (`Policy.from_file`).
 """
 
 from __future__ import annotations

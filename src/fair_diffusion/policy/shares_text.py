@@ -1,4 +1,4 @@
-"""Reads shares in a person's words: "40% women, 60% men", "1/3 men", "men and women equally", "skin tone uniform"."""
+"""Shares as a person writes them: "40% women, 60% men", "1/3 men", "men and women equally", "skin tone uniform"."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FILLERS = frozenset(
 
 @dataclass
 class _Bucket:
-    """What a clause says about one attribute, or about one combination of attributes."""
+    """The statements of a clause about one attribute, or about one combination of attributes."""
 
     attributes: tuple[str, ...] = ()
     entries: list[tuple[Cell, Fraction | None]] = field(default_factory=list)
@@ -66,7 +66,7 @@ def attribute_named(text: str) -> str | None:
 
 
 def groups_in(text: str) -> bool:
-    """Whether `text` holds nothing but names of groups and words without meaning of their own."""
+    """Whether `text` holds at least one name of a group, and otherwise only words without meaning of their own."""
     found, left = _groups(text)
     return bool(found) and not left
 
@@ -77,7 +77,7 @@ def starts_with_share(text: str) -> bool:
 
 
 def read_targets(body: str, line: int | None, problems: list[Problem]) -> list[Target]:
-    """The targets that `body` says. Mistakes are added to `problems`, and their targets left out."""
+    """The targets that `body` states. Mistakes are added to `problems`, and a target with a mistake is left out."""
     before = len(problems)
     buckets: list[_Bucket] = []
     for part in _PARTS.split(body.lower()):
@@ -140,7 +140,7 @@ def _strip_label(part: str) -> tuple[str | None, str]:
 
 
 def _groups(text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The groups that `text` names, as (attribute, group), and its other words that mean something."""
+    """The groups that `text` names, as (attribute, group), and its remaining words with a meaning."""
     text_words = words(text)
     aliases = _aliases()
     found: list[tuple[str, str]] = []
@@ -179,7 +179,11 @@ def _add(groups: list[tuple[str, str]], share: Fraction | None, rest: bool, buck
 
 
 def _target(bucket: _Bucket) -> Target:
-    """The target that one bucket means; `ValueError("what is wrong; mend")` if it means none."""
+    """The target that one bucket states.
+
+    Raises:
+        ValueError: "what is wrong; mend" if it states none.
+    """
     if not bucket.attributes:
         raise ValueError('equal shares of what?; name the attribute: "gender: equal"')
     named = [cell for cell, _ in bucket.entries]

@@ -1,9 +1,9 @@
-"""Which identity a prompt states itself, so that no rule may change it.
+"""Which identity a prompt states itself. No rule may change it.
 
-Some words state an attribute wherever they stand ("female", "her", "in his seventies"). Others only where they say
-something about the person ("black", "old"): just before the concept ("a black doctor"), after a verb or a comma ("the
-doctor is old", "a nurse, Black"), or before a word for descent ("of Asian descent"). "A black-clad doctor" and "a nurse
-with a black bag" say nothing about anybody.
+Some words state an attribute wherever they stand ("female", "her", "in his seventies"). Others ("black", "old") state
+it only if they describe the person: just before the concept ("a black doctor"), after a verb or a comma ("the doctor is
+old", "a nurse, Black"), or before a word for descent ("of Asian descent"). "A black-clad doctor" and "a nurse with a
+black bag" describe nobody.
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ from fair_diffusion.policy.concepts import Mention, known, lists
 from fair_diffusion.policy.words import Phrase, Word, phrase, spans
 
 REACH = 3
-"""How many words before a concept may say something about it."""
+"""The number of words before a concept that may describe it."""
 
 
 def stated_words(name: str, prompt: str, text: Sequence[Word], mention: Mention) -> str | None:
-    """The words by which `prompt`, whose words are `text`, states attribute `name` of the mentioned person, or None."""
+    """The words of `prompt` that state attribute `name` of the mentioned person; None if there are none.
+
+    Args:
+        name: of the attribute.
+        prompt: as written.
+        text: the words of the prompt.
+        mention: the words for the person.
+    """
     entry = known().get(mention.words)
     if name == "gender" and entry and entry.relation == "gendered":
         return " ".join(mention.words)
@@ -27,10 +34,17 @@ def stated_words(name: str, prompt: str, text: Sequence[Word], mention: Mention)
 
 
 def stated_groups(name: str, prompt: str, text: Sequence[Word], mention: Mention) -> set[str]:
-    """Every group of attribute `name` that `prompt` states of the mentioned person, by words that belong to a group.
+    """Every group of attribute `name` that `prompt` states of the mentioned person.
 
-    A gendered word for the occupation itself ("fireman") decides alone. Empty if nothing is stated, or only that
-    something is ("a Kenyan nurse" says no skin tone, "aged 70" no group of ages)."""
+    A gendered word for the occupation itself ("fireman") decides alone. The set is empty if the prompt states nothing,
+    or states the attribute without a group: "a Kenyan nurse" has no skin tone, and "aged 70" no group of ages.
+
+    Args:
+        name: of the attribute.
+        prompt: as written.
+        text: the words of the prompt.
+        mention: the words for the person.
+    """
     attribute = ATTRIBUTES[name]
     entry = known().get(mention.words)
     if name == "gender" and entry and entry.relation == "gendered":
@@ -43,7 +57,7 @@ def stated_groups(name: str, prompt: str, text: Sequence[Word], mention: Mention
 
 
 def _group(attribute: Attribute, said: Phrase) -> str | None:
-    """The group that the words `said` belong to; of words that are gendered by their ending, the ending's."""
+    """The group that the words `said` belong to. The ending decides for words that are gendered by it."""
     for group in attribute.groups:
         if said in {phrase(word) for word in (*group.words, *group.qualifiers)}:
             return group.name
@@ -55,7 +69,7 @@ def _group(attribute: Attribute, said: Phrase) -> str | None:
 
 
 def _statements(attribute: Attribute, prompt: str, text: Sequence[Word], mention: Mention) -> Iterator[str]:
-    """The words by which `attribute` is stated, one statement after the other."""
+    """The words that state `attribute`, one statement after the other."""
     ignored = {phrase(p) for p in attribute.ignore}
     for first, stop in spans(text, lambda p: p in attribute.stated_by or p in ignored):
         found = tuple(word.normal for word in text[first:stop])
@@ -85,7 +99,7 @@ def _qualified(
 
 
 def _ends(follower: Word | None) -> bool:
-    """Whether nothing follows that a qualifier could belong to instead: "a nurse, black bag in hand"."""
+    """Whether no other word follows that the qualifier could describe: "a nurse, black bag in hand"."""
     return follower is None or not follower.joined or (follower.normal,) in lists()["frame"]
 
 
@@ -98,7 +112,7 @@ def _says_dress(prompt: str, text: Sequence[Word], stop: int, concept: int) -> b
 
 
 def _is_said_of(text: Sequence[Word], first: int, after: int) -> bool:
-    """Whether word `first` is said of a concept that ends before word `after`: "… is old", "…, black"."""
+    """Whether word `first` describes a concept that ends before word `after`: "… is old", "…, black"."""
     between = text[after:first]
     if all((word.normal,) in lists()["copulas"] for word in between):
         return bool(between) or not text[first].joined

@@ -1,7 +1,7 @@
-"""A target: which share of the images should show which group, exactly.
+"""A target: the share of the images that should show each group, exactly.
 
-Shares are fractions, so that 1/3 is 1/3 and every target sums to 1. What an instruction leaves open goes to the
-unstated groups in proportion to the default shares of the attribute; the target's note says so.
+Shares are fractions, so 1/3 is exactly 1/3 and every target sums to 1. If an instruction leaves a rest open, it goes to
+the unstated groups in proportion to the default shares of the attribute, and the target's note says so.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from fractions import Fraction
 from fair_diffusion.policy.attributes import attribute
 
 Cell = tuple[str, ...]
-"""One group for each attribute of a target, in the order of its attributes."""
+"""One group of each attribute of a target, in the order of the attributes."""
 
 Assignment = dict[str, str]
-"""The group that one image should show, by attribute; empty if nothing is asked of it."""
+"""The group of each attribute that one image should show; empty if the image is assigned nothing."""
 
 ROUNDING = Fraction(1, 1000)
 UNIFORM_WORDS = frozenset({"uniform", "uniformly", "equal", "equally", "even", "evenly", "balanced"})
@@ -39,8 +39,10 @@ _WORDS = {
 class Target:
     """A distribution over the groups of one attribute, or over combinations of groups of several (a joint target).
 
-    `shares` holds every cell, zeros included, and sums to exactly 1. `note` says what was not said by the person: how a
-    rest was given to unstated groups, or that rounded percentages were scaled.
+    Attributes:
+        attributes: one, or several for a joint target.
+        shares: the share of every cell, zeros included; they sum to exactly 1.
+        note: what was added to the instruction: how a rest was distributed, or that rounded percentages were scaled.
     """
 
     attributes: tuple[str, ...]
@@ -67,15 +69,16 @@ def cells(attributes: tuple[str, ...]) -> tuple[Cell, ...]:
 
 
 def percent(share: Fraction) -> str:
-    """A share for people, in percent with at most one decimal: "33.3 %"."""
+    """A share as people read it, in percent with at most one decimal: "33.3 %"."""
     return f"{float(share * 100):.1f}".removesuffix(".0") + " %"
 
 
 def parse_share(text: str) -> Fraction:
-    """A share from "50%", "50 percent", "0.5", "1/3", "half", "two thirds", "all" or "none", exactly.
+    """The exact share in "50%", "50 percent", "0.5", "1/3", "half", "two thirds", "all" or "none".
 
-    `ValueError` with the reason if it is none of these, negative, or above 100 %. A bare number above 1 is refused: it
-    could mean percent or a count.
+    Raises:
+        ValueError: it is none of these, negative, or above 100 %. A bare number above 1 is refused, since it could mean
+            percent or a count.
     """
     plain = " ".join(text.strip().lower().replace("-", " - ").split()).replace("- ", "-", 1)
     plain = re.sub(r"(?<=[a-z]) - ?(?=[a-z])|(?<=[a-z]) -(?=[a-z])", " ", plain)
@@ -110,7 +113,10 @@ def _spelled(plain: str) -> Fraction:
 
 
 def uniform(name: str) -> Target:
-    """Equal shares for the groups of the attribute whose default share is not zero; the note names those left out."""
+    """Equal shares for all groups of an attribute with a default share above zero.
+
+    The note names the groups left out.
+    """
     defaults = attribute(name).default_shares
     held = [group for group, share in defaults.items() if share]
     left = [group for group in defaults if group not in held]
@@ -120,9 +126,16 @@ def uniform(name: str) -> Target:
 
 
 def complete(attributes: tuple[str, ...], stated: Mapping[Cell, Fraction]) -> Target:
-    """The target that `stated` means: the rest goes to unstated cells by default shares, 99.9 % of roundings to 100 %.
+    """The target with the shares in `stated`. The rest goes to unstated cells in proportion to their default shares.
 
-    `ValueError` with reason and mend if the shares pass 100 %, or if a rest is left that no unstated cell takes.
+    Shares that miss 100 % by at most `ROUNDING` are scaled to it.
+
+    Args:
+        attributes: one, or several for a joint target.
+        stated: shares by cell.
+
+    Raises:
+        ValueError: the shares exceed 100 %, or no unstated cell can take the rest.
     """
     total = sum(stated.values(), Fraction(0))
     every = cells(attributes)

@@ -1,4 +1,4 @@
-"""Words of a text, made comparable: whole words, lower case, singular."""
+"""The words of a text in comparable form: whole words in lower case and singular."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 Phrase = tuple[str, ...]
-"""A sequence of normal words, as `phrase` makes it."""
+"""A sequence of comparable words, as `phrase` makes it."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’](?!s\b)[^\W_]+)*")
 _IRREGULAR = {
@@ -28,9 +28,14 @@ _IRREGULAR = {
 
 @dataclass(frozen=True)
 class Word:
-    """One word of a text: as written, made comparable, and where it stands.
+    """One word of a text.
 
-    `joined` says that only blanks or hyphens part it from the word before; `possessive` that an apostrophe-s follows.
+    Attributes:
+        text: as written.
+        normal: comparable form.
+        start, end: its characters are `text[start:end]` of the whole text.
+        joined: whether only blanks or hyphens separate it from the word before.
+        possessive: whether an apostrophe-s follows.
     """
 
     text: str
@@ -43,7 +48,7 @@ class Word:
 
 @lru_cache(maxsize=20_000)
 def singular(word: str) -> str:
-    """The singular of one lower-case word ("nurses" -> "nurse"); a word that is not a plural comes back as it is."""
+    """The singular of one lower-case word: "nurses" gives "nurse". Other words come back unchanged."""
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if word.endswith(("men", "women")) and len(word) > 5 and word not in {"specimen", "abdomen", "acumen"}:
@@ -58,7 +63,7 @@ def singular(word: str) -> str:
 
 
 def words(text: str) -> list[Word]:
-    """The words of `text`, in order. Offsets count characters of `text` as given."""
+    """The words of `text`, in order. Offsets count characters of `text`."""
     found: list[Word] = []
     end = 0
     for match in _WORD.finditer(text):
@@ -84,12 +89,15 @@ def _is_suffix(text: str, word: Word) -> bool:
 
 
 def phrase(text: str) -> Phrase:
-    """`text` as comparable words: "Software-Developers" -> ("software", "developer")."""
+    """`text` as comparable words: "Software-Developers" gives ("software", "developer")."""
     return tuple(word.normal for word in words(text))
 
 
 def spans(text: Sequence[Word], known: Callable[[Phrase], bool], longest: int = 6) -> Iterator[tuple[int, int]]:
-    """Where known phrases stand in `text`, as (first, past last) word; the longest wins, and none overlap."""
+    """The places of known phrases in `text`, as (first, past last) word.
+
+    The longest phrase wins, and places never overlap.
+    """
     at = 0
     while at < len(text):
         reach = at + 1

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
+from fair_diffusion.perception.opening import names_where
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import Embedding
 from fair_diffusion.readers.findings import Findings
@@ -52,8 +53,7 @@ class KidReference:
         `ValueError` if it has no features, or the folder too few pictures."""
         if not isinstance(reader, Embedding):
             raise ValueError(
-                f"the perceiver {by!r} has no features to compare pictures by; use pocket, judge, clip:MODEL or "
-                "trained:FOLDER"
+                f"the perceiver {by!r} has no features to compare pictures by; use {names_where(features=True)}"
             )
         if not reference.is_dir():
             raise ValueError(f"{reference} is no folder; name one with at least {FEWEST} pictures to compare with")

@@ -11,7 +11,8 @@ from fair_diffusion.audit.folder import load_images, load_study
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.human import HumanLabels
-from fair_diffusion.perception.perceiver import KINDS, Perceiver, open_perceiver
+from fair_diffusion.perception.opening import NAMES, open_perceiver
+from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.readers.caption_text import caption_column
 from fair_diffusion.readers.counts import COLUMNS, read_counts
 from fair_diffusion.readers.dataset import ARCHIVES, read_dataset, shards_in
@@ -94,7 +95,7 @@ def _read(
 ) -> Findings:
     if kind == "folder":
         if reader is None or perceiver is None:
-            raise ValueError(f"{target} holds images that nobody has read; name a perceiver: {', '.join(KINDS)}")
+            raise ValueError(f"{target} holds images that nobody has read; name a perceiver: {', '.join(NAMES)}")
         return read_folder(
             target,
             reader,

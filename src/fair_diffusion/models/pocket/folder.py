@@ -1,7 +1,7 @@
 """The pocket model as an ordinary Stable Diffusion pipeline.
 
-UNet and VAE weights (fp16) lie beside this file; the text encoder, all-MiniLM-L6-v2, comes from its own package. Text
-conditioning is exactly StableDiffusionPipeline's: padded to `MAX_LENGTH` tokens, no attention mask.
+The weights of UNet and VAE (fp16) lie beside this file. The text encoder, all-MiniLM-L6-v2, comes from its own package.
+Text conditioning is that of StableDiffusionPipeline: padded to `MAX_LENGTH` tokens, without an attention mask.
 """
 
 from __future__ import annotations
@@ -22,26 +22,32 @@ from fair_diffusion.policy import minilm
 WEIGHTS = Path(__file__).with_name("weights")
 UNET = WEIGHTS / "unet" / "diffusion_pytorch_model.safetensors"
 OCCUPATIONS = Path(__file__).with_name("occupations.txt")
-"""What the model can draw, one occupation per line, each drawing once: doctors are drawn as nurses are."""
+"""The occupations that the model can draw, one per line.
+
+Each line is a drawing of its own; doctors are drawn as nurses.
+"""
 DRAWN_AS = {
     "doctor": "health-worker",
     "nurse": "health-worker",
     "software developer": "technologist",
     "welder": "factory-worker",
 }
-"""Occupations whose drawings go by another name, by which the readers know them (`recipes/pocket/mix.yaml`)."""
+"""Occupations whose drawings have another name, under which the readers know them (`recipes/pocket/mix.yaml`)."""
 MAX_LENGTH = 24
 GUIDANCE = 2.0
 
 
 def tokenizer() -> Any:
-    """MiniLM's word pieces, padded and cut to `MAX_LENGTH`."""
+    """The tokenizer of MiniLM, padded and cut to `MAX_LENGTH`."""
     return AutoTokenizer.from_pretrained(minilm.folder(), model_max_length=MAX_LENGTH)
 
 
 def text_encoder() -> Any:
-    """MiniLM's encoder, whose hash `fair_diffusion.policy.minilm.folder` checks. Token states are (n, tokens, 384)."""
-    with _quiet():  # that its pooling layer is left out is meant so
+    """The encoder of MiniLM, whose hash `fair_diffusion.policy.minilm.folder` checks.
+
+    Token states are (n, tokens, 384).
+    """
+    with _quiet():  # transformers warns about the pooling layer, which is left out on purpose
         return BertModel.from_pretrained(minilm.folder(), add_pooling_layer=False).eval()
 
 
@@ -61,8 +67,12 @@ def _quiet() -> Iterator[None]:
 def load(weights: Path = WEIGHTS) -> Any:
     """The pocket model as a `diffusers.StableDiffusionPipeline` in float32, without a safety checker.
 
-    `weights` is a folder with `unet/`, `vae/` and `scheduler/` as diffusers writes them; `FileNotFoundError` naming the
-    mend if one is missing."""
+    Args:
+        weights: a folder with `unet/`, `vae/` and `scheduler/` as diffusers writes them.
+
+    Raises:
+        FileNotFoundError: one of the three is missing.
+    """
     missing = [part for part in ("unet", "vae", "scheduler") if not (weights / part).is_dir()]
     if missing:
         raise FileNotFoundError(
@@ -82,8 +92,10 @@ def load(weights: Path = WEIGHTS) -> Any:
 
 
 def export(folder: Path) -> None:
-    """Write the model to `folder`, as `StableDiffusionPipeline.from_pretrained(folder)` reads it.
+    """Write the model to `folder`, for `StableDiffusionPipeline.from_pretrained(folder)`, completely or not at all.
 
-    `ValueError` if `folder` is not new or cannot be written; it is there whole or not at all."""
+    Raises:
+        ValueError: `folder` is not new, or cannot be written.
+    """
     with new_folder(folder) as part:
         load().save_pretrained(part, safe_serialization=True)
