@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fair_diffusion.audit.corrections import Correction
-from fair_diffusion.audit.differences import Comparison
+from fair_diffusion.audit.differences import SourceDifference
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Prediction
@@ -142,7 +142,7 @@ def _changes(found: Numbers) -> list[dict[str, Any]]:
     return changes
 
 
-def _tested(one: Comparison) -> str:
+def _tested(one: SourceDifference) -> str:
     """The test of a comparison in words."""
     if one.paired == one.concepts:
         return "McNemar's exact test, paired: image by image of the same seed"
