@@ -17,8 +17,7 @@ import torch
 from PIL import Image
 
 from fair_diffusion.allocation import assign_randomly, plan
-from fair_diffusion.audit.study import Confusion
-from fair_diffusion.audit.table import Row, audit_rows, joint_groups, joint_labels
+from fair_diffusion.audit.table import AuditRow, audit_rows, joint_groups, joint_labels
 from fair_diffusion.backbones import Batch, Guide, OnStep, adapt
 from fair_diffusion.control.descent import Differentiable, draw_distribution, draw_latents
 from fair_diffusion.control.natural_first import Aim, Drawn, NaturalFirst, Shares, draw_all
@@ -27,6 +26,7 @@ from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.models.cards import Card, card_named, card_of
 from fair_diffusion.models.edits import edited
 from fair_diffusion.models.provenance import made_with, sha256
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Perceiver, Reading, occupations
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.roles import Named, open_roles
@@ -408,7 +408,7 @@ def audited(
     targets: Sequence[Target],
     planned: Sequence[Sequence[int]],
     attributes: Sequence[str],
-) -> list[Row]:
+) -> list[AuditRow]:
     """Rows for every target; without any, the shares of all `attributes`. A group that is none of ours is unknown."""
     labels = {name: known_labels([reading.label for reading in readings[name]], name) for name in attributes}
     if not targets:
@@ -417,7 +417,7 @@ def audited(
             for name in attributes
             for row in audit_rows(labels[name], attribute=name, groups=ATTRIBUTES[name].group_names)
         ]
-    rows: list[Row] = []
+    rows: list[AuditRow] = []
     for k, target in enumerate(targets):
         rows += audit_rows(
             joint_labels(*(labels[name] for name in target.attributes)),

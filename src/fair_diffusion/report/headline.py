@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.audit.lines import Deviation, Line
+from fair_diffusion.audit.deviations import Deviation
+from fair_diffusion.audit.lines import Line
 
 _PLURAL = {"woman": "women", "man": "men", "person": "people", "child": "children"}
 _NAMED = 3

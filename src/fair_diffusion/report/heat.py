@@ -12,7 +12,7 @@ _FULL = 0.5
 
 
 @dataclass(frozen=True)
-class Cell:
+class HeatCell:
     """One group of one concept from one source; `level` is −5 (far too few) … 5 (far too many)."""
 
     line: Line
@@ -24,7 +24,7 @@ class HeatRow:
     """One concept: per source its cells in the order of the groups, None where it lacks one or all of them."""
 
     concept: str
-    sources: list[list[Cell | None] | None]
+    sources: list[list[HeatCell | None] | None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def largest_gap(lines: Mapping[str, Line]) -> float:
     return max((abs(line.gap) for line in lines.values()), default=-1.0)
 
 
-def _cells(lines: Mapping[str, Line] | None, groups: Sequence[str]) -> list[Cell | None] | None:
+def _cells(lines: Mapping[str, Line] | None, groups: Sequence[str]) -> list[HeatCell | None] | None:
     if lines is None:
         return None
-    return [Cell(lines[group], level(lines[group].gap)) if group in lines else None for group in groups]
+    return [HeatCell(lines[group], level(lines[group].gap)) if group in lines else None for group in groups]

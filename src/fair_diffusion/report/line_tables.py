@@ -15,7 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.lines import Deviation, Line
+from fair_diffusion.audit.deviations import Deviation
+from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.files.csv_rows import write_csv
 

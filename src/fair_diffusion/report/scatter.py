@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.audit.lines import Deviation
+from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.study import Source
 from fair_diffusion.report.headline import spoken
 from fair_diffusion.report.plot import Plot, Point, plot
