@@ -29,6 +29,7 @@ from safetensors.numpy import load_file, save_file
 from benchmarks.memo import Memo
 from fair_diffusion import FairPipeline, Policy, Result
 from fair_diffusion.allocation import plan
+from fair_diffusion.audit.corrections import corrected
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.backbones import StableDiffusion
 from fair_diffusion.control.natural_first import LOOK, SURE_AT_END
@@ -41,7 +42,6 @@ from fair_diffusion.perception import pocket as perceivers
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
 from fair_diffusion.statistics.bootstrap import bootstrap_mean
-from fair_diffusion.statistics.correction import correct
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 from fair_diffusion.statistics.kid import kid
 from fair_diffusion.statistics.metrics import noise_floor, total_variation
@@ -297,7 +297,7 @@ def disagreement(bench: Bench, found: dict[tuple[str, str], list[Measured]], row
             tally = Tally(
                 source=row.name, concept=target, attribute="gender", counts=counts, unknown=labels.count(None)
             )
-            both.append({line.group: line for line in correct(tally, matrices["gender"])})
+            both.append({line.group: line for line in corrected(tally, matrices["gender"])})
         for group in both[0]:
             cells = [
                 f"{one.share:.1%} | {one.corrected:.1%} ({one.low:.1%} to {one.high:.1%})"

@@ -17,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from fair_diffusion.audit.study import Confusion
-from fair_diffusion.audit.tally import Tally
 from fair_diffusion.statistics.bootstrap import bootstrap_mean
 from fair_diffusion.statistics.correction import correct
 from fair_diffusion.statistics.differences import newcombe, tango
@@ -186,18 +184,9 @@ def corrected(runs: int) -> Iterator[tuple[str, float]]:
         for truth in truths[len(rates)]:
             held = np.zeros(len(groups))
             for run in range(runs):
-                *counts, unknown = rng.multinomial(250, np.array(truth) @ rates).tolist()
-                tally = Tally(
-                    source="s",
-                    concept="c",
-                    attribute="a",
-                    counts=dict(zip(groups, counts, strict=True)),
-                    unknown=unknown,
-                )
-                labelled = [rng.multinomial(100, row).tolist() for row in rates]
-                confusion = Confusion(attribute="a", groups=groups, counts=labelled, measured_on="simulated images")
-                lines = correct(tally, confusion, seed=run)
-                held += [line.low <= share <= line.high for line, share in zip(lines, truth, strict=True)]
+                readings = rng.multinomial(250, np.array(truth) @ rates)
+                shares = correct(readings, [rng.multinomial(100, row) for row in rates], seed=run)
+                held += (shares.low <= truth) & (truth <= shares.high)
             for group, share, count in zip(groups, truth, held, strict=True):
                 yield f"{name}, {group} at {share:g}", count / runs
 
@@ -213,14 +202,11 @@ def powered(runs: int) -> Iterator[tuple[str, float]]:
                     human = rng.random(labelled) < share
                     machine = human ^ (rng.random(labelled) > right)
                     seen = int(rng.binomial(2_000, share * right + (1 - share) * (1 - right)))
-                    rest = Tally(source="s", concept="c", attribute="a", counts={"yes": seen, "no": 2_000 - seen})
-                    line = predict(_words(human), _words(machine), rest)[0]
-                    held += line.low <= share <= line.high
+                    both, neither = int((human & machine).sum()), int((~human & ~machine).sum())
+                    pairs = (both, int(human.sum()) - both, int(machine.sum()) - both, neither)
+                    predicted = predict(pairs, seen, 2_000)
+                    held += predicted.low <= share <= predicted.high
                 yield f"{labelled} labels, share {share:g}, machine right {right:.0%}", held / runs
-
-
-def _words(seen: NDArray[np.bool_]) -> list[str]:
-    return ["yes" if value else "no" for value in seen]
 
 
 def measured(runs: int) -> Iterator[Coverage]:

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from fair_diffusion.audit.study import Confusion
 from fair_diffusion.models.cards import card_of
 from fair_diffusion.models.provenance import sha256
 from fair_diffusion.perception import judge, pocket
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy

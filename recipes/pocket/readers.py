@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fair_diffusion.audit.study import Confusion
 from fair_diffusion.perception import judge, pocket
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.reader import Reader
 from recipes.pocket.captions import GENDERS, Caption, Mix
 from recipes.pocket.checkpoint import device

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.audit.study import Confusion
 from fair_diffusion.backbones import OnStep, adapt
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
@@ -24,6 +23,7 @@ from fair_diffusion.control.twins import twins_of
 from fair_diffusion.models.cards import Card, card_of
 from fair_diffusion.models.options import LoadingOptions, check_options
 from fair_diffusion.models.provenance import made_with
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Perceiver, occupations
 from fair_diffusion.perception.roles import Named, open_roles
 from fair_diffusion.perception.vocabulary import check_reads, known_groups

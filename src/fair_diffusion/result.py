@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fair_diffusion.audit.study import Confusion
-from fair_diffusion.audit.table import JOINT, Row, deviation
+from fair_diffusion.audit.table import JOINT, AuditRow, deviation
 from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.report.contact_sheet import SheetRow, contact_sheet
 
 PNG_KEY = "fair-diffusion"
@@ -103,8 +103,8 @@ class Result:
     reason: str
     images: Sequence[Image.Image]
     records: Sequence[Record]
-    audit: list[Row]
-    perceived_audit: list[Row]
+    audit: list[AuditRow]
+    perceived_audit: list[AuditRow]
     seconds: float
     requested: int
     stopped: bool = False
@@ -257,7 +257,7 @@ def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequen
     return contact_sheet(rows, path, groups=groups, footer=footer)
 
 
-def _shares(rows: Sequence[Row], attribute: str) -> str:
+def _shares(rows: Sequence[AuditRow], attribute: str) -> str:
     shown = [row for row in rows if row.attribute == attribute and (row.count or row.target)]
     parts = [f"{row.group} {row.share:.0%} ({row.low:.0%} to {row.high:.0%})" for row in shown]
     return ", ".join(parts) + f", unknown {rows[0].unknown}"

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 
 from fair_diffusion.audit.combine import combine, combined_images
-from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
+from fair_diffusion.audit.study import Labelled, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.perception.confusion import Confusion
 
 
 def study(title: str, *sources: str, unit: str = "prompt") -> Study:

@@ -1,4 +1,4 @@
-"""One correction per source and attribute, over all concepts: what `correct` says of the sum, or why not."""
+"""One correction per source and attribute, over all concepts: what `corrected` says of the sum, or why not."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fair_diffusion.audit.corrections import corrections
-from fair_diffusion.audit.study import Confusion
+from fair_diffusion.audit.corrections import corrected, corrections
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.statistics.correction import correct
 
 GOOD = Confusion(
@@ -41,8 +41,8 @@ def test_concepts_are_summed_up_for_each_source() -> None:
         ("plain", "gender", 2, 200),
         ("instructed", "gender", 1, 100),
     ]
-    assert found[0].groups == correct(tally("", "", 105, 83, 12), GOOD)
-    assert found[1].groups == correct(tally("", "", 50, 50), GOOD)
+    assert found[0].groups == corrected(tally("", "", 105, 83, 12), GOOD)
+    assert found[1].groups == corrected(tally("", "", 50, 50), GOOD)
     assert {one.refused for one in found} == {None}
 
 
@@ -57,15 +57,15 @@ def test_only_what_the_reader_read_is_corrected() -> None:
     assert corrections(tallies, [replace(GOOD, sources=())]) == []
     other = replace(GOOD, counts=[[80, 20, 0], [0, 99, 1]], sources=["captions"])
     by_other, by_good = corrections(tallies, [GOOD, other])
-    assert by_other.groups == correct(tallies[0], other)
-    assert by_good.groups == correct(tallies[1], GOOD)
+    assert by_other.groups == corrected(tallies[0], other)
+    assert by_good.groups == corrected(tallies[1], GOOD)
 
 
 def test_concepts_read_in_other_groups_are_left_out() -> None:
     other = tally("plain", "nurse", 0, 0, counts={"woman": 5, "man": 5, "androgynous": 5})
     (found,) = corrections([other, tally("plain", "cook", 20, 80)], [GOOD])
     assert (found.concepts, found.n) == (1, 100)
-    assert found.groups == correct(tally("", "", 20, 80), GOOD)
+    assert found.groups == corrected(tally("", "", 20, 80), GOOD)
     (found,) = corrections([other], [GOOD])
     assert (found.concepts, found.n, found.groups) == (0, 0, [])
     assert "androgynous" in str(found.refused)
@@ -85,3 +85,34 @@ def test_what_cannot_be_corrected_says_why(matrices: list[list[list[int]]], reas
     (found,) = corrections([tally("plain", "cook", 20, 80)], given)
     assert reason in str(found.refused)
     assert found.groups == []
+
+
+def test_the_order_of_groups_does_not_matter() -> None:
+    swapped = replace(GOOD, groups=["man", "woman"], counts=[[85, 10, 5], [5, 90, 5]])
+    counted = tally("plain", "cook", 30, 60, 10)
+    first = {one.group: one for one in corrected(counted, GOOD)}
+    second = {one.group: one for one in corrected(counted, swapped)}
+    for group in ("woman", "man"):
+        assert first[group].corrected == pytest.approx(second[group].corrected)
+        assert (first[group].count, first[group].share) == (second[group].count, second[group].share)
+
+
+def test_each_group_has_its_own_numbers() -> None:
+    estimate, low, high = correct([30, 60, 10], GOOD.counts, level=0.8, seed=3)
+    woman, man = corrected(tally("plain", "cook", 30, 60, 10), GOOD, level=0.8, seed=3)
+    assert (woman.group, woman.count, woman.share) == ("woman", 30, 0.3)
+    assert (woman.corrected, woman.low, woman.high) == (estimate[0], low[0], high[0])
+    assert (man.group, man.count, man.share) == ("man", 60, 0.6)
+    assert (man.corrected, man.low, man.high) == (estimate[1], low[1], high[1])
+
+
+def test_mistakes_are_named() -> None:
+    counted = tally("plain", "cook", 30, 70)
+    with pytest.raises(ValueError, match="has no image of 'man': label some"):
+        corrected(counted, replace(GOOD, counts=[[90, 5, 5], [0, 0, 0]]))
+    with pytest.raises(ValueError, match="correct with a matrix of the same groups"):
+        corrected(tally("plain", "cook", 0, 0, counts={"a": 1, "b": 2, "c": 3}), GOOD)
+    with pytest.raises(ValueError, match="correct with a matrix of the same groups"):
+        corrected(tally("plain", "cook", 1, 2, attribute="age"), GOOD)
+    with pytest.raises(ValueError, match="the readings are of no images"):
+        corrected(tally("plain", "cook", 0, 0), GOOD)

@@ -8,7 +8,8 @@ from fairlearn.metrics import MetricFrame, selection_rate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fair_diffusion.audit.lines import deviations, relation, summarize
+from fair_diffusion.audit.deviations import deviations
+from fair_diffusion.audit.lines import relation, summarize
 from fair_diffusion.audit.table import audit_rows, deviation, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.statistics.bootstrap import bootstrap_mean

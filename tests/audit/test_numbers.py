@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fair_diffusion.audit.lines import deviations, summarize
+from fair_diffusion.audit.deviations import deviations
+from fair_diffusion.audit.lines import summarize
 from fair_diffusion.audit.numbers import TAKEN_OVER, numbers
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally

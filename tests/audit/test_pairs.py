@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar
 
-from fair_diffusion.audit.differences import comparisons
+from fair_diffusion.audit.differences import paired_differences, source_differences
 from fair_diffusion.audit.pairs import paired, seeded_labels
 from fair_diffusion.audit.study import Source
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.statistics.differences import compare_paired
 
 Rows = Sequence[tuple[str, str, int | None, str | None]]
 """Source, concept, seed and label of each image."""
@@ -80,7 +79,7 @@ PLAIN: dict[int, str | None] = {0: "woman", 1: "man", 2: None}
 def test_one_image_without_its_twin_leaves_all_unpaired(after: Rows) -> None:
     rows = [*of("p", PLAIN), *after]
     assert paired(*both(rows), seeded_labels(table(rows), "gender")) is None
-    (found,) = comparisons(SOURCES, tallies(rows), table(rows))
+    (found,) = source_differences(SOURCES, tallies(rows), table(rows))
     assert (found.paired, found.concepts) == (0, 1)
     assert {row.test for row in found.differences} == {"Fisher exact"}
 
@@ -111,7 +110,7 @@ def test_paired_p_are_mcnemars_and_corrected_over_all_concepts_whatever_their_te
         rows += [("p", concept, i, label) for i, label in enumerate(before)]
         rows += [("i", concept, i + shift, label) for i, label in enumerate(after)]
         pairs[concept] = (before, after)
-    (found,) = comparisons(SOURCES, tallies(rows), table(rows))
+    (found,) = source_differences(SOURCES, tallies(rows), table(rows))
     assert (found.concepts, found.paired) == (3, 2)
     women = {row.concept: row for row in found.differences if row.group == "woman"}
     assert [women[name].test for name in pairs] == ["McNemar exact", "McNemar exact", "Fisher exact"]
@@ -119,7 +118,7 @@ def test_paired_p_are_mcnemars_and_corrected_over_all_concepts_whatever_their_te
         seen = Counter((a == "woman", b == "woman") for a, b in zip(*pairs[name], strict=True))
         square = [[seen[True, True], seen[True, False]], [seen[False, True], seen[False, False]]]
         assert women[name].p == pytest.approx(mcnemar(square, exact=True).pvalue)
-        alone, _ = compare_paired({name: pairs[name]}, attribute="gender", groups=["woman", "man"])
+        alone, _ = paired_differences(*pairs[name], concept=name, attribute="gender", groups=["woman", "man"])
         assert (women[name].low, women[name].high) == (alone.low, alone.high)
     ordered = sorted(row.p for row in women.values())
     holm = np.minimum(np.maximum.accumulate(np.array(ordered) * [3, 2, 1]), 1)
@@ -129,5 +128,5 @@ def test_paired_p_are_mcnemars_and_corrected_over_all_concepts_whatever_their_te
 def test_of_two_plain_sources_the_one_with_the_same_seeds_is_compared_with() -> None:
     rows = [*of("far", {7: "man", 8: "man"}), *of("near", {0: "man", 1: "man"}), *of("i", {0: "woman", 1: "man"})]
     sources = [Source(name=name, kind="plain") for name in ("far", "near")] + [Source(name="i", kind="instructed")]
-    found = comparisons(sources, tallies(rows), table(rows))
+    found = source_differences(sources, tallies(rows), table(rows))
     assert [(one.before, one.after, one.paired) for one in found] == [("far", "near", 0), ("near", "i", 1)]

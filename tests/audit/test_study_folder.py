@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fair_diffusion.audit.folder import SAMPLE_SIDE, load_study, save_study
-from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
+from fair_diffusion.audit.study import Labelled, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import read_csv
+from fair_diffusion.perception.confusion import Confusion
 
 COLUMNS = ("prompt", "attribute", "group", "count", "source", "target")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

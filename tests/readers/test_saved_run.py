@@ -11,8 +11,9 @@ from PIL import Image
 
 from fair_diffusion.audit.folder import load_study, save_study
 from fair_diffusion.audit.numbers import numbers
-from fair_diffusion.audit.study import Confusion, Study
+from fair_diffusion.audit.study import Study
 from fair_diffusion.audit.table import audit_rows
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.readers.perceive import SAMPLES
 from fair_diffusion.readers.target import read_target
 from fair_diffusion.report.report import report

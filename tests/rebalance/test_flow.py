@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fair_diffusion.audit.study import Confusion
 from fair_diffusion.control.natural_first import Shares
 from fair_diffusion.files.pictures import SIDE
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.reader import Reader
 from fair_diffusion.pipeline import FairPipeline

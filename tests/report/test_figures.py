@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fair_diffusion.audit.lines import deviations, summarize
+from fair_diffusion.audit.deviations import deviations
+from fair_diffusion.audit.lines import summarize
 from fair_diffusion.audit.study import Source
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.report.dumbbell import LANE, MOST_LANES, dumbbells

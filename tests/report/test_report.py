@@ -16,15 +16,17 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
+from fair_diffusion.audit.corrections import corrected
 from fair_diffusion.audit.deviations import deviations
+from fair_diffusion.audit.differences import unpaired_differences
 from fair_diffusion.audit.numbers import Numbers, numbers
-from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
+from fair_diffusion.audit.study import Labelled, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.report.headline import short
 from fair_diffusion.report.limits import limits
 from fair_diffusion.report.report import SHOWN, points, probability, read_as, report
-from fair_diffusion.statistics.correction import correct
-from fair_diffusion.statistics.differences import compare
+from fair_diffusion.statistics.differences import holm
 
 VOID = {"meta", "img", "br", "col", "link", "input", "hr", "base"}
 HOSTILE = "</style></table><script>alert(1)</script><img src=x onerror='a()'>\"'&amp;{{ 7*7 }}<!--\u202e\x07"
@@ -304,11 +306,21 @@ def signed(gap: float) -> str:
     return f"{gap * 100:+.1f}".replace("-", "−").replace("+0.0", "0.0").replace("−0.0", "0.0")
 
 
-def test_differences_are_those_of_compare(page: Element, found: Numbers) -> None:
+def test_differences_are_those_of_each_concept(page: Element, found: Numbers) -> None:
     tallies = [t for t in found.study.tallies if t.concept in {"p x", "q x"}]
-    of = {name: [t for t in tallies if t.source == f"{name} x"] for name in ("data", "plain", "instructed")}
+    of = {name: {t.concept: t for t in tallies if t.source == f"{name} x"} for name in ("data", "plain", "instructed")}
     for before, after, concepts in (("data", "plain", 2), ("plain", "instructed", 1)):
-        expected = {(row.concept, row.group): row for row in compare(of[before], of[after])}
+        rows_of = [
+            row
+            for concept, tally in of[before].items()
+            if concept in of[after]
+            for row in unpaired_differences(tally, of[after][concept])
+        ]
+        expected = {}
+        for group in {row.group for row in rows_of}:
+            family = [row for row in rows_of if row.group == group]
+            for row, p_holm in zip(family, holm([row.p for row in family]).tolist(), strict=True):
+                expected[row.concept, row.group] = replace(row, p_holm=p_holm)
         head, *rows = table(page, f"Look of x: share of each group in {after} x against {before} x")
         assert head == [
             "prompt",
@@ -334,7 +346,7 @@ def test_differences_are_those_of_compare(page: Element, found: Numbers) -> None
     assert "for independent draws" in page.text
 
 
-def test_corrected_shares_are_those_of_correct() -> None:
+def test_corrected_shares_are_those_of_the_audit() -> None:
     matrix = Confusion(
         attribute="gender",
         groups=["man", "woman"],
@@ -363,7 +375,7 @@ def test_corrected_shares_are_those_of_correct() -> None:
                     percent(line.corrected),
                     f"{percent(line.low)} to {percent(line.high)}",
                 ]
-                for line in correct(whole, matrix)
+                for line in corrected(whole, matrix)
             ),
         ]
     assert "errs on these images as it did on the labelled ones" in page.text

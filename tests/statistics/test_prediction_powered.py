@@ -6,27 +6,16 @@ from numpy.typing import NDArray
 from ppi_py import ppi_mean_ci, ppi_mean_pointestimate
 from scipy import stats
 
-from fair_diffusion.audit.tally import Tally
 from fair_diffusion.statistics.prediction_powered import predict
 
 Array = NDArray[np.float64]
-PAIRS = [("yes", "yes"), ("yes", "no"), ("no", "yes"), ("no", "no")]
+Numbers = tuple[int, int, int, int]
+"""Images by who saw the group: human and machine, human only, machine only, neither."""
 
 
-def rest(yes: int, no: int, unknown: int = 0) -> Tally:
-    return Tally(source="s", concept="c", attribute="a", counts={"yes": yes, "no": no}, unknown=unknown)
-
-
-def labels(*numbers: int) -> tuple[list[str | None], list[str | None]]:
-    """The human's and the machine's labels: so many images of each pair."""
-    pairs = [pair for pair, number in zip(PAIRS, numbers, strict=True) for _ in range(number)]
-    return [human for human, _ in pairs], [machine for _, machine in pairs]
-
-
-def arrays(numbers: tuple[int, ...], yes: int, no: int) -> tuple[Array, Array, Array]:
-    human, machine = labels(*numbers)
-    seen = [np.array([label == "yes" for label in part], dtype=float) for part in (human, machine)]
-    return seen[0], seen[1], np.repeat([1.0, 0.0], [yes, no])
+def arrays(numbers: Numbers, yes: int, no: int) -> tuple[Array, Array, Array]:
+    human, machine = np.repeat([1.0, 1.0, 0.0, 0.0], numbers), np.repeat([1.0, 0.0, 1.0, 0.0], numbers)
+    return human, machine, np.repeat([1.0, 0.0], [yes, no])
 
 
 numbers_of = st.tuples(st.integers(1, 40), st.integers(0, 15), st.integers(0, 15), st.integers(29, 60))
@@ -34,21 +23,20 @@ numbers_of = st.tuples(st.integers(1, 40), st.integers(0, 15), st.integers(0, 15
 
 @settings(max_examples=40)
 @given(numbers_of, st.integers(1, 500), st.integers(1, 500))
-def test_the_estimate_is_that_of_ppi_python(numbers: tuple[int, int, int, int], yes: int, no: int) -> None:
-    line = predict(*labels(*numbers), rest(yes, no))[0]
+def test_the_estimate_is_that_of_ppi_python(numbers: Numbers, yes: int, no: int) -> None:
+    line = predict(numbers, yes, yes + no)
     expected = float(np.squeeze(ppi_mean_pointestimate(*arrays(numbers, yes, no))))
     assert line.estimate == pytest.approx(min(1, max(0, expected)), abs=1e-12)
 
 
 @settings(max_examples=40)
 @given(numbers_of, st.integers(1, 500), st.integers(1, 500))
-def test_the_interval_is_ppi_pythons_with_two_images_added(
-    numbers: tuple[int, int, int, int], yes: int, no: int
-) -> None:
+def test_the_interval_is_ppi_pythons_with_two_images_added(numbers: Numbers, yes: int, no: int) -> None:
     # Half an image of each pair: as whole images, twice as many of everything and a width by √2 too small. And where
     # the package takes the normal distribution, Student's t counts here.
-    doubled = tuple(2 * number + 1 for number in numbers)
-    line = predict(*labels(*numbers), rest(yes, no))[0]
+    a, b, c, d = numbers
+    doubled = (2 * a + 1, 2 * b + 1, 2 * c + 1, 2 * d + 1)
+    line = predict(numbers, yes, yes + no)
     low, high = (float(np.squeeze(end)) for end in ppi_mean_ci(*arrays(doubled, 2 * yes, 2 * no), alpha=0.05))
     centre, half = (low + high) / 2, (high - low) / 2 * np.sqrt(2)
     half *= stats.t.ppf(0.975, sum(numbers) + 1) / stats.norm.ppf(0.975)
@@ -58,32 +46,25 @@ def test_the_interval_is_ppi_pythons_with_two_images_added(
 
 def test_by_hand() -> None:
     # A perfect machine: its labels and the human's are pooled.
-    perfect = predict(*labels(25, 0, 0, 75), rest(300, 700))[0]
+    perfect = predict((25, 0, 0, 75), 300, 1_000)
     assert perfect.estimate == pytest.approx((25 + 300) / 1100, abs=5e-3)
     assert (perfect.human, perfect.machine) == (0.25, 0.3)
     assert perfect.weight == pytest.approx(1 / (1 + 100 / 1000), abs=0.1)
     # A machine that knows nothing: the human labels alone count.
-    useless = predict(*labels(10, 10, 40, 40), rest(900, 100))[0]
+    useless = predict((10, 10, 40, 40), 900, 1_000)
     assert (useless.estimate, useless.weight) == (0.2, 0)
     # One that is always wrong in the same way is corrected.
-    biased = predict(*labels(40, 0, 20, 40), rest(6_000, 4_000))[0]
+    biased = predict((40, 0, 20, 40), 6_000, 10_000)
     assert biased.estimate == pytest.approx(0.4, abs=0.01)
-
-
-def test_unread_images_are_images() -> None:
-    human: list[str | None] = ["yes"] * 20 + ["no"] * 10 + [None] * 10
-    (yes, no) = predict(human, human, rest(500, 250, unknown=250))
-    assert (yes.human, no.human, yes.machine) == (0.5, 0.25, 0.5)
-    assert yes.estimate == pytest.approx(0.5)
 
 
 def coverage(labelled: int, share: float, right: float, runs: int) -> float:
     rng = np.random.default_rng(0)
     pairs = [share * right, share * (1 - right), (1 - share) * (1 - right), (1 - share) * right]
     held = 0
-    for numbers in rng.multinomial(labelled, pairs, runs).tolist():
+    for a, b, c, d in rng.multinomial(labelled, pairs, runs).tolist():
         yes = int(rng.binomial(2_000, pairs[0] + pairs[2]))
-        line = predict(*labels(*numbers), rest(yes, 2_000 - yes))[0]
+        line = predict((a, b, c, d), yes, 2_000)
         held += line.low <= share <= line.high
     return held / runs
 
@@ -94,14 +75,14 @@ def test_intervals_cover_the_truth(labelled: int, share: float) -> None:
 
 
 def test_mistakes_are_named() -> None:
-    human, machine = labels(10, 5, 5, 20)
     with pytest.raises(ValueError, match="29 human labels are too few: label at least 30 images"):
-        predict(human[:29], machine[:29], rest(1, 1))
-    with pytest.raises(ValueError, match="40 human labels and 39 of the machine"):
-        predict(human, machine[:-1], rest(1, 1))
-    with pytest.raises(ValueError, match="label 'maybe' is no group of a"):
-        predict([*human[:-1], "maybe"], machine, rest(1, 1))
+        predict((10, 5, 5, 9), 1, 2)
     with pytest.raises(ValueError, match="the machine has labelled no other image"):
-        predict(human, machine, rest(0, 0))
+        predict((10, 5, 5, 20), 0, 0)
+    with pytest.raises(ValueError, match="counts of images must not be negative"):
+        predict((10, 5, -1, 30), 1, 2)
+    for count in (3, -1):
+        with pytest.raises(ValueError, match=f"count is {count}: give a number of images from 0 to 2"):
+            predict((10, 5, 5, 20), count, 2)
     with pytest.raises(ValueError, match="level is 95"):
-        predict(human, machine, rest(1, 1), level=95)
+        predict((10, 5, 5, 20), 1, 2, level=95)

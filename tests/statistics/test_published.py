@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fair_diffusion.audit.lines import deviations, summarize
+from fair_diffusion.audit.deviations import deviations
+from fair_diffusion.audit.lines import summarize
 from fair_diffusion.audit.tally import Tally
 
 COUNTS = Path(__file__).parents[2].parent / "shared" / "data" / "published_counts.csv"

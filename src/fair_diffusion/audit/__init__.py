@@ -1,1 +1,1 @@
-"""What came out: tallies of groups, the lines and deviations of a study, and what the readers' errors do to them."""
+"""Audits: tallies of groups, the numbers of a study, and corrections for the readers' errors."""

@@ -1,4 +1,4 @@
-"""Several studies as one, so that a report can show them side by side: before and after, one model and another.
+"""Several studies combined into one, so that a report shows them side by side: before and after, or two models.
 
 Exports `combine`, `combined_images` and `joined`.
 """
@@ -15,16 +15,16 @@ from fair_diffusion.audit.study import Confusion, Study
 
 
 def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> Study:
-    """One study with all sources of several, in their order.
+    """One study with the sources of several studies, in their order.
 
-    A source whose name occurs in two of them is called "NAME: source" in each.
+    If two studies have a source of the same name, each is called "STUDY: SOURCE".
 
     Args:
-        named: each study with a short name, such as that of its folder.
-        title: of the whole; by default the titles, joined.
+        named: each study with a short name, such as the name of its folder.
+        title: title of the combined study; by default the titles of the studies, joined.
 
     Raises:
-        ValueError: no study, or two of the same name.
+        ValueError: no study, or two studies of the same name.
     """
     if not named:
         raise ValueError("there is nothing to report: give at least one study")
@@ -52,11 +52,11 @@ def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> 
 
 
 def combined_images(named: Sequence[tuple[str, Study]], tables: Sequence[pa.Table | None]) -> pa.Table | None:
-    """The rows of the images of several studies, their sources named as `combine` does; None if none has any.
+    """The image rows of several studies, with their sources named as by `combine`; None if no study has rows.
 
     Args:
         named: the studies, as for `combine`.
-        tables: for each the rows of its images, or None.
+        tables: the image rows of each study, or None.
     """
     if len(named) == 1:
         return tables[0]
@@ -69,13 +69,13 @@ def combined_images(named: Sequence[tuple[str, Study]], tables: Sequence[pa.Tabl
 
 
 def _renamings(named: Sequence[tuple[str, Study]]) -> list[Callable[[str], str]]:
-    """For each study, the new name of a source."""
+    """For each study, a function from the old to the new name of a source."""
     times = Counter(source for _, study in named for source in _sources(study))
     return [_names(name, study, times) for name, study in named]
 
 
 def _sources(study: Study) -> list[str]:
-    """The names of all sources, those first that the study describes."""
+    """The names of all sources; described sources come first."""
     return list(dict.fromkeys([*(s.name for s in study.sources), *(t.source for t in study.tallies)]))
 
 
@@ -97,7 +97,7 @@ def _renamed(study: Study, new: Callable[[str], str]) -> Study:
 
 
 def joined(confusions: Iterable[Confusion]) -> list[Confusion]:
-    """Each reader's matrix once, with all sources that it read: runs read by one reader share it."""
+    """Each confusion matrix once, with all sources that its reader read: runs with the same reader share it."""
     kept: list[tuple[Confusion, list[str]]] = []
     for one in confusions:
         bare = replace(one, sources=())

@@ -1,10 +1,11 @@
-"""How far a source is from its targets, over all its concepts.
+"""Deviations of sources from their targets, over all concepts.
 
-    mean over concepts of each metric of `metrics`, its noise floor, and how many concepts lie inside the band
-    band = |p̂_k − τ_k| ≤ z √(τ_k (1 − τ_k) / n) for every group k: as a perfect coin would fall, 95 times of 100
+    mean over concepts of each metric of `statistics.metrics`, its noise floor, and the number of concepts in the band
+    band: |p̂_k − τ_k| ≤ z √(τ_k (1 − τ_k) / n) for every group k, which holds for 95 % of draws from the target
 
 p̂ is the share among the n images that could be read, τ the target. The band is that of Fair Diffusion (arXiv
-2302.10893), whose published counts give its published figures here. Exports `deviations` with its records.
+2302.10893), whose published counts give its published values here. Exports `deviations`, `tally_deviation`, and their
+results `Deviation` and `TallyDeviation`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtri
 
-from fair_diffusion.audit.tally import Tally, check_tallies
+from fair_diffusion.audit.tally import Tally, by_source_and_attribute, check_tallies
 from fair_diffusion.statistics.bootstrap import bootstrap_mean
 from fair_diffusion.statistics.intervals import Array
 from fair_diffusion.statistics.metrics import (
@@ -38,23 +39,23 @@ class Deviation:
     Attributes:
         source: where the images come from.
         attribute: what was read.
-        concepts: how many there are.
-        n: images of all of them, unread ones included.
-        unknown: how many of these could not be read.
+        concepts: number of concepts.
+        n: images of all concepts, unread ones included.
+        unknown: images of all concepts that could not be read.
         assumed: some tally had no target, so the default shares stand in (see `Tally.asked`).
-        tv_mean: mean total variation, "unknown" being a group whose target is zero.
+        tv_mean: mean total variation; "unknown" is a group whose target is zero.
         tv_low: lower end of its 95 % interval, by bootstrap over concepts; None for a single concept.
-        tv_high: its upper end.
-        tv_worst: the largest total variation.
-        worst_concept: where it is.
-        kl_mean: mean divergence in nats of the read images; infinite if one shows a group with target zero. Concepts
-            with no read image are left out here and in the next three; None if there is no other.
+        tv_high: upper end of its 95 % interval.
+        tv_worst: largest total variation of a concept.
+        worst_concept: the concept with the largest total variation.
+        kl_mean: mean divergence of the read images in nats; infinite if an image shows a group with target zero. This
+            and the next three means leave out concepts without read images; None if no concept is left.
         fd_mean: mean fairness discrepancy of the read images.
         pairwise_bias_mean: mean pairwise bias among the groups in play: a distance from uniform, whatever the target.
-        deviation_ratio_mean: mean deviation ratio among the groups in play: a distance from uniform likewise.
-        noise_floor: what `tv_mean` would be for as many draws of a perfect coin.
-        inside_band: concepts that lie in the two-sided 95 % binomial band of their target (normal approximation, read
-            images; with more than two groups in play, simultaneous by Bonferroni).
+        deviation_ratio_mean: mean deviation ratio among the groups in play: also a distance from uniform.
+        noise_floor: expected `tv_mean` of as many independent draws from the targets.
+        inside_band: number of concepts in the two-sided 95 % binomial band of their target (normal approximation, read
+            images; with more than two groups in play, simultaneous by Bonferroni's correction).
     """
 
     source: str
@@ -76,24 +77,45 @@ class Deviation:
     inside_band: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class TallyDeviation:
+    """How far one tally is from its target.
+
+    Attributes:
+        tv: total variation; "unknown" is a group whose target is zero.
+        kl: divergence of the read images in nats. This and the next three are None if no image could be read.
+        fd: fairness discrepancy of the read images.
+        pairwise_bias: pairwise bias among the groups in play.
+        deviation_ratio: deviation ratio among the groups in play.
+        inside_band: whether every share of the read images lies in the band (see the top of this file).
+    """
+
+    tv: float
+    kl: float | None = None
+    fd: float | None = None
+    pairwise_bias: float | None = None
+    deviation_ratio: float | None = None
+    inside_band: bool = False
+
+
 def deviations(tallies: Sequence[Tally]) -> list[Deviation]:
-    """One summary per source and attribute over their concepts, in order of first appearance.
+    """One deviation per source and attribute, over all concepts, in order of first appearance.
 
     A tally without a target is measured against the default shares; `assumed` says so.
+
+    Args:
+        tallies: what was counted.
 
     Raises:
         ValueError: a tally without images, counted twice, or with a target that does not fit its groups.
     """
     check_tallies(tallies)
-    parts: dict[tuple[str, str], list[Tally]] = {}
-    for tally in tallies:
-        parts.setdefault((tally.source, tally.attribute), []).append(tally)
-    return [_deviation(part) for part in parts.values()]
+    return [_deviation(own) for own in by_source_and_attribute(tallies).values()]
 
 
 def _deviation(tallies: Sequence[Tally]) -> Deviation:
-    figures = [_figures(tuple(tally.counts.values()), tally.unknown, tally.asked) for tally in tallies]
-    tv = [found.tv for found in figures]
+    parts = [tally_deviation(tuple(tally.counts.values()), tally.unknown, tally.asked) for tally in tallies]
+    tv = [part.tv for part in parts]
     low, high = bootstrap_mean(tv) if len(tv) > 1 else (None, None)
     worst = int(np.argmax(tv))
     return Deviation(
@@ -108,12 +130,12 @@ def _deviation(tallies: Sequence[Tally]) -> Deviation:
         tv_high=high,
         tv_worst=tv[worst],
         worst_concept=tallies[worst].concept,
-        kl_mean=_mean(found.kl for found in figures),
-        fd_mean=_mean(found.fd for found in figures),
-        pairwise_bias_mean=_mean(found.pairwise_bias for found in figures),
-        deviation_ratio_mean=_mean(found.deviation_ratio for found in figures),
+        kl_mean=_mean(part.kl for part in parts),
+        fd_mean=_mean(part.fd for part in parts),
+        pairwise_bias_mean=_mean(part.pairwise_bias for part in parts),
+        deviation_ratio_mean=_mean(part.deviation_ratio for part in parts),
         noise_floor=float(np.mean([cached_noise_floor(tally.asked, tally.n) for tally in tallies])),
-        inside_band=sum(found.inside_band for found in figures),
+        inside_band=sum(part.inside_band for part in parts),
     )
 
 
@@ -122,39 +144,34 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Figures:
-    """The metrics of one tally; all but `tv` are of the read images, None if there are none."""
-
-    tv: float
-    kl: float | None = None
-    fd: float | None = None
-    pairwise_bias: float | None = None
-    deviation_ratio: float | None = None
-    inside_band: bool = False
-
-
-# Many prompts with few images each have the same few counts.
+# Many prompts with few images each have the same few counts, so the results are cached.
 @lru_cache(maxsize=65_536)
-def _figures(counts: tuple[int, ...], unknown: int, target: tuple[float, ...]) -> _Figures:
+def tally_deviation(counts: tuple[int, ...], unknown: int, target: tuple[float, ...]) -> TallyDeviation:
+    """The metrics of one tally.
+
+    Args:
+        counts: images per group, at least 2 groups.
+        unknown: images that could not be read.
+        target: share asked for of each group.
+    """
     known = sum(counts)
     tv = total_variation(np.array([*counts, unknown]) / (known + unknown), [*target, 0.0])
     if not known:
-        return _Figures(tv=tv)
+        return TallyDeviation(tv=tv)
     shares = np.array(counts) / known
-    played = _played(shares, target)
-    return _Figures(
+    in_play = _in_play(shares, target)
+    return TallyDeviation(
         tv=tv,
         kl=kl(shares, target),
         fd=fd(shares, target),
-        pairwise_bias=pairwise_bias(played),
-        deviation_ratio=deviation_ratio(played),
+        pairwise_bias=pairwise_bias(in_play),
+        deviation_ratio=deviation_ratio(in_play),
         inside_band=_inside_band(shares, target, known),
     )
 
 
-def _played(shares: Array, target: Sequence[float]) -> Array:
-    """The shares among the groups in play; among all if that leaves nothing to compare."""
+def _in_play(shares: Array, target: Sequence[float]) -> Array:
+    """The shares among the groups in play; among all groups if nothing is left to compare."""
     playing = shares[np.array(target) > 0]
     return playing / playing.sum() if len(playing) > 1 and playing.any() else shares
 
@@ -162,6 +179,6 @@ def _played(shares: Array, target: Sequence[float]) -> Array:
 def _inside_band(shares: Array, target: Sequence[float], n: int) -> bool:
     tau = np.array(target)
     playing = int((tau > 0).sum())
-    # Two groups are each other's mirror image: one band holds for both.
+    # Two groups mirror each other, so one band holds for both.
     z = ndtri(1 - (1 - _LEVEL) / 2 / (playing if playing > 2 else 1))
     return bool((np.abs(shares - tau) <= z * np.sqrt(tau * (1 - tau) / n)).all())

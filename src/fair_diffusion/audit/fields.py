@@ -1,4 +1,4 @@
-"""How far each field of concepts is from its targets: nurses and doctors lie in "health". Exports `by_field`."""
+"""Deviations of each field of concepts: "nurse" and "doctor" belong to the field "health". Exports `by_field`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fair_diffusion.audit.tally import Tally
 
 
 def by_field(tallies: Sequence[Tally], fields: Mapping[str, str]) -> dict[str, list[Deviation]]:
-    """The deviations of the concepts of each field, by source and attribute; concepts without a field are left out.
+    """The deviations of each field, by source and attribute; concepts without a field are left out.
 
     Args:
         tallies: what was counted.
         fields: the field of each concept.
     """
-    found: dict[str, list[Tally]] = {}
+    parts: dict[str, list[Tally]] = {}
     for tally in tallies:
         if tally.concept in fields:
-            found.setdefault(fields[tally.concept], []).append(tally)
-    return {field: deviations(part) for field, part in sorted(found.items())}
+            parts.setdefault(fields[tally.concept], []).append(tally)
+    return {field: deviations(part) for field, part in sorted(parts.items())}

@@ -1,9 +1,9 @@
 """A study as a folder: study.json, tallies.parquet, tallies.csv, images.parquet and samples/.
 
-    study.json       everything but the tallies
-    tallies.*        one row per group: prompt, attribute, group, count, source, target; "unknown" is a group row
-    images.parquet   one row per image, where images were read
-    samples/*.png    the images of the contact sheet, in their order, at most 256 pixels a side
+    study.json       everything except the tallies
+    tallies.*        one row per group: prompt, attribute, group, count, source, target; "unknown" has a row too
+    images.parquet   one row per image, if images were read
+    samples/*.png    the images of the contact sheet, in their order, with sides of at most 256 pixels
 
 Exports `save_study`, `load_study` and `load_images`.
 """
@@ -42,16 +42,16 @@ _SCHEMA = pa.schema(
 
 
 def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> None:
-    """Write `study` to a new folder, whole or not at all.
+    """Write a study to a new folder, complete or not at all.
 
     Args:
-        study: what to write; the pictures of its samples are copied, made smaller where they are large.
+        study: what to write. The pictures of its samples are copied; large ones are made smaller.
         folder: a new folder.
-        images: one row per image: file, source, concept, seed if known, and for each attribute label and confidence.
+        images: one row per image: file, source, concept, seed if known, and label and confidence of each attribute.
 
     Raises:
-        ValueError: the folder is not new or cannot be written, a source, concept and attribute are tallied twice, a
-            group is named "unknown", a target names no group, or a number is infinite or none.
+        ValueError: the folder is not new or cannot be written, an attribute of a source and concept is tallied twice,
+            a group is named "unknown", a target names no group, or a number is not finite.
     """
     rows = list(_rows(study.tallies))
     with new_folder(folder) as part:
@@ -68,10 +68,10 @@ def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> No
 
 
 def load_study(folder: Path) -> Study:
-    """The study that `save_study` wrote; samples whose picture cannot be opened are left out, with a note.
+    """Read a study that `save_study` wrote. Samples whose picture cannot be opened are left out, with a note.
 
     Raises:
-        ValueError: the folder is none, or its files are damaged.
+        ValueError: the folder is no study, or its files are damaged.
         OSError: a file is missing or cannot be read.
     """
     if not (folder / "study.json").is_file():
@@ -85,7 +85,11 @@ def load_study(folder: Path) -> Study:
 
 
 def load_images(folder: Path) -> pa.Table | None:
-    """The rows of the images of the study in `folder`; None if it has none. `ValueError` if they are damaged."""
+    """The image rows of the study in `folder`; None if it has none.
+
+    Raises:
+        ValueError: the table is damaged.
+    """
     table = folder / "images.parquet"
     if not table.is_file():
         return None
@@ -96,12 +100,12 @@ def load_images(folder: Path) -> pa.Table | None:
 
 
 def _sample(folder: Path, k: int) -> Path:
-    """Where picture k of the contact sheet lies: by its place, not by name, so that no study points elsewhere."""
+    """The path of picture k of the contact sheet. It follows from k, so no study file can point to another path."""
     return folder / "samples" / f"{k:05d}.png"
 
 
 def _shown(study: Study, folder: Path) -> Study:
-    """The study without the samples whose picture is damaged or gone; a note counts them and names the first."""
+    """The study without samples whose picture is damaged or missing; a note counts them and names the first."""
     samples, lost = [], []
     for sample in study.samples:
         try:

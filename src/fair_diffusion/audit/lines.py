@@ -1,14 +1,14 @@
-"""The lines of a study: every group of every tally with its interval, verdict and relation to a reference.
+"""The lines of a study: every group of every tally with its interval, its verdict and its relation to a reference.
 
-    share     = count / n, over all images: an unread one lowers every share instead of disappearing
+    share     = count / n, over all images: an unread image lowers every share instead of disappearing
     gap       = share − target
-    relation  = reflected where |p̂ − r| < 0.04, else amplified where p̂ is further from 1/K than r, else mitigated
+    relation  = reflected if |p̂ − r| < 0.04, else amplified if p̂ is farther from 1/K than r, else mitigated
 
-p̂ is the share among the images that could be read, r that of the reference, K the number of groups in play: those
-with a target above zero. For two groups 1/K is one half and the relation that of Fair Diffusion (arXiv 2302.10893),
-whose published counts give its published figures here; with more groups it is each group's own, to its uniform share.
-A share as far from 1/K as the reference, on the other side, counts as mitigated.
-Exports `summarize` and `relation`, and `deviations`, which sums up sources rather than tallies.
+p̂ is the share among the images that could be read, r the same share of the reference, and K the number of groups in
+play, which have a target above zero. For two groups, 1/K is one half and the relation is that of Fair Diffusion (arXiv
+2302.10893), whose published counts give its published values here. For more groups, each group has its own relation to
+its uniform share. A share that is as far from 1/K as the reference, but on the other side, counts as mitigated.
+Exports `summarize`, `relation` and their results `Line` and `Relation`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,10 @@ from typing import Literal
 
 import numpy as np
 
-from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.tally import Tally, check_tallies
 from fair_diffusion.statistics.intervals import Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
 from fair_diffusion.statistics.metrics import cached_noise_floor
 from fair_diffusion.statistics.stopping import anytime_bounds
-
-__all__ = ["Deviation", "Line", "Relation", "deviations", "relation", "summarize"]
 
 Relation = Literal["amplified", "reflected", "mitigated"]
 MARGIN = 0.04
@@ -43,19 +40,20 @@ class Line:
         attribute: what was read; joint attributes as "gender × skin_tone".
         group: one of its groups.
         target: share asked for, or the default share if `assumed`.
-        assumed: nothing was asked, so the default shares stand in.
+        assumed: whether nothing was asked, so that the default shares stand in.
         n: all images, unread ones included.
         count: images that show the group.
         unknown: images that could not be read; the same in every line of a tally.
         share: count over n.
-        low: lower end of the 95 % interval of the share: Wilson's where at most two groups are in play, else
-            simultaneous for all groups of the tally; where the source was drawn until sure, one that holds then too.
-        high: its upper end.
+        low: lower end of the 95 % interval of the share. The interval is Wilson's if at most two groups are in play,
+            else simultaneous for all groups of the tally. If the source was drawn until its intervals were narrow, it
+            is a confidence sequence (see `statistics.stopping`).
+        high: upper end of the 95 % interval of the share.
         gap: share − target.
         verdict: the interval against target ± tolerance (see `intervals.verdict`).
-        noise_floor: total variation that as many draws of a perfect coin would have; the same in every line of a tally.
+        noise_floor: expected total variation of as many draws from the target; the same in every line of a tally.
         reference: share of the group among the read images of the reference, or None.
-        relation: this share against the reference's, both among read images, or None.
+        relation: relation of this share to the reference's, both among read images, or None.
     """
 
     source: str
@@ -88,15 +86,15 @@ def summarize(
 
     Args:
         tallies: what was counted.
-        reference: tallies to compare with, matched by concept and attribute, whatever their source; concepts that
-            it lacks have no relation.
-        tolerance: half the width of the band around a target, in share.
-        stopped: of sources that were drawn until every interval was narrow enough, the half width that was asked
-            for; their intervals are those that hold under such stopping (see `stopping`).
+        reference: tallies to compare with, matched by concept and attribute, whatever their source. Concepts that
+            are not in the reference have no relation.
+        tolerance: half the width of the band around a target, as a share.
+        stopped: for each source that was drawn until every interval was narrow enough, the half width that was asked
+            for. Its intervals are confidence sequences.
 
     Raises:
-        ValueError: a tally without images, counted twice, or with a target that does not fit its groups; a
-            reference that names a concept twice or has groups that the tally lacks.
+        ValueError: a tally without images, counted twice, or with a target that does not fit its groups; a reference
+            that has a concept twice or has groups that the tally lacks.
     """
     check_tallies(tallies)
     references = _by_concept(reference or ())
@@ -134,22 +132,22 @@ def summarize(
 
 
 def relation(share: float, reference: float, *, groups: int = 2, margin: float = MARGIN) -> Relation:
-    """Whether a share amplifies, reflects or mitigates that of a reference: see the top of this file.
+    """Whether a share amplifies, reflects or mitigates the reference's share (see the top of this file).
 
     Args:
         share: the share, among the images that could be read.
-        reference: the share that it is compared with.
+        reference: the same share of the reference.
         groups: number of groups in play.
-        margin: differences below it count as none.
+        margin: smaller differences count as none.
     """
     if abs(share - reference) < margin - _ROUNDING:
         return "reflected"
-    further = abs(share - 1 / groups) - abs(reference - 1 / groups)
-    return "amplified" if further > _ROUNDING else "mitigated"
+    farther = abs(share - 1 / groups) - abs(reference - 1 / groups)
+    return "amplified" if farther > _ROUNDING else "mitigated"
 
 
 def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Interval]:
-    """The intervals of all groups of all tallies, in one go: one by one they would take most of the time."""
+    """The intervals of all groups of all tallies, in one call: single calls would take most of an audit's time."""
     groups = [len(tally.counts) for tally in tallies]
     counts = np.array([count for tally in tallies for count in tally.counts.values()], dtype=np.float64)
     n = np.repeat([float(tally.n) for tally in tallies], groups)
@@ -158,14 +156,14 @@ def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Inte
     low, high = wilson_bounds(counts, n, _LEVEL)
     low[several], high[several] = clopper_pearson_bounds(counts[several], n[several], tails[several])
     width = np.repeat([stopped.get(tally.source, 0.0) for tally in tallies], groups)
-    if (looked := width > 0).any():
+    if (watched := width > 0).any():
         alpha = (1 - _LEVEL) / np.repeat(groups, groups)
-        low[looked], high[looked] = anytime_bounds(counts[looked], n[looked], alpha[looked], width[looked])
+        low[watched], high[watched] = anytime_bounds(counts[watched], n[watched], alpha[watched], width[watched])
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _reference(tally: Tally, reference: Tally | None) -> dict[str, float] | None:
-    """The reference's share of each group of the tally, among its read images; None if it has none."""
+    """The reference's share of each group of the tally, among its read images; None if no image could be read."""
     if reference is None or not reference.known:
         return None
     strange = [group for group, count in reference.counts.items() if count and group not in tally.counts]
@@ -178,8 +176,8 @@ def _reference(tally: Tally, reference: Tally | None) -> dict[str, float] | None
 
 
 def _by_concept(reference: Sequence[Tally]) -> dict[tuple[str, str], Tally]:
-    found: dict[tuple[str, str], Tally] = {}
+    tallies: dict[tuple[str, str], Tally] = {}
     for tally in reference:
-        if found.setdefault((tally.concept, tally.attribute), tally) is not tally:
+        if tallies.setdefault((tally.concept, tally.attribute), tally) is not tally:
             raise ValueError(f"the reference counts {tally.attribute} of {tally.concept!r} twice: give one source")
-    return found
+    return tallies

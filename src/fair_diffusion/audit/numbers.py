@@ -1,6 +1,7 @@
-"""All numbers of a study, ready to be shown: sources in order, targets where they can be taken over, and what follows.
+"""All numbers of a study, ready for a report.
 
-Exports `Numbers`, `numbers` and `finite`.
+The sources are put in order, targets are taken over from other sources where that is possible, and every table of the
+audit is computed. Exports `Numbers`, `numbers` and `finite`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any
 import pyarrow as pa
 
 from fair_diffusion.audit.corrections import Correction, corrections
-from fair_diffusion.audit.differences import Comparison, comparisons
+from fair_diffusion.audit.deviations import Deviation, deviations
+from fair_diffusion.audit.differences import SourceDifference, source_differences
 from fair_diffusion.audit.fields import by_field
-from fair_diffusion.audit.lines import Deviation, Line, deviations, summarize
-from fair_diffusion.audit.predictions import Prediction, predictions
+from fair_diffusion.audit.lines import Line, summarize
+from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.statistics.prediction_powered import Predicted
 
 _KINDS = ("data", "plain", "instructed", "other")
 TAKEN_OVER = (
@@ -31,7 +32,19 @@ STOPPED = "{name}: drawn until every interval was within ±{points:.3g} points; 
 
 @dataclass(frozen=True)
 class Numbers:
-    """`study` with its sources in order of kind and without empty tallies; `reference` is the source compared with."""
+    """All numbers of a study.
+
+    Attributes:
+        study: the study, with its sources in order of kind and without empty tallies.
+        reference: name of the source that the others are compared with, or None.
+        tolerance: half the width of the band around a target, as a share.
+        lines: every share.
+        deviations: every source and attribute, over all concepts.
+        fields: the deviations of each field of concepts.
+        corrections: shares corrected for the reader's errors.
+        predictions: shares as people would see them.
+        comparisons: tests of each source against an earlier one.
+    """
 
     study: Study
     reference: str | None
@@ -41,11 +54,11 @@ class Numbers:
     fields: dict[str, list[Deviation]]
     corrections: list[Correction]
     predictions: list[Prediction]
-    comparisons: list[Comparison]
+    comparisons: list[SourceDifference]
 
     @property
     def predicted(self) -> dict[tuple[str, str, str, str], Predicted]:
-        """The share of a line as people would see it, by source, concept, attribute and group, where it can be told."""
+        """Predicted shares of lines, by source, concept, attribute and group."""
         return {
             (one.source, one.concept, one.attribute, group.group): group
             for one in self.predictions
@@ -54,8 +67,7 @@ class Numbers:
         }
 
     def plain(self) -> dict[str, Any]:
-        """As plain data for JSON; what is infinite there is None."""
-
+        """The numbers as plain data for JSON; infinite values become None."""
         return {
             "title": self.study.title,
             "sources": [
@@ -65,17 +77,17 @@ class Numbers:
             "reference": self.reference,
             "tolerance": self.tolerance,
             "lines": [asdict(line) for line in self.lines],
-            "deviations": [finite(asdict(found)) for found in self.deviations],
+            "deviations": [finite(asdict(one)) for one in self.deviations],
             "fields": {
                 field: {
                     "concepts": [concept for concept, own in self.study.fields.items() if own == field],
-                    "deviations": [finite(asdict(one)) for one in found],
+                    "deviations": [finite(asdict(one)) for one in own_deviations],
                 }
-                for field, found in self.fields.items()
+                for field, own_deviations in self.fields.items()
             },
-            "corrections": [asdict(found) for found in self.corrections],
-            "predictions": [asdict(found) for found in self.predictions],
-            "comparisons": [asdict(found) for found in self.comparisons],
+            "corrections": [asdict(one) for one in self.corrections],
+            "predictions": [asdict(one) for one in self.predictions],
+            "comparisons": [asdict(one) for one in self.comparisons],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),
         }
@@ -84,13 +96,14 @@ class Numbers:
 def numbers(
     study: Study, *, images: pa.Table | None = None, reference: str | None = None, tolerance: float = 0.05
 ) -> Numbers:
-    """Summarize `study`.
+    """Compute all numbers of a study.
 
     Args:
         study: what was counted.
-        images: the rows of its images, if there are any: where they tell seeds, tests between sources are paired.
-        reference: the source that the others are compared with; by default the one of kind "data", if there is one.
-        tolerance: half the width of the band around a target, in share, 0 to 1.
+        images: one row per image, if there are any. If they have seeds, tests between sources are paired.
+        reference: name of the source that the others are compared with; by default the source of kind "data", if there
+            is exactly one.
+        tolerance: half the width of the band around a target, as a share, 0 to 1.
 
     Raises:
         ValueError: the reference is no source, the tolerance is out of range, or a tally is wrong (see `summarize`).
@@ -114,7 +127,7 @@ def numbers(
     others = [tally for tally in tallies if tally.source != reference]
     stopped = {source.name: source.stopped for source in sources if source.stopped is not None}
     lines = []
-    for part, compared in ((base, None), (others, base or None)):  # a source is not compared with itself
+    for part, compared in ((base, None), (others, base or None)):  # the reference has no relation to itself
         if part:
             lines += summarize(part, reference=compared, tolerance=tolerance, stopped=stopped)
     order = {(tally.source, tally.concept, tally.attribute): k for k, tally in enumerate(tallies)}
@@ -128,12 +141,12 @@ def numbers(
         by_field(tallies, study.fields),
         corrections(tallies, study.confusions),
         predictions(tallies, study.labelled),
-        comparisons(sources, tallies, images),
+        source_differences(sources, tallies, images),
     )
 
 
 def _measurable(tallies: Sequence[Tally], order: Sequence[str]) -> tuple[list[Tally], list[str]]:
-    """Tallies by source, empty ones left out, and targets taken over from other sources; with a note on each."""
+    """The tallies by source, without empty ones and with targets taken over from other sources; and notes on both."""
     notes = [f"{t.source}: no image of {t.concept!r}, so it is left out" for t in tallies if not t.n]
     kept = sorted((tally for tally in tallies if tally.n), key=lambda tally: order.index(tally.source))
     if not kept:
@@ -150,7 +163,7 @@ def _measurable(tallies: Sequence[Tally], order: Sequence[str]) -> tuple[list[Ta
 
 
 def _with_target(tally: Tally, asked: Sequence[dict[str, float]]) -> Tally:
-    """`tally` with the target that the other sources agree on, if it has none and its groups allow it."""
+    """The tally with the target of the other sources, if it has none, they agree, and its groups allow it."""
     if tally.target is not None or len(asked) != 1:
         return tally
     target = {group: asked[0].get(group, 0.0) for group in tally.counts}
@@ -158,5 +171,5 @@ def _with_target(tally: Tally, asked: Sequence[dict[str, float]]) -> Tally:
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for JSON, which knows no infinity and no "not a number": None stands for both."""
+    """Values for JSON, which has no infinity and no "not a number": None stands for both."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

@@ -1,8 +1,9 @@
-"""Shares as people would see them, from their labels of some images and a machine's of all (`prediction_powered`).
+"""Shares that people would see, from their labels of some images and the machine's labels of all images.
 
-One for each source, attribute and concept with labelled images, and where several concepts have some, one over all of
-them together, which believes that the labelled images were drawn at random from all. What cannot be told says why.
-Exports `predictions` with its records.
+There is one prediction for each source, attribute and concept with labelled images. If several concepts have labelled
+images, there is one more for all concepts together; it assumes that the labelled images were drawn at random from all
+images. If a prediction is refused, the reason is given instead. The estimates are those of
+`statistics.prediction_powered`. Exports `predictions` and its results `Prediction` and `Predicted`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from fair_diffusion.audit.study import Labelled
-from fair_diffusion.audit.tally import Tally
-from fair_diffusion.statistics.prediction_powered import Predicted, predict
+from fair_diffusion.audit.tally import Tally, by_source_and_attribute
+from fair_diffusion.statistics.prediction_powered import predict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predicted:
+    """One group, from human and machine labels together.
+
+    Attributes:
+        group: the group.
+        human: its share among the human labels.
+        machine: its share among the machine's labels of the other images.
+        estimate: its share as people would see it.
+        low: lower end of the interval of `estimate`, which holds for this group alone.
+        high: upper end of the interval of `estimate`.
+        weight: the trust in the machine, 0 to 1: at 0 only the human labels count.
+    """
+
+    group: str
+    human: float
+    machine: float
+    estimate: float
+    low: float
+    high: float
+    weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +49,10 @@ class Prediction:
         source: where the images come from.
         attribute: what was read.
         concept: what they show; None for all concepts of the source together.
-        labelled: images that people labelled.
+        labelled: number of images that people labelled.
         n: all images, labelled and unread ones included.
-        groups: in the order of the attribute; none if it was refused.
-        refused: why nothing can be told, or None.
+        groups: in the order of the attribute; empty if the prediction was refused.
+        refused: why nothing is predicted, or None.
     """
 
     source: str
@@ -41,61 +65,58 @@ class Prediction:
 
 
 def predictions(tallies: Sequence[Tally], labelled: Sequence[Labelled]) -> list[Prediction]:
-    """Those of every concept with labelled images, then of all concepts of a source together, attribute by attribute.
+    """Predict every concept with labelled images, then all concepts of its source together, attribute by attribute.
 
     Args:
         tallies: what the machine read.
-        labelled: what people and the machine read in the same images.
+        labelled: what people and the machine saw in the same images.
     """
-    parts: dict[tuple[str, str], dict[str, Labelled]] = {}
+    by_concept: dict[tuple[str, str], dict[str, Labelled]] = {}
     for one in labelled:
-        parts.setdefault((one.source, one.attribute), {})[one.concept] = one
-    counted: dict[tuple[str, str], list[Tally]] = {}
-    for tally in tallies:
-        counted.setdefault((tally.source, tally.attribute), []).append(tally)
-    found = []
-    for key, seen in parts.items():
+        by_concept.setdefault((one.source, one.attribute), {})[one.concept] = one
+    counted = by_source_and_attribute(tallies)
+    made = []
+    for key, labels in by_concept.items():
         own = counted.get(key, [])
-        found += [_prediction([tally], [seen[tally.concept]]) for tally in own if tally.concept in seen]
-        alike = [tally for tally in own if set(tally.counts) == set(own[0].counts)]
-        whole = [seen[tally.concept] for tally in alike if tally.concept in seen]
+        made += [_prediction([tally], [labels[tally.concept]]) for tally in own if tally.concept in labels]
+        same_groups = [tally for tally in own if set(tally.counts) == set(own[0].counts)]
+        whole = [labels[tally.concept] for tally in same_groups if tally.concept in labels]
         if len(whole) > 1:
-            found.append(_prediction(alike, whole))
-    return found
+            made.append(_prediction(same_groups, whole))
+    return made
 
 
 def _prediction(tallies: Sequence[Tally], labelled: Sequence[Labelled]) -> Prediction:
-    groups = labelled[0].groups
     counts = np.sum([one.counts for one in labelled], axis=0)
-    names = [*groups, None]
-    pairs = [
-        (human, machine)
-        for i, human in enumerate(names)
-        for j, machine in enumerate(names)
-        for _ in range(counts[i, j])
-    ]
-    read = counts.sum(axis=0)
-    lines: list[Predicted] = []
+    groups: list[Predicted] = []
     refused = None
     try:
-        rest = Tally(
-            source=tallies[0].source,
-            concept=tallies[0].concept,
-            attribute=tallies[0].attribute,
-            counts={g: sum(t.counts.get(g, 0) for t in tallies) - int(read[k]) for k, g in enumerate(groups)},
-            unknown=sum(tally.unknown for tally in tallies) - int(read[-1]),
-        )
-        if min(*rest.counts.values(), rest.unknown) < 0:
-            raise ValueError("more images were labelled than counted: label those that were audited")
-        lines = predict([human for human, _ in pairs], [machine for _, machine in pairs], rest)
+        groups = _predicted(tallies, labelled[0].groups, counts.tolist())
     except ValueError as error:
         refused = str(error)
     return Prediction(
         source=tallies[0].source,
         attribute=tallies[0].attribute,
         concept=tallies[0].concept if len(tallies) == 1 else None,
-        labelled=len(pairs),
+        labelled=int(counts.sum()),
         n=sum(tally.n for tally in tallies),
-        groups=lines,
+        groups=groups,
         refused=refused,
     )
+
+
+def _predicted(tallies: Sequence[Tally], groups: Sequence[str], labelled: Sequence[Sequence[int]]) -> list[Predicted]:
+    """Every group of some tallies together; `labelled` counts images by people's and the machine's label, as usual."""
+    total, machine = sum(map(sum, labelled)), [sum(column) for column in zip(*labelled, strict=True)]
+    rest = [sum(tally.counts.get(group, 0) for tally in tallies) - machine[k] for k, group in enumerate(groups)]
+    unknown = sum(tally.unknown for tally in tallies) - machine[-1]
+    if min(*rest, unknown) < 0:
+        raise ValueError("more images were labelled than counted: label those that were audited")
+    predicted = []
+    for k, group in enumerate(groups):
+        both = labelled[k][k]
+        human_only, machine_only = sum(labelled[k]) - both, machine[k] - both
+        pairs = (both, human_only, machine_only, total - both - human_only - machine_only)
+        share = predict(pairs, rest[k], sum(rest) + unknown)
+        predicted.append(Predicted(group=group, **share._asdict()))
+    return predicted

@@ -1,4 +1,4 @@
-"""A study: all that a report shows, as plain data. An audit fills it, the report draws it."""
+"""A study: everything that a report shows, as plain data. An audit fills it, and the report draws it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.perception.confusion import Confusion
+
+__all__ = ["Confusion", "Labelled", "Sample", "Source", "Study"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Where images come from, and how they were made and read.
 
-    `kind` is "data", "plain", "instructed" or "other" and orders them in figures; `facts` are lines for "how it was
-    done" (model, weights' hash, policy, seeds, steps, perceiver, versions), name to text. `ratio` is the cost in
-    network evaluations over plain generation, `seconds` the wall-clock time; `quality` names figures such as "KID to
-    renders". `stopped` is the half width in share at which an audit by precision stopped: its intervals must be those
-    that hold under such stopping.
+    Attributes:
+        name: its name in tables and figures.
+        kind: "data", "plain", "instructed" or "other"; figures order the sources by it.
+        facts: lines for the section "How it was done", name to text: model, hash of the weights, policy, seeds, steps,
+            perceiver, versions.
+        ratio: cost in network evaluations, relative to plain generation.
+        seconds: wall-clock time.
+        quality: quality measures, name to value, such as "KID to renders".
+        stopped: the half width, as a share, at which an audit by precision stopped; None for a fixed number of images.
+            The intervals of such a source must hold despite the stopping.
     """
 
     name: str
@@ -31,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One image of the contact sheet, drawn at random and never picked; `labels` and `confidence` by attribute."""
+    """One image of the contact sheet, drawn at random; nobody picked it. `labels` and `confidence` are by attribute."""
 
     image: Path
     source: str
@@ -41,30 +49,17 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confusion:
-    """How a perceiver errs on labelled images: counts[i][j] of group i were read as group j; the last j is unknown.
-
-    `sources` names the sources whose images it read: theirs are the shares that it can correct. `left_out` are groups
-    that it reads and no labelled image shows, so that nothing tells how they are read: readings of them are unknown.
-    """
-
-    attribute: str
-    groups: Sequence[str]
-    counts: Sequence[Sequence[int]]
-    measured_on: str
-    sources: Sequence[str] = ()
-    left_out: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "left_out", tuple(self.left_out))  # so that what comes from a file is equal
-
-
-@dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Images of one source and concept that people have labelled beside the machine.
+    """Images of one source and concept that both people and the machine have labelled.
 
-    counts[i][j] of them are group i to people and group j to the machine; the last i and j are unknown. `table` is the
-    name of the file that holds the labels.
+    Attributes:
+        source: where the images come from.
+        concept: what they show.
+        attribute: what was labelled.
+        groups: the K groups of the attribute.
+        counts: counts[i][j] images are group i to people and group j to the machine, shape (K + 1, K + 1); the last i
+            and j are unknown.
+        table: name of the file with the people's labels.
     """
 
     source: str
@@ -77,11 +72,21 @@ class Labelled:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """Tallies with all that is needed to believe them.
+    """Tallies, with everything that a reader needs to judge them.
 
-    `perceived` are the same images as counted by a second reader (a run's perceiver, which may steer). `drawn` says how
-    the samples were drawn, `unit` what a concept is, in the singular: "concept", "prompt", "occupation". `broken`
-    names images that could not be read, and why. `fields` groups concepts: "nurse" lies in the field "health".
+    Attributes:
+        title: title of the report.
+        sources: where the images come from.
+        tallies: the counts.
+        perceived: counts of the same images by a second reader: a run's perceiver, which may steer.
+        samples: images of the contact sheet.
+        drawn: how the samples were drawn, in words.
+        unit: what a concept is, in the singular: "concept", "prompt", "occupation".
+        confusions: how the readers err.
+        labelled: images that people have labelled too.
+        broken: images that could not be read, and why.
+        notes: what else a reader must know.
+        fields: the field of each concept: "nurse" belongs to "health".
     """
 
     title: str

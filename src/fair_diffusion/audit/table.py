@@ -1,32 +1,38 @@
-"""The audit table: for each group what was asked, what came out, and how sure that is.
+"""The audit table of one request: for each group what was asked, what came out, and how certain that is.
 
-Shares are over **all** images. An image that could not be read counts in n and in the column `unknown`, so
-unread images lower every share instead of disappearing.
+Shares are over **all** images. An image that could not be read counts in n and in the column `unknown`, so it lowers
+every share instead of disappearing. The numbers are those of `audit.lines` and `audit.deviations` for the tally of the
+request. Exports `AuditRow`, `audit_rows`, `deviation`, `JOINT`, `joint_groups` and `joint_labels`.
 """
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.statistics.intervals import Verdict, simultaneous, verdict, wilson
-from fair_diffusion.statistics.metrics import kl, noise_floor, total_variation
+from fair_diffusion.audit.deviations import tally_deviation
+from fair_diffusion.audit.lines import summarize
+from fair_diffusion.audit.tally import Tally
+from fair_diffusion.statistics.intervals import Verdict
+from fair_diffusion.statistics.metrics import cached_noise_floor
 
 JOINT = " × "
+"""Stands between the parts of a joint attribute or group."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One group of one attribute in an audit.
+class AuditRow:
+    """One group of one attribute in the audit of a request.
 
     Attributes:
         attribute: what was read, such as "gender"; joint attributes as "gender × skin_tone".
         group: one of its groups.
         target: share asked for, or None if nothing was asked.
-        quota: images asked for, or None if none were dealt out.
+        quota: number of images asked for, or None if there were no quotas.
         count: images that show the group.
-        unknown: images of the run in which the attribute could not be read; the same in every row of it.
-        share: count over all images of the run, unknown ones included.
+        unknown: images of the request in which the attribute could not be read; the same in all rows of an attribute.
+        share: count over all images of the request, unknown ones included.
         low: lower end of the 95 % interval of the share.
         high: upper end of the 95 % interval of the share.
         verdict: the interval against target ± tolerance (see `intervals.verdict`); None without a target.
@@ -52,28 +58,29 @@ def audit_rows(
     target: Sequence[float] | None = None,
     quota: Sequence[int] | None = None,
     tolerance: float = 0.05,
-) -> list[Row]:
+) -> list[AuditRow]:
     """Count labels into one row per group.
 
-    Intervals: Wilson's, each on its own, where at most two groups are in play; otherwise simultaneous ones
-    for all groups. A group is in play if its target is above zero; without a target, all are. So woman and
-    man with "androgynous" at target zero are two groups.
+    If at most two groups are in play, the intervals are Wilson's, each by itself; otherwise they are simultaneous for
+    all groups. A group is in play if its target is above zero; without a target, all groups are in play. For example,
+    woman and man are two groups in play if "androgynous" has target zero.
 
     Args:
-        labels: the group that each image shows, None where it could not be read.
+        labels: the group that each image shows; None if it could not be read.
         attribute: name of the attribute.
-        groups: its groups, in the order of the rows.
-        target: share asked for of each group.
-        quota: images asked for of each group.
-        tolerance: half the width of the band around the target, in share.
+        groups: its groups in the order of the rows, at least 2.
+        target: share asked for of each group; the shares sum to 1.
+        quota: number of images asked for of each group.
+        tolerance: half the width of the band around the target, as a share.
 
     Raises:
-        ValueError: no labels, a label that is no group, or targets or quotas that do not fit the groups.
+        ValueError: no labels, a label that is no group, too few groups, or targets or quotas that do not fit the
+            groups.
     """
     if not labels:
         raise ValueError("labels is empty: an audit needs at least 1 image")
-    if not groups or len(set(groups)) != len(groups):
-        raise ValueError(f"groups is {list(groups)}: give at least one group, each once")
+    if len(groups) < 2 or len(set(groups)) != len(groups):
+        raise ValueError(f"groups is {list(groups)}: give at least 2 groups, each once")
     for name, values in (("target", target), ("quota", quota)):
         if values is not None and len(values) != len(groups):
             raise ValueError(f"{name} has {len(values)} values for {len(groups)} groups: give one per group")
@@ -81,61 +88,74 @@ def audit_rows(
     if strange:
         raise ValueError(f"label {strange[0]!r} is no group of {attribute}: use {list(groups)}, or None")
 
-    n = len(labels)
-    counts = [sum(label == group for label in labels) for group in groups]
-    in_play = len(groups) if target is None else sum(share > 0 for share in target)
-    intervals = [wilson(c, n) for c in counts] if in_play <= 2 else simultaneous(counts, n=n)
+    counts = Counter(labels)
+    # Without a target an even one stands in: it puts all groups in play, and no row shows it.
+    asked = [1 / len(groups)] * len(groups) if target is None else [float(share) for share in target]
+    tally = Tally(
+        source="request",
+        concept="all images",
+        attribute=attribute,
+        counts={group: counts[group] for group in groups},
+        unknown=counts[None],
+        target=dict(zip(groups, asked, strict=True)),
+    )
     return [
-        Row(
+        AuditRow(
             attribute=attribute,
-            group=group,
-            target=None if target is None else float(target[k]),
+            group=line.group,
+            target=None if target is None else line.target,
             quota=None if quota is None else int(quota[k]),
-            count=counts[k],
-            unknown=n - sum(counts),
-            share=counts[k] / n,
-            low=low,
-            high=high,
-            verdict=None if target is None else verdict(low, high, float(target[k]), tolerance),
+            count=line.count,
+            unknown=line.unknown,
+            share=line.share,
+            low=line.low,
+            high=line.high,
+            verdict=None if target is None else line.verdict,
         )
-        for k, (group, (low, high)) in enumerate(zip(groups, intervals, strict=True))
+        for k, line in enumerate(summarize([tally], tolerance=tolerance))
     ]
 
 
-def deviation(rows: Sequence[Row]) -> dict[str, float]:
-    """How far one attribute is from its target, beside what a perfect coin would give.
+def deviation(rows: Sequence[AuditRow]) -> dict[str, float]:
+    """How far one attribute is from its target, and its noise floor.
 
     Args:
-        rows: all rows of one attribute, with a target.
+        rows: all rows of one attribute that has a target.
 
     Returns:
-        tv: total variation with "unknown" as a group of its own whose target is zero, so unread images count
-            against the run.
-        kl: divergence in nats of the images that could be read; infinite if one shows a group with target
-            zero, or if none could be read.
+        tv: total variation. "Unknown" is a group of its own whose target is zero, so unread images count as deviating.
+        kl: divergence of the read images in nats; infinite if an image shows a group with target zero, or if no image
+            could be read.
         noise_floor: expected `tv` of as many independent draws from the target.
+
+    Raises:
+        ValueError: rows of several attributes, no rows, or rows without a target.
     """
     if len({(row.attribute, row.unknown) for row in rows}) != 1:
         raise ValueError("the rows are not those of one attribute: call deviation once for each")
-    target = [row.target for row in rows if row.target is not None]
+    target = tuple(row.target for row in rows if row.target is not None)
     if len(target) != len(rows):
         raise ValueError(f"{rows[0].attribute} has no target: there is nothing to deviate from")
-    known, unknown = sum(row.count for row in rows), rows[0].unknown
-    n = known + unknown
+    counts, unknown = tuple(row.count for row in rows), rows[0].unknown
+    metrics = tally_deviation(counts, unknown, target)
     return {
-        "tv": total_variation([*(row.count / n for row in rows), unknown / n], [*target, 0.0]),
-        "kl": kl([row.count / known for row in rows], target) if known else math.inf,
-        "noise_floor": noise_floor(target, n),
+        "tv": metrics.tv,
+        "kl": math.inf if metrics.kl is None else metrics.kl,
+        "noise_floor": cached_noise_floor(target, sum(counts) + unknown),
     }
 
 
 def joint_groups(*groups: Sequence[str]) -> list[str]:
-    """All combinations of the groups of several attributes, the last attribute varying fastest."""
+    """All combinations of the groups of several attributes; the last attribute varies fastest."""
     return [JOINT.join(combination) for combination in itertools.product(*groups)]
 
 
 def joint_labels(*labels: Sequence[str | None]) -> list[str | None]:
-    """Combine the labels of several attributes image by image; unknown if any part is unknown."""
+    """Combine the labels of several attributes image by image; the result is unknown if any part is unknown.
+
+    Args:
+        labels: one sequence per attribute, all of the same images.
+    """
     return [
         None if any(part is None for part in parts) else JOINT.join(part for part in parts if part is not None)
         for parts in zip(*labels, strict=True)

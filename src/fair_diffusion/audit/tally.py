@@ -1,12 +1,12 @@
 """A tally: how many images of one concept, from one source, show which group of one attribute.
 
-Whatever is audited (a run, a folder, a dataset, a table of counts) becomes tallies first; numbers and reports see
-nothing else. Exports `Tally` and `check_tallies`.
+Everything that is audited (a run, a folder, a dataset, a table of counts) becomes tallies first. Numbers and reports
+use nothing else. Exports `Tally`, `check_tallies` and `by_source_and_attribute`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
@@ -17,11 +17,11 @@ class Tally:
     """Counts of one attribute over the images of one concept.
 
     Attributes:
-        source: where the images come from: "laion", "plain", "instructed", the name of a run.
+        source: where the images come from, such as "laion", "plain", "instructed" or the name of a run.
         concept: what they show: an occupation, or a prompt.
         attribute: what was read, such as "gender"; joint attributes as "gender × skin_tone".
         counts: images per group, zeros included, in the order of the attribute's groups.
-        unknown: images in which it could not be read.
+        unknown: images in which the attribute could not be read.
         target: share asked for of each group, or None if nothing was asked.
     """
 
@@ -44,11 +44,11 @@ class Tally:
 
     @property
     def asked(self) -> tuple[float, ...]:
-        """The target in the order of the groups; if there is none, the attribute's default shares, or uniform ones."""
+        """The target in the order of the groups; without a target, the attribute's default shares, or uniform ones."""
         if self.target is None:
-            usual = ATTRIBUTES[self.attribute].default_shares if self.attribute in ATTRIBUTES else {}
-            shares = [float(usual.get(group, 0)) for group in self.counts]
-            total = sum(shares) if self.counts.keys() <= usual.keys() else 0
+            default = ATTRIBUTES[self.attribute].default_shares if self.attribute in ATTRIBUTES else {}
+            shares = [float(default.get(group, 0)) for group in self.counts]
+            total = sum(shares) if self.counts.keys() <= default.keys() else 0
             return tuple(share / total for share in shares) if total else (1 / len(shares),) * len(shares)
         return tuple(float(self.target[group]) for group in self.counts)
 
@@ -59,7 +59,7 @@ class Tally:
 
 
 def check_tallies(tallies: Sequence[Tally]) -> None:
-    """`ValueError` naming the tally and the mend if one cannot be summed up, or is counted twice."""
+    """Check that every tally can be summed up and none is counted twice; a `ValueError` names tally and mend."""
     seen = set()
     for tally in tallies:
         where = f"{tally.source}: {tally.attribute} of {tally.concept!r}"
@@ -80,3 +80,11 @@ def check_tallies(tallies: Sequence[Tally]) -> None:
         shares = list(tally.target.values())
         if not (min(shares) >= 0 and abs(sum(shares) - 1) < 1e-6):
             raise ValueError(f"{where} has target {dict(tally.target)}: shares must not be negative and sum to 1")
+
+
+def by_source_and_attribute(tallies: Iterable[Tally]) -> dict[tuple[str, str], list[Tally]]:
+    """The tallies of each source and attribute, in order of first appearance."""
+    parts: dict[tuple[str, str], list[Tally]] = {}
+    for tally in tallies:
+        parts.setdefault((tally.source, tally.attribute), []).append(tally)
+    return parts

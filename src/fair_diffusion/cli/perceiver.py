@@ -15,7 +15,7 @@ from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
-    from fair_diffusion.audit.study import Confusion
+    from fair_diffusion.perception.confusion import Confusion
 
 perceiver = typer.Typer(no_args_is_help=True, help="Readers of groups in pictures.")
 

@@ -11,9 +11,9 @@ from rich.table import Table
 from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.predictions import Predicted
 from fair_diffusion.files.text import printable
 from fair_diffusion.report.headline import default_shares
-from fair_diffusion.statistics.prediction_powered import Predicted
 
 CONCEPTS = 12
 """Concepts of one source and attribute that are shown in full."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fair_diffusion.audit.table import Row, audit_rows, joint_groups, joint_labels
+from fair_diffusion.audit.table import AuditRow, audit_rows, joint_groups, joint_labels
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.vocabulary import known_labels
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
@@ -47,7 +47,7 @@ def prompt_of(brief: Brief, steered_to: Assignment) -> str:
 
 def audited(
     readings: Readings, targets: Sequence[Target], quotas: Sequence[Sequence[int]], attributes: Sequence[str]
-) -> list[Row]:
+) -> list[AuditRow]:
     """The audit rows of every target; without a target, the shares of all `attributes`. Unknown groups are unknown."""
     labels = {name: known_labels([reading.label for reading in readings[name]], name) for name in attributes}
     if not targets:
@@ -56,7 +56,7 @@ def audited(
             for name in attributes
             for row in audit_rows(labels[name], attribute=name, groups=ATTRIBUTES[name].group_names)
         ]
-    rows: list[Row] = []
+    rows: list[AuditRow] = []
     for k, target in enumerate(targets):
         rows += audit_rows(
             joint_labels(*(labels[name] for name in target.attributes)),

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from fair_diffusion.audit.study import Confusion
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading as Reading
 
 SIZE = 64

@@ -20,9 +20,9 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from fair_diffusion.audit.study import Confusion
 from fair_diffusion.files.new_folder import new_folder
 from fair_diffusion.perception import judge
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.reader import Reader, fill
 

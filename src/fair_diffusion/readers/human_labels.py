@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fair_diffusion.audit.study import Confusion, Labelled
+from fair_diffusion.audit.study import Labelled
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.text import printable
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.readers.findings import Findings
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from fair_diffusion.audit.combine import joined
-from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.study import Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.models.provenance import INSTRUCTION
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import OCCUPATION, Perceiver
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.readers.counts import ordered

@@ -20,7 +20,7 @@ from typing import Any, Unpack
 from PIL import Image
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.audit.table import Row
+from fair_diffusion.audit.table import AuditRow
 from fair_diffusion.backbones import StepInfo
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
@@ -197,7 +197,7 @@ class _Run:
         now = read_moved(pipe, read, {i: one.picture for i, one in enumerate(moved) if one.picture is not None})
         records = self._records(now, moved)
 
-        def rows(readings: Readings) -> list[Row]:
+        def rows(readings: Readings) -> list[AuditRow]:
             return audited(readings, matched.targets, quotas, pipe.attributes)
 
         facts: dict[str, Any] = {

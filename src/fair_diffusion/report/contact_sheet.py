@@ -1,7 +1,7 @@
-"""The contact sheet: blocks of labelled images, one above the other, as one picture.
+"""The contact sheet: blocks of labelled images, one above the other, in one picture.
 
-Every group has a colour that colour-blind people can tell apart (Okabe and Ito 2008) and a letter, so
-colour is never the only sign. Images at the same place in two blocks are meant to come from the same seed.
+Every group has a colour that colour-blind people can tell apart (Okabe and Ito 2008), and letters, so that colour is
+never the only sign. Images at the same place in two blocks should come from the same seed.
 """
 
 import itertools
@@ -39,12 +39,11 @@ class SheetRow:
     """One block of a contact sheet.
 
     Attributes:
-        title: text above the images; its first line is bold, the lines after it (shares, intervals) are
-            plain.
-        images: the images, in seed order.
-        labels: one text per image, a group with or without a confidence: "woman 0.98". An empty text or
+        title: text above the images. The first line is bold; the next lines (shares, intervals) are plain.
+        images: the images in the order of their seeds.
+        labels: one text per image, a group with or without a confidence, such as "woman 0.98". An empty text or
             "unknown" stands for an image that could not be read.
-        marks: which images to mark as steered, one per image; None for no marks.
+        marks: for each image whether to mark it as steered; None for no marks.
     """
 
     title: str
@@ -65,11 +64,14 @@ def contact_sheet(
 
     Args:
         rows: the blocks, from top to bottom.
-        path: where to write the picture too, if anywhere; the ending decides the format.
-        groups: groups in the order that gives them their colours, so that these stay the same from sheet to
-            sheet. Default: the groups that the labels name, in alphabetical order.
-        footer: a note at the bottom, such as who read the labels.
-        columns: images per line, 1 to 16. Eight keep labels readable at the width of a web page.
+        path: file to write the picture to, or None; its suffix decides the format.
+        groups: the groups in an order that fixes their colours, so that colours are the same on all sheets. Default:
+            the groups that the labels name, in alphabetical order.
+        footer: a note at the bottom, such as the reader of the labels.
+        columns: images per line, 1 to 16. With eight, labels are readable at the width of a web page.
+
+    Returns:
+        The picture.
 
     Raises:
         ValueError: no rows or images, labels or marks that do not fit the images, or columns out of range.
@@ -97,12 +99,12 @@ def contact_sheet(
 
 
 def group_of(label: str) -> str:
-    """The group that a label names: the label without its confidence."""
+    """The group of a label: the label without its confidence."""
     return _CONFIDENCE.sub("", label).strip() or UNKNOWN
 
 
 class _Sheet:
-    """A picture that grows downwards: each method draws one part below the last."""
+    """A picture that grows downwards: each method draws one part below the previous one."""
 
     def __init__(self, width: int) -> None:
         self.width, self.y = width, _MARGIN
@@ -144,7 +146,7 @@ class _Sheet:
             self.mark(x + outer, self.y)
 
     def badge(self, x: int, y: int, colour: str, letters: str) -> int:
-        """Draw a group's letters on its colour; return the width."""
+        """Draw a group's letters on its colour, and return the width in pixels."""
         font = _font(12, bold=True)
         wide = max(_BADGE, int(font.getlength(letters)) + 8)
         self.draw.rectangle((x, y, x + wide - 1, y + _BADGE - 1), fill=colour)
@@ -152,7 +154,7 @@ class _Sheet:
         return wide
 
     def mark(self, right: int, top: int) -> None:
-        """A black folded corner with a white edge, seen on any picture."""
+        """Draw a black folded corner with a white edge, which is visible on any picture."""
         self.draw.polygon([(right - 25, top), (right - 1, top), (right - 1, top + 24)], fill=_PAPER)
         self.draw.polygon([(right - 22, top), (right - 1, top), (right - 1, top + 21)], fill=_INK)
 
@@ -187,7 +189,7 @@ class _Sheet:
             self.y += height
 
     def room(self, height: int) -> None:
-        """Make the canvas reach at least `height` below the current line."""
+        """Make the canvas reach at least `height` pixels below the current line."""
         if self.y + height + _MARGIN > self.canvas.height:
             taller = Image.new("RGB", (self.width, 2 * (self.y + height + _MARGIN)), _PAPER)
             taller.paste(self.canvas)
@@ -203,7 +205,7 @@ def _font(size: int, *, bold: bool = False) -> _Font:
 
 
 def _wrap(text: str, font: _Font, width: float) -> list[str]:
-    """Break a text at spaces into lines of at most `width` pixels; a longer word is cut with an ellipsis."""
+    """Break a text at spaces into lines of at most `width` pixels; an ellipsis ends a longer word."""
     lines = [""]
     for word in text.split():
         while font.getlength(word) > width:
@@ -217,7 +219,7 @@ def _wrap(text: str, font: _Font, width: float) -> list[str]:
 
 
 def _letters(groups: Sequence[str]) -> dict[str, str]:
-    """A short sign for each group: the initials of its parts, and a number where these are taken."""
+    """Letters for each group: the initials of its parts, with a number if another group has the same initials."""
     signs: dict[str, str] = {}
     for group in groups:
         initials = "".join(part.strip()[:1] for part in group.split(JOINT.strip())).upper()

@@ -1,8 +1,8 @@
-"""The dumbbell figure: one row per concept, one dot with its 95 % interval per source, the target and its band behind.
+"""The dumbbell figure: one row per concept with a mark and its 95 % interval per source, over the target and its band.
 
     nurse      |        ◆───────■══════●        |        data → plain → instructed
 
-Geometry only: shares in 0…1 across, pixels down from the middle of a row. The template draws it.
+This file computes the geometry: shares of 0 to 1 across, pixels down from the middle of a row. The template draws it.
 Exports `Dumbbell`, `dumbbells` and `shown`.
 """
 
@@ -18,12 +18,18 @@ from fair_diffusion.audit.lines import Line
 
 LANE = 9
 MOST_LANES = 8
-"""Sources that have lanes of their own; the template's style has a height of row for each number of lanes."""
+"""Largest number of lanes, one per source; the style sheet has a row height for each number of lanes."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One source in one row: its line, the source's place, and how far below the middle it lies, in pixels."""
+    """One source in one row.
+
+    Attributes:
+        line: its share.
+        source: its place among the sources.
+        y: its distance below the middle of the row, in pixels.
+    """
 
     line: Line
     source: int
@@ -32,9 +38,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class DumbbellRow:
-    """One concept, or one group where there is only one concept; `low` to `high` is the tolerance band.
+    """One row: a concept, or a group if there is only one concept.
 
-    `field` is that of the concept, "" where it has none."""
+    Attributes:
+        label: name of the concept or group.
+        field: field of the concept; "" if it has none.
+        target: share asked for.
+        low: lower end of the tolerance band.
+        high: upper end of the tolerance band.
+        marks: one for each source that has a share here.
+    """
 
     label: str
     field: str
@@ -45,13 +58,20 @@ class DumbbellRow:
 
     @property
     def joins(self) -> list[tuple[Mark, Mark]]:
-        """Marks that a line joins."""
+        """Pairs of neighbouring marks, which a line joins."""
         return list(pairwise(self.marks))
 
 
 @dataclass(frozen=True)
 class Dumbbell:
-    """One figure: `group` is what its shares are of, None if each row has its own; `lanes` lie in every row."""
+    """One figure.
+
+    Attributes:
+        attribute: what was read.
+        group: the group whose shares are shown; None if each row has its own group.
+        rows: the rows from top to bottom.
+        lanes: number of lanes in every row.
+    """
 
     attribute: str
     group: str | None
@@ -69,15 +89,15 @@ def dumbbells(
 ) -> list[Dumbbell]:
     """The figures of every attribute.
 
-    With one concept: one figure whose rows are the groups. With several: a figure of one group, if only two are asked
-    for (the rarer one; the other mirrors it), else one figure for each group. Rows go from the smallest share
-    of source `by` to its largest, field by field where concepts have fields.
+    A study of one concept has one figure whose rows are the groups. A study of several concepts has one figure per
+    group; if only two groups are asked for, it has one figure of the rarer group, because the other mirrors it. Rows
+    are sorted by the share in source `by`, the smallest first, within each field if concepts have fields.
 
     Args:
         lines: every share.
-        sources: their order, from left to right and from top to bottom.
-        by: the source that sorts the rows.
-        tolerance: half the width of the band, in share.
+        sources: names of the sources in order, from top to bottom in each row.
+        by: name of the source that sorts the rows.
+        tolerance: half the width of the band, as a share.
         fields: the field of each concept.
     """
     figures = []
@@ -89,14 +109,14 @@ def dumbbells(
 
 
 def shown(lines: Sequence[Line]) -> list[str]:
-    """The groups of one attribute that are shown: the rarer one where just two are asked for, else each."""
+    """The groups of one attribute that figures show: the rarer one if only two are asked for, else all."""
     asked = {line.group for line in lines if line.target > 0}
-    found: defaultdict[str, int] = defaultdict(int)
+    counts: defaultdict[str, int] = defaultdict(int)
     for line in lines:
-        found[line.group] += line.count
-    groups = [group for group in found if group in asked or found[group]]
+        counts[line.group] += line.count
+    groups = [group for group in counts if group in asked or counts[group]]
     if len(asked) == 2:
-        return [min((group for group in groups if group in asked), key=lambda group: found[group])]
+        return [min((group for group in groups if group in asked), key=lambda group: counts[group])]
     return groups
 
 
@@ -109,13 +129,13 @@ def _figure(
     tolerance: float,
     fields: Mapping[str, str],
 ) -> Dumbbell:
-    found: defaultdict[str, dict[str, Line]] = defaultdict(dict)
+    by_label: defaultdict[str, dict[str, Line]] = defaultdict(dict)
     for line in lines:
         if group is None:
-            found[line.group][line.source] = line
+            by_label[line.group][line.source] = line
         elif line.group == group:
-            found[line.concept][line.source] = line
-    named = list(found.items())
+            by_label[line.concept][line.source] = line
+    named = list(by_label.items())
     if group is not None:
         named.sort(key=lambda item: (fields.get(item[0], ""), item[1][by].share if by in item[1] else 2, item[0]))
     else:
@@ -124,17 +144,17 @@ def _figure(
     return Dumbbell(attribute, group, rows, min(len(sources), MOST_LANES))
 
 
-def _row(label: str, field: str, found: dict[str, Line], sources: Sequence[str], tolerance: float) -> DumbbellRow:
-    target = _last(found[source].target for source in sources if source in found)
+def _row(label: str, field: str, by_source: dict[str, Line], sources: Sequence[str], tolerance: float) -> DumbbellRow:
+    target = _last(by_source[source].target for source in sources if source in by_source)
     lanes = min(len(sources), MOST_LANES)
     marks = [
-        Mark(found[source], k, LANE * (k % MOST_LANES - (lanes - 1) / 2))
+        Mark(by_source[source], k, LANE * (k % MOST_LANES - (lanes - 1) / 2))
         for k, source in enumerate(sources)
-        if source in found
+        if source in by_source
     ]
     return DumbbellRow(label, field, target, max(0.0, target - tolerance), min(1.0, target + tolerance), marks)
 
 
 def _last(values: Iterable[float]) -> float:
-    """The target of the last source: that of the instruction, where sources differ."""
+    """The target of the last source: if sources differ, this is the target of the instruction."""
     return list(values)[-1]

@@ -1,4 +1,4 @@
-"""The headline of a report: what came out, in words made from the numbers.
+"""The headline of a report: sentences made from its numbers, such as
 
 Over 153 occupations, plain images deviate 0.31 on average from an even split of women and men; instructed 0.10.
 A perfect coin with 250 images would deviate 0.025.
@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.audit.lines import Deviation, Line
+from fair_diffusion.audit.deviations import Deviation
+from fair_diffusion.audit.lines import Line
 
 _PLURAL = {"woman": "women", "man": "men", "person": "people", "child": "children"}
 _NAMED = 3
@@ -19,7 +20,7 @@ _ALIKE = 0.002
 
 @dataclass(frozen=True)
 class Headline:
-    """One attribute in words: how far from the target, and all else that the numbers say at once."""
+    """One attribute in words: `lead` is the deviation and its noise floor, `more` is what else the numbers show."""
 
     lead: str
     more: str
@@ -28,13 +29,13 @@ class Headline:
 def headlines(
     lines: Sequence[Line], deviations: Sequence[Deviation], *, unit: str, reference: str | None
 ) -> list[Headline]:
-    """One for each attribute, in the order of `deviations`.
+    """One headline for each attribute, in the order of `deviations`.
 
     Args:
-        lines: every share, as `summary.summarize` gives them.
-        deviations: every source and attribute, as `summary.deviations` gives them.
+        lines: every share.
+        deviations: every source and attribute.
         unit: what a concept is, in the singular.
-        reference: the source that relations are to, if any.
+        reference: name of the source that the others are compared with, or None.
     """
     attributes = list(dict.fromkeys(found.attribute for found in deviations))
     written = []
@@ -54,12 +55,12 @@ def headlines(
 
 
 def number(value: float) -> str:
-    """A deviation to two figures or so: 0.31, 0.025, 0."""
+    """A deviation with two significant digits or so: 0.31, 0.025, 0."""
     return f"{value:.2f}" if value >= 0.0995 else f"{value:.3f}" if value else "0"
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as "43.2 %", with a space that does not break."""
+    """A share as "43.2 %", with a non-breaking space."""
     return f"{100 * share:.{digits}f}\u00a0%"
 
 
@@ -69,22 +70,22 @@ def spoken(name: str) -> str:
 
 
 def short(text: str, most: int = 80) -> str:
-    """A name that fits a row."""
+    """A name cut to at most `most` letters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def plural(word: str) -> str:
-    """The plural of a group or a unit, as far as it is known; other group names stay as they are."""
+    """The plural of a group; names whose plural is not known stay as they are."""
     return _PLURAL.get(word, word)
 
 
 def units(count: int, unit: str) -> str:
-    """Such as "153 occupations", "1 prompt"."""
+    """A number with its unit, such as "153 occupations" or "1 prompt"."""
     return f"{count:,} {unit}" + ("" if count == 1 else "s")
 
 
 def target_in_words(targets: Sequence[Mapping[str, float]], attribute: str) -> str:
-    """The target that all of `targets` are, as words, or "their targets" if they differ."""
+    """The common target in words; "their targets" if the targets differ."""
     first = targets[0]
     if any(target != first for target in targets):
         return "their targets"
@@ -100,7 +101,7 @@ def target_in_words(targets: Sequence[Mapping[str, float]], attribute: str) -> s
 
 
 def default_shares(lines: Sequence[Line]) -> str:
-    """What stands in where nothing was asked, with the shares if all have the same and those are no even split."""
+    """Words for the shares that stand in for a target; the shares are named if they are equal for all and not even."""
     shares: dict[tuple[str, str, str], dict[str, float]] = {}
     for line in lines:
         if line.assumed:
@@ -113,7 +114,7 @@ def default_shares(lines: Sequence[Line]) -> str:
 
 
 def targets_of(lines: Sequence[Line]) -> list[dict[str, float]]:
-    """The target of every tally behind `lines`, without groups that nobody asked for."""
+    """The target of every tally of `lines`, without groups of target zero."""
     targets: dict[tuple[str, str, str], dict[str, float]] = {}
     for line in lines:
         target = targets.setdefault((line.source, line.concept, line.attribute), {})
@@ -153,7 +154,7 @@ def _assumed(lines: Sequence[Line], found: Sequence[Deviation]) -> list[str]:
 
 
 def _coin(lines: Sequence[Line], found: Sequence[Deviation], reference: str | None) -> str:
-    """What chance alone gives; the reference is no draw, so it is left out where there is anything else."""
+    """The noise floor in words. The reference is no draw from a target, so it is left out if there are others."""
     judged = [one for one in found if one.source != reference] or list(found)
     coin = "coin" if all(len(target) <= 2 for target in targets_of(lines)) else "draw"
     floors = [one.noise_floor for one in judged]

@@ -1,4 +1,4 @@
-"""What a study does not show: sentences for the end of its report. Exports `limits`."""
+"""Limits of a study: sentences for the end of its report on what it does not show. Exports `limits`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FEW = 100
 
 
 def limits(found: Numbers) -> list[str]:
-    """What cannot be concluded, from the general to what this study lacks."""
+    """Sentences on what cannot be concluded: general ones first, then those of this study."""
     study, lines = found.study, found.lines
     concepts = len({line.concept for line in lines})
     sentences = [

@@ -1,7 +1,7 @@
 """The numbers of a report as tables: lines.parquet, lines.csv, deviations.parquet and deviations.csv.
 
-    lines.*          one row per source, concept, attribute and group, with the fields of `summary.Line`
-    deviations.*     one row per source and attribute, with those of `deviations.Deviation`
+    lines.*          one row per source, concept, attribute and group; the columns are the fields of `Line`
+    deviations.*     one row per source and attribute; the columns are the fields of `Deviation`
 
 Exports `write_lines`.
 """
@@ -15,7 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.lines import Deviation, Line
+from fair_diffusion.audit.deviations import Deviation
+from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.files.csv_rows import write_csv
 
@@ -23,13 +24,13 @@ _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
 
 def write_lines(found: Numbers, folder: Path) -> None:
-    """Write the tables into `folder`, which is there. In a CSV "inf" is infinite and an empty cell is none."""
+    """Write the tables into an existing folder. In a CSV, "inf" is infinite and an empty cell is None."""
     _write(found.lines, Line, folder / "lines")
     _write(found.deviations, Deviation, folder / "deviations")
 
 
 def _write(rows: Sequence[Line | Deviation], kind: type[Line | Deviation], path: Path) -> None:
-    """Both tables of these rows; every column has the type of its field, also where all of it is None."""
+    """Write both tables of these rows. Every column has the type of its field, even if all its values are None."""
     schema = pa.schema(
         [(one.name, _TYPES.get(str(one.type).removesuffix(" | None"), pa.string())) for one in fields(kind)]
     )

@@ -1,5 +1,7 @@
-"""Pages that need nothing else, neither network nor script: text is escaped, and the page's own policy forbids any
-script, and any style but its own. Exports `environment` and `rendered`.
+"""Self-contained pages, without network and script.
+
+Text is escaped, and the page's own content policy forbids scripts and all styles but its own. Exports `environment` and
+`rendered`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def environment(*packages: str) -> Environment:
-    """Templates of these packages and of the audit, with the filters that all of them use."""
+    """The templates of some packages and of this one, with the filters that all of them use.
+
+    Args:
+        packages: import names of packages with a folder `templates`; their templates come first.
+    """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -31,9 +37,16 @@ def environment(*packages: str) -> Environment:
 
 
 def rendered(templates: Environment, name: str, styles: Sequence[str], context: Mapping[str, Any]) -> str:
-    """The template `name`, which puts in `style` and allows it by `style_hash`, with these style sheets."""
+    """Render a page.
+
+    Args:
+        templates: from `environment`.
+        name: the template. It inserts the variable `style` and allows it by `style_hash`.
+        styles: templates of the style sheets, which are joined.
+        context: all other variables.
+    """
     style = "\n".join(templates.get_template(sheet).render() for sheet in styles)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     made: str = templates.get_template(name).render(**context, style=style, style_hash=digest)
-    # A file name may hold bytes that are no text.
+    # A file name may hold bytes that are not valid text.
     return made.encode("utf-8", "backslashreplace").decode()

@@ -1,11 +1,11 @@
-"""A figure of dots between two axes, each with its name, and with an interval upwards where it has one.
+"""A figure of named dots between two axes; a dot may have a vertical interval.
 
     up |    • plain
        |  ┊      • instructed        ticks at round numbers, no name on another, nothing outside the frame
        +──────────── across
 
-Exports `Point`, `Plot` and `plot`. Everything is laid out here in the units of the drawing; `templates/plot.svg.j2`
-draws it.
+This file computes the layout in the units of the drawing, and `templates/plot.svg.j2` draws it. Exports `Point`, `Plot`
+and `plot`.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from dataclasses import dataclass
 from fair_diffusion.report.headline import short
 
 WIDTH, LEFT, RIGHT, TOP = 480, 56, 452, 14
-"""Of the drawing, and the frame of the axes."""
+"""Width of the drawing, and the left, right and top edge of the frame of the axes."""
 BOTTOM, UNDER = 274, 56
-"""Where the frame ends if there is room enough, and what stands under it."""
+"""Bottom edge of the frame for few dots, and the height of the labels under it."""
 _FEW, _MORE = 8, 30
-"""Dots that have room enough, and how much lower the frame ends for each one more."""
+"""Number of dots that count as few, and how much lower the bottom edge is for each further dot."""
 
 _LETTER, _LINE, _DOT = 6.6, 13, 6
-"""Width of a letter and height of a line at 12 pixels, and half of a dot."""
+"""Width of a letter and height of a line at a font size of 12 pixels, and half the size of a dot."""
 _ROOM = 20
-"""Lines that are tried above and below a dot for its name."""
+"""Number of lines above and below a dot that are tried for its name."""
 _ALONG = (0, 40, 80, 120, 160)
-"""How far to the side of a dot its name may begin."""
+"""Distances to the side of a dot at which its name may begin."""
 _WORTH = 35
-"""How much further away a name may stand to be mistaken in one way less."""
+"""How much farther away a name may be placed to avoid one possible mistake of its dot."""
 _NARROWEST = 1e-4
-"""The least span of an axis; values that are nearer to each other are alike."""
+"""Smallest span of an axis; values that are nearer to each other count as equal."""
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a dot shows: its name, its value on both axes, and the ends of its interval upwards if it has one."""
+    """What a dot shows: its name, its value on both axes, and the ends of its vertical interval or None."""
 
     name: str
     across: float
@@ -50,8 +50,20 @@ class Point:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point laid out: where it lies, where its interval ends, where its name stands, and the near end of the name if
-    a line must lead there. `anchor` says which end of the name is at `label_x`: "start" or "end"."""
+    """A point in the units of the drawing.
+
+    Attributes:
+        point: what it shows.
+        text: its name, shortened.
+        x: centre of the dot.
+        y: centre of the dot.
+        low: height of the lower end of its interval.
+        high: height of the upper end of its interval.
+        label_x: where the name is anchored.
+        label_y: base line of the name.
+        anchor: the end of the name that is at `label_x`: "start" or "end".
+        lead: end of a line from the dot to its name; None if the name is beside the dot.
+    """
 
     point: Point
     text: str
@@ -67,7 +79,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark on an axis: where, and what it says."""
+    """A mark on an axis: its place and its text."""
 
     at: float
     text: str
@@ -75,8 +87,17 @@ class Tick:
 
 @dataclass(frozen=True)
 class Plot:
-    """One figure; `across` and `up` say what its axes are. `floor` is the height of a line to compare with, `bottom`
-    that of the end of the frame."""
+    """One figure.
+
+    Attributes:
+        across: label of the horizontal axis.
+        up: label of the vertical axis.
+        dots: the points.
+        ticks_across: marks of the horizontal axis.
+        ticks_up: marks of the vertical axis.
+        floor: height of a horizontal line to compare with, or None.
+        bottom: bottom edge of the frame.
+    """
 
     across: str
     up: str
@@ -88,7 +109,7 @@ class Plot:
 
     @property
     def height(self) -> int:
-        """Of the drawing."""
+        """Height of the drawing."""
         return self.bottom + UNDER
 
 
@@ -104,12 +125,12 @@ def plot(
     """Lay out a figure.
 
     Args:
-        points: at least one.
-        across: what the axis to the right is.
-        up: what the upward one is; it begins at 0.
-        log: the axis to the right doubles at each mark; its values are above 0.
-        zero: else it holds 0, or begins near the smallest value.
-        floor: a value on the upward axis to draw a line at; none where it lies above all.
+        points: at least one point.
+        across: label of the horizontal axis.
+        up: label of the vertical axis, which begins at 0.
+        log: whether the horizontal axis doubles at each mark; its values must be above 0.
+        zero: whether a linear horizontal axis includes 0; otherwise it begins near the smallest value.
+        floor: value on the vertical axis to draw a line at. There is no line if the value lies above the axis.
     """
     values = [math.log2(point.across) if log else point.across for point in points]
     left, right, marks = _doublings(values) if log else _round(*_span(values, zero=zero))
@@ -141,7 +162,7 @@ def _dots(points: Sequence[Point], across: Sequence[float], place: Callable[[flo
     spots = [(x, place(point.up)) for x, point in zip(across, points, strict=True)]
     dots = []
     for point, text, (x, y), (begins, base) in zip(points, texts, spots, _labels(spots, texts, bottom), strict=True):
-        after, width = begins > x, _LETTER * len(text)  # an estimate: what stands before a dot is set from its end
+        after, width = begins > x, _LETTER * len(text)  # an estimate, so a name to the left is anchored at its end
         dots.append(
             Dot(
                 point=point,
@@ -160,14 +181,14 @@ def _dots(points: Sequence[Point], across: Sequence[float], place: Callable[[flo
 
 
 def _doublings(values: Sequence[float]) -> tuple[float, float, list[float]]:
-    """Ends of an axis of logarithms to base 2 that holds all values with some room, for names on the left too, and its
-    marks."""
+    """Ends and marks of an axis of logarithms to base 2. It includes all values with some room, also for names on the
+    left."""
     first, last = math.floor(min(values) + 1e-9), math.ceil(max(*values, min(values) + 1) - 1e-9)
     return first - 0.25 * (last - first), last + 0.25, [float(value) for value in range(first, last + 1)]
 
 
 def _span(values: Sequence[float], *, zero: bool) -> tuple[float, float]:
-    """What an axis must hold: the values, 0 if it is asked for or they are all alike, and 1 if they are all 0."""
+    """The range of an axis. It includes 0 if `zero` or if the values are all equal, and is 0 to 1 if they are all 0."""
     low, high = min(values), max(values)
     if not zero and high - low >= _NARROWEST:
         return low, high
@@ -175,7 +196,7 @@ def _span(values: Sequence[float], *, zero: bool) -> tuple[float, float]:
 
 
 def _round(low: float, high: float) -> tuple[float, float, list[float]]:
-    """Ends of an axis from `low` to `high` at the next round numbers, and four to eight marks."""
+    """Ends of an axis at the round numbers around `low` and `high`, and its marks, four to eight."""
     span = max(high - low, _NARROWEST)
     size = 10.0 ** math.floor(math.log10(span / 4))
     step = next(size * factor for factor in (1, 2, 5, 10) if span / (size * factor) <= 7)
@@ -186,8 +207,11 @@ def _round(low: float, high: float) -> tuple[float, float, list[float]]:
 
 
 def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str], bottom: int) -> list[tuple[float, float]]:
-    """Where each name begins, left end and base line: beside its dot where nothing is in the way, these first; or where
-    the nearest free place is above `bottom`, at best one where nobody takes it for another dot's."""
+    """The left end and base line of each name.
+
+    Names that fit beside their dot are placed first. Each other name has the nearest free place above `bottom`; places
+    at which it could be mistaken for the name of another dot count as farther away.
+    """
     marks: list[Box] = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for x, y in points]
     names: list[Box] = []
     found: dict[int, tuple[float, float]] = {}
@@ -211,8 +235,10 @@ def _labels(points: Sequence[tuple[float, float]], texts: Sequence[str], bottom:
 
 
 def _choices(dot: tuple[float, float], width: float, *, beside: bool) -> list[tuple[float, tuple[float, float], Box]]:
-    """Places for a name, the nearest first: how far, where it begins, and its box. beside: only the two right beside
-    the dot."""
+    """Places for a name, the nearest first: distance, left end with base line, and box.
+
+    If `beside`, there are only the two places directly beside the dot.
+    """
     (x, y), found = dot, []
     for side, out in ((x + _DOT + 4, 1), (x - _DOT - 4 - width, -1)):
         for along in _ALONG[:1] if beside else _ALONG:
@@ -224,8 +250,11 @@ def _choices(dot: tuple[float, float], width: float, *, beside: bool) -> list[tu
 
 
 def _mistakes(dot: Box, box: Box, others: Sequence[Box], names: Sequence[Box]) -> int:
-    """How easily a name in `box` is taken for another dot's: by 2 if one is beside it and about as near, by 1 for each
-    dot or name that the line to its own crosses. Of dots that lie on each other only the lines can tell."""
+    """How easily a name in `box` is mistaken for the name of another dot than `dot`.
+
+    It counts 2 if another dot is about as near, and 1 for each dot or name that the line to its own dot crosses. Dots
+    that overlap each other do not count as near: only the lines tell their names apart.
+    """
     x, y = (dot[0] + dot[2]) / 2, (dot[1] + dot[3]) / 2
     ends = box[0] if box[0] > x else box[2], (box[1] + box[3]) / 2
     line = [(x + part * (ends[0] - x), y + part * (ends[1] - y)) for part in (k / 20 for k in range(20))]
@@ -244,12 +273,12 @@ def _holds(box: Box, x: float, y: float) -> bool:
 
 
 def _lead(x: float, y: float, near: float, base: float) -> float | None:
-    """`near`, the end of a name that is nearer to its dot; None if the name stands beside it."""
+    """`near`, the end of the name that is nearer to its dot; None if the name is beside the dot."""
     return near if abs(near - x) > 3 * _DOT or abs(base - 4 - y) > _DOT else None
 
 
 def _inside(box: Box, bottom: int) -> bool:
-    return box[0] >= LEFT + 2 and box[2] <= WIDTH and box[1] >= 0 and box[3] <= bottom + 7  # beside a dot at 0
+    return box[0] >= LEFT + 2 and box[2] <= WIDTH and box[1] >= 0 and box[3] <= bottom + 7  # a dot at 0 needs 7
 
 
 def _overlap(one: Box, other: Box) -> bool:

@@ -1,6 +1,6 @@
-"""The report: a study as one HTML file that needs nothing else, neither network nor script.
+"""The report: a study as one self-contained HTML file, without network and script.
 
-Exports `report`. What it shows is prepared here and laid out by `templates/report.html.j2`.
+This file prepares what the report shows, and `templates/report.html.j2` lays it out. Exports `report`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fair_diffusion.audit.corrections import Correction
-from fair_diffusion.audit.differences import Comparison
+from fair_diffusion.audit.differences import SourceDifference
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Prediction
@@ -29,16 +29,16 @@ from fair_diffusion.report.scatter import scatters
 
 SIDE = 128
 SHOWN = 24
-"""Pictures of the contact sheet per source."""
+"""Largest number of pictures per source in the contact sheet."""
 SIGNIFICANT = 0.05
-"""A p by Holm below it counts as a difference."""
+"""A p by Holm's method below this value counts as a difference."""
 
 _SHAPES = 6
 _COLOURS = {"data": 0, "plain": 1, "instructed": 2}
 
 
 def report(found: Numbers) -> str:
-    """The numbers of a study as an HTML page. The same numbers and pictures give the same bytes."""
+    """The numbers of a study as an HTML page. Equal numbers and pictures give the same bytes."""
     templates = environment()
     templates.filters.update(at=lambda share: f"{100 * share:.2f}%", figure=figure, p=probability, points=points)
     return rendered(templates, "report.html.j2", ("report.css", "plot.css"), _context(found))
@@ -56,7 +56,7 @@ def figure(value: float | None) -> str:
 
 
 def probability(p: float) -> str:
-    """A p with three decimals, "< 0.001" if it is smaller."""
+    """A p with three decimals; "< 0.001" if it is smaller."""
     return f"{p:.3f}" if p >= 0.001 else "<\u00a00.001"
 
 
@@ -83,7 +83,7 @@ def _context(found: Numbers) -> dict[str, Any]:
         "sheets": _sheets(study),
         "predicted": found.predicted,
         "people": [one for one in found.predictions if one.groups],
-        "untold": _untold(found.predictions),
+        "untold": _refused(found.predictions),
         "corrected": _corrected(found.corrections),
         "refused": _refused(found.corrections),
         "readers": _readers(study),
@@ -97,7 +97,7 @@ def _context(found: Numbers) -> dict[str, Any]:
 
 
 def _looks(sources: Sequence[Source]) -> dict[str, tuple[int, int]]:
-    """Each source's colour and shape: those of its kind for the first of a kind, the next free ones for all others."""
+    """Colour and shape of each source: the first source of a kind has those of its kind, the others the next free."""
     places: dict[str, int] = {}
     for source in sources:
         k = _COLOURS.get(source.kind)
@@ -112,7 +112,7 @@ def _looks(sources: Sequence[Source]) -> dict[str, tuple[int, int]]:
 
 
 def _lines(found: Numbers, attribute: str, concepts: Sequence[str]) -> list[tuple[str, list[Line]]]:
-    """The lines of one attribute by concept, the farthest first, as in the heat table."""
+    """The lines of one attribute by concept, in the order of the heat table."""
     own: dict[str, list[Line]] = {concept: [] for concept in concepts}
     for line in found.lines:
         if line.attribute == attribute:
@@ -121,7 +121,7 @@ def _lines(found: Numbers, attribute: str, concepts: Sequence[str]) -> list[tupl
 
 
 def _changes(found: Numbers) -> list[dict[str, Any]]:
-    """Each comparison with the rows that are shown, and how many of them differ; `group` if all are of one."""
+    """Each comparison with the rows that are shown and how many of them differ; `group` if all rows are of one."""
     changes = []
     for one in found.comparisons:
         groups = shown([line for line in found.lines if line.attribute == one.attribute])
@@ -142,8 +142,8 @@ def _changes(found: Numbers) -> list[dict[str, Any]]:
     return changes
 
 
-def _tested(one: Comparison) -> str:
-    """The test of a comparison in words."""
+def _tested(one: SourceDifference) -> str:
+    """The test of a comparison, in words."""
     if one.paired == one.concepts:
         return "McNemar's exact test, paired: image by image of the same seed"
     if not one.paired:
@@ -152,35 +152,28 @@ def _tested(one: Comparison) -> str:
 
 
 def _corrected(corrections: Sequence[Correction]) -> list[tuple[str, list[Correction]]]:
-    """What was corrected, by attribute."""
-    found: dict[str, list[Correction]] = {}
+    """The corrections that were made, by attribute."""
+    by_attribute: dict[str, list[Correction]] = {}
     for one in corrections:
         if one.groups:
-            found.setdefault(one.attribute, []).append(one)
-    return list(found.items())
+            by_attribute.setdefault(one.attribute, []).append(one)
+    return list(by_attribute.items())
 
 
-def _refused(corrections: Sequence[Correction]) -> list[tuple[str, str, list[str]]]:
-    """What was not: attribute, reason and sources."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for one in corrections:
+def _refused(estimates: Sequence[Correction | Prediction]) -> list[tuple[str, str, list[str]]]:
+    """The corrections or predictions that were refused: attribute, reason, and the sources or concepts."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in estimates:
         if one.refused is not None:
-            found.setdefault((one.attribute, one.refused), []).append(one.source)
-    return [(attribute, reason, sources) for (attribute, reason), sources in found.items()]
-
-
-def _untold(predictions: Sequence[Prediction]) -> list[tuple[str, str, list[str]]]:
-    """The labelled images that tell nothing: attribute, reason and where they are from."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for one in predictions:
-        if one.refused is not None:
-            where = one.source if one.concept is None else f"{one.concept} ({one.source})"
-            found.setdefault((one.attribute, one.refused), []).append(where)
-    return [(attribute, reason, places) for (attribute, reason), places in found.items()]
+            concept = one.concept if isinstance(one, Prediction) else None
+            place = one.source if concept is None else f"{concept} ({one.source})"
+            places.setdefault((one.attribute, one.refused), []).append(place)
+    return [(attribute, reason, own) for (attribute, reason), own in places.items()]
 
 
 def _sheets(study: Study) -> list[dict[str, Any]]:
-    """Pictures by source. Of more than `SHOWN`, as many are drawn, the same places in every source."""
+    """Pictures by source. If there are more than `SHOWN`, that many are drawn at random, at the same places in every
+    source."""
     sheets = []
     for source in dict.fromkeys(sample.source for sample in study.samples):
         own = [sample for sample in study.samples if sample.source == source]
@@ -197,7 +190,7 @@ def _picture(sample: Sample) -> dict[str, Any]:
 
 
 def read_as(labels: Mapping[str, str | None], confidence: Mapping[str, float]) -> str:
-    """What a reader saw, such as "man (0.99), skin tone unknown"."""
+    """What a reader saw, in words, such as "man (0.99), skin tone unknown"."""
     parts = [
         (f"{spoken(name)} unknown" if label is None else label)
         + (f" ({confidence[name]:.2f})" if name in confidence else "")
@@ -207,7 +200,7 @@ def read_as(labels: Mapping[str, str | None], confidence: Mapping[str, float]) -
 
 
 def _uri(path: Path) -> str | None:
-    """A picture as a small JPEG in a data URI; None if it cannot be read."""
+    """A picture as a small JPEG in a data URI; None if it cannot be opened."""
     try:
         return jpeg_uri(open_picture(path), SIDE)
     except BrokenPicture:
@@ -215,7 +208,7 @@ def _uri(path: Path) -> str | None:
 
 
 def _readers(study: Study) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Judge and perceiver side by side: by concept, one row per group, "unknown" included, where both have counted."""
+    """Counts of judge and perceiver side by side, for tallies of both: by concept, one row per group and "unknown"."""
     other = {(t.source, t.concept, t.attribute): t for t in study.perceived}
     rows: dict[str, list[dict[str, Any]]] = {}
     for tally in study.tallies:

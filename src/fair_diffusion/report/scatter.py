@@ -1,4 +1,4 @@
-"""Deviation against quality: one figure per attribute and quality, one dot per source.
+"""The scatter figure: deviation against quality, one figure per attribute and quality, one dot per source.
 
 Exports `Scatter` and `scatters`.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.audit.lines import Deviation
+from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.study import Source
 from fair_diffusion.report.headline import spoken
 from fair_diffusion.report.plot import Plot, Point, plot
@@ -16,7 +16,7 @@ from fair_diffusion.report.plot import Plot, Point, plot
 
 @dataclass(frozen=True)
 class Scatter:
-    """One figure: mean deviation from `attribute`'s targets upwards, the quality called `name` to the right."""
+    """One figure: mean deviation from the targets of `attribute` upwards, the quality `name` to the right."""
 
     attribute: str
     name: str
@@ -24,7 +24,7 @@ class Scatter:
 
 
 def scatters(sources: Sequence[Source], deviations: Sequence[Deviation]) -> list[Scatter]:
-    """The figures of all attributes, and of the qualities that are known of two sources or more."""
+    """The figures of all attributes and of all qualities that at least two sources have."""
     names = list(dict.fromkeys(name for source in sources for name in source.quality))
     attributes = list(dict.fromkeys(found.attribute for found in deviations))
     return [found for a in attributes for name in names if (found := _scatter(a, name, sources, deviations))]

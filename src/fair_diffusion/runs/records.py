@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from fair_diffusion.audit.study import Confusion
 from fair_diffusion.files.pictures import ENDINGS
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.result import PNG_KEY, SHEET
 
 SETTINGS = "suite.json"

@@ -1,1 +1,1 @@
-"""Statistics: pure functions on numbers. They import nothing else of this package."""
+"""Statistics: pure functions on numbers. They import no other module of this package."""

@@ -1,13 +1,13 @@
-"""Does an encoder hold one set of words or images nearer to one attribute than to another?
+"""Association test: does an encoder put one set of words or images nearer to one attribute than to another?
 
     s(w) = mean over a of cos(w, a) − mean over b of cos(w, b)         how much nearer w is to A than to B
-    d    = (mean over x of s − mean over y of s) / std of s over X and Y together
-    p    = share of the partitions of X ∪ Y into two halves with Σ_x s − Σ_y s at least that of X and Y
+    d    = (mean over x of s − mean over y of s) / std of s over X ∪ Y
+    p    = share of the partitions of X ∪ Y into two halves whose Σ_x s − Σ_y s is at least the observed one
 
-WEAT for words (Caliskan, Bryson and Narayanan 2017, Science 356), iEAT for images (Steed and Caliskan 2021,
-arXiv 2010.15052). As published: one-sided, so p is small if X goes with A and Y with B, and near 1 if it is the other
-way round; d lies between −2 and 2. The standard deviation has ddof = 1 and ties count towards p, as in the code that
-the field uses (May et al. 2019, arXiv 1903.10561). The observed partition is one of those counted: p is never 0.
+The test is WEAT for words (Caliskan, Bryson and Narayanan 2017, Science 356) and iEAT for images (Steed and Caliskan
+2021, arXiv 2010.15052). As published, it is one-sided: p is small if X is associated with A and Y with B, and near 1 in
+the opposite case. d lies between −2 and 2. The standard deviation has ddof = 1 and ties count towards p, as in the code
+of May et al. (2019, arXiv 1903.10561), which the field uses. The observed partition counts too, so p is never 0.
 Exports `association`.
 """
 
@@ -31,10 +31,10 @@ class Association:
     """The outcome of one test.
 
     Attributes:
-        effect: d, in standard deviations; above 0 if X goes with A and Y with B.
+        effect: d, in standard deviations; above 0 if X is associated with A and Y with B.
         p: one-sided permutation p.
-        exact: p is over all partitions, not over 10,000 drawn ones.
-        partitions: how many partitions p is over, the observed one included.
+        exact: whether p is over all partitions, not over 10,000 random ones.
+        partitions: number of partitions that p is over, the observed one included.
         associations_x: s of each target in X.
         associations_y: s of each target in Y.
     """
@@ -51,15 +51,15 @@ def association(x: ArrayLike, y: ArrayLike, a: ArrayLike, b: ArrayLike, *, seed:
     """Test whether targets X and Y differ in their association with attributes A and B.
 
     Args:
-        x: embeddings of the targets X, one row each, of any length.
-        y: embeddings of the targets Y, as many as X.
-        a: embeddings of the attribute A.
-        b: embeddings of the attribute B.
-        seed: draws the partitions where there are more than 200,000.
+        x: embeddings of the targets X, shape (targets, d); their lengths do not matter.
+        y: embeddings of the targets Y, shape (targets, d).
+        a: embeddings of the attribute A, shape (members, d).
+        b: embeddings of the attribute B, shape (members, d).
+        seed: seed of the random partitions, used if there are more than 200,000 partitions.
 
     Raises:
-        ValueError: a set with fewer than 2 members, X and Y of different size, embeddings that do not fit together,
-            that are zero or not finite, or targets that are all equally associated.
+        ValueError: a set with fewer than 2 members, X and Y of different size, embeddings of different width,
+            embeddings that are zero or not finite, or targets that all have the same association.
     """
     sets = {name: _unit(name, values) for name, values in (("X", x), ("Y", y), ("A", a), ("B", b))}
     widths = {name: values.shape[1] for name, values in sets.items()}
@@ -85,8 +85,8 @@ def association(x: ArrayLike, y: ArrayLike, a: ArrayLike, b: ArrayLike, *, seed:
 
 
 def _permutation_p(s: Array, size: int, seed: int) -> tuple[float, bool, int]:
-    """p, whether it is exact, and over how many partitions. The first `size` values of `s` are those of X."""
-    # Σ_x s − Σ_y s grows with Σ_x s alone, the sum of both being fixed. Rounding must not break ties.
+    """p, whether it is exact, and the number of partitions. The first `size` values of `s` belong to X."""
+    # The sum over X ∪ Y is fixed, so Σ_x s alone orders the partitions. The margin keeps ties despite rounding.
     least = s[:size].sum() - 1e-9 * np.abs(s).sum()
     partitions = math.comb(len(s), size)
     if partitions <= _MOST_EXACT:
@@ -99,7 +99,7 @@ def _permutation_p(s: Array, size: int, seed: int) -> tuple[float, bool, int]:
 
 
 def _unit(name: str, values: ArrayLike) -> Array:
-    """The embeddings of one set, each divided by its length."""
+    """The embeddings of one set, each scaled to length 1, shape (members, d)."""
     rows: Array = np.asarray(values, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ValueError(f"{name} has shape {rows.shape}: give one row per member")

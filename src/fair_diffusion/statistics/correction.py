@@ -1,98 +1,86 @@
-"""Shares corrected for the errors of whoever read the images.
+"""Shares corrected for the errors of the reader that labelled the images.
 
-    q = Pᵀ π        q: what is read (K groups, and unknown), π: what is there, P[i, j] = P(read as j | shows i)
+    q = Pᵀ π        q: shares of the K + 1 readings (the last: unknown); π: true shares of the K groups
+                    P[i, j] = probability that an image of group i is read as j
 
-P comes from a confusion matrix: images whose group is known, and what was read in them. With two groups and no unknown,
-solving for π is Rogan and Gladen's estimator (1978, American Journal of Epidemiology 107), (q₁ + specificity − 1) /
-(sensitivity + specificity − 1). For K groups it is least squares over the distributions π ≥ 0, Σπ = 1, so no corrected
-share leaves 0 to 1. "Unknown" is one more reading that every group may cause, with a rate of its own: the corrected
-shares are of **all** images, those that could not be read included.
+P is estimated from a confusion matrix: counts of images with a known group, by what the reader saw in them. With two
+groups and no unknown reading, the solution π is Rogan and Gladen's estimator (1978, American Journal of Epidemiology
+107), (q₁ + specificity − 1) / (sensitivity + specificity − 1). For K groups it is the least-squares solution among the
+distributions (π ≥ 0, Σπ = 1), so that every corrected share lies in 0 to 1. "Unknown" is one more reading with a rate
+for each group: the corrected shares are shares of **all** images, unread ones included.
 
-The correction believes that the reader errs on these images as it did on those of the confusion matrix.
-Exports `correct` with its lines.
+The correction assumes that the reader errs on these images as it did on those of the confusion matrix.
+Exports `correct` and its result `CorrectedShares`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from fair_diffusion.audit.study import Confusion
-from fair_diffusion.audit.tally import Tally
-from fair_diffusion.statistics.intervals import Array
+from fair_diffusion.statistics.intervals import Array, check_level
 
-# Below it the readings hardly depend on what is shown. Two groups read right 55 times of 100 have 0.1.
+# Below this value the readings hardly depend on the group. A reader that is right for 55 of 100 images has 0.1.
 _SMALLEST_SINGULAR_VALUE = 0.1
 _RESAMPLES = 2_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Corrected:
-    """One group of a tally after correction.
+class CorrectedShares(NamedTuple):
+    """Corrected shares of the K groups; each array has shape (K,).
 
     Attributes:
-        group: the group.
-        count: images read as it.
-        share: count over all images, as read.
-        corrected: share of all images that show it, by the confusion matrix.
-        low: lower end of the interval of `corrected`, which holds for this group alone.
-        high: its upper end.
+        estimate: share of all images that show the group.
+        low: lower end of its interval, which holds for this group alone.
+        high: upper end of its interval.
     """
 
-    group: str
-    count: int
-    share: float
-    corrected: float
-    low: float
-    high: float
+    estimate: Array
+    low: Array
+    high: Array
 
 
-def correct(tally: Tally, confusion: Confusion, *, level: float = 0.95, seed: int = 0) -> list[Corrected]:
-    """The shares of one tally, corrected for the reader's errors.
+def correct(readings: ArrayLike, confusion: ArrayLike, *, level: float = 0.95, seed: int = 0) -> CorrectedShares:
+    """Correct the shares of K groups for the reader's errors.
 
-    Intervals are percentiles over 2,000 pairs of resamples: of the tally's readings, and of each row of the confusion
-    matrix, so they know that both are samples. The resamples are Bayesian (Dirichlet, half an image added to each
-    cell): an error that the matrix never saw may still happen, and plain resampling would rule it out.
+    The intervals are percentiles over 2,000 pairs of resamples, one of the readings and one of each row of the
+    confusion matrix, so they include the uncertainty of both. The resamples are Bayesian (Dirichlet, with half an image
+    added to each count): the plain bootstrap would exclude every error that the matrix happens not to contain.
 
     Args:
-        tally: what was read.
-        confusion: how the same reader errs, for the same groups; `counts[i][j]` of group i were read as j, the last j
-            is unknown.
-        level: confidence of each interval.
-        seed: draws the resamples.
+        readings: images by what was read, shape (K + 1,); the last count is of unknown readings.
+        confusion: labelled images by their group and what was read, shape (K, K + 1), from the same reader.
+        level: confidence of each interval, strictly between 0 and 1.
+        seed: seed of the resamples.
 
     Raises:
-        ValueError: groups that differ, a group without labelled images, no images, or readings that hardly depend on
-            the group, so that nothing can be told from them.
+        ValueError: arrays of other shapes, no images, a group without labelled images, or readings that hardly depend
+            on the group, so that the shares cannot be estimated.
     """
-    matrix = _matrix(tally, confusion)
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}: give a number between 0 and 1, such as 0.95")
-    readings = np.array([*(tally.counts[group] for group in confusion.groups), tally.unknown], dtype=np.float64)
-    if readings.sum() < 1:
-        raise ValueError(f"{tally.concept!r} has no images: there is nothing to correct")
-    rates = matrix / matrix.sum(axis=1, keepdims=True)
+    read, matrix = np.asarray(readings, dtype=np.float64), np.array(confusion, dtype=np.float64)
+    groups = read.size - 1
+    if matrix.shape != (groups, groups + 1) or (matrix < 0).any():
+        raise ValueError(
+            f"the confusion matrix has shape {matrix.shape}: give {groups} rows of {groups + 1} counts, the last for "
+            "unknown"
+        )
+    check_level(level)
+    if read.sum() < 1:
+        raise ValueError("the readings are of no images: there is nothing to correct")
+    totals = matrix.sum(axis=1, keepdims=True)
+    if not totals.all():
+        raise ValueError(f"row {int(np.argmin(totals))} of the confusion matrix is empty: label images of each group")
+    rates = matrix / totals
     smallest = float(np.linalg.svd(rates, compute_uv=False)[-1])
     if smallest < _SMALLEST_SINGULAR_VALUE:
         raise ValueError(
-            f"the readings of {confusion.attribute} hardly depend on the group (the smallest singular value is "
-            f"{smallest:.3f}, at least {_SMALLEST_SINGULAR_VALUE} is needed): use a better reader, or merge groups "
-            "that it confuses"
+            f"the readings hardly depend on the group (the smallest singular value is {smallest:.3f}, at least "
+            f"{_SMALLEST_SINGULAR_VALUE} is needed): use a better reader, or merge groups that it confuses"
         )
-    estimate = _solve(rates[None], readings[None] / readings.sum())[0]
-    low, high = np.quantile(_resampled(matrix, readings, seed), [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return [
-        Corrected(
-            group=group,
-            count=int(readings[k]),
-            share=float(readings[k] / readings.sum()),
-            corrected=float(estimate[k]),
-            low=float(min(low[k], estimate[k])),
-            high=float(max(high[k], estimate[k])),
-        )
-        for k, group in enumerate(confusion.groups)
-    ]
+    estimate = _solve(rates[None], read[None] / read.sum())[0]
+    low, high = np.quantile(_resampled(matrix, read, seed), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return CorrectedShares(estimate, np.minimum(low, estimate), np.maximum(high, estimate))
 
 
 def _resampled(matrix: Array, readings: Array, seed: int) -> Array:
@@ -104,41 +92,27 @@ def _resampled(matrix: Array, readings: Array, seed: int) -> Array:
 
 
 def _solve(rates: Array, shares: Array) -> Array:
-    """The distributions π with the least ‖ratesᵀ π − shares‖₂, for many pairs of rates and shares at once.
+    """The distributions π that minimize ‖ratesᵀ π − shares‖₂, for many pairs of rates and shares at once.
 
-    `rates` has shape (pairs, groups, groups + 1), `shares` (pairs, groups + 1), the result (pairs, groups).
+    Args:
+        rates: rates of the readings by group, shape (pairs, groups, groups + 1).
+        shares: shares of the readings, shape (pairs, groups + 1).
+
+    Returns:
+        The distributions, shape (pairs, groups).
     """
     from scipy.optimize import nnls
 
     pairs, groups, _ = rates.shape
-    # With Σπ = 1 alone it is a linear system, Lagrange's multiplier being the last unknown.
+    # With the constraint Σπ = 1 alone this is a linear system whose last unknown is the Lagrange multiplier.
     system = np.zeros((pairs, groups + 1, groups + 1))
     system[:, :groups, :groups] = rates @ rates.transpose(0, 2, 1)
     system[:, :groups, groups] = system[:, groups, :groups] = 1
     right = np.concatenate([(rates @ shares[:, :, None])[:, :, 0], np.ones((pairs, 1))], axis=1)
-    found: Array = np.linalg.solve(system, right[:, :, None])[:, :groups, 0]
+    solved: Array = np.linalg.solve(system, right[:, :, None])[:, :groups, 0]
     heavy = 1e4
-    for k in np.flatnonzero((found < 0).any(axis=1)):
-        # Here π ≥ 0 binds. A heavy last equation asks for Σπ = 1; what rounding leaves is divided out.
+    for k in np.flatnonzero((solved < 0).any(axis=1)):
+        # The constraint π ≥ 0 binds. A last equation of large weight asks for Σπ = 1; division removes the rest.
         bound = nnls(np.vstack([rates[k].T, np.full(groups, heavy)]), np.append(shares[k], heavy))[0]
-        found[k] = bound / bound.sum()
-    return found
-
-
-def _matrix(tally: Tally, confusion: Confusion) -> Array:
-    groups = list(confusion.groups)
-    if tally.attribute != confusion.attribute or set(groups) != set(tally.counts):
-        raise ValueError(
-            f"the confusion matrix is of {confusion.attribute} {groups}, the tally of {tally.attribute} "
-            f"{list(tally.counts)}: correct with a matrix of the same groups"
-        )
-    matrix = np.array(confusion.counts, dtype=np.float64)
-    if matrix.shape != (len(groups), len(groups) + 1) or (matrix < 0).any():
-        raise ValueError(
-            f"the confusion matrix of {confusion.attribute} has shape {matrix.shape}: give {len(groups)} rows of "
-            f"{len(groups) + 1} counts, the last for unknown"
-        )
-    for group, row in zip(groups, matrix, strict=True):
-        if not row.sum():
-            raise ValueError(f"the confusion matrix has no image of {group!r}: label some, or leave the group out")
-    return matrix
+        solved[k] = bound / bound.sum()
+    return solved

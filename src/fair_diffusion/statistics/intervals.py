@@ -1,8 +1,8 @@
-"""Confidence intervals for measured shares, and what they allow to say about a target.
+"""Confidence intervals for measured shares, and the verdict on a target that they allow.
 
-For the images at hand the counts are exact, up to the errors of whoever read them. The intervals speak of the
-process behind them: the share that it would produce in the long run, were these images independent draws from
-it. Images dealt out by quota vary less than such draws, so for them the intervals are wider than need be.
+The counts of the images at hand are exact, except for the errors of their reader. The intervals describe the process
+that made the images: the share that it would produce in the long run, if these images were independent draws from it.
+Images assigned by quota vary less than such draws, so for them the intervals are wider than necessary.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ Verdict = Literal["meets", "misses", "cannot tell"]
 def wilson(count: int, n: int, level: float = 0.95) -> Interval:
     """Wilson's score interval for a binomial share (E. B. Wilson 1927, JASA 22).
 
-    Its coverage is close to `level` on average over shares, also for small `n`. Near 0 and 1 it falls below: of
-    50 images, at a share of 1 %, it holds 91 times of 100 (`benchmarks/coverage.md`).
+    Its coverage is close to `level` on average over shares, also for small `n`. Near shares of 0 and 1 the coverage is
+    lower: with 50 images, at a share of 1 %, it is 91 % (`benchmarks/coverage.md`).
 
     Args:
         count: images that show the group, 0 to `n`.
@@ -34,9 +34,15 @@ def wilson(count: int, n: int, level: float = 0.95) -> Interval:
 
 
 def wilson_bounds(counts: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
-    """Lower and upper ends of many Wilson intervals at once: `counts` and `n` broadcast against each other.
+    """Lower and upper ends of many Wilson intervals at once.
 
-    The values are not checked: 0 ≤ counts ≤ n and n ≥ 1 are the caller's to keep.
+    Args:
+        counts: images that show the group, 0 to `n`; not checked.
+        n: images looked at, 1 or more; not checked. It broadcasts against `counts`.
+        level: confidence of each interval, strictly between 0 and 1.
+
+    Returns:
+        Two arrays of the broadcast shape.
     """
     counts, n = np.asarray(counts, dtype=np.float64), np.asarray(n, dtype=np.float64)
     z = float(ndtri((1 + level) / 2))
@@ -49,15 +55,15 @@ def wilson_bounds(counts: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple
 
 
 def simultaneous(counts: Sequence[int], *, n: int | None = None, level: float = 0.95) -> list[Interval]:
-    """Intervals for several shares that all hold together with probability `level` or more.
+    """Intervals for several shares that hold jointly with probability `level` or more.
 
-    Exact binomial intervals (Clopper and Pearson 1934, Biometrika 26), with Bonferroni's correction over the
-    groups. Two groups have it too, though without an unread image each interval would mirror the other: whether one
-    comes up is chance, and a correction that waits for it would depend on the very data that it guards.
+    These are exact binomial intervals (Clopper and Pearson 1934, Biometrika 26) with Bonferroni's correction over the
+    groups. The correction is made for two groups too. Without unread images the two intervals mirror each other and
+    need none, but whether an image is unread is chance, and a correction must not depend on the data.
 
     Args:
         counts: images per group.
-        n: images looked at; the sum of `counts` unless some showed none of the groups.
+        n: images looked at; by default the sum of `counts`. Give it if some images show none of the groups.
         level: joint confidence, strictly between 0 and 1.
     """
     total = sum(counts) if n is None else n
@@ -68,13 +74,19 @@ def simultaneous(counts: Sequence[int], *, n: int | None = None, level: float = 
 
 
 def clopper_pearson_bounds(counts: ArrayLike, n: ArrayLike, tail: ArrayLike) -> tuple[Array, Array]:
-    """Lower and upper ends of many exact intervals at once; all arguments broadcast against each other.
+    """Lower and upper ends of many exact binomial intervals at once; all arguments broadcast against each other.
 
-    `tail` is the probability left out at each end: 0.025 for a single 95 % interval, 0.025 / K for K groups
-    jointly. The values are not checked: 0 ≤ counts ≤ n and n ≥ 1 are the caller's to keep.
+    Args:
+        counts: images that show the group, 0 to `n`; not checked.
+        n: images looked at, 1 or more; not checked.
+        tail: probability outside the interval at each end: 0.025 for a single 95 % interval, 0.025 / K for K groups
+            jointly.
+
+    Returns:
+        Two arrays of the broadcast shape.
     """
     counts, n, tail = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (counts, n, tail)))
-    # At the ends one parameter of the beta distribution would be 0: any valid value does, it is not used.
+    # At counts of 0 and n a parameter of the beta distribution would be 0. It is replaced; the result is not used.
     low = np.where(counts == 0, 0.0, betaincinv(np.maximum(counts, 1), n - counts + 1, tail))
     high = np.where(counts == n, 1.0, betaincinv(counts + 1, np.maximum(n - counts, 1), 1 - tail))
     return low, high
@@ -83,16 +95,19 @@ def clopper_pearson_bounds(counts: ArrayLike, n: ArrayLike, tail: ArrayLike) -> 
 def verdict(low: float, high: float, target: float, tolerance: float) -> Verdict:
     """Compare an interval with the band `target` ± `tolerance`.
 
-    "meets" if the whole interval lies in the band, "misses" if it lies outside, else "cannot tell": the
-    images are too few to say. A verdict is about the process (see above), so a run of few images that
-    delivers its quota exactly still "cannot tell"; that these images are as asked is seen from count and
-    quota. With the default tolerance of 0.05, "meets" at a target of one half takes about 380 images.
+    The verdict is "meets" if the whole interval lies in the band, "misses" if it lies outside the band, and "cannot
+    tell" if the images are too few for either. A verdict is about the process (see above). A run of few images that
+    delivers its quota exactly is therefore still "cannot tell"; its counts and quotas show that these images are as
+    asked. With a tolerance of 0.05, "meets" at a target of one half takes about 380 images.
 
     Args:
         low: lower end of the interval.
         high: upper end of the interval.
         target: share asked for.
-        tolerance: half the width of the band, in share (0.05 is five points), 0 or more.
+        tolerance: half the width of the band, as a share (0.05 is five points), 0 or more.
+
+    Raises:
+        ValueError: ends in the wrong order, or a negative tolerance.
     """
     if not low <= high:
         raise ValueError(f"the interval is ({low}, {high}): its lower end must come first")
@@ -106,12 +121,17 @@ def verdict(low: float, high: float, target: float, tolerance: float) -> Verdict
 
 
 def check_counts(counts: Sequence[int], n: int, level: float) -> None:
-    """`ValueError` naming the value and the mend if an interval cannot be taken of these."""
+    """Check what an interval is taken of; a `ValueError` names the wrong value and its mend."""
     if len(counts) == 0:
         raise ValueError("counts is empty: give at least one count")
     if n < 1:
         raise ValueError(f"n is {n}: an interval needs at least 1 image")
     if min(counts) < 0 or sum(counts) > n:
         raise ValueError(f"counts {list(counts)} do not fit {n} images: each must be 0 or more, in sum at most n")
+    check_level(level)
+
+
+def check_level(level: float) -> None:
+    """Raise `ValueError` if a confidence level is not strictly between 0 and 1."""
     if not 0 < level < 1:
         raise ValueError(f"level is {level}: give a number between 0 and 1, such as 0.95")

@@ -1,8 +1,8 @@
-"""Image quality: kernel distance between two sets of image features.
+"""Image quality: kernel inception distance between two sets of image features.
 
-Kernel inception distance (Bińkowski et al. 2018, arXiv 1801.01401): the unbiased estimate of the squared
-maximum mean discrepancy under the kernel k(x, y) = (x·y/d + 1)³. Unlike Fréchet distances it is unbiased
-for any number of images, so runs of different sizes compare. It can be slightly negative.
+The kernel inception distance (Bińkowski et al. 2018, arXiv 1801.01401) is the unbiased estimate of the squared maximum
+mean discrepancy under the kernel k(x, y) = (x·y/d + 1)³, with d features per image. Unlike the Fréchet distance it is
+unbiased for any number of images, so runs of different sizes can be compared. It can be slightly negative.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Kid(NamedTuple):
-    """Kernel distance: mean over random subsets, and their standard deviation (no standard error)."""
+    """Kernel distance: mean over random subsets, and standard deviation of the subsets (not a standard error)."""
 
     mean: float
     std: float
@@ -29,12 +29,15 @@ def kid(
     """Kernel distance between two sets of features.
 
     Args:
-        features_a: one row of d features per image.
-        features_b: the same for the other set, from the same network.
+        features_a: features of one set, shape (images, d).
+        features_b: features of the other set from the same network, shape (images, d).
         subsets: number of random subsets, drawn without replacement from each set.
-        subset_size: images per subset, 2 or more. Default: half of the smaller set, at most 1000. As large
-            as both sets, all subsets are the same and `std` says nothing.
-        seed: draws the subsets.
+        subset_size: images per subset, 2 or more. Default: half of the smaller set, at most 1000. If it is the size of
+            both sets, all subsets are equal and `std` is 0.
+        seed: seed of the subsets.
+
+    Raises:
+        ValueError: features of different width or not finite, or subsets that are too few or too large.
     """
     a, b = np.asarray(features_a, dtype=np.float64), np.asarray(features_b, dtype=np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
@@ -56,7 +59,7 @@ def kid(
 
 
 def squared_mmd(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Unbiased estimate of the squared maximum mean discrepancy between two samples, each (images, d)."""
+    """Unbiased estimate of the squared maximum mean discrepancy between two samples, each of shape (images, d)."""
     m, n = len(a), len(b)
     within_a, within_b = _kernel(a, a), _kernel(b, b)
     same_a = (within_a.sum() - np.trace(within_a)) / (m * (m - 1))

@@ -1,7 +1,7 @@
 """Deviations from a target: short pure functions on distributions.
 
-A distribution is a 1-D sequence of shares, one per group, non-negative and summing to 1. The names follow the
-fairness literature on text-to-image models; figures by different names must not be compared.
+A distribution is a sequence of shares, one per group, shape (groups,); shares are not negative and sum to 1. The names
+follow the fairness literature on text-to-image models. Values of different metrics must not be compared.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _RUNS = 20_000
 
 
 def total_variation(p: ArrayLike, q: ArrayLike) -> float:
-    """Total variation distance ½ Σ|p_k − q_k|: the share of images that would have to change. In [0, 1]."""
+    """Total variation distance ½ Σ|p_k − q_k|: the share of images that would have to change, 0 to 1."""
     p, q = _pair(p, q)
     return float(np.abs(p - q).sum() / 2)
 
@@ -24,16 +24,16 @@ def total_variation(p: ArrayLike, q: ArrayLike) -> float:
 def kl(p: ArrayLike, q: ArrayLike) -> float:
     """Kullback-Leibler divergence Σ p_k log(p_k / q_k) in nats, with 0·log 0 = 0.
 
-    Infinite where `p` has a group that `q` rules out (q_k = 0 < p_k).
+    It is infinite if `p` has a group that `q` excludes (q_k = 0 < p_k).
     """
     p, q = _pair(p, q)
     return float(rel_entr(p, q).sum())
 
 
 def fd(p: ArrayLike, target: ArrayLike) -> float:
-    """Fairness discrepancy ‖p − target‖₂ (Choi et al. 2020, arXiv 1910.12008). In [0, √2].
+    """Fairness discrepancy ‖p − target‖₂ (Choi et al. 2020, arXiv 1910.12008), 0 to √2.
 
-    Not the Fréchet distance of image quality, which shares the abbreviation.
+    It is not the Fréchet distance of image quality, which has the same abbreviation.
     """
     p, target = _pair(p, target)
     return float(np.linalg.norm(p - target))
@@ -42,7 +42,7 @@ def fd(p: ArrayLike, target: ArrayLike) -> float:
 def pairwise_bias(p: ArrayLike) -> float:
     """Mean of |p_i − p_j| over all pairs of groups (Shen et al. 2024, arXiv 2311.07604).
 
-    Says how far `p` is from uniform; it is meaningful for uniform targets only. In [0, 1].
+    It measures the distance of `p` from uniform, 0 to 1, and is meaningful for uniform targets only.
     """
     p = _distribution(p, "p")
     if len(p) < 2:
@@ -52,9 +52,9 @@ def pairwise_bias(p: ArrayLike) -> float:
 
 
 def deviation_ratio(p: ArrayLike) -> float:
-    """Largest deviation from uniform as a share of the possible: max_k |p_k − 1/K| / (1 − 1/K).
+    """Largest deviation from uniform, relative to the largest possible: max_k |p_k − 1/K| / (1 − 1/K).
 
-    0 when `p` is uniform, 1 when every image shows the same group (Li et al. 2024, arXiv 2311.17216).
+    It is 0 if `p` is uniform and 1 if every image shows the same group (Li et al. 2024, arXiv 2311.17216).
     """
     p = _distribution(p, "p")
     if len(p) < 2:
@@ -66,19 +66,18 @@ def deviation_ratio(p: ArrayLike) -> float:
 def noise_floor(target: ArrayLike, n: int) -> float:
     """Expected total variation from `target` of `n` independent draws from `target` itself.
 
-    What a perfect coin would score: only a method that counts, not one that draws lots, can do better. It is
-    ½ Σ_k E|X_k/n − τ_k| with X_k binomial, in closed form by de Moivre's formula for the mean absolute
-    deviation, E|X − nτ| = 2 m (1 − τ) P(X = m), m = ⌊nτ⌋ + 1 (Diaconis and Zabell 1991, Statistical Science
-    6(3)).
+    A perfect coin would score it. A method does better only if it counts, not if it draws lots. The value is
+    ½ Σ_k E|X_k/n − τ_k| with X_k binomial, in closed form by de Moivre's formula for the mean absolute deviation,
+    E|X − nτ| = 2 m (1 − τ) P(X = m), m = ⌊nτ⌋ + 1 (Diaconis and Zabell 1991, Statistical Science 6(3)).
 
     Args:
-        target: the distribution drawn from.
+        target: the distribution drawn from, shape (groups,).
         n: number of draws, 1 or more.
     """
     if n < 1:
         raise ValueError(f"n is {n}: give at least 1 image")
     share = _distribution(target, "target")
-    # For a share of 1, m is n + 1, which cannot occur: clipped, it is multiplied by 1 − τ = 0 below.
+    # For a share of 1, m would be n + 1, which cannot occur. It is clipped, and 1 − τ = 0 removes the term below.
     m = np.minimum(np.floor(n * share) + 1, n)
     log_choose = gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)
     probability = np.exp(log_choose + xlogy(m, share) + xlog1py(n - m, -share))
@@ -87,20 +86,20 @@ def noise_floor(target: ArrayLike, n: int) -> float:
 
 @lru_cache(maxsize=65_536)
 def cached_noise_floor(target: tuple[float, ...], n: int) -> float:
-    """`noise_floor`, remembered: thousands of tallies have few different targets and numbers of images."""
+    """`noise_floor` with a cache: thousands of tallies have few different targets and numbers of images."""
     return noise_floor(target, n)
 
 
 def noise_floors(target: ArrayLike, n: int, *, seed: int = 0) -> dict[str, float]:
-    """What every metric of this file would be for `n` draws of a perfect coin, by name.
+    """Expected value of each metric of this file for `n` independent draws from the target, by name of the metric.
 
-    `total_variation` is exact (`noise_floor`); the others have no short form for any number of groups and are means
-    over 20,000 simulated runs, within 1 % of the truth.
+    `total_variation` is exact (see `noise_floor`). The other metrics have no short closed form; they are means over
+    20,000 simulated runs, within 1 % of the exact value.
 
     Args:
-        target: the distribution drawn from, of at least 2 groups.
+        target: the distribution drawn from, shape (groups,), at least 2 groups.
         n: number of draws, 1 or more.
-        seed: draws the runs.
+        seed: seed of the simulated runs.
     """
     exact = noise_floor(target, n)
     share = _distribution(target, "target")
@@ -119,9 +118,9 @@ def noise_floors(target: ArrayLike, n: int, *, seed: int = 0) -> dict[str, float
 
 
 def two_group_noise_floor(n: int) -> float:
-    """E|p̂₁ − p̂₂| between the shares of two groups in `n` throws of a fair coin.
+    """Expected |p̂₁ − p̂₂| between the shares of two groups in `n` throws of a fair coin.
 
-    The noise floor of `pairwise_bias` and of `deviation_ratio` for two groups: 0.246 at n = 10, 0.103 at 60,
+    It is the noise floor of `pairwise_bias` and of `deviation_ratio` for two groups: 0.246 at n = 10, 0.103 at 60,
     0.050 at 250.
     """
     return 2 * noise_floor((0.5, 0.5), n)

@@ -1,50 +1,48 @@
 """Shares from few human labels and many machine labels (Angelopoulos et al. 2023, arXiv 2301.09633 and 2311.01453).
 
-    θ = mean_h(y − λ ŷ) + λ mean_m(ŷ)          λ = cov(y, ŷ) / ((1 + n/N) var ŷ), cut to 0 to 1
+    θ = mean_h(y − λ ŷ) + λ mean_m(ŷ)          λ = cov(y, ŷ) / ((1 + n/N) var ŷ), limited to 0 … 1
 
-y: a human saw the group, ŷ: the machine did, on the n images labelled by both (h) and the N other ones (m). Whatever
-errors the machine makes, θ estimates what humans would see; the better the machine, the narrower the interval. The
-human labels must be of images drawn at random from the same pool as the others.
+y is 1 if a human saw the group, ŷ is 1 if the machine did. mean_h is over the n images that both labelled, mean_m over
+the N other images, which only the machine labelled. Whatever errors the machine makes, θ estimates the share that
+humans would see; the better the machine, the narrower the interval. The human labels must be of images drawn at random
+from all images.
 
-The estimate is that of the package `ppi-python`, to the last digits (tested). Its interval, by the normal
-approximation, is far too narrow for few human labels: at a share of 5 %, 50 of them and a machine right 95 times of 100
-it covers 87 % instead of 95 %, and with 30 of them 69 %. So the interval here is taken after half an image is added to
-each of the four pairs of labels that a human and a machine can give, as Agresti and Min (2005, Statistics in Medicine
-24) do for paired shares, and by Student's t (see `benchmarks/coverage.md`). Exports `predict` with its lines.
+The estimate equals that of the package `ppi-python` (tested). That package's interval, by the normal approximation, is
+far too narrow for few human labels: at a share of 5 %, with 50 human labels and a machine that is right for 95 of 100
+images, it covers 87 % instead of 95 %, and with 30 labels 69 %. The interval here therefore adds half an image to each
+of the four pairs of labels that a human and a machine can give, as Agresti and Min (2005, Statistics in Medicine 24) do
+for paired shares, and uses Student's t (see `benchmarks/coverage.md`). Exports `predict` and its result
+`PredictedShare`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scipy.special import stdtrit
 
-from fair_diffusion.audit.tally import Tally
-from fair_diffusion.statistics.intervals import Interval
+from fair_diffusion.statistics.intervals import Interval, check_level
 
 _FEWEST = 30
 _ADDED = 0.5
-# Images by (human saw the group, machine did): both, human only, machine only, neither.
-_Pairs = tuple[float, float, float, float]
+
+Pairs = tuple[float, float, float, float]
+"""Images by who saw the group in them: human and machine, human only, machine only, neither."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Predicted:
-    """One group, from human and machine labels together.
+class PredictedShare(NamedTuple):
+    """The share of one group, from human and machine labels together.
 
     Attributes:
-        group: the group.
-        human: its share among the human labels.
-        machine: its share among the machine's labels of the other images.
-        estimate: its share as a human would see it.
-        low: lower end of the interval of `estimate`, which holds for this group alone.
-        high: its upper end.
-        weight: λ, how far the machine is trusted: at 0 only the human labels count.
+        human: share among the human labels.
+        machine: share among the machine's labels of the other images.
+        estimate: share that humans would see, θ.
+        low: lower end of its interval, which holds for this group alone.
+        high: upper end of its interval.
+        weight: λ, the trust in the machine: at 0 only the human labels count.
     """
 
-    group: str
     human: float
     machine: float
     estimate: float
@@ -53,46 +51,35 @@ class Predicted:
     weight: float
 
 
-def predict(
-    human: Sequence[str | None], machine: Sequence[str | None], rest: Tally, *, level: float = 0.95
-) -> list[Predicted]:
-    """Shares of each group of `rest`, over all images, unknown ones included.
+def predict(pairs: Pairs, count: float, n: float, *, level: float = 0.95) -> PredictedShare:
+    """Estimate the share of one group that humans would see.
 
     Args:
-        human: what a human saw in each labelled image, None where they could not tell; at least 30 labels.
-        machine: what the machine read in the same images, in the same order.
-        rest: what the machine read in the other images.
-        level: confidence of each interval.
+        pairs: the images that both labelled, by who saw the group: human and machine, human only, machine only,
+            neither; at least 30 in sum.
+        count: other images in which the machine saw the group, 0 to `n`.
+        n: all other images, 1 or more.
+        level: confidence of the interval, strictly between 0 and 1.
 
     Raises:
-        ValueError: too few labels or images, sequences of different length, or a label that is no group of `rest`.
+        ValueError: too few human labels, no other image, counts that are negative or too large, or a wrong level.
     """
-    if len(human) != len(machine):
-        raise ValueError(f"{len(human)} human labels and {len(machine)} of the machine: give both for each image")
-    if len(human) < _FEWEST:
-        raise ValueError(f"{len(human)} human labels are too few: label at least {_FEWEST} images, drawn at random")
-    if rest.n < 1:
-        raise ValueError("the machine has labelled no other image: without them use the human labels alone")
-    strange = sorted({label for label in [*human, *machine] if label is not None} - set(rest.counts))
-    if strange:
-        raise ValueError(f"label {strange[0]!r} is no group of {rest.attribute}: use {list(rest.counts)}, or None")
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}: give a number between 0 and 1, such as 0.95")
-    return [_predicted(group, human, machine, count, rest.n, level) for group, count in rest.counts.items()]
-
-
-def _predicted(
-    group: str, human: Sequence[str | None], machine: Sequence[str | None], count: int, n: int, level: float
-) -> Predicted:
-    seen = [(y == group, read == group) for y, read in zip(human, machine, strict=True)]
-    pairs = tuple(float(seen.count(pair)) for pair in ((True, True), (True, False), (False, True), (False, False)))
     both, human_only, machine_only, neither = pairs
-    estimate, weight = _estimate((both, human_only, machine_only, neither), count, n)
+    labelled = sum(pairs)
+    if min(pairs) < 0:
+        raise ValueError(f"pairs is {pairs}: counts of images must not be negative")
+    if labelled < _FEWEST:
+        raise ValueError(f"{labelled:g} human labels are too few: label at least {_FEWEST} images, drawn at random")
+    if n < 1:
+        raise ValueError("the machine has labelled no other image: without them use the human labels alone")
+    if not 0 <= count <= n:
+        raise ValueError(f"count is {count:g}: give a number of images from 0 to {n:g}")
+    check_level(level)
+    estimate, weight = _estimate(pairs, count, n)
     added = (both + _ADDED, human_only + _ADDED, machine_only + _ADDED, neither + _ADDED)
     low, high = _interval(added, count, n, level)
-    return Predicted(
-        group=group,
-        human=(both + human_only) / len(human),
+    return PredictedShare(
+        human=(both + human_only) / labelled,
         machine=count / n,
         estimate=min(1.0, max(0.0, estimate)),
         low=max(0.0, low),
@@ -101,7 +88,7 @@ def _predicted(
     )
 
 
-def _estimate(pairs: _Pairs, count: float, n: float) -> tuple[float, float]:
+def _estimate(pairs: Pairs, count: float, n: float) -> tuple[float, float]:
     """θ and λ, where the machine saw the group in `count` of the `n` other images."""
     both, human_only, machine_only, _ = pairs
     labelled = sum(pairs)
@@ -114,11 +101,12 @@ def _estimate(pairs: _Pairs, count: float, n: float) -> tuple[float, float]:
     return y - weight * read + weight * count / n, weight
 
 
-def _interval(pairs: _Pairs, count: float, n: float, level: float) -> Interval:
-    """θ ± t standard errors, t being Student's for the human labels: they are the small sample."""
+def _interval(pairs: Pairs, count: float, n: float, level: float) -> Interval:
+    """θ ± t standard errors. t is Student's for the number of human labels, the smaller of the two samples."""
     both, human_only, machine_only, _ = pairs
     labelled, share = sum(pairs), count / n
     estimate, weight = _estimate(pairs, count, n)
+    # y − λ ŷ is 1 − λ, 1, −λ or 0 in the four kinds of pairs.
     mean = (both * (1 - weight) + human_only - machine_only * weight) / labelled
     square = (both * (1 - weight) ** 2 + human_only + machine_only * weight**2) / labelled
     variance = (square - mean**2) / labelled + weight**2 * share * (1 - share) / n

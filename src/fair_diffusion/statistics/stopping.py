@@ -1,18 +1,18 @@
-"""Intervals that hold at every number of images at once, so that an audit may look after each batch and stop.
+"""Confidence sequences: intervals that hold at all numbers of images jointly, so that an audit may stop at any look.
 
-A 95 % interval is wrong once in twenty *looks*: who looks at Wilson's after every batch, and stops at one that excludes
-the target, is wrong in one audit of three (`benchmarks/coverage.md`; stopping for the width alone does it no harm, as
-measured, but nothing promises that). A confidence sequence is wrong once in twenty *audits*, however often it is looked
-at and whyever the audit stops. For a share p, with s of n images showing the group:
+A 95 % interval is wrong for one *look* in twenty. An audit that looks at Wilson's interval after every batch, and stops
+when it excludes the target, is wrong one time in three (`benchmarks/coverage.md`; stopping for the width alone does no
+measured harm, but no theorem guarantees it). A confidence sequence is wrong for one *audit* in twenty, however often
+the audit looks and for whatever reason it stops. For a share p, with s of n images showing the group:
 
     M_n(p) = B(rp + s, r(1−p) + n − s) / B(rp, r(1−p)) / pˢ (1−p)ⁿ⁻ˢ        (B is the beta function)
 
-is, if p is the truth, a fair game that starts at 1 (Robbins 1970, Annals of Mathematical Statistics 41: a mixture of
-likelihood ratios, here over the beta distribution with mean p). It ever reaches 1/α with probability α at most (Ville
-1939), so the shares where it is below 1/α are an interval that holds for all n together (Howard, Ramdas, McAuliffe and
-Sekhon 2021, arXiv 1810.08240). r says near which n the interval is to be tight; it must be chosen before looking, so it
-follows from the half width that the audit stops at. The price, for two groups at one half: 2.8 times the images of a
-fixed design.
+If p is the true share, M_n is a martingale that starts at 1: a mixture of likelihood ratios (Robbins 1970, Annals of
+Mathematical Statistics 41), here over the beta distribution with mean p. It ever reaches 1/α with probability at most α
+(Ville 1939). The shares at which it is below 1/α therefore form an interval that holds for all n jointly (Howard,
+Ramdas, McAuliffe and Sekhon 2021, arXiv 1810.08240). r decides near which n the interval is tight. It must be fixed
+before the first look, so it follows from the half width at which the audit stops. For two groups at one half, such an
+audit takes 2.8 times the images of a fixed design.
 Exports `anytime`, `anytime_bounds` and `enough`.
 """
 
@@ -32,14 +32,14 @@ _HALVINGS = 40
 def anytime(
     counts: Sequence[int], *, n: int | None = None, half_width: float = 0.05, level: float = 0.95
 ) -> list[Interval]:
-    """Intervals for all groups that hold together, at all numbers of images together, with probability `level`.
+    """Intervals that hold for all groups and all numbers of images jointly, with probability `level` or more.
 
     Args:
         counts: images per group so far.
-        n: images looked at so far; the sum of `counts` unless some showed none of the groups.
-        half_width: the one that the audit stops at; the same at every look.
-        level: joint confidence, strictly between 0 and 1. Bonferroni's correction is made over the groups, two or more,
-            whatever was seen (see `intervals.simultaneous`).
+        n: images looked at so far; by default the sum of `counts`. Give it if some images show none of the groups.
+        half_width: the half width at which the audit stops, as a share; the same at every look.
+        level: joint confidence, strictly between 0 and 1. Bonferroni's correction is made over all groups (see
+            `intervals.simultaneous`).
     """
     total = sum(counts) if n is None else n
     check_counts(counts, total, level)
@@ -50,13 +50,13 @@ def anytime(
 
 
 def enough(counts: Sequence[int], n: int, half_width: float, level: float = 0.95) -> bool:
-    """Whether every interval of `anytime` is at most ± `half_width` wide: then the audit of these groups may stop.
+    """Whether the audit may stop: every interval of `anytime` is at most ± `half_width` wide.
 
     Args:
         counts: images per group so far.
         n: images looked at so far, 0 or more.
-        half_width: in share (0.05 is five points); the same at every look.
-        level: joint confidence of the groups.
+        half_width: as a share (0.05 is five points); the same at every look.
+        level: joint confidence of the groups, strictly between 0 and 1.
     """
     _check(half_width)
     if n == 0:
@@ -65,22 +65,30 @@ def enough(counts: Sequence[int], n: int, half_width: float, level: float = 0.95
 
 
 def anytime_bounds(counts: ArrayLike, n: ArrayLike, alpha: ArrayLike, half_width: ArrayLike) -> tuple[Array, Array]:
-    """Lower and upper ends of many such intervals at once; all arguments broadcast against each other.
+    """Lower and upper ends of many confidence sequences at once; all arguments broadcast against each other.
 
-    `alpha` is 1 − level of each interval on its own. The values are not checked.
+    Args:
+        counts: images that show the group, 0 to `n`; not checked.
+        n: images looked at, 1 or more; not checked.
+        alpha: 1 − level of each interval by itself; not checked.
+        half_width: the half width at which the audit stops, as a share; not checked.
+
+    Returns:
+        Two arrays of the broadcast shape.
     """
     s, total, alpha, width = np.broadcast_arrays(
         *(np.asarray(value, dtype=np.float64) for value in (counts, n, alpha, half_width))
     )
     w = -lambertw(-(alpha**2) / np.e, k=-1).real
-    # The interval of a normal mixture at one half is tightest, ½ √(w / n) wide, for r = n / (w − 1).
+    # At a share of one half, the interval of a normal mixture at n is tightest for r = n / (w − 1). Its half width is
+    # then ½ √(w / n), which is the wanted one at n = w / (4 · half_width²).
     r = w / (4 * width**2) / (w - 1)
     share = s / total
 
     def outside(p: Array) -> NDArray[np.bool_]:
-        return np.asarray(_log_game(p, s, total, r) >= -np.log(alpha))
+        return np.asarray(_log_martingale(p, s, total, r) >= -np.log(alpha))
 
-    # M is at most 1 at the observed share, and bisection finds where it crosses 1/α on either side.
+    # M is at most 1 at the observed share. Bisection finds where it crosses 1/α on either side.
     low, high = np.zeros_like(share), np.ones_like(share)
     inner_low, inner_high = share.copy(), share.copy()
     for _ in range(_HALVINGS):
@@ -93,7 +101,7 @@ def anytime_bounds(counts: ArrayLike, n: ArrayLike, alpha: ArrayLike, half_width
     return low, high
 
 
-def _log_game(p: Array, s: Array, n: Array, r: Array) -> Array:
+def _log_martingale(p: Array, s: Array, n: Array, r: Array) -> Array:
     """log M_n(p) for p strictly between 0 and 1."""
     p = np.clip(p, 1e-300, 1 - 2**-53)
     mixture = betaln(r * p + s, r * (1 - p) + n - s) - betaln(r * p, r * (1 - p))
