@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.audit.table import JOINT, Row, deviation
-from fair_diffusion.files.new_folder import new_folder
-from fair_diffusion.report.contact_sheet import SheetRow, contact_sheet
-
-PNG_KEY = "fair-diffusion"
-SHEET = "contact-sheet.png"
+from fair_diffusion.audit.table import Row, deviation
+from fair_diffusion.runs.format import FORMAT, title
+from fair_diffusion.runs.saving import save
+from fair_diffusion.runs.sheet import sheet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +120,7 @@ class Result:
         ]
         deviations = self.deviations()
         return {
+            "format": FORMAT,
             "prompt": self.prompt,
             "n": len(self.images),
             "requested": self.requested,
@@ -167,7 +162,7 @@ class Result:
     @property
     def title(self) -> str:
         """What these images are: "instructed" if a rule steered them, else "plain"."""
-        return "instructed" if self.rule and self.method != "none" else "plain"
+        return title(self.rule, self.method)
 
     @property
     def verdict(self) -> str | None:
@@ -203,69 +198,16 @@ class Result:
     def save(self, folder: Path) -> None:
         """Write PNGs with their records inside, records.parquet, result.json and contact-sheet.png to a new folder.
 
-        The folder is there whole or not at all; `ValueError` if it is not new (see `new_folder.check_new`)."""
-        with new_folder(folder) as part:
-            self._write(part)
+        The folder is written whole or not at all.
 
-    def _write(self, folder: Path) -> None:
-        for result, prefix in ((self, "image"), (self.plain, "plain")):
-            for image, record in zip(result.images, result.records, strict=True) if result else ():
-                write_image(image, record, folder / f"{prefix}-{record.index:05d}.png")
-        write_records([*(self.plain.records if self.plain else ()), *self.records], folder)
-        (folder / "result.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
-        if self.images:
-            self.contact_sheet(folder / SHEET)
+        Raises:
+            ValueError: the folder is not new or cannot be written.
+        """
+        save(self, folder)
 
     def contact_sheet(self, path: Path | None = None) -> Image.Image:
-        """Plain above, instructed below, same seeds, each image with what the judge reads."""
+        """Draw the plain twins above and the images below, each with what the judge reads.
+
+        The sheet is also written to `path`, if it is given.
+        """
         return sheet([result for result in (self.plain, self) if result], path)
-
-
-def write_image(image: Image.Image, record: Record, path: Path) -> None:
-    """Write a PNG with its record inside."""
-    info = PngInfo()
-    info.add_itxt(PNG_KEY, json.dumps(asdict(record)))
-    image.save(path, pnginfo=info)
-
-
-def write_records(records: Sequence[Record], folder: Path) -> None:
-    """Write the table of records: what is a mapping by attribute is kept as JSON."""
-    rows = [
-        {key: json.dumps(value) if isinstance(value, dict) else value for key, value in asdict(record).items()}
-        for record in records
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
-
-
-def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequence[int] | None = None) -> Image.Image:
-    """All images, or those at some places, a block for each result: the last one is what was asked for."""
-    asked = results[-1]
-    attribute = asked.audit[0].attribute
-    rows = []
-    for result in results:
-        shown = range(len(result.images)) if places is None else places
-        rows.append(
-            SheetRow(
-                title=f"{result.title.capitalize()}: {result.prompt}\n{_shares(result.audit, attribute)}",
-                images=[result.images[place] for place in shown],
-                labels=[_label(result.records[place], attribute) for place in shown],
-                marks=[result.records[place].steered for place in shown],
-            )
-        )
-    groups = [row.group for row in asked.audit if row.attribute == attribute]
-    footer = f"Groups as the judge reads them; it never steers. {asked.model}, {asked.method}, seed {asked.seed}."
-    return contact_sheet(rows, path, groups=groups, footer=footer)
-
-
-def _shares(rows: Sequence[Row], attribute: str) -> str:
-    shown = [row for row in rows if row.attribute == attribute and (row.count or row.target)]
-    parts = [f"{row.group} {row.share:.0%} ({row.low:.0%} to {row.high:.0%})" for row in shown]
-    return ", ".join(parts) + f", unknown {rows[0].unknown}"
-
-
-def _label(record: Record, attribute: str) -> str:
-    names = attribute.split(JOINT)
-    groups = [record.judged[name] for name in names]
-    if any(group is None for group in groups):
-        return "unknown"
-    return f"{JOINT.join(map(str, groups))} {min(record.confidence[name] for name in names):.2f}"

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.result import PNG_KEY
+from fair_diffusion.runs.format import PNG_KEY
 
 COLOURS = {"woman": (200, 20, 20), "man": (20, 20, 200), None: (20, 200, 20)}
 """Red pictures are read as women, blue ones as men, green ones not at all."""

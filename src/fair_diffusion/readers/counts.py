@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import CsvErrors, read_csv
 from fair_diffusion.files.text import printable
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy.attributes import ordered_groups
 from fair_diffusion.readers.findings import Findings
 
 COLUMNS, OPTIONAL = ("prompt", "attribute", "group", "count"), ("source", "target")
@@ -83,13 +83,6 @@ def kind_of(source: str) -> str:
     return source if source in ("data", "plain", "instructed") else "other"
 
 
-def ordered(attribute: str, groups: Iterable[str]) -> list[str]:
-    """Groups in the order of their attribute, if it is a known one; else as they came. `UNKNOWN` is none."""
-    found = [group for group in dict.fromkeys(groups) if group != UNKNOWN]
-    known: Sequence[str] = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
-    return [group for group in known if group in found] + [group for group in found if group not in known]
-
-
 def _count(text: str) -> int | None:
     """A whole number up to `MOST`, None for anything else; no long text is made a number."""
     digits = text.lstrip("0") or text[:1]
@@ -110,7 +103,10 @@ def _tallies(path: Path, cells: dict[Key, dict[str, tuple[int, float | None]]]) 
     seen: dict[str, list[str]] = {}
     for (_, _, attribute), row in cells.items():
         seen.setdefault(attribute, []).extend(row)
-    groups = {attribute: ordered(attribute, names) for attribute, names in seen.items()}
+    groups = {
+        attribute: ordered_groups(attribute, (name for name in names if name != UNKNOWN))
+        for attribute, names in seen.items()
+    }
     tallies = []
     for (source, prompt, attribute), row in cells.items():
         targets = {group: share for group, (_, share) in row.items() if share is not None and group != UNKNOWN}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.files.image_files import is_study
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
@@ -21,7 +22,6 @@ from fair_diffusion.readers.caption_table import table_items
 from fair_diffusion.readers.captions import CaptionCounts
 from fair_diffusion.readers.findings import Findings, only
 from fair_diffusion.readers.perceive import Picture, drawn, perceive, samples_of
-from fair_diffusion.readers.studies import is_study
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 TABLES = (".parquet",)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from fair_diffusion.audit.study import Study
+from fair_diffusion.policy.attributes import check_attributes
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,3 @@ def only(findings: Findings, attributes: Sequence[str] | None) -> Findings:
     check_attributes(attributes, known)
     kept = [tally for tally in findings.study.tallies if tally.attribute in attributes]
     return replace(findings, study=replace(findings.study, tallies=kept))
-
-
-def check_attributes(wanted: Sequence[str], known: Sequence[str]) -> None:
-    """`ValueError` with the mend if `wanted` holds an attribute that is not among the `known` ones."""
-    strange = [attribute for attribute in wanted if attribute not in known]
-    if strange:
-        raise ValueError(f"nothing was read of {strange[0]!r}; choose from {', '.join(known)}")

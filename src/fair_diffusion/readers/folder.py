@@ -8,13 +8,13 @@ construction_worker-012.png         from the name, without its number
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import ENDINGS
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
@@ -22,7 +22,6 @@ from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.names import concept_of, concept_of_file
 from fair_diffusion.readers.perceive import Picture, drawn, perceive, samples_of
-from fair_diffusion.readers.studies import is_study
 
 Concepts = Mapping[str, tuple[str, str]]
 """Concept and source ("": not said) of each file, by its path below the folder."""
@@ -110,18 +109,6 @@ def listed(folder: Path, concepts: Concepts | None = None) -> Listing:
     broken += [f"{printable(name)}: in the table, but not there" for name in sorted(missing)]
     notes = [f"{unlisted} images are not in the table and were left out"] if unlisted else []
     return Listing(pictures, broken, notes)
-
-
-def image_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file below `folder` with an image's ending and no dot before its name, in order.
-
-    Studies, and folders behind links, are not entered."""
-    for place, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_study(Path(place, name)))
-        for name in sorted(files):
-            path = Path(place, name)
-            if path.suffix.lower() in ENDINGS and not name.startswith("."):
-                yield path.relative_to(folder).as_posix(), path
 
 
 def _about(name: str) -> tuple[str, str]:

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.files.text import printable
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.readers.counts import UNKNOWN, kind_of, ordered
+from fair_diffusion.policy.attributes import ordered_groups
+from fair_diffusion.readers.counts import UNKNOWN, kind_of
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.image_rows import ImageRows
 
@@ -64,5 +65,5 @@ def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
                     seen[name][label] = None
     for name, labels_seen in seen.items():
         known = ATTRIBUTES[name].group_names if name in ATTRIBUTES else ()
-        rows.groups[name] = tuple(known) if set(labels_seen) <= set(known) else tuple(ordered(name, labels_seen))
+        rows.groups[name] = tuple(known) if set(labels_seen) <= set(known) else tuple(ordered_groups(name, labels_seen))
     return rows

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import Embedding
 from fair_diffusion.readers.findings import Findings
-from fair_diffusion.readers.folder import image_files
-from fair_diffusion.result import SHEET
+from fair_diffusion.runs.format import SHEET
 from fair_diffusion.runs.records import is_twin
 from fair_diffusion.statistics.kid import kid
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-STUDY = "study.json"
-
-
-def is_study(folder: Path) -> bool:
-    """Whether an audit wrote `folder`."""
-    return (folder / STUDY).is_file()
+from fair_diffusion.files.image_files import STUDY
 
 
 def studies_in(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fair_diffusion.audit.folder import load_images, load_study
+from fair_diffusion.files.image_files import image_files, is_study
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.human import HumanLabels
@@ -16,12 +17,13 @@ from fair_diffusion.readers.caption_text import caption_column
 from fair_diffusion.readers.counts import COLUMNS, read_counts
 from fair_diffusion.readers.dataset import ARCHIVES, read_dataset, shards_in
 from fair_diffusion.readers.findings import Findings, only
-from fair_diffusion.readers.folder import Concepts, image_files, read_concepts, read_folder
+from fair_diffusion.readers.folder import Concepts, read_concepts, read_folder
 from fair_diffusion.readers.human_labels import about_raters
 from fair_diffusion.readers.image_table import is_image_table, read_image_table
 from fair_diffusion.readers.run import read_run
-from fair_diffusion.readers.studies import is_study, studies_in
-from fair_diffusion.runs.records import NEEDED, columns_of, runs_in
+from fair_diffusion.readers.studies import studies_in
+from fair_diffusion.runs.format import NEEDED
+from fair_diffusion.runs.records import runs_in, schema_of
 
 TARGETS = "a run, a study or a folder of images, a .csv of counts, or a dataset with captions (.parquet or .tar)"
 PICKLES = frozenset([".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".joblib"])
@@ -141,7 +143,7 @@ def kind_of_target(target: Path, *, named: bool = False) -> Kind:
 
 
 def _kind_of_table(table: Path) -> Kind:
-    columns = columns_of(table)
+    columns = schema_of(table).names
     if set(columns) >= NEEDED:
         return "run"
     if is_image_table(columns):

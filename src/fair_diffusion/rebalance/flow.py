@@ -30,7 +30,9 @@ from fair_diffusion.rebalance.originals import Original, find_originals
 from fair_diffusion.rebalance.readings import Seen, read_moved, read_originals, shares_of
 from fair_diffusion.rebalance.request import Rebalance
 from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
-from fair_diffusion.result import SHEET, Record, write_image, write_records
+from fair_diffusion.result import Record
+from fair_diffusion.runs.format import SHEET
+from fair_diffusion.runs.saving import write_image, write_records
 from fair_diffusion.steering.guides import Guides, window
 
 

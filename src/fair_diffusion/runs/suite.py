@@ -11,7 +11,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -20,13 +21,15 @@ from typing import Any
 import yaml
 
 from fair_diffusion.control.step_progress import step_progress
+from fair_diffusion.files.format_number import NewerFormatError, check_format
 from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.models.provenance import versions
-from fair_diffusion.readers.run import read_run
 from fair_diffusion.request import check_prompt, check_seed
-from fair_diffusion.runs.records import SETTINGS
+from fair_diffusion.runs.format import FORMAT, RESULT, SETTINGS
+from fair_diffusion.runs.label_counts import LabelCounts, label_counts
+from fair_diffusion.runs.records import run_at
 from fair_diffusion.statistics.stopping import enough
 
 SHIPPED = "occupations"
@@ -132,12 +135,12 @@ def draw_suite(
     arguments: dict[str, Any] = {name: value for name, value in left.items() if value is not None}
     arguments |= {"steps": suite.steps, **(options or {})}
     for k, concept in enumerate(concepts):
-        counts: dict[str, dict[str, int]] = {}
+        counts: dict[str, Counter[str | None]] = {}
         done, settled = 0, False
         while done < images and not settled:
             size = min(PART, images - done)
             part = work / f"{_slug(concept)}-{done:05d}"
-            if not (part / "result.json").is_file():
+            if not (part / RESULT).is_file():
                 shutil.rmtree(part, ignore_errors=True)  # what a killed process left
                 moved = step_progress(progress, k * images + done, whole, n=size, steps=suite.steps)
                 result = pipe(suite.prompt_for(concept), n=size, seed=suite.seed + done, on_step=moved, **arguments)
@@ -146,8 +149,8 @@ def draw_suite(
                 result.save(part)
             done += _size(part)
             if until is not None:
-                _count(part, attributes, counts)
-                settled = all(enough(shown, n, until) for shown, n in _totals(counts))
+                _add(counts, label_counts(run_at(part), attributes))
+                settled = all(_precise(shown, until) for shown in counts.values())
         if until is not None and not settled:
             uncertain.append(concept)
         progress((k + 1) * images, whole)
@@ -180,6 +183,9 @@ def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
     """`ValueError` naming the setting in which a work folder differs."""
     try:
         before = dict(json.loads(file.read_text(encoding="utf-8")))
+        check_format(before.get("format"), FORMAT, file)
+    except NewerFormatError:
+        raise
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged; name another work folder") from error
     changed = [name for name, value in settings.items() if before.get(name) != value]
@@ -200,7 +206,7 @@ def _claim(work: Path, settings: Mapping[str, Any]) -> None:
         return
     work.mkdir(parents=True, exist_ok=True)
     with whole_file(work / SETTINGS) as part:
-        part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps({"format": FORMAT, **settings}, indent=2) + "\n", encoding="utf-8")
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
@@ -225,23 +231,24 @@ def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
 def _size(part: Path) -> int:
     """Images of a finished part; an earlier call may have asked for fewer."""
     try:
-        return int(json.loads((part / "result.json").read_text(encoding="utf-8"))["n"])
-    except (ValueError, KeyError, TypeError) as error:
+        summary = json.loads((part / RESULT).read_text(encoding="utf-8"))
+        check_format(summary.get("format"), FORMAT, part / RESULT)
+        return int(summary["n"])
+    except NewerFormatError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{part} is damaged; remove it, and it is drawn anew") from error
 
 
-def _count(part: Path, attributes: list[str] | None, counts: dict[str, dict[str, int]]) -> None:
-    """Add what one part shows to `counts`, by attribute and group; "" is unknown."""
-    for tally in read_run(part, scratch=part, attributes=attributes).study.tallies:
-        shown = counts.setdefault(tally.attribute, {})
-        for group, count in (*tally.counts.items(), ("", tally.unknown)):
-            shown[group] = shown.get(group, 0) + count
+def _add(counts: dict[str, Counter[str | None]], more: LabelCounts) -> None:
+    """Add the counts of one part to those of its concept. Groups that count zero are kept."""
+    for attribute, shown in more.items():
+        counts.setdefault(attribute, Counter()).update(shown)
 
 
-def _totals(counts: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[list[int], int]]:
-    """For each attribute the counts of its groups, and of all that was counted: a picture may count several times."""
-    for shown in counts.values():
-        yield [count for group, count in shown.items() if group], sum(shown.values())
+def _precise(shown: Mapping[str | None, int], until: float) -> bool:
+    """Whether the intervals of all groups of one attribute are narrow enough."""
+    return enough([count for group, count in shown.items() if group], sum(shown.values()), until)
 
 
 def _slug(concept: str) -> str:
