@@ -9,11 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fair_diffusion.audit.folder import FORMAT, UNKNOWN
 from fair_diffusion.audit.study import Source, Study
+from fair_diffusion.files.format_number import check_metadata
 from fair_diffusion.files.text import printable
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.policy.attributes import ordered_groups
-from fair_diffusion.readers.counts import UNKNOWN, kind_of
+from fair_diffusion.readers.counts import kind_of
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.image_rows import ImageRows
 
@@ -29,6 +31,7 @@ def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Find
     """The table in `path` as a study. `ValueError` if it is damaged or empty."""
     try:
         with pq.ParquetFile(path) as file:
+            check_metadata(file.schema_arrow.metadata, FORMAT, path)
             names = _attributes(file.schema_arrow.names)
             rows = _rows(path, file, names)
     except (pa.ArrowException, OSError) as error:
