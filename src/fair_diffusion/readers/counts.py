@@ -1,7 +1,7 @@
-"""A table of counts, `prompt,attribute,group,count[,source][,target]`, such as somebody else published.
+"""Audit a table of counts, `prompt,attribute,group,count[,source][,target]`, such as somebody else published.
 
-"unknown" is a group; a group that a prompt lacks counts zero; `target` is the share asked for. An audit's own
-`tallies.csv` and `tallies.parquet` have these columns.
+"unknown" is a group like others. A group without a row counts zero. `target` is the share that was asked for. The
+files tallies.csv and tallies.parquet of a study have these columns.
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ from fair_diffusion.readers.findings import Findings
 
 COLUMNS, OPTIONAL = ("prompt", "attribute", "group", "count"), ("source", "target")
 MOST = 10**15
-"""Counts above this are mistakes."""
+"""The largest count that is taken."""
 ROUNDING = 1e-3
-"""Targets may miss a sum of 1 by this much, and are scaled."""
+"""Targets may differ from a sum of 1 by this much; they are scaled to 1."""
 
 Key = tuple[str, str, str]
 """Source, prompt, attribute."""
 
 
 def read_counts(path: Path) -> Findings:
-    """The table in `path` as a study. `ValueError` names every line that is wrong."""
+    """Read a table of counts as a study.
+
+    Raises:
+        ValueError: the file cannot be read; or lines are wrong, and the message names each of them.
+    """
     cells: dict[Key, dict[str, tuple[int, float | None]]] = {}
     first: dict[tuple[Key, str], int] = {}
     errors = CsvErrors(path)
@@ -67,7 +71,7 @@ def read_counts(path: Path) -> Findings:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of the table with their numbers, all values as text."""
+    """Yield the number of each line, and its values as text."""
     if path.suffix.lower() != ".parquet":
         yield from read_csv(path, required=COLUMNS, optional=OPTIONAL)
         return
@@ -83,12 +87,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def kind_of(source: str) -> str:
-    """What a source of this name is, in the words of `Source.kind`."""
+    """The kind of a source, as in `Source.kind`, by its name."""
     return source if source in ("data", "plain", "instructed") else "other"
 
 
 def _count(text: str) -> int | None:
-    """A whole number up to `MOST`, None for anything else; no long text is made a number."""
+    """A whole number up to `MOST`; None for anything else. Long texts are never converted."""
     digits = text.lstrip("0") or text[:1]
     if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(MOST)):
         return None
@@ -96,7 +100,7 @@ def _count(text: str) -> int | None:
 
 
 def _share(text: str) -> float | None:
-    """A number, None for an empty text, and not-a-number, which lies in no range, for anything else."""
+    """A number; None for an empty text; NaN, which lies in no range, for anything else."""
     try:
         return float(text) if text else None
     except ValueError:
@@ -104,6 +108,7 @@ def _share(text: str) -> float | None:
 
 
 def _tallies(path: Path, cells: dict[Key, dict[str, tuple[int, float | None]]]) -> list[Tally]:
+    """The tallies of a table's cells; rows without any count are left out."""
     seen: dict[str, list[str]] = {}
     for (_, _, attribute), row in cells.items():
         seen.setdefault(attribute, []).extend(row)

@@ -1,4 +1,4 @@
-"""What an audit of one target gives: a study to report, and the rows of its images, if it has any."""
+"""The result of auditing one target: a study to report, and the rows of its images, if it has any."""
 
 from __future__ import annotations
 
@@ -13,14 +13,27 @@ from fair_diffusion.policy.attributes import check_attributes
 
 @dataclass(frozen=True)
 class Findings:
-    """`images` is what `ImageRows.table` gives, one row per image; None if none were read."""
+    """A study and its images.
+
+    Attributes:
+        study: what a report shows.
+        images: one row per image, as `ImageRows.table` makes it; None if no images were read.
+    """
 
     study: Study
     images: pa.Table | None = None
 
 
 def only(findings: Findings, attributes: Sequence[str] | None) -> Findings:
-    """The findings on these attributes alone. `ValueError` if one of them was not counted; all if None is given."""
+    """Keep the tallies of some attributes.
+
+    Args:
+        findings: what was read.
+        attributes: the attributes to keep; all if None.
+
+    Raises:
+        ValueError: one of the attributes was not counted.
+    """
     if attributes is None:
         return findings
     known = list(dict.fromkeys(tally.attribute for tally in findings.study.tallies))

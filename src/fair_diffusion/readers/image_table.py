@@ -1,6 +1,8 @@
-"""A table of images that somebody has read already, such as the `images.parquet` of a study.
+"""Audit a table of images that somebody has read already, such as the `images.parquet` of a study.
 
-Its columns: file, source, concept, seed where known, and for each attribute its label and `<attribute>_confidence`."""
+The columns are file, source, concept, seed if it is known, and for each attribute its label and
+`<attribute>_confidence`.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ def is_image_table(columns: list[str]) -> bool:
 
 
 def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Findings:
-    """The table in `path` as a study. `ValueError` if it is damaged or empty."""
+    """Read a table of images as a study.
+
+    Raises:
+        ValueError: the table is damaged or empty, or one of the attributes was not read.
+    """
     try:
         with pq.ParquetFile(path) as file:
             check_metadata(file.schema_arrow.metadata, FORMAT, path)
@@ -48,12 +54,14 @@ def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Find
 
 
 def _attributes(columns: list[str]) -> list[str]:
+    """The attributes of a table: the columns that have a column of confidences beside them."""
     return [
         name.removesuffix(SUFFIX) for name in columns if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in columns
     ]
 
 
 def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
+    """The rows of the attributes `names`; groups are those of the attribute, or those that occur."""
     rows = ImageRows(dict.fromkeys(names, ()))
     seen: dict[str, dict[str, None]] = {name: {} for name in names}
     there = [name for name in ("file", "source", "concept", "seed") if name in file.schema_arrow.names]

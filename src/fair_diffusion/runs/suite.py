@@ -1,8 +1,8 @@
-"""Generate and audit: the same prompt for every occupation of a list, in parts that survive an interrupt.
+"""Suites: draw the same prompt for every occupation of a list, in parts that survive an interrupt.
 
-Every finished part of a concept is a run of its own in the work folder, so what is there is never drawn again and the
-folder can be audited at any time. With `until`, a concept ends as soon as all its intervals are narrow enough; they are
-intervals that hold under such stopping (`stopping.enough`).
+Every finished part of a concept is a run of its own in the work folder. So finished parts are never drawn again, and
+the folder can be audited at any time. With `until`, a concept ends as soon as all its intervals are narrow enough; the
+intervals hold under such stopping (`stopping.enough`).
 """
 
 from __future__ import annotations
@@ -33,21 +33,30 @@ from fair_diffusion.runs.records import run_at
 from fair_diffusion.statistics.stopping import enough
 
 SHIPPED = "occupations"
+"""The name of the list that comes with the package."""
 PROMPT = "a photo of the face of a {}"
 PART = 50
-"""Images of one part: what an interrupt can lose at most, and how often precision is looked at."""
+"""Images of one part. An interrupt loses at most one part, and the precision is checked after each part."""
 LONGEST = 200
+"""Characters of the name of an occupation."""
 
 Draw = Callable[..., Any]
-"""`FairPipeline`, or what has its call: `prompt`, `n`, `seed`, `steps`, … → a `Result`."""
+"""`FairPipeline`, or a function with the same call: `prompt`, `n`, `seed`, `steps`, … → a `Result`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """What every concept is asked for. Parts that were drawn with other settings are not mixed in.
+    """The settings of all requests of a suite. A work folder holds parts of one suite only.
 
-    `policy` is the text of the instruction or policy ("" for none); `method` and `guidance` None leave it to the
-    pipeline; `loaded` is what else the model was loaded with and images depend on, such as its judge or a LoRA.
+    Attributes:
+        model: the model's name.
+        prompt: the prompt, with {} for the occupation.
+        policy: the text of the instruction or policy; "" if there is none.
+        method: the steering method; None leaves the choice to the pipeline.
+        steps: denoising steps.
+        guidance: the guidance scale; None leaves the choice to the pipeline.
+        seed: image i of an occupation uses seed + i.
+        loaded: other loading options that images depend on, such as the judge or a LoRA.
     """
 
     model: str
@@ -66,7 +75,7 @@ class Suite:
             raise ValueError(f"the prompt is {self.prompt!r}; mark the place of the occupation with one {{}}")
 
     def prompt_for(self, concept: str) -> str:
-        """The prompt of one concept; "a" before a vowel becomes "an"."""
+        """The prompt of one concept. "a" before a vowel becomes "an"."""
         before, after = self.prompt.split("{}")
         if concept[:1].lower() in "aeiou" and re.search(r"\ba $", before):
             before = before[:-1] + "n "
@@ -74,9 +83,14 @@ class Suite:
 
 
 def read_occupations(spec: str) -> dict[str, str]:
-    """Occupations with their fields ("" where a list has none): the shipped list, or a file of your own.
+    """Read a list of occupations, each with its field ("" if the list has no fields).
 
-    A file is YAML (`field: [occupation, …]`, or a list), or text with one occupation per line. `ValueError` for others.
+    Args:
+        spec: "occupations" for the list that comes with the package, or a file: YAML (`field: [occupation, …]`, or a
+            list), or text with one occupation per line.
+
+    Raises:
+        ValueError: the list cannot be read, is empty, or holds something that is no name.
     """
     if spec == SHIPPED:
         text = resources.files("fair_diffusion.runs").joinpath("occupations.yaml").read_text(encoding="utf-8")
@@ -88,15 +102,15 @@ def read_occupations(spec: str) -> dict[str, str]:
                 f"{spec!r} is no list of occupations that can be read; use {SHIPPED!r} or a file"
             ) from error
     if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
-        found = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
+        occupations = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
     else:
-        found = _of_yaml(spec, text)
-    wrong = [name for name in found if not name.isprintable() or len(name) > LONGEST]
+        occupations = _of_yaml(spec, text)
+    wrong = [name for name in occupations if not name.isprintable() or len(name) > LONGEST]
     if wrong:
         raise ValueError(f"{spec}: {wrong[0][:40]!r} is no name of an occupation; write up to {LONGEST} characters")
-    if not found:
+    if not occupations:
         raise ValueError(f"{spec} names no occupation; write one per line")
-    return found
+    return occupations
 
 
 def draw_suite(
@@ -111,22 +125,25 @@ def draw_suite(
     attributes: list[str] | None = None,
     progress: Progress = silent,
 ) -> list[str]:
-    """Draw what `work` does not hold yet; the concepts that stayed too uncertain, if `until` is given.
+    """Draw the images that the work folder does not hold yet.
 
     Args:
-        pipe: draws.
-        suite: what to draw.
+        pipe: the pipeline.
+        suite: the settings.
         concepts: the occupations.
-        work: where the parts are kept; it may hold those of an earlier call.
-        images: per concept, or with `until` at most.
-        until: half the width that every interval of a concept is to be under, in share.
+        work: the folder of the parts; it may hold parts of an earlier call.
+        images: how many images each concept gets; with `until`, the most it gets.
+        until: a concept ends once every interval is at most ± this wide, as a share.
         options: further arguments of `pipe`, such as its policy.
-        attributes: those whose intervals count; all if None.
-        progress: called with the images that are there and those that there will be.
+        attributes: the attributes whose intervals count; all if None.
+        progress: called with the number of images so far, and of all images.
+
+    Returns:
+        The concepts whose intervals stayed too wide; empty without `until`.
 
     Raises:
         ValueError: `work` holds parts with other settings, other concepts or more images, or cannot be written.
-        KeyboardInterrupt: interrupted; what is finished is kept.
+        KeyboardInterrupt: the drawing was interrupted; finished parts are kept.
     """
     check_work(work, suite, concepts, images=images, until=until)
     _claim(work, _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()})
@@ -166,9 +183,19 @@ def check_work(
     until: float | None = None,
     undecided: Collection[str] = (),
 ) -> None:
-    """`ValueError` if `draw_suite` would refuse `work`. Nothing is drawn, and nothing written.
+    """Check that `draw_suite` would accept a work folder; nothing is drawn or written.
 
-    Settings that are `undecided` are not compared: those that the model, once it is loaded, says what is usual for."""
+    Args:
+        work: the folder.
+        suite: the settings.
+        concepts: the occupations.
+        images: as for `draw_suite`.
+        until: as for `draw_suite`.
+        undecided: settings that are not compared, because they become known when the model is loaded.
+
+    Raises:
+        ValueError: as for `draw_suite`.
+    """
     file, settings = work / SETTINGS, _settings(suite, until)
     if not file.is_file():
         if work.is_dir() and any(work.iterdir()):
@@ -180,7 +207,11 @@ def check_work(
 
 
 def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
-    """`ValueError` naming the setting in which a work folder differs."""
+    """Check that a work folder was drawn with these settings.
+
+    Raises:
+        ValueError: a setting differs, or the file of settings is damaged or has a newer format.
+    """
     try:
         before = dict(json.loads(file.read_text(encoding="utf-8")))
         check_format(before.get("format"), FORMAT, file)
@@ -198,9 +229,9 @@ def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _claim(work: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings into a new work folder, or make sure that those of an old one are the same.
+    """Write the settings to a new work folder, or check that an old one has the same settings.
 
-    Weights and versions are among them: they are known only once a model is loaded, after `check_work`."""
+    The settings include weights and versions, which are only known after a model is loaded, so after `check_work`."""
     if (work / SETTINGS).is_file():
         _check_same(work / SETTINGS, settings)
         return
@@ -210,11 +241,16 @@ def _claim(work: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
+    """The settings of a work folder that are known before a model is loaded."""
     return {**asdict(suite), "until": until}
 
 
 def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
-    """`ValueError` if the work folder holds what is not asked for: all that it holds is read."""
+    """Refuse a work folder with more concepts or images than are asked for, because an audit reads all of them.
+
+    Raises:
+        ValueError: the folder holds too much, or one of its parts is damaged.
+    """
     slugs = {_slug(concept): concept for concept in concepts}
     for part in sorted(path.parent for path in work.glob("*/result.json")):
         slug, _, first = part.name.rpartition("-")
@@ -229,7 +265,7 @@ def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
 
 
 def _size(part: Path) -> int:
-    """Images of a finished part; an earlier call may have asked for fewer."""
+    """The number of images of a finished part."""
     try:
         summary = json.loads((part / RESULT).read_text(encoding="utf-8"))
         check_format(summary.get("format"), FORMAT, part / RESULT)
@@ -252,21 +288,22 @@ def _precise(shown: Mapping[str | None, int], until: float) -> bool:
 
 
 def _slug(concept: str) -> str:
-    """A file name for a concept: readable, and different for every concept."""
+    """A readable file name for a concept; the hash makes it different for every concept."""
     plain = re.sub(r"[^a-z0-9]+", "-", concept.lower()).strip("-")[:40]
     return f"{plain}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"
 
 
 def _of_yaml(spec: str, text: str) -> dict[str, str]:
+    """The occupations in a YAML text, each with its field."""
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(f"{spec} is no YAML: {str(error).splitlines()[0]}") from error
     fields = data if isinstance(data, dict) else {"": data}
-    found: dict[str, str] = {}
+    occupations: dict[str, str] = {}
     for heading, names in fields.items():
         if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
             raise ValueError(f"{spec} must say `field: [occupation, …]`; {heading!r} does not")
         for name in names:
-            found.setdefault(" ".join(name.split()), str(heading))
-    return found
+            occupations.setdefault(" ".join(name.split()), str(heading))
+    return occupations
