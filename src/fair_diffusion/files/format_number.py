@@ -21,25 +21,25 @@ class NewerFormatError(ValueError):
     """A file was written by a newer version of fair-diffusion."""
 
 
-def check_format(found: object, known: int, what: Path | str) -> None:
+def check_format(number: object, known: int, what: Path | str) -> None:
     """Check that a file can be read.
 
     Args:
-        found: the format number in the file; None if the file has none.
+        number: the format number in the file; None if the file has none.
         known: the newest format that this version reads.
         what: the file, for the message.
 
     Raises:
         NewerFormatError: the file has a newer format.
-        ValueError: `found` is not a format number.
+        ValueError: `number` is not a format number.
     """
-    if found is None:
+    if number is None:
         return
-    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise ValueError(f"{what} has the format {found!r}, which is not a number from 1 on; write the file again")
-    if found > known:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ValueError(f"{what} has the format {number!r}, which is not a number from 1 on; write the file again")
+    if number > known:
         raise NewerFormatError(
-            f"{what} was written by a newer version of fair-diffusion (format {found}; this version reads up to "
+            f"{what} was written by a newer version of fair-diffusion (format {number}; this version reads up to "
             f"{known}); update fair-diffusion"
         )
 
@@ -47,8 +47,8 @@ def check_format(found: object, known: int, what: Path | str) -> None:
 def check_metadata(metadata: Mapping[str, str] | Mapping[bytes, bytes] | None, known: int, what: Path | str) -> None:
     """Do what `check_format` does, for the metadata of a Parquet or safetensors file (None: there is no metadata)."""
     told = {_text(key): _text(value) for key, value in (metadata or {}).items()}
-    found = told.get(KEY)
-    check_format(int(found) if found is not None and found.isdecimal() else found, known, what)
+    number = told.get(KEY)
+    check_format(int(number) if number is not None and number.isdecimal() else number, known, what)
 
 
 def file_metadata(number: int) -> dict[str, str]:

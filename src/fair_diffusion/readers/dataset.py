@@ -68,10 +68,10 @@ def read_dataset(
     if perceiver is None:
         for _ in stream.pictures():
             pass
-        found, by = None, ""
+        read, by = None, ""
     else:
         by = perceiver_name or name_of(perceiver)
-        found = perceive(stream.pictures(), perceiver, by=by)
+        read = perceive(stream.pictures(), perceiver, by=by)
     tallies = stream.counts.tallies(f"{name}, captions")
     if not stream.done and stream.broken:
         raise ValueError(f"nothing in {target} can be read; {stream.broken[0]}")
@@ -84,19 +84,19 @@ def read_dataset(
     ]
     study = Study(title=f"Audit of {name}", sources=sources, tallies=tallies, broken=stream.broken, notes=notes)
     findings = only(Findings(study), [a for a in attributes if JOINT not in a] if attributes else None)
-    if found is None or not len(found.rows):
+    if read is None or not len(read.rows):
         return findings
-    samples = samples_of(found, scratch)
+    samples = samples_of(read, scratch)
     study = replace(
         findings.study,
         sources=[*sources, Source(name=stream.source, kind="data", facts={"perceiver": by})],
-        tallies=[*findings.study.tallies, *found.rows.tallies(attributes)],
+        tallies=[*findings.study.tallies, *read.rows.tallies(attributes)],
         samples=samples,
-        drawn=drawn(samples, len(found.rows)),
-        broken=[*stream.broken, *found.broken],
-        notes=[*notes, *found.notes],
+        drawn=drawn(samples, len(read.rows)),
+        broken=[*stream.broken, *read.broken],
+        notes=[*notes, *read.notes],
     )
-    return Findings(study, found.rows.table())
+    return Findings(study, read.rows.table())
 
 
 @dataclass

@@ -69,23 +69,23 @@ def read_folder(
     listing, by = listed(folder, concepts), perceiver_name or name_of(perceiver)
     if not listing.pictures:
         raise ValueError(f"no images in {folder}; it needs files that end in {', '.join(sorted(ENDINGS))}")
-    found = perceive(listing.pictures, perceiver, total=len(listing.pictures), by=by, progress=progress)
-    broken = [*listing.broken, *found.broken]
-    if not len(found.rows):
+    read = perceive(listing.pictures, perceiver, total=len(listing.pictures), by=by, progress=progress)
+    broken = [*listing.broken, *read.broken]
+    if not len(read.rows):
         raise ValueError(f"none of {len(listing.pictures)} images in {folder} can be read; {broken[0]}")
     facts = {"images": str(folder), "perceiver": by}
-    names = dict.fromkeys(source for source, _ in found.rows.keys)
-    samples = samples_of(found, scratch)
+    names = dict.fromkeys(source for source, _ in read.rows.keys)
+    samples = samples_of(read, scratch)
     study = Study(
         title=f"Audit of {folder.resolve().name}",
-        sources=[Source(name=name, facts=facts, quality=found.fidelity.quality(name)) for name in names],
-        tallies=found.rows.tallies(attributes),
+        sources=[Source(name=name, facts=facts, quality=read.fidelity.quality(name)) for name in names],
+        tallies=read.rows.tallies(attributes),
         samples=samples,
-        drawn=drawn(samples, len(found.rows)),
+        drawn=drawn(samples, len(read.rows)),
         broken=broken,
-        notes=[*listing.notes, *found.notes, *found.fidelity.notes()],
+        notes=[*listing.notes, *read.notes, *read.fidelity.notes()],
     )
-    return Findings(study, found.rows.table())
+    return Findings(study, read.rows.table())
 
 
 def read_concepts(path: Path) -> Concepts:

@@ -108,9 +108,9 @@ def check_labels(
 def about_raters(labels: HumanLabels) -> list[str]:
     """Notes on how far raters agree, and on labelled files that were not audited."""
     notes = [
-        f"{found.attribute}: {found.raters} raters agree with kappa {found.kappa:.2f} on {found.pictures} pictures"
-        for found in labels.agreement()
-        if found.kappa is not None
+        f"{one.attribute}: {one.raters} raters agree with kappa {one.kappa:.2f} on {one.pictures} pictures"
+        for one in labels.agreement()
+        if one.kappa is not None
     ]
     if unmet := labels.unmet():
         notes.append(f"{len(unmet)} of {len(labels.files)} labelled files were not met, such as {printable(unmet[0])}")
@@ -122,20 +122,20 @@ def _labelled(
 ) -> list[Labelled]:
     """Counts of what people and the machine saw, by source and concept."""
     place: dict[str | None, int] = {group: k for k, group in enumerate((*groups, None))}
-    found: dict[tuple[str, str], NDArray[np.int64]] = {}
+    tables: dict[tuple[str, str], NDArray[np.int64]] = {}
     votes = labels.votes[attribute]
     columns = (images[name].to_pylist() for name in ("file", "source", "concept", attribute))
     for file, source, concept, read in zip(*columns, strict=True):
         if file not in votes:
             continue
         said = labels.label(attribute, file).label
-        counts = found.setdefault((source, concept), np.zeros((len(place), len(place)), dtype=np.int64))
+        counts = tables.setdefault((source, concept), np.zeros((len(place), len(place)), dtype=np.int64))
         counts[place[said], place[read]] += 1
     return [
         Labelled(
             source=source, concept=concept, attribute=attribute, groups=groups, counts=counts.tolist(), table=table
         )
-        for (source, concept), counts in found.items()
+        for (source, concept), counts in tables.items()
     ]
 
 

@@ -101,16 +101,16 @@ def perceive(
     """
     attributes = [name for name in perceiver.groups if name != OCCUPATION]
     fidelity = Fidelity(occupations(perceiver), by=by)
-    found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}), fidelity)
+    read = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}), fidelity)
     reservoirs: dict[str, list[tuple[int, Picture]]] = {}
     seen: dict[str, int] = {}
     draw = random.Random(seed)
     done = 0
-    for batch, images in _opened(pictures, found.broken):
+    for batch, images in _opened(pictures, read.broken):
         kept = [picture for picture, image in batch if image is not None]
-        found.pictures += len(kept)
+        read.pictures += len(kept)
         for picture, name, person in _seen(kept, people(perceiver, images)):
-            found.rows.add(
+            read.rows.add(
                 name,
                 picture.source,
                 picture.concept,
@@ -124,13 +124,13 @@ def perceive(
             reservoir = reservoirs.setdefault(picture.source, [])
             place = draw.randrange(seen[picture.source])
             if len(reservoir) < SAMPLES:
-                reservoir.append((len(found.rows) - 1, picture))
+                reservoir.append((len(read.rows) - 1, picture))
             elif place < SAMPLES:
-                reservoir[place] = (len(found.rows) - 1, picture)
+                reservoir[place] = (len(read.rows) - 1, picture)
         done += len(batch)
         progress(done, total)
-    found.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
-    return found
+    read.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
+    return read
 
 
 def _seen(
@@ -160,16 +160,16 @@ def _opened(
         yield opened, [image for _, image in opened if image is not None]
 
 
-def samples_of(found: Perceived, scratch: Path) -> list[Sample]:
+def samples_of(read: Perceived, scratch: Path) -> list[Sample]:
     """The samples as a study holds them. Pictures that came as bytes are written to `scratch` first."""
     samples = []
-    for number, (row, picture) in enumerate(found.samples):
+    for number, (row, picture) in enumerate(read.samples):
         if isinstance(picture.data, Path):
             path = picture.data
         else:
             path = scratch / f"sample-{number:03d}.png"
             open_picture(picture.data, picture.name).save(path)
-        samples.append(found.rows.sample(row, path))
+        samples.append(read.rows.sample(row, path))
     return samples
 
 

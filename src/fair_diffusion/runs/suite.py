@@ -14,11 +14,8 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from fair_diffusion.control.step_progress import step_progress
 from fair_diffusion.files.format_number import NewerFormatError, check_format
@@ -32,13 +29,9 @@ from fair_diffusion.runs.label_counts import LabelCounts, label_counts
 from fair_diffusion.runs.records import run_at
 from fair_diffusion.statistics.stopping import enough
 
-SHIPPED = "occupations"
-"""The name of the list that comes with the package."""
 PROMPT = "a photo of the face of a {}"
 PART = 50
 """Images of one part. An interrupt loses at most one part, and the precision is checked after each part."""
-LONGEST = 200
-"""Characters of the name of an occupation."""
 
 Draw = Callable[..., Any]
 """`FairPipeline`, or a function with the same call: `prompt`, `n`, `seed`, `steps`, … → a `Result`."""
@@ -80,37 +73,6 @@ class Suite:
         if concept[:1].lower() in "aeiou" and re.search(r"\ba $", before):
             before = before[:-1] + "n "
         return before + concept + after
-
-
-def read_occupations(spec: str) -> dict[str, str]:
-    """Read a list of occupations, each with its field ("" if the list has no fields).
-
-    Args:
-        spec: "occupations" for the list that comes with the package, or a file: YAML (`field: [occupation, …]`, or a
-            list), or text with one occupation per line.
-
-    Raises:
-        ValueError: the list cannot be read, is empty, or holds something that is no name.
-    """
-    if spec == SHIPPED:
-        text = resources.files("fair_diffusion.runs").joinpath("occupations.yaml").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(spec).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{spec!r} is no list of occupations that can be read; use {SHIPPED!r} or a file"
-            ) from error
-    if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
-        occupations = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
-    else:
-        occupations = _of_yaml(spec, text)
-    wrong = [name for name in occupations if not name.isprintable() or len(name) > LONGEST]
-    if wrong:
-        raise ValueError(f"{spec}: {wrong[0][:40]!r} is no name of an occupation; write up to {LONGEST} characters")
-    if not occupations:
-        raise ValueError(f"{spec} names no occupation; write one per line")
-    return occupations
 
 
 def draw_suite(
@@ -291,19 +253,3 @@ def _slug(concept: str) -> str:
     """A readable file name for a concept; the hash makes it different for every concept."""
     plain = re.sub(r"[^a-z0-9]+", "-", concept.lower()).strip("-")[:40]
     return f"{plain}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"
-
-
-def _of_yaml(spec: str, text: str) -> dict[str, str]:
-    """The occupations in a YAML text, each with its field."""
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{spec} is no YAML: {str(error).splitlines()[0]}") from error
-    fields = data if isinstance(data, dict) else {"": data}
-    occupations: dict[str, str] = {}
-    for heading, names in fields.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-            raise ValueError(f"{spec} must say `field: [occupation, …]`; {heading!r} does not")
-        for name in names:
-            occupations.setdefault(" ".join(name.split()), str(heading))
-    return occupations
