@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.runs.suite import read_occupations
+from fair_diffusion.runs.occupations import read_occupations
 
 IMAGES, SECONDS, MIB = 100_000, 10.0, 1024
 PARTS = ("run", "images.parquet")

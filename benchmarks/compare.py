@@ -36,7 +36,8 @@ from fair_diffusion.compare.page import kid_to, svg
 from fair_diffusion.compare.plot import Figure, figures
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.models.pocket import OCCUPATIONS
-from fair_diffusion.runs.suite import Suite, read_occupations
+from fair_diffusion.runs.occupations import read_occupations
+from fair_diffusion.runs.suite import Suite
 from recipes.pocket.data import WORK
 
 INSTRUCTIONS = ("every occupation: half women", "every occupation: skin tone uniform")

@@ -1,38 +1,52 @@
-"""What a request gives back: images, one record per image, and the audit; and how they are kept in a folder."""
+"""The result of a request: images, one record per image, and the audit."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from fair_diffusion.audit.table import JOINT, AuditRow, deviation
-from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.audit.table import AuditRow, deviation
 from fair_diffusion.perception.confusion import Confusion
-from fair_diffusion.report.contact_sheet import SheetRow, contact_sheet
-
-PNG_KEY = "fair-diffusion"
-SHEET = "contact-sheet.png"
+from fair_diffusion.runs.format import FORMAT, title
+from fair_diffusion.runs.saving import save
+from fair_diffusion.runs.sheet import sheet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One image: what was asked, what was done, what came out.
+    """One image: what was asked for, what was done, and what the image shows.
 
-    `assigned` is the group per attribute that the image should show (empty: nothing was asked); `natural` what it would
-    have shown unsteered, as far as could be told mid-way; `steered_to` the groups that it was drawn to show (empty:
-    none in particular) and `used_prompt` the prompt for that; `strength` (0: it was left alone), `repairs`, `reseeds`
-    and `missed` as in `control.Shown`. `judged` and `perceived` are the groups that the judge and the perceiver read
-    (None: unknown), with the judge's `confidence`. `seed` is the one that made the image; `evaluations` counts rows
-    through the network.
+    Attributes:
+        index: the image's place in the request, from 0.
+        prompt: the prompt of the request.
+        used_prompt: the prompt that the model was given.
+        seed: the seed that made the image.
+        model: the model's name.
+        method: the steering method.
+        control: the control that decided which images to steer.
+        rule: the rule that the prompt matched; None if no rule matched.
+        steps: denoising steps.
+        guidance: the guidance scale.
+        assigned: by attribute, the group that the image should show; empty if nothing was asked for.
+        natural: by attribute, the group that the plain image would show, as read mid-way; None if it could not be read.
+        natural_confidence: the confidence of those readings.
+        steered_to: by attribute, the group that the image was steered to; empty if it was steered to none.
+        strength: the strength of the steering; 0 for a plain image.
+        repairs: how often the image was made again.
+        reseeds: how many of these repairs used a new seed.
+        missed: whether the perceiver is not sure that the image shows what was assigned; None if it was not asked.
+        judged: by attribute, the group that the judge read; None if it could not be read.
+        perceived: by attribute, the group that the perceiver read; None if it could not be read.
+        confidence: the judge's confidence, by attribute.
+        evaluations: network evaluations that the image took, all attempts together.
+        plain_evaluations: network evaluations that a plain image takes.
+        negative_prompt: the negative prompt, if one was given.
+        guidance_rescale: the rescale factor of the guidance.
     """
 
     index: int
@@ -63,17 +77,21 @@ class Record:
 
     @property
     def steered(self) -> bool:
-        """Whether the image was drawn otherwise than plain."""
+        """Whether the image was steered."""
         return self.strength > 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Twins:
-    """How far images are from their unsteered twins of the same seed; those from a new seed have none.
+    """The distances of images to their plain twins, which have the same seeds. Images of a new seed have no twin.
 
-    untouched_difference: the largest difference of any pixel of an image that was left alone, in 0…1. pixel_distance:
-    the mean absolute difference of the steered ones, in 0…1; feature_distance: 1 − cosine of the judge's features, None
-    if it has none.
+    Attributes:
+        untouched: how many images were not steered.
+        untouched_difference: the largest difference of any of their pixels, in 0…1.
+        steered: how many images were steered.
+        pixel_distance: the mean absolute difference of their pixels, in 0…1.
+        feature_distance: 1 − cosine of the judge's features, mean over steered images; None if the judge has no
+            features.
     """
 
     untouched: int
@@ -85,13 +103,30 @@ class Twins:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Images of one request with their records and audit. `plain` holds the unsteered twins, same seeds, if asked for.
+    """The images of one request, with their records and audit.
 
-    `audit` counts by the judge; `perceived_audit` has the same rows counted by the perceiver. `made_with` names
-    weights, policy, instruction and versions; `confusions` say how the judge errs, and `occupations` what it calls
-    those that it can tell; `learnt` is what was learnt from the model's text, and the seconds that it took once:
-    `seconds` include them in the request that came first. `control` is the one that ran; `stopped` tells of an
-    interrupt.
+    Attributes:
+        prompt: the prompt.
+        model: the model's name.
+        method: the steering method.
+        control: the control that ran.
+        seed: the seed of the request; image i starts from seed + i.
+        rule: the rule that the prompt matched; None if no rule matched.
+        reason: why this rule, or none, applies.
+        images: the images.
+        records: one record per image.
+        audit: the groups of all images as the judge reads them.
+        perceived_audit: the same rows as the perceiver reads them.
+        seconds: wall-clock time. The first request includes the seconds in `learnt`.
+        requested: how many images were asked for.
+        stopped: whether an interrupt from the keyboard ended the request early.
+        notes: remarks for the user.
+        made_with: the provenance: weights, policy, instruction and versions.
+        confusions: the judge's confusion matrices.
+        learnt: the seconds that learning from the model's text took, by what was learnt.
+        occupations: for each name of an occupation, the judge's name of it.
+        plain: the plain twins with the same seeds, if they were asked for.
+        twins: the distances to the plain twins, if there are any.
     """
 
     prompt: str
@@ -117,7 +152,7 @@ class Result:
     twins: Twins | None = None
 
     def summary(self) -> dict[str, Any]:
-        """The result as plain data, ready for JSON; `deviation` is that of the attribute farthest from its target."""
+        """The result as plain data, ready for JSON. `deviation` is that of the attribute farthest from its target."""
         evaluations = sum(record.evaluations for record in self.records)
         plain = sum(record.plain_evaluations for record in self.records)
         rows = [
@@ -126,6 +161,7 @@ class Result:
         ]
         deviations = self.deviations()
         return {
+            "format": FORMAT,
             "prompt": self.prompt,
             "n": len(self.images),
             "requested": self.requested,
@@ -138,7 +174,7 @@ class Result:
             "notes": self.notes,
             "verdict": self.verdict,
             "audit": rows,
-            "deviation": max(deviations, key=lambda found: found["tv"], default=None),
+            "deviation": max(deviations, key=lambda deviation: deviation["tv"], default=None),
             "deviations": deviations,
             "cost": {
                 "evaluations": evaluations,
@@ -155,7 +191,7 @@ class Result:
         }
 
     def counts(self) -> dict[str, int]:
-        """How many images were left alone, steered, made again, given a new seed, and miss what was assigned."""
+        """How many images were not steered, steered, repaired, given a new seed, and miss what was assigned."""
         return {
             "untouched": sum(not record.steered for record in self.records),
             "steered": sum(record.steered for record in self.records),
@@ -166,12 +202,12 @@ class Result:
 
     @property
     def title(self) -> str:
-        """What these images are: "instructed" if a rule steered them, else "plain"."""
-        return "instructed" if self.rule and self.method != "none" else "plain"
+        """The kind of these images: "instructed" if a rule steered them, else "plain"."""
+        return title(self.rule, self.method)
 
     @property
     def verdict(self) -> str | None:
-        """Of all rows that have one, and "misses" if images were given up; None if nothing was asked."""
+        """The worst verdict of all rows, or "misses" if images were given up; None if nothing was asked for."""
         verdicts = {row.verdict for row in self.audit if row.verdict}
         if "misses" in verdicts or (not self.stopped and self.counts()["missed"]):
             return "misses"
@@ -179,16 +215,16 @@ class Result:
 
     @property
     def missed(self) -> bool:
-        """Whether some share is outside its target's tolerance with 95 % confidence, or images were given up."""
+        """Whether a share is outside its target's tolerance with 95 % confidence, or images were given up."""
         return self.verdict == "misses"
 
     @property
     def interrupted(self) -> bool:
-        """Whether something that was asked for was not done, from the keyboard."""
+        """Whether an interrupt from the keyboard ended the request or its plain twins early."""
         return self.stopped or (self.plain is not None and self.plain.stopped)
 
     def deviations(self) -> list[dict[str, Any]]:
-        """Total variation from the target and its noise floor, for each attribute that has a target."""
+        """The total variation from the target and its noise floor, for each attribute that has a target."""
         attributes = list(dict.fromkeys(row.attribute for row in self.audit if row.target is not None))
         return [
             {"attribute": name}
@@ -203,69 +239,16 @@ class Result:
     def save(self, folder: Path) -> None:
         """Write PNGs with their records inside, records.parquet, result.json and contact-sheet.png to a new folder.
 
-        The folder is there whole or not at all; `ValueError` if it is not new (see `new_folder.check_new`)."""
-        with new_folder(folder) as part:
-            self._write(part)
+        The folder is written whole or not at all.
 
-    def _write(self, folder: Path) -> None:
-        for result, prefix in ((self, "image"), (self.plain, "plain")):
-            for image, record in zip(result.images, result.records, strict=True) if result else ():
-                write_image(image, record, folder / f"{prefix}-{record.index:05d}.png")
-        write_records([*(self.plain.records if self.plain else ()), *self.records], folder)
-        (folder / "result.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
-        if self.images:
-            self.contact_sheet(folder / SHEET)
+        Raises:
+            ValueError: the folder is not new or cannot be written.
+        """
+        save(self, folder)
 
     def contact_sheet(self, path: Path | None = None) -> Image.Image:
-        """Plain above, instructed below, same seeds, each image with what the judge reads."""
+        """Draw the plain twins above and the images below, each with what the judge reads.
+
+        The sheet is also written to `path`, if it is given.
+        """
         return sheet([result for result in (self.plain, self) if result], path)
-
-
-def write_image(image: Image.Image, record: Record, path: Path) -> None:
-    """Write a PNG with its record inside."""
-    info = PngInfo()
-    info.add_itxt(PNG_KEY, json.dumps(asdict(record)))
-    image.save(path, pnginfo=info)
-
-
-def write_records(records: Sequence[Record], folder: Path) -> None:
-    """Write the table of records: what is a mapping by attribute is kept as JSON."""
-    rows = [
-        {key: json.dumps(value) if isinstance(value, dict) else value for key, value in asdict(record).items()}
-        for record in records
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), folder / "records.parquet")
-
-
-def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequence[int] | None = None) -> Image.Image:
-    """All images, or those at some places, a block for each result: the last one is what was asked for."""
-    asked = results[-1]
-    attribute = asked.audit[0].attribute
-    rows = []
-    for result in results:
-        shown = range(len(result.images)) if places is None else places
-        rows.append(
-            SheetRow(
-                title=f"{result.title.capitalize()}: {result.prompt}\n{_shares(result.audit, attribute)}",
-                images=[result.images[place] for place in shown],
-                labels=[_label(result.records[place], attribute) for place in shown],
-                marks=[result.records[place].steered for place in shown],
-            )
-        )
-    groups = [row.group for row in asked.audit if row.attribute == attribute]
-    footer = f"Groups as the judge reads them; it never steers. {asked.model}, {asked.method}, seed {asked.seed}."
-    return contact_sheet(rows, path, groups=groups, footer=footer)
-
-
-def _shares(rows: Sequence[AuditRow], attribute: str) -> str:
-    shown = [row for row in rows if row.attribute == attribute and (row.count or row.target)]
-    parts = [f"{row.group} {row.share:.0%} ({row.low:.0%} to {row.high:.0%})" for row in shown]
-    return ", ".join(parts) + f", unknown {rows[0].unknown}"
-
-
-def _label(record: Record, attribute: str) -> str:
-    names = attribute.split(JOINT)
-    groups = [record.judged[name] for name in names]
-    if any(group is None for group in groups):
-        return "unknown"
-    return f"{JOINT.join(map(str, groups))} {min(record.confidence[name] for name in names):.2f}"

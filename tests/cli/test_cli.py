@@ -112,7 +112,7 @@ def test_what_is_learnt_is_kept_beside_the_policy_and_counts_in_the_ledger(tmp_p
     assert found.exit_code in (0, 3), found.output
     counts = json.loads(found.stdout)["images"]
     assert counts["untouched"] + counts["steered"] == 2
-    (learnt,) = json.loads((tmp_path / "fair.strengths.json").read_text())
+    (learnt,) = json.loads((tmp_path / "fair.strengths.json").read_text())["strengths"]
     assert learnt["of"] == ["pocket", "switch", "firefighter", "guidance 2", "5 steps", "gender", "woman"]
     assert sum(tried for tried, _ in learnt["attempts"]) >= 2
     rows = json.loads(run.invoke(app, ["ledger", "show", str(ledger), "--json"]).stdout)

@@ -78,6 +78,17 @@ def test_a_reference_says_amplified(tmp_path: Path) -> None:
     assert "amplified" in shown.stdout
 
 
+def test_a_reference_may_be_a_source_of_the_target_itself(tmp_path: Path) -> None:
+    rows = "nurse,gender,woman,75,laion,\nnurse,gender,man,25,laion,\n"
+    found = audited(put(tmp_path / "t.csv", COUNTS + rows), "--reference", "laion")
+    assert found["reference"] == "laion"
+    relations = {(line["source"], line["concept"], line["group"]): line["relation"] for line in found["lines"]}
+    assert relations["plain", "nurse", "woman"] == "amplified"
+    assert relations["laion", "nurse", "woman"] is None
+    shown = run.invoke(app, ["audit", str(tmp_path / "t.csv"), "--reference", "laoin"])
+    assert (shown.exit_code, "its sources: plain, laion" in shown.stderr) == (2, True)
+
+
 def test_a_table_with_every_column_fits_a_terminal_and_names_stay(tmp_path: Path) -> None:
     labour = put(tmp_path / "labour.csv", "prompt,attribute,group,count\nnurse,gender,woman,1\nnurse,gender,man,1\n")
     shown = run.invoke(app, ["audit", put(tmp_path / "t.csv", MISSED), "--reference", labour])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from scipy import stats
 from fair_diffusion.audit.numbers import numbers
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.readers.reference import aligned, read_reference, with_reference
+from fair_diffusion.readers.reference import aligned, find_reference, read_reference, with_reference
 from fair_diffusion.readers.target import read_target
 
 HEAD = "prompt,attribute,group,count,source\n"
@@ -79,3 +80,19 @@ def test_a_run_as_reference_is_tested_as_other_images_whatever_its_seeds(first: 
     (women,) = [row for row in comparison.differences if row.group == "woman"]
     assert women.test == "Fisher exact"
     assert women.p == pytest.approx(stats.fisher_exact([[20, 0], [10, 10]]).pvalue)
+
+
+def test_a_reference_may_be_a_source_of_what_is_audited(tmp_path: Path) -> None:
+    own = study(tally("a", 95), tally("a", 70, source="laion"))
+    name = find_reference("laion", scratch=tmp_path, own_sources=True)
+    joined, reference = with_reference(own, name)
+    assert (joined, reference) == (own, "laion")
+    found = numbers(joined, reference=reference)
+    assert [line.relation for line in found.lines if (line.source, line.group) == ("here", "woman")] == ["amplified"]
+    path = put(tmp_path, "t.csv", HEAD + "a,gender,woman,1,laion\na,gender,man,1,laion\n")
+    assert find_reference(str(path), scratch=tmp_path, own_sources=True) == read_reference(str(path), scratch=tmp_path)
+    with pytest.raises(ValueError, match=r"'laoin' is not there, .*one of its sources: here, laion"):
+        with_reference(own, find_reference("laoin", scratch=tmp_path, own_sources=True))
+    for spec, sources in (("gone.csv", True), ("laion", False)):  # known before anything is read
+        with pytest.raises(ValueError, match=f"{re.escape(spec)} is not there; name a run"):
+            find_reference(spec, scratch=tmp_path, own_sources=sources)

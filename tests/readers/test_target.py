@@ -148,3 +148,16 @@ def test_a_reader_with_known_errors_has_its_shares_corrected(reader: str, tmp_pa
     assert {one.attribute for one in study.confusions} == {"gender", "skin_tone"}  # occupations are not counted
     assert {(one.measured_on, tuple(one.sources)) for one in study.confusions} == {("held-out drawings", ("images",))}
     assert [one.attribute for one in corrections(study.tallies, study.confusions)] == ["gender", "skin_tone"]
+
+
+def test_an_open_reader_needs_no_name_and_keeps_its_own(tmp_path: Path) -> None:
+    put(tmp_path, "images/nurse/1.png", picture("man"))
+    write_run(tmp_path / "run", [record(0, "woman")])
+    for target in ("images", "run"):
+        study = read_target(tmp_path / target, scratch=tmp_path, reader=ByColour()).study
+        assert [source.facts["perceiver"] for source in study.sources] == ["ByColour"]
+        study = read_target(tmp_path / target, scratch=tmp_path, reader=ByColour(), perceiver="colours").study
+        assert [source.facts["perceiver"] for source in study.sources] == ["colours"]
+    table = put(tmp_path, "t.csv", "prompt,attribute,group,count\nnurse,gender,woman,1\n")
+    with pytest.raises(ValueError, match="leave out the perceiver"):
+        read_target(table, scratch=tmp_path, reader=ByColour())

@@ -23,7 +23,7 @@ from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.readers.target import read_target
 from fair_diffusion.rebalance import RebalancedResult, flow, readings, rebalance
-from fair_diffusion.result import PNG_KEY, SHEET
+from fair_diffusion.runs.format import PNG_KEY, SHEET
 
 HALF = Policy.from_sentence("doctor: half women")
 SETTINGS: dict[str, Any] = {"steps": 3, "guidance": 2.0, "batch_size": 2}

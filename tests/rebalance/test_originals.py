@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from fair_diffusion.rebalance import find_originals, originals, read_prompts
-from fair_diffusion.result import PNG_KEY, SHEET
+from fair_diffusion.runs.format import PNG_KEY, SHEET
 
 
 def put(folder: Path, name: str, prompt: str | None = None) -> Path:

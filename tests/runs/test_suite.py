@@ -12,7 +12,8 @@ from audit_examples import put, record, write_run
 
 from fair_diffusion.readers.run import read_run
 from fair_diffusion.runs import suite
-from fair_diffusion.runs.suite import PART, Suite, check_work, draw_suite, read_occupations
+from fair_diffusion.runs.occupations import read_occupations
+from fair_diffusion.runs.suite import PART, Suite, check_work, draw_suite
 
 SUITE = Suite(model="fake", prompt="a photo of a {}")
 

@@ -22,10 +22,13 @@ import pyarrow.parquet as pq
 from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import write_csv
+from fair_diffusion.files.format_number import NewerFormatError, check_format, check_metadata, numbered
 from fair_diffusion.files.new_folder import new_folder
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.text import printable
 
+FORMAT = 1
+"""Format of study.json, tallies.parquet and images.parquet."""
 UNKNOWN = "unknown"
 SAMPLE_SIDE = 256
 
@@ -56,10 +59,10 @@ def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> No
     rows = list(_rows(study.tallies))
     with new_folder(folder) as part:
         (part / "study.json").write_text(json.dumps(_plain(study), indent=2, allow_nan=False) + "\n")
-        pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), part / "tallies.parquet")
+        pq.write_table(numbered(pa.Table.from_pylist(rows, _SCHEMA), FORMAT), part / "tallies.parquet")
         write_csv(part / "tallies.csv", _SCHEMA.names, rows)
         if images is not None:
-            pq.write_table(images, part / "images.parquet")
+            pq.write_table(numbered(images, FORMAT), part / "images.parquet")
         (part / "samples").mkdir()
         for k, sample in enumerate(study.samples):
             small = open_picture(sample.image)
@@ -78,8 +81,13 @@ def load_study(folder: Path) -> Study:
         raise ValueError(f"{folder} is no study: it has no study.json")
     try:
         plain = json.loads((folder / "study.json").read_text())
-        rows = pq.read_table(folder / "tallies.parquet", schema=_SCHEMA).to_pylist()
+        check_format(plain.get("format"), FORMAT, folder / "study.json")
+        table = folder / "tallies.parquet"
+        check_metadata(pq.read_schema(table).metadata, FORMAT, table)
+        rows = pq.read_table(table, schema=_SCHEMA).to_pylist()
         return _shown(_study(plain, _tallies(rows), folder), folder)
+    except NewerFormatError:
+        raise
     except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{folder} is a damaged study ({type(error).__name__}: {error}); write it anew") from error
 
@@ -94,6 +102,7 @@ def load_images(folder: Path) -> pa.Table | None:
     if not table.is_file():
         return None
     try:
+        check_metadata(pq.read_schema(table).metadata, FORMAT, table)
         return pq.read_table(table)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{table} cannot be read ({error}); write the study anew") from error
@@ -158,6 +167,7 @@ def _tallies(rows: Iterable[Mapping[str, Any]]) -> list[Tally]:
 
 def _plain(study: Study) -> dict[str, Any]:
     return {
+        "format": FORMAT,
         "title": study.title,
         "unit": study.unit,
         "drawn": study.drawn,

@@ -39,7 +39,10 @@ def audit(
     ] = None,
     concepts: Annotated[Path | None, typer.Option(help="a table file,concept[,source] for a folder of images")] = None,
     reference: Annotated[
-        str | None, typer.Option(help="shares to compare with: counts, a study or a run, as PATH or PATH:SOURCE")
+        str | None,
+        typer.Option(
+            help="shares to compare with: counts, a study or a run, as PATH or PATH:SOURCE; or a source of TARGET"
+        ),
     ] = None,
     attribute: Annotated[
         list[str] | None, typer.Option(help='count only this, such as gender or "gender × skin_tone"; repeatable')
@@ -103,7 +106,7 @@ def audit(
         from fair_diffusion.files.new_folder import check_new
         from fair_diffusion.perception.human import HumanLabels
         from fair_diffusion.readers.human_labels import check_labels, with_labels
-        from fair_diffusion.readers.reference import read_reference, with_reference
+        from fair_diffusion.readers.reference import find_reference, with_reference
         from fair_diffusion.readers.target import kind_of_target
 
         if (target is None) == (model is None):
@@ -112,7 +115,8 @@ def audit(
         if out is not None:
             check_new(out)
         scratch, attributes = Path(folder), attribute or None
-        compared = read_reference(reference, scratch=scratch) if reference else None
+        own = target is not None
+        compared = find_reference(reference, scratch=scratch, own_sources=own) if reference else None
         labels = HumanLabels.load(human_labels) if human_labels else None
         if target is not None:
             subject = Subject.target(

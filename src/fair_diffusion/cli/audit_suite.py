@@ -64,7 +64,8 @@ def order(
     loading: Mapping[str, Any],
 ) -> Order:
     """The order that these options of the verb make; `ValueError` for what is wrong or does not fit the work folder."""
-    from fair_diffusion.runs.suite import Suite, check_work, read_occupations
+    from fair_diffusion.runs.occupations import read_occupations
+    from fair_diffusion.runs.suite import Suite, check_work
 
     if work is None:
         raise ValueError("name --out or --work: what is drawn must be kept somewhere")

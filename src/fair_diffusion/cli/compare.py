@@ -133,7 +133,8 @@ def read_prompts(given: Sequence[str], suite: str | None, frame: str) -> list[st
         texts += [row.strip() for row in rows if row.strip() and not row.startswith("#")]
     if suite is not None:
         from fair_diffusion.models.pocket import OCCUPATIONS
-        from fair_diffusion.runs.suite import Suite, read_occupations
+        from fair_diffusion.runs.occupations import read_occupations
+        from fair_diffusion.runs.suite import Suite
 
         plan = Suite(model="", prompt=frame)
         texts += [plan.prompt_for(name) for name in read_occupations(str(OCCUPATIONS) if suite == "pocket" else suite)]

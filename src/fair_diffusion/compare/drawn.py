@@ -23,8 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fair_diffusion.files.format_number import NewerFormatError, check_metadata, numbered
 from fair_diffusion.files.whole_file import whole_file
 
+FORMAT = 1
+"""Format of the file of a cell."""
 SHOWN = 8
 """Images of a cell that a page may show: the first, so that those of two ways have the same seeds."""
 
@@ -90,13 +93,15 @@ def save(cell: Drawn, path: Path) -> None:
     facts = {"seconds": cell.seconds, "memory": cell.memory, "notes": list(cell.notes), "learnt": dict(cell.learnt)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as part:
-        pq.write_table(table.replace_schema_metadata({_FACTS: json.dumps(facts)}), part)
+        pq.write_table(numbered(table.replace_schema_metadata({_FACTS: json.dumps(facts)}), FORMAT), part)
 
 
 def load(path: Path, *, pictures: bool = False) -> Drawn:
     """The cell in `path`, without its pictures unless they are asked for. `ValueError` if the file is damaged."""
     try:
-        names = pq.read_schema(path).names
+        schema = pq.read_schema(path)
+        check_metadata(schema.metadata, FORMAT, path)
+        names = schema.names
         table = pq.read_table(path, columns=[name for name in names if pictures or name != "picture"])
         facts = json.loads(table.schema.metadata[_FACTS])
         vectors = None
@@ -106,5 +111,7 @@ def load(path: Path, *, pictures: bool = False) -> Drawn:
         shown = [png for png in table["picture"].to_pylist() if png is not None] if pictures else []
         rows = table.select([name for name in table.column_names if name not in ("vector", "picture")])
         return Drawn(images=rows.replace_schema_metadata(), vectors=vectors, pictures=shown, **facts)
+    except NewerFormatError:
+        raise
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); delete it, it is drawn anew") from error

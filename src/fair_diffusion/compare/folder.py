@@ -14,8 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fair_diffusion.files.format_number import check_format
 from fair_diffusion.files.whole_file import whole_file
 
+FORMAT = 1
+"""Format of the settings file."""
 SETTINGS, CELLS = "settings.json", "cells"
 
 
@@ -24,7 +27,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
 
     `ValueError` naming the setting that differs, or if the folder is no comparison's or cannot be written."""
     file = folder / SETTINGS
-    text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+    text = json.dumps({"format": FORMAT, **settings}, indent=2, sort_keys=True) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not file.is_file():
@@ -40,7 +43,9 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
         raise ValueError(f"{folder} cannot be used ({error.strerror}); name a folder where you may write") from error
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise ValueError(f"{file} is damaged; name another folder") from error
+    check_format(before.get("format"), FORMAT, file)
     now = json.loads(text)
+    before["format"] = FORMAT
     if name := changed(before, now):
         raise ValueError(
             f"{folder} was drawn with {name} {before.get(name)!r}, not {now.get(name)!r}; ask for the same, or name "

@@ -8,10 +8,14 @@ next. So the first few images of a concept calibrate the rest, and nothing is dr
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fair_diffusion.files.format_number import NewerFormatError, check_format
+from fair_diffusion.files.whole_file import whole_file
+
+FORMAT = 1
+"""Format of the file. A file that is a bare list of strengths was written before there were format numbers."""
 LEVELS = (1.0, 1.6)
 """Strengths to try, as multiples of the method's usual one."""
 FEW, ENOUGH = 4, 0.75
@@ -44,17 +48,21 @@ class Strengths:
         if not path.exists():
             return cls()
         try:
-            rows = json.loads(path.read_text())
+            content = json.loads(path.read_text())
+            if isinstance(content, dict):
+                check_format(content.get("format"), FORMAT, path)
+            rows = content["strengths"] if isinstance(content, dict) else content
             return cls({tuple(row["of"]): [[int(a), int(b)] for a, b in _all_levels(row["attempts"])] for row in rows})
+        except NewerFormatError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} does not hold strengths ({error}); remove it, it is made again") from None
 
     def save(self, path: Path) -> None:
         """Write to `path`, whole or not at all."""
-        rows = [{"of": key, "attempts": counts} for key, counts in sorted(self.counts.items())]
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        part.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-        part.replace(path)
+        rows = [json.dumps({"of": key, "attempts": counts}) for key, counts in sorted(self.counts.items())]
+        with whole_file(path) as part:
+            part.write_text(f'{{"format": {FORMAT}, "strengths": [\n' + ",\n".join(rows) + "\n]}\n")
 
 
 def _all_levels(attempts: list[list[int]]) -> list[list[int]]:

@@ -1,1 +1,1 @@
-"""Files and folders that are whole or not there at all, tables, pictures, and text that is safe to show."""
+"""Files and folders that are written whole or not at all, format numbers, tables, pictures, and safe text."""

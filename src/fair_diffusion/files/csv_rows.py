@@ -1,8 +1,9 @@
-"""Tables by hand, every row checked and all mistakes named with their lines; and tables that are safe in a spreadsheet.
+"""Read CSV tables that people wrote, with all mistakes named by line, and write tables that are safe in a spreadsheet.
 
-A spreadsheet runs a cell that begins with one of `FORMULA`, quoted or not. Such a cell is written behind an apostrophe,
-which makes it text (OWASP, "CSV Injection"), and read without it. So that every text comes back as it was, cells that
-already look like that, and those with blanks around them, get one apostrophe more.
+A spreadsheet runs a cell that begins with one of the characters in `FORMULA`, quoted or not. Such a cell is written
+with an apostrophe in front, which makes it text (OWASP, "CSV Injection"), and is read without the apostrophe. Cells
+that already begin with such an apostrophe, and cells with blanks around them, get one apostrophe more, so that every
+text comes back as it was.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 SHOWN = 20
-"""How many mistakes of one file are told."""
+"""How many mistakes of one file a message names."""
 FORMULA = "=+-@\t\r\n＝＋－＠"
-"""Characters with which a cell begins that a spreadsheet runs; the wide ones some of them take for the narrow."""
+"""A spreadsheet runs a cell that begins with one of these. Some programs treat the wide characters like the narrow."""
 
 
 class CsvErrors(list[str]):
-    """Mistakes of one file. `add` notes one; `check` raises `ValueError` with all of them, if there are any."""
+    """The mistakes in one file: `add` each of them, then `check`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
 
     def add(self, line: int, message: str) -> None:
-        """Note what is wrong in a line of the file, counted from 1."""
+        """Add a mistake in a line of the file, counted from 1."""
         self.append(f"{self.path}, line {line}: {message}")
 
     def check(self) -> None:
-        """`ValueError` with one line per mistake; nothing if there is none."""
+        """Raise `ValueError` with one line per mistake, if there are any."""
         if self:
             more = [f"and {len(self) - SHOWN} more"] if len(self) > SHOWN else []
             raise ValueError("\n".join([*self[:SHOWN], *more]))
@@ -39,11 +40,19 @@ class CsvErrors(list[str]):
 def read_csv(
     path: Path, *, required: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with a header, as (line, column → text without blanks around it); blank rows left out.
+    """Yield the rows of a CSV file with a header. Blank rows are left out.
 
-    Columns may stand in any order; those that are neither required nor optional are left out, and optional ones that
-    are missing read as "". What `write_csv` wrote comes back as it was.
-    `ValueError` naming file, line and mend for anything that is no such table.
+    Args:
+        path: the file, in UTF-8. Columns may stand in any order.
+        required: columns that the file must have.
+        optional: columns that read as "" if the file lacks them. Other columns are left out.
+
+    Yields:
+        The number of the line, and the text of each column without blanks around it. Text that `write_csv` wrote comes
+        back as it was.
+
+    Raises:
+        ValueError: the file is no such table; the message names file, line and mend.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -68,7 +77,7 @@ def read_csv(
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows of text, numbers and None (left empty) under a header, safe to open in a spreadsheet."""
+    """Write rows of text, numbers and None (an empty cell) under a header, safe to open in a spreadsheet."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(columns)
@@ -77,15 +86,17 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 
 def _written(value: Any) -> Any:
+    """A value as its cell is written."""
     return f"'{value}" if isinstance(value, str) and _hidden(value) else value
 
 
 def _read(cell: str) -> str:
+    """The text of a cell."""
     return cell[1:] if cell.startswith("'") and _hidden(cell[1:]) else cell.strip()
 
 
 def _hidden(text: str) -> bool:
-    """Whether a text stands behind an apostrophe: the same answer with more apostrophes or fewer before it."""
+    """Whether a text is written with an apostrophe in front. Apostrophes at its start do not change the answer."""
     bare = text.lstrip("'")
     return bare[:1] in tuple(FORMULA) or bare != bare.strip()
 
@@ -102,7 +113,11 @@ def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) ->
 
 
 def inner_path(text: str) -> str:
-    """`text` as a path below a folder, with "/"; `ValueError` if it is empty or leads out of the folder."""
+    """Read a path below a folder, and give it with "/".
+
+    Raises:
+        ValueError: the path is empty or leads out of the folder.
+    """
     parts = PurePosixPath(text.replace("\\", "/")).parts
     absolute = PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive or PureWindowsPath(text).root
     if not parts or absolute or ".." in parts or "\0" in text:

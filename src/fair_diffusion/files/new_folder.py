@@ -1,4 +1,4 @@
-"""Output folders: there whole, or not at all."""
+"""Output folders that are written whole or not at all (for files, see `whole_file`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from pathlib import Path
 
 
 def check_new(folder: Path) -> None:
-    """`ValueError` with the mend if `folder` cannot become a new output folder: tries it, and leaves nothing."""
+    """Check that `folder` can become a new output folder, by making it and removing it again.
+
+    Raises:
+        ValueError: the folder is not empty, or cannot be written.
+    """
     made: list[Path] = []
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -28,10 +32,14 @@ def check_new(folder: Path) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A hidden part of `folder` to write into, whose files move up at the end; nothing stays if anything fails.
+    """Give a hidden folder inside `folder` to write to; its files move up at the end. If anything fails, nothing stays.
 
-    It lies inside, so that an existing empty folder, a link to one and the working directory serve as well as a new
-    one. `ValueError` as `check_new`."""
+    The hidden folder lies inside, so `folder` may also be an existing empty folder, a link to one, or the working
+    directory.
+
+    Raises:
+        ValueError: as `check_new`.
+    """
     check_new(folder)
     made: list[Path] = []
     try:
@@ -52,7 +60,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def _make(folder: Path, made: list[Path]) -> None:
-    """Create `folder` and what lies above it, noting in `made` each folder that was not there."""
+    """Create `folder` and the folders above it; add each new folder to `made`."""
     for step in [*reversed(folder.parents), folder]:
         if not step.exists():
             step.mkdir()

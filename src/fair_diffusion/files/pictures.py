@@ -1,7 +1,7 @@
-"""Pictures from a tensor, or from anywhere, opened with care: nothing large is decoded, nothing broken stops an audit.
+"""Pictures from tensors, and pictures from files of any origin.
 
-A picture is refused by its size before any of it is decoded (decompression bombs), reduced to `SIDE` pixels so that a
-batch has a known size in memory, turned upright as its camera noted, and laid on white where it is transparent.
+A picture that is too large is refused before it is decoded (decompression bombs). Others are reduced to `SIDE` pixels,
+so that a batch has a known size in memory, turned upright as the camera noted, and laid on white where transparent.
 """
 
 from __future__ import annotations
@@ -30,21 +30,27 @@ class BrokenPicture(ValueError):
 
 
 def from_pixels(pixels: Tensor) -> list[Image.Image]:
-    """Pictures of pixels in 0…1, (n, 3, height, width)."""
+    """Pictures from pixels in 0…1, (n, 3, height, width)."""
     rows = (pixels * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(row) for row in rows]
 
 
 def open_picture(data: Path | bytes, name: str = "") -> Image.Image:
-    """The picture as RGB, its longer side at most `SIDE`, with `name` in its `info["file"]`.
+    """Open a picture as RGB, its longer side at most `SIDE` pixels.
 
-    `BrokenPicture` says why it cannot be read."""
+    Args:
+        data: the file, or its bytes.
+        name: kept in the picture's `info["file"]`.
+
+    Raises:
+        BrokenPicture: the picture cannot be read; the message says why.
+    """
     try:
         size = data.stat().st_size if isinstance(data, Path) else len(data)
         if size > MAX_BYTES:
             raise BrokenPicture(f"{size:,} bytes, more than {MAX_BYTES:,}")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata that no audit looks at
+            warnings.simplefilter("ignore")  # about metadata that no audit reads
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
@@ -54,7 +60,7 @@ def open_picture(data: Path | bytes, name: str = "") -> Image.Image:
                 picture = _upright(opened)
     except BrokenPicture:
         raise
-    except UnidentifiedImageError as error:  # its own words are the whole path, which reports must not spread
+    except UnidentifiedImageError as error:  # its message holds the whole path, which reports must not show
         raise BrokenPicture("no picture of a kind that is read") from error
     except Exception as error:  # decoders raise nearly everything, from SyntaxError to struct.error
         raise BrokenPicture(f"{type(error).__name__}: {error}".split("\n")[0]) from error
@@ -63,7 +69,7 @@ def open_picture(data: Path | bytes, name: str = "") -> Image.Image:
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Width and height of a picture that `open_picture` opens, before it was reduced; only its header is read."""
+    """Width and height in pixels of an upright picture, before `open_picture` reduces it. Only the header is read."""
     with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as opened:
         warnings.simplefilter("ignore")
         turned = False
@@ -73,7 +79,7 @@ def upright_size(path: Path) -> tuple[int, int]:
 
 
 def jpeg_uri(picture: Image.Image, side: int) -> str:
-    """A picture as a JPEG in a data URI, made smaller where a side is longer than `side` pixels."""
+    """A picture as a JPEG in a data URI, reduced so that no side is longer than `side` pixels."""
     small, file = picture.convert("RGB"), BytesIO()
     small.thumbnail((side, side))
     small.save(file, "JPEG", quality=85)
@@ -81,6 +87,7 @@ def jpeg_uri(picture: Image.Image, side: int) -> str:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    """The image turned upright, as RGB on white."""
     with contextlib.suppress(Exception):  # orientation notes that cannot be read say nothing
         image = ImageOps.exif_transpose(image)
     if not image.has_transparency_data:

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from fair_diffusion.files.format_number import check_metadata
 from fair_diffusion.models.loras import act, adding, check_peft, present
 
+FORMAT = 1
+"""Format of the files of edits and LoRAs that are learnt here. Files from elsewhere have no number."""
 ADAPTER = "fair-diffusion"
 """The name under which a LoRA is loaded, beside the LoRAs that the pipeline already has."""
 
@@ -94,9 +97,12 @@ def read(path: Path) -> dict[str, Tensor]:
         ValueError: the file cannot be one.
     """
     try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} cannot be read as safetensors ({error}); name a file of edited weights") from error
+    check_metadata(metadata, FORMAT, path)
     if not tensors:
         raise ValueError(f"{path} holds no weights; name a file of edited weights")
     for name, tensor in tensors.items():

@@ -20,12 +20,15 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from fair_diffusion.files.format_number import NewerFormatError, check_format
 from fair_diffusion.files.new_folder import new_folder
 from fair_diffusion.perception import judge
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.reader import Reader, fill
 
+FORMAT = 1
+"""Format of the folder, kept in the card."""
 WEIGHTS, CARD = "perceiver.safetensors", "perceiver.json"
 UNKNOWN = "unknown"
 BATCH = 32
@@ -81,6 +84,7 @@ class TrainedPerceiver:
             ValueError: the folder is not new.
         """
         card = {
+            "format": FORMAT,
             "attribute": self.confusion.attribute,
             "groups": list(self.confusion.groups),
             "side": self.reader.side,
@@ -101,6 +105,7 @@ class TrainedPerceiver:
         """
         try:
             card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            check_format(card.get("format"), FORMAT, folder / CARD)
             confusion = Confusion(
                 attribute=card["attribute"],
                 groups=card["groups"],
@@ -110,8 +115,10 @@ class TrainedPerceiver:
             reader = judge.build({card["attribute"]: card["groups"]})
             reader.side = int(card["side"])
             return cls(fill(reader, folder / WEIGHTS), confusion, int(card["seed"]))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            message = f"{folder} is not a trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
+        except NewerFormatError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+            message = f"{folder} is no trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
             raise ValueError(f"{message}; make one with `fair-diffusion perceiver train`") from error
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -90,6 +91,24 @@ def suggestion(value: str, known: tuple[str, ...]) -> str:
     """The mend in a message about an unknown name: the closest known name, or all known names."""
     close = difflib.get_close_matches(value.lower(), known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(known)}"
+
+
+def ordered_groups(attribute: str, groups: Iterable[str]) -> list[str]:
+    """Each of `groups` once: in the order of the attribute where it is defined, the others behind as they came."""
+    unique = list(dict.fromkeys(groups))
+    known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
+    return [group for group in known if group in unique] + [group for group in unique if group not in known]
+
+
+def check_attributes(wanted: Iterable[str], known: Sequence[str]) -> None:
+    """Check that every attribute in `wanted` was read.
+
+    Raises:
+        ValueError: one of them is not among the `known` ones.
+    """
+    for attribute in wanted:
+        if attribute not in known:
+            raise ValueError(f"nothing was read of {attribute!r}; choose from {', '.join(known)}")
 
 
 def read_data(name: str) -> Any:

@@ -1,1 +1,1 @@
-"""Readers of what can be audited, one file each: a target becomes tallies, and one row for each image read."""
+"""One file for each kind of target that can be audited: a target becomes tallies, and one row per image."""

@@ -1,7 +1,7 @@
-"""A WebDataset archive, in one pass and without extracting anything: neighbours with one name are one example.
+"""Read a WebDataset archive in one pass, without extracting it. Neighbouring files of one name are one example.
 
-A tar may be compressed by gzip, bzip2 or xz, told by its first bytes. Links are not followed, and nothing large is
-taken into memory. What is damaged is noted, and what can be read before and behind it counts.
+A tar may be compressed by gzip, bzip2 or xz; its first bytes tell. Links are not followed, and large files are not
+loaded. Damaged parts are noted, and everything that can be read before and behind them counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZM
 
 
 def archive_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
-    """The examples of the archive `shard`; what could not be read goes to `broken`, by name and reason."""
+    """Yield the examples of an archive.
+
+    Args:
+        shard: the archive.
+        with_pictures: whether the bytes of pictures are wanted; without it, they are only noticed.
+        broken: gets a line for each part that cannot be read, with its name and the reason.
+    """
     name, files = "", dict[str, bytes]()
     try:
         with _opened(shard) as packed, _Archive.open(fileobj=packed, mode="r|", ignore_zeros=True) as archive:
@@ -57,7 +63,7 @@ def archive_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterat
 
 
 class _Header(tarfile.TarInfo):
-    """A member's header; blocks that are none are counted, and the archive looks for the next one."""
+    """The header of a member. Blocks that are no header are counted, and the archive goes on to the next block."""
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> _Header:
@@ -69,19 +75,22 @@ class _Header(tarfile.TarInfo):
 
 
 class _Archive(tarfile.TarFile):
+    """An archive that counts its damaged blocks."""
+
     tarinfo = _Header
     damaged = 0
     members: list[tarfile.TarInfo]
 
 
 def _opened(shard: Path) -> IO[bytes]:
+    """The archive, opened and decompressed."""
     with shard.open("rb") as file:
         opener = _PACKED.get(file.read(2))
     return opener(shard) if opener else shard.open("rb")
 
 
 def _ends_early(shard: Path) -> bool:
-    """Whether an archive that is not compressed lacks its end, a block of zeros: tarfile does not say."""
+    """Whether an uncompressed archive lacks the block of zeros at its end; `tarfile` does not tell."""
     with shard.open("rb") as file:
         if file.read(2) in _PACKED:
             return False
@@ -91,19 +100,20 @@ def _ends_early(shard: Path) -> bool:
 
 
 def _example(name: str, files: Mapping[str, bytes]) -> Iterator[Item]:
-    """What the files of one name make: an example, its caption empty if there is none."""
+    """Yield the example that the files of one name make, if there are any; its caption may be empty."""
     if files:
         yield name, _caption(files), files.get("picture")
 
 
 def _split(name: str) -> tuple[str, str]:
-    """An archive member's name up to its first dot, and what follows the dot, in small letters."""
+    """The name of an archive's member up to the first dot, and what follows the dot, in lower case."""
     path = PurePosixPath(name)
     stem, _, ending = path.name.partition(".")
     return str(path.with_name(stem)) if stem else name, ending.lower()
 
 
 def _caption(files: Mapping[str, bytes]) -> str:
+    """The caption of an example: from a text file, else from a JSON file; "" if there is none."""
     for ending in ("txt", "caption"):
         if ending in files:
             return caption_text(files[ending])

@@ -1,6 +1,6 @@
-"""A Parquet file with captions, by row groups: one that is damaged is noted, and the others count.
+"""Read a Parquet file with captions by row groups. A damaged row group is noted, and the others count.
 
-Parquet unpacks whole pages, so a cell's size is known only then; one that is too large is named and goes no further.
+The size of a cell is only known after Parquet has unpacked its page. A cell that is too large is named and not used.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from fair_diffusion.readers.caption_text import CAPTION_BYTES, CAPTIONS, Item, c
 
 PICTURES = ("image", "jpg", "jpeg", "png", "webp", "picture", "img", "bytes")
 BATCH = 8
-"""Rows with pictures that are in memory together."""
+"""Rows with pictures that are in memory at the same time."""
 
 
 def table_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
-    """The rows of the table `shard`; what could not be read goes to `broken`, by name and reason."""
+    """Yield the rows of a table; arguments as for `archive.archive_items`."""
     try:
         with pq.ParquetFile(shard, buffer_size=2**20) as file:  # else it reads row groups whole
             names = file.schema_arrow.names
@@ -53,13 +53,13 @@ def table_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator
 
 @dataclass(frozen=True)
 class TooLarge:
-    """What stands for a cell of more bytes than are taken."""
+    """Stands for a cell that has too many bytes."""
 
     size: int
 
 
 def _group(file: pq.ParquetFile, group: int, column: str, picture: str | None) -> Iterator[tuple[int, Any, Any]]:
-    """One row group, in batches, for pictures are large: the number of each row, its caption and its picture."""
+    """Yield number, caption and picture of each row of a row group, read in batches because pictures are large."""
     columns = [column, *([picture] if picture else [])]
     row = 0
     for batch in file.iter_batches(batch_size=BATCH if picture else 8192, row_groups=[group], columns=columns):
@@ -71,7 +71,7 @@ def _group(file: pq.ParquetFile, group: int, column: str, picture: str | None) -
 
 
 def _cells(column: pa.Array, most: int) -> Iterator[Any]:
-    """The values of a column, one at a time; `TooLarge` for those of more than `most` bytes, which are not made."""
+    """Yield the values of a column; `TooLarge` for values of more than `most` bytes, which are not converted."""
     values = column
     places: Sequence[int | None] = range(len(column))
     if pa.types.is_dictionary(column.type):
@@ -83,7 +83,7 @@ def _cells(column: pa.Array, most: int) -> Iterator[Any]:
 
 
 def _bytes(value: Any) -> bytes | None:
-    """A picture's bytes, plain or in the struct that the datasets library keeps."""
+    """The bytes of a picture, which are plain or in the struct that the datasets library writes."""
     if isinstance(value, dict):
         value = value.get("bytes")
     return value if isinstance(value, bytes) else None

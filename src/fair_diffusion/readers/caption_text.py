@@ -1,4 +1,4 @@
-"""Where datasets keep captions: under which names, and in which shapes."""
+"""The names of columns in which datasets hold captions, and the text of a caption in each shape."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 CAPTIONS = ("caption", "text", "prompt", "captions", "texts", "alt_text", "description")
 CAPTION_BYTES = 2**20
-"""Bytes of a caption that are taken at most."""
+"""The largest size of a caption, in bytes."""
 
 Item = tuple[str, str, bytes | None]
-"""Name, caption ("" for none) and picture of one example."""
+"""Name, caption ("" if there is none) and picture of one example."""
 
 
 def caption_column(columns: Iterable[str]) -> str | None:
-    """The column that holds captions, by its name."""
+    """The first column that holds captions, by its name; None if there is none."""
     lower = {name.lower(): name for name in columns}
     return next((lower[name] for name in CAPTIONS if name in lower), None)
 
 
 def caption_text(value: Any) -> str:
-    """A caption, whichever way a dataset keeps it: the first of several; "" for null and what else is no text."""
+    """The text of a caption: the first of several, decoded if it is bytes; "" for null and anything else."""
     if isinstance(value, list):
         value = next((one for one in value if one), None)
     if isinstance(value, bytes):

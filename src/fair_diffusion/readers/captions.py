@@ -1,7 +1,7 @@
-"""What captions say about the people of an occupation: which of them state a group, and which.
+"""The groups that captions state about the people of an occupation.
 
-A caption counts for an occupation where it depicts one (`policy.concepts`), and for a group where it states this group
-and no other of the attribute (`policy.stated`). Captions that state nothing, or two groups, are unknown: most are.
+A caption counts for each occupation that it depicts (`policy.concepts`), and for a group if it states this group and no
+other of the attribute (`policy.stated`). Captions that state no group or two groups are unknown; most captions are.
 """
 
 from __future__ import annotations
@@ -27,34 +27,41 @@ class CaptionCounts:
         self.stated: Counter[tuple[str, str, str]] = Counter()
 
     def add(self, caption: str) -> list[str]:
-        """Count one caption; the occupations that it depicts."""
+        """Count one caption.
+
+        Returns:
+            The occupations that it depicts.
+        """
         caption = caption[:LONGEST]
         text = words(caption)
         depicted = {m.words: m for m in mentions(text, frozenset(), people=False) if not m.refused}
-        found = []
+        concepts: list[str] = []
         for mention in depicted.values():
             concept = _occupation(mention.words)
-            if concept in found:
+            if concept in concepts:
                 continue
-            found.append(concept)
+            concepts.append(concept)
             self.concepts[concept] += 1
             for attribute in ATTRIBUTES:
                 groups = stated_groups(attribute, caption, text, mention)
                 if len(groups) == 1:
                     self.stated[concept, attribute, groups.pop()] += 1
-        return found
+        return concepts
 
     def tallies(self, source: str) -> list[Tally]:
-        """One tally per occupation, most frequent first, and attribute; captions that do not tell are unknown."""
-        found = []
+        """One tally per occupation and attribute, the most frequent occupation first."""
+        tallies = []
         for concept, n in self.concepts.most_common():
             for attribute, data in ATTRIBUTES.items():
                 counts = {group: self.stated[concept, attribute, group] for group in data.group_names}
                 unknown = n - sum(counts.values())
-                found.append(Tally(source=source, concept=concept, attribute=attribute, counts=counts, unknown=unknown))
-        return found
+                tallies.append(
+                    Tally(source=source, concept=concept, attribute=attribute, counts=counts, unknown=unknown)
+                )
+        return tallies
 
 
 @lru_cache(maxsize=4096)
-def _occupation(found: Phrase) -> str:
-    return canonical(" ".join(found))
+def _occupation(mentioned: Phrase) -> str:
+    """The usual name of an occupation."""
+    return canonical(" ".join(mentioned))

@@ -1,38 +1,43 @@
-"""A table of counts, `prompt,attribute,group,count[,source][,target]`, such as somebody else published.
+"""Audit a table of counts, `prompt,attribute,group,count[,source][,target]`, such as somebody else published.
 
-"unknown" is a group; a group that a prompt lacks counts zero; `target` is the share asked for. An audit's own
-`tallies.csv` and `tallies.parquet` have these columns.
+"unknown" is a group like others. A group without a row counts zero. `target` is the share that was asked for. The
+files tallies.csv and tallies.parquet of a study have these columns.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fair_diffusion.audit.folder import FORMAT, UNKNOWN
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import CsvErrors, read_csv
+from fair_diffusion.files.format_number import NewerFormatError, check_metadata
 from fair_diffusion.files.text import printable
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy.attributes import ordered_groups
 from fair_diffusion.readers.findings import Findings
 
 COLUMNS, OPTIONAL = ("prompt", "attribute", "group", "count"), ("source", "target")
-UNKNOWN = "unknown"
 MOST = 10**15
-"""Counts above this are mistakes."""
+"""The largest count that is taken."""
 ROUNDING = 1e-3
-"""Targets may miss a sum of 1 by this much, and are scaled."""
+"""Targets may differ from a sum of 1 by this much; they are scaled to 1."""
 
 Key = tuple[str, str, str]
 """Source, prompt, attribute."""
 
 
 def read_counts(path: Path) -> Findings:
-    """The table in `path` as a study. `ValueError` names every line that is wrong."""
+    """Read a table of counts as a study.
+
+    Raises:
+        ValueError: the file cannot be read; or lines are wrong, and the message names each of them.
+    """
     cells: dict[Key, dict[str, tuple[int, float | None]]] = {}
     first: dict[tuple[Key, str], int] = {}
     errors = CsvErrors(path)
@@ -66,32 +71,28 @@ def read_counts(path: Path) -> Findings:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of the table with their numbers, all values as text."""
+    """Yield the number of each line, and its values as text."""
     if path.suffix.lower() != ".parquet":
         yield from read_csv(path, required=COLUMNS, optional=OPTIONAL)
         return
     try:
-        table = pq.read_table(path).to_pylist()
+        table = pq.read_table(path)
+        check_metadata(table.schema.metadata, FORMAT, path)
+    except NewerFormatError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    for line, row in enumerate(table, start=1):
+    for line, row in enumerate(table.to_pylist(), start=1):
         yield line, {name: "" if row.get(name) is None else str(row[name]).strip() for name in (*COLUMNS, *OPTIONAL)}
 
 
 def kind_of(source: str) -> str:
-    """What a source of this name is, in the words of `Source.kind`."""
+    """The kind of a source, as in `Source.kind`, by its name."""
     return source if source in ("data", "plain", "instructed") else "other"
 
 
-def ordered(attribute: str, groups: Iterable[str]) -> list[str]:
-    """Groups in the order of their attribute, if it is a known one; else as they came. `UNKNOWN` is none."""
-    found = [group for group in dict.fromkeys(groups) if group != UNKNOWN]
-    known: Sequence[str] = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
-    return [group for group in known if group in found] + [group for group in found if group not in known]
-
-
 def _count(text: str) -> int | None:
-    """A whole number up to `MOST`, None for anything else; no long text is made a number."""
+    """A whole number up to `MOST`; None for anything else. Long texts are never converted."""
     digits = text.lstrip("0") or text[:1]
     if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(MOST)):
         return None
@@ -99,7 +100,7 @@ def _count(text: str) -> int | None:
 
 
 def _share(text: str) -> float | None:
-    """A number, None for an empty text, and not-a-number, which lies in no range, for anything else."""
+    """A number; None for an empty text; NaN, which lies in no range, for anything else."""
     try:
         return float(text) if text else None
     except ValueError:
@@ -107,10 +108,14 @@ def _share(text: str) -> float | None:
 
 
 def _tallies(path: Path, cells: dict[Key, dict[str, tuple[int, float | None]]]) -> list[Tally]:
+    """The tallies of a table's cells; rows without any count are left out."""
     seen: dict[str, list[str]] = {}
     for (_, _, attribute), row in cells.items():
         seen.setdefault(attribute, []).extend(row)
-    groups = {attribute: ordered(attribute, names) for attribute, names in seen.items()}
+    groups = {
+        attribute: ordered_groups(attribute, (name for name in names if name != UNKNOWN))
+        for attribute, names in seen.items()
+    }
     tallies = []
     for (source, prompt, attribute), row in cells.items():
         targets = {group: share for group, (_, share) in row.items() if share is not None and group != UNKNOWN}

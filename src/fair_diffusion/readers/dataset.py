@@ -1,7 +1,7 @@
-"""A dataset with captions, in Parquet files or WebDataset archives: what its captions say, and what its pictures show.
+"""Audit a dataset with captions, in Parquet files or WebDataset archives: what captions state and what pictures show.
 
-Captions are counted for every occupation that they depict; a picture is read, if somebody is there to read it, where
-its caption depicts exactly one.
+A caption counts for every occupation that it depicts. With a perceiver, a picture is read if its caption depicts
+exactly one occupation.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.files.image_files import is_study
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
@@ -20,24 +21,23 @@ from fair_diffusion.readers.archive import archive_items
 from fair_diffusion.readers.caption_table import table_items
 from fair_diffusion.readers.captions import CaptionCounts
 from fair_diffusion.readers.findings import Findings, only
-from fair_diffusion.readers.perceive import Picture, drawn, perceive, samples_of
-from fair_diffusion.readers.studies import is_study
+from fair_diffusion.readers.perceive import Picture, drawn, name_of, perceive, samples_of
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 TABLES = (".parquet",)
 
 
 def shards_in(target: Path) -> list[Path]:
-    """The archives or tables of a dataset: `target` itself, or those in its folder, archives before tables.
+    """The shards of a dataset: `target` itself if it is a file, else the archives in the folder, else its tables.
 
-    Hidden files and the tables of studies are none."""
+    Hidden files and the tables of studies are no shards."""
     if target.is_file():
         return [target]
     files = sorted(path for depth in ("*", "*/*") for path in target.glob(depth) if path.is_file())
     for endings in (ARCHIVES, TABLES):
-        found = [path for path in files if path.name.lower().endswith(endings) and not path.name.startswith(".")]
-        if found := [path for path in found if not is_study(path.parent)]:
-            return found
+        shards = [path for path in files if path.name.lower().endswith(endings) and not path.name.startswith(".")]
+        if shards := [path for path in shards if not is_study(path.parent)]:
+            return shards
     return []
 
 
@@ -50,17 +50,28 @@ def read_dataset(
     attributes: list[str] | None = None,
     progress: Progress = silent,
 ) -> Findings:
-    """Audit the dataset in `target`, a file or a folder of shards; what is damaged is named, and the rest counts.
+    """Audit a dataset. Damaged parts are named in the study, and the rest counts.
 
-    `ValueError` if no caption can be read, or none depicts an occupation."""
+    Args:
+        target: a file, or a folder of shards.
+        perceiver: reads the pictures; without it only captions are counted.
+        perceiver_name: its name in the study. Default: its own name.
+        scratch: an empty folder for the pictures of samples.
+        attributes: what to count. Default: every attribute that is read; captions tell no joint attributes.
+        progress: called with the number of captions so far.
+
+    Raises:
+        ValueError: no caption can be read, or none depicts a known occupation.
+    """
     name = printable(target.resolve().name)
     stream = _Stream(shards_in(target), f"{name}, pictures", perceiver is not None, progress)
     if perceiver is None:
         for _ in stream.pictures():
             pass
-        found = None
+        read, by = None, ""
     else:
-        found = perceive(stream.pictures(), perceiver)
+        by = perceiver_name or name_of(perceiver)
+        read = perceive(stream.pictures(), perceiver, by=by)
     tallies = stream.counts.tallies(f"{name}, captions")
     if not stream.done and stream.broken:
         raise ValueError(f"nothing in {target} can be read; {stream.broken[0]}")
@@ -73,24 +84,31 @@ def read_dataset(
     ]
     study = Study(title=f"Audit of {name}", sources=sources, tallies=tallies, broken=stream.broken, notes=notes)
     findings = only(Findings(study), [a for a in attributes if JOINT not in a] if attributes else None)
-    if found is None or not len(found.rows):
+    if read is None or not len(read.rows):
         return findings
-    samples = samples_of(found, scratch)
+    samples = samples_of(read, scratch)
     study = replace(
         findings.study,
-        sources=[*sources, Source(name=stream.source, kind="data", facts={"perceiver": perceiver_name or ""})],
-        tallies=[*findings.study.tallies, *found.rows.tallies(attributes)],
+        sources=[*sources, Source(name=stream.source, kind="data", facts={"perceiver": by})],
+        tallies=[*findings.study.tallies, *read.rows.tallies(attributes)],
         samples=samples,
-        drawn=drawn(samples, len(found.rows)),
-        broken=[*stream.broken, *found.broken],
-        notes=[*notes, *found.notes],
+        drawn=drawn(samples, len(read.rows)),
+        broken=[*stream.broken, *read.broken],
+        notes=[*notes, *read.notes],
     )
-    return Findings(study, found.rows.table())
+    return Findings(study, read.rows.table())
 
 
 @dataclass
 class _Stream:
-    """One pass over the shards: captions are counted as pictures go by."""
+    """One pass over the shards, which counts captions while it yields pictures.
+
+    Attributes:
+        shards: the files to read, in order.
+        source: the source's name of the pictures.
+        with_pictures: whether pictures are wanted.
+        progress: called with the number of captions so far.
+    """
 
     shards: list[Path]
     source: str
@@ -103,7 +121,7 @@ class _Stream:
         self.skipped: Counter[str] = Counter()
 
     def pictures(self) -> Iterator[Picture]:
-        """The pictures whose caption depicts exactly one occupation."""
+        """Yield the pictures whose caption depicts exactly one occupation; count all captions."""
         for shard in self.shards:
             items = table_items if shard.name.lower().endswith(TABLES) else archive_items
             for name, caption, picture in items(shard, self.with_pictures, self.broken):

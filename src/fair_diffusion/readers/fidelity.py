@@ -1,7 +1,7 @@
-"""Does an image show the occupation that it was asked for? A quality that needs no reference, but a reader that knows.
+"""The share of images that show the occupation that was asked for: a quality that needs no reference.
 
-Readers that tell occupations have it (`perceiver.occupations`), and runs whose summary says what their judge tells.
-Concepts that it does not know by any name are left out and named. Exports `Fidelity`.
+It needs a reader that reads occupations (`perceiver.occupations`), or a run whose summary lists the occupations that
+its judge reads. Concepts that the reader does not know by any name are left out and named in a note.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from fair_diffusion.policy.words import phrase
 
 _NAMED = 4
+"""Unknown concepts that a note names."""
 
 
 class Fidelity:
-    """Counts, by source, the images whose occupation is the one asked for.
+    """Counts, by source, the images whose occupation is the one that was asked for.
 
-    `occupations` says what the reader `by` calls those that it can tell."""
+    Args:
+        occupations: for each name of an occupation, the reader's name of it.
+        by: the reader's name.
+    """
 
     def __init__(self, occupations: Mapping[str, str], *, by: str) -> None:
         self.name = f"occupation right (read by {by}; higher is better)"
@@ -25,7 +29,7 @@ class Fidelity:
         self.asked: dict[str, str | None] = {}
 
     def add(self, source: str, concept: str, shown: str | None) -> None:
-        """Count one image of `concept` that shows the occupation `shown`, None if it could not be read."""
+        """Count one image of `concept` that shows the occupation `shown` (None if it could not be read)."""
         if concept not in self.asked:
             self.asked[concept] = self.known.get(phrase(concept))
         if (asked := self.asked[concept]) is not None:
@@ -34,12 +38,12 @@ class Fidelity:
             counts[1] += 1
 
     def quality(self, source: str) -> dict[str, float]:
-        """The share that is right, by the name of this quality; nothing for a source without a known concept."""
+        """The share of right images under the name of this quality; empty for a source without a known concept."""
         right, total = self.counts.get(source, (0, 0))
         return {self.name: right / total} if total else {}
 
     def notes(self) -> list[str]:
-        """What the share leaves out, if it leaves out anything but all."""
+        """A note on the concepts that are left out, unless all are or none is."""
         strange = [concept for concept, asked in self.asked.items() if asked is None]
         if not strange or len(strange) == len(self.asked):
             return []

@@ -1,4 +1,4 @@
-"""What an audit of one target gives: a study to report, and the rows of its images, if it has any."""
+"""The result of auditing one target: a study to report, and the rows of its images, if it has any."""
 
 from __future__ import annotations
 
@@ -8,28 +8,35 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from fair_diffusion.audit.study import Study
+from fair_diffusion.policy.attributes import check_attributes
 
 
 @dataclass(frozen=True)
 class Findings:
-    """`images` is what `ImageRows.table` gives, one row per image; None if none were read."""
+    """A study and its images.
+
+    Attributes:
+        study: what a report shows.
+        images: one row per image, as `ImageRows.table` makes it; None if no images were read.
+    """
 
     study: Study
     images: pa.Table | None = None
 
 
 def only(findings: Findings, attributes: Sequence[str] | None) -> Findings:
-    """The findings on these attributes alone. `ValueError` if one of them was not counted; all if None is given."""
+    """Keep the tallies of some attributes.
+
+    Args:
+        findings: what was read.
+        attributes: the attributes to keep; all if None.
+
+    Raises:
+        ValueError: one of the attributes was not counted.
+    """
     if attributes is None:
         return findings
     known = list(dict.fromkeys(tally.attribute for tally in findings.study.tallies))
     check_attributes(attributes, known)
     kept = [tally for tally in findings.study.tallies if tally.attribute in attributes]
     return replace(findings, study=replace(findings.study, tallies=kept))
-
-
-def check_attributes(wanted: Sequence[str], known: Sequence[str]) -> None:
-    """`ValueError` with the mend if `wanted` holds an attribute that is not among the `known` ones."""
-    strange = [attribute for attribute in wanted if attribute not in known]
-    if strange:
-        raise ValueError(f"nothing was read of {strange[0]!r}; choose from {', '.join(known)}")

@@ -1,36 +1,41 @@
-"""Any folder of images. What each one is about comes from a table, from its sub-folder, or from its file name.
+"""Audit a folder of images. A table, the sub-folder or the file name says what each image shows:
 
-a table `file,concept[,source]`     only the files that it names
-SOURCE/CONCEPT/…/name.png           from the two last folders
-CONCEPT/name.png                    from its folder; the source is the folder that is audited
-construction_worker-012.png         from the name, without its number
+a table `file,concept[,source]`     only the files that the table names
+SOURCE/CONCEPT/…/name.png           the last two folders are source and concept
+CONCEPT/name.png                    the folder is the concept; the source is the audited folder
+construction_worker-012.png         the name without its number is the concept
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import ENDINGS
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.names import concept_of, concept_of_file
-from fair_diffusion.readers.perceive import Picture, drawn, perceive, samples_of
-from fair_diffusion.readers.studies import is_study
+from fair_diffusion.readers.perceive import Picture, drawn, name_of, perceive, samples_of
 
 Concepts = Mapping[str, tuple[str, str]]
-"""Concept and source ("": not said) of each file, by its path below the folder."""
+"""Concept and source ("" if no source is given) of each file, by the file's path below the folder."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a folder, in order of their names; files that were left out, and why; and notes."""
+    """The pictures of a folder.
+
+    Attributes:
+        pictures: the pictures in order of their names, not yet opened.
+        broken: a line for each file that was left out, with the reason.
+        notes: remarks for the study.
+    """
 
     pictures: list[Picture]
     broken: list[str]
@@ -41,38 +46,55 @@ def read_folder(
     folder: Path,
     perceiver: Perceiver,
     *,
-    perceiver_name: str,
+    perceiver_name: str | None = None,
     scratch: Path,
     concepts: Concepts | None = None,
     attributes: list[str] | None = None,
     progress: Progress = silent,
 ) -> Findings:
-    """Audit the images below `folder` by what `perceiver` reads in them. `ValueError` if there are none."""
-    listing = listed(folder, concepts)
+    """Audit the images below a folder.
+
+    Args:
+        folder: where the images are.
+        perceiver: reads the images.
+        perceiver_name: its name in the study. Default: its own name.
+        scratch: an empty folder for samples that have no file of their own.
+        concepts: the concept and source of each file. Default: folders and file names tell.
+        attributes: what to count. Default: every attribute that is read.
+        progress: called as images are read.
+
+    Raises:
+        ValueError: there are no images, or none can be read.
+    """
+    listing, by = listed(folder, concepts), perceiver_name or name_of(perceiver)
     if not listing.pictures:
         raise ValueError(f"no images in {folder}; it needs files that end in {', '.join(sorted(ENDINGS))}")
-    found = perceive(listing.pictures, perceiver, total=len(listing.pictures), by=perceiver_name, progress=progress)
-    broken = [*listing.broken, *found.broken]
-    if not len(found.rows):
+    read = perceive(listing.pictures, perceiver, total=len(listing.pictures), by=by, progress=progress)
+    broken = [*listing.broken, *read.broken]
+    if not len(read.rows):
         raise ValueError(f"none of {len(listing.pictures)} images in {folder} can be read; {broken[0]}")
-    facts = {"images": str(folder), "perceiver": perceiver_name}
-    names = dict.fromkeys(source for source, _ in found.rows.keys)
-    samples = samples_of(found, scratch)
+    facts = {"images": str(folder), "perceiver": by}
+    names = dict.fromkeys(source for source, _ in read.rows.keys)
+    samples = samples_of(read, scratch)
     study = Study(
         title=f"Audit of {folder.resolve().name}",
-        sources=[Source(name=name, facts=facts, quality=found.fidelity.quality(name)) for name in names],
-        tallies=found.rows.tallies(attributes),
+        sources=[Source(name=name, facts=facts, quality=read.fidelity.quality(name)) for name in names],
+        tallies=read.rows.tallies(attributes),
         samples=samples,
-        drawn=drawn(samples, len(found.rows)),
+        drawn=drawn(samples, len(read.rows)),
         broken=broken,
-        notes=[*listing.notes, *found.notes, *found.fidelity.notes()],
+        notes=[*listing.notes, *read.notes, *read.fidelity.notes()],
     )
-    return Findings(study, found.rows.table())
+    return Findings(study, read.rows.table())
 
 
 def read_concepts(path: Path) -> Concepts:
-    """The table `file,concept[,source]` in `path`. `ValueError` names every line that is wrong."""
-    found: dict[str, tuple[str, str]] = {}
+    """Read a table `file,concept[,source]`.
+
+    Raises:
+        ValueError: the message names every line that is wrong.
+    """
+    concepts: dict[str, tuple[str, str]] = {}
     errors = CsvErrors(path)
     for line, row in read_csv(path, required=("file", "concept"), optional=("source",)):
         try:
@@ -81,18 +103,18 @@ def read_concepts(path: Path) -> Concepts:
             errors.add(line, str(error))
             continue
         if not row["concept"]:
-            errors.add(line, f"{name!r} has no concept; say what it shows")
-        elif name in found:
-            errors.add(line, f"{name!r} stands there twice; keep one")
-        found[name] = (row["concept"], row["source"])
+            errors.add(line, f"{name!r} has no concept; write what the image shows")
+        elif name in concepts:
+            errors.add(line, f"{name!r} stands there twice; keep one line")
+        concepts[name] = (row["concept"], row["source"])
     errors.check()
-    if not found:
+    if not concepts:
         raise ValueError(f"{path} names no files; give one line per image")
-    return found
+    return concepts
 
 
 def listed(folder: Path, concepts: Concepts | None = None) -> Listing:
-    """The pictures below `folder`, not yet opened. Links that lead out of it are named and not followed."""
+    """List the pictures below `folder`. Links that lead out of the folder are listed as broken and not followed."""
     root = folder.resolve()
     here, missing = printable(root.name) or "images", dict(concepts or {})
     pictures, broken, unlisted = [], [], 0
@@ -110,18 +132,6 @@ def listed(folder: Path, concepts: Concepts | None = None) -> Listing:
     broken += [f"{printable(name)}: in the table, but not there" for name in sorted(missing)]
     notes = [f"{unlisted} images are not in the table and were left out"] if unlisted else []
     return Listing(pictures, broken, notes)
-
-
-def image_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file below `folder` with an image's ending and no dot before its name, in order.
-
-    Studies, and folders behind links, are not entered."""
-    for place, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_study(Path(place, name)))
-        for name in sorted(files):
-            path = Path(place, name)
-            if path.suffix.lower() in ENDINGS and not name.startswith("."):
-                yield path.relative_to(folder).as_posix(), path
 
 
 def _about(name: str) -> tuple[str, str]:

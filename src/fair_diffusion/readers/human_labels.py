@@ -1,8 +1,8 @@
-"""People's labels of some of the images that a machine has read: what both saw, and how the machine errs by them.
+"""People's labels of some of the images that a machine has read, and the machine's errors measured by them.
 
-A group that no labelled image shows has no row in that matrix, for nothing tells how it is read: the machine's readings
-of it count as unknown where the matrix corrects. Labels replace earlier ones of the same source and attribute.
-Exports `with_labels`, `check_labels` and `about_raters`.
+A group that no labelled image shows has no row in the confusion matrix, because nothing tells how the machine reads it.
+Where the matrix corrects shares, the machine's readings of such a group count as unknown. New labels replace earlier
+ones of the same source and attribute.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.readers.findings import Findings
 
 PEOPLE = "of these images, as people labelled them"
-"""What tells that a confusion matrix was made here."""
+"""Marks the confusion matrices that are made here."""
 
 
 def with_labels(findings: Findings, labels: HumanLabels, *, table: str) -> Findings:
-    """The findings with what people said of the same images, and a confusion matrix of the machine by it.
+    """Add people's labels and a confusion matrix of the machine to the findings.
 
-    The matrix corrects the shares of sources for which no other matrix of that attribute is known.
+    The matrix corrects the shares of those sources that have no other matrix of the attribute.
 
     Args:
         findings: with rows of images, read by a machine.
-        labels: people's, by the names of these files.
-        table: the name of the file that holds them.
+        labels: people's labels, by the same file names.
+        table: the name of the file that holds the labels.
 
     Raises:
-        ValueError: no rows of images, no attribute or file in common, or a label that the machine does not know.
+        ValueError: there are no rows of images, no attribute or no file is in both, or the machine lacks a label.
     """
     study, images = findings.study, findings.images
     if images is None:
@@ -82,13 +82,16 @@ def check_labels(
     table: str,
     files: Collection[str] | None = None,
 ) -> None:
-    """`ValueError` if people's labels do not fit what a machine reads.
+    """Check that people's labels fit what a machine reads.
 
     Args:
-        labels: people's.
-        groups: the machine's, by attribute.
+        labels: people's labels.
+        groups: the machine's groups, by attribute.
         table: the name of the file that holds the labels.
-        files: those whose labels are looked at; all if None.
+        files: the files whose labels are checked; all if None.
+
+    Raises:
+        ValueError: no attribute is in both, or a label is not among the machine's groups.
     """
     shared = [attribute for attribute in labels.votes if attribute in groups]
     if not shared:
@@ -104,11 +107,11 @@ def check_labels(
 
 
 def about_raters(labels: HumanLabels) -> list[str]:
-    """How far raters agree, and how many labelled files were not met."""
+    """Notes on how far raters agree, and on labelled files that were not audited."""
     notes = [
-        f"{found.attribute}: {found.raters} raters agree with kappa {found.kappa:.2f} on {found.pictures} pictures"
-        for found in labels.agreement()
-        if found.kappa is not None
+        f"{one.attribute}: {one.raters} raters agree with kappa {one.kappa:.2f} on {one.pictures} pictures"
+        for one in labels.agreement()
+        if one.kappa is not None
     ]
     if unmet := labels.unmet():
         notes.append(f"{len(unmet)} of {len(labels.files)} labelled files were not met, such as {printable(unmet[0])}")
@@ -118,29 +121,29 @@ def about_raters(labels: HumanLabels) -> list[str]:
 def _labelled(
     images: pa.Table, labels: HumanLabels, attribute: str, groups: Sequence[str], table: str
 ) -> list[Labelled]:
-    """What people and the machine saw, by source and concept."""
+    """Counts of what people and the machine saw, by source and concept."""
     place: dict[str | None, int] = {group: k for k, group in enumerate((*groups, None))}
-    found: dict[tuple[str, str], NDArray[np.int64]] = {}
+    tables: dict[tuple[str, str], NDArray[np.int64]] = {}
     votes = labels.votes[attribute]
     columns = (images[name].to_pylist() for name in ("file", "source", "concept", attribute))
     for file, source, concept, read in zip(*columns, strict=True):
         if file not in votes:
             continue
         said = labels.label(attribute, file).label
-        counts = found.setdefault((source, concept), np.zeros((len(place), len(place)), dtype=np.int64))
+        counts = tables.setdefault((source, concept), np.zeros((len(place), len(place)), dtype=np.int64))
         counts[place[said], place[read]] += 1
     return [
         Labelled(
             source=source, concept=concept, attribute=attribute, groups=groups, counts=counts.tolist(), table=table
         )
-        for (source, concept), counts in found.items()
+        for (source, concept), counts in tables.items()
     ]
 
 
 def _confusion(both: Sequence[Labelled], known: Sequence[Confusion], sources: Sequence[str]) -> Confusion | None:
-    """The machine's errors on all labelled images together; those that people could not tell say nothing.
+    """The machine's confusion matrix over all labelled images; None if people could not tell any.
 
-    Groups without a labelled image are left out while two others remain."""
+    Groups without a labelled image are left out if two others remain."""
     groups = list(both[0].groups) if both else []
     counts = np.sum([_in_order(one, groups) for one in both], axis=0)[:-1] if both else np.zeros((0, 1), dtype=np.int64)
     if not counts.sum():
@@ -165,7 +168,7 @@ def _confusion(both: Sequence[Labelled], known: Sequence[Confusion], sources: Se
 
 
 def _in_order(one: Labelled, groups: Sequence[str]) -> NDArray[np.int64]:
-    """Its counts with rows and columns in the order of `groups`, unknown last."""
+    """The counts of `one` with rows and columns in the order of `groups`, unknown last."""
     order = [*(list(one.groups).index(group) for group in groups), len(groups)]
     return np.array(one.counts, dtype=np.int64)[np.ix_(order, order)]
 

@@ -1,15 +1,17 @@
-"""One row per image that was read, kept as columns; tallies are counts of them."""
+"""One row per image that was read, kept as columns, and the tallies that count the rows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
+from fair_diffusion.audit.study import Sample
 from fair_diffusion.audit.table import JOINT, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.readers.findings import check_attributes
+from fair_diffusion.policy.attributes import check_attributes
 
 Key = tuple[str, str]
 """Source and concept."""
@@ -18,8 +20,16 @@ Targets = Mapping[tuple[str, str, str], Mapping[str, float]]
 
 
 class ImageRows:
-    """Rows of file, source, concept, seed (None: not known) and, by attribute of `groups`, a label (None: unknown) and
-    its confidence."""
+    """Images with their labels.
+
+    Attributes:
+        groups: the groups of each attribute.
+        files: the name of each image.
+        keys: source and concept of each image.
+        seeds: the seed of each image; None if it is not known.
+        labels: by attribute, the group that each image shows; None if it could not be read.
+        confidence: by attribute, the reader's confidence in each label.
+    """
 
     def __init__(self, groups: Mapping[str, Sequence[str]]) -> None:
         self.groups = {attribute: tuple(names) for attribute, names in groups.items()}
@@ -42,7 +52,7 @@ class ImageRows:
         confidence: Mapping[str, float | None],
         seed: int | None = None,
     ) -> None:
-        """Append one image; attributes that it lacks are unknown."""
+        """Append one image. Attributes without a label are unknown."""
         self.files.append(file)
         self.seeds.append(seed)
         key = (source, concept)
@@ -52,18 +62,24 @@ class ImageRows:
             self.confidence[attribute].append(confidence.get(attribute))
 
     def tallies(self, attributes: Iterable[str] | None = None, targets: Targets | None = None) -> list[Tally]:
-        """Counts per source, concept and attribute, in the order in which they came.
+        """Count the images by source, concept and attribute, in the order in which they came.
 
-        `attributes` may hold joint ones ("gender × skin_tone"); without it, every attribute of its own."""
+        Args:
+            attributes: what to count, joint attributes as "gender × skin_tone". Default: every single attribute.
+            targets: shares that were asked for. A target that names a group that is never read is left out.
+
+        Raises:
+            ValueError: one of the attributes was not read, or a label is not a group of its attribute.
+        """
         wanted = list(attributes or self.groups)
         check_attributes([part for attribute in wanted for part in attribute.split(JOINT)], list(self.groups))
-        found: dict[str, Counter[tuple[Key, str | None]]] = {}
+        counted: dict[str, Counter[tuple[Key, str | None]]] = {}
         names = {attribute: attribute.split(JOINT) for attribute in wanted}
         for attribute, parts in names.items():
             columns = [self.labels[part] for part in parts]
             labels = columns[0] if len(columns) == 1 else joint_labels(*columns)
-            found[attribute] = Counter(zip(self.keys, labels, strict=True))
-            strange = {label for _, label in found[attribute]} - {None, *self._groups(parts)}
+            counted[attribute] = Counter(zip(self.keys, labels, strict=True))
+            strange = {label for _, label in counted[attribute]} - {None, *self._groups(parts)}
             if strange:
                 raise ValueError(f"{min(map(str, strange))!r} is no group of {attribute}: {self._groups(parts)}")
         return [
@@ -76,25 +92,39 @@ class ImageRows:
                 target=_fitting((targets or {}).get((*key, attribute)), self._groups(names[attribute])),
             )
             for key in self._known
-            for attribute, counts in found.items()
+            for attribute, counts in counted.items()
         ]
 
     def unfit(self, targets: Targets) -> dict[tuple[str, str, str], str]:
-        """The targets that cannot be measured, and what of each was not read: a group, or the whole attribute."""
-        found = {}
+        """The targets that cannot be measured, each with what was not read: groups, or the whole attribute."""
+        unfit = {}
         for key, target in targets.items():
             parts = key[-1].split(JOINT)
             groups = self._groups(parts) if self.groups.keys() >= set(parts) else []
             if _fitting(target, groups) is None:
                 asked = [group for group, share in target.items() if share and group not in groups]
-                found[key] = ", ".join(asked) if groups else key[-1]
-        return found
+                unfit[key] = ", ".join(asked) if groups else key[-1]
+        return unfit
+
+    def sample(self, row: int, image: Path) -> Sample:
+        """One row as a sample to show, with its image in the file `image`."""
+        source, concept = self.keys[row]
+        return Sample(
+            image=image,
+            source=source,
+            concept=concept,
+            labels={name: column[row] for name, column in self.labels.items()},
+            confidence={name: column[row] or 0.0 for name, column in self.confidence.items()},
+        )
 
     def _groups(self, attributes: Sequence[str]) -> list[str]:
+        """The groups of one attribute, or the combinations of several."""
         return joint_groups(*(self.groups[attribute] for attribute in attributes))
 
     def table(self) -> pa.Table:
-        """Columns file, source, concept, seed if any is known, by attribute a label and `<attribute>_confidence`."""
+        """The rows as a table: file, source, concept, seed if any is known, and two columns for each attribute.
+
+        The columns of an attribute hold its label and, as `<attribute>_confidence`, the reader's confidence."""
         columns = {
             "file": pa.array(self.files, pa.string()),
             "source": pa.array((source for source, _ in self.keys), pa.string(), size=len(self)),
@@ -109,7 +139,7 @@ class ImageRows:
 
 
 def _fitting(target: Mapping[str, float] | None, groups: Sequence[str]) -> dict[str, float] | None:
-    """A target over exactly these groups; None if it asks for one that nobody can read."""
+    """The target over exactly these groups; None if it asks for a group that is not among them."""
     if target is None or any(share and group not in groups for group, share in target.items()):
         return None
     return {group: target.get(group, 0.0) for group in groups}

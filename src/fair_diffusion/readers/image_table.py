@@ -1,6 +1,8 @@
-"""A table of images that somebody has read already, such as the `images.parquet` of a study.
+"""Audit a table of images that somebody has read already, such as the `images.parquet` of a study.
 
-Its columns: file, source, concept, seed where known, and for each attribute its label and `<attribute>_confidence`."""
+The columns are file, source, concept, seed if it is known, and for each attribute its label and
+`<attribute>_confidence`.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fair_diffusion.audit.folder import FORMAT, UNKNOWN
 from fair_diffusion.audit.study import Source, Study
+from fair_diffusion.files.format_number import check_metadata
 from fair_diffusion.files.text import printable
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.readers.counts import UNKNOWN, kind_of, ordered
+from fair_diffusion.policy.attributes import ordered_groups
+from fair_diffusion.readers.counts import kind_of
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.image_rows import ImageRows
 
@@ -25,9 +30,14 @@ def is_image_table(columns: list[str]) -> bool:
 
 
 def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Findings:
-    """The table in `path` as a study. `ValueError` if it is damaged or empty."""
+    """Read a table of images as a study.
+
+    Raises:
+        ValueError: the table is damaged or empty, or one of the attributes was not read.
+    """
     try:
         with pq.ParquetFile(path) as file:
+            check_metadata(file.schema_arrow.metadata, FORMAT, path)
             names = _attributes(file.schema_arrow.names)
             rows = _rows(path, file, names)
     except (pa.ArrowException, OSError) as error:
@@ -44,12 +54,14 @@ def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Find
 
 
 def _attributes(columns: list[str]) -> list[str]:
+    """The attributes of a table: the columns that have a column of confidences beside them."""
     return [
         name.removesuffix(SUFFIX) for name in columns if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in columns
     ]
 
 
 def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
+    """The rows of the attributes `names`; groups are those of the attribute, or those that occur."""
     rows = ImageRows(dict.fromkeys(names, ()))
     seen: dict[str, dict[str, None]] = {name: {} for name in names}
     there = [name for name in ("file", "source", "concept", "seed") if name in file.schema_arrow.names]
@@ -64,5 +76,5 @@ def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
                     seen[name][label] = None
     for name, labels_seen in seen.items():
         known = ATTRIBUTES[name].group_names if name in ATTRIBUTES else ()
-        rows.groups[name] = tuple(known) if set(labels_seen) <= set(known) else tuple(ordered(name, labels_seen))
+        rows.groups[name] = tuple(known) if set(labels_seen) <= set(known) else tuple(ordered_groups(name, labels_seen))
     return rows

@@ -1,9 +1,9 @@
-"""A folder of pictures that others are measured by: kernel distance (`quality.kid`) over the features of a perceiver.
+"""The kernel inception distance (KID) of images to a folder of reference pictures, over a perceiver's features.
 
-    KID(source, reference)      the lower, the nearer are the pictures of a source to those of the reference
+    KID(source, reference)      the lower, the nearer the images of a source are to the reference
 
-It compares whole sets, so a source that shows other groups or concepts than the reference is far from it too: measure
-by pictures of the same concepts. Exports `KidReference`, and `pictures_of` and `read_features` that it is made with.
+KID compares whole sets: a source that shows other groups or concepts than the reference is far from it too. So the
+reference should show the same concepts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
@@ -23,23 +24,30 @@ from fair_diffusion.perception.opening import names_where
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import Embedding
 from fair_diffusion.readers.findings import Findings
-from fair_diffusion.readers.folder import image_files
-from fair_diffusion.result import SHEET
+from fair_diffusion.runs.format import SHEET
 from fair_diffusion.runs.records import is_twin
 from fair_diffusion.statistics.kid import kid
 
 MOST = 2_000
-"""Pictures of a source, and of the reference, that are compared: drawn at random, to bound time and memory."""
+"""Pictures of a source, and of the reference, that are compared at most. They are drawn at random."""
 FEWEST = 10
+"""Pictures that a comparison needs."""
 BATCH = 32
 
 Features = NDArray[np.float32]
+"""Features of n pictures, (n, d)."""
 
 
 @dataclass(frozen=True)
 class KidReference:
-    """What pictures are compared with: the reference's features (n, d), who makes such features, its name, and notes on
-    what the reference leaves out."""
+    """The reference that images are compared with.
+
+    Attributes:
+        name: the name of the quality in a report.
+        features: the features of the reference.
+        reader: the perceiver that makes the features.
+        notes: remarks on pictures of the reference that are left out.
+    """
 
     name: str
     features: Features
@@ -48,9 +56,17 @@ class KidReference:
 
     @classmethod
     def of(cls, reference: Path, reader: Perceiver, *, by: str, progress: Progress = silent) -> KidReference:
-        """The pictures below the folder `reference` as `reader`, called `by`, sees them; no plain twins of a run.
+        """Read the pictures below a folder; plain twins of a run are left out.
 
-        `ValueError` if it has no features, or the folder too few pictures."""
+        Args:
+            reference: the folder.
+            reader: makes the features.
+            by: the reader's name.
+            progress: called as pictures are read.
+
+        Raises:
+            ValueError: the reader has no features, or the folder has too few pictures.
+        """
         if not isinstance(reader, Embedding):
             raise ValueError(
                 f"the perceiver {by!r} has no features to compare pictures by; use {names_where(features=True)}"
@@ -58,19 +74,28 @@ class KidReference:
         if not reference.is_dir():
             raise ValueError(f"{reference} is no folder; name one with at least {FEWEST} pictures to compare with")
         own, twins = pictures_of(reference)
-        found, broken = read_features(own, reader, progress)
-        if len(found) < FEWEST:
-            raise ValueError(f"{reference} has {len(found)} pictures that can be read; give at least {FEWEST}")
+        features, broken = read_features(own, reader, progress)
+        if len(features) < FEWEST:
+            raise ValueError(f"{reference} has {len(features)} pictures that can be read; give at least {FEWEST}")
         notes = []
         if broken:
             notes.append(f"{len(broken)} pictures of the reference cannot be read, such as {broken[0]}")
         if twins:
             notes.append(f"{twins} plain twins in the reference were left out")
         name = f"KID to {printable(reference.resolve().name)} (features of {by}; lower is nearer)"
-        return cls(name, found, reader, tuple(map(printable, notes)))
+        return cls(name, features, reader, tuple(map(printable, notes)))
 
     def measured(self, findings: Findings, target: Path, *, progress: Progress = silent) -> Findings:
-        """The findings with this quality of each source. `ValueError` if no image lies below the audited `target`."""
+        """Add this quality of each source to the findings.
+
+        Args:
+            findings: what was audited.
+            target: the audited folder or file, below which the images lie.
+            progress: called as images are read.
+
+        Raises:
+            ValueError: no image that was counted lies below the target.
+        """
         folder = target if target.is_dir() else target.parent
         files: dict[str, list[Path]] = {}
         if findings.images is not None:
@@ -92,25 +117,25 @@ class KidReference:
             if len(own) < FEWEST:
                 notes.append(f"{source}: {len(own)} images are too few for {self.name}; {FEWEST} are needed")
                 continue
-            found = kid(own, self.features)
-            quality[source] = {self.name: found.mean}
+            distance = kid(own, self.features)
+            quality[source] = {self.name: distance.mean}
             notes.append(
-                f"{source}: {self.name} is {found.mean:.4g}, from {len(own):,} images against {len(self.features):,}; "
-                f"over 100 random halves its standard deviation is {found.std:.2g}"
+                f"{source}: {self.name} is {distance.mean:.4g}, from {len(own):,} images against "
+                f"{len(self.features):,}; over 100 random halves its standard deviation is {distance.std:.2g}"
             )
         measured = [replace(one, quality={**one.quality, **quality.get(one.name, {})}) for one in study.sources]
         return replace(findings, study=replace(study, sources=measured, notes=[*study.notes, *notes]))
 
 
 def pictures_of(folder: Path) -> tuple[list[Path], int]:
-    """The pictures below a folder that others are measured by, and how many plain twins of a run were left out."""
+    """The pictures below a folder, without plain twins of a run, and how many twins were left out."""
     every = [path for _, path in image_files(folder) if path.name != SHEET]
     own = [path for path in every if not is_twin(path)]
     return own, len(every) - len(own)
 
 
 def read_features(paths: Sequence[Path], reader: Embedding, progress: Progress = silent) -> tuple[Features, list[str]]:
-    """The features of up to `MOST` of the pictures, drawn at random, and the names of those that cannot be read."""
+    """The features of up to `MOST` pictures, drawn at random, and the names of pictures that cannot be read."""
     chosen = sorted(random.Random(0).sample(list(paths), min(MOST, len(paths))))
     rows, broken = [], []
     for first in range(0, len(chosen), BATCH):

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.trained import UNKNOWN
-from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.readers.folder import image_files
+from fair_diffusion.policy.attributes import ordered_groups
 
 
 class Labelled(NamedTuple):
@@ -61,7 +61,5 @@ def read_labelled(
     inner_folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if empty := [name for name in inner_folders if name not in groups]:
         raise ValueError(f"{folder / empty[0]} has no pictures that can be read; put some there, or take it out")
-    found = sorted({group for group in groups if group != UNKNOWN})
-    known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
-    names = [name for name in known if name in found] + [name for name in found if name not in known]
+    names = ordered_groups(attribute, sorted(set(groups) - {UNKNOWN}))
     return Labelled(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(), groups, names, broken)

@@ -1,4 +1,4 @@
-"""What an image is about, read from its prompt or its file name."""
+"""The concept of an image, from its prompt or its file name."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ _FRAME = re.compile(
 )
 _NUMBER = re.compile(r"[\s_.()#-]*\d+[\s_.()#-]*$")
 UNNAMED = "all images"
+"""The concept of images whose names tell nothing."""
 
 
 def concept_of(prompt: str) -> str:
-    """A prompt without its frame: "a photo of the face of a nurse" → "nurse"; without a frame, the prompt itself."""
+    """A prompt without its frame: "a photo of the face of a nurse" → "nurse". Other prompts stay as they are."""
     plain = " ".join(prompt.split()).strip(" .")
     return _FRAME.sub("", plain) or plain
 
 
 def concept_of_file(name: str) -> str:
-    """What a file name says: "construction_worker-012.png" → "construction worker"; `UNNAMED` if only a number."""
+    """A file name without number: "construction_worker-012.png" → "construction worker"; "012.png" → `UNNAMED`."""
     stem = PurePosixPath(name).stem
     words = re.sub(r"[_\s]+|(?<=\w)-(?=\w)", " ", _NUMBER.sub("", stem)).strip()
     return concept_of(words) if words else UNNAMED

@@ -1,4 +1,4 @@
-"""Pictures through a perceiver, in batches: never all in memory, none of them fatal."""
+"""Read pictures with a perceiver, in batches: never all are in memory, and a broken picture stops nothing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,22 @@ from fair_diffusion.readers.fidelity import Fidelity
 from fair_diffusion.readers.image_rows import ImageRows
 
 BATCH = 32
+"""Pictures that are open at the same time."""
 SAMPLES = 24
+"""Pictures of each source that a report shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of a target, not yet opened: its name within the target, its file or bytes, and its seed if known."""
+    """One picture of a target, not yet opened.
+
+    Attributes:
+        name: its name within the target.
+        source: the source that it belongs to.
+        concept: what it is about.
+        data: its file, or the bytes of the file.
+        seed: the seed that made it, if that is known.
+    """
 
     name: str
     source: str
@@ -35,8 +45,15 @@ class Picture:
 
 @dataclass
 class Perceived:
-    """Rows of the pictures that were read, how many these were, a random sample of the rows, and the broken ones; how
-    many show the occupation that they were asked for, where the perceiver reads it."""
+    """The pictures that were read.
+
+    Attributes:
+        rows: one row per person that counts; most pictures have one.
+        fidelity: how many pictures show the occupation that was asked for, if the perceiver reads occupations.
+        pictures: how many pictures could be opened.
+        samples: a random sample of the rows, as the number of the row and its picture.
+        broken: a line for each picture that could not be opened.
+    """
 
     rows: ImageRows
     fidelity: Fidelity
@@ -46,13 +63,18 @@ class Perceived:
 
     @property
     def notes(self) -> list[str]:
-        """That pictures count several times, if they do."""
+        """A note if some pictures count several times."""
         if len(self.rows) == self.pictures:
             return []
         return [
             f"{len(self.rows)} people in {self.pictures} pictures, each counted: those in one picture are not "
             "independent, so intervals are narrower than they should be"
         ]
+
+
+def name_of(perceiver: Perceiver) -> str:
+    """The name of a perceiver that was given without one: what it calls itself, else the name of its class."""
+    return str(getattr(perceiver, "name", None) or type(perceiver).__name__)
 
 
 def perceive(
@@ -64,22 +86,31 @@ def perceive(
     progress: Progress = silent,
     seed: int = 0,
 ) -> Perceived:
-    """What `perceiver` reads in `pictures`; `SAMPLES` of each source drawn at random, every picture alike.
+    """Read pictures, and draw `SAMPLES` of each source at random, each row with the same probability.
 
-    The sample is a reservoir (Vitter 1985, ACM Transactions on Mathematical Software 11(1)): one pass, no count needed.
+    The sample is a reservoir, which needs one pass and no count (Vitter 1985, ACM Transactions on Mathematical Software
+    11(1)).
+
+    Args:
+        pictures: what to read; it may be a stream.
+        perceiver: reads the pictures.
+        total: the number of pictures, for `progress`; None if it is not known.
+        by: the perceiver's name in the study.
+        progress: called after each batch.
+        seed: of the sample.
     """
     attributes = [name for name in perceiver.groups if name != OCCUPATION]
     fidelity = Fidelity(occupations(perceiver), by=by)
-    found = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}), fidelity)
+    read = Perceived(ImageRows({name: perceiver.groups[name] for name in attributes}), fidelity)
     reservoirs: dict[str, list[tuple[int, Picture]]] = {}
     seen: dict[str, int] = {}
     draw = random.Random(seed)
     done = 0
-    for batch, images in _opened(pictures, found.broken):
+    for batch, images in _opened(pictures, read.broken):
         kept = [picture for picture, image in batch if image is not None]
-        found.pictures += len(kept)
+        read.pictures += len(kept)
         for picture, name, person in _seen(kept, people(perceiver, images)):
-            found.rows.add(
+            read.rows.add(
                 name,
                 picture.source,
                 picture.concept,
@@ -93,28 +124,30 @@ def perceive(
             reservoir = reservoirs.setdefault(picture.source, [])
             place = draw.randrange(seen[picture.source])
             if len(reservoir) < SAMPLES:
-                reservoir.append((len(found.rows) - 1, picture))
+                reservoir.append((len(read.rows) - 1, picture))
             elif place < SAMPLES:
-                reservoir[place] = (len(found.rows) - 1, picture)
+                reservoir[place] = (len(read.rows) - 1, picture)
         done += len(batch)
         progress(done, total)
-    found.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
-    return found
+    read.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
+    return read
 
 
 def _seen(
     pictures: Iterable[Picture], people: Iterable[Sequence[Mapping[str, Reading]]]
 ) -> Iterator[tuple[Picture, str, Mapping[str, Reading]]]:
-    """Each person that counts, with the picture, and its name: from the second person on with a number."""
-    for picture, those in zip(pictures, people, strict=True):
-        for number, person in enumerate(those, start=1):
+    """Yield each person that counts with the picture and a name: the second person of a picture has a number in it."""
+    for picture, shown in zip(pictures, people, strict=True):
+        for number, person in enumerate(shown, start=1):
             yield picture, printable(picture.name) + (f", person {number}" if number > 1 else ""), person
 
 
 def _opened(
     pictures: Iterable[Picture], broken: list[str]
 ) -> Iterator[tuple[list[tuple[Picture, Image.Image | None]], Sequence[Image.Image]]]:
-    """Batches of pictures with their images, None for broken ones, whose names and reasons go to `broken`."""
+    """Yield batches: pictures with their images (None if broken), and the images that could be opened.
+
+    A line for each broken picture is added to `broken`."""
     stream = iter(pictures)
     while batch := list(islice(stream, BATCH)):
         opened: list[tuple[Picture, Image.Image | None]] = []
@@ -127,20 +160,16 @@ def _opened(
         yield opened, [image for _, image in opened if image is not None]
 
 
-def samples_of(found: Perceived, scratch: Path) -> list[Sample]:
-    """The sample as a study holds it; pictures that came as bytes are written into `scratch` first."""
+def samples_of(read: Perceived, scratch: Path) -> list[Sample]:
+    """The samples as a study holds them. Pictures that came as bytes are written to `scratch` first."""
     samples = []
-    for number, (row, picture) in enumerate(found.samples):
+    for number, (row, picture) in enumerate(read.samples):
         if isinstance(picture.data, Path):
             path = picture.data
         else:
             path = scratch / f"sample-{number:03d}.png"
             open_picture(picture.data, picture.name).save(path)
-        labels = {name: column[row] for name, column in found.rows.labels.items()}
-        confidence = {name: column[row] or 0.0 for name, column in found.rows.confidence.items()}
-        samples.append(
-            Sample(image=path, source=picture.source, concept=picture.concept, labels=labels, confidence=confidence)
-        )
+        samples.append(read.rows.sample(row, path))
     return samples
 
 

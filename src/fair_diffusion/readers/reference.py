@@ -1,4 +1,7 @@
-"""Shares to compare with: somebody's counts, a study, a run; one source of it joins a study as its data."""
+"""Shares to compare with: a table of counts, a study or a run, or a source of the audited target itself.
+
+One source of the reference joins the study as a source of kind "data".
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,39 @@ from fair_diffusion.audit.tally import Tally
 from fair_diffusion.policy.words import phrase
 from fair_diffusion.readers.target import read_target
 
+_FILES = frozenset([".csv", ".parquet"])
+"""Endings of files that hold counts: a name with such an ending is never the name of a source."""
+
+
+def find_reference(spec: str, *, scratch: Path, own_sources: bool) -> Sequence[Tally] | str:
+    """Find what `--reference` names, before the target is read.
+
+    Args:
+        spec: PATH, PATH:SOURCE or, for a target that has sources of its own, SOURCE.
+        scratch: an empty folder.
+        own_sources: whether SOURCE may name a source of the audited target.
+
+    Returns:
+        The tallies in PATH, or SOURCE itself where no such path exists: `with_reference` looks it up in the study.
+
+    Raises:
+        ValueError: as `read_reference`.
+    """
+    named = own_sources and Path(spec).suffix.lower() not in _FILES and not _path_and_source(spec)[0].exists()
+    return spec if named else read_reference(spec, scratch=scratch)
+
 
 def read_reference(spec: str, *, scratch: Path) -> list[Tally]:
-    """The tallies of one source of the target that `spec` names, as PATH or PATH:SOURCE.
+    """The tallies of one source in a file or folder.
 
-    `ValueError` if it cannot be read, or holds several sources and none is named."""
-    ends = [len(spec), *(k for k, character in enumerate(spec) if character == ":")]
-    end = next((k for k in ends if Path(spec[:k]).exists()), len(spec))
-    path, source = Path(spec[:end]), spec[end + 1 :]
+    Args:
+        spec: PATH or PATH:SOURCE.
+        scratch: an empty folder.
+
+    Raises:
+        ValueError: PATH cannot be read, has no such source, or has several sources and none is named.
+    """
+    path, source = _path_and_source(spec)
     tallies = read_target(path, scratch=scratch).study.tallies
     sources = list(dict.fromkeys(tally.source for tally in tallies))
     if source and source not in sources:
@@ -28,16 +56,33 @@ def read_reference(spec: str, *, scratch: Path) -> list[Tally]:
     return [tally for tally in tallies if not source or tally.source == source]
 
 
-def with_reference(study: Study, reference: Sequence[Tally]) -> tuple[Study, str]:
-    """`study` with the reference as a source of kind "data", and that source's name.
+def with_reference(study: Study, reference: Sequence[Tally] | str) -> tuple[Study, str]:
+    """Add the reference to a study.
 
-    Only what the study counts too is kept. `ValueError` if nothing is."""
+    Args:
+        study: what is audited.
+        reference: tallies, or the name of one of the study's own sources.
+
+    Returns:
+        The study with the reference as a source of kind "data", and the name of that source. Only concepts and
+        attributes that the study counts too are added. A source of the study itself is not added again.
+
+    Raises:
+        ValueError: the study has no source of that name, or counts nothing that the reference counts.
+    """
+    own = list(dict.fromkeys(tally.source for tally in study.tallies))
+    if isinstance(reference, str):
+        if reference not in own:
+            raise ValueError(
+                f"{reference!r} is not there, and the audited target has no source of that name; "
+                f"name a file, a folder or one of its sources: {', '.join(own)}"
+            )
+        return study, reference
     kept = aligned(reference, study.tallies)
     if not kept:
         shown = ", ".join(list(dict.fromkeys(tally.concept for tally in study.tallies))[:5])
-        raise ValueError(f"the reference counts nothing that is audited here ({shown}, …); name concepts alike")
+        raise ValueError(f"the reference counts nothing that is audited here ({shown}, …); use the same concepts")
     name = kept[0].source
-    own = {tally.source for tally in study.tallies}
     if name in own and all(tally in study.tallies for tally in kept):
         return study, name
     while name in own:
@@ -48,17 +93,24 @@ def with_reference(study: Study, reference: Sequence[Tally]) -> tuple[Study, str
 
 
 def aligned(reference: Sequence[Tally], tallies: Sequence[Tally]) -> list[Tally]:
-    """The part of `reference` that `tallies` count too, its concepts named as there: "Nurses" becomes "nurse".
+    """The tallies of `reference` whose concept and attribute `tallies` count too, with the concept spelt as there.
 
-    Where it has the very name, its other spellings of that name are left out."""
+    "Nurses" matches "nurse". If the reference has both spellings, the same spelling is taken."""
     names = {(phrase(tally.concept), tally.attribute): tally.concept for tally in tallies}
-    found: dict[tuple[str, str], tuple[bool, Tally]] = {}
+    matched: dict[tuple[str, str], tuple[bool, Tally]] = {}
     for tally in reference:
         name = names.get((phrase(tally.concept), tally.attribute))
         if name is None:
             continue
         exact = name == tally.concept
-        before = found.get((name, tally.attribute))
+        before = matched.get((name, tally.attribute))
         if before is None or (exact and not before[0]):
-            found[name, tally.attribute] = (exact, replace(tally, concept=name))
-    return [tally for _, tally in found.values()]
+            matched[name, tally.attribute] = (exact, replace(tally, concept=name))
+    return [tally for _, tally in matched.values()]
+
+
+def _path_and_source(spec: str) -> tuple[Path, str]:
+    """PATH:SOURCE in two; the first split whose PATH exists is taken, because both parts may hold colons."""
+    ends = [len(spec), *(k for k, character in enumerate(spec) if character == ":")]
+    end = next((k for k in ends if Path(spec[:k]).exists()), len(spec))
+    return Path(spec[:end]), spec[end + 1 :]

@@ -1,18 +1,13 @@
-"""The studies that lie below a folder: what is audited beside them leaves them out."""
+"""Find the studies below a folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-STUDY = "study.json"
-
-
-def is_study(folder: Path) -> bool:
-    """Whether an audit wrote `folder`."""
-    return (folder / STUDY).is_file()
+from fair_diffusion.files.image_files import STUDY
 
 
 def studies_in(folder: Path) -> list[Path]:
-    """The studies in `folder`, or one folder deeper, in order of their names."""
-    found = [path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{STUDY}") if path.is_file()]
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """The folders of studies directly below `folder` or one level deeper, in order of their names."""
+    folders = [path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{STUDY}") if path.is_file()]
+    return sorted(path for path in folders if not any(part.startswith(".") for part in path.relative_to(folder).parts))

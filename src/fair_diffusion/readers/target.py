@@ -1,4 +1,4 @@
-"""Which reader takes a target: a folder or a file, told by what it holds."""
+"""Audit any target: the content of a folder or file decides which reader takes it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fair_diffusion.audit.folder import load_images, load_study
+from fair_diffusion.files.image_files import image_files, is_study
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.human import HumanLabels
@@ -17,12 +18,13 @@ from fair_diffusion.readers.caption_text import caption_column
 from fair_diffusion.readers.counts import COLUMNS, read_counts
 from fair_diffusion.readers.dataset import ARCHIVES, read_dataset, shards_in
 from fair_diffusion.readers.findings import Findings, only
-from fair_diffusion.readers.folder import Concepts, image_files, read_concepts, read_folder
+from fair_diffusion.readers.folder import Concepts, read_concepts, read_folder
 from fair_diffusion.readers.human_labels import about_raters
 from fair_diffusion.readers.image_table import is_image_table, read_image_table
 from fair_diffusion.readers.run import read_run
-from fair_diffusion.readers.studies import is_study, studies_in
-from fair_diffusion.runs.records import NEEDED, columns_of, runs_in
+from fair_diffusion.readers.studies import studies_in
+from fair_diffusion.runs.format import NEEDED
+from fair_diffusion.runs.records import runs_in, schema_of
 
 TARGETS = "a run, a study or a folder of images, a .csv of counts, or a dataset with captions (.parquet or .tar)"
 PICKLES = frozenset([".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".joblib"])
@@ -43,24 +45,24 @@ def read_target(
     """Audit `target`.
 
     Args:
-        target: see `TARGETS`.
+        target: a folder or a file, see `TARGETS`.
         scratch: an empty folder for pictures that have no file of their own; keep it until the study is saved.
-        perceiver: who reads the images, in the words of `open_perceiver`. Default: nobody where records, counts or
-            captions tell; a folder of images needs one.
-        reader: the same, if it is open already.
+        perceiver: the perceiver that reads the images, as `open_perceiver` takes it. A folder of images needs one;
+            records, counts and captions are counted as they are without one.
+        reader: the perceiver itself, if it is open already. Without `perceiver`, the study calls it by its own name.
         concepts: a table `file,concept[,source]` for a folder of images.
-        attributes: what to count, joint ones as "gender × skin_tone". Default: all that is read.
+        attributes: what to count, joint attributes as "gender × skin_tone". Default: everything that is read.
         progress: called as images are read.
 
     Raises:
-        ValueError: nothing there can be audited; the message says what can.
+        ValueError: the target cannot be audited, or not with these arguments; the message says what can.
     """
     named = read_concepts(concepts) if concepts else None
     kind = kind_of_target(target, named=named is not None)
     if named is not None and kind != "folder":
         raise ValueError(f"{target} is no folder of images; leave out the table of concepts")
     if kind in ("counts", "study", "images"):
-        if perceiver:
+        if perceiver or reader is not None:
             raise ValueError(f"{target} holds counts or labels and no images; leave out the perceiver")
         return _counted(target, kind, attributes)
     reader = reader or (open_perceiver(perceiver) if perceiver else None)
@@ -72,7 +74,7 @@ def read_target(
 
 
 def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:
-    """The findings with what is known of their reader's errors: confusion matrices, or raters' agreement."""
+    """Add what is known of the reader's errors to the findings: confusion matrices, or the agreement of raters."""
     study = findings.study
     counted = {tally.attribute for tally in study.tallies}
     read = [] if findings.images is None else findings.images["source"].unique().to_pylist()
@@ -93,8 +95,9 @@ def _read(
     attributes: list[str] | None,
     progress: Progress,
 ) -> Findings:
+    """Audit a target that may hold images."""
     if kind == "folder":
-        if reader is None or perceiver is None:
+        if reader is None:
             raise ValueError(f"{target} holds images that nobody has read; name a perceiver: {', '.join(NAMES)}")
         return read_folder(
             target,
@@ -110,9 +113,15 @@ def _read(
 
 
 def kind_of_target(target: Path, *, named: bool = False) -> Kind:
-    """What `target` is; a folder whose images a table names (`named`) is one of images, unless it is a study.
+    """The kind of a target.
 
-    `ValueError` if it is nothing that can be audited."""
+    Args:
+        target: a folder or a file.
+        named: whether a table names the images in the folder; such a folder is a folder of images or a study.
+
+    Raises:
+        ValueError: the target cannot be audited.
+    """
     if not target.exists():
         raise ValueError(f"{target} is not there; name {TARGETS}")
     if target.is_dir():
@@ -142,7 +151,8 @@ def kind_of_target(target: Path, *, named: bool = False) -> Kind:
 
 
 def _kind_of_table(table: Path) -> Kind:
-    columns = columns_of(table)
+    """The kind of a Parquet file, by its columns."""
+    columns = schema_of(table).names
     if set(columns) >= NEEDED:
         return "run"
     if is_image_table(columns):
@@ -156,6 +166,7 @@ def _kind_of_table(table: Path) -> Kind:
 
 
 def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
+    """Audit a target whose images somebody has read or counted already."""
     if kind == "images":
         return read_image_table(target, attributes=attributes)
     counted = read_counts(target) if kind == "counts" else Findings(load_study(target), load_images(target))

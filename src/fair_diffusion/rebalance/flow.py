@@ -37,7 +37,9 @@ from fair_diffusion.rebalance.readings import Progress, Seen, read_moved, read_o
 from fair_diffusion.rebalance.request import Rebalance, RebalanceFields
 from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
 from fair_diffusion.request import check_fields
-from fair_diffusion.result import SHEET, Record, write_image, write_records
+from fair_diffusion.result import Record
+from fair_diffusion.runs.format import SHEET
+from fair_diffusion.runs.saving import write_image, write_records
 from fair_diffusion.steering.brief import Brief
 from fair_diffusion.steering.window import window
 

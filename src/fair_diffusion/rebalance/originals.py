@@ -7,7 +7,6 @@ the record inside a PNG            what `fair-diffusion generate` wrote
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,11 +19,8 @@ from fair_diffusion.files.pictures import ENDINGS, BrokenPicture, open_picture
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.folder import listed
 from fair_diffusion.request import MAX_IMAGES, check_prompt
-from fair_diffusion.result import SHEET
-from fair_diffusion.runs.records import RESULT, png_record
-
-_TWIN = re.compile(r"plain-\d{5}\.png")
-"""How a run names the unsteered twins of its images."""
+from fair_diffusion.runs.format import SHEET
+from fair_diffusion.runs.records import is_twin, png_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ def find_originals(
             broken.append(f"{printable(picture.name)}: a name with signs that cannot be printed; rename it")
         elif file == SHEET:
             sheets.append(picture.name)
-        elif _TWIN.fullmatch(file) and (folder / picture.name).with_name(RESULT).is_file():
+        elif is_twin(folder / picture.name):
             twins += 1
         else:
             found.append(Original(picture.name, folder / picture.name, ""))

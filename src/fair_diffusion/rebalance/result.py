@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from fair_diffusion.files.pictures import open_picture
-from fair_diffusion.result import Record, Result, sheet
+from fair_diffusion.result import Record, Result
+from fair_diffusion.runs.sheet import sheet
 
 ON_SHEET = 32
 """Images on the contact sheet, drawn at random."""

@@ -1,11 +1,9 @@
-"""The records of runs, streamed: from `records.parquet`, or from inside the PNGs where a folder has only these."""
+"""The records of runs, read as a stream from `records.parquet`, or from inside the PNGs where there is no table."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,27 +13,40 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from fair_diffusion.files.format_number import NewerFormatError, check_format, check_metadata
 from fair_diffusion.files.pictures import ENDINGS
 from fair_diffusion.perception.confusion import Confusion
-from fair_diffusion.result import PNG_KEY, SHEET
-
-SETTINGS = "suite.json"
-"""What a folder of runs was drawn with, if a suite drew it."""
-RECORDS, RESULT = "records.parquet", "result.json"
-NEEDED = frozenset(["prompt", "model", "method", "judged"])
-USED = (
-    *("index", "file", "prompt", "seed", "reseeds", "model", "method", "rule", "steps", "guidance"),
-    *("judged", "perceived", "confidence", "evaluations", "plain_evaluations"),
+from fair_diffusion.runs.format import (
+    BY_ATTRIBUTE,
+    FORMAT,
+    NEEDED,
+    PNG_KEY,
+    RECORDS,
+    RESULT,
+    SETTINGS,
+    SHEET,
+    USED,
+    image_name,
+    is_twin_name,
+    title,
 )
 
 Record = Mapping[str, Any]
-"""One image's record, as `fair_diffusion.result.Record` holds it, with `file`, its path below the audited folder, and
-`asked_seed`, the seed that it was asked for: a new seed, given later, does not part it from its plain twin."""
+"""One image's record, with the fields of `fair_diffusion.result.Record` and two more: `file`, the image's path below
+the audited folder, and `asked_seed`, the seed that was asked for. An image that was given a new seed shares its asked
+seed with its plain twin."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one request left: where its files lie, its name below the audited folder, its table and its summary."""
+    """The files that one request wrote.
+
+    Attributes:
+        folder: where the files are.
+        name: the folder's name below the audited folder; "" for the audited folder itself.
+        table: the table of records, if there is one.
+        summary: the content of result.json, if there is one.
+    """
 
     folder: Path
     name: str = ""
@@ -44,27 +55,29 @@ class Run:
 
     @property
     def parts(self) -> list[Mapping[str, Any]]:
-        """The summaries of its images and of their plain twins, as far as there are any.
+        """The summary of the images, then that of their plain twins, as far as there are any.
 
-        Twins of a plain run are the run itself and are left out."""
+        The twins of a plain run are the same images again, so they are left out."""
         summary = self.summary or {}
-        twins = summary.get("plain") if title(summary) == "instructed" else None
+        twins = summary.get("plain") if title_of(summary) == "instructed" else None
         return [part for part in (summary, twins) if part]
 
     def records(self) -> Iterator[Record]:
-        """The record of every image of `parts`. `ValueError` naming the file if they cannot be read.
+        """Yield the record of every image of `parts`.
 
-        The table holds the plain twins first."""
-        twins = ((self.summary or {}).get("plain") or {}).get("n", 0)
+        Raises:
+            ValueError: the records cannot be read; the message names the file.
+        """
+        twins = ((self.summary or {}).get("plain") or {}).get("n", 0)  # the twins come first
         for place, record in enumerate(_table_records(self.table) if self.table else _png_records(self.folder)):
             if place < twins and len(self.parts) < 2:
                 continue
-            file = record.get("file") or f"{'plain' if place < twins else 'image'}-{record.get('index') or 0:05d}.png"
+            file = record.get("file") or image_name(record.get("index") or 0, twin=place < twins)
             name = f"{self.name}/{file}" if self.name else file
             yield {**record, "file": name, "asked_seed": self._asked_seed(record)}
 
     def _asked_seed(self, record: Mapping[str, Any]) -> int | None:
-        """The seed that an image was asked for; None if it was given another and nothing tells the first."""
+        """The seed that an image was asked for; None if the image has another seed and the summary does not tell."""
         if not record.get("reseeds"):
             return record.get("seed")
         summary = self.summary or {}
@@ -73,46 +86,88 @@ class Run:
 
 
 def runs_in(folder: Path) -> list[Run]:
-    """The runs that `folder` is or holds, in order of their names."""
+    """The run that `folder` is, or the runs directly below it in order of their names.
+
+    Raises:
+        ValueError: a result.json is damaged, or a file has a newer format.
+    """
     if _is_run(folder):
-        return [_run(folder, "")]
+        return [run_at(folder)]
     inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    return [_run(path, path.name) for path in inner if _is_run(path)]
+    return [run_at(path, path.name) for path in inner if _is_run(path)]
 
 
-def is_twin(picture: Path) -> bool:
-    """Whether a picture is the plain twin of an image, in the folder of a run."""
-    run = any((picture.parent / name).is_file() for name in (RECORDS, RESULT))
-    return run and re.fullmatch(r"plain-\d+\.png", picture.name) is not None
+def run_at(folder: Path, name: str = "") -> Run:
+    """The run in `folder`, called `name`."""
+    table, result = folder / RECORDS, folder / RESULT
+    return Run(folder, name, table if table.is_file() else None, _summary(result) if result.is_file() else None)
+
+
+def is_twin(image: Path) -> bool:
+    """Whether an image is the plain twin of another one in the folder of a run."""
+    return is_twin_name(image.name) and any((image.parent / name).is_file() for name in (RECORDS, RESULT))
 
 
 def stopped_at(work: Path) -> float | None:
-    """The half width in share at which the parts of a work folder stopped; None if their number was set beforehand."""
+    """The half width (a share) at which the suite in a work folder stopped; None if its number of images was fixed.
+
+    Raises:
+        ValueError: the suite's settings are damaged or have a newer format.
+    """
     file = work / SETTINGS
     if not file.is_file():
         return None
     try:
-        until = json.loads(file.read_text(encoding="utf-8")).get("until")
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        check_format(settings.get("format"), FORMAT, file)
+        until = settings.get("until")
         return None if until is None else float(until)
+    except NewerFormatError:
+        raise
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file} is damaged; draw the suite anew in another work folder") from error
+        raise ValueError(f"{file} is damaged; draw the suite again in another work folder") from error
 
 
-def title(record: Mapping[str, Any]) -> str:
-    """What an image, or a whole run, is: "instructed" if a rule steered it, else "plain"."""
-    return "instructed" if record.get("rule") and record["method"] != "none" else "plain"
+def title_of(record: Mapping[str, Any]) -> str:
+    """The kind of an image or a whole run by its record or summary, as `format.title`."""
+    return title(record.get("rule"), record.get("method", "none"))
 
 
-def columns_of(table: Path) -> list[str]:
-    """The names of the columns of a Parquet file. `ValueError` if it is none."""
+def schema_of(table: Path) -> pa.Schema:
+    """The schema of a Parquet file.
+
+    Raises:
+        ValueError: the file cannot be read as Parquet.
+    """
     try:
-        return list(pq.read_schema(table).names)
+        return pq.read_schema(table)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{table} is no Parquet file that can be read: {error}") from error
 
 
+def png_record(path: Path) -> dict[str, Any] | None:
+    """The record inside a PNG; None if there is none.
+
+    Raises:
+        ValueError: the record has a newer format.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as png:
+            record = json.loads(png.info.get(PNG_KEY, "null"))
+        if not isinstance(record, dict):
+            return None
+        check_format(record.pop("format", None), FORMAT, path)
+    except NewerFormatError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's errors for damaged files
+        return None
+    if not (record.keys() >= NEEDED and isinstance(record["judged"], dict)):
+        return None
+    return {"confidence": {}, "perceived": {}, **record}
+
+
 def _is_run(folder: Path) -> bool:
-    """Whether `folder` has a table of records, or a summary with images that hold theirs, or only such images."""
+    """Whether `folder` has a table of records, a summary and at least one image with a record, or only such images."""
     if (folder / RECORDS).is_file():
         return True
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
@@ -121,14 +176,11 @@ def _is_run(folder: Path) -> bool:
     return any(recorded) if (folder / RESULT).is_file() else bool(images) and all(recorded)
 
 
-def _run(folder: Path, name: str) -> Run:
-    table, result = folder / RECORDS, folder / RESULT
-    return Run(folder, name, table if table.is_file() else None, _summary(result) if result.is_file() else None)
-
-
 def _summary(path: Path) -> Mapping[str, Any]:
+    """The content of result.json; every value that an audit uses is checked here, once."""
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
+        check_format(summary.get("format"), FORMAT, path)
         for part in (summary, summary.get("plain") or summary):
             for name in ("prompt", "model", "method"):
                 part[name] + ""
@@ -139,6 +191,8 @@ def _summary(path: Path) -> Mapping[str, Any]:
             "".join([*part.get("notes", ()), *part.get("made_with", {}).keys()])
             "".join(text for pair in part.get("occupations", {}).items() for text in pair)
             [Confusion(**one) for one in part.get("confusions", ())]
+    except NewerFormatError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no result of `fair-diffusion generate` ({type(error).__name__}: {error})"
         raise ValueError(message) from error
@@ -146,44 +200,38 @@ def _summary(path: Path) -> Mapping[str, Any]:
 
 
 def _table_records(table: Path) -> Iterator[dict[str, Any]]:
-    names = columns_of(table)
+    """Yield the rows of a table of records."""
+    schema = schema_of(table)
+    check_metadata(schema.metadata, FORMAT, table)
+    names = schema.names
     if not names:  # a run that was interrupted before its first image
         return
     if lacking := NEEDED - set(names):
-        raise ValueError(f"{table} lacks the column {min(lacking)!r}; these are no records of images")
+        raise ValueError(f"{table} lacks the column {min(lacking)!r}; name a table of records of images")
     try:
         with pq.ParquetFile(table) as file:
             for batch in file.iter_batches(batch_size=8192, columns=[name for name in USED if name in names]):
                 for row in batch.to_pylist():
-                    yield row | {name: _mapping(row.get(name)) for name in ("judged", "perceived", "confidence")}
+                    yield row | {name: _mapping(row.get(name)) for name in BY_ATTRIBUTE}
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{table} cannot be read: {error}") from error
 
 
 def _png_records(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records inside the PNGs of a folder."""
     for path in sorted(folder.glob("*.png")):
         if record := png_record(path):
             yield {**record, "file": path.name}
 
 
-def png_record(path: Path) -> dict[str, Any] | None:
-    """The record inside a PNG; None if there is none."""
-    broken = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-    with suppress(*broken), Image.open(path, formats=["PNG"]) as png:
-        record = json.loads(png.info.get(PNG_KEY, "null"))
-        if isinstance(record, dict) and record.keys() >= NEEDED and isinstance(record["judged"], dict):
-            return {"confidence": {}, "perceived": {}, **record}
-    return None
-
-
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """A column's value by attribute, whether it is kept as JSON or as a struct."""
+    """The mapping from attributes in one cell, which is JSON text or a struct."""
     return _parsed(value) if isinstance(value, str) else value or {}
 
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Mapping[str, Any]:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise ValueError(f"{text!r} in the records is no mapping from attributes")
-    return found
+    mapping = json.loads(text)
+    if not isinstance(mapping, dict):
+        raise ValueError(f"{text!r} in the records is not a mapping from attributes")
+    return mapping

@@ -1,8 +1,8 @@
-"""Generate and audit: the same prompt for every occupation of a list, in parts that survive an interrupt.
+"""Suites: draw the same prompt for every occupation of a list, in parts that survive an interrupt.
 
-Every finished part of a concept is a run of its own in the work folder, so what is there is never drawn again and the
-folder can be audited at any time. With `until`, a concept ends as soon as all its intervals are narrow enough; they are
-intervals that hold under such stopping (`stopping.enough`).
+Every finished part of a concept is a run of its own in the work folder. So finished parts are never drawn again, and
+the folder can be audited at any time. With `until`, a concept ends as soon as all its intervals are narrow enough; the
+intervals hold under such stopping (`stopping.enough`).
 """
 
 from __future__ import annotations
@@ -11,40 +11,45 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fair_diffusion.control.step_progress import step_progress
+from fair_diffusion.files.format_number import NewerFormatError, check_format
 from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.models.provenance import versions
-from fair_diffusion.readers.run import read_run
 from fair_diffusion.request import check_prompt, check_seed
-from fair_diffusion.runs.records import SETTINGS
+from fair_diffusion.runs.format import FORMAT, RESULT, SETTINGS
+from fair_diffusion.runs.label_counts import LabelCounts, label_counts
+from fair_diffusion.runs.records import run_at
 from fair_diffusion.statistics.stopping import enough
 
-SHIPPED = "occupations"
 PROMPT = "a photo of the face of a {}"
 PART = 50
-"""Images of one part: what an interrupt can lose at most, and how often precision is looked at."""
-LONGEST = 200
+"""Images of one part. An interrupt loses at most one part, and the precision is checked after each part."""
 
 Draw = Callable[..., Any]
-"""`FairPipeline`, or what has its call: `prompt`, `n`, `seed`, `steps`, … → a `Result`."""
+"""`FairPipeline`, or a function with the same call: `prompt`, `n`, `seed`, `steps`, … → a `Result`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """What every concept is asked for. Parts that were drawn with other settings are not mixed in.
+    """The settings of all requests of a suite. A work folder holds parts of one suite only.
 
-    `policy` is the text of the instruction or policy ("" for none); `method` and `guidance` None leave it to the
-    pipeline; `loaded` is what else the model was loaded with and images depend on, such as its judge or a LoRA.
+    Attributes:
+        model: the model's name.
+        prompt: the prompt, with {} for the occupation.
+        policy: the text of the instruction or policy; "" if there is none.
+        method: the steering method; None leaves the choice to the pipeline.
+        steps: denoising steps.
+        guidance: the guidance scale; None leaves the choice to the pipeline.
+        seed: image i of an occupation uses seed + i.
+        loaded: other loading options that images depend on, such as the judge or a LoRA.
     """
 
     model: str
@@ -63,37 +68,11 @@ class Suite:
             raise ValueError(f"the prompt is {self.prompt!r}; mark the place of the occupation with one {{}}")
 
     def prompt_for(self, concept: str) -> str:
-        """The prompt of one concept; "a" before a vowel becomes "an"."""
+        """The prompt of one concept. "a" before a vowel becomes "an"."""
         before, after = self.prompt.split("{}")
         if concept[:1].lower() in "aeiou" and re.search(r"\ba $", before):
             before = before[:-1] + "n "
         return before + concept + after
-
-
-def read_occupations(spec: str) -> dict[str, str]:
-    """Occupations with their fields ("" where a list has none): the shipped list, or a file of your own.
-
-    A file is YAML (`field: [occupation, …]`, or a list), or text with one occupation per line. `ValueError` for others.
-    """
-    if spec == SHIPPED:
-        text = resources.files("fair_diffusion.runs").joinpath("occupations.yaml").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(spec).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{spec!r} is no list of occupations that can be read; use {SHIPPED!r} or a file"
-            ) from error
-    if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
-        found = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
-    else:
-        found = _of_yaml(spec, text)
-    wrong = [name for name in found if not name.isprintable() or len(name) > LONGEST]
-    if wrong:
-        raise ValueError(f"{spec}: {wrong[0][:40]!r} is no name of an occupation; write up to {LONGEST} characters")
-    if not found:
-        raise ValueError(f"{spec} names no occupation; write one per line")
-    return found
 
 
 def draw_suite(
@@ -108,22 +87,25 @@ def draw_suite(
     attributes: list[str] | None = None,
     progress: Progress = silent,
 ) -> list[str]:
-    """Draw what `work` does not hold yet; the concepts that stayed too uncertain, if `until` is given.
+    """Draw the images that the work folder does not hold yet.
 
     Args:
-        pipe: draws.
-        suite: what to draw.
+        pipe: the pipeline.
+        suite: the settings.
         concepts: the occupations.
-        work: where the parts are kept; it may hold those of an earlier call.
-        images: per concept, or with `until` at most.
-        until: half the width that every interval of a concept is to be under, in share.
+        work: the folder of the parts; it may hold parts of an earlier call.
+        images: how many images each concept gets; with `until`, the most it gets.
+        until: a concept ends once every interval is at most ± this wide, as a share.
         options: further arguments of `pipe`, such as its policy.
-        attributes: those whose intervals count; all if None.
-        progress: called with the images that are there and those that there will be.
+        attributes: the attributes whose intervals count; all if None.
+        progress: called with the number of images so far, and of all images.
+
+    Returns:
+        The concepts whose intervals stayed too wide; empty without `until`.
 
     Raises:
         ValueError: `work` holds parts with other settings, other concepts or more images, or cannot be written.
-        KeyboardInterrupt: interrupted; what is finished is kept.
+        KeyboardInterrupt: the drawing was interrupted; finished parts are kept.
     """
     check_work(work, suite, concepts, images=images, until=until)
     _claim(work, _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()})
@@ -132,12 +114,12 @@ def draw_suite(
     arguments: dict[str, Any] = {name: value for name, value in left.items() if value is not None}
     arguments |= {"steps": suite.steps, **(options or {})}
     for k, concept in enumerate(concepts):
-        counts: dict[str, dict[str, int]] = {}
+        counts: dict[str, Counter[str | None]] = {}
         done, settled = 0, False
         while done < images and not settled:
             size = min(PART, images - done)
             part = work / f"{_slug(concept)}-{done:05d}"
-            if not (part / "result.json").is_file():
+            if not (part / RESULT).is_file():
                 shutil.rmtree(part, ignore_errors=True)  # what a killed process left
                 moved = step_progress(progress, k * images + done, whole, n=size, steps=suite.steps)
                 result = pipe(suite.prompt_for(concept), n=size, seed=suite.seed + done, on_step=moved, **arguments)
@@ -146,8 +128,8 @@ def draw_suite(
                 result.save(part)
             done += _size(part)
             if until is not None:
-                _count(part, attributes, counts)
-                settled = all(enough(shown, n, until) for shown, n in _totals(counts))
+                _add(counts, label_counts(run_at(part), attributes))
+                settled = all(_precise(shown, until) for shown in counts.values())
         if until is not None and not settled:
             uncertain.append(concept)
         progress((k + 1) * images, whole)
@@ -163,9 +145,19 @@ def check_work(
     until: float | None = None,
     undecided: Collection[str] = (),
 ) -> None:
-    """`ValueError` if `draw_suite` would refuse `work`. Nothing is drawn, and nothing written.
+    """Check that `draw_suite` would accept a work folder; nothing is drawn or written.
 
-    Settings that are `undecided` are not compared: those that the model, once it is loaded, says what is usual for."""
+    Args:
+        work: the folder.
+        suite: the settings.
+        concepts: the occupations.
+        images: as for `draw_suite`.
+        until: as for `draw_suite`.
+        undecided: settings that are not compared, because they become known when the model is loaded.
+
+    Raises:
+        ValueError: as for `draw_suite`.
+    """
     file, settings = work / SETTINGS, _settings(suite, until)
     if not file.is_file():
         if work.is_dir() and any(work.iterdir()):
@@ -177,9 +169,16 @@ def check_work(
 
 
 def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
-    """`ValueError` naming the setting in which a work folder differs."""
+    """Check that a work folder was drawn with these settings.
+
+    Raises:
+        ValueError: a setting differs, or the file of settings is damaged or has a newer format.
+    """
     try:
         before = dict(json.loads(file.read_text(encoding="utf-8")))
+        check_format(before.get("format"), FORMAT, file)
+    except NewerFormatError:
+        raise
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is damaged; name another work folder") from error
     changed = [name for name, value in settings.items() if before.get(name) != value]
@@ -192,23 +191,28 @@ def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _claim(work: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings into a new work folder, or make sure that those of an old one are the same.
+    """Write the settings to a new work folder, or check that an old one has the same settings.
 
-    Weights and versions are among them: they are known only once a model is loaded, after `check_work`."""
+    The settings include weights and versions, which are only known after a model is loaded, so after `check_work`."""
     if (work / SETTINGS).is_file():
         _check_same(work / SETTINGS, settings)
         return
     work.mkdir(parents=True, exist_ok=True)
     with whole_file(work / SETTINGS) as part:
-        part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps({"format": FORMAT, **settings}, indent=2) + "\n", encoding="utf-8")
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
+    """The settings of a work folder that are known before a model is loaded."""
     return {**asdict(suite), "until": until}
 
 
 def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
-    """`ValueError` if the work folder holds what is not asked for: all that it holds is read."""
+    """Refuse a work folder with more concepts or images than are asked for, because an audit reads all of them.
+
+    Raises:
+        ValueError: the folder holds too much, or one of its parts is damaged.
+    """
     slugs = {_slug(concept): concept for concept in concepts}
     for part in sorted(path.parent for path in work.glob("*/result.json")):
         slug, _, first = part.name.rpartition("-")
@@ -223,43 +227,29 @@ def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
 
 
 def _size(part: Path) -> int:
-    """Images of a finished part; an earlier call may have asked for fewer."""
+    """The number of images of a finished part."""
     try:
-        return int(json.loads((part / "result.json").read_text(encoding="utf-8"))["n"])
-    except (ValueError, KeyError, TypeError) as error:
+        summary = json.loads((part / RESULT).read_text(encoding="utf-8"))
+        check_format(summary.get("format"), FORMAT, part / RESULT)
+        return int(summary["n"])
+    except NewerFormatError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{part} is damaged; remove it, and it is drawn anew") from error
 
 
-def _count(part: Path, attributes: list[str] | None, counts: dict[str, dict[str, int]]) -> None:
-    """Add what one part shows to `counts`, by attribute and group; "" is unknown."""
-    for tally in read_run(part, scratch=part, attributes=attributes).study.tallies:
-        shown = counts.setdefault(tally.attribute, {})
-        for group, count in (*tally.counts.items(), ("", tally.unknown)):
-            shown[group] = shown.get(group, 0) + count
+def _add(counts: dict[str, Counter[str | None]], more: LabelCounts) -> None:
+    """Add the counts of one part to those of its concept. Groups that count zero are kept."""
+    for attribute, shown in more.items():
+        counts.setdefault(attribute, Counter()).update(shown)
 
 
-def _totals(counts: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[list[int], int]]:
-    """For each attribute the counts of its groups, and of all that was counted: a picture may count several times."""
-    for shown in counts.values():
-        yield [count for group, count in shown.items() if group], sum(shown.values())
+def _precise(shown: Mapping[str | None, int], until: float) -> bool:
+    """Whether the intervals of all groups of one attribute are narrow enough."""
+    return enough([count for group, count in shown.items() if group], sum(shown.values()), until)
 
 
 def _slug(concept: str) -> str:
-    """A file name for a concept: readable, and different for every concept."""
+    """A readable file name for a concept; the hash makes it different for every concept."""
     plain = re.sub(r"[^a-z0-9]+", "-", concept.lower()).strip("-")[:40]
     return f"{plain}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"
-
-
-def _of_yaml(spec: str, text: str) -> dict[str, str]:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{spec} is no YAML: {str(error).splitlines()[0]}") from error
-    fields = data if isinstance(data, dict) else {"": data}
-    found: dict[str, str] = {}
-    for heading, names in fields.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-            raise ValueError(f"{spec} must say `field: [occupation, …]`; {heading!r} does not")
-        for name in names:
-            found.setdefault(" ".join(name.split()), str(heading))
-    return found

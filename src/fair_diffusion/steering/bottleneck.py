@@ -18,16 +18,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fair_diffusion.backbones import Conditioning, Guide
 from fair_diffusion.backbones.adapter import MIDDLE
+from fair_diffusion.files.format_number import NewerFormatError, check_metadata, file_metadata
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed
 from fair_diffusion.steering.cost import Cost, cost_of
+
+FORMAT = 1
+"""Format of the file of directions."""
 
 Group = tuple[str, str]
 """Attribute and group."""
@@ -79,12 +83,14 @@ class Directions:
         """Write a safetensors file (fp16), with the cost beside the vectors; whole or not at all."""
         tensors = {"/".join(group): vector.half().contiguous() for group, vector in self.vectors.items()}
         with whole_file(path) as part:
-            save_file(tensors, part, self.cost.metadata())
+            save_file(tensors, part, file_metadata(FORMAT) | self.cost.metadata())
 
     @classmethod
     def load(cls, path: Path) -> Directions:
         """What `save` wrote. `ValueError` with the mend if it is something else."""
         try:
+            with safe_open(path, "pt") as file:
+                check_metadata(file.metadata(), FORMAT, path)
             vectors = {(name.split("/")[0], name.split("/")[1]): vector for name, vector in load_file(path).items()}
             shapes = {vector.shape for vector in vectors.values()}
             if len(shapes) != 1 or len(next(iter(shapes))) != 3:
@@ -92,6 +98,8 @@ class Directions:
             if not all(torch.isfinite(vector).all() for vector in vectors.values()):
                 raise ValueError("numbers that are not finite")
             return cls(vectors, cost_of(path))
+        except NewerFormatError:
+            raise
         except (OSError, SafetensorError, IndexError, ValueError) as error:
             message = f"{path} does not hold directions of groups ({error})"
             raise ValueError(f"{message}; learn them: steering.learn.bottleneck") from error

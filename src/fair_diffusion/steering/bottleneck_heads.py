@@ -18,9 +18,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from fair_diffusion.files.format_number import NewerFormatError, check_metadata, file_metadata
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.steering.cost import Cost
 
+FORMAT = 1
+"""Format of the file of heads."""
 TEMPERATURE = 8.0
 
 
@@ -62,7 +65,7 @@ class BottleneckHeads:
         for name in self.groups:
             tensors |= {f"{name}.weight": self.weights[name].half(), f"{name}.bias": self.biases[name].half()}
         groups = json.dumps({name: list(found) for name, found in self.groups.items()})
-        told = {"heads": groups, "temperature": str(self.temperature)} | cost.metadata()
+        told = file_metadata(FORMAT) | {"heads": groups, "temperature": str(self.temperature)} | cost.metadata()
         with whole_file(path) as part:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, told)
 
@@ -72,12 +75,15 @@ class BottleneckHeads:
         try:
             with safe_open(path, "pt") as file:
                 said = file.metadata()
+            check_metadata(said, FORMAT, path)
             groups = json.loads(said["heads"])
             tensors = load_file(path)
             weights, biases = (
                 {name: tensors[f"{name}.{part}"].float() for name in groups} for part in ("weight", "bias")
             )
             return cls(tensors["times"], groups, weights, biases, temperature=float(said["temperature"]))
+        except NewerFormatError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ValueError(f"{path} holds no bottleneck heads ({error}); make them with `train`") from error
 

@@ -35,8 +35,9 @@ from torch.utils.checkpoint import checkpoint
 
 from fair_diffusion.backbones import Guide
 from fair_diffusion.backbones.adapter import Adapter
+from fair_diffusion.files.format_number import file_metadata
 from fair_diffusion.files.whole_file import whole_file
-from fair_diffusion.models.edits import ADAPTER, same_training
+from fair_diffusion.models.edits import ADAPTER, FORMAT, same_training
 from fair_diffusion.steering.cost import Cost
 
 RANK, RATE = 50, 5e-5
@@ -64,7 +65,7 @@ class Aligned:
     def save(self, path: Path) -> None:
         """Write a safetensors file, with the cost beside the tensors; whole or not at all."""
         with whole_file(path) as part:
-            save_file(self.tensors, part, self.cost.metadata())
+            save_file(self.tensors, part, file_metadata(FORMAT) | self.cost.metadata())
 
 
 def targets(

@@ -32,8 +32,9 @@ from torch import Tensor, nn
 
 from fair_diffusion.backbones import denoise
 from fair_diffusion.backbones.adapter import Adapter
+from fair_diffusion.files.format_number import file_metadata
 from fair_diffusion.files.whole_file import whole_file
-from fair_diffusion.models.edits import put, swapped
+from fair_diffusion.models.edits import FORMAT, put, swapped
 from fair_diffusion.steering.cost import Cost
 
 KEEP = 0.5
@@ -54,7 +55,11 @@ class Edited:
     def save(self, path: Path) -> None:
         """Write a safetensors file, with the cost beside the weights; whole or not at all."""
         with whole_file(path) as part:
-            save_file({name: tensor.contiguous() for name, tensor in self.weights.items()}, part, self.cost.metadata())
+            save_file(
+                {name: tensor.contiguous() for name, tensor in self.weights.items()},
+                part,
+                file_metadata(FORMAT) | self.cost.metadata(),
+            )
 
 
 def closed_form(edit: Tensor, wanted: Tensor, preserve: Tensor, keep: float = KEEP) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,18 @@ import pyarrow.parquet as pq
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from fair_diffusion.audit.study import Confusion
+from fair_diffusion.audit.table import audit_rows
 from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.result import PNG_KEY
+from fair_diffusion.result import Record, Result
+from fair_diffusion.runs.format import PNG_KEY
 
 COLOURS = {"woman": (200, 20, 20), "man": (20, 20, 200), None: (20, 200, 20)}
 """Red pictures are read as women, blue ones as men, green ones not at all."""
+GROUPS = ["woman", "man", "androgynous"]
+TARGET = [0.5, 0.5, 0.0]
+CONFUSION = Confusion(attribute="gender", groups=["a", "b"], counts=[[3, 1, 0], [0, 4, 1]], measured_on="renders")
+READ = replace(CONFUSION, sources=["plain", "instructed"])
 
 
 class ByColour:
@@ -107,3 +115,61 @@ def write_run(
             image = Image.new("RGB", (16, 16), COLOURS[row["judged"]["gender"]])
             image.save(folder / f"{prefix}-{row['index']:05d}.png", pnginfo=info)
     return folder
+
+
+def result(labels: list[str | None], *, prompt: str = "a cook", instructed: bool = True, seed: int = 7) -> Result:
+    """A result whose judge read these labels, with black images."""
+
+    def record(k: int, label: str | None) -> Record:
+        return Record(
+            index=k,
+            prompt=prompt,
+            used_prompt=prompt,
+            seed=seed + k,
+            model="pocket",
+            method="semantic" if instructed else "none",
+            control="all",
+            rule="cooks" if instructed else None,
+            steps=10,
+            guidance=2.0,
+            assigned={},
+            natural={},
+            natural_confidence={},
+            steered_to={},
+            strength=0.0,
+            repairs=0,
+            reseeds=0,
+            missed=False,
+            judged={"gender": label, "occupation": "cook"},
+            perceived={"gender": "man", "occupation": "cook"},
+            confidence={"gender": 0.25 + k / 100, "occupation": 0.5},
+            evaluations=40 if instructed else 20,
+            plain_evaluations=20,
+        )
+
+    return Result(
+        prompt=prompt,
+        model="pocket",
+        method="semantic" if instructed else "none",
+        control="all",
+        seed=seed,
+        rule="cooks" if instructed else None,
+        reason="because",
+        images=[Image.new("RGB", (8, 8), (k, 100 if instructed else 0, 0)) for k in range(len(labels))],
+        records=[record(k, label) for k, label in enumerate(labels)],
+        audit=audit_rows(labels, attribute="gender", groups=GROUPS, target=TARGET, quota=[2, 2, 0]),
+        perceived_audit=audit_rows(
+            ["man"] * len(labels), attribute="gender", groups=GROUPS, target=TARGET, quota=[2, 2, 0]
+        ),
+        seconds=3.0,
+        requested=len(labels) + 1,
+        made_with={"weights": "sha256 ab", "policy": "cooks.yaml", "instruction": "rules:\n  - <b>cook</b>"},
+        confusions=[CONFUSION],
+        notes=[f"about {prompt}"],
+    )
+
+
+def both(prompt: str = "a cook") -> Result:
+    """A result of four images with their plain twins."""
+    plain = result(["man"] * 4, prompt=prompt, instructed=False)
+    return replace(result(["woman", "man", None, "woman"], prompt=prompt), plain=plain)

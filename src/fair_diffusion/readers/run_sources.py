@@ -1,0 +1,136 @@
+"""The sources of an audited run: its images by kind, with the settings and costs that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fair_diffusion.audit.study import Source
+from fair_diffusion.files.text import printable
+from fair_diffusion.models.provenance import INSTRUCTION
+from fair_diffusion.runs.label_counts import groups_read, note_groups
+from fair_diffusion.runs.records import Run, title_of
+
+Kind = tuple[str, str, str]
+"""Title, model and method. Images of one kind are one source."""
+
+_SETTINGS = ("seed", "steps", "guidance", "rule")
+_LISTED = 4
+"""How many different values of a fact are shown."""
+
+
+@dataclass
+class RunSources:
+    """What one pass over all records tells.
+
+    Attributes:
+        settings: the values of each setting, by kind.
+        evaluations: network evaluations spent, and those that plain images would have taken, by kind.
+        seen: the groups that were read, by attribute.
+        prompts: all prompts, in order.
+        files: the paths of all images below the audited folder.
+        total: the number of records.
+    """
+
+    settings: dict[Kind, dict[str, set[Any]]] = field(default_factory=dict)
+    evaluations: dict[Kind, list[int]] = field(default_factory=dict)
+    seen: dict[str, dict[str, None]] = field(default_factory=dict)
+    prompts: dict[str, None] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    total: int = 0
+
+    @classmethod
+    def of(cls, runs: Iterable[Run]) -> RunSources:
+        """Read all records once."""
+        scanned = cls()
+        for record in (record for run in runs for record in run.records()):
+            scanned.total += 1
+            scanned.files.add(record["file"])
+            scanned.prompts[record["prompt"]] = None
+            kind = kind_of(record)
+            for name, values in scanned.settings.setdefault(kind, {name: set() for name in _SETTINGS}).items():
+                values.add(record.get(name))
+            spent = scanned.evaluations.setdefault(kind, [0, 0])
+            spent[0] += record.get("evaluations") or 0
+            spent[1] += record.get("plain_evaluations") or 0
+            note_groups(scanned.seen, record["judged"], record["perceived"])
+        return scanned
+
+    def groups(self) -> dict[str, Sequence[str]]:
+        """The groups of every attribute that the judge read."""
+        return groups_read(self.seen)
+
+    def names(self) -> dict[Kind, str]:
+        """The source's name for each kind: its title, and model and method where kinds of one title differ in them."""
+        names = {}
+        for kind in self.settings:
+            rivals = [other for other in self.settings if other[0] == kind[0]]
+            telling = [kind[k] for k in (1, 2) if len({rival[k] for rival in rivals}) > 1]
+            names[kind] = printable(", ".join([kind[0], *telling]))
+        return names
+
+    def sources(self, perceiver: str, runs: Iterable[Run]) -> list[Source]:
+        """One source for each kind, with its facts. `perceiver` names who read the images."""
+        parts: dict[Kind, list[Mapping[str, Any]]] = {kind: [] for kind in self.settings}
+        for part in (part for run in runs for part in run.parts if kind_of(part) in parts):
+            parts[kind_of(part)].append(part)
+        return [
+            Source(
+                name=name,
+                kind=kind[0],
+                facts={"model": kind[1], "method": kind[2], **_settings_text(self.settings[kind])}
+                | {**_summary_facts(parts[kind]), "perceiver": perceiver},
+                ratio=self.evaluations[kind][0] / self.evaluations[kind][1] if self.evaluations[kind][1] else None,
+                seconds=sum(part.get("cost", {}).get("seconds", 0.0) for part in parts[kind]) if parts[kind] else None,
+            )
+            for kind, name in self.names().items()
+        ]
+
+
+def kind_of(record: Mapping[str, Any]) -> Kind:
+    """The kind of an image or of a whole run, by its record or summary."""
+    return title_of(record), record["model"], record["method"]
+
+
+def listed_values(values: Iterable[Any]) -> str:
+    """Different values in one line: the first few, and how many more there are."""
+    unique = list(dict.fromkeys(map(str, values)))
+    more = f" and {len(unique) - _LISTED} more" if len(unique) > _LISTED else ""
+    return printable(", ".join(unique[:_LISTED]) + more)
+
+
+def _settings_text(settings: Mapping[str, set[Any]]) -> dict[str, str]:
+    """Settings as text: a range of seeds, the values of the others."""
+    seeds = [seed for seed in settings["seed"] if seed is not None]
+    facts = {"seeds": f"{min(seeds)} to {max(seeds)}"} if seeds else {}
+    for name in ("steps", "guidance", "rule"):
+        values = sorted(str(value) for value in settings[name] if value is not None)
+        if values:
+            facts[name] = listed_values(values)
+    return facts
+
+
+def _summary_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Facts from the summaries of one kind: seeds, number of images, provenance, and what was done to the images."""
+    facts: dict[str, str] = {}
+    if parts and all(part.keys() >= {"n", "requested", "seed"} for part in parts):
+        ranges = (f"{part['seed']} to {part['seed'] + part['n'] - 1}" for part in parts if part["n"])
+        facts["seeds"] = listed_values(ranges)
+        asked = sum(part["requested"] for part in parts)
+        facts["images"] = f"{sum(part['n'] for part in parts)} of {asked} asked for"
+    provenance = [part.get("made_with", {}) for part in parts]
+    for name in dict.fromkeys(name for one in provenance for name in one):
+        values = [one[name] for one in provenance if name in one]
+        facts[name] = _whole_texts(values) if name == INSTRUCTION else listed_values(values)
+    done: dict[str, int] = {}
+    for what, count in (pair for part in parts for pair in part.get("images", {}).items()):
+        done[what] = done.get(what, 0) + count
+    if done and title_of(parts[0]) == "instructed":
+        facts["what was done"] = printable(", ".join(f"{count} {what}" for what, count in done.items()))
+    return facts
+
+
+def _whole_texts(values: Iterable[Any]) -> str:
+    """Different texts one below the other, each with all its lines."""
+    return "\n\n".join("\n".join(map(printable, text.splitlines())) for text in dict.fromkeys(map(str, values)))

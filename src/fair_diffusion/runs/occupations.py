@@ -1,0 +1,60 @@
+"""Lists of occupations: the one that comes with the package, and lists in files."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+SHIPPED = "occupations"
+"""The name of the list that comes with the package."""
+LONGEST = 200
+"""Characters of the name of an occupation."""
+
+
+def read_occupations(spec: str) -> dict[str, str]:
+    """Read a list of occupations, each with its field ("" if the list has no fields).
+
+    Args:
+        spec: "occupations" for the list that comes with the package, or a file: YAML (`field: [occupation, …]`, or a
+            list), or text with one occupation per line.
+
+    Raises:
+        ValueError: the list cannot be read, is empty, or holds something that is no name.
+    """
+    if spec == SHIPPED:
+        text = resources.files("fair_diffusion.runs").joinpath("occupations.yaml").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(spec).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{spec!r} is no list of occupations that can be read; use {SHIPPED!r} or a file"
+            ) from error
+    if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
+        occupations = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
+    else:
+        occupations = _of_yaml(spec, text)
+    wrong = [name for name in occupations if not name.isprintable() or len(name) > LONGEST]
+    if wrong:
+        raise ValueError(f"{spec}: {wrong[0][:40]!r} is no name of an occupation; write up to {LONGEST} characters")
+    if not occupations:
+        raise ValueError(f"{spec} names no occupation; write one per line")
+    return occupations
+
+
+def _of_yaml(spec: str, text: str) -> dict[str, str]:
+    """The occupations in a YAML text, each with its field."""
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{spec} is no YAML: {str(error).splitlines()[0]}") from error
+    fields = data if isinstance(data, dict) else {"": data}
+    occupations: dict[str, str] = {}
+    for heading, names in fields.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+            raise ValueError(f"{spec} must say `field: [occupation, …]`; {heading!r} does not")
+        for name in names:
+            occupations.setdefault(" ".join(name.split()), str(heading))
+    return occupations

@@ -1,0 +1,57 @@
+"""The contact sheet of one or several results: a block for each result, with what the judge read below each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from fair_diffusion.audit.table import JOINT, AuditRow
+from fair_diffusion.report.contact_sheet import SheetRow, contact_sheet
+
+if TYPE_CHECKING:
+    from fair_diffusion.result import Record, Result
+
+
+def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequence[int] | None = None) -> Image.Image:
+    """Draw the contact sheet of `results`, one block below the other.
+
+    Args:
+        results: the last one is the result that was asked for; its audit says which attribute is shown.
+        path: where the sheet is also written.
+        places: positions of the images to show; all if None.
+    """
+    asked = results[-1]
+    attribute = asked.audit[0].attribute
+    rows = []
+    for result in results:
+        shown = range(len(result.images)) if places is None else places
+        rows.append(
+            SheetRow(
+                title=f"{result.title.capitalize()}: {result.prompt}\n{_shares(result.audit, attribute)}",
+                images=[result.images[place] for place in shown],
+                labels=[_label(result.records[place], attribute) for place in shown],
+                marks=[result.records[place].steered for place in shown],
+            )
+        )
+    groups = [row.group for row in asked.audit if row.attribute == attribute]
+    footer = f"Groups as the judge reads them; it never steers. {asked.model}, {asked.method}, seed {asked.seed}."
+    return contact_sheet(rows, path, groups=groups, footer=footer)
+
+
+def _shares(rows: Sequence[AuditRow], attribute: str) -> str:
+    """The shares of an attribute's groups with their intervals, as text."""
+    shown = [row for row in rows if row.attribute == attribute and (row.count or row.target)]
+    parts = [f"{row.group} {row.share:.0%} ({row.low:.0%} to {row.high:.0%})" for row in shown]
+    return ", ".join(parts) + f", unknown {rows[0].unknown}"
+
+
+def _label(record: Record, attribute: str) -> str:
+    """The group that the judge read, with its lowest confidence; the attribute may be a joint one."""
+    names = attribute.split(JOINT)
+    groups = [record.judged[name] for name in names]
+    if any(group is None for group in groups):
+        return "unknown"
+    return f"{JOINT.join(map(str, groups))} {min(record.confidence[name] for name in names):.2f}"
