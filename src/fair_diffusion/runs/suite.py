@@ -23,7 +23,7 @@ from fair_diffusion.control.step_progress import step_progress
 from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.whole_file import whole_file
-from fair_diffusion.models.provenance import versions
+from fair_diffusion.models.provenance import sha256, versions
 from fair_diffusion.readers.run import read_run
 from fair_diffusion.request import check_prompt, check_seed
 from fair_diffusion.runs.records import SETTINGS
@@ -43,16 +43,27 @@ Draw = Callable[..., Any]
 class Suite:
     """What every concept is asked for. Parts that were drawn with other settings are not mixed in.
 
-    `policy` is the text of the instruction or policy ("" for none); `method` and `guidance` None leave it to the
-    pipeline; `loaded` is what else the model was loaded with and images depend on, such as its judge or a LoRA.
+    Attributes:
+        model: what draws.
+        prompt: with {} for the occupation.
+        policy: the text of the instruction or policy; "" for none.
+        method … file: fields of `Request`; None leaves them to the pipeline.
+        seed: image i of each concept is drawn from seed + i.
+        loaded: what else the model was loaded with and images depend on, such as its judge or a LoRA.
     """
 
     model: str
     prompt: str = PROMPT
     policy: str = ""
     method: str | None = None
+    control: str | None = None
+    loss: str | None = None
     steps: int = 25
     guidance: float | None = None
+    negative_prompt: str | None = None
+    guidance_rescale: float | None = None
+    repair_budget: float | None = None
+    file: Path | None = None
     seed: int = 0
     loaded: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,6 +72,13 @@ class Suite:
         check_seed(self.seed)
         if self.prompt.count("{}") != 1:
             raise ValueError(f"the prompt is {self.prompt!r}; mark the place of the occupation with one {{}}")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The fields of `Request` that are given."""
+        names = ("method", "control", "loss", "steps", "guidance", "negative_prompt", "guidance_rescale")
+        told = {name: getattr(self, name) for name in (*names, "repair_budget", "file")}
+        return {name: value for name, value in told.items() if value is not None}
 
     def prompt_for(self, concept: str) -> str:
         """The prompt of one concept; "a" before a vowel becomes "an"."""
@@ -126,11 +144,11 @@ def draw_suite(
         KeyboardInterrupt: interrupted; what is finished is kept.
     """
     check_work(work, suite, concepts, images=images, until=until)
-    _claim(work, _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()})
+    settings = _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()}
+    if (work / SETTINGS).is_file():
+        _check_same(work / SETTINGS, settings)
     uncertain, whole = [], len(concepts) * images
-    left = {"method": suite.method, "guidance": suite.guidance}
-    arguments: dict[str, Any] = {name: value for name, value in left.items() if value is not None}
-    arguments |= {"steps": suite.steps, **(options or {})}
+    arguments = suite.arguments | dict(options or {})
     for k, concept in enumerate(concepts):
         counts: dict[str, dict[str, int]] = {}
         done, settled = 0, False
@@ -143,6 +161,7 @@ def draw_suite(
                 result = pipe(suite.prompt_for(concept), n=size, seed=suite.seed + done, on_step=moved, **arguments)
                 if result.interrupted:
                     raise KeyboardInterrupt
+                _claim(work, settings)  # only now: a request that draws nothing leaves no folder
                 result.save(part)
             done += _size(part)
             if until is not None:
@@ -204,7 +223,9 @@ def _claim(work: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
-    return {**asdict(suite), "until": until}
+    """What a work folder keeps, as plain data: the file by its hash. A folder that lacks a setting has None for it."""
+    file = sha256(suite.file) if suite.file else None
+    return {**asdict(suite), "file": file, "until": until}
 
 
 def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
