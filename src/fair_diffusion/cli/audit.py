@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from fair_diffusion.cli.audit_options import check_options
 from fair_diffusion.cli.auditing import Subject, run
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Auditing, grouped
+from fair_diffusion.cli.usage import usage_errors
 
 MOVED = (
     "audit takes no --model: the verb that audits a model is now audit-suite, as in "
@@ -47,14 +49,14 @@ def audit(
     """Count the groups that TARGET shows for each concept, say how sure that is, and how far from target or reference.
 
     Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
-
-    def opened(scratch: Path) -> Subject:
-        from fair_diffusion.cli.audit_options import check_options
+    with usage_errors():
         from fair_diffusion.readers.target import kind_of_target
 
         told = {"perceiver": perceiver, "concepts": concepts, **auditing}
         given = [name for name, value in told.items() if value is not None]
         check_options(given, kind_of_target(target, named=concepts is not None))
+
+    def opened(scratch: Path) -> Subject:
         return Subject.target(
             target, perceiver=perceiver, concepts=concepts, attributes=auditing.get("attribute"), scratch=scratch
         )

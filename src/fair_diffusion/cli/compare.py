@@ -13,7 +13,6 @@ from fair_diffusion.cli.console import Columns, Terminal, say
 from fair_diffusion.cli.options import Loading, Sampling, grouped
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors
-from fair_diffusion.files.text import printable
 from fair_diffusion.methods import METHODS
 from fair_diffusion.policy import Policy
 
@@ -145,7 +144,7 @@ def show(table: Sequence[Line]) -> None:
         attributes = list(dict.fromkeys(line.attribute for line in asked))
         for attribute in attributes:
             own = [line for line in asked if line.attribute == attribute]
-            terminal.print(printable(headline(own)), style="bold", soft_wrap=True)
+            terminal.write(headline(own), bold=True, wrap=False)
             _print(terminal, own, DEVIATION, coin(own[0], DEVIATION))
         own = [line for line in asked if line.attribute == attributes[0]]
         _print(terminal, own, QUALITY)

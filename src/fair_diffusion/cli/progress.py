@@ -37,7 +37,8 @@ def working() -> Iterator[Callable[[str, float, float | None], None]]:
     """A callback that moves the bar, given what is being done, how much is done and the whole (None: not known)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     start = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True, force_interactive=True)  # otherwise an empty line is left where there is no terminal
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None, visible=False)
 
         def move(what: str, done: float, whole: float | None) -> None:

@@ -27,7 +27,10 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        say(str(error), err=True)
+        if isinstance(error, OSError) and error.filename is not None:
+            say(f"{error.filename} cannot be used ({error.strerror}); name another, or mend that", err=True)
+        else:
+            say(str(error), err=True)
         raise typer.Exit(2) from error
 
 
