@@ -34,9 +34,9 @@ def test_denoising_counts_steps_and_not_the_runs_that_only_look_ahead(moves: lis
     with progress.denoising(2, 5) as step:
         for steps in (3, *[5] * 6):
             step(StepInfo(range(2), 0, steps, 0.0, torch.zeros(0), lambda: torch.zeros(0)))
-    assert moves[0] == ("moving the noise", 0, 10, True)
+    assert moves[:1] == [("moving the noise", 0, 10, True)]
     assert moves[1:3] == [("denoising", 2, 10, True), ("denoising", 4, 10, True)]
-    assert moves[-1] == ("denoising", 12, 12, True)  # repairs are steps more
+    assert moves[-1:] == [("denoising", 12, 12, True)]  # repairs are steps more
 
 
 def test_counting_and_several_kinds_of_work_in_turn(moves: list[Move]) -> None:
