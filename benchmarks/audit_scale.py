@@ -106,7 +106,7 @@ def measure(target: Path, out: Path) -> Cost:
     """Audit `target` into a study with its report, in this process."""
     start, cpu = time.monotonic(), time.process_time()
     from fair_diffusion.audit.numbers import numbers
-    from fair_diffusion.cli.audit import write as write_study
+    from fair_diffusion.cli.auditing import write as write_study
     from fair_diffusion.readers.target import read_target
 
     with tempfile.TemporaryDirectory() as scratch:

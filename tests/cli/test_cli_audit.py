@@ -151,22 +151,18 @@ def test_train_then_audit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give a TARGET to read, or --model"),
-        (["t.csv", "--model", "pocket"], "give a TARGET to read, or --model"),
+        ([], "Missing argument 'TARGET'"),
         (["gone"], "gone is not there"),
         (
             ["t.csv", "--perceiver", "pocket"],
-            "--perceiver does not go with a table of counts, only with a run, a dataset, a folder of images or --model",
+            "--perceiver does not go with a table of counts, only with a run, a dataset or a folder of images; leave",
         ),
-        (["t.csv", "--until", "5"], "--until does not go with a table of counts, only with --model; leave it out"),
+        (["t.csv", "--until", "5"], "No such option: --until"),
         (
             ["t.csv", "--concepts", "t.csv"],
             "--concepts does not go with a table of counts, only with a folder of images",
         ),
-        (["photos", "-n", "5", "--seed", "0"], "--seed does not go with a folder of images, only with --model"),
-        (["photos", "--suite", "occupations"], "--suite does not go with a folder of images"),
-        (["photos", "--suite", "occupations", "--steps", "25", "--work", "new"], "--work does not go with"),
-        (["--model", "pocket", "--out", "new", "--concepts", "t.csv"], "--concepts does not go with --model"),
+        (["photos", "--suite", "occupations"], "No such option: --suite"),
         (["photos"], "name a perceiver"),
         (["photos", "--perceiver", "magic"], "unknown perceiver 'magic'"),
         (["photos", "--perceiver", "clip"], "names no model or file"),
@@ -174,16 +170,12 @@ def test_train_then_audit(tmp_path: Path) -> None:
         (["t.csv", "--out", "photos"], "not empty"),
         (["t.csv", "--reference", "gone.csv"], "gone.csv is not there"),
         (["t.csv", "--attribute", "hair"], "nothing was read of 'hair'"),
+        (["t.csv", "--human-labels", "t.csv"], "--human-labels does not go with a table of counts"),
+        (
+            ["photos", "--perceiver", "skin_tone", "--human-labels", "gone.csv"],
+            "gone.csv cannot be used (No such file or directory)",
+        ),
         (["x.pkl"], "could run code"),
-        (["--model", "pocket"], "name --out or --work"),
-        (["--model", "pocket", "--out", "new", "--until", "0"], "--until is 0"),
-        (["--model", "pocket", "--out", "new", "--until", "50"], "--until is 50; give points between 0 and 50"),
-        (["--model", "pocket", "--out", "new", "--judge", "faces"], "'pocket' brings its perceiver and its judge"),
-        (["photos", "--judge", "faces"], "--judge does not go with a folder of images, only with --model"),
-        (["--model", "pocket", "--out", "new", "--suite", "gone.txt"], "no list of occupations"),
-        (["--model", "pocket", "--out", "new", "--method", "semantic"], "needs --instruct or --policy"),
-        (["--model", "pocket", "--out", "new", "--prompt", "a photo"], "mark the place"),
-        (["--model", "magic", "--out", "new"], "unknown model 'magic'"),
     ],
 )
 def test_wrong_usage(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,36 +189,26 @@ def test_wrong_usage(arguments: list[str], said: str, tmp_path: Path, monkeypatc
     assert said in found.stderr
     assert "Traceback" not in found.stderr
     assert not (tmp_path / "new").exists()
-    assert not (tmp_path / "new.work").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--model", "pocket", "--suite", "occupations", "-n", "2", "--out", "new"], ["t.csv", "--model=pocket"]],
+)
+def test_models_have_moved_to_audit_suite(arguments: list[str]) -> None:
+    found = run.invoke(app, ["audit", *arguments])
+    assert found.exit_code == 2
+    assert "the verb that audits a model is now audit-suite" in found.stderr
+    assert found.stderr.count("\n") == 1
 
 
 def test_every_option_is_for_all_kinds_or_listed() -> None:
     command = typer.main.get_command(app)
     assert isinstance(command, TyperGroup)
-    names = {parameter.name for parameter in command.commands["audit"].params} - {"target", "model", "help"}
+    names = {parameter.name for parameter in command.commands["audit"].params} - {"target", "help"}
     assert names - FITS.keys() == {"reference", "attribute", "out", "as_json"}
     assert FITS.keys() <= names
-    assert {kind for kinds in FITS.values() for kind in kinds} <= KINDS.keys() == {*get_args(Kind), "model"}
+    assert {kind for kinds in FITS.values() for kind in kinds} <= KINDS.keys() == {*get_args(Kind)}
     with pytest.raises(ValueError, match="--concepts") as error:
-        check_options(["until", "concepts", "out"], "study")
-    assert [line.split()[0] for line in str(error.value).splitlines()] == ["--concepts", "--until"]
-
-
-def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ["--model", "pocket", "--suite", put(tmp_path / "o.yaml", "health: [nurse]\ncraft: [mechanic]")]
-    arguments += ["-n", "2", "--steps", "2", "--prompt", "a photo of a {}", "--out", str(tmp_path / "study")]
-    found = audited(*arguments)
-    assert {(line["concept"], line["n"]) for line in found["lines"]} == {("nurse", 2), ("mechanic", 2)}
-    study = json.loads((tmp_path / "study" / "study.json").read_text())
-    assert study["fields"] == {"nurse": "health", "mechanic": "craft"}
-    kept = sorted(path.name for path in (tmp_path / "study.work").iterdir())
-    assert len(kept) == 3
-    other = [str(tmp_path / "other"), "--work", str(tmp_path / "study.work"), "--seed", "1"]
-    with monkeypatch.context() as patch:  # a model takes long to load
-        patch.setattr("fair_diffusion.pipeline.FairPipeline.from_pretrained", lambda model, **_: pytest.fail("loaded"))
-        refused = run.invoke(app, ["audit", *arguments[:-1], *other])
-    assert refused.exit_code == 2
-    assert "was drawn with seed 0, not 1" in refused.stderr
-    shown = run.invoke(app, ["audit", *arguments[:-1], str(tmp_path / "again"), "--work", str(tmp_path / "study.work")])
-    assert "health" in shown.stdout
-    assert sorted(path.name for path in (tmp_path / "study.work").iterdir()) == kept
+        check_options(["quality_reference", "concepts", "out"], "study")
+    assert [line.split()[0] for line in str(error.value).splitlines()] == ["--concepts", "--quality-reference"]

@@ -35,6 +35,7 @@ def test_a_table_a_page_and_json() -> None:
     tables = [line for line in shown.stdout.splitlines() if not line.startswith(("“", "latents", "see"))]
     assert max(map(len, tables)) <= 80
     assert "…" not in shown.stdout
+    assert "25.0\u00a0%" in shown.stdout
     assert {path.name for path in Path("out").iterdir()} >= {"compare.html", "table.parquet", "images.parquet"}
     again = run.invoke(app, [*arguments, "--json"])
     # a group that was not to appear makes KL infinite, which JSON cannot say
@@ -45,9 +46,18 @@ def test_a_table_a_page_and_json() -> None:
     assert rows["plain"]["judge_concepts"] == 2
     assert rows["latents"]["judge_tv_mean"] is None
     assert f"{rows['prompt']['judge_tv_mean']:.3f}" in shown.stdout
-    other = run.invoke(app, [*arguments, "--seed", "5"])
-    assert other.exit_code == 2
-    assert "was drawn with seed 0, not 5" in other.stderr
+    for changed, said in (
+        (["--seed", "5"], "was drawn with seed 0, not 5"),
+        (["--batch-size", "1"], "was drawn with batch_size 8, not 1"),
+        (["--negative-prompt", "old"], "was drawn with negative_prompt None, not 'old'"),
+        (["--guidance-rescale", "0.5"], "was drawn with guidance_rescale None, not 0.5"),
+        (["--repair-budget", "0"], "was drawn with repair_budget None, not 0"),
+    ):
+        other = run.invoke(app, [*arguments, *changed])
+        assert other.exit_code == 2
+        assert said in other.stderr
+    usual = ["--batch-size", "8", "--guidance-rescale", "0", "--repair-budget", "0.25"]
+    assert run.invoke(app, [*arguments, *usual]).exit_code == 0
 
 
 @pytest.mark.usefixtures("tiny_model")
@@ -80,15 +90,21 @@ def test_an_interrupt_is_exit_code_130_and_the_same_command_goes_on(monkeypatch:
         (ASKED[:2], "there is no prompt"),
         ([*ASKED, "--methods", "magic"], "unknown method 'magic'"),
         ([*ASKED, "--instruct", "every occupation: half women"], "is given twice"),
-        ([*ASKED, "--instruct", "nonsense"], "nonsense"),
+        ([*ASKED, "--instruct", "nonsense"], "'nonsense'"),
         ([*ASKED, "--prompts", "a table"], "asks nothing of 'a table'"),
         ([*ASKED, "--prompts", "a nurse"], "comes twice"),
         ([*ASKED, "--reference", "gone"], "gone is not there"),
         ([*ASKED, "--reference", "."], ". holds fewer than 10 images that can be read"),
         ([*ASKED, "--suite", "gone.txt"], "no list of occupations"),
         ([*ASKED, "--suite", "pocket", "--prompt", "a photo"], "mark the place"),
-        ([*ASKED, "--policy", "gone.yaml"], "gone.yaml"),
+        ([*ASKED, "--policy", "gone.yaml"], "'gone.yaml': cannot read the policy"),
         ([*ASKED, "--seed", "-1"], "seed is -1"),
+        ([*ASKED, "--steps", "0"], "steps is 0; use 1 to 1000"),
+        ([*ASKED, "--batch-size", "0"], "batch_size is 0; use 1 or more"),
+        ([*ASKED, "--guidance-rescale", "2"], "guidance_rescale is 2.0; use 0 to 1"),
+        ([*ASKED, "--instruct", ""], "the instruction is empty"),
+        ([*ASKED, "--methods", "bottleneck"], "method 'bottleneck' needs a file that was learnt"),
+        ([*ASKED, "--methods", "bottleneck=gone"], "'gone' is not there; bottleneck=FILE names a safetensors file"),
     ],
 )
 def test_wrong_usage(arguments: list[str], said: str) -> None:

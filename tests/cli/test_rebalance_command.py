@@ -60,35 +60,40 @@ def test_words_for_a_person(photos: Path, tmp_path: Path) -> None:
     assert "originals: gender" in found.stdout
 
 
+MOVE = ["photos", "--out", "new", "--prompt", "a doctor"]
+
+
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "said"),
     [
-        ["rebalance", "missing", "--out", "new", "--prompt", "a doctor"],
-        ["rebalance", "empty", "--out", "new", "--prompt", "a doctor"],
-        ["rebalance", "photos", "--out", "new"],
-        ["rebalance", "photos", "--out", "new", "--prompt", " "],
-        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--prompts", "prompts.csv"],
-        ["rebalance", "photos", "--out", "new", "--prompts", "missing.csv"],
-        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "-n", "0"],
-        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--way", "magic"],
-        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--depth", "2"],
-        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--method", "prompt"],
-        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--model", "nothing"],
-        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--instruct", ""],
-        ["rebalance", "photos", "--out", "photos", "--prompt", "a doctor"],
-        ["rebalance", "photos", "--out", "photos/new", "--prompt", "a doctor"],
-        ["rebalance", "photos", "--out", "new", "--prompt", "a doctor", "--guidance-rescale", "2"],
+        (["missing", *MOVE[1:]], "missing is no folder; name one that holds images"),
+        (["empty", *MOVE[1:]], "no images in empty; it needs files that end in .bmp"),
+        (MOVE[:3], "a.png does not say what it is a picture of; give one prompt for all images"),
+        ([*MOVE[:4], " "], "the prompt is empty; say what to draw"),
+        ([*MOVE, "--prompts", "prompts.csv"], "both a prompt and a table of prompts are given; give one"),
+        ([*MOVE[:3], "--prompts", "missing.csv"], "missing.csv cannot be used (No such file or directory)"),
+        ([*MOVE, "-n", "0"], "n is 0: take at least 1 image"),
+        ([*MOVE, "--way", "magic"], "unknown way 'magic'; use one of inversion, sdedit"),
+        ([*MOVE, "--depth", "2"], "depth is 2.0; use a share of the trajectory, above 0 and up to 1"),
+        ([*MOVE, "--method", "prompt"], "method 'prompt' cannot move images; use one of switch, semantic"),
+        ([*MOVE, "--model", "nothing"], "unknown model 'nothing': there is no such folder or file"),
+        ([*MOVE, "--instruct", ""], "the instruction is empty; say for which prompts"),
+        (["photos", "--out", "photos", *MOVE[3:]], "photos lies in the folder of the originals; name one elsewhere"),
+        (["photos", "--out", "photos/new", *MOVE[3:]], "photos/new lies in the folder of the originals"),
+        ([*MOVE, "--guidance-rescale", "2"], "guidance_rescale is 2.0; use 0 to 1"),
+        ([*MOVE, "--batch-size", "0"], "batch_size is 0; use 1 or more"),
     ],
 )
-def test_wrong_usage(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage(arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for folder in ("photos", "empty"):
         (tmp_path / folder).mkdir()
     Image.new("RGB", (8, 8)).save("photos/a.png")
     Path("prompts.csv").write_text("file,prompt\na.png,a doctor\n")
-    found = run.invoke(app, arguments)
+    found = run.invoke(app, ["rebalance", *arguments])
     assert found.exit_code == 2
-    assert found.stderr.strip()
+    assert said in found.stderr
+    assert found.stderr.count("\n") == 1
     assert "Traceback" not in found.stderr
     assert not (tmp_path / "new").exists()
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.png"]

@@ -98,9 +98,9 @@ def test_two_studies_with_the_same_seeds_are_tested_pair_by_pair(here: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere"),
+        (["nowhere"], "nowhere is not there"),
         (["before"], "before holds studies and no images; `fair-diffusion report before/study` shows them"),
-        (["nowhere.csv"], "nowhere.csv"),
+        (["nowhere.csv"], "nowhere.csv is not there"),
         (["before/study", "./before/study"], "given twice"),
         (["counts.csv", "--reference", "x"], "no source 'x'"),
         (["counts.csv", "--tolerance", "7"], "tolerance is 7"),

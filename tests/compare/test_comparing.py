@@ -24,6 +24,7 @@ from fair_diffusion.methods import Method
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, match
+from fair_diffusion.request import Request
 from fair_diffusion.statistics.kid import kid
 
 N = 5
@@ -230,6 +231,9 @@ def test_an_interrupt_keeps_what_is_finished(pipe: FairPipeline, tmp_path: Path,
         ({"drawing": Drawing(n=N + 1, steps=2, batch_size=5)}, "with n 5, not 6"),
         ({"drawing": Drawing(n=N, steps=3, batch_size=5)}, "with steps 2, not 3"),
         ({"drawing": Drawing(n=N, steps=2, batch_size=5, guidance=3.0)}, "with guidance 7.5, not 3.0"),
+        ({"drawing": replace(DRAWING, negative_prompt="old")}, "with negative_prompt None, not 'old'"),
+        ({"drawing": replace(DRAWING, guidance_rescale=0.5)}, "with guidance_rescale None, not 0.5"),
+        ({"drawing": replace(DRAWING, repair_budget=0.0)}, "with repair_budget None, not 0.0"),
         ({"seed": 1}, "with seed 0, not 1"),
     ],
 )
@@ -238,6 +242,18 @@ def test_other_settings_are_refused(pipe: FairPipeline, found: Comparison, chang
     with pytest.raises(ValueError, match=said):
         compare(pipe, [PLAIN], PROMPTS, INSTRUCTIONS, found.folder, **({"drawing": DRAWING} | change))
     assert sorted((found.folder / "cells").iterdir()) == before
+
+
+def test_how_to_draw_reaches_the_request_and_the_folder() -> None:
+    drawing = Drawing(n=N, negative_prompt="old", guidance_rescale=0.5, repair_budget=0.0)
+    policy = INSTRUCTIONS["half women"]
+    ask = Ask(instruction="i", policy=policy, prompt=PROMPTS[0], matched=match(policy, PROMPTS[0]), seed=3)
+    fields = drawing.fields(ask, WAYS["switch"])
+    request = Request(**fields)
+    assert (request.negative_prompt, request.guidance_rescale, request.repair_budget) == ("old", 0.5, 0.0)
+    assert Request(**drawing.fields(ask, WAYS["rejection"])).repair_budget == 9.0  # its own
+    assert drawing.settings == vars(drawing)
+    assert Drawing(n=N).settings == {"n": N, "steps": 25, "guidance": None, "batch_size": 8}  # as older folders have it
 
 
 def test_other_weights_and_versions_are_refused(pipe: FairPipeline, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,6 +135,50 @@ def test_other_weights_and_versions_are_refused(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ValueError, match=r"drawn with versions \{.*, not \{'torch': '1'\}"):
         draw_suite(first, SUITE, ["cook"], tmp_path / "work", images=2)
     assert other.calls == []
+
+
+def test_fields_of_the_request_reach_the_pipeline_and_the_file_counts_by_its_hash(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+
+    def pipe(prompt: str, *, n: int, seed: int, on_step: Any, **more: Any) -> Drawn:
+        told.append(more)
+        return Pipe()(prompt, n=n, seed=seed, steps=more["steps"], on_step=on_step)
+
+    fields: dict[str, Any] = {"method": "latents", "control": "all", "loss": "mean", "steps": 7, "guidance": 2.0}
+    fields |= {"negative_prompt": "", "guidance_rescale": 0.0, "repair_budget": 0.0}
+    fields["file"] = put(tmp_path, "a.safetensors", "vectors")
+    asked = replace(SUITE, **fields)
+    draw_suite(pipe, asked, ["cook"], tmp_path / "work", images=1, options={"batch_size": 3})
+    assert told == [fields | {"batch_size": 3}]
+    moved = replace(asked, file=fields["file"].rename(tmp_path / "b.safetensors"))
+    check_work(tmp_path / "work", moved, ["cook"], images=1)
+    other = replace(asked, file=put(tmp_path, "c.safetensors", "other vectors"))
+    with pytest.raises(ValueError, match="drawn with file"):
+        check_work(tmp_path / "work", other, ["cook"], images=1)
+
+
+def test_a_folder_of_before_these_fields_is_gone_on_with(tmp_path: Path) -> None:
+    draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "work", images=1)
+    file = tmp_path / "work" / "suite.json"
+    settings = json.loads(file.read_text())
+    for name in ("control", "loss", "negative_prompt", "guidance_rescale", "repair_budget", "file"):
+        assert settings.pop(name) is None
+    file.write_text(json.dumps(settings))
+    check_work(tmp_path / "work", SUITE, ["cook"], images=1)
+    draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "work", images=2)
+    with pytest.raises(ValueError, match="drawn with loss None, not 'mean'"):
+        check_work(tmp_path / "work", replace(SUITE, loss="mean"), ["cook"], images=2)
+
+
+def test_a_request_that_draws_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    def pipe(prompt: str, **more: Any) -> Drawn:
+        raise ValueError("this model cannot")
+
+    with pytest.raises(ValueError, match="this model cannot"):
+        draw_suite(pipe, SUITE, ["cook"], tmp_path / "work", images=1)
+    with pytest.raises(KeyboardInterrupt):
+        draw_suite(Pipe(stop_after=1), SUITE, ["cook"], tmp_path / "work", images=1)
+    assert not (tmp_path / "work").exists()
 
 
 def test_what_would_be_refused_is_known_before_anything_is_drawn_or_written(tmp_path: Path) -> None:

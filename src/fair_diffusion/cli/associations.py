@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
+from fair_diffusion.cli.console import Columns, Terminal, say
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
@@ -108,16 +106,14 @@ def check(sets: dict[str, Members]) -> None:
 
 def show(found: Association, sets: dict[str, Members], encoder: str) -> None:
     """Print the test and every target by its association, those nearest to A first."""
-    console = Console(markup=False, highlight=False)
     sides = (("X", found.associations_x), ("Y", found.associations_y))
     rows = [(s, which, name) for which, values in sides for s, name in zip(values, sets[which].names, strict=True)]
-    table = Table("target", "set", "nearer to A than to B by", box=SIMPLE_HEAD, pad_edge=False)
+    table = Columns("target", "set", "nearer to A than to B by")
     for s, which, name in sorted(rows, reverse=True):
-        table.add_row(name, which, f"{s:+.4f}")
-    console.print(table)
+        table.row(name, which, f"{s:+.4f}")
+    Terminal().print(table)
     of = "all" if found.exact else "randomly drawn"
-    console.print(
+    say(
         f"{encoder}: effect size d = {found.effect:+.2f} standard deviations, one-sided p = {found.p:.2g} "
-        f"over {found.partitions:,} partitions ({of})",
-        soft_wrap=True,
+        f"over {found.partitions:,} partitions ({of})"
     )

@@ -1,12 +1,9 @@
-"""Which options of `fair-diffusion audit` fit which kind of target: none that does not is ignored in silence."""
+"""Which options of `fair-diffusion audit` fit which kind of target: one that does not is an error."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from fair_diffusion.cli.model_options import LOADING
-
-MODEL = "model"
 KINDS = {
     "counts": "a table of counts",
     "study": "a study",
@@ -14,20 +11,16 @@ KINDS = {
     "run": "a run",
     "dataset": "a dataset",
     "folder": "a folder of images",
-    MODEL: "--model",
 }
-"""Kinds of targets, as `kind_of_target` tells them and in words, and what stands for them where a model draws."""
+"""Kinds of targets, as `kind_of_target` tells them and in words."""
 
 FITS: Mapping[str, Collection[str]] = {
-    **dict.fromkeys(LOADING, (MODEL,)),
-    "perceiver": ("run", "dataset", "folder", MODEL),
+    "perceiver": ("run", "dataset", "folder"),
     "concepts": ("folder",),
-    "human_labels": ("study", "images", "run", "folder", MODEL),
-    "quality_reference": ("run", "folder", MODEL),
-    **dict.fromkeys(("suite", "images", "until", "work", "prompt", "instruct", "policy", "method"), (MODEL,)),
-    **dict.fromkeys(("steps", "guidance", "seed"), (MODEL,)),
+    "human_labels": ("study", "images", "run", "folder"),
+    "quality_reference": ("run", "folder"),
 }
-"""The kinds that an option is for; those that are not named here are for all."""
+"""The kinds that an option is for; the options that are not named here are for all."""
 
 
 def check_options(given: Collection[str], kind: str) -> None:

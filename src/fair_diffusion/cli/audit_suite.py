@@ -1,138 +1,61 @@
-"""The part of `fair-diffusion audit` that generates: a model, a list of occupations, a work folder to go on from.
-
-An `Order` says what is to be drawn, and is checked before the model is loaded; `drawn` draws it and audits all of it.
-"""
+"""`fair-diffusion audit-suite`: a model draws a list of occupations, and what it draws is audited."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
-from fair_diffusion.cli.progress import counting
-from fair_diffusion.cli.usage import instructed
-from fair_diffusion.policy import Policy
+import typer
 
-if TYPE_CHECKING:
-    from fair_diffusion.pipeline import FairPipeline
-    from fair_diffusion.readers.findings import Findings
-    from fair_diffusion.runs.suite import Suite
-
-IMAGES, AT_MOST = 250, 2_500
-"""Images per occupation; and at most, where precision decides."""
-TELLING = ("perceiver", "judge", "dtype", "lora", "textual_inversion", "config")
-"""Options of loading on which images or their readings depend, beyond rounding."""
+from fair_diffusion.cli.auditing import Subject, run
+from fair_diffusion.cli.options import Auditing, Instruction, Loading, Sampling, Steering, grouped
+from fair_diffusion.cli.suite_order import order
+from fair_diffusion.cli.usage import loaded
 
 
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What is to be drawn: the suite and its policy, the occupations with their fields, and where they are kept.
+@grouped
+def audit_suite(
+    instruction: Instruction,
+    steering: Steering,
+    sampling: Sampling,
+    loading: Loading,
+    auditing: Auditing,
+    suite: Annotated[str, typer.Option(help="occupations, or a file of your own")] = "occupations",
+    prompt: Annotated[str, typer.Option(help="the prompt, {} for the occupation")] = "a photo of the face of a {}",
+    images: Annotated[
+        int | None,
+        typer.Option("-n", "--images", min=1, help="per occupation; 250 if not given, with --until 2500 at most"),
+    ] = None,
+    until: Annotated[
+        float | None, typer.Option(help="stop an occupation when its intervals are under ± this many points")
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(help="a folder that keeps what is drawn, to go on from; OUT.work if not given"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="image i of an occupation uses seed + i")] = 0,
+) -> None:
+    """Draw images of each occupation, count the groups that they show, say how sure that is, and how far from a target.
 
-    `images` per occupation, or with `until` (half a width in share) at most. `usual` names the settings of the suite
-    that were not given: the model says what is usual for it.
-    """
+    The judge of the model reads what is audited. Exit code 3 if a share is outside its target's tolerance with 95 %
+    confidence; 2 for wrong usage; 130 if interrupted: what is drawn is kept, and the same command goes on."""
 
-    suite: Suite
-    rules: Policy
-    fields: Mapping[str, str]
-    work: Path
-    images: int
-    until: float | None
-    usual: tuple[str, ...]
-
-    @property
-    def size(self) -> dict[str, Any]:
-        """How many, as `draw_suite` and `check_work` take it."""
-        return {"images": self.images, "until": self.until}
-
-
-def order(
-    *,
-    model: str,
-    suite: str,
-    images: int | None,
-    until: float | None,
-    work: Path | None,
-    prompt: str,
-    instruct: str | None,
-    policy: Path | None,
-    method: str | None,
-    steps: int | None,
-    guidance: float | None,
-    seed: int,
-    loading: Mapping[str, Any],
-) -> Order:
-    """The order that these options of the verb make; `ValueError` for what is wrong or does not fit the work folder."""
-    from fair_diffusion.runs.occupations import read_occupations
-    from fair_diffusion.runs.suite import Suite, check_work
-
-    if work is None:
-        raise ValueError("name --out or --work: what is drawn must be kept somewhere")
-    if until is not None and not 0 < until < 50:
-        raise ValueError(f"--until is {until:g}; give points between 0 and 50, such as 5 for intervals under ±5 points")
-    rules = instructed(instruct, policy)
-    if method not in (None, "none") and rules == Policy():
-        raise ValueError(f"--method {method} needs --instruct or --policy")
-    told: dict[str, Any] = {"steps": steps, "guidance": guidance}
-    told = {name: value for name, value in told.items() if value is not None}
-    plan = Suite(
-        model=model,
-        prompt=prompt,
-        policy=instruct or (policy.read_text(encoding="utf-8") if policy else ""),
-        method="none" if rules == Policy() else method,
-        seed=seed,
-        loaded={name: loading[name] for name in TELLING if name in loading},
-        **told,
-    )
-    found = Order(
-        suite=plan,
-        rules=rules,
-        fields=read_occupations(suite),
-        work=work,
-        images=images or (IMAGES if until is None else AT_MOST),
-        until=None if until is None else until / 100,
-        usual=tuple({"steps", "guidance"} - told.keys()),
-    )
-    check_work(work, plan, list(found.fields), **found.size, undecided=found.usual)
-    return found
-
-
-def drawn(order: Order, pipe: FairPipeline, *, attributes: list[str] | None, scratch: Path) -> Findings:
-    """Draw what the work folder lacks, and audit all of it by the word of the model's judge."""
-    from fair_diffusion.readers.run import read_run
-    from fair_diffusion.runs.suite import draw_suite
-
-    usual = {name: value for name, value in pipe.with_usual({}).items() if name in order.usual}
-    suite, fields = replace(order.suite, **usual), order.fields
-    with counting("drawing") as progress:
-        uncertain = draw_suite(
-            pipe,
-            suite,
-            list(fields),
-            order.work,
-            **order.size,
-            options={} if order.rules == Policy() else {"policy": order.rules},
-            attributes=attributes,
-            progress=progress,
+    def opened(scratch: Path) -> Subject:
+        out = auditing.get("out")
+        asked = order(
+            suite=suite,
+            prompt=prompt,
+            images=images,
+            until=until,
+            work=work or (out.with_name(out.name + ".work") if out else None),
+            seed=seed,
+            instruction=instruction,
+            steering=steering,
+            sampling=sampling,
+            loading=loading,
         )
-    with counting("reading") as progress:
-        findings = read_run(
-            order.work,
-            scratch=scratch,
-            attributes=attributes,
-            concepts={suite.prompt_for(name): name for name in fields},
-            progress=progress,
+        return Subject.suite(
+            asked, loaded(loading), by=loading.get("judge"), attributes=auditing.get("attribute"), scratch=scratch
         )
-    notes = list(findings.study.notes)
-    if uncertain:
-        points = f"±{100 * (order.until or 0):g} points"
-        notes.append(f"{len(uncertain)} of {len(fields)} did not get under {points}: {', '.join(uncertain[:8])}")
-    study = replace(
-        findings.study,
-        title=f"{suite.model}, {len(fields)} occupations",
-        unit="occupation",
-        fields={name: field for name, field in fields.items() if field},
-        notes=notes,
-    )
-    return replace(findings, study=study)
+
+    run(auditing, opened)

@@ -8,34 +8,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
-from fair_diffusion.cli import model_options as options
-from fair_diffusion.cli.progress import counting, loading
-from fair_diffusion.cli.usage import INTERRUPTED, usage_errors
-from fair_diffusion.files.text import printable
+from fair_diffusion.cli.console import Columns, Terminal, say
+from fair_diffusion.cli.options import Loading, Sampling, grouped
+from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors
+from fair_diffusion.methods import METHODS
 from fair_diffusion.policy import Policy
 
 if TYPE_CHECKING:
     from fair_diffusion.compare import Outcome
     from fair_diffusion.compare.columns import Column
 
-METHODS = "plain,prompt,semantic-coin,semantic-quota,semantic,switch"
+USUAL = "plain,prompt,semantic-coin,semantic-quota,semantic,switch"
 PROMPT = "a photo of the face of a {}"
+_WAYS = ", ".join(
+    f"{name}=FILE" if told.get("needs_file", row.needs_file) else name
+    for row in METHODS.values()
+    for name, told in row.ways.items()
+)
 
 
+@grouped
 def compare(
-    context: typer.Context,
     out: Annotated[Path, typer.Option(help="a folder; one that the same settings left is gone on with")],
+    sampling: Sampling,
+    loading: Loading,
     methods: Annotated[
         list[str] | None,
-        typer.Option(
-            help="with commas between: plain, prompt, hint, embedding, semantic-coin (as published), semantic-quota, "
-            "semantic, switch, bottleneck=FILE, rejection, latents, latents-mean, latents-confident, distribution, "
-            f"distribution-heads=FILE, or NAME=FILE for edited weights; {METHODS} if not given"
-        ),
+        typer.Option(help=f"with commas between: {_WAYS}, or NAME=FILE for edited weights; {USUAL} if not given"),
     ] = None,
     prompts: Annotated[list[str] | None, typer.Option(help="a prompt, or a file with one per line; repeatable")] = None,
     suite: Annotated[str | None, typer.Option(help="occupations, pocket, or a file of occupations")] = None,
@@ -45,26 +46,10 @@ def compare(
         list[str] | None, typer.Option(help='such as "every occupation: half women"; repeatable, each is a table')
     ] = None,
     policy: Annotated[list[Path] | None, typer.Option(help="a policy file (YAML); repeatable")] = None,
-    model: options.Model = "pocket",
-    perceiver: options.Perceiver = None,
-    judge: options.Judge = None,
-    steps: Annotated[int | None, typer.Option(min=1, max=1000, help="denoising steps; as usual for the model")] = None,
-    guidance: Annotated[float | None, typer.Option(help="guidance scale; as usual for the model")] = None,
     seed: Annotated[int, typer.Option(help="prompt k is drawn from seed + 1,000,000 k on")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="images at a time")] = 8,
     reference: Annotated[
         Path | None, typer.Option(help="a folder of images for the kernel distance; the plain images if not given")
     ] = None,
-    dtype: options.Dtype = None,
-    device: options.Device = None,
-    offload: options.Offload = None,
-    vae_slicing: options.VaeSlicing = False,
-    vae_tiling: options.VaeTiling = False,
-    attention: options.Attention = None,
-    compile: options.Compile = False,
-    lora: options.Lora = None,
-    textual_inversion: options.TextualInversion = None,
-    config: options.Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per line of the table")] = False,
 ) -> None:
     """Draw every prompt with every method from the same seeds, and say how near each comes, and what it costs.
@@ -74,24 +59,22 @@ def compare(
     with usage_errors():
         from fair_diffusion.compare import Drawing, outcomes, read_reference, read_ways, write
         from fair_diffusion.compare import compare as run
+        from fair_diffusion.request import Request
 
-        ways, asked = read_ways(methods or [METHODS]), instructions(instruct or [], policy or [])
+        ways, asked = read_ways(methods or [USUAL]), instructions(instruct or [], policy or [])
         texts = read_prompts(prompts or [], suite, prompt)
         if reference is not None and not reference.is_dir():
             raise ValueError(f"{reference} is not there; name a folder of images for the kernel distance")
-        from fair_diffusion.pipeline import FairPipeline
-
-        with loading(model):
-            pipe = FairPipeline.from_pretrained(model, **options.given(context))
-        usual = pipe.with_usual({"steps": steps, "guidance": guidance})
-        drawing = Drawing(n=n, batch_size=batch_size, **usual)
+        Request(prompt="-", n=n, seed=seed, **sampling)
+        pipe = loaded(loading)
+        drawing = Drawing(n=n, **pipe.with_usual(sampling))
         with counting("reading the reference") as progress:  # what it lacks is said before hours of drawing
             images = read_reference(pipe.judge, reference, progress) if reference else None
         try:
             with counting("drawing") as progress:
                 found = run(pipe, ways, texts, asked, out, drawing=drawing, seed=seed, progress=progress)
         except KeyboardInterrupt:
-            typer.echo(f"interrupted; the same command goes on from what lies in {out}", err=True)
+            say(f"interrupted; the same command goes on from what lies in {out}", err=True)
             raise typer.Exit(INTERRUPTED) from None
         from fair_diffusion.audit.numbers import finite
 
@@ -102,7 +85,7 @@ def compare(
             typer.echo(json.dumps(finite(line.plain()), allow_nan=False))
     else:
         show(table)
-        typer.echo(f"see {page}")
+        say(f"see {page}")
 
 
 def instructions(sentences: Sequence[str], files: Sequence[Path]) -> dict[str, Policy]:
@@ -156,27 +139,27 @@ def show(table: Sequence[Outcome]) -> None:
     from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, coin
     from fair_diffusion.compare.page import headline
 
-    console = Console(markup=False, highlight=False)
+    terminal = Terminal()
     for instruction in dict.fromkeys(line.instruction for line in table):
         asked = [line for line in table if line.instruction == instruction]
         attributes = list(dict.fromkeys(line.attribute for line in asked))
         for attribute in attributes:
             own = [line for line in asked if line.attribute == attribute]
-            console.print(printable(headline(own)), style="bold", soft_wrap=True)
-            _print(console, own, DEVIATION, coin(own[0], DEVIATION))
+            terminal.write(headline(own), bold=True, wrap=False)
+            _print(terminal, own, DEVIATION, coin(own[0], DEVIATION))
         own = [line for line in asked if line.attribute == attributes[0]]
-        _print(console, own, QUALITY)
-        _print(console, own, COST)
+        _print(terminal, own, QUALITY)
+        _print(terminal, own, COST)
         for line in own:
             if line.failed is not None:
-                console.print(printable(f"{line.way} is not measured: {line.failed}"), soft_wrap=True)
+                say(f"{line.way} is not measured: {line.failed}")
 
 
-def _print(console: Console, lines: Sequence[Outcome], columns: Sequence[Column], last: Sequence[str] = ()) -> None:
+def _print(terminal: Terminal, lines: Sequence[Outcome], columns: Sequence[Column], last: Sequence[str] = ()) -> None:
     """Print the lines that were measured, and `last` as that of a perfect coin, in tables that fit."""
     from fair_diffusion.compare.columns import cells
 
-    rows = [[printable(line.way), *cells(line, columns)] for line in lines if line.judge]
+    rows = [[line.way, *cells(line, columns)] for line in lines if line.judge]
     rows += [["a perfect coin", *last]] if last else []
     heads = ["way", *(column.head for column in columns)]
     widths = [
@@ -184,15 +167,15 @@ def _print(console: Console, lines: Sequence[Outcome], columns: Sequence[Column]
     ]
     first = 1
     while first < len(heads):
-        stop, room = first + 1, console.width - widths[0] - widths[first] - 5
+        stop, room = first + 1, terminal.width - widths[0] - widths[first] - 5
         while stop < len(heads) and room >= widths[stop] + 3:
             room -= widths[stop] + 3
             stop += 1
-        shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+        shown = Columns()
         for k in (0, *range(first, stop)):
             shown.add_column(heads[k], justify="right" if k else "left", width=widths[k])
         for row in rows:
             if any(row[first:stop]):
-                shown.add_row(row[0], *row[first:stop])
-        console.print(shown)
+                shown.row(row[0], *row[first:stop])
+        terminal.print(shown)
         first = stop

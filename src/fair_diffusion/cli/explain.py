@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fair_diffusion.allocation import plan
+from fair_diffusion.cli.console import say
+from fair_diffusion.cli.options import Instruction, grouped
 from fair_diffusion.cli.usage import instructed, usage_errors
 from fair_diffusion.policy import Match, match
 from fair_diffusion.policy.target import percent
 from fair_diffusion.request import check_prompt, check_seed
 
 
+@grouped
 def explain(
-    prompt: Annotated[str, typer.Argument(help="the prompt")],
-    instruct: Annotated[str | None, typer.Option(help='such as "firefighter: half women"')] = None,
-    policy: Annotated[Path | None, typer.Option(help="a policy file (YAML)")] = None,
+    prompt: Annotated[str, typer.Argument(help="the prompt", metavar="PROMPT")],
+    instruction: Instruction,
     n: Annotated[int, typer.Option("-n", "--images", min=1, help="images to share out")] = 64,
     seed: Annotated[int, typer.Option(help="breaks ties in rounding")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -27,22 +28,22 @@ def explain(
     with usage_errors():
         check_prompt(prompt)
         check_seed(seed)
-        rules = instructed(instruct, policy)
+        rules = instructed(instruction)
     found = match(rules, prompt)
     planned = plan(found.targets, n, seed)
     if as_json:
         typer.echo(json.dumps(plain(found, planned)))
         return
-    typer.echo(found.reason)
+    say(found.reason)
     if found.rule:
-        typer.echo(f"matched: {found.concept!r} ({found.how}, score {found.score:.2f})")
+        say(f"matched: {found.concept!r} ({found.how}, score {found.score:.2f})")
     for target, counts in zip(found.targets, planned, strict=True):
-        typer.echo(f"target: {target}")
+        say(f"target: {target}")
         for (cell, share), count in zip(target.shares.items(), counts, strict=True):
             if share:
-                typer.echo(f"  {' + '.join(cell)}: {percent(share)}, {count} of {n} images")
+                say(f"  {' + '.join(cell)}: {percent(share)}, {count} of {n} images")
         if target.note:
-            typer.echo(f"  note: {target.note}")
+            say(f"  note: {target.note}")
 
 
 def plain(found: Match, planned: list[list[int]]) -> dict[str, Any]:

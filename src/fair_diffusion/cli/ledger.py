@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
+from fair_diffusion.cli.console import Columns, Terminal, say
 from fair_diffusion.cli.usage import usage_errors
 from fair_diffusion.policy.target import percent
 
@@ -40,11 +38,11 @@ def show(file: File, as_json: Annotated[bool, typer.Option("--json", help="print
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], default=float))
         return
-    console = Console(markup=False, highlight=False)
+    terminal = Terminal()
     for _, stream in groupby(rows, key=lambda row: row.stream):
-        console.print(table(list(stream)))
+        terminal.print(table(list(stream)))
     if not rows:
-        console.print("no images yet")
+        say("no images yet")
 
 
 @ledger.command()
@@ -62,25 +60,25 @@ def reset(
             if not sys.stdin.isatty():
                 raise ValueError("nobody is there to ask; add --yes to forget the counts")
             if not typer.confirm(f"Forget the counts of {'every rule' if rule is None else repr(rule)} in {file}?"):
-                typer.echo("nothing was forgotten")
+                say("nothing was forgotten")
                 return
         streams = kept.reset(rule)
-    typer.echo(f"forgot {streams} stream{'' if streams == 1 else 's'} of {file}")
+    say(f"forgot {streams} stream{'' if streams == 1 else 's'} of {file}")
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[Row]) -> Columns:
     """One stream: images per group as asked, perceived and judged, and how many each group still lacks."""
     columns = ("group", "target", "asked", "perceived", "judged", "judged share", "under way", "lacks")
     first = rows[0]
     title = f"{first.rule}: {first.attributes} by {first.model}, {first.n} images"
-    shown = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    shown = Columns(*columns, title=title)
     for row in rows:
         if row.share or row.asked or row.perceived or row.judged or row.pending:
             counts = (row.asked, row.perceived, row.judged)
             share = f"{row.judged / row.n:.1%}" if row.n else ""
             lacks = f"{float(row.deficit):+.1f}"
-            shown.add_row(row.group, percent(row.share), *map(str, counts), share, str(row.pending), lacks)
+            shown.row(row.group, percent(row.share), *map(str, counts), share, str(row.pending), lacks)
     unknown = [first.n - sum(counts) for counts in zip(*((row.perceived, row.judged) for row in rows), strict=True)]
     if any(unknown):
-        shown.add_row("unknown", "", "", *map(str, unknown), f"{unknown[1] / first.n:.1%}")
+        shown.row("unknown", "", "", *map(str, unknown), f"{unknown[1] / first.n:.1%}")
     return shown

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from fair_diffusion.cli.console import Terminal, say
 from fair_diffusion.models.cards import Card, cards
 
 SHORT = {"epsilon": "ε", "v_prediction": "v", "sample": "x0"}
@@ -34,15 +34,14 @@ def models(
     shown.columns[1].width = 17
     for card in cards():
         shown.add_row(*_row(card))
-    console = Console(markup=False, highlight=False, soft_wrap=True)
-    console.print(shown)
+    Terminal().print(shown, soft_wrap=True)
     refusals: dict[str, list[str]] = {}
     for card in cards():
         refusals.setdefault(", ".join(card.refused), []).append(card.name)
     for refused, names in refusals.items():
         if refused:
-            console.print(f"refused with {', '.join(names)}: {refused}")
-    console.print("All but pocket: published settings, and a first guess at window and strength (docs/models.md)")
+            say(f"refused with {', '.join(names)}: {refused}")
+    say("All but pocket: published settings, and a first guess at window and strength (docs/models.md)")
 
 
 def _row(card: Card) -> tuple[str, ...]:

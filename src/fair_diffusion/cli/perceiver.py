@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
+from fair_diffusion.cli.console import Columns, Terminal
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import usage_errors
 
@@ -27,7 +25,9 @@ def verbs() -> None:
 
 @perceiver.command()
 def train(
-    folder: Annotated[Path, typer.Argument(help='pictures, one sub-folder per group; "unknown" may be one')],
+    folder: Annotated[
+        Path, typer.Argument(help='pictures, one sub-folder per group; "unknown" may be one', metavar="FOLDER")
+    ],
     out: Annotated[Path, typer.Option(help="a new folder for weights and confusion matrix")],
     attribute: Annotated[str, typer.Option(help="what the groups are groups of")] = "gender",
     side: Annotated[int, typer.Option(min=16, max=512, help="pixels to which pictures are reduced")] = 64,
@@ -61,18 +61,18 @@ def train(
         shown = {"attribute": attribute, "groups": names, "confusion": found.confusion.counts, "broken": broken}
         typer.echo(json.dumps(shown))
         return
-    console = Console(markup=False, highlight=False)
-    console.print(_table(found.confusion))
+    terminal = Terminal()
+    terminal.print(_table(found.confusion))
     for name in broken[:5]:
-        console.print(f"left out: {name}")
+        terminal.write(f"left out: {name}")
     if len(broken) > 5:
-        console.print(f"and {len(broken) - 5} more")
-    console.print(f"see {out}; use it with --perceiver trained:{out}")
+        terminal.write(f"and {len(broken) - 5} more")
+    terminal.write(f"see {out}; use it with --perceiver trained:{out}")
 
 
-def _table(confusion: Confusion) -> Table:
+def _table(confusion: Confusion) -> Columns:
     title = f"{confusion.attribute}: rows are true, columns read, on {confusion.measured_on}"
-    shown = Table("", *confusion.groups, "unknown", title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    shown = Columns("", *confusion.groups, "unknown", title=title)
     for group, row in zip(confusion.groups, confusion.counts, strict=True):
-        shown.add_row(group, *map(str, row))
+        shown.row(group, *map(str, row))
     return shown

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fair_diffusion.cli.console import say
 from fair_diffusion.cli.usage import usage_errors
 
 pocket = typer.Typer(no_args_is_help=True, help="The embedded model.")
@@ -18,10 +19,10 @@ def verbs() -> None:
 
 
 @pocket.command()
-def export(folder: Annotated[Path, typer.Argument(help="a new folder")]) -> None:
+def export(folder: Annotated[Path, typer.Argument(help="a new folder", metavar="FOLDER")]) -> None:
     """Write the model as StableDiffusionPipeline.from_pretrained reads it."""
     with usage_errors():
         from fair_diffusion.models.pocket import export
 
         export(folder)
-    typer.echo(f"wrote {folder}")
+    say(f"wrote {folder}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fair_diffusion.cli.console import say
 from fair_diffusion.cli.usage import usage_errors
 from fair_diffusion.files.whole_file import whole_file
 
@@ -20,7 +21,7 @@ PAGE = Path("report.html")
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(help="folders of audits or of generate, or CSV files of counts", metavar="RUN...")
+        list[Path], typer.Argument(help="folders of audits or of generate, or CSV files of counts", metavar="RUN")
     ],
     out: Annotated[
         Path | None, typer.Option(help=f"the page to write; {PAGE} if neither this nor --json is given")
@@ -62,7 +63,7 @@ def report(
     if as_json:
         typer.echo(json.dumps(found.plain(), allow_nan=False))
     elif page is not None:
-        typer.echo(f"wrote {page}")
+        say(f"wrote {page}")
 
 
 def _load(run: Path, scratch: Path) -> Findings:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from fair_diffusion.cli.console import Columns
 
 if TYPE_CHECKING:
     from fair_diffusion.result import Result
@@ -21,18 +20,18 @@ def deviations(part: Result) -> Iterator[str]:
         )
 
 
-def table(part: Result, attribute: str) -> Table:
+def table(part: Result, attribute: str) -> Columns:
     """The audit of one attribute: the judge's counts with intervals, the perceiver's beside them."""
     columns = ("group", "target", "quota", "count", "perceiver", "share", "interval", "verdict")
     title = f"{part.title}: {attribute}, with 95 % intervals"
-    shown = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    shown = Columns(*columns, title=title)
     shown.columns[-1].no_wrap = True
     rows = [
         (row, other) for row, other in zip(part.audit, part.perceived_audit, strict=True) if row.attribute == attribute
     ]
     for row, other in rows:
         if row.count or other.count or row.target:
-            shown.add_row(
+            shown.row(
                 row.group,
                 "" if row.target is None else f"{row.target:.0%}",
                 "" if row.quota is None else str(row.quota),
@@ -43,5 +42,5 @@ def table(part: Result, attribute: str) -> Table:
                 row.verdict or "",
             )
     row, other = rows[0]
-    shown.add_row("unknown", "", "", str(row.unknown), str(other.unknown), f"{row.unknown / len(part.images):.0%}")
+    shown.row("unknown", "", "", str(row.unknown), str(other.unknown), f"{row.unknown / len(part.images):.0%}")
     return shown

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Predicted
-from fair_diffusion.files.text import printable
+from fair_diffusion.cli.console import Columns, Terminal
 from fair_diffusion.report.headline import default_shares
 
 CONCEPTS = 12
@@ -27,36 +23,36 @@ NAME = 11
 
 def show(found: Numbers) -> None:
     """Print the lines by source and attribute under their deviation, then quality, fields, notes and what is broken."""
-    console, study = Console(markup=False, highlight=False), found.study
-    console.print(printable(study.title), style="bold")
+    terminal, study = Terminal(), found.study
+    terminal.write(study.title, bold=True)
     for deviation in found.deviations:
         key = (deviation.source, deviation.attribute)
         lines = [line for line in found.lines if (line.source, line.attribute) == key]
-        console.print(_sentence(deviation, lines))
+        terminal.write(_sentence(deviation, lines))
         if deviation.source != found.reference:
-            console.print(_table(lines, found.predicted))
+            terminal.print(_table(lines, found.predicted))
     for source in study.sources:
         for name, value in source.quality.items():
-            console.print(printable(f"{source.name}: {name} {value:.4g}"))
+            terminal.write(f"{source.name}: {name} {value:.4g}")
     if found.fields:
-        console.print(_fields(found))
+        terminal.print(_fields(found))
     for note in study.notes:
-        console.print(f"note: {printable(note)}")
+        terminal.write(f"note: {note}")
     if study.broken:
-        console.print(f"{len(study.broken)} files could not be read and are in no share:")
+        terminal.write(f"{len(study.broken)} files could not be read and are in no share:")
         for name in study.broken[:NAMED]:
-            console.print(f"  {printable(name)}")
+            terminal.write(f"  {name}")
         if len(study.broken) > NAMED:
-            console.print(f"  and {len(study.broken) - NAMED} more")
+            terminal.write(f"  and {len(study.broken) - NAMED} more")
 
 
-def _fields(found: Numbers) -> Table:
+def _fields(found: Numbers) -> Columns:
     """How far each field of concepts is from its targets, on average, by source and attribute."""
     columns = ("field", "source", "attribute", "concepts", "mean deviation")
-    shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    shown = Columns(*columns)
     for field, deviations in found.fields.items():
         for one in deviations:
-            shown.add_row(field, one.source, one.attribute, str(one.concepts), f"{one.tv_mean:.3f}")
+            shown.row(field, one.source, one.attribute, str(one.concepts), f"{one.tv_mean:.3f}")
     return shown
 
 
@@ -70,7 +66,7 @@ def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
     )
 
 
-def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], Predicted]) -> Table:
+def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], Predicted]) -> Columns:
     """The lines of one source and attribute, the concepts farthest from the target first."""
     compared, asked = any(line.relation for line in lines), any(not line.assumed for line in lines)
     columns = ["concept", "group", *(["target"] if asked else []), *NUMBERS]
@@ -80,7 +76,7 @@ def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], 
         *(["verdict"] if asked else []),
         *(["against reference"] if compared else []),
     ]
-    shown = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    shown = Columns(*columns)
     names = ({line.concept for line in lines}, {line.group for line in lines})
     for column, own in zip(shown.columns, names, strict=False):  # they give way to numbers, and never vanish
         column.overflow, column.min_width = "fold", min(NAME, max(map(len, own)))
@@ -93,13 +89,11 @@ def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], 
     for concept in chosen:
         for k, line in enumerate(line for line in lines if line.concept == concept):
             if line.count or line.target or compared:
-                shown.add_row(
-                    "" if k else concept, *_cells(line, predicted, people=people, asked=asked, compared=compared)
-                )
+                shown.row("" if k else concept, *_cells(line, predicted, people=people, asked=asked, compared=compared))
         first = next(line for line in lines if line.concept == concept)
         if first.unknown:
             blank = [""] if asked else []
-            shown.add_row("", "unknown", *blank, f"{first.unknown} / {first.n}", f"{first.unknown / first.n:.0%}")
+            shown.row("", "unknown", *blank, f"{first.unknown} / {first.n}", f"{first.unknown / first.n:.0%}")
     if len(worst) > len(chosen):
         shown.caption = f"the {len(chosen)} of {len(worst)} concepts that are farthest from the target"
         shown.caption_justify = "left"

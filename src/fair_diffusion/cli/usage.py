@@ -1,17 +1,24 @@
-"""What the verbs share: the instruction, exit codes, and wrong usage as one clear line for each mistake, and code 2."""
+"""What the verbs share: exit codes, wrong usage as one clear line for each mistake, and what shared options ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from fair_diffusion.cli.console import say
+from fair_diffusion.cli.options import Instruction, Loading
 from fair_diffusion.policy import Policy
+
+if TYPE_CHECKING:
+    from fair_diffusion.pipeline import FairPipeline
 
 MISSED, INTERRUPTED = 3, 130
 """Exit codes: what was asked for is not met; ended from the keyboard."""
+MODEL = "pocket"
+"""The model that is loaded if none is named."""
 
 
 @contextmanager
@@ -20,14 +27,51 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        typer.echo(str(error), err=True)
+        if isinstance(error, OSError) and error.filename is not None:
+            say(f"{error.filename} cannot be used ({error.strerror}); name another, or mend that", err=True)
+        else:
+            say(str(error), err=True)
         raise typer.Exit(2) from error
 
 
-def instructed(sentence: str | None, file: Path | None) -> Policy:
+def instructed(instruction: Instruction) -> Policy:
     """The policy that --instruct or --policy says; empty without either. `ValueError` for both or a wrong one."""
-    if sentence is not None and file is not None:
+    if len(instruction) > 1:
         raise ValueError("both --instruct and --policy are given; give one")
-    if file is not None:
-        return Policy.from_file(file)
-    return Policy() if sentence is None else Policy.from_sentence(sentence)
+    if "policy" in instruction:
+        return Policy.from_file(instruction["policy"])
+    return Policy.from_sentence(instruction["instruct"]) if "instruct" in instruction else Policy()
+
+
+def check_requests(prompts: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Check all that can be checked of requests before a model is loaded.
+
+    Args:
+        prompts: what is to be drawn.
+        settings: fields of `Request` for all prompts.
+
+    Raises:
+        ValueError: a field cannot be served, or its file does not hold what the method takes.
+    """
+    from fair_diffusion.request import Request
+
+    for prompt in prompts:
+        Request(prompt=prompt, **settings)
+    if "file" in settings:
+        from fair_diffusion.models.edits import read
+        from fair_diffusion.steering.bottleneck import Directions
+        from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
+
+        readers = {"bottleneck": Directions.load, "edit": read, "distribution": BottleneckHeads.load}
+        readers[settings["method"]](settings["file"])
+
+
+def loaded(options: Loading) -> FairPipeline:
+    """The model that the options name, with its readers. `ValueError` if it cannot be loaded."""
+    from fair_diffusion.cli.progress import loading
+    from fair_diffusion.pipeline import FairPipeline
+
+    named: dict[str, Any] = {"model": MODEL, **options}
+    model = named.pop("model")
+    with loading(model):
+        return FairPipeline.from_pretrained(model, **named)

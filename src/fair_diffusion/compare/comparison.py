@@ -82,7 +82,7 @@ def compare(
         prompts: what to draw.
         instructions: what to ask for, by a name for tables.
         folder: a new folder, or one that a call with the same settings left.
-        drawing: images per prompt, steps, guidance.
+        drawing: images per prompt, steps, guidance and the like.
         seed: prompt k is drawn from seed + k · `SPACING` on.
         progress: called with the images that are there and those that there will be.
 
@@ -137,7 +137,7 @@ def settings(pipe: FairPipeline, drawing: Drawing, seed: int = 0) -> dict[str, A
         "model": pipe.name,
         "weights": pipe.weights,
         "seed": seed,
-        **vars(drawing),
+        **drawing.settings,
         "guidance": pipe.card.guidance if drawing.guidance is None else drawing.guidance,
         "dtype": str(pipe.backbone.dtype).removeprefix("torch."),
         "device": pipe.backbone.device.type,

@@ -57,6 +57,18 @@ class Drawing:
     steps: int = 25
     guidance: float | None = None
     batch_size: int = 8
+    negative_prompt: str | None = None
+    guidance_rescale: float = 0.0
+    repair_budget: float = 0.25
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The fields that a folder keeps as settings.
+
+        The last three are left out where they have their defaults: folders made before they were fields lack them."""
+        usual = vars(Drawing(n=self.n))
+        later = ("negative_prompt", "guidance_rescale", "repair_budget")
+        return {name: value for name, value in vars(self).items() if name not in later or value != usual[name]}
 
     def request(self, ask: Ask, way: Way) -> Request:
         """The request of one way for one prompt."""

@@ -22,7 +22,7 @@ from fair_diffusion.files.format_number import NewerFormatError, check_format
 from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.whole_file import whole_file
-from fair_diffusion.models.provenance import versions
+from fair_diffusion.models.provenance import sha256, versions
 from fair_diffusion.request import check_prompt, check_seed
 from fair_diffusion.runs.format import FORMAT, RESULT, SETTINGS
 from fair_diffusion.runs.label_counts import LabelCounts, label_counts
@@ -45,9 +45,8 @@ class Suite:
         model: the model's name.
         prompt: the prompt, with {} for the occupation.
         policy: the text of the instruction or policy; "" if there is none.
-        method: the steering method; None leaves the choice to the pipeline.
-        steps: denoising steps.
-        guidance: the guidance scale; None leaves the choice to the pipeline.
+        method, control, loss, negative_prompt, guidance_rescale, repair_budget, file, steps, guidance: fields of
+            `Request`; None leaves the choice to the pipeline.
         seed: image i of an occupation uses seed + i.
         loaded: other loading options that images depend on, such as the judge or a LoRA.
     """
@@ -56,8 +55,14 @@ class Suite:
     prompt: str = PROMPT
     policy: str = ""
     method: str | None = None
+    control: str | None = None
+    loss: str | None = None
     steps: int = 25
     guidance: float | None = None
+    negative_prompt: str | None = None
+    guidance_rescale: float | None = None
+    repair_budget: float | None = None
+    file: Path | None = None
     seed: int = 0
     loaded: Mapping[str, Any] = field(default_factory=dict)
 
@@ -66,6 +71,13 @@ class Suite:
         check_seed(self.seed)
         if self.prompt.count("{}") != 1:
             raise ValueError(f"the prompt is {self.prompt!r}; mark the place of the occupation with one {{}}")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The fields of `Request` that are given."""
+        names = ("method", "control", "loss", "steps", "guidance", "negative_prompt", "guidance_rescale")
+        told = {name: getattr(self, name) for name in (*names, "repair_budget", "file")}
+        return {name: value for name, value in told.items() if value is not None}
 
     def prompt_for(self, concept: str) -> str:
         """The prompt of one concept. "a" before a vowel becomes "an"."""
@@ -108,11 +120,11 @@ def draw_suite(
         KeyboardInterrupt: the drawing was interrupted; finished parts are kept.
     """
     check_work(work, suite, concepts, images=images, until=until)
-    _claim(work, _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()})
+    settings = _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()}
+    if (work / SETTINGS).is_file():
+        _check_same(work / SETTINGS, settings)
     uncertain, whole = [], len(concepts) * images
-    left = {"method": suite.method, "guidance": suite.guidance}
-    arguments: dict[str, Any] = {name: value for name, value in left.items() if value is not None}
-    arguments |= {"steps": suite.steps, **(options or {})}
+    arguments = suite.arguments | dict(options or {})
     for k, concept in enumerate(concepts):
         counts: dict[str, Counter[str | None]] = {}
         done, settled = 0, False
@@ -125,6 +137,7 @@ def draw_suite(
                 result = pipe(suite.prompt_for(concept), n=size, seed=suite.seed + done, on_step=moved, **arguments)
                 if result.interrupted:
                     raise KeyboardInterrupt
+                _claim(work, settings)  # only now: a request that draws nothing leaves no folder
                 result.save(part)
             done += _size(part)
             if until is not None:
@@ -203,8 +216,9 @@ def _claim(work: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
-    """The settings of a work folder that are known before a model is loaded."""
-    return {**asdict(suite), "until": until}
+    """What a work folder keeps, as plain data: the file by its hash. A folder that lacks a setting has None for it."""
+    file = sha256(suite.file) if suite.file else None
+    return {**asdict(suite), "file": file, "until": until}
 
 
 def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:

@@ -1,0 +1,181 @@
+"""What `fair-diffusion audit` and `audit-suite` share: one subject, compared, written and printed.
+
+Exports `Subject`, and `run`, which audits one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import typer
+
+from fair_diffusion.cli.console import say
+from fair_diffusion.cli.options import Auditing
+from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.suite_order import Order, drawn
+from fair_diffusion.cli.usage import MISSED, usage_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fair_diffusion.audit.numbers import Numbers
+    from fair_diffusion.audit.study import Study
+    from fair_diffusion.perception.perceiver import Perceiver
+    from fair_diffusion.pipeline import FairPipeline
+    from fair_diffusion.readers.findings import Findings
+    from fair_diffusion.readers.kid_reference import KidReference
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is audited: a target that is read, or a suite that a model draws first.
+
+    Attributes:
+        findings: audits it.
+        reader: reads its pictures; None if its records or counts tell.
+        by: what the reader is called.
+        groups: those that it may find, by attribute; None if they are not known before.
+        pictures: the folder of its pictures.
+    """
+
+    findings: Callable[[], Findings]
+    reader: Perceiver | None
+    by: str | None
+    groups: Mapping[str, Sequence[str]] | None
+    pictures: Path
+
+    @classmethod
+    def target(
+        cls, target: Path, *, perceiver: str | None, concepts: Path | None, attributes: list[str] | None, scratch: Path
+    ) -> Subject:
+        """What lies in `target`. `ValueError` if there is no such perceiver."""
+        from fair_diffusion.perception.opening import open_perceiver
+        from fair_diffusion.readers.target import read_target
+
+        reader = open_perceiver(perceiver) if perceiver else None
+
+        def findings() -> Findings:
+            with counting("reading") as progress:
+                return read_target(
+                    target,
+                    scratch=scratch,
+                    perceiver=perceiver,
+                    reader=reader,
+                    concepts=concepts,
+                    attributes=attributes,
+                    progress=progress,
+                )
+
+        groups = reader.groups if reader else None
+        return cls(findings=findings, reader=reader, by=perceiver, groups=groups, pictures=target)
+
+    @classmethod
+    def suite(
+        cls, order: Order, pipe: FairPipeline, *, by: str | None, attributes: list[str] | None, scratch: Path
+    ) -> Subject:
+        """What `pipe`, whose judge is called `by`, draws by `order`."""
+        return cls(
+            findings=lambda: drawn(order, pipe, attributes=attributes, scratch=scratch),
+            reader=pipe.judge,
+            by=by,
+            groups=_recorded(pipe.judge),
+            pictures=order.work,
+        )
+
+
+def run(asked: Auditing, opened: Callable[[Path], Subject], *, own_sources: bool = False) -> None:
+    """Audit one subject: compare it as asked, write it, print it, and exit with code 3 if it misses a target.
+
+    Args:
+        asked: the options that both verbs have.
+        opened: makes the subject, given a folder for pictures that have no file of their own.
+        own_sources: whether the reference may be a source of the subject itself.
+    """
+    with usage_errors(), TemporaryDirectory() as folder:
+        from fair_diffusion.audit.numbers import numbers
+        from fair_diffusion.files.new_folder import check_new
+        from fair_diffusion.perception.human import HumanLabels
+        from fair_diffusion.readers.human_labels import check_labels, with_labels
+        from fair_diffusion.readers.reference import find_reference, with_reference
+
+        scratch, out, table = Path(folder), asked.get("out"), asked.get("human_labels")
+        if out is not None:
+            check_new(out)
+        named = asked.get("reference")
+        compared = find_reference(named, scratch=scratch, own_sources=own_sources) if named else None
+        labels = HumanLabels.load(table) if table else None
+        subject = opened(scratch)
+        if labels and table and subject.groups:
+            check_labels(labels, subject.groups, table=table.name)
+        kid_reference = measure_by(asked["quality_reference"], subject) if "quality_reference" in asked else None
+        findings = subject.findings()
+        if labels and table:
+            findings = with_labels(findings, labels, table=table.name)
+        if kid_reference:
+            with counting("measuring quality") as progress:
+                findings = kid_reference.measured(findings, subject.pictures, progress=progress)
+        study, data = with_reference(findings.study, compared) if compared is not None else (findings.study, None)
+        found = numbers(study, images=findings.images, reference=data)
+        if out is not None:
+            write(study, found, findings.images, out)
+    if asked.get("as_json"):
+        typer.echo(json.dumps(found.plain(), allow_nan=False))
+    else:
+        from fair_diffusion.cli.study_table import show
+
+        show(found)
+        if out is not None:
+            say(f"see {out / PAGE}")
+    if missed(found):
+        raise typer.Exit(MISSED)
+
+
+def measure_by(pictures: Path, subject: Subject) -> KidReference:
+    """The pictures that quality is measured by, as the reader of `subject` sees them; as the judge does if it has none.
+
+    `ValueError` if they are too few or the reader has no features."""
+    from fair_diffusion.perception.opening import open_perceiver
+    from fair_diffusion.readers.kid_reference import KidReference
+
+    with counting("looking at the reference") as progress:
+        return KidReference.of(
+            pictures, subject.reader or open_perceiver("judge"), by=subject.by or "judge", progress=progress
+        )
+
+
+def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:
+    """The study with the rows of its images, and its numbers as a report and as tables, into a new folder."""
+    from fair_diffusion.audit.folder import save_study
+    from fair_diffusion.report.line_tables import write_lines
+    from fair_diffusion.report.report import report
+
+    page = report(found)
+    save_study(study, out, images)
+    write_lines(found, out)
+    (out / PAGE).write_text(page, encoding="utf-8")
+
+
+def missed(found: Numbers) -> bool:
+    """Whether a share misses its target: of what was instructed, or of all that has a target if nothing was."""
+    instructed = {source.name for source in found.study.sources if source.kind == "instructed"}
+    return any(
+        line.verdict == "misses" and not line.assumed and (not instructed or line.source in instructed)
+        for line in found.lines
+        if line.source != found.reference
+    )
+
+
+def _recorded(judge: Perceiver) -> dict[str, Sequence[str]]:
+    """The groups that records of what `judge` reads count: all that an attribute of ours has, whichever it knows."""
+    from fair_diffusion.policy import ATTRIBUTES
+
+    return {
+        name: ATTRIBUTES[name].group_names if name in ATTRIBUTES else groups for name, groups in judge.groups.items()
+    }

@@ -1,0 +1,61 @@
+"""The bar of what takes long: what it says, and that short work shows none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from rich.progress import Progress, TaskID
+
+from fair_diffusion.backbones import StepInfo
+from fair_diffusion.cli import progress
+
+Move = tuple[str, float, float | None, bool]
+
+
+@pytest.fixture
+def moves(monkeypatch: pytest.MonkeyPatch) -> list[Move]:
+    """What the bar shows after each move: description, done, whole, and whether it is to be seen."""
+    seen: list[Move] = []
+
+    class Bar(Progress):
+        def update(self, task_id: TaskID, **told: Any) -> None:
+            super().update(task_id, **told)
+            (task,) = self.tasks
+            seen.append((task.description, task.completed, task.total, task.visible))
+
+    monkeypatch.setattr(progress, "Progress", Bar)
+    monkeypatch.setattr(progress, "PATIENCE", -1.0)
+    return seen
+
+
+def test_denoising_counts_steps_and_not_the_runs_that_only_look_ahead(moves: list[Move]) -> None:
+    with progress.denoising(2, 5) as step:
+        for steps in (3, *[5] * 6):
+            step(StepInfo(range(2), 0, steps, 0.0, torch.zeros(0), lambda: torch.zeros(0)))
+    assert moves[:1] == [("moving the noise", 0, 10, True)]
+    assert moves[1:3] == [("denoising", 2, 10, True), ("denoising", 4, 10, True)]
+    assert moves[-1:] == [("denoising", 12, 12, True)]  # repairs are steps more
+
+
+def test_counting_and_several_kinds_of_work_in_turn(moves: list[Move]) -> None:
+    with progress.counting("reading") as count:
+        count(3, None)
+        count(4, 8)
+    with progress.working() as work:
+        work("reading", 1, 2)
+        work("moving", 0.5, 3)
+    assert moves == [
+        ("reading", 3, None, True),
+        ("reading", 4, 8, True),
+        ("reading", 1, 2, True),
+        ("moving", 0.5, 3, True),
+    ]
+
+
+def test_short_work_shows_no_bar(moves: list[Move], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 600.0)
+    with progress.counting("reading") as count:
+        count(1, 2)
+    assert moves == [("reading", 1, 2, False)]
