@@ -6,18 +6,19 @@ conditioning is exactly StableDiffusionPipeline's: padded to `MAX_LENGTH` tokens
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import AutoTokenizer, BertModel
-from transformers.utils import logging
 
 from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.models.quiet import quiet
 from fair_diffusion.policy import minilm
+
+with quiet():  # diffusers asks for torchvision's image processors, and Pillow's take their place
+    from diffusers import StableDiffusionPipeline
 
 WEIGHTS = Path(__file__).with_name("weights")
 UNET = WEIGHTS / "unet" / "diffusion_pytorch_model.safetensors"
@@ -41,21 +42,8 @@ def tokenizer() -> Any:
 
 def text_encoder() -> Any:
     """MiniLM's encoder, whose hash `fair_diffusion.policy.minilm.folder` checks. Token states are (n, tokens, 384)."""
-    with _quiet():  # that its pooling layer is left out is meant so
+    with quiet():  # that its pooling layer is left out is meant so
         return BertModel.from_pretrained(minilm.folder(), add_pooling_layer=False).eval()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def load(weights: Path = WEIGHTS) -> Any:
