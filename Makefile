@@ -16,9 +16,8 @@ demo: $(DEMO)  ## instruct the pocket model and open the contact sheet
 		--instruct "firefighter: 50% woman, 50% man" --out out/demo || test $$? -eq 3
 	@echo "== look at out/demo/contact-sheet.png =="
 
-# One thread for each worker: more would wait for each other.
-test: $(TESTS)  ## run the tests, one worker for each core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+test: $(TESTS)  ## run the tests
+	$(BIN)/python -m pytest
 
 lint: $(TESTS)  ## check style and types
 	$(BIN)/ruff check .

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from hypothesis import settings
-
-# The model libraries are imported where they are used: the process that deals parallel tests out needs none of them.
+from tiny_families import TOKENS, build, clip_tokenizer, ddim, unet
+from transformers import CLIPTextConfig, CLIPTextModel
 
 # No test is timed: a busy machine proves nothing.
 settings.register_profile("untimed", deadline=None)
@@ -26,7 +28,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_sd: Any) -> Callable[[str], Any]:
     """The random pipeline of a family by its name in `tiny_families`. Shared: change no part of it."""
-    from tiny_families import build
 
     @functools.cache
     def pipeline(family: str) -> Any:
@@ -38,11 +39,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_sd: Any) -> Callable[[st
 @pytest.fixture(scope="session")
 def tiny_sd(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A random StableDiffusionPipeline: 8×8 latents, 16×16 pixels, seed 0. Shared: change no part of it."""
-    import torch
-    from diffusers import AutoencoderKL, StableDiffusionPipeline
-    from tiny_families import TOKENS, clip_tokenizer, ddim, unet
-    from transformers import CLIPTextConfig, CLIPTextModel
-
     tokenizer = clip_tokenizer(tmp_path_factory.mktemp("tokenizer"))
     with torch.random.fork_rng():
         torch.manual_seed(0)
