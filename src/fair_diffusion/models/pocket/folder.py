@@ -6,18 +6,19 @@ Text conditioning is that of StableDiffusionPipeline: padded to `MAX_LENGTH` tok
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import AutoTokenizer, BertModel
-from transformers.utils import logging
 
 from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.models.quiet import quiet
 from fair_diffusion.policy import minilm
+
+with quiet():  # diffusers asks for torchvision's image processors, and Pillow's take their place
+    from diffusers import StableDiffusionPipeline
 
 WEIGHTS = Path(__file__).with_name("weights")
 UNET = WEIGHTS / "unet" / "diffusion_pytorch_model.safetensors"
@@ -47,21 +48,8 @@ def text_encoder() -> Any:
 
     Token states are (n, tokens, 384).
     """
-    with _quiet():  # transformers warns about the pooling layer, which is left out on purpose
+    with quiet():  # transformers warns about the pooling layer, which is left out on purpose
         return BertModel.from_pretrained(minilm.folder(), add_pooling_layer=False).eval()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def load(weights: Path = WEIGHTS) -> Any:
