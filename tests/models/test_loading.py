@@ -175,7 +175,7 @@ def test_offload_is_passed_on(folder: Path, offload: str, monkeypatch: pytest.Mo
         ({"attention": "flash_hub"}, "would run code from the hub.*use 'flash', or leave it out"),
         ({"attention": "FLASH_HUB"}, "would run code from the hub.*use 'flash', or leave it out"),
         ({"attention": "flash_4_hub"}, "would run code from the hub, which is refused; leave it out"),
-        ({"attention": "flash"}, "no attention backend be chosen for UNet2DConditionModel; use 'slicing'"),
+        ({"attention": "flash"}, "no attention backend for UNet2DConditionModel; use 'slicing'"),
         ({"config": "x"}, "config 'x' is for a single file"),
         ({"lora": ["gone/"]}, "unknown model 'gone/'"),
         ({"lora": "gone/"}, "unknown model 'gone/'"),

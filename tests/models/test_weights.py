@@ -164,7 +164,7 @@ def test_what_is_not_supported_or_not_whole(folder: Path, tmp_path: Path) -> Non
     refused(folder, "is a KandinskyPipeline, which is not supported; StableDiffusionPipeline, ")
     change_index(folder, _class_name="StableDiffusionPipeline")
     shutil.rmtree(folder / "vae")
-    refused(folder, "cannot be loaded: .*its folder is not complete")
+    refused(folder, "cannot be loaded: .*its folder is incomplete")
     refused(tmp_path, "it has no model_index.json that can be read")
     (folder / "model_index.json").write_text("{")
     refused(folder, "it has no model_index.json that can be read")

@@ -232,7 +232,7 @@ def _check_attention(network: Any, name: str) -> None:
     processors = getattr(network, "attn_processors", {}).values()
     if not any(hasattr(processor, "_attention_backend") for processor in processors):
         can = f"; use {SLICING!r}" if slices else ""
-        raise ValueError(f"diffusers has no choice of attention backends for {kind}{can}, or leave it out")
+        raise ValueError(f"diffusers offers no attention backend for {kind}{can}, or leave it out")
     from diffusers.models import attention_dispatch as backends
 
     with one_line(name, "see diffusers' page on attention backends", what="attention backend"):
