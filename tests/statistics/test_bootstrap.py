@@ -5,7 +5,7 @@ from scipy import stats
 from fair_diffusion.statistics.bootstrap import bootstrap_mean
 
 
-def bca_by_hand(values: list[float], seed: int) -> tuple[float, float]:
+def bca_by_hand(values: list[float], seed: int, level: float) -> tuple[float, float]:
     """Efron's interval at Hesterberg's percentiles, written from its definition, with resamples of its own."""
     sample = np.array(values)
     n, mean = len(sample), sample.mean()
@@ -15,17 +15,17 @@ def bca_by_hand(values: list[float], seed: int) -> tuple[float, float]:
     centred = left.mean() - left
     acceleration = (centred**3).sum() / 6 / (centred**2).sum() ** 1.5
     ends = []
-    for t in stats.t.ppf([0.025, 0.975], n - 1):
+    for t in stats.t.ppf([(1 - level) / 2, (1 + level) / 2], n - 1):
         z = t * np.sqrt(n / (n - 1))
         shifted = bias + (bias + z) / (1 - acceleration * (bias + z))
         ends.append(float(np.quantile(means, stats.norm.cdf(shifted))))
     return ends[0], ends[1]
 
 
-@pytest.mark.parametrize(("n", "error"), [(10, 0.05), (40, 0.02)])
-def test_it_is_efrons_interval_for_few_values_too(n: int, error: float) -> None:
+@pytest.mark.parametrize(("n", "error", "level"), [(10, 0.05, 0.95), (40, 0.02, 0.95), (40, 0.02, 0.8)])
+def test_it_is_efrons_interval_for_few_values_too(n: int, error: float, level: float) -> None:
     values = np.random.default_rng(3).exponential(size=n).tolist()
-    assert bootstrap_mean(values) == pytest.approx(bca_by_hand(values, 7), abs=error)
+    assert bootstrap_mean(values, level=level) == pytest.approx(bca_by_hand(values, 7, level), abs=error)
 
 
 def test_two_values_are_held_whole() -> None:
@@ -40,7 +40,9 @@ def test_many_values_give_the_normal_interval() -> None:
 
 
 def test_it_is_reproducible_and_needs_spread() -> None:
-    assert bootstrap_mean([0.1, 0.3, 0.2], seed=5) == bootstrap_mean([0.1, 0.3, 0.2], seed=5)
+    values = np.random.default_rng(6).random(12).tolist()
+    assert bootstrap_mean(values, seed=5) == bootstrap_mean(values, seed=5)
+    assert bootstrap_mean(values, seed=5) != bootstrap_mean(values, seed=6)
     assert bootstrap_mean([0.25] * 9) == (0.25, 0.25)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize
+from scipy import optimize, stats
 
 from fair_diffusion.statistics.correction import correct
 
@@ -61,6 +61,31 @@ def test_fewer_labels_and_fewer_images_make_wider_intervals() -> None:
 
     assert width(100, 100) < width(100, 1) < width(2, 1)
     assert width(100, 100) < width(2, 100)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_a_perfect_reader_leaves_the_uncertainty_of_the_readings(level: float) -> None:
+    shares = correct([30, 70, 0], [[10_000_000, 0, 0], [0, 10_000_000, 0]], level=level)
+    # With half an image added to each count, the share has a beta distribution.
+    expected = stats.beta(30.5, 70.5).ppf([(1 - level) / 2, (1 + level) / 2])
+    assert (shares.low[0], shares.high[0]) == pytest.approx(tuple(expected), abs=0.008)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_many_readings_leave_the_uncertainty_of_the_labels(level: float) -> None:
+    shares = correct([4_000_000, 6_000_000, 0], [[90, 10, 0], [20, 80, 0]], level=level)
+    rng = np.random.default_rng(1)
+    sensitivity, specificity = rng.beta(90.5, 10.5, 100_000), rng.beta(80.5, 20.5, 100_000)
+    rogan_gladen = (0.4 + specificity - 1) / (sensitivity + specificity - 1)
+    expected = np.quantile(rogan_gladen, [(1 - level) / 2, (1 + level) / 2])
+    assert (shares.low[0], shares.high[0]) == pytest.approx(tuple(expected), abs=0.012)
+
+
+def test_the_seed_fixes_the_resamples() -> None:
+    first, again, other = (correct([30, 70, 5], [[90, 5, 5], [5, 90, 5]], seed=seed) for seed in (1, 1, 2))
+    assert (first.low == again.low).all()
+    assert (first.low != other.low).all()
+    assert (first.estimate == other.estimate).all()
 
 
 def test_intervals_cover_the_truth() -> None:

@@ -11,13 +11,16 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from fair_diffusion.statistics.differences import benjamini_hochberg, fisher_p, holm, mcnemar_p, newcombe, tango
 
+levels = st.sampled_from([0.8, 0.95, 0.99])
 counted = st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
-@given(counted, counted)
-def test_newcombes_interval_agrees_with_statsmodels(before: tuple[int, int], after: tuple[int, int]) -> None:
-    expected = confint_proportions_2indep(*after, *before, method="newcomb", compare="diff")
-    assert newcombe(*before, *after) == pytest.approx(expected, abs=1e-9)
+@given(counted, counted, levels)
+def test_newcombes_interval_agrees_with_statsmodels(
+    before: tuple[int, int], after: tuple[int, int], level: float
+) -> None:
+    expected = confint_proportions_2indep(*after, *before, method="newcomb", compare="diff", alpha=1 - level)
+    assert newcombe(*before, *after, level=level) == pytest.approx(expected, abs=1e-9)
 
 
 def score_by_search(gained: int, lost: int, n: int, difference: float) -> float:
@@ -57,6 +60,14 @@ def test_tangos_interval_turns_with_the_runs_and_holds_the_difference(gained: in
     low, high = tango(gained, lost, n)
     assert -1 <= low <= (gained - lost) / n <= high <= 1
     assert tango(lost, gained, n) == pytest.approx((-high, -low), abs=1e-9)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.99])
+def test_tangos_interval_has_the_level_that_is_asked_for(level: float) -> None:
+    z = float(stats.norm.ppf((1 + level) / 2))
+    low, high = tango(12, 5, 40, level=level)
+    assert score_by_search(12, 5, 40, low) == pytest.approx(z, abs=2e-3)
+    assert score_by_search(12, 5, 40, high) == pytest.approx(-z, abs=2e-3)
 
 
 def test_no_change_at_all_has_an_interval_around_zero() -> None:

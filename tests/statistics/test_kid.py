@@ -38,6 +38,18 @@ def test_it_is_unbiased_under_no_difference_and_sees_a_difference() -> None:
     assert kid(features(200), features(200, shift=1, seed=1)).mean > 0.5
 
 
+def test_subsets_have_half_of_the_smaller_set_by_default() -> None:
+    a, b = features(20), features(31, seed=1)
+    assert kid(a, b, subsets=5) == kid(a, b, subsets=5, subset_size=10)
+    assert kid(a, b, subsets=5) != kid(a, b, subsets=5, subset_size=20)
+
+
+def test_the_spread_is_that_of_the_subsets() -> None:
+    a, b = features(40), features(40, shift=0.4, seed=1)
+    few, many = (kid(a, b, subsets=subsets, subset_size=10).std for subsets in (100, 1600))
+    assert many == pytest.approx(few, rel=0.3)  # a standard error would be a quarter
+
+
 def test_the_seed_fixes_the_subsets() -> None:
     a, b = features(20), features(20, seed=1)
     assert kid(a, b, seed=3) == kid(a, b, seed=3)

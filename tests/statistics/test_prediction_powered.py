@@ -30,18 +30,35 @@ def test_the_estimate_is_that_of_ppi_python(numbers: Numbers, yes: int, no: int)
 
 
 @settings(max_examples=40)
-@given(numbers_of, st.integers(1, 500), st.integers(1, 500))
-def test_the_interval_is_ppi_pythons_with_two_images_added(numbers: Numbers, yes: int, no: int) -> None:
+@given(numbers_of, st.integers(1, 500), st.integers(1, 500), st.sampled_from([0.8, 0.95]))
+def test_the_interval_is_ppi_pythons_with_two_images_added(numbers: Numbers, yes: int, no: int, level: float) -> None:
     # Half an image of each pair: as whole images, twice as many of everything and a width by √2 too small. And where
     # the package takes the normal distribution, Student's t counts here.
     a, b, c, d = numbers
     doubled = (2 * a + 1, 2 * b + 1, 2 * c + 1, 2 * d + 1)
-    line = predict(numbers, yes, yes + no)
-    low, high = (float(np.squeeze(end)) for end in ppi_mean_ci(*arrays(doubled, 2 * yes, 2 * no), alpha=0.05))
+    line = predict(numbers, yes, yes + no, level=level)
+    low, high = (float(np.squeeze(end)) for end in ppi_mean_ci(*arrays(doubled, 2 * yes, 2 * no), alpha=1 - level))
     centre, half = (low + high) / 2, (high - low) / 2 * np.sqrt(2)
-    half *= stats.t.ppf(0.975, sum(numbers) + 1) / stats.norm.ppf(0.975)
+    half *= stats.t.ppf((1 + level) / 2, sum(numbers) + 1) / stats.norm.ppf((1 + level) / 2)
     assert line.low == pytest.approx(max(0, centre - half), abs=2e-3)
     assert line.high == pytest.approx(min(1, centre + half), abs=2e-3)
+
+
+@given(numbers_of, st.integers(1, 500), st.integers(1, 500), st.sampled_from([0.8, 0.95]))
+def test_the_interval_is_students_of_the_weighted_images(numbers: Numbers, yes: int, no: int, level: float) -> None:
+    weights, n = np.array(numbers) + 0.5, yes + no
+    human, machine = np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 0.0, 1.0, 0.0])
+    labelled, share = weights.sum(), yes / n
+    everywhere = np.average([*machine, 1.0, 0.0], weights=[*weights, yes, no])
+    spread = everywhere * (1 - everywhere) * (labelled + n) / (labelled + n - 1)
+    weight = np.clip(np.cov(human, machine, aweights=weights, ddof=0)[0, 1] / ((1 + labelled / n) * spread), 0, 1)
+    residual = human - weight * machine
+    error = np.cov(residual, aweights=weights, ddof=0) / labelled + weight**2 * share * (1 - share) / n
+    centre = np.average(residual, weights=weights) + weight * share
+    half = stats.t.ppf((1 + level) / 2, labelled - 1) * np.sqrt(error)
+    found = predict(numbers, yes, n, level=level)
+    assert found.low == pytest.approx(max(0, centre - half), abs=1e-9)
+    assert found.high == pytest.approx(min(1, centre + half), abs=1e-9)
 
 
 def test_by_hand() -> None:
