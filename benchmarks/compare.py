@@ -28,7 +28,7 @@ from benchmarks.control import renders
 from benchmarks.standing import Standing
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.cli.progress import counting
-from fair_diffusion.compare import PLAIN, WAYS, Drawing, Reference, compare, lines, read_ways, settings
+from fair_diffusion.compare import PLAIN, WAYS, Drawing, Reference, compare, outcomes, read_ways, settings
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY
 from fair_diffusion.compare.markdown import markdown
 from fair_diffusion.compare.memory import MEMORY
@@ -149,7 +149,7 @@ def run(words: Sequence[str] | None, folder: Path) -> Standing:
         policies = {said: Policy.from_sentence(said)}
         with counting(f"{way.name}, {said}") as progress:
             found = compare(pipe, [way], prompts, policies, folder, drawing=drawing, progress=progress)
-        standing.add(way, said, lines(found, reference))
+        standing.add(way, said, outcomes(found, reference))
         publish(standing)
     publish(standing)
     return standing

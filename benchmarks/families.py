@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import SemanticStableDiffusionPipeline
+from fair_diffusion.steering.guides import Guides
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -38,7 +39,6 @@ from fair_diffusion.policy import ATTRIBUTES, Target
 from fair_diffusion.request import Request
 from fair_diffusion.statistics.distance import pixel_differences
 from fair_diffusion.steering import SemanticGuidance
-from fair_diffusion.steering.guides import Guides
 
 PROMPT, LEAVE, SHOW = "a photo of the face of a firefighter", "male person", "female person"
 GUIDANCE, WARMUP = 7.0, 0.2

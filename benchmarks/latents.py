@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import torch
+from fair_diffusion.steering.guides import Guides
 
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.allocation import plan
@@ -27,7 +28,6 @@ from fair_diffusion.perception import pocket
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
 from fair_diffusion.statistics.metrics import noise_floor
-from fair_diffusion.steering.guides import Guides
 from fair_diffusion.steering.latents import LatentDescent
 from recipes.pocket.captions import article
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fair_diffusion.audit.deviations import Deviation
-from fair_diffusion.compare import Facts, Line, Way
+from fair_diffusion.compare import Facts, Outcome, Way
 from fair_diffusion.compare.folder import changed
 from fair_diffusion.compare.page import made
 from fair_diffusion.files.whole_file import whole_file
@@ -33,7 +33,7 @@ class Standing:
 
     settings: Mapping[str, Any]
     made: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
-    lines: dict[str, dict[str, list[Line]]] = field(default_factory=dict)
+    lines: dict[str, dict[str, list[Outcome]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, settings: Mapping[str, Any]) -> Standing:
@@ -70,7 +70,7 @@ class Standing:
         with whole_file(path) as part:
             pq.write_table(table.replace_schema_metadata({_FACTS: facts}), part)
 
-    def add(self, way: Way, instruction: str, drawn: Sequence[Line]) -> None:
+    def add(self, way: Way, instruction: str, drawn: Sequence[Outcome]) -> None:
         """Take in the lines of `way` under one instruction, over what was there of it; a failure never stands over what
         was measured."""
         own = [line for line in drawn if line.way == way.name]
@@ -79,7 +79,7 @@ class Standing:
         self.made.setdefault(instruction, {})[way.name] = {"identity": _plain(way.identity), "words": made(way)}
         self.lines.setdefault(instruction, {})[way.name] = own
 
-    def table(self, order: Sequence[str]) -> list[Line]:
+    def table(self, order: Sequence[str]) -> list[Outcome]:
         """Target by target the lines of all ways, in `order`, others after them."""
         found = []
         for ways in (self.lines[name] for name in self.settings["instructions"] if name in self.lines):
@@ -94,9 +94,9 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _line(row: dict[str, Any]) -> Line:
+def _line(row: dict[str, Any]) -> Outcome:
     judge, perceiver, facts = (row[name] for name in ("judge", "perceiver", "facts"))
-    return Line(
+    return Outcome(
         **row
         | {"judge": judge and Deviation(**judge), "perceiver": perceiver and Deviation(**perceiver)}
         | {"facts": facts and Facts(**facts | {"notes": tuple(facts["notes"])})}

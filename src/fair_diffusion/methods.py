@@ -34,11 +34,14 @@ class Method:
         controls: the controls that a request may name with it, the usual one first.
         assigns: whether each image is assigned the groups that it should show.
         reads_text: whether it acts through the text that the model reads.
+        ends_early: whether it stops acting before the end of the run, at the end of the card's window.
         gradient: whether it follows the gradient of the perceiver.
         learnt: what its file holds, which was learnt beforehand; empty if it takes no file.
         needs_file: whether it draws nothing without that file.
         losses: the fairness losses that it can descend on, the usual one first; none for most methods.
-        ways: how `compare` runs it, by the name of the way: fields of `Way` or of `Request`.
+        ways: the ways in which `compare` runs it, by name, with fields of its request.
+        coins: those of them in which groups are drawn by lot, as published, and not assigned by quota.
+        learnt_ways: names of the ways in which it is given its file.
     """
 
     name: str
@@ -49,11 +52,14 @@ class Method:
     controls: Sequence[str] = (ALL,)
     assigns: bool = True
     reads_text: bool = False
+    ends_early: bool = False
     gradient: bool = False
     learnt: str = ""
     needs_file: bool = False
     losses: Sequence[str] = ()
     ways: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    coins: Sequence[str] = ()
+    learnt_ways: Sequence[str] = ()
 
     @property
     def midway(self) -> bool:
@@ -78,11 +84,9 @@ METHODS: Mapping[str, Method] = {
             acts_on="prediction",
             controls=(NATURAL_FIRST, ALL),
             reads_text=True,
-            ways={
-                "semantic-coin": {"control": ALL, "coin": True},
-                "semantic-quota": {"control": ALL},
-                "semantic": {},
-            },
+            ends_early=True,
+            ways={"semantic-coin": {"control": ALL}, "semantic-quota": {"control": ALL}, "semantic": {}},
+            coins=("semantic-coin",),
         ),
         Method(
             name="prompt",
@@ -113,13 +117,12 @@ METHODS: Mapping[str, Method] = {
             acts_on="middle of the network",
             learnt="a vector for each group",
             needs_file=True,
-            ways={"bottleneck": {}},
+            learnt_ways=("bottleneck",),
         ),
         Method(
             name="edit",
             does="the model draws with the edited weights, or the LoRA, of a file",
             acts_on="network",
-            home="plain",
             assigns=False,
             learnt="edited weights or a LoRA",
             needs_file=True,
@@ -150,7 +153,8 @@ METHODS: Mapping[str, Method] = {
             assigns=False,
             gradient=True,
             learnt="heads that read the middle of the network",
-            ways={"distribution": {}, "distribution-heads": {"needs_file": True}},
+            ways={"distribution": {}},
+            learnt_ways=("distribution-heads",),
         ),
         Method(
             name="none",
@@ -158,7 +162,6 @@ METHODS: Mapping[str, Method] = {
             acts_on="nothing",
             home="plain",
             assigns=False,
-            ways={"plain": {}},
         ),
     )
 }

@@ -1,55 +1,73 @@
 """FairPipeline: instruction in, images with measured proportions out. The flow, top to bottom:
 
-prompt, n, seed, instruction → match → quotas → control (denoise, look, assign, steer, repair) → judge → records, audit
+requests → match → quotas → control (denoise, look, assign, steer, repair) → judge → records, audit
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-import torch
-from PIL import Image
-
-from fair_diffusion.allocation import assign_randomly, plan
+from fair_diffusion.allocation import plan
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.audit.table import Row, audit_rows, joint_groups, joint_labels
-from fair_diffusion.backbones import Batch, Guide, OnStep, adapt
-from fair_diffusion.control.descent import Differentiable, draw_distribution, draw_latents
-from fair_diffusion.control.natural_first import Aim, Drawn, NaturalFirst, Shares, draw_all
-from fair_diffusion.control.rejection import draw_rejecting
+from fair_diffusion.backbones import OnStep, adapt
+from fair_diffusion.control.loop import draw
+from fair_diffusion.control.order import Order
+from fair_diffusion.control.readers import Readers
+from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
 from fair_diffusion.control.strengths import Strengths
-from fair_diffusion.models.cards import Card, card_named, card_of
-from fair_diffusion.models.edits import edited
-from fair_diffusion.models.provenance import made_with, sha256
-from fair_diffusion.perception.perceiver import Perceiver, Reading, occupations
-from fair_diffusion.perception.probabilities import features, probabilities
+from fair_diffusion.control.twins import twins_of
+from fair_diffusion.models.cards import Card, card_of
+from fair_diffusion.models.options import LoadingOptions, check_options
+from fair_diffusion.models.provenance import made_with
+from fair_diffusion.perception.perceiver import Perceiver, occupations
 from fair_diffusion.perception.roles import Named, open_roles
-from fair_diffusion.perception.vocabulary import check_reads, known_groups, known_labels, shares
-from fair_diffusion.policy import ATTRIBUTES, Match, Policy, Target, match
-from fair_diffusion.request import Request
-from fair_diffusion.result import Record, Result, Twins
-from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
-from fair_diffusion.steering.guides import Guides, Projection, aims
+from fair_diffusion.perception.vocabulary import check_reads, known_groups
+from fair_diffusion.policy import ATTRIBUTES, Match, Policy, match
+from fair_diffusion.request import Request, RequestFields, check_fields
+from fair_diffusion.result import Record, Result
+from fair_diffusion.steering import check_file
+from fair_diffusion.steering.brief import Brief, Projection
 
 if TYPE_CHECKING:
     from fair_diffusion.allocation.ledger import Ledger
+    from fair_diffusion.backbones import Conditioning
     from fair_diffusion.perception.early import EarlyReader
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Planned:
+    """A request with what its policy asks of it.
+
+    Attributes:
+        request: what is asked for.
+        matched: the rule that fires, if one does.
+        quotas: for each target one count per cell, in the order of its shares; empty: no image is assigned a group.
+        strengths: what steering took so far; it is used and added to.
+    """
+
+    request: Request
+    matched: Match
+    quotas: Sequence[Sequence[int]] = ()
+    strengths: Strengths | None = None
 
 
 class FairPipeline:
     """A text-to-image model with a perceiver, which steering may ask, and a judge, which alone scores.
 
-    `pipeline` is a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists; `name` goes into records;
-    `card` says what is usual for it, by its class and configuration if None. `early` reads predicted clean latents;
-    without one they are decoded and the perceiver reads the pictures. Where steering follows a perceiver's gradient, it
-    is the second reader that has to be convinced. `weights`, the hash of the model's, and
-    `confusions`, how the judge errs, go into results.
+    Args:
+        pipeline: a loaded diffusers pipeline of a class that `backbones.FAMILIES` lists.
+        name: what records call the model.
+        perceiver: reads images for steering. Where steering follows a gradient, it is the perceiver's.
+        judge: reads images for results; steering never asks it.
+        early: reads predicted clean latents; without one they are decoded, and the perceiver reads the pictures.
+        card: the usual settings of the model; found by its class and configuration if None.
+        weights: the hash of the model's weights, for results.
+        confusions: how the judge errs, for results.
     """
 
     def __init__(
@@ -75,193 +93,170 @@ class FairPipeline:
 
     @classmethod
     def from_pretrained(
-        cls, model: Any, *, perceiver: Named | None = None, judge: Named | None = None, **loading: Any
+        cls,
+        model: Any,
+        *,
+        perceiver: Named | None = None,
+        judge: Named | None = None,
+        **loading: Unpack[LoadingOptions],
     ) -> FairPipeline:
-        """The embedded model, "pocket", or any that `loading.load` takes, with its keyword arguments.
+        """Load a model with its readers.
 
-        perceiver, judge: who steers and who scores, as words of `perception.open_perceiver` or objects; to be named for
-        every model but the pocket, which brings its own. `ValueError` in one line for what cannot be had."""
-        from fair_diffusion.models import pocket
+        Args:
+            model: "pocket", the embedded model, or what `models.loading.load` takes: a hub id, a folder, a
+                .safetensors file, or a loaded diffusers pipeline.
+            perceiver: who steers, as words of `perception.opening` or as an object; the pocket model brings its own.
+            judge: who scores, likewise, of other weights than the perceiver.
+            loading: precision, device, memory, LoRAs and learned words: see `models.loading.load`.
+
+        Raises:
+            ValueError: in one line, what cannot be had, or which argument is wrong.
+        """
         from fair_diffusion.models.hub import Hub
-        from fair_diffusion.models.loading import added, load, name_of, provenance
+        from fair_diffusion.models.loading import load, name_of, provenance
         from fair_diffusion.models.weights import check_model
 
+        check_options(loading)
         hub = Hub()
-        extra: dict[str, Any] = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
         if model == "pocket":
             if perceiver is not None or judge is not None:
                 raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
-            own, pipeline = _of_pocket(), load(pocket.load(), **loading, hub=hub)
-            weights = ", ".join([own["weights"], *added(**extra, hub=hub)])
-            return cls(pipeline, name=model, **own | {"weights": weights})
+            return cls(**_pocket(hub, loading))
         named = isinstance(model, (str, Path))
         name = str(model) if named else name_of(model)
         if named:
             check_model(name, hub)
         perceiver, judge = open_roles(perceiver, judge, model=name)
         pipeline = load(model, **loading, hub=hub)
-        facts: dict[str, Any] = {
-            "weights": provenance(pipeline, model, **extra, hub=hub),
-            "confusions": getattr(judge, "confusions", ()),
-        }
-        return cls(pipeline, name=name, perceiver=perceiver, judge=judge, **facts)
+        added: dict[str, Any] = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
+        weights = provenance(pipeline, model, **added, hub=hub)
+        errs = getattr(judge, "confusions", ())
+        return cls(pipeline, name=name, perceiver=perceiver, judge=judge, weights=weights, confusions=errs)
 
     def __call__(
         self,
         prompt: str,
         *,
-        instruct: str | None = None,
-        policy: Policy | None = None,
         strengths: Strengths | None = None,
         ledger: Ledger | None = None,
         compare_plain: bool = False,
         on_step: OnStep | None = None,
-        **request: Any,
+        **fields: Unpack[RequestFields],
     ) -> Result:
-        """Generate images of `prompt` as `instruct` or `policy` says.
+        """Generate images of one prompt as an instruction or a policy says.
 
         Args:
             prompt: what to draw.
-            instruct: a sentence such as "firefighter: 50% woman, 50% man".
-            policy: the same as rules; not both.
-            strengths: learnt from earlier requests; they are used and added to.
-            ledger: keeps the proportions across requests; without one they hold within each.
-            compare_plain: also draw the unsteered twins, same seeds.
+            strengths: what steering took in earlier requests; it is used and added to.
+            ledger: keeps the proportions across requests; without one they hold within this request.
+            compare_plain: also draw the plain twins: the same seeds without steering.
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
-            request: fields of `Request`: n, seed (image i is drawn from seed + i), method, control, steps and
-                guidance (the card's if None), negative_prompt, guidance_rescale, repair_budget, batch_size, file,
-                loss.
-                method: "switch": the group's word enters the prompt mid-way; "semantic": semantic guidance; "prompt":
-                the word is there from the start; "bottleneck": the group's vector, from `file`, is
-                added in the middle of the network; "rejection": plain images are drawn until the quotas are full;
-                "latents": the starting noise descends on the fairness loss, in the variant `loss` ("assigned", or
-                "mean" and "confident", which assign no group). And
-                those that assign no group: "hint": the prompt asks for all groups; "embedding": what tells the groups
-                apart is taken out of the text; "edit": the weights are those of `file`; "distribution": denoising
-                follows the gradient of the fairness loss, in the middle of the network if `file` holds heads for it;
-                "none".
-                control: "natural-first": steer mid-way those images that would not fit by themselves, and repair
-                misses ("switch" and "semantic"); "all": steer every image, as published, and repair none.
+            fields: of `Request`, which tells what each is: n, seed, instruct, policy, method, control, steps,
+                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, file, loss.
 
         Raises:
-            ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything runs.
+            ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything is drawn.
         """
-        asked = Request(prompt=prompt, **self.with_usual(request))
-        if instruct is not None and policy is not None:
-            raise ValueError("both an instruction and a policy are given; give one")
-        policy = Policy.from_sentence(instruct) if instruct is not None else policy or Policy()
-        matched = match(policy, prompt)
-        self.check(matched)
-        after: dict[str, Any] = {"strengths": strengths, "compare_plain": compare_plain, "on_step": on_step}
-        if matched.rule is None or not asked.assigns:
-            result = self._with_twins(asked, matched, [], **after)
-            nothing = ["no image is assigned a group, so the ledger counts nothing"] if ledger else []
-            return replace(result, notes=[*result.notes, *nothing])
-        if ledger is None:
-            return self._with_twins(asked, matched, plan(matched.targets, asked.n, asked.seed), **after)
-        from fair_diffusion.allocation.ledger_request import Turns
+        check_fields(fields, RequestFields.__annotations__)
+        asked = Request(prompt=prompt, **fields)
+        return self.many([asked], strengths=strengths, ledger=ledger, compare_plain=compare_plain, on_step=on_step)[0]
 
-        with Turns(ledger, matched, n=asked.n, model=self.name) as turns:
-            result = self._with_twins(asked, matched, turns.quotas, **after | {"on_step": turns.on_step(on_step)})
-            turns.settle(result.records)
-        return turns.judged(result)
-
-    def with_usual(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of a request that are given, and the card's steps and guidance where they are not."""
-        given = {field: value for field, value in request.items() if value is not None}
-        return {"steps": self.card.steps, "guidance": self.card.guidance} | given
-
-    def _with_twins(
+    def many(
         self,
-        asked: Request,
-        matched: Match,
-        planned: Sequence[Sequence[int]],
+        requests: Sequence[Request],
         *,
-        strengths: Strengths | None,
-        compare_plain: bool,
-        on_step: OnStep | None,
-    ) -> Result:
-        """The images and, if asked for and nothing interrupted them, their unsteered twins."""
-        result = self.draw(asked, matched, planned, strengths, on_step)
-        if not compare_plain or result.stopped:
-            return result
-        plain = self.draw(asked.plain, replace(matched, rule=None, said=""), [], None, on_step)
-        if plain.stopped:
-            result = replace(result, notes=[*result.notes, f"the plain twins were {plain.notes[-1]}"])
-            if not plain.images:
-                return replace(result, stopped=True)
-        return replace(result, plain=plain, twins=self._twins(result, plain))
+        strengths: Strengths | None = None,
+        ledger: Ledger | None = None,
+        compare_plain: bool = False,
+        on_step: OnStep | None = None,
+    ) -> list[Result]:
+        """Generate for many requests at once; batches are filled across them.
+
+        Args:
+            requests: what to draw. Each image is the same as if its request were alone, but for rounding.
+            strengths: as in a call; requests then learn from each other.
+            ledger: as in a call; each request takes its own turn.
+            compare_plain: as in a call.
+            on_step: as in a call; `control.loop.draw` tells how images are counted.
+
+        Returns:
+            One result per request, in their order.
+        """
+        with ExitStack() as stack:
+            planned = [self.plan(request, strengths) for request in requests]
+            turns: dict[int, Any] = {}
+            if ledger is not None:
+                from fair_diffusion.allocation.ledger_request import Turns
+
+                for k, each in enumerate(planned):
+                    if each.quotas:
+                        turn = Turns(ledger, each.matched, n=each.request.n, model=self.name)
+                        turns[k] = stack.enter_context(turn)
+                        planned[k] = replace(each, quotas=turn.quotas)
+                        on_step = turn.on_step(on_step)
+            results = self._with_twins(planned, compare_plain, on_step)
+            for k, result in enumerate(results):
+                if k in turns:
+                    turns[k].settle(result.records)
+                    results[k] = turns[k].judged(result)
+                elif ledger is not None:
+                    nothing = "no image is assigned a group, so the ledger counts nothing"
+                    results[k] = replace(result, notes=[*result.notes, nothing])
+            return results
+
+    def each(self, requests: Iterable[Request], *, on_step: OnStep | None = None) -> Iterator[tuple[int, Result]]:
+        """Generate for requests as they come; batches are filled across them.
+
+        Yields:
+            The number of a request and its result, as soon as it is finished: not always in their order. After an
+            interrupt those that were begun, with the images that are finished.
+        """
+        return self.run((self.plan(request) for request in requests), on_step)
+
+    def plan(self, request: Request, strengths: Strengths | None = None) -> Planned:
+        """The request with the rule that fires and its quotas. `ValueError` naming what cannot be read or used."""
+        policy = Policy.from_sentence(request.instruct) if request.instruct is not None else request.policy
+        matched = match(policy or Policy(), request.prompt)
+        self.check(matched)
+        if request.file is not None:
+            check_file(request.row, request.file)
+        quotas = plan(matched.targets, request.n, request.seed) if matched.rule and request.assigns else []
+        return Planned(request=request, matched=matched, quotas=quotas, strengths=strengths)
+
+    def with_usual(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a request that are given, and the card's steps and guidance where they are not."""
+        usual = {"steps": self.card.steps, "guidance": self.card.guidance}
+        return usual | {name: value for name, value in given.items() if value is not None}
 
     def check(self, matched: Match) -> None:
         """`ValueError` naming the attribute or group if one that `matched` asks for cannot be read."""
         for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
             check_reads(reader, matched.targets, f"the {role} of {self.name!r}")
 
-    def draw(
-        self,
-        asked: Request,
-        matched: Match,
-        planned: Sequence[Sequence[int]],
-        strengths: Strengths | None = None,
-        on_step: OnStep | None = None,
-    ) -> Result:
-        """Generate with these quotas under the control that was asked for, and let the judge count.
+    def run(self, planned: Iterable[Planned], on_step: OnStep | None = None) -> Iterator[tuple[int, Result]]:
+        """Draw planned requests, let the judge count, and describe what came out; as in `each`."""
+        texts: dict[str, Conditioning] = {}
+        begun: dict[Order, tuple[int, Planned]] = {}
 
-        planned: for each target of `matched` one count per cell, in the order of its shares; empty: all plain."""
-        start, targets = time.monotonic(), matched.targets
-        guidance = self.card.guidance if asked.guidance is None else asked.guidance
-        guides = Guides(self.backbone, asked, guidance, matched.start, self.card, targets, self.projections)
-        rule = matched.rule.name if matched.rule else None
-        drawn = self._drawn(guides, matched, planned, strengths, on_step)
-        images = [shown.image for shown in drawn.shown]
-        judged, perceived = self.judge.read(images), self.perceiver.read(images)
-        records = [
-            Record(
-                **{key: value for key, value in vars(shown).items() if key != "image"},
-                index=i,
-                prompt=asked.prompt,
-                used_prompt=guides.used_prompt(shown.steered_to),
-                model=self.name,
-                method=asked.method,
-                control=drawn.control,
-                rule=rule,
-                steps=asked.steps,
-                guidance=guidance,
-                negative_prompt=asked.negative_prompt,
-                guidance_rescale=asked.guidance_rescale,
-                judged={name: readings[i].label for name, readings in judged.items()},
-                perceived={name: readings[i].label for name, readings in perceived.items()},
-                confidence={name: round(readings[i].confidence, 4) for name, readings in judged.items()},
-                plain_evaluations=drawn.plain_evaluations,
-            )
-            for i, shown in enumerate(drawn.shown)
-        ]
-        told = dict.fromkeys([*(record.used_prompt for record in records), asked.negative_prompt or ""])
-        notes = [target.note for target in targets if target.note] + self._cut(told)
-        provenance = self.provenance(matched, file=asked.file)
-        if asked.method == "latents" and targets:
-            provenance["made_with"]["fairness loss"] = asked.loss
-        return Result(
-            prompt=asked.prompt,
-            model=self.name,
-            method=asked.method,
-            control=drawn.control,
-            seed=asked.seed,
-            rule=rule,
-            reason=matched.reason,
-            images=images,
-            records=records,
-            audit=audited(judged, targets, planned, self.attributes) if images else [],
-            perceived_audit=audited(perceived, targets, planned, self.attributes) if images else [],
-            seconds=time.monotonic() - start,
-            requested=asked.n,
-            stopped=drawn.interrupted,
-            notes=notes + drawn.notes,
-            learnt=guides.learnt,
-            occupations=occupations(self.judge),
-            **provenance,
-        )
+        def orders() -> Iterator[Order]:
+            for k, each in enumerate(planned):
+                order = self._order(each, texts)
+                begun[order] = k, each
+                yield order
+
+        for finished in draw(orders(), on_step):
+            start = time.monotonic()
+            images = [shown.image for order in finished for shown in order.finished]
+            judged, perceived = self.judge.read(images), self.perceiver.read(images)
+            reading, first = time.monotonic() - start, 0
+            for order in finished:
+                part = slice(first, first + len(order.shown))
+                first = part.stop
+                order.seconds += reading * len(order.shown) / max(1, len(images))
+                read = [{name: rows[part] for name, rows in readings.items()} for readings in (judged, perceived)]
+                k, each = begun.pop(order)
+                yield k, self._result(order, each, *read)
 
     def provenance(self, matched: Match, file: Path | None = None) -> dict[str, Any]:
         """What made a result, and how its judge errs: the fields `made_with` and `confusions` of a `Result`."""
@@ -271,159 +266,127 @@ class FairPipeline:
             "confusions": [confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
         }
 
-    def _drawn(
-        self,
-        guides: Guides,
-        matched: Match,
-        planned: Sequence[Sequence[int]],
-        strengths: Strengths | None,
-        on_step: OnStep | None,
-    ) -> Drawn:
-        """The images of a request, by its method and under its control."""
-        asked, targets = guides.request, matched.targets
+    def _with_twins(self, planned: Sequence[Planned], compare_plain: bool, on_step: OnStep | None) -> list[Result]:
+        """The results and, if asked for and nothing interrupted them, their plain twins."""
+        results = self._all(planned, on_step)
+        if not compare_plain or any(result.stopped for result in results):
+            return results
+        unsteered = [
+            Planned(request=each.request.plain, matched=replace(each.matched, rule=None, said="")) for each in planned
+        ]
+        for k, plain in enumerate(self._all(unsteered, on_step)):
+            if plain.stopped:
+                notes = [*results[k].notes, f"the plain twins were {plain.notes[-1]}"]
+                results[k] = replace(results[k], notes=notes, stopped=not plain.images)
+            if plain.images:
+                results[k] = replace(results[k], plain=plain, twins=twins_of(results[k], plain, self.judge))
+        return results
 
-        def plain(n: int) -> Guide:
-            return guides.guide([Aim()] * n)
+    def _all(self, planned: Sequence[Planned], on_step: OnStep | None) -> list[Result]:
+        """A result for each, also for those that an interrupt left untouched."""
+        found = dict(self.run(planned, on_step))
+        for k, each in enumerate(planned):
+            if k not in found:
+                order = self._order(each, {})
+                order.interrupted, order.notes = True, [f"interrupted after 0 of {order.n} images"]
+                found[k] = self._result(order, each, self.judge.read([]), self.perceiver.read([]))
+        return [found[k] for k in range(len(planned))]
 
-        if asked.method == "rejection" and planned:
-            return draw_rejecting(self.backbone, asked, targets, planned, plain, self._perceive, on_step)
-        if asked.method in ("latents", "distribution") and targets:
-            return self._by_gradient(asked, targets, planned, plain, on_step)
-        if asked.natural_first and planned:
-            return self._natural_first(
-                guides, matched, planned, Strengths() if strengths is None else strengths, on_step
-            )
-        dealt = assign_randomly(targets, planned, asked.seed) if planned else []
-        # What no rule asks for, the unsteered twins among it, is drawn with the weights as they are.
-        edit = asked.file if asked.method == "edit" and matched.rule else None
-        with edited(self.backbone.pipeline, edit) if edit else nullcontext():
-            return draw_all(self.backbone, asked, aims(targets, dealt, asked), guides.guide, on_step)
-
-    def _natural_first(
-        self,
-        guides: Guides,
-        matched: Match,
-        planned: Sequence[Sequence[int]],
-        strengths: Strengths,
-        on_step: OnStep | None,
-    ) -> Drawn:
-        """Generate under natural-first control; what strength took is kept by all that may change it."""
-        asked = guides.request
-        return NaturalFirst(
-            backbone=self.backbone,
-            request=asked,
-            targets=matched.targets,
-            quotas=planned,
-            guide=guides.guide,
-            look=self._look,
-            perceive=self._perceive,
-            start=self.card.start,
-            concept=(
+    def _order(self, planned: Planned, texts: dict[str, Conditioning]) -> Order:
+        """An order for the loop. texts: cache of encoded prompts."""
+        asked, matched = planned.request, planned.matched
+        brief = Brief(self.backbone, asked, matched.start, self.card, matched.targets, self.projections, texts)
+        return Order(
+            brief=brief,
+            quotas=planned.quotas,
+            readers=self._readers,
+            strengths=Strengths() if planned.strengths is None else planned.strengths,
+            key=(
                 self.name,
-                asked.method,
+                asked.row.name,
                 matched.concept or "",
-                f"guidance {guides.guidance:g}",
-                f"{asked.steps} steps",
+                f"guidance {brief.guidance:g}",
+                f"{brief.steps} steps",
                 *(["negative prompt"] if asked.negative_prompt else []),
                 *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
             ),
-            strengths=strengths,
-            on_step=on_step,
-        ).run()
-
-    def _by_gradient(
-        self,
-        asked: Request,
-        targets: Sequence[Target],
-        planned: Sequence[Sequence[int]],
-        plain: Callable[[int], Guide],
-        on_step: OnStep | None,
-    ) -> Drawn:
-        """Generate by the perceiver's gradient, before or during denoising."""
-        perceiver = self.perceiver
-        if not isinstance(perceiver, Differentiable):
-            raise ValueError(
-                f"method {asked.method!r} needs a perceiver through which gradients flow, which that of {self.name!r} "
-                "is not; name pocket, clip:MODEL, classifier:MODEL or trained:FOLDER, or use another method"
-            )
-        if asked.method == "latents":
-            return draw_latents(self.backbone, asked, targets, planned, plain, perceiver, on_step, early=self.early)
-        return draw_distribution(self.backbone, asked, targets, plain, perceiver, on_step, early=self.early)
-
-    def _look(self, batch: Batch) -> Shares:
-        """What the images of a batch would become, from the clean latents predicted at its last step."""
-        clean = batch.clean()
-        if self.early is not None:
-            return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])))
-        return shares(self.perceiver, probabilities(self.perceiver, self.backbone.images(clean)))
-
-    def _perceive(self, images: Sequence[Image.Image]) -> Shares:
-        """What finished pictures show, as steering may ask."""
-        return shares(self.perceiver, probabilities(self.perceiver, images))
-
-    @torch.no_grad()
-    def _twins(self, result: Result, plain: Result) -> Twins:
-        """How far images are from the unsteered twins of their seeds; a new seed has none."""
-        place = {twin.seed: i for i, twin in enumerate(plain.records)}
-        pairs = [(i, place[record.seed]) for i, record in enumerate(result.records) if record.seed in place]
-        if not pairs:
-            return Twins(untouched=0, untouched_difference=0.0, steered=0, pixel_distance=0.0, feature_distance=0.0)
-        images, twins = [result.images[i] for i, _ in pairs], [plain.images[i] for _, i in pairs]
-        steered = np.array([result.records[i].steered for i, _ in pairs], dtype=bool)
-        pixels = pixel_differences(images, twins)
-        ours, theirs = (features(self.judge, part) for part in (images, twins))
-        away = None if ours is None or theirs is None else cosine_distances(ours, theirs)[steered]
-        return Twins(
-            untouched=int((~steered).sum()),
-            untouched_difference=float(pixels[~steered, 1].max(initial=0.0)),
-            steered=int(steered.sum()),
-            pixel_distance=float(pixels[steered, 0].mean()) if steered.any() else 0.0,
-            feature_distance=None if away is None else float(away.mean()) if steered.any() else 0.0,
+            # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
+            edit=asked.file if asked.row.name == "edit" and matched.rule else None,
         )
 
-    def _cut(self, prompts: Iterable[str]) -> list[str]:
-        """A note for each prompt whose end the text encoder does not see, or one if it sees none."""
+    @property
+    def _readers(self) -> Readers:
+        return Readers(self.perceiver, self.early)
+
+    def _result(self, order: Order, planned: Planned, judged: Readings, perceived: Readings) -> Result:
+        """What came of an order, described."""
+        asked, matched, brief = planned.request, planned.matched, order.brief
+        rule, targets = matched.rule.name if matched.rule else None, matched.targets
+        same = asked_fields(brief, model=self.name, rule=rule)
+        records = [
+            Record(
+                **{key: value for key, value in vars(shown).items() if key != "image"},
+                **same,
+                **read_fields(judged, perceived, i),
+                index=i,
+                used_prompt=prompt_of(brief, shown.steered_to),
+                control=order.control,
+                plain_evaluations=order.plain_evaluations,
+            )
+            for i, shown in enumerate(order.finished)
+        ]
+        told = dict.fromkeys([*(record.used_prompt for record in records), asked.negative_prompt or ""])
+        provenance = self.provenance(matched, file=asked.file)
+        if asked.row.losses and targets:
+            provenance["made_with"]["fairness loss"] = asked.fairness_loss
+        return Result(
+            prompt=asked.prompt,
+            model=self.name,
+            method=asked.row.name,
+            control=order.control,
+            seed=asked.seed,
+            rule=rule,
+            reason=matched.reason,
+            images=[shown.image for shown in order.finished],
+            records=records,
+            audit=audited(judged, targets, planned.quotas, self.attributes) if records else [],
+            perceived_audit=audited(perceived, targets, planned.quotas, self.attributes) if records else [],
+            seconds=order.seconds,
+            requested=asked.n,
+            stopped=order.interrupted,
+            notes=[target.note for target in targets if target.note] + self._truncated(told) + order.notes,
+            learnt=brief.learnt,
+            occupations=occupations(self.judge),
+            **provenance,
+        )
+
+    def _truncated(self, prompts: Iterable[str]) -> list[str]:
+        """A note for each prompt whose end the text encoder does not read, or one if it reads no text."""
         if not self.backbone.reads_text:
             return ["the model draws without text: what the prompt says changes no image"]
-        cut = {text: self.backbone.truncated_text(text) for text in prompts}
-        return [f"the model reads {text!r} without its end: {end!r}" for text, end in cut.items() if end]
+        ends = {text: self.backbone.truncated_text(text) for text in prompts}
+        return [f"the model reads {text!r} without its end: {end!r}" for text, end in ends.items() if end]
 
 
-def _of_pocket() -> dict[str, Any]:
-    """What the pocket model brings beside its networks."""
-    from fair_diffusion.models.pocket import UNET
+def _pocket(hub: Any, loading: LoadingOptions) -> dict[str, Any]:
+    """The arguments of `FairPipeline` for the pocket model, which brings its readers."""
+    from fair_diffusion.models import pocket
+    from fair_diffusion.models.cards import card_named
+    from fair_diffusion.models.loading import added, load
+    from fair_diffusion.models.provenance import sha256
     from fair_diffusion.perception import early, judge
     from fair_diffusion.perception import pocket as perceiver
 
-    readers: dict[str, Any] = {"perceiver": perceiver.load(), "judge": judge.load(), "early": early.load()}
-    return readers | {
-        "confusions": judge.load().confusions,
+    pipeline = load(pocket.load(), **loading, hub=hub)
+    more: dict[str, Any] = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
+    scores = judge.load()
+    return {
+        "pipeline": pipeline,
+        "name": "pocket",
+        "perceiver": perceiver.load(),
+        "judge": scores,
+        "early": early.load(),
         "card": card_named("pocket"),
-        "weights": f"sha256 {sha256(UNET)}",
+        "weights": ", ".join([f"sha256 {sha256(pocket.UNET)}", *added(**more, hub=hub)]),
+        "confusions": scores.confusions,
     }
-
-
-def audited(
-    readings: dict[str, list[Reading]],
-    targets: Sequence[Target],
-    planned: Sequence[Sequence[int]],
-    attributes: Sequence[str],
-) -> list[Row]:
-    """Rows for every target; without any, the shares of all `attributes`. A group that is none of ours is unknown."""
-    labels = {name: known_labels([reading.label for reading in readings[name]], name) for name in attributes}
-    if not targets:
-        return [
-            row
-            for name in attributes
-            for row in audit_rows(labels[name], attribute=name, groups=ATTRIBUTES[name].group_names)
-        ]
-    rows: list[Row] = []
-    for k, target in enumerate(targets):
-        rows += audit_rows(
-            joint_labels(*(labels[name] for name in target.attributes)),
-            attribute=" × ".join(target.attributes),
-            groups=joint_groups(*(ATTRIBUTES[name].group_names for name in target.attributes)),
-            target=[float(share) for share in target.shares.values()],
-            quota=planned[k] if planned else None,
-        )
-    return rows

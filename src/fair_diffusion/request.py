@@ -1,37 +1,17 @@
-"""What a request may ask for: limits that hold for the command line, Python and `explain` alike. Loads no model."""
+"""What a request may ask for: the limits of the command line, of Python and of `explain` alike. Loads no model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from pathlib import Path
+from typing import Any, TypedDict
 
-METHODS = (
-    "switch",
-    "semantic",
-    "prompt",
-    "hint",
-    "embedding",
-    "bottleneck",
-    "edit",
-    "rejection",
-    "latents",
-    "distribution",
-    "none",
-)
-UNASSIGNED = ("hint", "embedding", "edit", "distribution")
-"""Methods that act on every image alike: they assign no group to any."""
-READING = ("switch", "semantic", "prompt", "hint", "embedding")
-"""Methods that act through the text that the model reads."""
-FILES = {
-    "bottleneck": "a vector for each group",
-    "edit": "edited weights or a LoRA",
-    "distribution": "heads that read the middle of the network",
-}
-"""Methods that take a safetensors file of what was learnt beforehand; the third may do without."""
-CONTROLS = ("natural-first", "all")
-ASSIGNED = "assigned"
-LOSSES = (ASSIGNED, "mean", "confident")
-"""What "latents" descends on: `steering.fairness_loss`. Only the first assigns groups to images."""
+from fair_diffusion.methods import ASSIGNED, CONTROLS, METHODS, NATURAL_FIRST, USUAL, Method, named
+from fair_diffusion.policy import Policy
+from fair_diffusion.policy.attributes import suggestion
+
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
 SEEDS = 2**53
@@ -63,50 +43,74 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"seed is {seed}; use 0 to {SEEDS - 1}")
 
 
+class RequestFields(TypedDict, total=False):
+    """The keyword arguments of a request, as type checkers see them: the fields of `Request` but for the prompt."""
+
+    n: int
+    seed: int
+    instruct: str | None
+    policy: Policy | None
+    method: str | Method
+    control: str | None
+    steps: int | None
+    guidance: float | None
+    negative_prompt: str | None
+    guidance_rescale: float
+    repair_budget: float
+    batch_size: int
+    file: Path | None
+    loss: str | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to generate. `ValueError` naming the first value that cannot be served, and the mend.
+    """What to generate. A wrong value or type is one `ValueError` that names it and the mend.
 
-    method, control: see `FairPipeline`. guidance: the model's usual scale if None. negative_prompt: what guidance leads
-    away from, and from where edits are measured; None: what the family takes for no prompt. guidance_rescale: how far
-    the guided prediction gets the spread of the prompt's, 0 to 1 (see `backbones.loop`). repair_budget: what repairs,
-    or rejected images, may cost, as a share of plain generation. file: what the method learnt beforehand, as `FILES`
-    says. loss: one of `LOSSES`, for "latents".
+    Attributes:
+        prompt: what to draw.
+        n: how many images.
+        seed: image i is drawn from seed + i.
+        instruct: a sentence such as "firefighter: 50% woman, 50% man".
+        policy: the same as rules; give one of the two, or none.
+        method: a name of `methods.METHODS`, or a method object of your own.
+        control: "natural-first" or "all", as the method allows; the method's usual one if None.
+        steps: denoising steps; the model's usual ones if None.
+        guidance: guidance scale; the model's usual one if None.
+        negative_prompt: what guidance leads away from, and from where edits are measured; None: what the family takes
+            for no prompt.
+        guidance_rescale: how far the guided prediction gets the spread of the prompt's, 0 to 1 (see `backbones.guide`).
+        repair_budget: what repairs, or rejected images, may cost, as a share of plain generation.
+        batch_size: images in one batch at most.
+        file: what the method learnt beforehand (safetensors), for methods that take a file.
+        loss: the fairness loss, for methods that descend on one; the method's usual one if None.
     """
 
     prompt: str
     n: int = 1
     seed: int = 0
-    method: str = "switch"
-    control: str = "natural-first"
-    steps: int = 25
+    instruct: str | None = None
+    policy: Policy | None = None
+    method: str | Method = USUAL
+    control: str | None = None
+    steps: int | None = None
     guidance: float | None = None
     negative_prompt: str | None = None
     guidance_rescale: float = 0.0
     repair_budget: float = 0.25
     batch_size: int = 8
     file: Path | None = None
-    loss: str = ASSIGNED
+    loss: str | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _typed(field.name, str(field.type), getattr(self, field.name)))
         check_prompt(self.prompt)
+        if self.instruct is not None and self.policy is not None:
+            raise ValueError("both an instruction and a policy are given; give one")
         if not 1 <= self.n <= MAX_IMAGES:
             raise ValueError(f"n is {self.n}; ask for 1 to {MAX_IMAGES} images")
-        named = (("method", self.method, METHODS), ("control", self.control, CONTROLS), ("loss", self.loss, LOSSES))
-        for what, value, known in named:
-            if value not in known:
-                raise ValueError(f"unknown {what} {value!r}; use one of {', '.join(known)}")
-        if self.method == "switch" and self.control == "all":
-            raise ValueError("method 'switch' needs control 'natural-first'; to change all images use method 'prompt'")
-        if self.file is None and self.method in ("bottleneck", "edit"):
-            raise ValueError(f"method {self.method!r} needs a file with {FILES[self.method]}; name it as file")
-        if self.file is not None and self.method not in FILES:
-            raise ValueError(
-                f"file is {str(self.file)!r}, which method {self.method!r} does not use; use {', '.join(FILES)}"
-            )
-        if self.loss != ASSIGNED and self.method != "latents":
-            raise ValueError(f"loss is {self.loss!r}, which method {self.method!r} does not use; use 'latents'")
-        if not 1 <= self.steps <= 1000:
+        self._check_method()
+        if self.steps is not None and not 1 <= self.steps <= 1000:
             raise ValueError(f"steps is {self.steps}; use 1 to 1000")
         if self.guidance is not None and not 0 <= self.guidance <= 100:  # also false for NaN
             raise ValueError(f"guidance is {self.guidance}; use 0 to 100")
@@ -119,17 +123,78 @@ class Request:
             raise ValueError(f"batch_size is {self.batch_size}; use 1 or more")
         check_seed(self.seed)
 
+    def _check_method(self) -> None:
+        """`ValueError` if method, control, file and loss do not fit each other."""
+        row = self.row
+        if self.control is not None and self.control not in CONTROLS:
+            raise ValueError(f"unknown control {self.control!r}; use one of {', '.join(CONTROLS)}")
+        if self.control is not None and self.control not in row.controls:
+            others = ", ".join(other.name for other in METHODS.values() if self.control in other.controls)
+            raise ValueError(
+                f"method {row.name!r} needs control {row.controls[0]!r}, or none named; control {self.control!r} goes "
+                f"with {others}"
+            )
+        if self.file is None and row.needs_file:
+            raise ValueError(f"method {row.name!r} needs a file with {row.learnt}; name it as file")
+        if self.file is not None and not row.learnt:
+            takers = ", ".join(other.name for other in METHODS.values() if other.learnt)
+            raise ValueError(f"file is {str(self.file)!r}, which method {row.name!r} does not use; use {takers}")
+        if self.loss is not None and self.loss not in row.losses:
+            if not row.losses:
+                takers = ", ".join(other.name for other in METHODS.values() if other.losses)
+                raise ValueError(f"loss is {self.loss!r}, which method {row.name!r} does not use; use {takers}")
+            raise ValueError(f"unknown loss {self.loss!r}; use one of {', '.join(row.losses)}")
+
+    @property
+    def row(self) -> Method:
+        """The method, as its row of the table or as the user's own object."""
+        return named(self.method)
+
     @property
     def plain(self) -> Request:
-        """The same request, unsteered."""
-        return replace(self, method="none", file=None, loss=ASSIGNED)
+        """The same request, without instruction and unsteered."""
+        return replace(self, method="none", control=None, file=None, loss=None, instruct=None, policy=None)
+
+    @property
+    def fairness_loss(self) -> str:
+        """The fairness loss: the one asked for, or the method's usual one; `ASSIGNED` for methods without."""
+        return self.loss or next(iter(self.row.losses), ASSIGNED)
 
     @property
     def assigns(self) -> bool:
         """Whether each image is assigned the groups that it should show."""
-        return self.method != "none" and self.method not in UNASSIGNED and self.loss == ASSIGNED
+        return self.row.assigns and self.fairness_loss == ASSIGNED
 
     @property
     def natural_first(self) -> bool:
         """Whether images are steered mid-way and only where they need it."""
-        return self.control == "natural-first" and self.method in ("switch", "semantic")
+        return (self.control or self.row.controls[0]) == NATURAL_FIRST
+
+
+def check_fields(given: Mapping[str, Any], known: Iterable[str]) -> None:
+    """`ValueError` naming the first keyword that is not known, and the nearest one that is."""
+    names = tuple(known)
+    for name in given:
+        if name not in names:
+            raise ValueError(f"unknown argument {name!r}; {suggestion(name, names)}")
+
+
+_KINDS: Mapping[str, tuple[tuple[type, ...], Callable[[Any], Any], str]] = {
+    "str": ((str,), str, "text"),
+    "int": ((Integral,), int, "a whole number"),
+    "float": ((Real,), float, "a number"),
+    "Path": ((Path, str), Path, "a path"),
+    "Policy": ((Policy,), lambda policy: policy, "a Policy, such as Policy.from_file(PATH)"),
+    "str | Method": ((str, Method), lambda method: method, "the name of a method, or a Method"),
+}
+"""For each type of a field: what is taken for it, how it is kept, and what messages call it."""
+
+
+def _typed(name: str, annotation: str, value: Any) -> Any:
+    """The value as the type of its field. `ValueError` naming field and value if it is of another type."""
+    if value is None and annotation.endswith(" | None"):
+        return None
+    taken, kept, said = _KINDS[annotation.removesuffix(" | None")]
+    if not isinstance(value, taken) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; give {said}")
+    return kept(value)

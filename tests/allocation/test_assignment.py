@@ -32,6 +32,17 @@ def test_the_order_does_not_depend_on_who_won_the_tie() -> None:
     assert all(abs(count - 2000 / 3) < 5 * math.sqrt(2000 / 3) for count in first_when.values())
 
 
+def test_the_order_does_not_depend_on_the_draw_that_broke_ties_of_as_many_cells() -> None:
+    """Four cells and four images: the two draws are of one size, and must still be two."""
+    first, expected = [0] * 4, [0.0] * 4
+    for seed in range(2000):
+        counts = quotas([0.375, 0.375, 0.125, 0.125], 4, seed)
+        extra = [k for k, base in enumerate((1, 1, 0, 0)) if counts[k] > base]
+        first[counts.index(max(counts))] += assign(counts, seed)[0] in extra
+        expected[counts.index(max(counts))] += sum(counts[k] for k in extra) / 4
+    assert sum(first) == pytest.approx(sum(expected), abs=5 * math.sqrt(500))
+
+
 @pytest.mark.parametrize("bad", [[1, -1], [1, 1.5]])
 def test_wrong_quotas_are_named(bad: list[int]) -> None:
     with pytest.raises(ValueError, match=f"quota 1 is {bad[1]}: give a whole number, 0 or more"):

@@ -56,6 +56,11 @@ def test_the_least_sure_images_of_the_surplus_change() -> None:
     assert least_change([1, 1, 1, 1], p, [2, 2]) == [1, 0, 1, 0]
 
 
+def test_one_change_more_is_worse_than_every_surprise() -> None:
+    """Changing the first image would put both where they are likely; leaving it puts neither there."""
+    assert least_change([0, None], [[0.0, 1.0], [1.0, 0.0]], [1, 1]) == [0, 1]
+
+
 def test_an_unreadable_image_goes_where_one_is_missing() -> None:
     assert least_change([0, None, 1], [[0.9, 0.1], [0.01, 0.02], [0.1, 0.9]], [2, 1]) == [0, 0, 1]
 

@@ -126,6 +126,14 @@ def test_wrong_shares_are_named(shares: list[float], message: str) -> None:
         quotas(shares, 4)
 
 
+def test_shares_may_miss_1_by_a_billionth_and_no_more() -> None:
+    """What they miss is shared out, so that counts still sum to n."""
+    over = [Fraction(1, 2), Fraction(1, 2) + Fraction(1, 2 * 10**9)]
+    assert sum(quotas(over, 8 * 10**9)) == 8 * 10**9
+    with pytest.raises(ValueError, match=r"shares sum to 1\.00000001, not 1"):
+        quotas([Fraction(1, 2), Fraction(1, 2) + Fraction(1, 10**8)], 4)
+
+
 def test_wrong_n_and_seed_are_named() -> None:
     with pytest.raises(ValueError, match="n is -1: give a whole number, 0 or more"):
         quotas([1.0], -1)

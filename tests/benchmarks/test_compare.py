@@ -107,10 +107,10 @@ def _failures(standing: Standing) -> list[str | None]:
 def test_each_target_lands_by_itself(standing_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half, uniform = compare.INSTRUCTIONS
 
-    def interrupted(pipe: Any, way: Way, ask: Any, *args: Any, **kwargs: Any) -> Any:
-        if way.name == "prompt" and ask.instruction == uniform:
+    def interrupted(pipe: Any, way: Way, asks: Any, *args: Any, **kwargs: Any) -> Any:
+        if way.name == "prompt" and asks[0].instruction == uniform:
             raise KeyboardInterrupt
-        return measure(pipe, way, ask, *args, **kwargs)
+        return measure(pipe, way, asks, *args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr("fair_diffusion.compare.comparison.measure", interrupted)
@@ -130,7 +130,7 @@ def test_a_way_with_another_file_is_another_way(tmp_path: Path) -> None:
     standing = Standing({})
     for weights in (b"one", b"two"):
         (tmp_path / "edit.safetensors").write_bytes(weights)
-        way = Way(name="edit", file=tmp_path / "edit.safetensors")
+        way = Way(name="edit", method="edit", options={"file": tmp_path / "edit.safetensors"})
         assert not standing.holds(way, "half")
         standing.add(way, "half", [])
         assert standing.holds(way, "half")

@@ -63,16 +63,17 @@ def test_a_table_a_page_and_json() -> None:
 @pytest.mark.usefixtures("tiny_model")
 def test_an_interrupt_is_exit_code_130_and_the_same_command_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["compare", *ASKED, "--methods", "prompt", "--steps", "1", "--out", "out"]
-    draw, calls = FairPipeline.draw, []
+    run_all, calls = FairPipeline.run, []
 
     def interrupted(self: FairPipeline, *given: Any, **more: Any) -> Any:
-        calls.append(1)
-        if len(calls) > 2:
-            raise KeyboardInterrupt
-        return draw(self, *given, **more)
+        for found in run_all(self, *given, **more):
+            calls.append(1)
+            if len(calls) > 2:
+                raise KeyboardInterrupt
+            yield found
 
     with monkeypatch.context() as patched:
-        patched.setattr(FairPipeline, "draw", interrupted)
+        patched.setattr(FairPipeline, "run", interrupted)
         stopped = run.invoke(app, arguments)
     assert stopped.exit_code == 130
     assert "the same command goes on" in stopped.stderr

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 from scipy.stats import binom
 from stub_readers import GROUPS, StubReader, stub_pipeline
 
-from fair_diffusion.compare import PLAIN, WAYS, Comparison, Drawing, Line, Reference, Way, compare, lines, write
-from fair_diffusion.compare.cell import SHOWN, load
+from fair_diffusion.compare import PLAIN, WAYS, Comparison, Drawing, Outcome, Reference, Way, compare, outcomes, write
+from fair_diffusion.compare.drawn import SHOWN, load
 from fair_diffusion.compare.measure import Ask, lots
+from fair_diffusion.methods import Method
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, match
-from fair_diffusion.request import Request
 from fair_diffusion.statistics.kid import kid
 
 N = 5
@@ -48,8 +48,8 @@ def found(pipe: FairPipeline, tmp_path_factory: pytest.TempPathFactory) -> Compa
 
 
 @pytest.fixture(scope="module")
-def table(found: Comparison) -> list[Line]:
-    made = lines(found)
+def table(found: Comparison) -> list[Outcome]:
+    made = outcomes(found)
     write(found, made)
     return made
 
@@ -62,7 +62,7 @@ def rows_of(folder: Path, name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(("instruction", "attribute"), [("half women", "gender"), ("tones", "skin_tone")])
 @pytest.mark.parametrize("way", NAMES)
 def test_the_table_follows_from_the_images(
-    way: str, instruction: str, attribute: str, found: Comparison, table: list[Line]
+    way: str, instruction: str, attribute: str, found: Comparison, table: list[Outcome]
 ) -> None:
     """Every figure, from the rows of the images by the definitions in words."""
     asked = {"gender": {"woman": 0.5, "man": 0.5}, "skin_tone": dict.fromkeys(GROUPS["skin_tone"], 0.2)}[attribute]
@@ -133,7 +133,7 @@ def test_the_table_follows_from_the_images(
     assert line["without_twin"] == pytest.approx(np.mean(strangers))
 
 
-def test_what_a_perfect_coin_would_score_is_that_of_the_groups_asked_for(table: list[Line]) -> None:
+def test_what_a_perfect_coin_would_score_is_that_of_the_groups_asked_for(table: list[Outcome]) -> None:
     """½ Σ E|X/5 − share| with X binomial, over the groups asked for; the difference of two shares is twice as far."""
     floors = {line.attribute: line.floors for line in table}
     for attribute, groups in (("gender", 2), ("skin_tone", 5)):
@@ -161,7 +161,7 @@ def test_ways_do_what_their_names_say(found: Comparison) -> None:
             assert seeds[way, prompt] == [1_000_000 * k + i for i in range(N)]
 
 
-def test_kernel_distance_is_to_the_plain_images_or_to_a_reference(found: Comparison, table: list[Line]) -> None:
+def test_kernel_distance_is_to_the_plain_images_or_to_a_reference(found: Comparison, table: list[Outcome]) -> None:
     distances = {line.way: line.facts.kid for line in table if line.attribute == "gender" and line.facts}
     assert distances["plain"] is None
     vectors = {
@@ -171,7 +171,7 @@ def test_kernel_distance_is_to_the_plain_images_or_to_a_reference(found: Compari
         for name in NAMES
     }
     assert distances["prompt"] == kid(vectors["prompt"], vectors["plain"]).mean
-    against = lines(found, Reference("drawings", vectors["switch"]))
+    against = outcomes(found, Reference("drawings", vectors["switch"]))
     by_way = {line.way: line.facts.kid for line in against if line.attribute == "gender" and line.facts}
     assert by_way["plain"] == kid(vectors["plain"], vectors["switch"]).mean
 
@@ -185,17 +185,17 @@ def test_plain_images_are_drawn_once_for_all_instructions(found: Comparison) -> 
 
 
 def test_what_is_there_is_not_drawn_again(
-    pipe: FairPipeline, found: Comparison, table: list[Line], monkeypatch: pytest.MonkeyPatch
+    pipe: FairPipeline, found: Comparison, table: list[Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr(pipe, "draw", never)
+    monkeypatch.setattr(pipe, "run", never)
     monkeypatch.setattr(pipe, "backbone", pipe.backbone)
     ways = [WAYS[name] for name in ("switch", "prompt")]
     again = compare(pipe, ways, PROMPTS[:2], INSTRUCTIONS, found.folder, drawing=DRAWING)
     assert [way.name for way in again.ways] == ["plain", "switch", "prompt"]
-    own = {(line.instruction, line.way): line for line in lines(again)}
+    own = {(line.instruction, line.way): line for line in outcomes(again)}
     assert own["tones", "prompt"].judge is not None
     assert own["tones", "prompt"].judge.concepts == 2
 
@@ -247,10 +247,9 @@ def test_how_to_draw_reaches_the_request_and_the_folder() -> None:
     drawing = Drawing(n=N, negative_prompt="old", guidance_rescale=0.5, repair_budget=0.0)
     policy = INSTRUCTIONS["half women"]
     ask = Ask(instruction="i", policy=policy, prompt=PROMPTS[0], matched=match(policy, PROMPTS[0]), seed=3)
-    fields = drawing.fields(ask, WAYS["switch"])
-    request = Request(**fields)
+    request = drawing.request(ask, WAYS["switch"])
     assert (request.negative_prompt, request.guidance_rescale, request.repair_budget) == ("old", 0.5, 0.0)
-    assert Request(**drawing.fields(ask, WAYS["rejection"])).repair_budget == 9.0  # its own
+    assert drawing.request(ask, WAYS["rejection"]).repair_budget == 9.0  # its own
     assert drawing.settings == vars(drawing)
     assert Drawing(n=N).settings == {"n": N, "steps": 25, "guidance": None, "batch_size": 8}  # as older folders have it
 
@@ -284,7 +283,7 @@ def test_a_group_of_the_judges_own_is_unknown_and_lost_to_nobody(tiny_sd: Any, t
     pipe.judge = Stranger(0)
     asked = {"half women": INSTRUCTIONS["half women"]}
     found = compare(pipe, [PLAIN], PROMPTS[:1], asked, tmp_path / "c", drawing=DRAWING)
-    (line,) = lines(found)
+    (line,) = outcomes(found)
     assert line.judge is not None
     assert (line.judge.n, line.judge.unknown) == (5, 2)
     assert line.judge.tv_mean == pytest.approx((abs(3 / 5 - 0.5) + 0.5 + 2 / 5) / 2)
@@ -320,17 +319,21 @@ def test_wrong_arguments(
     assert not (tmp_path / "c").exists()
 
 
-def test_a_way_that_fails_is_a_line_that_says_why(pipe: FairPipeline, tmp_path: Path) -> None:
+def test_a_way_that_fails_is_a_line_that_says_why(
+    pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_: Any, __: Path) -> AbstractContextManager[None]:
         raise RuntimeError("no such layer\nin this model")
 
-    (tmp_path / "w").write_bytes(b"weights")
-    ways = [Way(name="unheard", method="of"), Way(name="edited", file=tmp_path / "w", edit=broken), WAYS["prompt"]]
+    monkeypatch.setattr("fair_diffusion.control.loop.edited", broken)
+    save_file({"conv_out.bias": torch.zeros(4)}, tmp_path / "w")
+    edit = Way(name="edited", method="edit", options={"file": tmp_path / "w"})
+    ways = [Way(name="unheard", method=Method(name="of", does="nothing")), edit, WAYS["prompt"]]
     found = compare(pipe, ways, PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
-    made = lines(found)
+    made = outcomes(found)
     failed = {(line.instruction, line.way): line.failed for line in made}
     assert failed["tones", "edited"] == "'a nurse': RuntimeError: no such layer"
-    assert "unknown method 'of'" in str(failed["half women", "unheard"])
+    assert "method 'of' defines no 'guide'" in str(failed["half women", "unheard"])
     assert failed["tones", "prompt"] is failed["tones", "plain"] is None
     page = write(found, made).read_text(encoding="utf-8")
     assert "not measured: &#39;a nurse&#39;: RuntimeError: no such layer" in page
@@ -345,39 +348,29 @@ def test_a_plain_model_that_fails_is_an_error(
     def fails(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(pipe, "draw", fails)
+    monkeypatch.setattr(pipe, "run", fails)
     with pytest.raises(RuntimeError, match="no memory"):
         compare(pipe, [WAYS["prompt"]], PROMPTS, INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
 
 
 def test_edited_weights_act_on_their_own_images_only(pipe: FairPipeline, tmp_path: Path, found: Comparison) -> None:
     """They change what they draw, cost no more, and the ways after them draw as without."""
-
-    @contextmanager
-    def doubled(pipeline: Any, _: Path) -> Iterator[None]:
-        bias = pipeline.unet.conv_out.bias
-        before = bias.detach().clone()
-        with torch.no_grad():
-            bias.add_(0.5)
-        yield
-        with torch.no_grad():
-            bias.copy_(before)
-
-    file = tmp_path / "w"
-    file.write_bytes(b"weights")
-    edited = Way(name="edited", file=file, edit=doubled, training_steps=7, training_seconds=1.5)
+    file, bias = tmp_path / "w", pipe.backbone.pipeline.unet.conv_out.bias.detach()
+    save_file({"conv_out.bias": bias + 0.5}, file)
+    options = {"file": file}
+    edited = Way(name="edited", method="edit", options=options, training_steps=7, training_seconds=1.5)
     ways = [edited, WAYS["prompt"]]
     own = compare(pipe, ways, PROMPTS[:1], INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
     ask = own.asks[0]
     pictures = {way.name: load(own.path(way, ask), pictures=True).pictures for way in own.ways}
     assert pictures["edited"] != pictures["plain"]
     assert pictures["prompt"] == load(found.path(WAYS["prompt"], ask), pictures=True).pictures
-    line = next(line for line in lines(own) if line.way == "edited")
+    line = next(line for line in outcomes(own) if line.way == "edited")
     assert line.facts is not None
     assert (line.facts.training_steps, line.facts.training_seconds, line.facts.ratio) == (7, 1.5, 1.0)
     assert line.facts.steered == 1
     before = own.path(edited, ask)
-    file.write_bytes(b"others")
+    save_file({"conv_out.bias": bias - 0.5}, file)
     assert own.path(replace(edited), ask) != before
 
 
@@ -387,7 +380,7 @@ def test_what_is_learnt_on_the_way_is_learnt_once_and_counted_as_training(tiny_s
     found = compare(pipe, [WAYS["embedding"]], PROMPTS[:2], asked, tmp_path / "c", drawing=DRAWING)
     ((_, cost),) = pipe.projections.values()
     assert cost.seconds
-    plain, line = lines(found)
+    plain, line = outcomes(found)
     assert plain.facts is not None
     assert line.facts is not None
     assert (plain.facts.training_seconds, line.facts.training_seconds) == (0, cost.seconds)
@@ -398,7 +391,7 @@ def test_a_damaged_cell_is_named(pipe: FairPipeline, tmp_path: Path) -> None:
     path = found.path(PLAIN, found.asks[0])
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ValueError, match=f"{path.name} is damaged .*delete it"):
-        lines(found)
+        outcomes(found)
 
 
 def test_a_coin_draws_independently_for_every_prompt() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from stub_readers import stub_pipeline
 
-from fair_diffusion.compare import WAYS, Comparison, Drawing, Line, Way, compare, lines
+from fair_diffusion.compare import WAYS, Comparison, Drawing, Outcome, Way, compare, outcomes
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, number
 from fair_diffusion.compare.markdown import markdown
 from fair_diffusion.compare.page import headline, page
@@ -56,11 +56,11 @@ def found(tiny_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def table(found: Comparison) -> list[Line]:
-    return lines(found)
+def table(found: Comparison) -> list[Outcome]:
+    return outcomes(found)
 
 
-def test_the_page_is_whole_escaped_and_alone(found: Comparison, table: list[Line]) -> None:
+def test_the_page_is_whole_escaped_and_alone(found: Comparison, table: list[Outcome]) -> None:
     html = page(found, table)
     assert html == page(found, table)
     parts = Parts()
@@ -79,7 +79,7 @@ def test_the_page_is_whole_escaped_and_alone(found: Comparison, table: list[Line
     assert all(picture["alt"] and "read as" in picture["alt"] for picture in pictures)
 
 
-def test_every_column_is_defined_and_filled(found: Comparison, table: list[Line]) -> None:
+def test_every_column_is_defined_and_filled(found: Comparison, table: list[Outcome]) -> None:
     html = page(found, table)
     for column in (*DEVIATION, *QUALITY, *COST):
         assert f"<dt>{column.head}</dt>" in html
@@ -91,7 +91,7 @@ def test_every_column_is_defined_and_filled(found: Comparison, table: list[Line]
     assert "not measured: &#39;" in html
 
 
-def test_remarks_of_all_instructions_are_kept(found: Comparison, table: list[Line]) -> None:
+def test_remarks_of_all_instructions_are_kept(found: Comparison, table: list[Outcome]) -> None:
     (own, *_) = [line for line in table if line.way == "prompt"]
     assert own.facts is not None
     noted = [
@@ -101,7 +101,7 @@ def test_remarks_of_all_instructions_are_kept(found: Comparison, table: list[Lin
     assert "; first; both; &lt;b&gt;second</td>" in page(found, [*table, *noted])
 
 
-def test_the_headline_names_the_nearest(table: list[Line]) -> None:
+def test_the_headline_names_the_nearest(table: list[Outcome]) -> None:
     own = [line for line in table if line.attribute == "gender"]
     nearest = min((line for line in own[1:] if line.judge), key=lambda line: line.judge.tv_mean if line.judge else 9)
     said = headline(own)
@@ -110,7 +110,7 @@ def test_the_headline_names_the_nearest(table: list[Line]) -> None:
     assert f"over 2 prompts, plain images deviate {own[0].judge.tv_mean:.3f}" in said
 
 
-def test_markdown_has_as_many_cells_in_every_row(table: list[Line]) -> None:
+def test_markdown_has_as_many_cells_in_every_row(table: list[Outcome]) -> None:
     text = markdown(table, level=3)
     assert text.startswith("### <b>half: gender\n")
     blocks = [block for block in text.split("\n\n") if block.startswith("|")]
@@ -130,7 +130,7 @@ def test_numbers(value: float | None, text: str) -> None:
     assert number(value) == text
 
 
-def test_a_page_is_written_beside_its_tables(found: Comparison, table: list[Line]) -> None:
+def test_a_page_is_written_beside_its_tables(found: Comparison, table: list[Outcome]) -> None:
     from fair_diffusion.compare import write
 
     assert write(found, table) == found.folder / "compare.html"

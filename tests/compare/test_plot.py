@@ -10,7 +10,7 @@ import pytest
 
 from fair_diffusion.audit.deviations import deviations
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.compare.line import Facts, Line
+from fair_diffusion.compare.outcome import Facts, Outcome
 from fair_diffusion.compare.page import svg
 from fair_diffusion.compare.plot import figures
 from fair_diffusion.report.plot import LEFT, RIGHT, Point
@@ -39,13 +39,13 @@ FACTS = Facts(
 )
 
 
-def line(way: str, women: int, **facts: Any) -> Line:
+def line(way: str, women: int, **facts: Any) -> Outcome:
     tallies = [
         Tally(source=way, concept=c, attribute="look", counts={"x": women + k, "y": 10 - women - k}, target=HALF)
         for k, c in enumerate(("p", "q"))
     ]
     found = deviations(tallies)[0]
-    return Line(
+    return Outcome(
         instruction="i",
         attribute="look",
         way=way,
@@ -82,7 +82,7 @@ def test_quality_is_the_kernel_distance_where_there_is_one() -> None:
 
 
 def test_without_any_quality_there_is_one_figure_and_failures_are_in_none() -> None:
-    failed = Line(instruction="i", attribute="look", way="gone", failed="why", floors={})
+    failed = Outcome(instruction="i", attribute="look", way="gone", failed="why", floors={})
     (cost,) = figures([replace(one, facts=replace(one.facts or FACTS, fidelity=None)) for one in THREE] + [failed], "x")
     assert [dot.point.name for dot in cost.plot.dots] == ["plain", "switch", "coin"]
 

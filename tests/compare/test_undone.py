@@ -14,14 +14,17 @@ from safetensors.torch import save_file
 from untrained import pipe_of, plain_latents, weights
 
 from fair_diffusion.backbones import adapt
-from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
-from fair_diffusion.compare.way import LEARNT, PLAIN, WAYS, read_ways
-from fair_diffusion.control import descent as gradient_control
+from fair_diffusion.compare.drawn import Drawn
+from fair_diffusion.compare.measure import Ask, Drawing, PlainImages, measure
+from fair_diffusion.compare.way import LEARNT, PLAIN, WAYS, Way, read_ways
+from fair_diffusion.control import descent
+from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, match
-from fair_diffusion.steering.bottleneck import Directions, middle_shape
+from fair_diffusion.steering.bottleneck import Directions
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.latents import LatentDescent
+from fair_diffusion.steering.learn.bottleneck import middle_shape
 from fair_diffusion.steering.learn.concept_editing import cross_attention
 
 POLICY, PROMPT = Policy.from_sentence("every occupation: half women"), "a doctor"
@@ -86,28 +89,33 @@ def state(pipeline: Any) -> tuple[Any, ...]:
     )
 
 
+def drawn(pipe: FairPipeline, way: Way, plain: PlainImages | None = None, **more: Any) -> Drawn:
+    ((_, found),) = measure(pipe, way, [ASK], DRAWING, plain=[plain], **more)
+    return found
+
+
 @pytest.mark.parametrize("name", dict.fromkeys([*WAYS, *LEARNT, *FILES]))
 def test_the_model_is_as_it_was(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(gradient_control, "LatentDescent", partial(LatentDescent, iterations=2))
+    monkeypatch.setattr(descent, "LatentDescent", partial(LatentDescent, iterations=2))
     pipe = pipe_of(tiny_sd)
     file = tmp_path / "learnt.safetensors"
     if name in FILES:
         FILES[name](tiny_sd, file)
     (way,) = read_ways([f"{name}={file}" if name in FILES else name])
-    plain = measure(pipe, PLAIN, ASK, DRAWING, twins=None)
+    plain = drawn(pipe, PLAIN)
     before, latents = state(tiny_sd), plain_latents(adapt(tiny_sd))
 
-    cell = measure(pipe, way, ASK, DRAWING, twins=Twins.of(plain))
+    found = drawn(pipe, way, PlainImages.of(plain))
     if name in FILES:
-        assert min(cell.column("pixels")) > 0
+        assert min(found.column("pixels")) > 0
     assert state(tiny_sd) == before
     assert torch.equal(plain_latents(adapt(tiny_sd)), latents)
-    assert measure(pipe, PLAIN, ASK, DRAWING, twins=None).pictures == plain.pictures
+    assert drawn(pipe, PLAIN).pictures == plain.pictures
 
     def fail(_: Any) -> None:
         raise RuntimeError("on the way")
 
     with pytest.raises(RuntimeError, match="on the way"):
-        measure(pipe, way, ASK, DRAWING, twins=None, on_step=fail)
+        drawn(pipe, way, on_step=fail)
     assert state(tiny_sd) == before
     assert torch.equal(plain_latents(adapt(tiny_sd)), latents)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from fair_diffusion.compare.page import made
-from fair_diffusion.compare.way import PLAIN, WAYS, Way, read_ways
+from fair_diffusion.compare.way import PLAIN, WAYS, read_ways
 
 
 def learnt(path: Path, **said: str) -> Path:
@@ -26,7 +21,7 @@ def test_names_are_read_in_order() -> None:
     assert [way.name for way in read_ways(["plain, switch", "semantic-coin"])] == ["plain", "switch", "semantic-coin"]
     assert WAYS["semantic-coin"].coin
     assert (WAYS["semantic"].control, WAYS["semantic-quota"].control) == ("natural-first", "all")
-    assert not PLAIN.steers
+    assert not PLAIN.instructed
 
 
 def test_ways_that_assign_no_group_say_so() -> None:
@@ -38,15 +33,10 @@ def test_ways_that_assign_no_group_say_so() -> None:
 def test_files_say_what_they_took(tmp_path: Path) -> None:
     file, silent = learnt(tmp_path / "a.safetensors", steps="40", seconds="2.5"), learnt(tmp_path / "b.safetensors")
     lora, other, vectors = read_ways([f"lora={file},other={silent}", f"bottleneck={file}"])
-    assert (lora.name, lora.file, lora.steers, lora.training_steps, lora.training_seconds) == (
-        "lora",
-        file,
-        False,
-        40,
-        2.5,
-    )
+    assert (lora.name, lora.method, lora.options["file"], lora.instructed) == ("lora", "edit", file, False)
+    assert (lora.training_steps, lora.training_seconds) == (40, 2.5)
     assert (other.training_steps, other.training_seconds) == (None, None)
-    assert (vectors.method, vectors.file, dict(vectors.options)) == ("bottleneck", None, {"file": file})
+    assert (vectors.method, vectors.instructed, dict(vectors.options)) == ("bottleneck", True, {"file": file})
     heads = read_ways([f"distribution-heads={file}"])[0]
     assert (heads.method, heads.assigns, dict(heads.options)) == ("distribution", False, {"file": file})
 
@@ -71,28 +61,8 @@ def test_a_file_is_hashed_once_however_often_it_draws(tmp_path: Path, monkeypatc
     file = learnt(tmp_path / "a.safetensors")
     way = read_ways([f"e={file}"])[0]
     assert way.identity == way.identity
-    assert way.identity["file"] == "h"
+    assert way.identity["options"] == {"file": "h"}
     assert hashed == [file]
-
-
-def test_edited_weights_are_there_while_the_way_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-
-    @contextmanager
-    def edited(pipeline: Any, file: Path) -> Iterator[None]:
-        seen.append((pipeline, file))
-        yield
-        seen.append("undone")
-
-    module = ModuleType("fair_diffusion.models.edits")
-    module.edited = edited  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "fair_diffusion.models.edits", module)
-    file = learnt(tmp_path / "a.safetensors")
-    with read_ways([f"e={file}"])[0].applied("pipeline"):
-        assert seen == [("pipeline", file)]
-    assert seen[1:] == ["undone"]
-    with Way(name="untouched").applied("pipeline"):
-        assert len(seen) == 2
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fair_diffusion.rebalance.move import RECONSTRUCTED, Moved, Mover
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,7 +23,6 @@ from fair_diffusion.backbones import Batch, Conditioning, Guide
 from fair_diffusion.control.natural_first import SPARE, Aim, Shares, assignments
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Policy
 from fair_diffusion.rebalance import Original, Rebalance, move
-from fair_diffusion.rebalance.move import RECONSTRUCTED, Moved, Mover
 
 STEPS, ATTEMPT = 4, 7
 PLAIN = 2 * STEPS

@@ -64,6 +64,46 @@ def test_the_change_is_in_proportion_to_the_output(tiny: Callable[[str], Any]) -
     torch.testing.assert_close(ratio.detach(), torch.full((2,), 0.2), atol=1e-4, rtol=1e-3)
 
 
+def test_the_change_of_an_image_does_not_depend_on_how_many_it_is_drawn_with(tiny: Callable[[str], Any]) -> None:
+    """The mean over two images that are the same has half the gradient by each; n makes up for it."""
+    backbone = adapt(tiny("sd")).fork()
+    t = backbone.timesteps(4)[1]
+    settings, changes = DistributionGuidance(strength=1.0, clip=1e3), []
+    for n in (1, 2):
+        latents = backbone.initial_latents([0] * n)
+        plain, _ = Guide(**parts(backbone, n)).predict(backbone, latents, t, 1)
+        guide = CleanGuide(**parts(backbone, n), read=bright, loss=to_women, steps=4, settings=settings)
+        guided, _ = guide.predict(backbone, latents, t, 1)
+        changes.append(float((guided - plain)[0].detach().norm()))
+    assert changes[0] > 0
+    assert changes[1] == pytest.approx(changes[0], rel=0.05)
+
+
+def test_guidance_ends_after_its_share_of_the_steps() -> None:
+    settings = DistributionGuidance(until=0.5)
+    assert [settings.acts(step, 4) for step in range(4)] == [True, True, False, False]
+
+
+def test_the_clip_of_heads_is_in_units_of_their_weights(tiny_sd: Any) -> None:
+    """Below the clip, heads of twice the weights move the features half as far for the same gradient."""
+    backbone = adapt(tiny_sd).fork()
+    t, latents, changes = backbone.timesteps(4)[1], backbone.initial_latents([0]), []
+    plain, _ = Guide(**parts(backbone, 1)).predict(backbone, latents, t, 1)
+    settings = DistributionGuidance(strength=1.0, clip=10.0)
+    for size in (1.0, 2.0):
+        guide = BottleneckGuide(
+            **parts(backbone, 1),
+            heads=lambda h, t, size=size: (bright(h, t), size),  # type: ignore[misc]
+            loss=to_women,
+            steps=4,
+            settings=settings,
+        )
+        guided, _ = guide.predict(backbone, latents, t, 1)
+        changes.append(float((guided - plain).detach().norm()))
+    assert changes[0] == pytest.approx(2 * changes[1], rel=0.05)
+    assert changes[1] > 0
+
+
 def heads(backbone: Any, times: Tensor) -> BottleneckHeads:
     torch.manual_seed(0)
     features = torch.randn(40, len(times), 32 * 4 * 4)

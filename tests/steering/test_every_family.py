@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fair_diffusion.steering.guides import Guides
 from safetensors.torch import save_file
 from tiny_families import TEXT_FAMILIES
 from torch import Tensor
@@ -22,7 +23,6 @@ from fair_diffusion.request import READING, Request
 from fair_diffusion.result import Result
 from fair_diffusion.steering.bottleneck import Directions, middle_shape
 from fair_diffusion.steering.cost import Cost
-from fair_diffusion.steering.guides import Guides
 from fair_diffusion.steering.learn import alignment
 
 PROMPT = "a man"

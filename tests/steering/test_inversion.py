@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones import Guide, StableDiffusion, adapt, advance
 from fair_diffusion.backbones.adapter import Adapter
-from fair_diffusion.steering import INVERSIONS, taken_back
+from fair_diffusion.steering.inversion import INVERSIONS, taken_back
 
 SEEDS, STEPS = [7, 8, 9], 6
 
@@ -59,6 +59,13 @@ def test_sdedit_keeps_signal_and_noise_in_their_shares(tiny_sd: Any) -> None:
     noise = torch.cat([torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(seed)) for seed in SEEDS])
     torch.testing.assert_close(batch.latents, signal.sqrt() * clean + (1 - signal).sqrt() * noise)
     assert (batch.step, batch.evaluations.tolist()) == (3, [0, 0, 0])
+
+
+def test_inversion_counts_one_evaluation_per_step_and_image(tiny_sd: Any) -> None:
+    backbone = adapt(tiny_sd)
+    cond, clean = backbone.empty()[[0] * 3], clean_latents(backbone)
+    batch = taken_back(backbone, range(3), clean, cond, way="inversion", depth=0.5, seeds=SEEDS, steps=STEPS)
+    assert (batch.step, batch.evaluations.tolist()) == (3, [3, 3, 3])
 
 
 @pytest.mark.parametrize("way", INVERSIONS)

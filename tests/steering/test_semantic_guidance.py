@@ -65,6 +65,16 @@ def test_a_mixed_batch_is_its_images_one_by_one(backbone: StableDiffusion, setti
     torch.testing.assert_close(latents(run(backbone, settings, batch_size=2)), together, atol=1e-4, rtol=0)
 
 
+def test_what_is_past_its_warm_up_alone_acts_with_weight_1(backbone: StableDiffusion) -> None:
+    """Two of three concepts are past it: their weights of 1 and 3 count as 1/4 and 3/4."""
+    settings = SemanticGuidance(warmup=(0, 0, 9), weight=(1.0, 3.0, 5.0), strength=2.0, threshold=0, momentum_scale=0)
+    run = settings.steer(backbone.encode(CONCEPTS), torch.ones(1, 3)).start([0])
+    zero = torch.zeros(1, 1, 2, 2)
+    extra = torch.cat([zero + 1, zero + 5])
+    guided = run.guide(0, plain=zero, uncond=zero, extra=extra)
+    torch.testing.assert_close(guided, zero + 2 * (1 / 4 + 5 * 3 / 4))
+
+
 def test_an_unused_concept_is_as_if_never_named(backbone: StableDiffusion) -> None:
     """Neither its warm-up nor its weight may hold back the others."""
     settings = SemanticGuidance(warmup=(2, 2, 40), weight=(1.0, 1.0, 9.0))

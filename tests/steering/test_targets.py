@@ -52,3 +52,25 @@ def test_gradients_through_joint_and_second_targets_are_those_of_finite_differen
     quotas = [[int(share > 0) + (cell == ("woman", "old")) for cell, share in shares.items()], [1, 1, 1, 0, 0]]
     loss = targets.loss(variant, read(*logits), quotas)
     assert torch.autograd.gradcheck(lambda *z: loss(read(*z)), [z.requires_grad_() for z in logits])
+
+
+def test_an_image_is_settled_when_it_is_for_every_target() -> None:
+    targets = Targets(Policy.from_sentence("doctor: all women; skin tone all light").rules[0].targets)
+    names = [ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")]
+    woman, light, none = (*names[0], None).index("woman"), (*names[1], None).index("light"), -1
+
+    def row(gender: int, tone: int) -> Tensor:
+        parts = [torch.zeros(len(groups) + 1, dtype=torch.float64) for groups in names]
+        parts[0][gender], parts[1][tone] = 1.0, 1.0
+        return torch.cat(parts)
+
+    p = torch.stack([row(woman, light), row(woman, none), row(none, light), row(none, none)])
+    quotas = [[4 * (group == asked) for group in own] for own, asked in zip(names, ("woman", "light"), strict=True)]
+    assert targets.loss("assigned", p, quotas).settled(p).tolist() == [True, False, False, False]
+
+
+def test_the_divergence_is_the_sum_of_that_of_each_target() -> None:
+    both = Targets(Policy.from_sentence("doctor: half women, half men; skin tone uniform").rules[0].targets)
+    p = torch.rand(3, sum(len(t.shares) + 1 for t in both.targets), generator=torch.Generator().manual_seed(0)).double()
+    each = [Targets([t]).divergence(part) for t, part in zip(both.targets, both.split(p), strict=True)]
+    torch.testing.assert_close(both.divergence(p), each[0] + each[1])

@@ -3,7 +3,8 @@
 from fair_diffusion.backbones.backbone import Backbone, Conditioning
 from fair_diffusion.backbones.families import FAMILIES, adapt, family_of
 from fair_diffusion.backbones.flux import Flux
-from fair_diffusion.backbones.loop import Batch, Guide, OnStep, StepInfo, advance, batches, begin, denoise
+from fair_diffusion.backbones.guide import Extra, Guide, Steering, SteeringRun
+from fair_diffusion.backbones.loop import Batch, OnStep, StepInfo, advance, batches, begin, denoise
 from fair_diffusion.backbones.pixart import PixArtSigma
 from fair_diffusion.backbones.pixel import Pixel
 from fair_diffusion.backbones.sd3 import StableDiffusion3
@@ -15,6 +16,7 @@ __all__ = [
     "Backbone",
     "Batch",
     "Conditioning",
+    "Extra",
     "Flux",
     "Guide",
     "OnStep",
@@ -23,6 +25,8 @@ __all__ = [
     "StableDiffusion",
     "StableDiffusion3",
     "StableDiffusionXL",
+    "Steering",
+    "SteeringRun",
     "StepInfo",
     "adapt",
     "advance",

@@ -1,31 +1,20 @@
-"""The one denoising loop: plain guidance for all images, steering for those that ask for it.
+"""The one denoising loop: it takes a batch of images from one step of a run to a later one.
 
-ε̂ = ε_∅ + g·(ε_p − ε_∅)   (classifier-free guidance, Ho & Salimans 2022, arXiv 2207.12598; g ≤ 1: ε̂ = ε_p)
-ε̂ ← φ·(σ(ε_p)/σ(ε̂))·ε̂ + (1−φ)·ε̂   (guidance rescale, Lin et al. 2023, arXiv 2305.08891; σ over one image)
-
-Networks that were distilled to draw guided images get g as an input, if they take it, and ε̂ = ε_p.
-Each step is one network call on the rows [empty | prompt], the same whether images are steered or not, and
-one on the rows that steering asks for, if any. So an image for which steering does nothing costs nothing more
-and stays bit-identical to an unsteered run (kernels round differently by the number of rows). Where steering asks
-for rows of every image, none of them is plain, and one call takes all rows: each call has to read all weights.
-
-A `Batch` is images on their way and never changes: `advance` returns a new one, so that a run can go on from any
-saved point more than once, with other conditionings, in part, or together with images of other batches.
+A `Batch` is images on their way and never changes: `advance` returns a new one. So a run can go on from any saved point
+more than once, with other conditionings, in part, or together with images of other batches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from fair_diffusion.backbones.backbone import Backbone, Conditioning
-
-if TYPE_CHECKING:
-    from fair_diffusion.steering.steering import Steering, SteeringRun
+from fair_diffusion.backbones.guide import Guide, Steering
 
 
 @dataclass(frozen=True)
@@ -36,6 +25,7 @@ class StepInfo:
     step, steps: the step just done, from 0, and how many the run has.
     latents: after the step, (batch, channels, height, width).
     clean: call it for the clean latents predicted at this step, same shape.
+    first: the step at which the batch began.
     """
 
     images: Sequence[int]
@@ -44,12 +34,13 @@ class StepInfo:
     timestep: float
     latents: Tensor
     clean: Callable[[], Tensor]
+    first: int = 0
 
 
 OnStep = Callable[[StepInfo], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Images on their way from noise to latents that can be decoded.
 
@@ -87,6 +78,16 @@ class Batch:
         )
 
     @staticmethod
+    def gather(rows: Sequence[tuple[Batch, int]]) -> Batch:
+        """One batch of single images, each named by its batch and its place there; all have done the same steps."""
+        parts = []
+        for batch, group in groupby(rows, key=lambda row: row[0]):
+            places = [place for _, place in group]
+            whole = places == list(range(len(batch.images)))
+            parts.append(batch if whole else batch.take(places))
+        return parts[0] if len(parts) == 1 else Batch.join(parts)
+
+    @staticmethod
     def join(parts: Sequence[Batch]) -> Batch:
         """One batch of all images of `parts`, which have done the same steps of the same times."""
         first = parts[0]
@@ -101,62 +102,6 @@ class Batch:
             evaluations=torch.cat([part.evaluations for part in parts]),
             last=(torch.cat([a for a, _ in lasts]), torch.cat([b for _, b in lasts])) if lasts else None,
         )
-
-
-@dataclass(frozen=True)
-class Guide:
-    """How one batch is guided: conditionings with a row per image, the guidance scale, and its steering, if any.
-
-    rescale: φ, from 0 (leave the guided prediction's size) to 1 (give it that of ε_p).
-    """
-
-    cond: Conditioning
-    empty: Conditioning
-    guidance: float
-    steering: SteeringRun | None = None
-    rescale: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rescale <= 1:
-            raise ValueError(f"guidance rescale is {self.rescale}; use 0 to 1")
-
-    def passes(self, backbone: Backbone) -> int:
-        """Network evaluations that an unsteered image costs at each step."""
-        return 2 if self.guidance > 1 and not backbone.distilled else 1
-
-    def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Return the guided prediction and, for each row that the network saw, its place in the batch."""
-        everyone, guided = torch.arange(len(latents)), self.passes(backbone) == 2
-        extra = None if self.steering is None else self.steering.extra(step)
-        # without a pass on the empty prompt ε_∅ is still to evaluate, but only for the images on which steering acts
-        missing = everyone[:0] if guided or extra is None else torch.unique(extra.images)
-        usual = [(everyone, self.empty), (everyone, self.cond)] if guided else [(everyone, self.cond)]
-        more = [] if extra is None else [(missing, self.empty[missing]), (extra.images, extra.conditioning)]
-        together = extra is not None and len(torch.unique(extra.images)) == len(latents)
-        calls = [
-            (torch.cat([rows for rows, _ in parts]), Conditioning.cat([cond for _, cond in parts]))
-            for parts in ([usual + more] if together or not more else [usual, more])
-        ]
-        rows = torch.cat([rows for rows, _ in calls])
-        output = torch.cat([backbone.predict(latents[rows], t, cond, guidance=self.guidance) for rows, cond in calls])
-
-        first = len(latents) * len(usual)
-        on_usual, on_missing, on_extra = torch.tensor_split(output, [first, first + len(missing)])
-        on_empty, on_prompt = on_usual.chunk(2) if guided else (on_usual, on_usual)
-        plain = on_empty + self.guidance * (on_prompt - on_empty) if guided else on_prompt
-        if guided and self.rescale:
-            plain = _rescaled(plain, on_prompt, self.rescale)
-        if self.steering is None:
-            return plain, rows
-        uncond = on_empty if guided else on_empty.index_copy(0, missing.to(output.device), on_missing)
-        return self.steering.guide(step, plain=plain, uncond=uncond, extra=on_extra), rows
-
-
-def _rescaled(guided: Tensor, on_prompt: Tensor, rescale: float) -> Tensor:
-    """Give each image's prediction the spread of ε_p, as far as `rescale` says."""
-    images = tuple(range(1, guided.ndim))
-    spread = on_prompt.std(dim=images, keepdim=True) / guided.std(dim=images, keepdim=True)
-    return rescale * (guided * spread) + (1 - rescale) * guided
 
 
 def begin(backbone: Backbone, images: Sequence[int], *, seeds: Sequence[int], steps: int) -> Batch:
@@ -183,7 +128,7 @@ def advance(batch: Batch, guide: Guide, *, until: int | None = None, on_step: On
             def clean(last: tuple[Tensor, Tensor] = last, t: Tensor = t) -> Tensor:
                 return backbone.clean(*last, t)
 
-            on_step(StepInfo(batch.images, step, steps, float(t), latents, clean))
+            on_step(StepInfo(batch.images, step, steps, float(t), latents, clean, batch.step))
     return replace(batch, backbone=backbone, latents=latents, evaluations=evaluations, step=until, last=last)
 
 

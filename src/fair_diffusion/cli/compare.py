@@ -17,7 +17,7 @@ from fair_diffusion.methods import METHODS
 from fair_diffusion.policy import Policy
 
 if TYPE_CHECKING:
-    from fair_diffusion.compare import Line
+    from fair_diffusion.compare import Outcome
     from fair_diffusion.compare.columns import Column
 
 USUAL = "plain,prompt,semantic-coin,semantic-quota,semantic,switch"
@@ -57,7 +57,7 @@ def compare(
     Leaves compare.html, table.parquet and images.parquet. A method that this model cannot run is a row that says why.
     Exit code 2 for wrong usage; 130 if interrupted: what is finished is kept, and the same command goes on."""
     with usage_errors():
-        from fair_diffusion.compare import Drawing, lines, read_reference, read_ways, write
+        from fair_diffusion.compare import Drawing, outcomes, read_reference, read_ways, write
         from fair_diffusion.compare import compare as run
         from fair_diffusion.request import Request
 
@@ -78,7 +78,7 @@ def compare(
             raise typer.Exit(INTERRUPTED) from None
         from fair_diffusion.audit.numbers import finite
 
-        table = lines(found, images)
+        table = outcomes(found, images)
         page = write(found, table, images)
     if as_json:
         for line in table:
@@ -133,7 +133,7 @@ def _existing(text: str) -> Path | None:
         return None
 
 
-def show(table: Sequence[Line]) -> None:
+def show(table: Sequence[Outcome]) -> None:
     """Print how near and at what cost, for every instruction and attribute, and why what has no numbers has none."""
     from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, coin
     from fair_diffusion.compare.page import headline
@@ -154,7 +154,7 @@ def show(table: Sequence[Line]) -> None:
                 say(f"{line.way} is not measured: {line.failed}")
 
 
-def _print(terminal: Terminal, lines: Sequence[Line], columns: Sequence[Column], last: Sequence[str] = ()) -> None:
+def _print(terminal: Terminal, lines: Sequence[Outcome], columns: Sequence[Column], last: Sequence[str] = ()) -> None:
     """Print the lines that were measured, and `last` as that of a perfect coin, in tables that fit."""
     from fair_diffusion.compare.columns import cells
 

@@ -5,8 +5,8 @@ sums it up, `write` leaves a page and Parquet tables.
 """
 
 from fair_diffusion.compare.comparison import Comparison, compare, settings
-from fair_diffusion.compare.line import Facts, Line, lines
 from fair_diffusion.compare.measure import Drawing
+from fair_diffusion.compare.outcome import Facts, Outcome, outcomes
 from fair_diffusion.compare.reference import Reference, read_reference
 from fair_diffusion.compare.way import PLAIN, WAYS, Way, read_ways
 from fair_diffusion.compare.write import write
@@ -17,11 +17,11 @@ __all__ = [
     "Comparison",
     "Drawing",
     "Facts",
-    "Line",
+    "Outcome",
     "Reference",
     "Way",
     "compare",
-    "lines",
+    "outcomes",
     "read_reference",
     "read_ways",
     "settings",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fair_diffusion.audit.deviations import Deviation
-from fair_diffusion.compare.line import Facts, Line
+from fair_diffusion.compare.outcome import Facts, Outcome
 from fair_diffusion.report.headline import percent
 
 NONE = "–"
@@ -20,7 +20,7 @@ class Column:
 
     head: str
     meaning: str
-    show: Callable[[Line], str]
+    show: Callable[[Outcome], str]
     floor: str | None = None
 
 
@@ -34,12 +34,12 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.removeprefix("-") if not text.strip("-0.") else text.replace("-", "−")
 
 
-def _of(reader: str, name: str) -> Callable[[Line], str]:
+def _of(reader: str, name: str) -> Callable[[Outcome], str]:
     return lambda line: number(getattr(getattr(line, reader), name))
 
 
-def _mean(reader: str) -> Callable[[Line], str]:
-    def show(line: Line) -> str:
+def _mean(reader: str) -> Callable[[Outcome], str]:
+    def show(line: Outcome) -> str:
         found: Deviation = getattr(line, reader)
         interval = "" if found.tv_low is None else f" ({number(found.tv_low)} to {number(found.tv_high)})"
         return number(found.tv_mean) + interval
@@ -47,11 +47,11 @@ def _mean(reader: str) -> Callable[[Line], str]:
     return show
 
 
-def _fact(show: Callable[[Facts], str]) -> Callable[[Line], str]:
+def _fact(show: Callable[[Facts], str]) -> Callable[[Outcome], str]:
     return lambda line: show(line.facts) if line.facts else NONE
 
 
-def _share(name: str) -> Callable[[Line], str]:
+def _share(name: str) -> Callable[[Outcome], str]:
     return _fact(lambda facts: NONE if (share := getattr(facts, name)) is None else percent(share))
 
 
@@ -176,11 +176,11 @@ COST: Sequence[Column] = (
 )
 
 
-def cells(line: Line, columns: Sequence[Column]) -> list[str]:
+def cells(line: Outcome, columns: Sequence[Column]) -> list[str]:
     """The texts of one line that was measured."""
     return [column.show(line) for column in columns]
 
 
-def coin(line: Line, columns: Sequence[Column]) -> list[str]:
+def coin(line: Outcome, columns: Sequence[Column]) -> list[str]:
     """The last row of `DEVIATION`: what a perfect coin would score, as the floors of any line of the table say."""
     return [number(line.floors[column.floor]) if column.floor in line.floors else "" for column in columns]

@@ -1,8 +1,8 @@
 """Every way on every prompt, the same seeds, in cells that survive an interrupt. Exports `compare`, `Comparison` and
 `settings`.
 
-The ways of one prompt are drawn in turn, so that their seconds are those of the same hour. Plain images, and those of
-edited weights, know nothing of an instruction and are drawn once for all.
+The ways of a few prompts are drawn in turn, so that their seconds are those of the same hour. Plain images, and those
+of edited weights, do not depend on an instruction and are drawn once for all.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fair_diffusion.compare.cell import Cell, load, save
+from fair_diffusion.compare.drawn import Drawn, load, save
 from fair_diffusion.compare.folder import cell_path, claim
-from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
+from fair_diffusion.compare.measure import Ask, Drawing, PlainImages, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
 from fair_diffusion.control.step_progress import step_progress
 from fair_diffusion.files.progress import Progress, silent
@@ -26,6 +26,8 @@ from fair_diffusion.request import Request
 if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
 
+TOGETHER = 4
+"""Prompts that one way draws together, so that their batches are full; then it is the next way's turn."""
 SPACING = 1_000_000
 """What lies between the first seeds of two prompts, so that no noise comes twice."""
 
@@ -54,7 +56,7 @@ class Comparison:
         """The file of one cell."""
         return cell_path(self.folder, way.name, ask.prompt, ask.identity(way))
 
-    def cells(self, way: Way, instruction: str) -> list[tuple[Ask, Cell]]:
+    def cells(self, way: Way, instruction: str) -> list[tuple[Ask, Drawn]]:
         """The cells of one way under one instruction, without pictures; none if it failed."""
         if (instruction, way.name) in self.failures:
             return []
@@ -104,22 +106,26 @@ def compare(
     )
     claim(folder, found.settings)
     whole = len(asks) * len(ways) * drawing.n
-    for k, ask in enumerate(asks):
-        for j, way in enumerate(ways):
-            done = (k * len(ways) + j) * drawing.n
-            progress(done, whole)
-            path = found.path(way, ask)
-            if path.is_file() or (ask.instruction, way.name) in failures:
-                continue
-            try:
-                on_step = step_progress(progress, done, whole, n=drawing.n, steps=drawing.steps)
-                cell = _measured(pipe, found, way, ask, drawing, on_step)
-            except Exception as error:  # whatever it is, the other ways are still worth drawing
-                if way == PLAIN:
-                    raise
-                failures[ask.instruction, way.name] = f"{ask.prompt!r}: {_said(error)}"
-                continue
-            save(cell, path)
+    done = 0
+    for name in instructions:
+        own = [ask for ask in asks if ask.instruction == name]
+        for first in range(0, len(own), TOGETHER):
+            some = own[first : first + TOGETHER]
+            for way in ways:
+                progress(done, whole)
+                done += len(some) * drawing.n
+                missing = [ask for ask in some if not found.path(way, ask).is_file()]
+                if not missing or (name, way.name) in failures:
+                    continue
+                before, images = done - len(missing) * drawing.n, len(missing) * drawing.n
+                on_step = step_progress(progress, before, whole, n=images, steps=drawing.steps)
+                try:
+                    _draw(pipe, found, way, missing, drawing, on_step)
+                except Exception as error:  # whatever it is, the other ways are still worth drawing
+                    if way == PLAIN:
+                        raise
+                    at = next(ask for ask in missing if not found.path(way, ask).is_file())
+                    failures[name, way.name] = f"{at.prompt!r}: {_said(error)}"
     progress(whole, whole)
     return found
 
@@ -160,11 +166,18 @@ def asked(pipe: FairPipeline, prompts: Sequence[str], instructions: Mapping[str,
     return asks
 
 
-def _measured(
-    pipe: FairPipeline, found: Comparison, way: Way, ask: Ask, drawing: Drawing, on_step: Callable[[Any], None]
-) -> Cell:
-    twins = None if way == PLAIN else Twins.of(load(found.path(PLAIN, ask), pictures=True))
-    return measure(pipe, way, ask, drawing, twins=twins, on_step=on_step)
+def _draw(
+    pipe: FairPipeline,
+    found: Comparison,
+    way: Way,
+    asks: Sequence[Ask],
+    drawing: Drawing,
+    on_step: Callable[[Any], None],
+) -> None:
+    """Draw some prompts in one way, and save each as soon as it is finished."""
+    plain = [None if way == PLAIN else PlainImages.of(load(found.path(PLAIN, ask), pictures=True)) for ask in asks]
+    for ask, drawn in measure(pipe, way, asks, drawing, plain=plain, on_step=on_step):
+        save(drawn, found.path(way, ask))
 
 
 def _said(error: Exception) -> str:

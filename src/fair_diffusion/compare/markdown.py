@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, Column, cells, coin
-from fair_diffusion.compare.line import Line
+from fair_diffusion.compare.outcome import Outcome
 from fair_diffusion.report.headline import spoken
 
 
-def markdown(lines: Sequence[Line], *, level: int = 2) -> str:
+def markdown(lines: Sequence[Outcome], *, level: int = 2) -> str:
     """Three tables for each instruction and attribute: how near, how good, and at what cost. level: of the headings."""
     parts = []
     for (instruction, attribute), own in groupby(lines, key=lambda line: (line.instruction, line.attribute)):
@@ -31,7 +31,7 @@ def markdown(lines: Sequence[Line], *, level: int = 2) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _table(lines: Sequence[Line], columns: Sequence[Column]) -> list[str]:
+def _table(lines: Sequence[Outcome], columns: Sequence[Column]) -> list[str]:
     head = [_row(["way", *(column.head for column in columns)]), "|" + "---|" * (len(columns) + 1)]
     return head + [
         _row([line.way, *(cells(line, columns) if line.judge else ["not measured", *[""] * (len(columns) - 1)])])

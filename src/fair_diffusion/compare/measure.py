@@ -1,9 +1,9 @@
-"""One way on one prompt: draw, read, and compare with the plain twins. Exports `Ask`, `Drawing`, `Twins`, `measure`."""
+"""One way on some prompts: draw, read, and compare with the plain images of the same seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fair_diffusion.backbones import OnStep
-from fair_diffusion.compare.cell import SHOWN, Cell, image_rows
+from fair_diffusion.compare.drawn import SHOWN, Drawn, image_rows
 from fair_diffusion.compare.memory import peak_memory
 from fair_diffusion.compare.way import PLAIN, Way
 from fair_diffusion.perception.probabilities import features
@@ -22,7 +22,7 @@ from fair_diffusion.result import Record, Result
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 
 if TYPE_CHECKING:
-    from fair_diffusion.pipeline import FairPipeline
+    from fair_diffusion.pipeline import FairPipeline, Planned
 
 _COIN_STREAM = 5
 
@@ -38,9 +38,9 @@ class Ask:
     seed: int
 
     def identity(self, way: Way) -> dict[str, Any]:
-        """What of it makes the images of `way`, as plain data: only ways that steer see the instruction."""
+        """What of it makes the images of `way`, as plain data: not all ways depend on the instruction."""
         said: dict[str, Any] = {"prompt": self.prompt, "seed": self.seed, "way": way.identity}
-        if way.steers:
+        if way.instructed:
             said["start"] = self.matched.start
             said["targets"] = [
                 [list(target.attributes), {"/".join(cell): str(share) for cell, share in target.shares.items()}]
@@ -70,65 +70,84 @@ class Drawing:
         later = ("negative_prompt", "guidance_rescale", "repair_budget")
         return {name: value for name, value in vars(self).items() if name not in later or value != usual[name]}
 
-    def fields(self, ask: Ask, way: Way) -> dict[str, Any]:
-        """The fields of the `Request` of one way."""
-        asked = {"prompt": ask.prompt, "seed": ask.seed, **vars(self)}
-        return asked | {"method": way.method, "control": way.control, **way.options}
+    def request(self, ask: Ask, way: Way) -> Request:
+        """The request of one way for one prompt."""
+        asked: dict[str, Any] = {**vars(self), "method": way.method, **way.options}
+        return Request(prompt=ask.prompt, seed=ask.seed, policy=None if way == PLAIN else ask.policy, **asked)
 
 
 @dataclass(frozen=True)
-class Twins:
+class PlainImages:
     """The plain images of an ask, in the order of their seeds, and the judge's features of them, if it has any."""
 
     images: Sequence[Image.Image]
     vectors: NDArray[np.float32] | None
 
     @classmethod
-    def of(cls, cell: Cell) -> Twins:
-        """Those that a plain cell holds, loaded with its pictures."""
+    def of(cls, cell: Drawn) -> PlainImages:
+        """Those that the plain way drew, loaded with its pictures."""
         images = [Image.open(BytesIO(png), formats=["PNG"]).convert("RGB") for png in cell.pictures]
         return cls(images, cell.vectors)
 
 
 def measure(
-    pipe: FairPipeline, way: Way, ask: Ask, drawing: Drawing, *, twins: Twins | None, on_step: OnStep | None = None
-) -> Cell:
-    """Draw the images of `ask` in this way, and read them.
+    pipe: FairPipeline,
+    way: Way,
+    asks: Sequence[Ask],
+    drawing: Drawing,
+    *,
+    plain: Sequence[PlainImages | None],
+    on_step: OnStep | None = None,
+) -> Iterator[tuple[Ask, Drawn]]:
+    """Draw the images of `asks` in this way, in batches across them, and read them.
 
     Args:
         pipe: draws and reads.
         way: how.
-        ask: what.
-        drawing: how many, in how many steps.
-        twins: the plain images; None if these are the plain ones.
+        asks: what.
+        drawing: how many images of each, in how many steps.
+        plain: the plain images of each; None if these are the plain ones.
         on_step: as in `FairPipeline`.
+
+    Yields:
+        Each ask with what was drawn, as soon as it is finished.
 
     Raises:
         ValueError: the model or the pipeline cannot do it in this way.
         KeyboardInterrupt: interrupted before all images were there.
     """
-    fields, known = drawing.fields(ask, way), set(pipe.projections)
-    with way.applied(pipe.backbone.pipeline), peak_memory(pipe.backbone.device) as peak:
-        if way.coin:
-            result = pipe.draw(Request(**fields), ask.matched, lots(ask, drawing.n), on_step=on_step)
-        else:
-            result = pipe(**fields, policy=ask.policy if way.steers else None, on_step=on_step)
-    if result.stopped:
-        raise KeyboardInterrupt
-    if len(result.images) != drawing.n:
-        raise ValueError(f"{len(result.images)} of {drawing.n} images came out")
+    known = set(pipe.projections)
+    with peak_memory(pipe.backbone.device) as peak:
+        for k, result in pipe.run((_planned(pipe, way, ask, drawing) for ask in asks), on_step):
+            if result.stopped:
+                raise KeyboardInterrupt
+            if len(result.images) != drawing.n:
+                raise ValueError(f"{len(result.images)} of {drawing.n} images came out")
+            yield asks[k], _drawn(pipe, way, asks[k], result, plain[k], known, peak.bytes)
+
+
+def _planned(pipe: FairPipeline, way: Way, ask: Ask, drawing: Drawing) -> Planned:
+    """The request of one way for one prompt, with its quotas, or what the lot gives instead."""
+    planned = pipe.plan(drawing.request(ask, way))
+    return replace(planned, quotas=lots(ask, drawing.n)) if way.coin else planned
+
+
+def _drawn(
+    pipe: FairPipeline, way: Way, ask: Ask, result: Result, plain: PlainImages | None, known: set[str], memory: int
+) -> Drawn:
+    """What one way made of one prompt. known: what had been learnt from the model's text before."""
     vectors = features(pipe.judge, result.images)
-    twins = Twins(result.images, vectors) if twins is None else twins
-    rows = [_row(record, way) for record in result.records]
-    for row, distances in zip(rows, _distances(result, vectors, ask.seed, twins), strict=True):
+    plain = PlainImages(result.images, vectors) if plain is None else plain
+    rows = [_row(record) for record in result.records]
+    for row, distances in zip(rows, _distances(result, vectors, ask.seed, plain), strict=True):
         row.update(distances)
     kept = result.images if way == PLAIN else result.images[:SHOWN]
-    return Cell(
+    return Drawn(
         images=image_rows(rows),
         vectors=vectors,
         pictures=[_png(image) for image in kept],
         seconds=result.seconds - sum(took for name, took in result.learnt.items() if name not in known),
-        memory=peak.bytes,
+        memory=memory,
         notes=result.notes,
         learnt=result.learnt,
     )
@@ -143,19 +162,18 @@ def lots(ask: Ask, n: int) -> list[list[int]]:
     return [lot.multinomial(n, each).tolist() for each in shares]
 
 
-def _row(record: Record, way: Way) -> dict[str, Any]:
+def _row(record: Record) -> dict[str, Any]:
     facts = ("index", "seed", "steered", "repairs", "reseeds", "missed", "evaluations", "plain_evaluations")
     labels = {
         f"{reader}.{name}": label
         for reader in ("judged", "perceived", "assigned")
         for name, label in getattr(record, reader).items()
     }
-    row = {name: getattr(record, name) for name in facts} | labels
-    return row | {"steered": record.steered or way.file is not None}  # of edited weights the request knows nothing
+    return {name: getattr(record, name) for name in facts} | labels
 
 
 def _distances(
-    result: Result, vectors: NDArray[np.float32] | None, first: int, twins: Twins
+    result: Result, vectors: NDArray[np.float32] | None, first: int, twins: PlainImages
 ) -> list[dict[str, float | None]]:
     """The distances of every image to the plain one of its seed; None where there is none."""
     found: list[dict[str, float | None]] = [{"pixels": None, "features": None} for _ in result.images]

@@ -21,21 +21,24 @@ _EVERY = 0.02
 
 @dataclass
 class Peak:
-    """The highest level so far, in bytes."""
+    """The highest level so far."""
 
-    bytes: int = 0
+    device: torch.device
+    resident: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """The level in bytes."""
+        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else self.resident
 
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """Watch the memory of `device` while the context lasts; the level is whole when it has ended."""
-    peak = Peak()
+    """Watch the memory of `device` while the context lasts."""
+    peak = Peak(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        try:
-            yield peak
-        finally:
-            peak.bytes = torch.cuda.max_memory_allocated(device)
+        yield peak
         return
     stop = Event()
     watcher = Thread(target=_watch, args=(peak, stop), daemon=True)
@@ -50,7 +53,7 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
 def _watch(peak: Peak, stop: Event) -> None:
     process = psutil.Process()
     while True:
-        peak.bytes = max(peak.bytes, process.memory_info().rss)
+        peak.resident = max(peak.resident, process.memory_info().rss)
         if stop.wait(_EVERY):
-            peak.bytes = max(peak.bytes, process.memory_info().rss)
+            peak.resident = max(peak.resident, process.memory_info().rss)
             return

@@ -14,11 +14,11 @@ from typing import Any
 from PIL import Image
 
 from fair_diffusion.audit.table import JOINT
-from fair_diffusion.compare.cell import SHOWN, Cell, load
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, cells, coin, number
 from fair_diffusion.compare.comparison import Comparison
-from fair_diffusion.compare.line import Line
+from fair_diffusion.compare.drawn import SHOWN, Drawn, load
 from fair_diffusion.compare.memory import MEMORY
+from fair_diffusion.compare.outcome import Outcome
 from fair_diffusion.compare.plot import Figure, figures
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import Way
@@ -31,7 +31,7 @@ PROMPTS = 3
 """Prompts whose pictures are shown, drawn at random."""
 
 
-def page(found: Comparison, lines: Sequence[Line], reference: Reference | None = None) -> str:
+def page(found: Comparison, lines: Sequence[Outcome], reference: Reference | None = None) -> str:
     """The comparison as an HTML page. The same cells give the same bytes."""
     context = {
         "found": found,
@@ -69,7 +69,7 @@ def kid_to(reference: Reference | None) -> str:
     return reference.name if reference else "the plain images"
 
 
-def headline(lines: Sequence[Line]) -> str:
+def headline(lines: Sequence[Outcome]) -> str:
     """The lines of one instruction and attribute in a few sentences."""
     plain, name = lines[0].judge, f"“{lines[0].instruction}”, {spoken(lines[0].attribute)}"
     measured = [(line.judge, line) for line in lines[1:] if line.judge]
@@ -91,17 +91,19 @@ def headline(lines: Sequence[Line]) -> str:
 
 def made(way: Way) -> str:
     """What a way is, in words."""
-    if way.file is not None:
-        return f"edited weights ({way.file.name}), method {way.method}"
-    if not way.steers:
+    if not way.instructed and "file" in way.options:
+        return f"edited weights ({way.options['file'].name})"
+    if not way.instructed:
         return "the model as it is"
     control = "natural-first" if way.control == "natural-first" else "all images"
     groups = "groups by a fair coin" if way.coin else "groups by quota" if way.assigns else "no group assigned"
-    options = "".join(f", {key} {getattr(value, 'name', value)}" for key, value in way.options.items())
-    return f"method {way.method}, {control}, {groups}{options}"
+    options = "".join(
+        f", {key} {getattr(value, 'name', value)}" for key, value in way.options.items() if key != "control"
+    )
+    return f"method {way.request.row.name}, {control}, {groups}{options}"
 
 
-def _notes(lines: Sequence[Line]) -> dict[str, list[str]]:
+def _notes(lines: Sequence[Outcome]) -> dict[str, list[str]]:
     """What the pipeline remarked of every way, under whatever instruction, each once."""
     found: dict[str, dict[str, None]] = {line.way: {} for line in lines}
     for line in lines:
@@ -109,15 +111,15 @@ def _notes(lines: Sequence[Line]) -> dict[str, list[str]]:
     return {way: list(notes) for way, notes in found.items()}
 
 
-def _split(lines: Sequence[Line]) -> list[list[Line]]:
+def _split(lines: Sequence[Outcome]) -> list[list[Outcome]]:
     """The lines by instruction and attribute, in order."""
-    parts: dict[tuple[str, str], list[Line]] = {}
+    parts: dict[tuple[str, str], list[Outcome]] = {}
     for line in lines:
         parts.setdefault((line.instruction, line.attribute), []).append(line)
     return list(parts.values())
 
 
-def _tables(lines: Sequence[Line]) -> list[dict[str, Any]]:
+def _tables(lines: Sequence[Outcome]) -> list[dict[str, Any]]:
     return [
         {
             "instruction": own[0].instruction,
@@ -151,7 +153,7 @@ def _sheets(found: Comparison) -> list[dict[str, Any]]:
     return sheets
 
 
-def _strip(cell: Cell, attributes: Sequence[str]) -> list[Mapping[str, str]]:
+def _strip(cell: Drawn, attributes: Sequence[str]) -> list[Mapping[str, str]]:
     """The first pictures of one cell, each with what the judge reads."""
     labels = cell.labels("judged")
     return [

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.compare.line import Line
+from fair_diffusion.compare.outcome import Outcome
 from fair_diffusion.report.headline import spoken
 from fair_diffusion.report.plot import Plot, Point, plot
 
@@ -27,7 +27,7 @@ class Figure:
     trained: frozenset[str]
 
 
-def figures(lines: Sequence[Line], kid_to: str) -> list[Figure]:
+def figures(lines: Sequence[Outcome], kid_to: str) -> list[Figure]:
     """Both figures for every instruction and attribute; the second is left out where no quality is measured.
 
     kid_to: what the kernel distance is to."""
@@ -46,7 +46,7 @@ def figures(lines: Sequence[Line], kid_to: str) -> list[Figure]:
     return made
 
 
-def _figure(name: str, lines: Sequence[Line], values: Sequence[float], across: str) -> Figure:
+def _figure(name: str, lines: Sequence[Outcome], values: Sequence[float], across: str) -> Figure:
     first = lines[0]
     points = [
         Point(line.way, value, line.judge.tv_mean, line.judge.tv_low, line.judge.tv_high)

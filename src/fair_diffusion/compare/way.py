@@ -1,29 +1,21 @@
 """A way to meet a target: a method under a control, with what was learnt or edited for it beforehand.
 
 Exports `Way`, the named `WAYS`, `PLAIN`, which every comparison holds, and `read_ways` for the words of a command line.
+The names come from the table of methods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from fair_diffusion.methods import METHODS, Method
 from fair_diffusion.models.provenance import sha256
-from fair_diffusion.request import ASSIGNED, UNASSIGNED
+from fair_diffusion.request import Request
 from fair_diffusion.steering.cost import cost_of
-
-Edit = Callable[[Any, Path], AbstractContextManager[Any]]
-"""A diffusers pipeline and a file of weights → a context in which the pipeline has them."""
-
-
-def _edited(pipeline: Any, file: Path) -> AbstractContextManager[Any]:
-    found: AbstractContextManager[Any] = import_module("fair_diffusion.models.edits").edited(pipeline, file)
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,86 +25,73 @@ class Way:
     Attributes:
         name: in tables and figures.
         method: as in `Request`.
-        control: as in `Request`.
-        coin: groups are drawn by lot, as published, and not dealt out by quota.
-        options: further fields of `Request`, such as the file of a learnt vector.
-        file: weights that the model gets while it draws; None leaves it as it is.
-        edit: how it gets them, undone afterwards.
+        coin: groups are drawn by lot, as published, and not assigned by quota.
+        options: further fields of `Request`, such as control, loss, or the file of what was learnt.
         training_steps: what learning took; None if that is not known.
         training_seconds: the same as wall-clock time.
     """
 
     name: str
-    method: str = "none"
-    control: str = "all"
+    method: str | Method = "none"
     coin: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
-    file: Path | None = None
-    edit: Edit = _edited
     training_steps: int | None = 0
     training_seconds: float | None = 0.0
 
+    @cached_property
+    def request(self) -> Request:
+        """A request in this way, of nothing in particular."""
+        return Request(prompt="-", method=self.method, **self.options)
+
     @property
-    def steers(self) -> bool:
-        """Whether images are dealt groups to show; plain models and edited weights know nothing of a request's."""
-        return self.method != "none"
+    def control(self) -> str:
+        """The control that draws it."""
+        return self.request.control or self.request.row.controls[0]
+
+    @property
+    def instructed(self) -> bool:
+        """Whether its images depend on what is asked: those of the plain model and of edited weights do not."""
+        return self.request.row.name not in ("none", "edit")
 
     @property
     def assigns(self) -> bool:
         """Whether each image is assigned groups, by quota or by lot."""
-        return self.steers and self.method not in UNASSIGNED and str(self.options.get("loss", ASSIGNED)) == ASSIGNED
-
-    @contextmanager
-    def applied(self, pipeline: Any) -> Iterator[None]:
-        """`pipeline` with the weights of this way, undone at the end."""
-        if self.file is None:
-            yield
-            return
-        with self.edit(pipeline, self.file):
-            yield
+        return self.request.assigns
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:
         """What makes its images, as plain data: files by their hash, wherever they lie; each is read once."""
-        said = {"method": self.method, "control": self.control, "coin": self.coin}
-        options = {key: sha256(value) if isinstance(value, Path) else value for key, value in self.options.items()}
-        return said | {"options": options, "file": sha256(self.file) if self.file else None}
+        options = {name: value for name, value in self.options.items() if name != "control"}
+        return {
+            "method": self.request.row.name,
+            "control": self.control,
+            "coin": self.coin,
+            "options": {name: sha256(value) if isinstance(value, Path) else value for name, value in options.items()},
+            "file": None,
+        }
 
 
 PLAIN = Way(name="plain")
-WAYS = {
-    way.name: way
-    for way in (
-        PLAIN,
-        Way(name="prompt", method="prompt"),
-        Way(name="hint", method="hint"),
-        Way(name="embedding", method="embedding"),
-        Way(name="semantic-coin", method="semantic", coin=True),
-        Way(name="semantic-quota", method="semantic"),
-        Way(name="semantic", method="semantic", control="natural-first"),
-        Way(name="switch", method="switch", control="natural-first"),
-        Way(name="rejection", method="rejection", options={"repair_budget": 9.0}),  # ten times plain at most
-        Way(name="latents", method="latents"),
-        Way(name="latents-mean", method="latents", options={"loss": "mean"}),
-        Way(name="latents-confident", method="latents", options={"loss": "confident"}),
-        Way(name="distribution", method="distribution"),
-    )
+LEARNT = {name: row for row in METHODS.values() for name in row.learnt_ways}
+"""Methods by the ways that take a file of what was learnt for them: NAME=FILE."""
+WAYS = {"plain": PLAIN} | {
+    name: Way(name=name, method=row.name, coin=name in row.coins, options=options)
+    for row in METHODS.values()
+    for name, options in row.ways.items()
 }
-LEARNT = {
-    way.name: way
-    for way in (
-        Way(name="bottleneck", method="bottleneck"),
-        Way(name="distribution-heads", method="distribution"),
-    )
-}
-"""Ways whose method takes a file of what was learnt for it: NAME=FILE."""
+"""All other ways, by name."""
 
 
 def read_ways(words: Sequence[str]) -> list[Way]:
-    """The ways that `words` name, commas between several: a name of `WAYS`; one of `LEARNT` with its file, as in
-    bottleneck=FILE; or any other NAME=FILE for edited weights.
+    """The ways that `words` name, commas between several.
 
-    `ValueError` for a name that is unknown or comes twice, or a file that is none."""
+    Args:
+        words: names of `WAYS`; names of `LEARNT` with a file, as in bottleneck=FILE; or other NAME=FILE for edited
+            weights.
+
+    Raises:
+        ValueError: a name is unknown or comes twice, or a file is none.
+    """
     names = [name for word in words for part in word.split(",") if (name := part.strip())]
     ways = [_with_file(name) if "=" in name else _named(name) for name in names]
     check_names(ways)
@@ -145,5 +124,6 @@ def _with_file(word: str) -> Way:
     if not file.is_file():
         raise ValueError(f"{path!r} is not there; {name}=FILE names a safetensors file that was learnt")
     cost = cost_of(file)
-    way = replace(LEARNT[name], options={"file": file}) if name in LEARNT else Way(name=name, file=file)
+    method = LEARNT[name].name if name in LEARNT else "edit"
+    way = Way(name=name, method=method, options={"file": file})
     return replace(way, training_steps=cost.steps, training_seconds=cost.seconds)

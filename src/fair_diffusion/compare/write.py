@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fair_diffusion.compare.comparison import Comparison
-from fair_diffusion.compare.line import Line, images
+from fair_diffusion.compare.outcome import Outcome, images
 from fair_diffusion.compare.page import page
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.files.whole_file import whole_file
@@ -17,7 +17,7 @@ from fair_diffusion.files.whole_file import whole_file
 PAGE, TABLE, IMAGES = "compare.html", "table.parquet", "images.parquet"
 
 
-def write(found: Comparison, lines: Sequence[Line], reference: Reference | None = None) -> Path:
+def write(found: Comparison, lines: Sequence[Outcome], reference: Reference | None = None) -> Path:
     """Write the three files, each whole, over those of an earlier call; the page's path."""
     tables = {IMAGES: images(found), TABLE: pa.Table.from_pylist([line.plain() for line in lines])}
     for name, table in tables.items():

@@ -7,103 +7,59 @@
 5. the finished pictures are perceived; while the quotas are missed, the fewest images that mend that are made again
    from their saved state at the look, each time more strongly, at last from a new seed, until the budget is spent.
 
-The batches of 1 and 4 are those of an unsteered run; in 5, images of different batches are put together. The look is at
-a share of the trajectory, so models of few steps do as well; a run of one step is looked at when it is done, and images
-that do not fit begin again.
+The batches of 1 and 4 are those of an unsteered run. The look is at a share of the trajectory, so models of few steps
+have it too. A run of one step is looked at when it is done, and images that do not fit begin again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from fair_diffusion.allocation import least_change
-from fair_diffusion.backbones import Backbone, Batch, Guide, OnStep, advance, batches, begin
-from fair_diffusion.control.strengths import LEVELS, Key, Strengths
-from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
-from fair_diffusion.request import SEEDS, Request
+from fair_diffusion.backbones import batches
+from fair_diffusion.control.assignments import SURE_AT_END, SURE_AT_LOOK, assignments, differing, label
+from fair_diffusion.control.order import Arrival, Order, Shown, State, Steps, Stretch
+from fair_diffusion.control.strengths import LEVELS
+from fair_diffusion.control.tries import missing, repair
+from fair_diffusion.policy import ATTRIBUTES, Assignment
+from fair_diffusion.request import SEEDS
+from fair_diffusion.steering.aim import PLAIN, Aim
+from fair_diffusion.steering.window import look_step, steering_start
 
-Shares = Mapping[str, NDArray[np.float64]]
-"""Probabilities (images, groups) by attribute, in the order of its groups; what lacks to 1 is unknown."""
-
-SURE_AT_LOOK = 0.5
-"""From this probability on the look takes an image to become a group by itself: at most one group can reach it."""
-SURE_AT_END = 0.7
-"""The same for finished pictures. Less sure ones are made again, for on them readers often differ: see docs/control.md
-for how this was chosen."""
-LOOK = 0.2
-"""Share of the trajectory that runs plain: see the accuracy of the early perceiver by step in `docs/control.md`."""
-SPARE = 4
-"""Repairs of a request may cost as much as this many images, however few it asks for."""
 RESEEDS = 2
 """New seeds for one image, at most."""
 NEW_SEED = 2**32
 """What a new seed adds to the old one: images of one request are nearer to each other."""
-TOO_HARD = 10.0
-"""How much harder to change an image counts that was tried in every way: others are changed in its place."""
+
+Read = Mapping[str, NDArray[np.float64]]
+"""What was read in one image: probabilities (groups,) by attribute."""
 
 
-@dataclass(frozen=True)
-class Aim:
-    """What steering is to do with one image: the groups to show, by attribute, and how strongly.
-
-    `strength` is 0 for an image that goes on plain; `assigned` is empty for that, and for methods that assign no group.
-    `change` holds the attributes that do not fit yet, each with the groups to leave (none if it is not known what the
-    image shows).
-    """
-
-    assigned: Assignment = field(default_factory=dict)
-    change: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    strength: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """What became of one image of the request.
-
-    natural: what the look said that it would show by itself, by attribute (None: unknown), with its confidence; for
-    the seed that made it. steered_to: what it was drawn to show, how strongly: empty and 0 if it was not steered.
-    repairs: how often it was made again, `reseeds` times of which from a new seed. missed: whether the perceiver is not
-    sure that it shows what is assigned; None if it was not asked. evaluations: of the network, repairs included.
-    """
-
-    image: Image.Image
-    seed: int
-    assigned: Assignment
-    natural: dict[str, str | None] = field(default_factory=dict)
-    natural_confidence: dict[str, float] = field(default_factory=dict)
-    steered_to: Assignment
-    strength: float
-    repairs: int = 0
-    reseeds: int = 0
-    missed: bool | None = None
-    evaluations: int
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The images of a request that were finished, in order.
-
-    control: "natural-first", "all", or "none" if nothing was to be steered. plain_evaluations: what one image costs
-    unsteered. interrupted: from the keyboard, before all was done.
-    """
-
-    shown: list[Shown]
-    control: str
-    plain_evaluations: int
-    notes: list[str]
-    interrupted: bool
+def draw(order: Order) -> Steps:
+    """Draw an order under natural-first control."""
+    order.control, order.perceives = "natural-first", True
+    return _NaturalFirst(order).draw()
 
 
 @dataclass(kw_only=True)
 class _Plan:
     """What is to be done with one image next.
 
-    shows: what it last showed, or would show. level: the lowest one not yet tried with this seed and assignment.
+    Attributes:
+        seed: the seed of its noise.
+        assigned: what it shall show.
+        shows: what it last showed, or would show.
+        natural: what the look said that it would show by itself.
+        natural_confidence: how sure the look was.
+        looked: its state at the look; None: it is not there yet, or it has a new seed.
+        steered: whether it is steered on the next stretch.
+        level: the lowest level of strength not yet tried with this seed and assignment.
+        repairs: how often it was made again.
+        reseeds: how many of these times from a new seed.
+        evaluations: of the network, so far.
     """
 
     seed: int
@@ -111,293 +67,169 @@ class _Plan:
     shows: dict[str, str | None] = field(default_factory=dict)
     natural: dict[str, str | None] = field(default_factory=dict)
     natural_confidence: dict[str, float] = field(default_factory=dict)
+    looked: State | None = None
     steered: bool = False
     level: int = 0
     repairs: int = 0
     reseeds: int = 0
     evaluations: int = 0
 
-    def change(self) -> dict[str, list[str]]:
-        """The attributes that do not fit, with what it shows instead."""
-        other = {name: group for name, group in self.shows.items() if group != self.assigned[name]}
-        return {name: [] if group is None else [group] for name, group in other.items()}
 
+class _NaturalFirst:
+    """The images of one order under natural-first control."""
 
-@dataclass(kw_only=True)
-class NaturalFirst:
-    """One request under control.
+    def __init__(self, order: Order) -> None:
+        self.order, self._brief = order, order.brief
+        self._plans = [_Plan(seed=order.request.seed + i) for i in range(order.n)]
+        self._read = {name: np.zeros((order.n, len(ATTRIBUTES[name].groups))) for name in order.brief.attributes}
+        self._look = look_step(self._brief.times, self._brief.card.start)
+        self._dearest = order.plain_evaluations
 
-    targets with their quotas, one count per cell in the order of `shares`. guide: how to guide a batch, one aim per
-    image. look, perceive: what predicted clean latents and finished pictures show. concept: what strengths are learnt
-    for, beside the group. start: the share of the trajectory at which to look.
-    """
+    @property
+    def spent(self) -> int:
+        """Evaluations so far, of all images."""
+        return sum(plan.evaluations for plan in self._plans)
 
-    backbone: Backbone
-    request: Request
-    targets: Sequence[Target]
-    quotas: Sequence[Sequence[int]]
-    guide: Callable[[Sequence[Aim]], Guide]
-    look: Callable[[Batch], Shares]
-    perceive: Callable[[Sequence[Image.Image]], Shares]
-    concept: Key
-    strengths: Strengths
-    start: float = LOOK
-    on_step: OnStep | None = None
+    @property
+    def dearest(self) -> float:
+        """Evaluations of the dearest image so far, counted from noise on."""
+        return self._dearest
 
-    def run(self) -> Drawn:
-        """Generate. Interrupted from the keyboard it gives the images that are finished, whatever they show."""
-        n = self.request.n
-        self._plans = [_Plan(seed=self.request.seed + i) for i in range(n)]
-        self._shown: dict[int, Shown] = {}
-        self._saved: dict[int, tuple[Batch, int]] = {}
-        self._read = {name: np.zeros((n, len(ATTRIBUTES[name].groups))) for t in self.targets for name in t.attributes}
-        self._dearest = self._cost = plain_evaluations(self.backbone, self.request, self.guide([Aim()]))
-        notes, interrupted = [], False
+    def draw(self) -> Steps:
+        """All stretches of all images, in order."""
+        order, parts = self.order, batches(self.order.n, self.order.request.batch_size)
         try:
-            warm = [self._to_look(images) for images in batches(n, self.request.batch_size)]
-            self._assign_naturals(warm)
-            for batch in warm:
-                self._finish(batch)
-            notes += self._repair()
-        except KeyboardInterrupt:
-            done, interrupted = len(self._shown), True
-            notes.append(f"interrupted after {done} of {n} images" if done < n else "interrupted while repairing")
-        # An interrupted repair has cost something too.
-        shown = [replace(self._shown[i], evaluations=self._plans[i].evaluations) for i in sorted(self._shown)]
-        return Drawn(shown, "natural-first", self._cost, notes, interrupted)
+            natural: list[Read] = []
+            for part in parts:
+                natural += yield from self._to_look(part)
+            shares = {name: np.stack([read[name] for read in natural]) for name in self._read}
+            for i, assigned in enumerate(self._assign(shares, SURE_AT_LOOK)):
+                self._plans[i].assigned = assigned
+                self._take_look(i, natural[i])
+            for part in parts:
+                yield from self._finish(part)
+            why = yield from repair(self)
+            order.notes += missing(why, sum(bool(shown.missed) for shown in order.shown.values()), order.n)
+        finally:  # a repair that was interrupted has cost something too
+            for i, shown in order.shown.items():
+                order.shown[i] = replace(shown, evaluations=self._plans[i].evaluations)
 
-    def _to_look(self, images: Sequence[int]) -> Batch:
-        """Run images plain up to the look, and save them where steering begins."""
-        begun = begin(self.backbone, images, seeds=[self._plans[i].seed for i in images], steps=self.request.steps)
-        batch = self._advance(begun, self.guide([Aim()] * len(images)), look_step(len(begun.times), self.start))
-        saved = batch if steering_start(len(begun.times), self.start) else begun
-        self._saved.update({image: (saved, place) for place, image in enumerate(images)})
-        return batch
-
-    def _assign_naturals(self, warm: Sequence[Batch]) -> None:
-        """Look, and say who shows what."""
-        read = [self.look(batch) for batch in warm]
-        natural = {name: np.concatenate([shares[name] for shares in read]) for name in self._read}
-        for i, assigned in enumerate(self._assign(natural, SURE_AT_LOOK)):
-            self._plans[i].assigned = assigned
-            self._take_look(i, {name: shares[i] for name, shares in natural.items()})
-
-    def _take_look(self, image: int, natural: Mapping[str, NDArray[np.float64]]) -> None:
-        """Note what one image would show by itself; if that is not what is assigned, it will be steered."""
-        plan = self._plans[image]
-        plan.shows = plan.natural = {name: label(name, natural[name], SURE_AT_LOOK) for name in plan.assigned}
-        plan.natural_confidence = {name: float(natural[name].max()) for name in plan.assigned}
-        plan.steered = plan.natural != plan.assigned
-
-    def _finish(self, batch: Batch) -> None:
-        """Take a batch from the look to the end. After the only step of a run, what is to be steered begins again."""
-        again = (
-            [image for image in batch.images if self._plans[image].steered] if batch.step == len(batch.times) else []
-        )
-        for image in again:
-            self._plans[image].steered = False
-        self._from_look(batch)
-        for image in again:
-            self._plans[image].steered = True
-        if again:
-            self._from_look(self._back(again))
-
-    def _back(self, images: Sequence[int]) -> Batch:
-        """These images as they were saved."""
-        return Batch.join([batch.take([place]) for batch, place in (self._saved[image] for image in images)])
-
-    def _from_look(self, batch: Batch) -> None:
-        """Finish a batch, perceive it, and learn which strengths were enough."""
-        images, plans = batch.images, [self._plans[i] for i in batch.images]
-        levels = [self._level(plan) for plan in plans]
-        aims = [
-            Aim(plan.assigned, plan.change(), LEVELS[level]) if plan.steered else Aim()
-            for plan, level in zip(plans, levels, strict=True)
-        ]
-        end = self._advance(batch, self.guide(aims), None)
-        self._dearest = max(self._dearest, int(end.evaluations.max()))  # from noise on, as from a new seed
-        pictures = self.backbone.images(end.latents)
-        read = self.perceive(pictures)
-        for name, known in self._read.items():
-            known[list(images)] = read[name]
-        for i, plan, aim, level, picture in zip(images, plans, aims, levels, pictures, strict=True):
-            plan.shows = {name: label(name, self._read[name][i], SURE_AT_END) for name in plan.assigned}
-            if plan.steered:
-                plan.level = level + 1
-                for name in aim.change:
-                    complied = plan.shows[name] == plan.assigned[name]
-                    self.strengths.learn((*self.concept, name, plan.assigned[name]), level, complied=complied)
-            self._shown[i] = Shown(
-                image=picture,
-                seed=plan.seed,
-                assigned=plan.assigned,
-                natural=plan.natural,
-                natural_confidence=plan.natural_confidence,
-                steered_to=aim.assigned,
-                strength=aim.strength,
-                repairs=plan.repairs,
-                reseeds=plan.reseeds,
-                missed=plan.shows != plan.assigned,
-                evaluations=plan.evaluations,
-            )
-
-    def _advance(self, batch: Batch, guide: Guide, until: int | None) -> Batch:
-        end = advance(batch, guide, until=until, on_step=self.on_step)
-        for i, spent in zip(batch.images, (end.evaluations - batch.evaluations).tolist(), strict=True):
-            self._plans[i].evaluations += spent
-        return end
-
-    def _assign(self, shares: Shares, sure: float, effort: Sequence[float] | None = None) -> list[Assignment]:
-        """Meet every target's quotas with the least change of what the images show."""
-        return assignments(self.targets, self.quotas, shares, sure, effort)
-
-    def _level(self, plan: _Plan) -> int:
-        """The level at which an image is steered: one for all its groups, which are steered together."""
-        usual = [self.strengths.level((*self.concept, name, plan.assigned[name])) for name in plan.change()]
-        return max([plan.level, *usual])
-
-    def _repair(self) -> list[str]:
-        """Make misses again until there are none, none that can be mended, or the budget is spent; and say so."""
-        budget = self.request.repair_budget
-        limit = self._cost * max(budget * self.request.n, SPARE if budget else 0)
-        first_pass = sum(plan.evaluations for plan in self._plans)
-        given_up: set[int] = set()
-        while misses := self._misses(given_up):
-            again = [i for i in misses if self._may_try(i)]
-            given_up.update(set(misses) - set(again))
-            while again:
-                left = limit - (sum(plan.evaluations for plan in self._plans) - first_pass)
-                part = again[: min(self.request.batch_size, max(0, int(left / self._dearest)))]
-                if not part:
-                    self._misses(given_up)
-                    return self._say_missed("the repair budget is spent")
-                self._again(part)
-                again = again[len(part) :]
-        return self._say_missed("everything was tried")
-
-    def _say_missed(self, why: str) -> list[str]:
-        missed = sum(bool(shown.missed) for shown in self._shown.values())
-        of = f"{missed} of {self.request.n} images do not surely show what was assigned"
-        return [f"{why}: {of}"] if missed else []
-
-    def _misses(self, given_up: set[int]) -> list[int]:
-        """Assign anew by what the pictures show, and name those that do not show theirs and may still be mended."""
-        effort = [TOO_HARD if i in given_up else 1.0 for i in range(len(self._plans))]
+    def assign_anew(self, effort: Sequence[float]) -> list[int]:
+        """Assign by what the pictures show, and name the images that do not surely show what they are assigned."""
         for i, assigned in enumerate(self._assign(self._read, SURE_AT_END, effort)):
             plan = self._plans[i]
             if assigned != plan.assigned:
                 plan.assigned, plan.level = assigned, 0
-            self._shown[i] = replace(self._shown[i], assigned=assigned, missed=plan.shows != assigned)
-        return [i for i, shown in self._shown.items() if shown.missed and i not in given_up]
+            self.order.shown[i] = replace(self.order.shown[i], assigned=assigned, missed=plan.shows != assigned)
+        return [i for i, shown in sorted(self.order.shown.items()) if shown.missed]
 
-    def _may_try(self, image: int) -> bool:
-        """Plan one more try: steered, then more strongly, then from a new seed. False if all of that has failed."""
+    def left(self, misses: Sequence[int]) -> list[int]:
+        """Plan one more try of each: steered, then more strongly, then from a new seed; those that have one left."""
+        return [i for i in misses if self._plan_again(self._plans[i])]
+
+    def again(self, images: Sequence[int]) -> Steps:
+        """Make images once more, from where steering begins; those with a new seed are looked at first."""
+        if fresh := [i for i in images if self._plans[i].looked is None]:
+            read = yield from self._to_look(fresh)
+            for i, natural in zip(fresh, read, strict=True):
+                self._take_look(i, natural)
+        for i in images:
+            self._plans[i].repairs += 1
+        yield from self._from({i: self._begin(i) for i in images})
+
+    def _to_look(self, images: Sequence[int]) -> Generator[list[Stretch], list[Arrival], list[Read]]:
+        """Run images plain up to the look, and keep them there; what the look reads."""
+        arrivals = yield [
+            Stretch(order=self.order, image=i, seed=self._plans[i].seed, until=self._look) for i in images
+        ]
+        for i, arrival in zip(images, arrivals, strict=True):
+            plan = self._plans[i]
+            plan.evaluations += arrival.evaluations
+            plan.looked = arrival.state
+        return [arrival.shares for arrival in arrivals]
+
+    def _take_look(self, image: int, natural: Read) -> None:
+        """Note what one image would show by itself; if that is not what is assigned, it will be steered."""
         plan = self._plans[image]
+        plan.natural = {name: label(name, natural[name], SURE_AT_LOOK) for name in plan.assigned}
+        plan.shows, plan.natural_confidence = plan.natural, {name: float(natural[name].max()) for name in plan.assigned}
+        plan.steered = plan.natural != plan.assigned
+
+    def _finish(self, images: Sequence[int]) -> Steps:
+        """Take images from the look to the end. After the only step of a run, images to be steered begin again."""
+        at_end = self._look == self._brief.times
+        again = [i for i in images if at_end and self._plans[i].steered]
+        for i in again:
+            self._plans[i].steered = False
+        yield from self._from({i: self._plans[i].looked for i in images})
+        for i in again:
+            self._plans[i].steered = True
+        if again:
+            yield from self._from({i: self._begin(i) for i in again})
+
+    def _begin(self, image: int) -> State | None:
+        """Where steering begins: at the look, or at the noise (None) in a run of one step."""
+        return self._plans[image].looked if steering_start(self._brief.times, self._brief.card.start) else None
+
+    def _from(self, states: Mapping[int, State | None]) -> Steps:
+        """Finish images from these states, take what is read in them, and learn which strengths were enough."""
+        levels = {i: self._level(self._plans[i]) for i in states}
+        aims = {i: self._aim(self._plans[i], level) for i, level in levels.items()}
+        arrivals = yield [
+            Stretch(order=self.order, image=i, seed=self._plans[i].seed, aim=aims[i], state=state)
+            for i, state in states.items()
+        ]
+        for i, arrival in zip(states, arrivals, strict=True):
+            self._take(i, aims[i], levels[i], arrival)
+
+    def _take(self, image: int, aim: Aim, level: int, arrival: Arrival) -> None:
+        """Note what a finished picture shows, and whether steering was strong enough."""
+        plan = self._plans[image]
+        plan.evaluations += arrival.evaluations
+        self._dearest = max(self._dearest, arrival.since_noise)  # as an image from a new seed would cost
+        for name, known in self._read.items():
+            known[image] = arrival.shares[name]
+        plan.shows = {name: label(name, self._read[name][image], SURE_AT_END) for name in plan.assigned}
+        if plan.steered:
+            plan.level = level + 1
+            for name in aim.change:
+                complied = plan.shows[name] == plan.assigned[name]
+                key = (*self.order.key, name, plan.assigned[name])
+                self.order.strengths.learn(key, level, complied=complied)
+        self.order.shown[image] = Shown(
+            image=arrival.picture,
+            seed=plan.seed,
+            assigned=plan.assigned,
+            natural=plan.natural,
+            natural_confidence=plan.natural_confidence,
+            steered_to=aim.assigned,
+            strength=aim.strength,
+            repairs=plan.repairs,
+            reseeds=plan.reseeds,
+            missed=plan.shows != plan.assigned,
+            evaluations=plan.evaluations,
+        )
+
+    def _assign(
+        self, shares: Mapping[str, NDArray[np.float64]], sure: float, effort: Sequence[float] | None = None
+    ) -> list[Assignment]:
+        return assignments(self._brief.targets, self.order.quotas, shares, sure, effort)
+
+    def _aim(self, plan: _Plan, level: int) -> Aim:
+        return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level]) if plan.steered else PLAIN
+
+    def _level(self, plan: _Plan) -> int:
+        """The level at which an image is steered: one for all its groups, which are steered together."""
+        changed = differing(plan.shows, plan.assigned)
+        usual = [self.order.strengths.level((*self.order.key, name, plan.assigned[name])) for name in changed]
+        return max([plan.level, *usual])
+
+    def _plan_again(self, plan: _Plan) -> bool:
+        """Plan one more try. False if all of them have failed."""
         plan.steered = True
         if plan.level == len(LEVELS):
             if plan.reseeds == RESEEDS:
                 return False
             plan.seed, plan.level, plan.reseeds = (plan.seed + NEW_SEED) % SEEDS, 0, plan.reseeds + 1
-            del self._saved[image]
+            plan.looked = None
         return True
-
-    def _again(self, images: Sequence[int]) -> None:
-        """Make images once more, from their saved state at the look, or from the start if they have a new seed."""
-        if fresh := [i for i in images if i not in self._saved]:
-            read = self.look(self._to_look(fresh))
-            for place, i in enumerate(fresh):
-                self._take_look(i, {name: read[name][place] for name in self._read})
-        for i in images:
-            self._plans[i].repairs += 1
-        self._from_look(self._back(images))
-
-
-def draw_all(
-    backbone: Backbone,
-    request: Request,
-    aims: Sequence[Aim],
-    guide: Callable[[Sequence[Aim]], Guide],
-    on_step: OnStep | None,
-) -> Drawn:
-    """Generate, every image guided to its aim from the first step on, and none made again."""
-    shown: list[Shown] = []
-    notes, interrupted = [], False
-    try:
-        for images in batches(request.n, request.batch_size):
-            asked = [aims[i] for i in images]
-            batch = begin(backbone, images, seeds=[request.seed + i for i in images], steps=request.steps)
-            batch = advance(batch, guide(asked), on_step=on_step)
-            pictures, spent = backbone.images(batch.latents), batch.evaluations.tolist()
-            for i, aim, picture, evaluations in zip(images, asked, pictures, spent, strict=True):
-                one = Shown(
-                    image=picture,
-                    seed=request.seed + i,
-                    assigned=aim.assigned,
-                    steered_to=aim.assigned,
-                    strength=aim.strength,
-                    evaluations=evaluations,
-                )
-                shown.append(one)
-    except KeyboardInterrupt:
-        interrupted = True
-        notes.append(f"interrupted after {len(shown)} of {request.n} images")
-    control = "all" if any(aim.strength for aim in aims) else "none"
-    return Drawn(shown, control, plain_evaluations(backbone, request, guide([Aim()])), notes, interrupted)
-
-
-def plain_evaluations(backbone: Backbone, request: Request, guide: Guide) -> int:
-    """Network evaluations that one unsteered image of the request costs."""
-    return len(backbone.fork().timesteps(request.steps)) * guide.passes(backbone)
-
-
-def look_step(steps: int, start: float = LOOK) -> int:
-    """How many of the run's steps are plain before the look, which is at the share `start` of them: at least one."""
-    return max(1, round(start * steps))
-
-
-def steering_start(steps: int, start: float = LOOK) -> int:
-    """The step from which images are steered: the look; the first one if the look is at the end, in a run of one."""
-    look = look_step(steps, start)
-    return look if look < steps else 0
-
-
-def assignments(
-    targets: Sequence[Target],
-    quotas: Sequence[Sequence[int]],
-    shares: Shares,
-    sure: float,
-    effort: Sequence[float] | None = None,
-) -> list[Assignment]:
-    """What each image shall show, so that all quotas are met with the least change of what images show by `shares`."""
-    found: list[Assignment] = [{} for _ in range(sum(quotas[0]))]
-    for target, counts in zip(targets, quotas, strict=True):
-        cells = list(target.shares)
-        chosen = least_change(*cells_of(shares, target, sure), counts, effort=effort)
-        for assignment, k in zip(found, chosen, strict=True):
-            assignment.update(zip(target.attributes, cells[k], strict=True))
-    return found
-
-
-def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:
-    """The group of attribute `name` that one image shows, None if none is as probable as `sure`."""
-    k = int(shares.argmax())
-    return ATTRIBUTES[name].group_names[k] if shares[k] >= sure else None
-
-
-def cells_of(shares: Shares, target: Target, sure: float) -> tuple[list[int | None], NDArray[np.float64]]:
-    """The cell of `target` that each image shows (None: unknown), and the probabilities (images, cells).
-
-    Attributes are taken as independent given the picture."""
-    groups = [ATTRIBUTES[name].group_names for name in target.attributes]
-    probabilities = np.stack(
-        [
-            np.prod(
-                [shares[n][:, g.index(part)] for n, g, part in zip(target.attributes, groups, cell, strict=True)], 0
-            )
-            for cell in target.shares
-        ],
-        axis=1,
-    )
-    place: dict[tuple[str | None, ...], int] = {cell: k for k, cell in enumerate(target.shares)}
-    shown = [tuple(label(name, shares[name][i], sure) for name in target.attributes) for i in range(len(probabilities))]
-    return [place.get(cell) for cell in shown], probabilities

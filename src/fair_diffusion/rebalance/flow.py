@@ -15,23 +15,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Unpack
 
 from PIL import Image
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.control.natural_first import Aim, plain_evaluations
+from fair_diffusion.audit.table import Row
+from fair_diffusion.backbones import StepInfo
+from fair_diffusion.control.loop import draw
+from fair_diffusion.control.order import Order
+from fair_diffusion.control.readers import Readers
+from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
 from fair_diffusion.files.new_folder import check_new, new_folder
 from fair_diffusion.files.pictures import upright_size
-from fair_diffusion.pipeline import FairPipeline, audited
+from fair_diffusion.methods import USUAL
+from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Match, Policy, match
-from fair_diffusion.rebalance.move import Moved, Mover, Progress
+from fair_diffusion.rebalance.moving import Moved, Mover
 from fair_diffusion.rebalance.originals import Original, find_originals
-from fair_diffusion.rebalance.readings import Seen, read_moved, read_originals, shares_of
-from fair_diffusion.rebalance.request import Rebalance
+from fair_diffusion.rebalance.readings import Progress, Seen, read_moved, read_originals
+from fair_diffusion.rebalance.request import Rebalance, RebalanceFields
 from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
+from fair_diffusion.request import check_fields
 from fair_diffusion.result import SHEET, Record, write_image, write_records
-from fair_diffusion.steering.guides import Guides, window
+from fair_diffusion.steering.brief import Brief
+from fair_diffusion.steering.window import window
 
 
 def silent(what: str, done: float, total: float) -> None:
@@ -48,7 +56,7 @@ def rebalance(
     prompts: Mapping[str, str] | None = None,
     n: int | None = None,
     progress: Progress = silent,
-    **request: Any,
+    **request: Unpack[RebalanceFields],
 ) -> list[RebalancedResult]:
     """Write the images below `folder` to the new folder `out`, and move the fewest that make them what `policy` asks.
 
@@ -61,8 +69,8 @@ def rebalance(
         prompts: the same by file. Without either, records inside PNGs tell.
         n: take only the first so many images.
         progress: called as images are read and moved.
-        request: fields of `Rebalance`: way, depth, method, steps, guidance, repair_budget, seed, batch_size,
-            negative_prompt, guidance_rescale.
+        request: fields of `Rebalance`, which tells what each is: way, depth, method, steps, guidance, repair_budget,
+            seed, batch_size, negative_prompt, guidance_rescale.
 
     Returns:
         One result for each prompt, in the order in which the prompts were met.
@@ -71,14 +79,14 @@ def rebalance(
         ValueError: a wrong argument, no image that can be read, or an image whose prompt is not known. Then, and when
             the run is interrupted, `out` is not written.
     """
+    check_fields(request, RebalanceFields.__annotations__)
     check_apart(folder, out)
     found = find_originals(folder, prompt=prompt, prompts=prompts, n=n)
     by_prompt: dict[str, list[Original]] = {}
     for image in found.images:
         by_prompt.setdefault(image.prompt, []).append(image)
-    settings = pipe.with_usual(request)
     runs = [
-        _Run(pipe, Rebalance(prompt=text, n=len(images), **settings), match(policy, text), images)
+        _Run(pipe, Rebalance(prompt=text, n=len(images), **request), match(policy, text), images)
         for text, images in by_prompt.items()
     ]
     for run in runs:
@@ -93,10 +101,27 @@ def rebalance(
     results: list[RebalancedResult] = []
     with new_folder(out) as part, TemporaryDirectory(prefix=".moved-", dir=part) as scratch:
         for k, run in readable:
+            run.start(Path(scratch) / f"{k:03d}")
+        _move([run for _, run in readable], progress)
+        for k, run in readable:
             at = PurePosixPath("" if len(runs) == 1 else f"{k:03d}")
-            result = run.result(part / at, Path(scratch), progress)
+            result = run.result(part / at)
             results.append(replace(result, images=Pictures([out / at / r.file for r in result.records])))
     return results
+
+
+def _move(runs: Sequence[_Run], progress: Progress) -> None:
+    """Move the images of all prompts, in batches that may hold images of several. An interrupt ends it all."""
+    movers = {run.order: run.mover for run in runs if run.order.quotas}
+
+    def told(info: StepInfo) -> None:
+        share = (info.step + 1 - info.first) / (info.steps - info.first)
+        done = sum(mover.done for mover in movers.values()) + share * len(info.images)
+        progress("moving", done, sum(mover.to_do for mover in movers.values()))
+
+    for finished in draw(movers, told):
+        if any(order.interrupted for order in finished):
+            raise KeyboardInterrupt
 
 
 def check_apart(folder: Path, out: Path) -> None:
@@ -108,37 +133,45 @@ def check_apart(folder: Path, out: Path) -> None:
 
 @dataclass
 class _Run:
-    """The images of one prompt. seen: those of them that can be read; broken: the others, with the reason."""
+    """The images of one prompt.
+
+    Attributes:
+        pipe: the model with its readers.
+        asked: how images are to be moved.
+        matched: the rule that fires, if one does.
+        images: the originals.
+        seen: those that can be read, and what is read in them.
+        broken: the others, each with the reason.
+        notes: about the folder.
+        seconds: the time that reading took.
+    """
 
     pipe: FairPipeline
     asked: Rebalance
     matched: Match
     images: Sequence[Original]
     seen: Seen = field(init=False)
+    order: Order = field(init=False)
+    mover: Mover = field(init=False)
     broken: list[str] = field(default_factory=list)
     notes: Sequence[str] = ()
     seconds: float = 0.0
 
-    def __post_init__(self) -> None:
-        pipe, asked = self.pipe, self.asked
-        guidance = pipe.card.guidance if asked.guidance is None else asked.guidance
-        self.guides = Guides(pipe.backbone, asked, guidance, self.matched.start, pipe.card)
-
     def check(self) -> None:
         """`ValueError` with the mend if what is asked for cannot be read, or cannot act."""
-        self.pipe.check(self.matched)
-        if not self.pipe.backbone.reads_text:
+        pipe, card = self.pipe, self.pipe.card
+        pipe.check(self.matched)
+        if not pipe.backbone.reads_text:
             raise ValueError(
-                f"{self.pipe.name!r} draws without text, and what leads an image to its group is a word; name a "
+                f"{pipe.name!r} draws without text, and what leads an image to its group is a word; name a "
                 "text-to-image model"
             )
-        own, depth = self.pipe.backbone.fork(), self.asked.attempts[0][0]
-        steps = len(own.timesteps(self.asked.steps))
-        if self.asked.method == "semantic" and own.start_step(depth) >= window(steps, self.pipe.card)[1]:
-            end = self.pipe.card.end
+        depth, brief, own = self.asked.attempts[0][0], self._brief(), pipe.backbone.fork()
+        times = len(own.timesteps(brief.steps))
+        if self.asked.row.ends_early and own.start_step(depth) >= window(times, card)[1]:
             raise ValueError(
-                f"depth is {depth:g}, but semantic guidance ends after {end:.0%} of the trajectory, before such an "
-                f"image begins; use a depth well above {1 - end:g}, or the method 'switch'"
+                f"depth is {depth:g}, but {self.asked.row.name} guidance ends after {card.end:.0%} of the trajectory, "
+                f"before such an image begins; use a depth well above {1 - card.end:g}, or the method {USUAL!r}"
             )
 
     def read(self, progress: Progress) -> None:
@@ -148,33 +181,32 @@ class _Run:
         self.asked = replace(self.asked, n=max(1, len(self.seen.images)))
         self.seconds = time.monotonic() - start
 
-    def result(self, folder: Path, scratch: Path, progress: Progress) -> RebalancedResult:
-        """Move, count and write to `folder`. scratch: for pictures on their way."""
-        start = time.monotonic()
-        pipe, matched, asked, read, guides = self.pipe, self.matched, self.asked, self.seen, self.guides
-        planned = plan(matched.targets, asked.n, asked.seed) if matched.rule else []
-        mover = Mover(
-            backbone=pipe.backbone,
-            request=asked,
-            originals=read.images,
-            targets=matched.targets,
-            quotas=planned,
-            guides=guides,
-            read=read.shares,
-            perceive=lambda pictures: shares_of(pipe, pictures),
-            scratch=scratch,
-            progress=progress,
-        )
-        moved = mover.run() if planned else [Moved(natural={}, natural_confidence={}, shows={}) for _ in read.images]
+    def start(self, scratch: Path) -> None:
+        """Make the order, whose moved pictures go into the folder `scratch`."""
+        scratch.mkdir()
+        quotas = plan(self.matched.targets, self.asked.n, self.asked.seed) if self.matched.rule else []
+        readers = Readers(self.pipe.perceiver, self.pipe.early)
+        self.order = Order(brief=self._brief(), quotas=quotas, readers=readers)
+        self.mover = Mover(self.order, self.seen.images, self.seen.shares, scratch)
+
+    def result(self, folder: Path) -> RebalancedResult:
+        """Count what the images show now, and write them to `folder`."""
+        start, pipe, matched, asked, read = time.monotonic(), self.pipe, self.matched, self.asked, self.seen
+        quotas = self.order.quotas
+        moved = self.mover.images if quotas else [Moved.nothing() for _ in read.images]
         now = read_moved(pipe, read, {i: one.picture for i, one in enumerate(moved) if one.picture is not None})
         records = self._records(now, moved)
+
+        def rows(readings: Readings) -> list[Row]:
+            return audited(readings, matched.targets, quotas, pipe.attributes)
+
         facts: dict[str, Any] = {
             "prompt": asked.prompt,
             "model": pipe.name,
             "control": "rebalance",
             "seed": asked.seed,
             "requested": asked.n,
-            "seconds": self.seconds + time.monotonic() - start,
+            "seconds": self.seconds + self.order.seconds + time.monotonic() - start,
         }
         before = OriginalsResult(
             **facts | {"control": "none"},
@@ -183,51 +215,50 @@ class _Run:
             reason="",
             images=Pictures([image.path for image in read.images]),
             records=[_before(record) for record in records],
-            audit=audited(read.judged, matched.targets, planned, pipe.attributes),
-            perceived_audit=audited(read.perceived, matched.targets, planned, pipe.attributes),
+            audit=rows(read.judged),
+            perceived_audit=rows(read.perceived),
         )
         result = RebalancedResult(
             **facts,
-            method=asked.method,
+            method=asked.row.name,
             rule=matched.rule.name if matched.rule else None,
             reason=matched.reason,
             images=Pictures([folder / record.file for record in records]),
             records=records,
-            audit=audited(now.judged, matched.targets, planned, pipe.attributes),
-            perceived_audit=audited(now.perceived, matched.targets, planned, pipe.attributes),
-            notes=[*self.notes, *(target.note for target in matched.targets if target.note), *mover.notes],
+            audit=rows(now.judged),
+            perceived_audit=rows(now.perceived),
+            notes=[*self.notes, *(target.note for target in matched.targets if target.note), *self.order.notes],
             **pipe.provenance(matched),
             before=before,
             way=asked.way,
             broken=self.broken,
-            reconstruction_evaluations=mover.spent_on_reconstruction,
+            reconstruction_evaluations=self.mover.spent_on_reconstruction,
         )
         _write(result, folder, read.images, moved)
         return result
 
+    def _brief(self) -> Brief:
+        pipe, matched = self.pipe, self.matched
+        return Brief(pipe.backbone, self.asked, matched.start, pipe.card, matched.targets)
+
     def _records(self, now: Seen, moved: Sequence[Moved]) -> list[RebalancedRecord]:
         """One record per image, from what was read before and now."""
-        read, asked, guides = self.seen, self.asked, self.guides
-        cost = plain_evaluations(self.pipe.backbone, asked, guides.guide([Aim()]))
+        read, asked, brief = self.seen, self.asked, self.order.brief
+        same = asked_fields(brief, model=self.pipe.name, rule=self.matched.rule.name if self.matched.rule else None)
         names = {image.name for image in read.images}
         records = []
         for i, (image, one) in enumerate(zip(read.images, moved, strict=True)):
             steered_to = one.assigned if one.picture else {}
             pixels, features = now.distances.get(i, (None, None))
+            before = read_fields(read.judged, read.perceived, i)
             records.append(
                 RebalancedRecord(
+                    **same,
+                    **read_fields(now.judged, now.perceived, i),
                     index=i,
-                    prompt=asked.prompt,
-                    used_prompt=guides.used_prompt(steered_to),
+                    used_prompt=prompt_of(brief, steered_to),
                     seed=asked.seed + i,
-                    model=self.pipe.name,
-                    method=asked.method,
                     control="rebalance",
-                    rule=self.matched.rule.name if self.matched.rule else None,
-                    steps=asked.steps,
-                    guidance=guides.guidance,
-                    negative_prompt=asked.negative_prompt,
-                    guidance_rescale=asked.guidance_rescale,
                     assigned=one.assigned,
                     natural=one.natural,
                     natural_confidence=one.natural_confidence,
@@ -236,18 +267,15 @@ class _Run:
                     repairs=max(0, one.tries - 1),
                     reseeds=0,
                     missed=one.misses if one.assigned else None,
-                    judged={name: row[i].label for name, row in now.judged.items()},
-                    perceived={name: row[i].label for name, row in now.perceived.items()},
-                    confidence={name: round(row[i].confidence, 4) for name, row in now.judged.items()},
                     evaluations=one.evaluations,
-                    plain_evaluations=cost,
+                    plain_evaluations=self.order.plain_evaluations,
                     file=_png_name(image.name, names) if one.picture else image.name,
                     original=image.name,
                     way=asked.way if one.picture else "",
                     depth=one.depth,
                     put_back=one.put_back,
-                    judged_before={name: row[i].label for name, row in read.judged.items()},
-                    confidence_before={name: round(row[i].confidence, 4) for name, row in read.judged.items()},
+                    judged_before=before["judged"],
+                    confidence_before=before["confidence"],
                     pixel_distance=pixels,
                     feature_distance=features,
                     reconstruction_error=one.error,

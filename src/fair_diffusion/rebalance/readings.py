@@ -5,7 +5,7 @@ Only the perceiver's word decides what is moved; the judge's is kept for the res
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,17 +13,19 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fair_diffusion.control.natural_first import Shares
+from fair_diffusion.control.assignments import Shares
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.vocabulary import shares
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.rebalance.move import Progress
 from fair_diffusion.rebalance.originals import Original, opened
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 
 READ = 32
 """Pictures that are read at a time."""
+
+Progress = Callable[[str, float, float], None]
+"""Called with what is being done, how many images of it are, and of how many."""
 
 Readings = dict[str, list[Reading]]
 """One reading per image, by attribute."""

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from fair_diffusion.control.strengths import LEVELS
+from fair_diffusion.methods import METHODS, Method
 from fair_diffusion.request import Request
-from fair_diffusion.steering import INVERSIONS
+from fair_diffusion.steering.inversion import INVERSIONS
 
-METHODS = ("switch", "semantic")
 DEPTHS = {"inversion": 0.8, "sdedit": 0.6}
-"""The usual depth of each way: see docs/rebalance.md for how these were chosen."""
+"""The usual depth of each way: docs/rebalance.md tells how these were chosen."""
 DEEPER, DEEPEST = 0.15, 0.9
 """How much further back an image goes where strength is not enough, and how far at most: it is to stay that image."""
 
 
+class RebalanceFields(TypedDict, total=False):
+    """The keyword arguments of a rebalancing, as type checkers see them: fields of `Rebalance`."""
+
+    seed: int
+    method: str | Method
+    steps: int | None
+    guidance: float | None
+    negative_prompt: str | None
+    guidance_rescale: float
+    repair_budget: float
+    batch_size: int
+    way: str
+    depth: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rebalance(Request):
-    """How the `n` images of one prompt are to be moved. `ValueError` naming the first value that cannot be served.
+    """How the `n` images of one prompt are to be moved. `ValueError` naming the first wrong value, and the mend.
 
-    way: one of `INVERSIONS`. depth: how far back, as a share of the trajectory; the way's usual one
-    if None. repair_budget: what further attempts may cost, as a share of drawing all images anew.
+    Attributes:
+        way: how an image is taken back to noise, one of `INVERSIONS`.
+        depth: how far back, as a share of the trajectory; the way's usual one if None.
+        repair_budget: what further attempts may cost, as a share of drawing all images anew.
     """
 
     way: str = "inversion"
@@ -28,8 +46,11 @@ class Rebalance(Request):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.method not in METHODS or self.control != "natural-first":
-            raise ValueError(f"method {self.method!r} cannot move images; use one of {', '.join(METHODS)}")
+        if not self.row.midway:
+            able = ", ".join(row.name for row in METHODS.values() if row.midway)
+            raise ValueError(f"method {self.row.name!r} cannot move images; use one of {able}")
+        if not self.natural_first:
+            raise ValueError(f"control is {self.control!r}, but images that fit are never moved; leave it out")
         if self.way not in INVERSIONS:
             raise ValueError(f"unknown way {self.way!r}; use one of {', '.join(INVERSIONS)}")
         if self.depth is not None and not 0 < self.depth <= 1:

@@ -1,27 +1,66 @@
-"""Steering: ways to move one image to its assigned group, one method per file."""
+"""Steering: ways to move an image to its assigned group, one method per file (the table is `methods`).
 
-from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
-from fair_diffusion.steering.distribution import DistributionGuidance
-from fair_diffusion.steering.hint import with_hint
-from fair_diffusion.steering.inversion import INVERSIONS, taken_back
-from fair_diffusion.steering.latents import LatentDescent
-from fair_diffusion.steering.prompt import with_group
-from fair_diffusion.steering.semantic import SemanticGuidance, SemanticSteering
-from fair_diffusion.steering.steering import Extra, Steering, SteeringRun
-from fair_diffusion.steering.switch import switched
+Exports `guide_of`, `used_prompt` and `check_file`, which find what the file of a method defines.
+"""
 
-__all__ = [
-    "INVERSIONS",
-    "BottleneckHeads",
-    "DistributionGuidance",
-    "Extra",
-    "LatentDescent",
-    "SemanticGuidance",
-    "SemanticSteering",
-    "Steering",
-    "SteeringRun",
-    "switched",
-    "taken_back",
-    "with_group",
-    "with_hint",
-]
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fair_diffusion.backbones import Guide
+from fair_diffusion.methods import METHODS, Method
+from fair_diffusion.policy import Assignment
+
+if TYPE_CHECKING:
+    from fair_diffusion.steering.brief import Aimed, Brief
+
+__all__ = ["check_file", "guide_of", "used_prompt"]
+
+Guiding = Callable[[Sequence["Aimed"]], Guide]
+"""How a batch is guided, whatever the requests of its images."""
+
+
+def _home(row: Method) -> Any:
+    """The file of a row. `ImportError` if it is not there, or lacks what the row promises."""
+    home = import_module(f"{__name__}.{row.home or row.name}")
+    for wanted in ("guide", *(("check_file",) if row.learnt else ())):
+        if not hasattr(home, wanted):
+            raise ImportError(f"{home.__name__} defines no {wanted!r}, which method {row.name!r} of methods.py needs")
+    return home
+
+
+_HOMES = {name: _home(row) for name, row in METHODS.items()}
+
+
+def _defined(method: Method, what: str) -> Any:
+    """What a method object of the user's, or the file of a row, defines under a name; None if it does not."""
+    own = getattr(method, what, None)
+    return own if own is not None else getattr(_HOMES.get(method.name), what, None)
+
+
+def guide_of(method: Method) -> Guiding:
+    """How a method guides a batch.
+
+    Raises:
+        ValueError: a method object of the user's defines no `guide`.
+    """
+    guide: Guiding | None = _defined(method, "guide")
+    if guide is None:
+        raise ValueError(f"method {method.name!r} defines no 'guide'; define it as docs/methods.md shows")
+    return guide
+
+
+def used_prompt(method: Method, brief: Brief, assigned: Assignment) -> str:
+    """The prompt by which a method draws an image that shall show these groups: the plain one if it adds no words."""
+    words: Callable[[Brief, Assignment], str] | None = _defined(method, "used_prompt")
+    return brief.request.prompt if words is None else words(brief, assigned)
+
+
+def check_file(method: Method, file: Path) -> None:
+    """`ValueError` with the mend if `file` cannot be what the method learnt. It reads no model."""
+    check: Callable[[Path], object] | None = _defined(method, "check_file")
+    if check is not None:
+        check(file)

@@ -14,17 +14,22 @@ meets a quota exactly. Counting finished images keeps a request of many batches 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from fair_diffusion.backbones import Backbone, Guide
 from fair_diffusion.backbones.adapter import middle_of
-from fair_diffusion.backbones.backbone import Backbone
-from fair_diffusion.backbones.loop import Guide
+from fair_diffusion.steering import plain
+from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
+from fair_diffusion.steering.brief import Aimed
 from fair_diffusion.steering.latents import Read, norms
+from fair_diffusion.steering.targets import Targets
 
 Loss = Callable[[Tensor], Tensor]
 """L of the probabilities of the images in hand."""
@@ -50,6 +55,52 @@ class DistributionGuidance:
         return step < self.until * steps
 
 
+@dataclass
+class Following:
+    """What the images of one request follow.
+
+    Attributes:
+        wanted: the targets.
+        look: probabilities of the cells of all targets, from predicted clean latents and the time.
+        heads: what reads the middle of the network; None: predicted clean latents are read.
+        settings: of the guidance.
+        done: the probabilities of the finished images, a part for each batch, float64 on the CPU.
+    """
+
+    wanted: Targets
+    look: Read
+    heads: BottleneckHeads | None
+    settings: DistributionGuidance
+    done: list[Tensor] = field(default_factory=list)
+
+    def loss(self, p: Tensor) -> Tensor:
+        """L of the images in hand, so scaled that n·∂L/∂p of an image is the same however many are finished."""
+        finished = sum(map(len, self.done))
+        return self.wanted.divergence(torch.cat([*self.done, p.cpu().double()])) * (1 + finished / len(p))
+
+
+def guide(images: Sequence[Aimed], following: Following) -> Guide:
+    """Guide a batch towards the targets, all its images alike."""
+    unsteered, steps = plain.guide(images), images[0].brief.times
+    given: dict[str, Any] = {name: getattr(unsteered, name) for name in ("cond", "empty", "guidance", "rescale")}
+    given |= {"loss": following.loss, "steps": steps, "settings": following.settings}
+    heads, wanted = following.heads, following.wanted
+    if heads is None:
+        return CleanGuide(**given, read=following.look)
+    names = {name for target in wanted.targets for name in target.attributes}
+
+    def read(features: Tensor, t: float) -> tuple[Tensor, float]:
+        p = wanted.read(lambda name: heads.probabilities(features, t, name), heads.groups)
+        return p, max(heads.size(t, name) for name in names)
+
+    return BottleneckGuide(**given, heads=read)
+
+
+def check_file(path: Path) -> None:
+    """`ValueError` with the mend if the file does not hold heads."""
+    BottleneckHeads.load(path)
+
+
 @dataclass(frozen=True, kw_only=True)
 class CleanGuide(Guide):
     """A guide whose images also go against the loss of their predicted clean latents, read(clean, t).
@@ -66,7 +117,7 @@ class CleanGuide(Guide):
         if not self.settings.acts(step, self.steps):
             return super().predict(backbone, latents, t, step)
         x = latents.detach().requires_grad_()
-        with torch.enable_grad():
+        with torch.enable_grad(), backbone.frozen():
             output, rows = super().predict(backbone, x, t, step)
             loss = len(x) * self.loss(self.read(backbone.clean(x, output, t), float(t)))
             (g,) = torch.autograd.grad(loss, x)

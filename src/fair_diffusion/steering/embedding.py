@@ -17,15 +17,60 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from fair_diffusion.backbones.backbone import Backbone, Conditioning
+from fair_diffusion.backbones import Backbone, Conditioning, Guide
+from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy.concepts import lists
+from fair_diffusion.steering import plain
+from fair_diffusion.steering.aim import asked_groups
+from fair_diffusion.steering.brief import Aimed, Brief
 from fair_diffusion.steering.cost import Cost
+from fair_diffusion.steering.prompt import with_group
 
 STRENGTH = 500.0
+OCCUPATIONS = 30
+"""Occupations from whose prompts the projection is made."""
+
+
+def guide(images: Sequence[Aimed]) -> Guide:
+    """Guide each image by its prompt, projected."""
+    unsteered = plain.guide(images)
+    if not any(aim.strength for _, aim in images):
+        return unsteered
+    alike = Conditioning.cat([projected(brief.plain, _projection(brief)) for brief, _ in images])
+    strength = torch.tensor([aim.strength for _, aim in images])
+    return replace(unsteered, cond=unsteered.cond.towards(alike, strength))
+
+
+def _projection(brief: Brief) -> Tensor:
+    """The projection that makes the groups of the brief's targets alike; it is learnt at its first use."""
+    asked = {name: asked_groups(target, name) for target in brief.targets for name in target.attributes}
+    key = "; ".join(f"{name}: {', '.join(groups)}" for name, groups in asked.items())
+    if key not in brief.projections:
+        brief.projections[key] = learn(brief.backbone, _prompts(asked))
+    p, cost = brief.projections[key]
+    brief.learnt[key] = cost.seconds or 0.0
+    return p
+
+
+def _prompts(asked: Mapping[str, Sequence[str]]) -> list[list[list[str]]]:
+    """For each attribute and each of its groups, the prompts of some occupations."""
+    occupations = list(lists()["occupations"])[:OCCUPATIONS]
+    return [grouped_prompts(name, groups, occupations) for name, groups in asked.items()]
+
+
+def grouped_prompts(name: str, groups: Sequence[str], concepts: Sequence[str]) -> list[list[str]]:
+    """For each group of attribute `name`, the prompts that name the group before each concept."""
+    before = "a photo of a "
+    return [
+        [with_group(before + concept, len(before), [ATTRIBUTES[name].group(group).adjective]) for concept in concepts]
+        for group in groups
+    ]
 
 
 def projection(differences: Tensor, strength: float = STRENGTH) -> Tensor:

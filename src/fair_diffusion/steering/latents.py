@@ -29,8 +29,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fair_diffusion.backbones.backbone import Backbone
-from fair_diffusion.backbones.loop import Batch, Guide, OnStep, StepInfo
+from fair_diffusion.backbones import Backbone, Batch, Guide, OnStep, StepInfo
 from fair_diffusion.steering.fairness_loss import FairnessLoss
 
 Stage = Callable[[Tensor], Tensor]

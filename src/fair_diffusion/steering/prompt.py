@@ -4,10 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from fair_diffusion.backbones import Guide
+from fair_diffusion.policy import ATTRIBUTES, Assignment
+from fair_diffusion.steering import plain
+from fair_diffusion.steering.brief import Aimed, Brief
 
 # words whose first letter misleads about their first sound
 _SOUNDS_VOWEL = re.compile(r"hour|honest|hono|heir", re.IGNORECASE)
 _SOUNDS_CONSONANT = re.compile(r"uni(?!n|m)|use|usu|uto|eu|one\b|once\b", re.IGNORECASE)
+
+
+def guide(images: Sequence[Aimed]) -> Guide:
+    """Guide each image by the prompt that names its group, from the first step on."""
+    unsteered = plain.guide(images)
+    if not any(aim.strength for _, aim in images):
+        return unsteered
+    grouped = images[0].brief.encode([used_prompt(brief, aim.assigned) for brief, aim in images])
+    strength = torch.tensor([aim.strength for _, aim in images])
+    return replace(unsteered, cond=unsteered.cond.towards(grouped, strength))
+
+
+def used_prompt(brief: Brief, assigned: Assignment) -> str:
+    """The prompt with the adjectives of the assigned groups, skin tone before gender as English has it."""
+    order = sorted(assigned, key=lambda name: name == "gender")
+    adjectives = [ATTRIBUTES[name].group(assigned[name]).adjective for name in order]
+    return with_group(brief.request.prompt, brief.start, adjectives)
 
 
 def with_group(prompt: str, start: int | None, adjectives: Sequence[str]) -> str:

@@ -17,16 +17,47 @@ Brack et al. 2023, arXiv 2301.12247. The defaults are those of Fair Diffusion: F
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from fair_diffusion.backbones.backbone import Conditioning
-from fair_diffusion.steering.steering import Extra
+from fair_diffusion.backbones import Conditioning, Extra, Guide
+from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.steering import plain
+from fair_diffusion.steering.brief import Aimed, Brief
+from fair_diffusion.steering.window import window
 
 PerConcept = float | Sequence[float]
 """One number for all concepts, or one for each."""
+
+
+def guide(images: Sequence[Aimed]) -> Guide:
+    """Push each steered image towards its groups that do not fit yet, and away from the groups to leave."""
+    unsteered = plain.guide(images)
+    signs = [
+        {(name, other): -aim.strength for name, others in aim.change.items() for other in others}
+        | {(name, aim.assigned[name]): aim.strength for name in aim.change}
+        for _, aim in images
+    ]
+    concepts = sorted({concept for sign in signs for concept in sign})
+    if not concepts:
+        return unsteered
+    brief = images[0].brief
+    phrases = brief.encode([ATTRIBUTES[name].group(group).phrases[0] for name, group in concepts])
+    directions = torch.tensor([[sign.get(concept, 0.0) for concept in concepts] for sign in signs])
+    return replace(unsteered, steering=_settings(brief).steer(phrases, directions).start(range(len(images))))
+
+
+def _settings(brief: Brief) -> SemanticGuidance:
+    """The published settings, or those of the window between the look and the end of steering.
+
+    The published warm-up is kept where the look is that late; runs of fewer steps would never leave it.
+    """
+    if not brief.request.natural_first:
+        return SemanticGuidance(warmup=min(5, round(brief.card.start * brief.times)))
+    start, end = window(brief.times, brief.card)
+    return SemanticGuidance(strength=brief.card.semantic, threshold=0.8, warmup=start, cooldown=end)
 
 
 @dataclass(frozen=True, kw_only=True)

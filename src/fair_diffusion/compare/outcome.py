@@ -1,4 +1,4 @@
-"""One line of the table: how near a way came to a target, and what it took. Exports `Line`, `Facts` and `lines`."""
+"""One line of the table: how near a way came to a target, and what it took. Exports `Outcome`, `Facts` and `lines`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pyarrow as pa
 from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.table import JOINT, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.compare.cell import Cell
 from fair_diffusion.compare.comparison import Comparison
+from fair_diffusion.compare.drawn import Drawn
 from fair_diffusion.compare.measure import Ask
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import PLAIN, Way
@@ -28,7 +28,7 @@ from fair_diffusion.statistics.metrics import noise_floors
 
 OCCUPATION = "occupation"
 
-Cells = Sequence[tuple[Ask, Cell]]
+Cells = Sequence[tuple[Ask, Drawn]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class Outcome:
     """One way under one instruction, measured in one attribute; or why it could not be.
 
     judge, perceiver: how far from the target, as each of them reads. floors: what a perfect coin would score with as
@@ -109,24 +109,24 @@ class Line:
         return row | facts | {f"floor_{name}": value for name, value in self.floors.items()}
 
 
-def lines(found: Comparison, reference: Reference | None = None) -> list[Line]:
+def outcomes(found: Comparison, reference: Reference | None = None) -> list[Outcome]:
     """Every way under every instruction in every attribute that it asks for, in order.
 
     reference: the images that a kernel distance is to; the plain ones of the same instruction if None."""
-    made: list[Line] = []
+    made: list[Outcome] = []
     for instruction in found.instructions:
         plain = found.cells(PLAIN, instruction)
         asks = [ask for ask, _ in plain]
         attributes = dict.fromkeys(JOINT.join(t.attributes) for ask in asks for t in ask.matched.targets)
         floors = {name: _floors(asks, name, found.settings["n"]) for name in attributes}
-        own: dict[str, list[Line]] = {name: [] for name in attributes}
+        own: dict[str, list[Outcome]] = {name: [] for name in attributes}
         for way in found.ways:
             cells = plain if way == PLAIN else found.cells(way, instruction)
             failed = found.failures.get((instruction, way.name))
             facts = _facts(way, cells, plain, reference) if cells else None
             for name, kept in own.items():
                 kept.append(
-                    Line(
+                    Outcome(
                         instruction=instruction,
                         attribute=name,
                         way=way.name,

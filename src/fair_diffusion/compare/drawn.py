@@ -7,7 +7,7 @@
     vector                   the judge's features, if it has any
     picture                  PNG of the first `SHOWN` images, and of every plain one (the twins)
 
-Exports `Cell`, `save` and `load`.
+Exports `Drawn`, `save` and `load`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TYPES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Drawn:
     """What one way made of one prompt.
 
     images: one row per image, the columns as above without the last two. vectors: the judge's features (images, d);
@@ -73,12 +73,12 @@ class Cell:
 
 
 def image_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The rows of `Cell.images` as a table; the columns of labels are text."""
+    """The rows of `Drawn.images` as a table; the columns of labels are text."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.Table.from_pylist(list(rows), pa.schema([(name, _TYPES.get(name, pa.string())) for name in names]))
 
 
-def save(cell: Cell, path: Path) -> None:
+def save(cell: Drawn, path: Path) -> None:
     """Write `cell` to `path`, whole or not at all; folders above it are made."""
     table = cell.images
     if cell.vectors is not None:
@@ -93,7 +93,7 @@ def save(cell: Cell, path: Path) -> None:
         pq.write_table(table.replace_schema_metadata({_FACTS: json.dumps(facts)}), part)
 
 
-def load(path: Path, *, pictures: bool = False) -> Cell:
+def load(path: Path, *, pictures: bool = False) -> Drawn:
     """The cell in `path`, without its pictures unless they are asked for. `ValueError` if the file is damaged."""
     try:
         names = pq.read_schema(path).names
@@ -105,6 +105,6 @@ def load(path: Path, *, pictures: bool = False) -> Cell:
             vectors = np.asarray(flat, dtype=np.float32).reshape(table.num_rows, -1)
         shown = [png for png in table["picture"].to_pylist() if png is not None] if pictures else []
         rows = table.select([name for name in table.column_names if name not in ("vector", "picture")])
-        return Cell(images=rows.replace_schema_metadata(), vectors=vectors, pictures=shown, **facts)
+        return Drawn(images=rows.replace_schema_metadata(), vectors=vectors, pictures=shown, **facts)
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); delete it, it is drawn anew") from error

@@ -1,0 +1,59 @@
+"""Guide batch after batch by the fairness loss over all images so far, so that together they come to the targets.
+
+A pass back through the network counts as one evaluation more, as in `control.descent`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from fair_diffusion.backbones import batches
+from fair_diffusion.control.descent import differentiable, reads
+from fair_diffusion.control.order import Order, Shown, Steps, Stretch
+from fair_diffusion.steering.aim import Aim
+from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
+from fair_diffusion.steering.distribution import DistributionGuidance, Following, guide
+from fair_diffusion.steering.targets import Targets
+
+
+def draw(order: Order, *, settings: DistributionGuidance | None = None) -> Steps:
+    """Draw an order batch by batch.
+
+    With the request's file, the loss is that of heads on features in the middle of the network. Without one, it is that
+    of predicted clean latents: the early reader reads them; if it cannot read all that is asked for, they are decoded
+    and perceived.
+
+    Raises:
+        ValueError: no gradient flows through the perceiver.
+    """
+    brief, asked, early = order.brief, order.request, order.readers.early
+    perceiver, wanted, order.control = differentiable(order), Targets(brief.targets), "all"
+    foreseeing = early if early is not None and all(reads(early, target) for target in brief.targets) else None
+
+    def perceive(pixels: Tensor) -> Tensor:
+        return wanted.read(lambda name: perceiver.probabilities(pixels, name), perceiver.groups)
+
+    def look(clean: Tensor, t: float) -> Tensor:
+        if foreseeing is None:
+            return perceive(brief.backbone.decode(clean))
+        return wanted.read(lambda name: foreseeing.foresee(clean, t, name), foreseeing.groups)
+
+    heads = brief.loaded(BottleneckHeads.load) if asked.file else None
+    following = Following(wanted, look, heads, settings or DistributionGuidance())
+    order.guide = partial(guide, following=following)
+    for part in batches(order.n, asked.batch_size):
+        arrivals = yield [Stretch(order=order, image=i, seed=asked.seed + i, aim=Aim(strength=1.0)) for i in part]
+        with torch.no_grad():
+            following.done.append(perceive(torch.stack([arrival.pixels for arrival in arrivals])).cpu().double())
+        for i, arrival in zip(part, arrivals, strict=True):
+            order.shown[i] = Shown(
+                image=arrival.picture,
+                seed=asked.seed + i,
+                assigned={},
+                steered_to={},
+                strength=1.0,
+                evaluations=arrival.evaluations,
+            )

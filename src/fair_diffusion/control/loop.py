@@ -1,0 +1,220 @@
+"""The one loop that draws: it fills batches with images of many requests, and hands each arrival back to its control.
+
+begin → guide → advance → decode → perceive happen here, for a whole batch. The control of each order decides what is
+drawn next. The images of a batch have the same steps, guidance and method, and are at the same step of their run; their
+prompts, seeds and aims are their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fair_diffusion.backbones import Batch, OnStep, advance, begin
+from fair_diffusion.backbones.adapter import CHUNK
+from fair_diffusion.control import descent, distribution, everyone, natural_first, rejection
+from fair_diffusion.control.order import Arrival, Order, State, Steps, Stretch
+from fair_diffusion.files.pictures import from_pixels
+from fair_diffusion.models.edits import edited
+from fair_diffusion.steering.brief import Aimed
+
+_DRAWN_BY = {
+    "everyone": everyone.draw,
+    "rejection": rejection.draw,
+    "descent": descent.draw,
+    "distribution": distribution.draw,
+}
+"""The controls by their names in `methods.METHODS`; natural-first draws whatever asks for it."""
+
+
+def control_of(order: Order) -> Steps:
+    """The control of an order, ready to begin: "everyone" without a target, or without quotas where they are needed."""
+    if order.drawn_by is not None:
+        return order.drawn_by(order)
+    if not order.brief.targets or (order.request.assigns and not order.quotas):
+        return everyone.draw(order)
+    if order.request.natural_first:
+        return natural_first.draw(order)
+    return _DRAWN_BY[order.request.row.drawn_by](order)
+
+
+def draw(orders: Iterable[Order], on_step: OnStep | None = None) -> Iterator[list[Order]]:
+    """Draw orders, and yield those that are finished as soon as they are.
+
+    Args:
+        orders: what to draw; the next one is begun whenever the images at hand do not fill a batch.
+        on_step: called after each step of each batch. `StepInfo.images` counts the images of all orders in a row: image
+            i of the second order is i plus the images of the first one. Raising `KeyboardInterrupt` there, as from the
+            keyboard, ends all orders that are begun; they are yielded with the images that are finished.
+    """
+    loop = _Loop(on_step)
+    try:
+        for order in orders:
+            loop.add(order)
+            while loop.full:
+                if finished := loop.step():
+                    yield finished
+        while loop.working:
+            if finished := loop.step():
+                yield finished
+    except KeyboardInterrupt:
+        yield loop.interrupt()
+    finally:
+        loop.close()
+
+
+@dataclass(eq=False)
+class _Work:
+    """An order at work.
+
+    Attributes:
+        order: the order.
+        control: what decides on its next stretches.
+        first: the number of its first image among those of all orders.
+        stretches: what it waits for.
+        arrivals: which of these have arrived.
+    """
+
+    order: Order
+    control: Steps
+    first: int
+    stretches: Sequence[Stretch] = ()
+    arrivals: dict[Stretch, Arrival] = field(default_factory=dict)
+
+
+class _Loop:
+    """Orders at work, and stretches that wait to be drawn, by lane: those of one lane may share a batch."""
+
+    def __init__(self, on_step: OnStep | None) -> None:
+        self._on_step = on_step
+        self._works: dict[Order, _Work] = {}
+        self._lanes: dict[Hashable, deque[Stretch]] = {}
+        self._finished: list[Order] = []
+        self._images = 0
+        self._edit: Path | None = None
+        self._edited = ExitStack()
+
+    @property
+    def working(self) -> bool:
+        """Whether something waits to be drawn."""
+        return bool(self._lanes)
+
+    @property
+    def full(self) -> bool:
+        """Whether the stretches of some lane fill a batch."""
+        return any(len(lane) >= lane[0].order.request.batch_size for lane in self._lanes.values())
+
+    def add(self, order: Order) -> None:
+        """Begin an order."""
+        order.on_step = self._on_step
+        work = _Work(order, control_of(order), self._images)
+        self._images += order.n
+        self._works[order] = work
+        self._go_on(work, None)
+
+    def step(self) -> list[Order]:
+        """Draw one batch, of the lane in which most images wait; the orders that are finished with it."""
+        lane = max(self._lanes, key=lambda key: len(self._lanes[key]))
+        waiting = self._lanes[lane]
+        part = [waiting.popleft() for _ in range(min(waiting[0].order.request.batch_size, len(waiting)))]
+        if not waiting:
+            del self._lanes[lane]
+        start = time.monotonic()
+        arrivals = self._drawn(part)
+        share = (time.monotonic() - start) / len(part)
+        for stretch, arrival in zip(part, arrivals, strict=True):
+            stretch.order.seconds += share
+            self._works[stretch.order].arrivals[stretch] = arrival
+        for work in [self._works[order] for order in dict.fromkeys(stretch.order for stretch in part)]:
+            if len(work.arrivals) == len(work.stretches):
+                self._go_on(work, [work.arrivals[stretch] for stretch in work.stretches])
+        finished, self._finished = self._finished, []
+        if finished:
+            self._put_on(None)  # whoever gets them may use the model
+        return finished
+
+    def interrupt(self) -> list[Order]:
+        """End all orders; they keep the images that are finished."""
+        ended = [*self._finished, *self._works]
+        for order, work in self._works.items():
+            work.control.close()
+            done, order.interrupted = len(order.shown), True
+            left = f"interrupted after {done} of {order.n} images"
+            order.notes.append(left if done < order.n else "interrupted while repairing")
+        self._works, self._lanes = {}, {}
+        self._put_on(None)
+        return ended
+
+    def close(self) -> None:
+        """Leave the model as it was."""
+        for work in self._works.values():
+            work.control.close()
+        self._put_on(None)
+
+    def _go_on(self, work: _Work, arrivals: list[Arrival] | None) -> None:
+        """Let a control decide what is next, and put that into its lane."""
+        start = time.monotonic()
+        try:
+            work.stretches, work.arrivals = work.control.send(arrivals), {}  # type: ignore[arg-type]
+        except StopIteration:
+            del self._works[work.order]
+            self._finished.append(work.order)
+            return
+        finally:
+            work.order.seconds += time.monotonic() - start
+        for stretch in work.stretches:
+            self._lanes.setdefault(_lane(stretch), deque()).append(stretch)
+
+    def _drawn(self, part: Sequence[Stretch]) -> list[Arrival]:
+        """Begin, guide, advance, decode and perceive one batch."""
+        order, until, measures = part[0].order, part[0].until, part[0].measures
+        backbone = order.brief.backbone
+        self._put_on(order.edit, getattr(backbone, "pipeline", None))
+        images = [self._works[stretch.order].first + stretch.image for stretch in part]
+        states = [stretch.state for stretch in part if stretch.state is not None]
+        if states:
+            batch = replace(Batch.gather(states), images=images)
+        else:
+            batch = begin(backbone, images, seeds=[stretch.seed for stretch in part], steps=order.brief.steps)
+        guide = order.guiding([Aimed(stretch.order.brief, stretch.aim) for stretch in part])
+        end = advance(batch, guide, until=until, on_step=None if measures else self._on_step)
+        spent = (end.evaluations - batch.evaluations).tolist()
+        if until is not None:
+            shares = order.readers.look(end)
+            pixels = end.latents[:, :0]
+        else:
+            with torch.no_grad():
+                pixels = torch.cat([backbone.decode(latents) for latents in torch.split(end.latents, CHUNK)])
+            shares = order.readers.perceive(from_pixels(pixels)) if order.perceives and not measures else {}
+        return [
+            Arrival(
+                state=State(end, place),
+                evaluations=spent[place],
+                shares={name: rows[place] for name, rows in shares.items()},
+                pixels=pixels[place],
+            )
+            for place in range(len(part))
+        ]
+
+    def _put_on(self, edit: Path | None, pipeline: Any = None) -> None:
+        """Draw with the weights of this file from now on; None: with the model's own."""
+        if edit == self._edit:
+            return
+        self._edited.close()
+        self._edit = None
+        if edit is not None:
+            self._edited.enter_context(edited(pipeline, edit))
+            self._edit = edit
+
+
+def _lane(stretch: Stretch) -> Hashable:
+    """What stretches must have in common to share a batch."""
+    order, state = stretch.order, stretch.state
+    return (*order.lane, stretch.measures, stretch.until, None if state is None else state.batch.step)

@@ -1,0 +1,65 @@
+"""What steering may ask about images on their way and about finished pictures. The judge is not among it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from PIL import Image
+from torch import Tensor
+
+from fair_diffusion.backbones import Batch
+from fair_diffusion.control.assignments import Shares
+from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.perception.probabilities import probabilities
+from fair_diffusion.perception.vocabulary import shares
+
+if TYPE_CHECKING:
+    from fair_diffusion.perception.early import EarlyReader
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A perceiver through which gradients flow."""
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """The groups of every attribute that it reads, by attribute."""
+        ...
+
+    def probabilities(self, images: Tensor, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) for pixels (n, 3, height, width) in 0…1, but for a little noise."""
+        ...
+
+
+class Foreseeing(Protocol):
+    """A reader of predicted clean latents, with gradient."""
+
+    @property
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """The groups of every attribute that it reads, by attribute."""
+        ...
+
+    def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
+        """Probabilities (n, groups + unknown) from clean latents that were predicted at time t."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Readers:
+    """The perceiver, and the early reader of predicted clean latents if there is one."""
+
+    perceiver: Perceiver
+    early: EarlyReader | None = None
+
+    def look(self, batch: Batch) -> Shares:
+        """What the images of a batch would become, from the clean latents predicted at its last step."""
+        clean = batch.clean()
+        if self.early is not None:
+            return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])))
+        return self.perceive(batch.backbone.images(clean))
+
+    def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+        """What finished pictures show."""
+        return shares(self.perceiver, probabilities(self.perceiver, pictures))

@@ -1,0 +1,68 @@
+"""What came of images as plain data: one record per image, and the audit of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fair_diffusion.audit.table import Row, audit_rows, joint_groups, joint_labels
+from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.perception.vocabulary import known_labels
+from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
+from fair_diffusion.steering import used_prompt
+from fair_diffusion.steering.brief import Brief
+
+Readings = Mapping[str, Sequence[Reading]]
+"""One reading per image, by attribute."""
+
+
+def asked_fields(brief: Brief, *, model: str, rule: str | None) -> dict[str, Any]:
+    """The fields of a record that are the same for all images of a request."""
+    asked = brief.request
+    return {
+        "prompt": asked.prompt,
+        "model": model,
+        "method": asked.row.name,
+        "rule": rule,
+        "steps": brief.steps,
+        "guidance": brief.guidance,
+        "negative_prompt": asked.negative_prompt,
+        "guidance_rescale": asked.guidance_rescale,
+    }
+
+
+def read_fields(judged: Readings, perceived: Readings, place: int) -> dict[str, Any]:
+    """The fields of a record that tell what judge and perceiver read in the image at a place."""
+    return {
+        "judged": {name: readings[place].label for name, readings in judged.items()},
+        "perceived": {name: readings[place].label for name, readings in perceived.items()},
+        "confidence": {name: round(readings[place].confidence, 4) for name, readings in judged.items()},
+    }
+
+
+def prompt_of(brief: Brief, steered_to: Assignment) -> str:
+    """The prompt by which an image was drawn that was steered to these groups."""
+    return used_prompt(brief.request.row, brief, steered_to)
+
+
+def audited(
+    readings: Readings, targets: Sequence[Target], quotas: Sequence[Sequence[int]], attributes: Sequence[str]
+) -> list[Row]:
+    """The audit rows of every target; without a target, the shares of all `attributes`. Unknown groups are unknown."""
+    labels = {name: known_labels([reading.label for reading in readings[name]], name) for name in attributes}
+    if not targets:
+        return [
+            row
+            for name in attributes
+            for row in audit_rows(labels[name], attribute=name, groups=ATTRIBUTES[name].group_names)
+        ]
+    rows: list[Row] = []
+    for k, target in enumerate(targets):
+        rows += audit_rows(
+            joint_labels(*(labels[name] for name in target.attributes)),
+            attribute=" × ".join(target.attributes),
+            groups=joint_groups(*(ATTRIBUTES[name].group_names for name in target.attributes)),
+            target=[float(share) for share in target.shares.values()],
+            quota=quotas[k] if quotas else None,
+        )
+    return rows

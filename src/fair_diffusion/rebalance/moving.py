@@ -1,0 +1,248 @@
+"""Moving the images of one prompt: the fewest that meet the quotas, each taken back to noise and led to its group.
+
+1. the perceiver has read the originals; the quotas are met with the least change (`allocation.least_change`);
+2. what must move is encoded, taken back (`steering.inversion`) and denoised with steering to its group;
+3. the new pictures are perceived; while the quotas are missed, the fewest images that mend that are moved again, from
+   their originals, more strongly and then from further back, until the budget is spent (`control.tries`);
+4. an image that is still not more likely its group than not was moved in vain: its original is put back, and it misses.
+
+Every attempt starts from the original, the weakest attempt first: an image is changed no more than it must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from fair_diffusion.backbones import Batch
+from fair_diffusion.control.assignments import SURE_AT_END, SURE_AT_LOOK, Shares, assignments, differing, label
+from fair_diffusion.control.order import Arrival, Order, State, Steps, Stretch
+from fair_diffusion.control.tries import missing, repair
+from fair_diffusion.policy import Assignment
+from fair_diffusion.rebalance.originals import Original
+from fair_diffusion.rebalance.request import Rebalance
+from fair_diffusion.statistics.distance import pixel_differences
+from fair_diffusion.steering.aim import PLAIN, Aim
+from fair_diffusion.steering.inversion import taken_back
+
+RECONSTRUCTED = 16
+"""Of so many moved images, spread evenly over them, the reconstruction without an edit is measured."""
+
+
+@dataclass(kw_only=True)
+class Moved:
+    """What became of one image.
+
+    Attributes:
+        natural: what the original shows, by attribute (None: unknown).
+        natural_confidence: how sure the perceiver was.
+        shows: what the image shows now.
+        assigned: what it shall show.
+        picture: the file of the moved picture, as large as `Original.open` gives its original; None if the image is as
+            it was.
+        attempt: the number of the next attempt with this assignment.
+        depth: of the last attempt.
+        strength: of the last attempt.
+        tries: how often it was moved.
+        put_back: whether the original was taken again.
+        evaluations: of the network, on moving it.
+        error: mean absolute pixel difference in 0…1, at the model's size, of the original taken back and on without an
+            edit; None if that was not measured.
+        encoder_error: the same of the original encoded and decoded.
+    """
+
+    natural: dict[str, str | None]
+    natural_confidence: dict[str, float]
+    shows: dict[str, str | None]
+    assigned: Assignment = field(default_factory=dict)
+    picture: Path | None = None
+    attempt: int = 0
+    depth: float = 0.0
+    strength: float = 0.0
+    tries: int = 0
+    put_back: bool = False
+    evaluations: int = 0
+    error: float | None = None
+    encoder_error: float | None = None
+
+    @classmethod
+    def nothing(cls) -> Moved:
+        """An image of which nothing is asked."""
+        return cls(natural={}, natural_confidence={}, shows={})
+
+    @property
+    def misses(self) -> bool:
+        """Whether the perceiver is not sure that it shows what is assigned."""
+        return self.shows != self.assigned
+
+
+class Mover:
+    """The images of one prompt on their way to the quotas: the control of an order.
+
+    Args:
+        order: the order; its request is a `Rebalance`.
+        originals: the images.
+        read: what the perceiver sees in them.
+        scratch: a folder for moved pictures.
+    """
+
+    def __init__(self, order: Order, originals: Sequence[Original], read: Shares, scratch: Path) -> None:
+        self.order, self._originals, self._read, self._scratch = order, originals, read, scratch
+        order.control, order.perceives, order.drawn_by = "rebalance", True, lambda order: self.draw()
+        names = order.brief.attributes
+        self._now = {name: read[name].copy() for name in names}
+        self.images = []
+        for i in range(len(originals)):
+            shows = {name: label(name, read[name][i], SURE_AT_END) for name in names}
+            sure = {name: float(read[name][i].max()) for name in names}
+            self.images.append(Moved(natural=shows, natural_confidence=sure, shows=shows))
+        self.done, self.to_do = 0, 0
+        """How many images were moved so far, and how many are to be; an image that is moved again counts again."""
+        self.spent_on_reconstruction = 0
+        """Evaluations that only measure."""
+
+    @property
+    def spent(self) -> int:
+        """Evaluations so far, of all images."""
+        return sum(one.evaluations for one in self.images)
+
+    @property
+    def dearest(self) -> float:
+        """Evaluations of the dearest image so far, counted from the very beginning: the next may be further back."""
+        return self._dearest
+
+    def draw(self) -> Steps:
+        """Move what must move."""
+        back = self.order.brief.times if self._asked.way == "inversion" else 0
+        self._unsteered = self.order.plain_evaluations + back
+        self._dearest = float(self._unsteered)
+        first = self.assign_anew([1.0] * len(self.images))
+        self._measured = set(first[:: -(-len(first) // RECONSTRUCTED)]) if first else set()
+        self.to_do = len(first)
+        yield from self._move(first)
+        why = yield from repair(self)
+        self._put_back_in_vain()
+        self.order.notes += missing(why, sum(one.misses for one in self.images), len(self.images))
+
+    def assign_anew(self, effort: Sequence[float]) -> list[int]:
+        """Assign by what the images show, and name those that do not surely show what they are assigned."""
+        asked = assignments(self.order.brief.targets, self.order.quotas, self._now, SURE_AT_END, effort)
+        for i, (one, assigned) in enumerate(zip(self.images, asked, strict=True)):
+            if assigned != one.assigned:
+                one.assigned, one.attempt = assigned, 0
+            if one.picture is not None and one.natural == assigned:
+                self._put_back(i)
+        return [i for i, one in enumerate(self.images) if one.misses]
+
+    def left(self, misses: Sequence[int]) -> list[int]:
+        """Those misses that have an attempt left, the images that were tried least first."""
+        left = [i for i in misses if self.images[i].attempt < len(self._asked.attempts)]
+        return sorted(left, key=lambda i: self.images[i].attempt)
+
+    def again(self, images: Sequence[int]) -> Steps:
+        """Move images once more."""
+        self.to_do += len(images)
+        yield from self._move(images)
+
+    @property
+    def _asked(self) -> Rebalance:
+        asked = self.order.request
+        assert isinstance(asked, Rebalance)
+        return asked
+
+    def _move(self, images: Sequence[int]) -> Steps:
+        """Give every image its next attempt, images of one depth together."""
+        by_depth: dict[float, list[int]] = {}
+        for i in images:
+            by_depth.setdefault(self._attempt(i)[0], []).append(i)
+        for depth, those in by_depth.items():
+            for start in range(0, len(those), self._asked.batch_size):
+                yield from self._move_batch(those[start : start + self._asked.batch_size], depth)
+
+    def _move_batch(self, images: Sequence[int], depth: float) -> Steps:
+        before = [self._originals[i].open() for i in images]
+        batch, clean = self._back(images, before, depth)
+        states = {i: State(batch, place) for place, i in enumerate(images)}
+        measured = [k for k, i in enumerate(images) if i in self._measured and not self.images[i].tries]
+        if measured:
+            arrivals = yield [self._stretch(i, PLAIN, states[i], measures=True) for i in (images[k] for k in measured)]
+            self._reconstructed([images[k] for k in measured], arrivals, clean[measured], [before[k] for k in measured])
+        aims = {i: self._aim(i) for i in images}
+        arrivals = yield [self._stretch(i, aims[i], states[i]) for i in images]
+        for i, arrival, original in zip(images, arrivals, before, strict=True):
+            self._take(i, depth, aims[i], arrival, original.size)
+        self.done += len(images)
+
+    @torch.no_grad()
+    def _back(self, images: Sequence[int], before: Sequence[Image.Image], depth: float) -> tuple[Batch, torch.Tensor]:
+        """The images at the noise where they begin, and their clean latents."""
+        brief = self.order.brief
+        clean = brief.backbone.encode_images(before)
+        batch = taken_back(
+            brief.backbone,
+            images,
+            clean,
+            brief.plain[[0] * len(images)],
+            way=self._asked.way,
+            depth=depth,
+            seeds=[self._asked.seed + i for i in images],
+            steps=brief.steps,
+        )
+        return batch, clean
+
+    def _stretch(self, image: int, aim: Aim, state: State, *, measures: bool = False) -> Stretch:
+        seed = self._asked.seed + image
+        return Stretch(order=self.order, image=image, seed=seed, aim=aim, state=state, measures=measures)
+
+    def _take(self, image: int, depth: float, aim: Aim, arrival: Arrival, size: tuple[int, int]) -> None:
+        """Keep a new picture and note what it shows."""
+        one = self.images[image]
+        one.picture = self._scratch / f"{image:06d}.png"
+        arrival.picture.resize(size, Image.Resampling.LANCZOS).save(one.picture)
+        for name, known in self._now.items():
+            known[image] = arrival.shares[name]
+        one.shows = self._labels(image, SURE_AT_END)
+        one.attempt, one.tries = one.attempt + 1, one.tries + 1
+        one.depth, one.strength, one.put_back = depth, aim.strength, False
+        one.evaluations += arrival.since_noise
+        self._dearest = max(self._dearest, arrival.since_noise + (1 - depth) * self._unsteered)
+
+    def _reconstructed(
+        self, images: Sequence[int], arrivals: Sequence[Arrival], clean: torch.Tensor, before: Sequence[Image.Image]
+    ) -> None:
+        """Note how far from the originals images end that were taken on without an edit."""
+        self.spent_on_reconstruction += sum(arrival.evaluations for arrival in arrivals)
+        again = [arrival.picture for arrival in arrivals]
+        encoded = self.order.brief.backbone.images(clean)
+        small = [picture.resize(again[0].size, Image.Resampling.LANCZOS) for picture in before]
+        errors, encoder_errors = (pixel_differences(pictures, small)[:, 0] for pictures in (again, encoded))
+        for i, error, encoder_error in zip(images, errors, encoder_errors, strict=True):
+            self.images[i].error, self.images[i].encoder_error = float(error), float(encoder_error)
+
+    def _put_back(self, image: int) -> None:
+        """Take the original again."""
+        one = self.images[image]
+        one.picture, one.depth, one.strength, one.put_back = None, 0.0, 0.0, True
+        one.shows = dict(one.natural)
+        for name, known in self._now.items():
+            known[image] = self._read[name][image]
+
+    def _put_back_in_vain(self) -> None:
+        for i, one in enumerate(self.images):
+            if one.picture is not None and one.misses and self._labels(i, SURE_AT_LOOK) != one.assigned:
+                self._put_back(i)
+
+    def _attempt(self, image: int) -> tuple[float, float]:
+        return self._asked.attempts[self.images[image].attempt]
+
+    def _aim(self, image: int) -> Aim:
+        """What steering is to do: from what the original shows to what is assigned."""
+        one = self.images[image]
+        return Aim(one.assigned, differing(one.natural, one.assigned), self._attempt(image)[1])
+
+    def _labels(self, image: int, sure: float) -> dict[str, str | None]:
+        return {name: label(name, known[image], sure) for name, known in self._now.items()}

@@ -1,0 +1,129 @@
+"""What a steering method is told: the request that an image belongs to, and what is to be done with the image.
+
+The file of a method defines
+
+    guide(images: Sequence[Aimed]) -> Guide                   how a batch of images is guided
+    used_prompt(brief: Brief, assigned: Assignment) -> str    optional: the prompt of a steered image
+    check_file(path: Path) -> object                          for methods with a file: `ValueError` if it is wrong
+
+A batch may hold images of several requests, each with its own brief. All of them have the same steps, guidance and
+method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor
+
+from fair_diffusion.backbones import Backbone, Conditioning
+from fair_diffusion.methods import named
+from fair_diffusion.models.cards import Card, card_named
+from fair_diffusion.policy import Target
+from fair_diffusion.request import Request
+from fair_diffusion.steering.aim import Aim
+from fair_diffusion.steering.cost import Cost
+
+T = TypeVar("T")
+
+Projection = tuple[Tensor, Cost]
+"""A projection of text embeddings, and what learning it took."""
+
+
+@dataclass(frozen=True, eq=False)
+class Brief:
+    """What steering methods are told about one request.
+
+    Attributes:
+        backbone: the model.
+        request: what is asked for.
+        start: the character of the prompt at which the concept begins, None if the prompt does not name it.
+        card: the usual strengths and the window of the model.
+        targets: those of the rule, if one fires.
+        projections: cache of text projections, keyed by the groups that each makes alike.
+        texts: cache of encoded prompts, shared by the requests that are drawn together.
+        learnt: seconds that learning from text took once, by what was learnt; methods fill it.
+    """
+
+    backbone: Backbone
+    request: Request
+    start: int | None = None
+    card: Card = field(default_factory=lambda: card_named("pocket"))
+    targets: Sequence[Target] = ()
+    projections: dict[str, Projection] = field(default_factory=dict)
+    texts: dict[str, Conditioning] = field(default_factory=dict)
+    learnt: dict[str, float] = field(default_factory=dict)
+    _files: dict[Any, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """`ValueError` if the request asks for what needs the empty prompt, and that is never evaluated."""
+        asked = {"negative prompt": self.request.negative_prompt, "guidance rescale": self.request.guidance_rescale}
+        useless = next((name for name, value in asked.items() if value), None)
+        if useless and self.backbone.distilled:
+            raise ValueError(
+                f"a {useless} means nothing to a model that is distilled or draws without text; leave it out"
+            )
+        if useless and self.guidance <= 1:
+            raise ValueError(
+                f"a {useless} does nothing at guidance {self.guidance:g}; use a scale above 1, or leave it out"
+            )
+
+    @property
+    def guidance(self) -> float:
+        """The guidance scale: the request's, or the model's usual one."""
+        return self.card.guidance if self.request.guidance is None else self.request.guidance
+
+    @property
+    def attributes(self) -> list[str]:
+        """The attributes of all targets, each once."""
+        return list(dict.fromkeys(name for target in self.targets for name in target.attributes))
+
+    @property
+    def steps(self) -> int:
+        """The denoising steps: the request's, or the model's usual ones."""
+        return self.card.steps if self.request.steps is None else self.request.steps
+
+    @cached_property
+    def times(self) -> int:
+        """How many times a run visits; some samplers make more than `steps`."""
+        return len(self.backbone.fork().timesteps(self.steps))
+
+    @cached_property
+    def plain(self) -> Conditioning:
+        """One row: the prompt. To a model that reads no text it is the empty one, for methods that read none either."""
+        if self.backbone.reads_text or named(self.request.method).reads_text:
+            return self.encode([self.request.prompt])
+        return self.backbone.empty()
+
+    @cached_property
+    def empty(self) -> Conditioning:
+        """One row: what guidance leads away from, the negative prompt or what the family takes for no prompt."""
+        negative = self.request.negative_prompt
+        return self.backbone.empty() if negative is None else self.encode([negative])
+
+    def encode(self, prompts: Sequence[str]) -> Conditioning:
+        """One row for each prompt; what was encoded before comes from the cache."""
+        if new := [prompt for prompt in dict.fromkeys(prompts) if prompt not in self.texts]:
+            rows = self.backbone.encode(new)
+            self.texts.update({prompt: rows[[k]] for k, prompt in enumerate(new)})
+        return Conditioning.cat([self.texts[prompt] for prompt in prompts])
+
+    def loaded(self, load: Callable[[Path], T]) -> T:
+        """What `load` makes of the request's file; the file is read once."""
+        if self.request.file is None:
+            raise ValueError(f"method {named(self.request.method).name!r} needs a file; name it as file")
+        if load not in self._files:
+            self._files[load] = load(self.request.file)
+        found: T = self._files[load]
+        return found
+
+
+class Aimed(NamedTuple):
+    """One image of a batch: what is told about its request, and what is to be done with it."""
+
+    brief: Brief
+    aim: Aim

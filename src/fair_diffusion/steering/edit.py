@@ -1,0 +1,11 @@
+"""Edited weights: the model draws with the weights, or the LoRA, of a file. No image is assigned a group.
+
+The loop puts the weights into the model while it draws such images, and takes them out again (`models.edits`).
+"""
+
+from __future__ import annotations
+
+from fair_diffusion.models.edits import read as check_file
+from fair_diffusion.steering.plain import guide
+
+__all__ = ["check_file", "guide"]

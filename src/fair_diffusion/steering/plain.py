@@ -1,0 +1,25 @@
+"""Plain guidance: classifier-free guidance by the prompt, without steering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fair_diffusion.backbones import Conditioning, Guide
+from fair_diffusion.policy import Assignment
+from fair_diffusion.steering.brief import Aimed, Brief
+
+
+def guide(images: Sequence[Aimed]) -> Guide:
+    """Guide each image by the prompt of its own request."""
+    first = images[0].brief
+    return Guide(
+        Conditioning.cat([brief.plain for brief, _ in images]),
+        Conditioning.cat([brief.empty for brief, _ in images]),
+        first.guidance,
+        rescale=first.request.guidance_rescale,
+    )
+
+
+def used_prompt(brief: Brief, assigned: Assignment) -> str:
+    """The prompt as it was given."""
+    return brief.request.prompt
