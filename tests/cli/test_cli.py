@@ -50,7 +50,7 @@ DOCTOR = ["generate", "a doctor", "--out", "new"]
         ([*DOCTOR, "--method", "magic"], "unknown method 'magic'; use one of switch, semantic, prompt"),
         ([*DOCTOR, "--control", "magic"], "unknown control 'magic'; use one of natural-first, all"),
         ([*DOCTOR, "--method", "latents", "--loss", "magic"], "unknown loss 'magic'; use one of assigned, mean"),
-        ([*DOCTOR, "--loss", "mean"], "loss is 'mean', which method 'switch' does not use; use 'latents'"),
+        ([*DOCTOR, "--loss", "mean"], "loss is 'mean', which method 'switch' does not use; use latents"),
         ([*DOCTOR, "--model", "nothing"], "unknown model 'nothing': there is no such folder or file"),
         (["generate", "a doctor", "--out", "full"], "full is not empty; name a new folder"),
         (["generate", "a doctor", "--out", "full/file/new"], "full/file/new cannot be written (Not a directory)"),

@@ -24,7 +24,6 @@ from fair_diffusion.methods import Method
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, match
-from fair_diffusion.request import Request
 from fair_diffusion.statistics.kid import kid
 
 N = 5
@@ -248,10 +247,9 @@ def test_how_to_draw_reaches_the_request_and_the_folder() -> None:
     drawing = Drawing(n=N, negative_prompt="old", guidance_rescale=0.5, repair_budget=0.0)
     policy = INSTRUCTIONS["half women"]
     ask = Ask(instruction="i", policy=policy, prompt=PROMPTS[0], matched=match(policy, PROMPTS[0]), seed=3)
-    fields = drawing.fields(ask, WAYS["switch"])
-    request = Request(**fields)
+    request = drawing.request(ask, WAYS["switch"])
     assert (request.negative_prompt, request.guidance_rescale, request.repair_budget) == ("old", 0.5, 0.0)
-    assert Request(**drawing.fields(ask, WAYS["rejection"])).repair_budget == 9.0  # its own
+    assert drawing.request(ask, WAYS["rejection"]).repair_budget == 9.0  # its own
     assert drawing.settings == vars(drawing)
     assert Drawing(n=N).settings == {"n": N, "steps": 25, "guidance": None, "batch_size": 8}  # as older folders have it
 

@@ -55,15 +55,11 @@ def check_requests(prompts: Sequence[str], settings: Mapping[str, Any]) -> None:
     """
     from fair_diffusion.request import Request
 
-    for prompt in prompts:
-        Request(prompt=prompt, **settings)
-    if "file" in settings:
-        from fair_diffusion.models.edits import read
-        from fair_diffusion.steering.bottleneck import Directions
-        from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
+    requests = [Request(prompt=prompt, **settings) for prompt in prompts]
+    if requests and requests[0].file is not None:
+        from fair_diffusion.steering import check_file
 
-        readers = {"bottleneck": Directions.load, "edit": read, "distribution": BottleneckHeads.load}
-        readers[settings["method"]](settings["file"])
+        check_file(requests[0].row, requests[0].file)
 
 
 def loaded(options: Loading) -> FairPipeline:
