@@ -1,17 +1,33 @@
-"""Steps of requests, told as images."""
+"""Steps told as images."""
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
 from fair_diffusion.backbones import StepInfo
-from fair_diffusion.control.step_progress import step_progress
+from fair_diffusion.control.step_progress import StepProgress
 
 
-def test_progress_counts_pictures_and_no_looks() -> None:
-    told: list[int] = []
-    moved = step_progress(lambda done, _: told.append(done), 10, 20, n=5, steps=10)
-    for steps in (3, 10):
-        for step in range(steps):
-            moved(StepInfo(range(5), step, steps, 0.0, torch.zeros(0), lambda: torch.zeros(0)))
-    assert told == [10] * 3 + [10, 11, 11, 12, 12, 13, 13, 14, 14, 15]
+def test_steps_are_told_as_images() -> None:
+    told: list[tuple[int, int | None]] = []
+    moved = StepProgress(lambda *said: told.append(said), 15, steps=10)
+    nothing: Any = None
+
+    def step(images: int, steps: int) -> None:
+        moved(StepInfo(range(images), 0, steps, 0.0, nothing, nothing))
+
+    moved.at(10)
+    for _ in range(10):
+        step(2, 10)
+    assert told[0] == (10, 15)
+    assert told[-1] == (12, 15)
+    step(4, 3)  # a shorter run only looks ahead
+    assert told[-1] == (12, 15)
+    for _ in range(10):
+        step(3, 20)  # a longer run has more steps for each image
+    assert told[-1] == (12, 15)
+    moved.at(14)  # repairs took steps without an image more
+    for _ in range(40):
+        step(2, 10)
+    assert told[-1] == (15, 15)
+    assert {whole for _, whole in told} == {15}

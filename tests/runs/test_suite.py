@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from audit_examples import put, record, write_run
 
 from fair_diffusion.readers.run import read_run
+from fair_diffusion.request import Request
 from fair_diffusion.runs import suite
 from fair_diffusion.runs.occupations import read_occupations
 from fair_diffusion.runs.suite import PART, Suite, check_work, draw_suite
@@ -36,7 +38,10 @@ class Pipe:
         self.weights = "none"
         self.stop_after = stop_after
 
-    def __call__(self, prompt: str, *, n: int, seed: int, steps: int, on_step: Any) -> Drawn:
+    def each(self, requests: Iterable[Request], *, on_step: Any) -> Iterator[tuple[int, Drawn]]:
+        return enumerate(self.draw(request.prompt, request.n, request.seed) for request in requests)
+
+    def draw(self, prompt: str, n: int, seed: int) -> Drawn:
         self.calls.append((prompt, n, seed))
         groups = ["woman" if "nurse" in prompt or k % 2 else "man" for k in range(n)]
         records = [record(k, g, prompt=prompt, method="none", rule=None, seed=seed + k) for k, g in enumerate(groups)]
@@ -138,18 +143,28 @@ def test_other_weights_and_versions_are_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_fields_of_the_request_reach_the_pipeline_and_the_file_counts_by_its_hash(tmp_path: Path) -> None:
-    told: list[dict[str, Any]] = []
+    told: list[Request] = []
 
-    def pipe(prompt: str, *, n: int, seed: int, on_step: Any, **more: Any) -> Drawn:
-        told.append(more)
-        return Pipe()(prompt, n=n, seed=seed, steps=more["steps"], on_step=on_step)
+    class Noting(Pipe):
+        def each(self, requests: Iterable[Request], *, on_step: Any) -> Iterator[tuple[int, Drawn]]:
+            return super().each(self.noted(requests), on_step=on_step)
 
-    fields: dict[str, Any] = {"method": "latents", "control": "all", "loss": "mean", "steps": 7, "guidance": 2.0}
+        def noted(self, requests: Iterable[Request]) -> Iterator[Request]:
+            for request in requests:
+                told.append(request)
+                yield request
+
+    fields: dict[str, Any] = {"control": "all", "steps": 7, "guidance": 2.0}
     fields |= {"negative_prompt": "", "guidance_rescale": 0.0, "repair_budget": 0.0}
-    fields["file"] = put(tmp_path, "a.safetensors", "vectors")
+    descent = fields | {"method": "latents", "loss": "mean"}
+    draw_suite(Noting(), replace(SUITE, **descent), ["cook"], tmp_path / "descent", images=1)
+    fields |= {"method": "bottleneck", "file": put(tmp_path, "a.safetensors", "vectors")}
     asked = replace(SUITE, **fields)
-    draw_suite(pipe, asked, ["cook"], tmp_path / "work", images=1, options={"batch_size": 3})
-    assert told == [fields | {"batch_size": 3}]
+    draw_suite(Noting(), asked, ["cook"], tmp_path / "work", images=1, options={"batch_size": 3})
+    expected = [descent, fields | {"batch_size": 3}]
+    assert [
+        {name: getattr(request, name) for name in some} for request, some in zip(told, expected, strict=True)
+    ] == expected
     moved = replace(asked, file=fields["file"].rename(tmp_path / "b.safetensors"))
     check_work(tmp_path / "work", moved, ["cook"], images=1)
     other = replace(asked, file=put(tmp_path, "c.safetensors", "other vectors"))
@@ -171,11 +186,12 @@ def test_a_folder_of_before_these_fields_is_gone_on_with(tmp_path: Path) -> None
 
 
 def test_a_request_that_draws_nothing_leaves_no_folder(tmp_path: Path) -> None:
-    def pipe(prompt: str, **more: Any) -> Drawn:
-        raise ValueError("this model cannot")
+    class Failing(Pipe):
+        def draw(self, prompt: str, n: int, seed: int) -> Drawn:
+            raise ValueError("this model cannot")
 
     with pytest.raises(ValueError, match="this model cannot"):
-        draw_suite(pipe, SUITE, ["cook"], tmp_path / "work", images=1)
+        draw_suite(Failing(), SUITE, ["cook"], tmp_path / "work", images=1)
     with pytest.raises(KeyboardInterrupt):
         draw_suite(Pipe(stop_after=1), SUITE, ["cook"], tmp_path / "work", images=1)
     assert not (tmp_path / "work").exists()

@@ -21,7 +21,8 @@ from fair_diffusion.result import Result
 
 PROMPT = "a photo of a firefighter"
 HALF = "firefighter: 50% woman, 50% man"
-N, STEPS = 4, 6
+QUARTER = "firefighter: 25% woman, 75% man"
+N, STEPS = 4, 8
 MIDDLE = (192, 8, 8)
 """Channels, height and width of the middle of the pocket model's network."""
 
@@ -144,10 +145,10 @@ CASES = (
     Case("edit", _edit),
     _case("rejection", method="rejection", steers=False),
     _case("distribution", method="distribution"),
-    _case("latents", method="latents", steps=1),
-    _case("latents-mean", method="latents", loss="mean", n=2, steps=1),
+    _case("latents", method="latents", instruct=QUARTER),
+    _case("latents-mean", method="latents", loss="mean", instruct=QUARTER),
     Case("distribution-heads", _heads),
-    _case("no-rule", instruct=None, seed=4, steps=4, steers=False),
+    _case("no-rule", instruct=None, seed=4, steers=False),
     _case("semantic-all", method="semantic", control="all"),
     _case("repairs", method="semantic", steps=8, seed=20),
     _case("new-seed", method="semantic", steps=8, seed=4),
@@ -159,7 +160,6 @@ CASES = (
     _case(
         "negative-prompt-and-twins",
         method="semantic",
-        steps=5,
         negative_prompt="a drawing",
         guidance_rescale=0.5,
         compare_plain=True,

@@ -16,7 +16,7 @@ from fair_diffusion.compare.drawn import Drawn, load, save
 from fair_diffusion.compare.folder import cell_path, claim
 from fair_diffusion.compare.measure import Ask, Drawing, PlainImages, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
-from fair_diffusion.control.step_progress import step_progress
+from fair_diffusion.control.step_progress import StepProgress
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.models.fingerprint import of_reader
 from fair_diffusion.models.provenance import versions
@@ -106,27 +106,25 @@ def compare(
     )
     claim(folder, found.settings)
     whole = len(asks) * len(ways) * drawing.n
-    done = 0
+    done, moved = 0, StepProgress(progress, whole, steps=drawing.steps)
     for name in instructions:
         own = [ask for ask in asks if ask.instruction == name]
         for first in range(0, len(own), TOGETHER):
             some = own[first : first + TOGETHER]
             for way in ways:
-                progress(done, whole)
-                done += len(some) * drawing.n
                 missing = [ask for ask in some if not found.path(way, ask).is_file()]
+                moved.at(done + (len(some) - len(missing)) * drawing.n)
+                done += len(some) * drawing.n
                 if not missing or (name, way.name) in failures:
                     continue
-                before, images = done - len(missing) * drawing.n, len(missing) * drawing.n
-                on_step = step_progress(progress, before, whole, n=images, steps=drawing.steps)
                 try:
-                    _draw(pipe, found, way, missing, drawing, on_step)
+                    _draw(pipe, found, way, missing, drawing, moved)
                 except Exception as error:  # whatever it is, the other ways are still worth drawing
                     if way == PLAIN:
                         raise
                     at = next(ask for ask in missing if not found.path(way, ask).is_file())
                     failures[name, way.name] = f"{at.prompt!r}: {_said(error)}"
-    progress(whole, whole)
+    moved.at(whole)
     return found
 
 

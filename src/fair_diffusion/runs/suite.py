@@ -11,19 +11,19 @@ import hashlib
 import json
 import re
 import shutil
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from fair_diffusion.control.step_progress import step_progress
+from fair_diffusion.control.step_progress import StepProgress
 from fair_diffusion.files.format_number import NewerFormatError, check_format
 from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.models.provenance import sha256, versions
-from fair_diffusion.request import check_prompt, check_seed
+from fair_diffusion.request import Request, check_prompt, check_seed
 from fair_diffusion.runs.format import FORMAT, RESULT, SETTINGS
 from fair_diffusion.runs.label_counts import LabelCounts, label_counts
 from fair_diffusion.runs.records import run_at
@@ -31,10 +31,14 @@ from fair_diffusion.statistics.stopping import enough
 
 PROMPT = "a photo of the face of a {}"
 PART = 50
-"""Images of one part. An interrupt loses at most one part, and the precision is checked after each part."""
+"""Images of one part. An interrupt loses the parts that share a batch, and the precision is checked after each part."""
 
-Draw = Callable[..., Any]
-"""`FairPipeline`, or a function with the same call: `prompt`, `n`, `seed`, `steps`, … → a `Result`."""
+
+class Draws(Protocol):
+    """`FairPipeline`, or what draws requests as it does."""
+
+    def each(self, requests: Iterable[Request], *, on_step: Any) -> Iterator[tuple[int, Any]]:
+        """The number and the `Result` of each request, as soon as it is finished."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ class Suite:
 
 
 def draw_suite(
-    pipe: Draw,
+    pipe: Draws,
     suite: Suite,
     concepts: Sequence[str],
     work: Path,
@@ -108,7 +112,7 @@ def draw_suite(
         work: the folder of the parts; it may hold parts of an earlier call.
         images: how many images each concept gets; with `until`, the most it gets.
         until: a concept ends once every interval is at most ± this wide, as a share.
-        options: further arguments of `pipe`, such as its policy.
+        options: further fields of each `Request`, such as its policy.
         attributes: the attributes whose intervals count; all if None.
         progress: called with the number of images so far, and of all images.
 
@@ -123,30 +127,90 @@ def draw_suite(
     settings = _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()}
     if (work / SETTINGS).is_file():
         _check_same(work / SETTINGS, settings)
-    uncertain, whole = [], len(concepts) * images
-    arguments = suite.arguments | dict(options or {})
-    for k, concept in enumerate(concepts):
-        counts: dict[str, Counter[str | None]] = {}
-        done, settled = 0, False
-        while done < images and not settled:
-            size = min(PART, images - done)
-            part = work / f"{_slug(concept)}-{done:05d}"
+    fields = suite.arguments | dict(options or {})
+    drawing = _Drawing(suite=suite, fields=fields, work=work, images=images, until=until, attributes=attributes)
+    every = [_Concept(name) for name in concepts]
+    saved = 0
+    waiting, moved = deque(every), StepProgress(progress, len(concepts) * images, steps=suite.steps)
+    while waiting:
+        begun: list[tuple[_Concept, Path]] = []
+        for k, result in pipe.each(drawing.requests(waiting, begun), on_step=moved):
+            if result.interrupted:
+                raise KeyboardInterrupt
+            concept, part = begun[k]
+            _claim(work, settings)  # only now: a request that draws nothing leaves no folder
+            result.save(part)
+            if until is not None:
+                drawing.count(concept, part)
+                waiting.append(concept)
+            saved += len(result.records)
+            moved.at(saved)
+    moved.at(len(concepts) * images)
+    return [concept.name for concept in every if until is not None and not concept.settled]
+
+
+@dataclass(eq=False)
+class _Concept:
+    """One concept of a suite.
+
+    Attributes:
+        name: the occupation.
+        done: images that lie in the work folder or are being drawn.
+        counts: labels that were counted, by attribute.
+        settled: whether all intervals are narrow enough.
+    """
+
+    name: str
+    done: int = 0
+    counts: dict[str, Counter[str | None]] = field(default_factory=dict)
+    settled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Drawing:
+    """How the parts of all concepts are drawn: as `draw_suite` is told."""
+
+    suite: Suite
+    fields: Mapping[str, Any]
+    work: Path
+    images: int
+    until: float | None
+    attributes: list[str] | None
+
+    def requests(self, waiting: deque[_Concept], begun: list[tuple[_Concept, Path]]) -> Iterator[Request]:
+        """The requests of parts that the work folder lacks; each is noted in `begun`.
+
+        A concept waits for its part before the next one where precision decides whether there is a next one."""
+        while waiting:
+            concept = waiting.popleft()
+            if (part := self._next(concept)) is None:
+                continue
+            size = min(PART, self.images - concept.done)
+            request = Request(
+                prompt=self.suite.prompt_for(concept.name), n=size, seed=self.suite.seed + concept.done, **self.fields
+            )
+            concept.done += size
+            begun.append((concept, part))
+            if self.until is None:
+                waiting.appendleft(concept)
+            yield request
+
+    def count(self, concept: _Concept, part: Path) -> None:
+        """Count what a part shows, if precision decides."""
+        if self.until is not None:
+            _add(concept.counts, label_counts(run_at(part), self.attributes))
+            concept.settled = all(_precise(shown, self.until) for shown in concept.counts.values())
+
+    def _next(self, concept: _Concept) -> Path | None:
+        """The folder of the next part that is not there, after those that are; None if the concept has all."""
+        while concept.done < self.images and not concept.settled:
+            part = self.work / f"{_slug(concept.name)}-{concept.done:05d}"
             if not (part / RESULT).is_file():
                 shutil.rmtree(part, ignore_errors=True)  # what a killed process left
-                moved = step_progress(progress, k * images + done, whole, n=size, steps=suite.steps)
-                result = pipe(suite.prompt_for(concept), n=size, seed=suite.seed + done, on_step=moved, **arguments)
-                if result.interrupted:
-                    raise KeyboardInterrupt
-                _claim(work, settings)  # only now: a request that draws nothing leaves no folder
-                result.save(part)
-            done += _size(part)
-            if until is not None:
-                _add(counts, label_counts(run_at(part), attributes))
-                settled = all(_precise(shown, until) for shown in counts.values())
-        if until is not None and not settled:
-            uncertain.append(concept)
-        progress((k + 1) * images, whole)
-    return uncertain
+                return part
+            self.count(concept, part)
+            concept.done += _size(part)
+        return None
 
 
 def check_work(
