@@ -42,6 +42,7 @@ def generate(
         from fair_diffusion.control.strengths import Strengths
         from fair_diffusion.files.new_folder import check_new
         from fair_diffusion.policy import match
+        from fair_diffusion.request import Request
 
         settings: dict[str, Any] = {"n": n, "seed": seed, **steering, **sampling}
         check_requests(prompts, settings)
@@ -55,13 +56,22 @@ def generate(
 
             counts = Ledger(ledger)
         pipe = loaded(loading)
-        for prompt in prompts:
-            pipe.check(match(rules, prompt))
-    missed = False
-    for k, prompt in enumerate(prompts):
-        with usage_errors(), denoising(n * (1 + compare_plain), settings.get("steps", pipe.card.steps)) as on_step:
-            settings |= {"strengths": strengths, "ledger": counts, "on_step": on_step}
-            result = pipe(prompt, policy=rules, compare_plain=compare_plain, **settings)
+        requests = [Request(prompt=prompt, policy=rules, **settings) for prompt in prompts]
+        for request in requests:
+            pipe.check(match(rules, request.prompt))
+        images = n * len(prompts) * (1 + compare_plain)
+        with denoising(images, settings.get("steps", pipe.card.steps)) as on_step:
+            results = pipe.many(
+                requests, strengths=strengths, ledger=counts, compare_plain=compare_plain, on_step=on_step
+            )
+    if kept and strengths.counts:
+        try:
+            strengths.save(kept)
+        except OSError as error:
+            say(f"{kept} cannot be written ({error.strerror}); the strengths learnt are not kept", err=True)
+    for k, result in enumerate(results):
+        if not result.images and k:
+            continue  # interrupted before its turn
         folder = out if len(prompts) == 1 else out / f"{k:03d}"
         with usage_errors():
             result.save(folder)
@@ -69,15 +79,9 @@ def generate(
             typer.echo(json.dumps(result.summary()))
         else:
             show(result, folder)
-        if kept and strengths.counts:
-            try:
-                strengths.save(kept)
-            except OSError as error:
-                say(f"{kept} cannot be written ({error.strerror}); the strengths learnt are not kept", err=True)
-        if result.interrupted:
-            raise typer.Exit(INTERRUPTED)
-        missed |= result.missed
-    if missed:
+    if any(result.interrupted for result in results):
+        raise typer.Exit(INTERRUPTED)
+    if any(result.missed for result in results):
         raise typer.Exit(MISSED)
 
 
