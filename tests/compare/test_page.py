@@ -44,7 +44,8 @@ class Parts(HTMLParser):
 
 @pytest.fixture(scope="module")
 def found(tiny_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    ways = [WAYS["prompt"], Way(name="<i>own", method="prompt", coin=True), Way(name="gone", method="<u>")]
+    unheard = Method(name="<u>", does="nothing")
+    ways = [WAYS["prompt"], Way(name="<i>own", method="prompt", coin=True), Way(name="gone", method=unheard)]
     return compare(
         stub_pipeline(tiny_sd),
         ways,
