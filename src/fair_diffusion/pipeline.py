@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import OnStep, adapt
+from fair_diffusion.backbones import Conditioning, OnStep, adapt
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
@@ -35,7 +35,6 @@ from fair_diffusion.steering.brief import Brief, Projection
 
 if TYPE_CHECKING:
     from fair_diffusion.allocation.ledger import Ledger
-    from fair_diffusion.backbones import Conditioning
     from fair_diffusion.perception.early import EarlyReader
 
 
@@ -236,12 +235,12 @@ class FairPipeline:
 
     def run(self, planned: Iterable[Planned], on_step: OnStep | None = None) -> Iterator[tuple[int, Result]]:
         """Draw planned requests, let the judge count, and describe what came out; as in `each`."""
-        texts: dict[str, Conditioning] = {}
+        shared = Readers(self.perceiver, self.early), dict[str | None, Conditioning]()
         begun: dict[Order, tuple[int, Planned]] = {}
 
         def orders() -> Iterator[Order]:
             for k, each in enumerate(planned):
-                order = self._order(each, texts)
+                order = self._order(each, *shared)
                 begun[order] = k, each
                 yield order
 
@@ -287,19 +286,19 @@ class FairPipeline:
         found = dict(self.run(planned, on_step))
         for k, each in enumerate(planned):
             if k not in found:
-                order = self._order(each, {})
+                order = self._order(each, Readers(self.perceiver, self.early), {})
                 order.interrupted, order.notes = True, [f"interrupted after 0 of {order.n} images"]
                 found[k] = self._result(order, each, self.judge.read([]), self.perceiver.read([]))
         return [found[k] for k in range(len(planned))]
 
-    def _order(self, planned: Planned, texts: dict[str, Conditioning]) -> Order:
-        """An order for the loop. texts: cache of encoded prompts."""
+    def _order(self, planned: Planned, readers: Readers, texts: dict[str | None, Conditioning]) -> Order:
+        """An order for the loop; orders with the same readers share batches. texts: cache of encoded prompts."""
         asked, matched = planned.request, planned.matched
         brief = Brief(self.backbone, asked, matched.start, self.card, matched.targets, self.projections, texts)
         return Order(
             brief=brief,
             quotas=planned.quotas,
-            readers=self._readers,
+            readers=readers,
             strengths=Strengths() if planned.strengths is None else planned.strengths,
             key=(
                 self.name,
@@ -313,10 +312,6 @@ class FairPipeline:
             # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
             edit=asked.file if asked.row.name == "edit" and matched.rule else None,
         )
-
-    @property
-    def _readers(self) -> Readers:
-        return Readers(self.perceiver, self.early)
 
     def _result(self, order: Order, planned: Planned, judged: Readings, perceived: Readings) -> Result:
         """What came of an order, described."""

@@ -101,9 +101,10 @@ def rebalance(
         raise ValueError(f"none of {len(found.images)} images in {folder} can be read; {left_out[-1]}")
     readable[0][1].broken[:0], readable[0][1].notes = left_out, found.notes
     results: list[RebalancedResult] = []
+    readers = Readers(pipe.perceiver, pipe.early)
     with new_folder(out) as part, TemporaryDirectory(prefix=".moved-", dir=part) as scratch:
         for k, run in readable:
-            run.start(Path(scratch) / f"{k:03d}")
+            run.start(Path(scratch) / f"{k:03d}", readers)
         _move([run for _, run in readable], progress)
         for k, run in readable:
             at = PurePosixPath("" if len(runs) == 1 else f"{k:03d}")
@@ -183,11 +184,10 @@ class _Run:
         self.asked = replace(self.asked, n=max(1, len(self.seen.images)))
         self.seconds = time.monotonic() - start
 
-    def start(self, scratch: Path) -> None:
+    def start(self, scratch: Path, readers: Readers) -> None:
         """Make the order, whose moved pictures go into the folder `scratch`."""
         scratch.mkdir()
         quotas = plan(self.matched.targets, self.asked.n, self.asked.seed) if self.matched.rule else []
-        readers = Readers(self.pipe.perceiver, self.pipe.early)
         self.order = Order(brief=self._brief(), quotas=quotas, readers=readers)
         self.mover = Mover(self.order, self.seen.images, self.seen.shares, scratch)
 
