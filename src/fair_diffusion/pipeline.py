@@ -6,6 +6,7 @@ requests → match → quotas → control (denoise, look, assign, steer, repair)
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.audit.study import Confusion
-from fair_diffusion.backbones import OnStep, adapt
+from fair_diffusion.backbones import OnStep, StepInfo, adapt
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from fair_diffusion.allocation.ledger import Ledger
     from fair_diffusion.backbones import Conditioning
     from fair_diffusion.perception.early import EarlyReader
+
+    Texts = defaultdict[Path | None, dict[str, Conditioning]]  # encoded prompts, by the file of the weights in use
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -194,8 +197,14 @@ class FairPipeline:
                         turn = Turns(ledger, each.matched, n=each.request.n, model=self.name)
                         turns[k] = stack.enter_context(turn)
                         planned[k] = replace(each, quotas=turn.quotas)
-                        on_step = turn.on_step(on_step)
-            results = self._with_twins(planned, compare_plain, on_step)
+
+            def renewing(info: StepInfo) -> None:
+                for turn in turns.values():
+                    turn.renew()
+                if on_step is not None:
+                    on_step(info)
+
+            results = self._with_twins(planned, compare_plain, renewing if turns else on_step)
             for k, result in enumerate(results):
                 if k in turns:
                     turns[k].settle(result.records)
@@ -231,7 +240,7 @@ class FairPipeline:
 
     def run(self, planned: Iterable[Planned], on_step: OnStep | None = None) -> Iterator[tuple[int, Result]]:
         """Draw planned requests, let the judge count, and describe what came out; as in `each`."""
-        texts: dict[str, Conditioning] = {}
+        texts: Texts = defaultdict(dict)
         begun: dict[Order, tuple[int, Planned]] = {}
 
         def orders() -> Iterator[Order]:
@@ -282,15 +291,17 @@ class FairPipeline:
         found = dict(self.run(planned, on_step))
         for k, each in enumerate(planned):
             if k not in found:
-                order = self._order(each, {})
+                order = self._order(each, defaultdict(dict))
                 order.interrupted, order.notes = True, [f"interrupted after 0 of {order.n} images"]
                 found[k] = self._result(order, each, self.judge.read([]), self.perceiver.read([]))
         return [found[k] for k in range(len(planned))]
 
-    def _order(self, planned: Planned, texts: dict[str, Conditioning]) -> Order:
-        """An order for the loop. texts: cache of encoded prompts."""
+    def _order(self, planned: Planned, texts: Texts) -> Order:
+        """An order for the loop."""
         asked, matched = planned.request, planned.matched
-        brief = Brief(self.backbone, asked, matched.start, self.card, matched.targets, self.projections, texts)
+        # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
+        edit = asked.file if asked.row.name == "edit" and matched.rule else None
+        brief = Brief(self.backbone, asked, matched.start, self.card, matched.targets, self.projections, texts[edit])
         return Order(
             brief=brief,
             quotas=planned.quotas,
@@ -305,8 +316,7 @@ class FairPipeline:
                 *(["negative prompt"] if asked.negative_prompt else []),
                 *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
             ),
-            # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
-            edit=asked.file if asked.row.name == "edit" and matched.rule else None,
+            edit=edit,
         )
 
     @property

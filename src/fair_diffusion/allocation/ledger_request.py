@@ -9,7 +9,6 @@ from dataclasses import replace
 from types import TracebackType
 
 from fair_diffusion.allocation.ledger import Ledger, LedgerError, Turn
-from fair_diffusion.backbones import OnStep, StepInfo
 from fair_diffusion.policy import Cell, Match
 from fair_diffusion.policy.concepts import WILDCARDS, canonical
 from fair_diffusion.result import Record, Result
@@ -33,19 +32,13 @@ class Turns:
             raise
         self.quotas = [turn.quotas for turn in self._turns]
 
-    def on_step(self, then: OnStep | None) -> OnStep:
-        """A callback that keeps the turns from running out, and calls `then`."""
-
-        def step(info: StepInfo) -> None:
-            if time.monotonic() - self._renewed > self._ledger.lease / 3:
-                self._renewed = time.monotonic()
-                with suppress(LedgerError):  # settling says it if the ledger is still out of order then
-                    for turn in self._turns:
-                        self._ledger.renew(turn)
-            if then is not None:
-                then(info)
-
-        return step
+    def renew(self) -> None:
+        """Keep the turns from running out, if it is time."""
+        if time.monotonic() - self._renewed > self._ledger.lease / 3:
+            self._renewed = time.monotonic()
+            with suppress(LedgerError):  # settling says it if the ledger is still out of order then
+                for turn in self._turns:
+                    self._ledger.renew(turn)
 
     def settle(self, records: Sequence[Record]) -> None:
         """Count what came out; images that were not drawn are given back."""
