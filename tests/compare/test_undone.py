@@ -18,10 +18,11 @@ from fair_diffusion.compare.measure import Ask, Drawing, Twins, measure
 from fair_diffusion.compare.way import LEARNT, PLAIN, WAYS, read_ways
 from fair_diffusion.control import descent as gradient_control
 from fair_diffusion.policy import Policy, match
-from fair_diffusion.steering.bottleneck import Directions, middle_shape
+from fair_diffusion.steering.bottleneck import Directions
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.latents import LatentDescent
+from fair_diffusion.steering.learn.bottleneck import middle_shape
 from fair_diffusion.steering.learn.concept_editing import cross_attention
 
 POLICY, PROMPT = Policy.from_sentence("every occupation: half women"), "a doctor"
