@@ -166,9 +166,10 @@ class Order:
     @property
     def lane(self) -> tuple[Hashable, ...]:
         """What orders must have in common so that their images may share a batch."""
-        brief, asked = self.brief, self.request
+        brief, asked, readers = self.brief, self.request, self.readers
         drawn = (id(brief.backbone), brief.steps, brief.guidance, asked.guidance_rescale, asked.batch_size)
-        return (*drawn, self.guiding, asked.natural_first, asked.file, self.edit, self.perceives, id(self.readers))
+        read = (self.perceives, id(readers.perceiver), id(readers.early))
+        return (*drawn, self.guiding, asked.natural_first, asked.file, self.edit, *read)
 
     @property
     def request(self) -> Request:

@@ -26,6 +26,7 @@ from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
+from fair_diffusion.control.results import provenance_of
 from fair_diffusion.files.new_folder import check_new, new_folder
 from fair_diffusion.files.pictures import upright_size
 from fair_diffusion.methods import USUAL
@@ -230,7 +231,7 @@ class _Run:
             audit=rows(now.judged),
             perceived_audit=rows(now.perceived),
             notes=[*self.notes, *(target.note for target in matched.targets if target.note), *self.order.notes],
-            **pipe.provenance(matched),
+            **provenance_of(pipe, matched),
             before=before,
             way=asked.way,
             broken=self.broken,
