@@ -165,9 +165,9 @@ def test_what_is_not_supported_or_not_whole(folder: Path, tmp_path: Path) -> Non
     change_index(folder, _class_name="StableDiffusionPipeline")
     shutil.rmtree(folder / "vae")
     refused(folder, "cannot be loaded: .*its folder is incomplete")
-    refused(tmp_path, "it has no model_index.json that can be read")
+    refused(tmp_path, "it has no readable model_index.json")
     (folder / "model_index.json").write_text("{")
-    refused(folder, "it has no model_index.json that can be read")
+    refused(folder, "it has no readable model_index.json")
     (tmp_path / "notes.txt").touch()
     refused(tmp_path / "notes.txt", "is not a .safetensors file")
 

@@ -100,12 +100,20 @@ def load(
         getattr(pipeline, f"enable_{offload}_cpu_offload")(device=place)
     elif named or device is not None:
         pipeline.to(place)
-    if type(network).__name__.startswith("UNet") and network.device.type == "cpu":
-        # The convolutions of a UNet are quicker on a processor in this layout; the numbers differ by rounding only.
-        network.to(memory_format=torch.channels_last)
+    if named:
+        lay_out(pipeline)
     if compile:
         network.compile()
     return pipeline
+
+
+def lay_out(pipeline: Any) -> None:
+    """Lay out a UNet that runs on the processor channels last: quicker there, and other pictures by rounding only.
+
+    A pipeline that comes loaded is not laid out anew: it draws what it drew, to the bit."""
+    network = _network(pipeline)
+    if type(network).__name__.startswith("UNet") and network.device.type == "cpu":
+        network.to(memory_format=torch.channels_last)
 
 
 def provenance(

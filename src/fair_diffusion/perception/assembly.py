@@ -53,14 +53,15 @@ def _pocket(loading: LoadingOptions, hub: Hub) -> dict[str, Any]:
     """The pocket model with its own readers and card."""
     from fair_diffusion.models import pocket
     from fair_diffusion.models.cards import card_named
-    from fair_diffusion.models.loading import added, load
+    from fair_diffusion.models.loading import added, lay_out, load
     from fair_diffusion.models.provenance import sha256
     from fair_diffusion.perception import early, judge
     from fair_diffusion.perception import pocket as perceiver
 
-    scores = judge.load()
+    pipeline, scores = pocket.load(), judge.load()
+    lay_out(pipeline)
     return {
-        "pipeline": load(pocket.load(), **loading, hub=hub),
+        "pipeline": load(pipeline, **loading, hub=hub),
         "name": "pocket",
         "perceiver": perceiver.load(),
         "judge": scores,
