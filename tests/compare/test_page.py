@@ -17,6 +17,7 @@ from fair_diffusion.compare import WAYS, Comparison, Drawing, Outcome, Way, comp
 from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, number
 from fair_diffusion.compare.markdown import markdown
 from fair_diffusion.compare.page import headline, page
+from fair_diffusion.methods import Method
 from fair_diffusion.policy import Policy
 
 EVIL = '<script>alert("x")</script> & nurse'

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fair_diffusion.compare.drawn import Drawn, load, save
-from fair_diffusion.compare.folder import cell_path, claim
+from fair_diffusion.compare.folder import cell_path, work_folder
 from fair_diffusion.compare.measure import Ask, Drawing, PlainImages, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
 from fair_diffusion.control.step_progress import StepProgress
@@ -104,7 +104,7 @@ def compare(
         device=pipe.backbone.device.type,
         failures=(failures := {}),
     )
-    claim(folder, found.settings)
+    work_folder(folder).check(found.settings)
     whole = len(asks) * len(ways) * drawing.n
     done, moved = 0, StepProgress(progress, whole, steps=drawing.steps)
     for name in instructions:
@@ -175,6 +175,7 @@ def _draw(
     """Draw some prompts in one way, and save each as soon as it is finished."""
     plain = [None if way == PLAIN else PlainImages.of(load(found.path(PLAIN, ask), pictures=True)) for ask in asks]
     for ask, drawn in measure(pipe, way, asks, drawing, plain=plain, on_step=on_step):
+        work_folder(found.folder).claim(found.settings)
         save(drawn, found.path(way, ask))
 
 
