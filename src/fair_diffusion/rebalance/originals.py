@@ -8,14 +8,14 @@ the record inside a PNG            what `fair-diffusion generate` wrote
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
-from fair_diffusion.files.pictures import ENDINGS, BrokenPicture, open_picture
+from fair_diffusion.files.pictures import ENDINGS, open_picture
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.folder import listed
 from fair_diffusion.request import MAX_IMAGES, check_prompt
@@ -109,18 +109,6 @@ def read_prompts(path: Path) -> dict[str, str]:
     if not found:
         raise ValueError(f"{path} names no files; give one line per image")
     return found
-
-
-def opened(images: Sequence[Original], size: int, broken: list[str]) -> Iterator[list[tuple[Original, Image.Image]]]:
-    """The images with their pictures, `size` at a time; those that cannot be read go to `broken`, with the reason."""
-    for start in range(0, len(images), size):
-        batch = []
-        for image in images[start : start + size]:
-            try:
-                batch.append((image, image.open()))
-            except BrokenPicture as error:
-                broken.append(printable(f"{image.name}: {error}"))
-        yield batch
 
 
 def _prompted(image: Original, prompt: str | None, prompts: Mapping[str, str] | None) -> Original:

@@ -14,15 +14,14 @@ import torch
 from PIL import Image
 
 from fair_diffusion.control.assignments import Shares
+from fair_diffusion.files.picture_batches import BATCH, picture_batches
+from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.probabilities import features, probabilities
 from fair_diffusion.perception.vocabulary import shares
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.rebalance.originals import Original, opened
+from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
-
-READ = 32
-"""Pictures that are read at a time."""
 
 Progress = Callable[[str, float, float], None]
 """Called with what is being done, how many images of it are, and of how many."""
@@ -55,15 +54,16 @@ def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[
     """What is read in the originals; those that cannot be opened are added to `broken`, with the reason."""
     parts: list[Shares] = []
     seen = Seen([], {}, {}, {})
-    for k, batch in enumerate(opened(images, READ, broken)):
-        pictures = [picture for _, picture in batch]
-        seen.images += [image for image, _ in batch]
+    for batch in picture_batches(images, lambda image: image.path, lambda image: image.name):
+        broken += [printable(f"{image.name}: {error}") for image, error in batch.broken]
+        seen.images += [image for image, _ in batch.opened]
+        pictures = [picture for _, picture in batch.opened]
         if pictures:
             parts.append(shares_of(pipe, pictures))
             for known, reader in ((seen.perceived, pipe.perceiver), (seen.judged, pipe.judge)):
                 for name, found in reader.read(pictures).items():
                     known.setdefault(name, []).extend(found)
-        progress("reading", min(len(images), READ * (k + 1)), len(images))
+        progress("reading", batch.done, len(images))
     seen.shares = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
     return seen
 
@@ -77,8 +77,8 @@ def read_moved(pipe: FairPipeline, before: Seen, moved: Mapping[int, Path]) -> S
         {name: list(row) for name, row in before.perceived.items()},
         {name: list(row) for name, row in before.judged.items()},
     )
-    for start in range(0, len(moved), READ):
-        places = list(moved)[start : start + READ]
+    for start in range(0, len(moved), BATCH):
+        places = list(moved)[start : start + BATCH]
         originals, pictures = [before.images[i].open() for i in places], []
         for i in places:
             with Image.open(moved[i]) as picture:
