@@ -21,5 +21,5 @@ def guide(images: Sequence[Aimed]) -> Guide:
 
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:
-    """The prompt as it was given."""
+    """The prompt of the request."""
     return brief.request.prompt
