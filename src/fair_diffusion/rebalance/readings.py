@@ -1,6 +1,6 @@
-"""What perceiver and judge see in the originals and in the moved pictures, a batch of which is in memory at a time.
+"""What perceiver and judge read in the originals and in the moved pictures, batch by batch.
 
-Only the perceiver's word decides what is moved; the judge's is kept for the results.
+Only the perceiver's readings decide which images move. The judge's readings are for the results.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 
 Progress = Callable[[str, float, float], None]
-"""Called with what is being done, how many images of it are, and of how many."""
+"""Called with the name of the task, the number of images that are done, and the number of all images."""
 
 Readings = dict[str, list[Reading]]
 """One reading per image, by attribute."""
@@ -32,10 +32,15 @@ Readings = dict[str, list[Reading]]
 
 @dataclass
 class Seen:
-    """Images that could be opened, and what is read in them.
+    """Images that could be opened, and the readings of them.
 
-    shares: the perceiver's probabilities. distances: how far moved images are from their originals, by place: the mean
-    absolute difference of pixels in 0…1, and 1 − cosine of the judge's features, None if it has none.
+    Attributes:
+        images: the originals.
+        shares: the perceiver's probabilities.
+        perceived: the perceiver's readings.
+        judged: the judge's readings.
+        distances: distances of moved images to their originals, by place: the mean absolute difference of pixels in
+            0…1, and 1 − cosine of the judge's features (None if it has none).
     """
 
     images: list[Original]
@@ -51,7 +56,7 @@ def shares_of(pipe: FairPipeline, pictures: Sequence[Image.Image]) -> Shares:
 
 
 def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[str], progress: Progress) -> Seen:
-    """What is read in the originals; those that cannot be opened are added to `broken`, with the reason."""
+    """Read the originals. A line for each original that cannot be opened is added to `broken`."""
     parts: list[Shares] = []
     seen = Seen([], {}, {}, {})
     for batch in picture_batches(images, lambda image: image.path, lambda image: image.name):
@@ -61,8 +66,8 @@ def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[
         if pictures:
             parts.append(shares_of(pipe, pictures))
             for known, reader in ((seen.perceived, pipe.perceiver), (seen.judged, pipe.judge)):
-                for name, found in reader.read(pictures).items():
-                    known.setdefault(name, []).extend(found)
+                for name, readings in reader.read(pictures).items():
+                    known.setdefault(name, []).extend(readings)
         progress("reading", batch.done, len(images))
     seen.shares = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
     return seen
@@ -70,7 +75,13 @@ def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[
 
 @torch.no_grad()
 def read_moved(pipe: FairPipeline, before: Seen, moved: Mapping[int, Path]) -> Seen:
-    """What is read now: in the files of the moved pictures by place, and as `before` in all that is as it was."""
+    """Read the images as they are now.
+
+    Args:
+        pipe: the model with its readers.
+        before: the readings of the originals; they hold for images that did not move.
+        moved: the files of the moved pictures, by place.
+    """
     now = Seen(
         before.images,
         before.shares,
