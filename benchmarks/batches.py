@@ -52,7 +52,7 @@ def seconds(draw: Callable[[], Any]) -> float:
 
 def main(rounds: int) -> str:
     """Measure, and say it in Markdown."""
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
+    from diffusers import StableDiffusionPipeline
 
     pipe = FairPipeline.from_pretrained("pocket")
     asked = requests(pipe)
@@ -98,8 +98,8 @@ def main(rounds: int) -> str:
         [
             "# Mixed batches",
             "",
-            f"Made by `python -m benchmarks.batches --rounds {rounds}`: {IMAGES} requests of one image each, of {PROMPTS} "
-            f"prompts, {STEPS} steps, the pocket model on the processor ({torch.get_num_threads()} threads), "
+            f"Made by `python -m benchmarks.batches --rounds {rounds}`: {IMAGES} requests of one image each, of "
+            f"{PROMPTS} prompts, {STEPS} steps, the pocket model on the processor ({torch.get_num_threads()} threads), "
             f"{rounds} rounds in turn. {steered} of the {IMAGES} images are steered, {repaired} made again.",
             "",
             "| | images per second (median) | against plain diffusers, round by round (least to most) |",

@@ -32,7 +32,8 @@ from fair_diffusion.allocation import plan
 from fair_diffusion.audit.corrections import corrected
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.backbones import StableDiffusion
-from fair_diffusion.control.natural_first import LOOK, SURE_AT_END
+from fair_diffusion.control.assignments import SURE_AT_END
+from fair_diffusion.control.planned import Planned
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.models.cards import card_named
 from fair_diffusion.models.pocket import load as load_pocket
@@ -45,6 +46,7 @@ from fair_diffusion.statistics.bootstrap import bootstrap_mean
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 from fair_diffusion.statistics.kid import kid
 from fair_diffusion.statistics.metrics import noise_floor, total_variation
+from fair_diffusion.steering.window import LOOK
 from recipes.pocket.captions import Mix, article
 from recipes.pocket.checkpoint import digest
 from recipes.pocket.data import WORK, load
@@ -128,7 +130,7 @@ class Bench:
             quotas = [np.random.default_rng(seed).multinomial(n, shares).tolist()]
         if row.method == "none":
             quotas = []
-        return self.pipe.draw(asked, matched, quotas)
+        return dict(self.pipe.run([Planned(request=asked, matched=matched, quotas=quotas)]))[0]
 
     @torch.no_grad()
     def measure(self, row: Row, target: str, concept: str, plain: Result) -> Measured:

@@ -25,20 +25,22 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import SemanticStableDiffusionPipeline
-from fair_diffusion.steering.guides import Guides
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.profile import clock, timed
 from benchmarks.random_sd import build
 from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import StableDiffusion, denoise
-from fair_diffusion.control.natural_first import NaturalFirst
-from fair_diffusion.control.strengths import Strengths
+from fair_diffusion.backbones import Batch, StableDiffusion, denoise
+from fair_diffusion.control.assignments import Shares
+from fair_diffusion.control.loop import draw
+from fair_diffusion.control.order import Order
+from fair_diffusion.control.readers import Readers
 from fair_diffusion.policy import ATTRIBUTES, Target
 from fair_diffusion.request import Request
 from fair_diffusion.statistics.distance import pixel_differences
-from fair_diffusion.steering import SemanticGuidance
+from fair_diffusion.steering.brief import Brief
+from fair_diffusion.steering.semantic import SemanticGuidance
 
 PROMPT, LEAVE, SHOW = "a photo of the face of a firefighter", "male person", "female person"
 GUIDANCE, WARMUP = 7.0, 0.2
@@ -103,6 +105,14 @@ def natural_first(pipeline: Any, images: int, steps: int, *, method: str = "sema
     At the look all images would show men, the first half of them less surely, so that half is steered; and it works.
     """
     backbone, half, groups = StableDiffusion(pipeline), images // 2, ATTRIBUTES["gender"].group_names
+    nobody: Any = None
+
+    class Told(Readers):
+        def look(self, batch: Batch) -> Shares:
+            return shares(len(batch.images), 0.2)
+
+        def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+            return shares(len(pictures), 1.0)
 
     def shares(count: int, women: float) -> dict[str, NDArray[np.float64]]:
         read = np.zeros((count, len(groups)))
@@ -111,19 +121,11 @@ def natural_first(pipeline: Any, images: int, steps: int, *, method: str = "sema
         return {"gender": read}
 
     target = Target(("gender",), {(group,): share for group, share in ATTRIBUTES["gender"].default_shares.items()})
-    request = Request(prompt=PROMPT, n=images, steps=steps, batch_size=images, method=method)
-    drawn = NaturalFirst(
-        backbone=backbone,
-        request=request,
-        targets=[target],
-        quotas=plan([target], images, seed=0),
-        guide=Guides(backbone, request, GUIDANCE, None).guide,
-        look=lambda batch: shares(len(batch.images), 0.2),
-        perceive=lambda pictures: shares(len(pictures), 1.0),
-        concept=(),
-        strengths=Strengths(),
-    ).run()
-    return [shown.image for shown in drawn.shown]
+    request = Request(prompt=PROMPT, n=images, steps=steps, guidance=GUIDANCE, batch_size=images, method=method)
+    brief = Brief(backbone, request, targets=[target])
+    order = Order(brief=brief, quotas=plan([target], images, seed=0), readers=Told(nobody))
+    list(draw([order]))
+    return [shown.image for shown in order.finished]
 
 
 def switching(pipeline: Any, images: int, steps: int) -> list[Image.Image]:

@@ -13,21 +13,24 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import psutil
 import torch
-from fair_diffusion.steering.guides import Guides
 
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.allocation import plan
 from fair_diffusion.compare.memory import peak_memory
-from fair_diffusion.control.descent import draw_latents
-from fair_diffusion.control.natural_first import Aim
+from fair_diffusion.control import descent
+from fair_diffusion.control.loop import draw
+from fair_diffusion.control.order import Order
+from fair_diffusion.control.readers import Readers
 from fair_diffusion.perception import pocket
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
 from fair_diffusion.statistics.metrics import noise_floor
+from fair_diffusion.steering.brief import Brief
 from fair_diffusion.steering.latents import LatentDescent
 from recipes.pocket.captions import article
 
@@ -53,23 +56,19 @@ def cell(pipe: FairPipeline, concept: str, loss: str, early: bool, settings: Lat
     prompt = f"a photo of {article(concept)}"
     asked = Request(prompt=prompt, n=images, seed=SEED, steps=STEPS, method="latents", loss=loss)
     matched = match(Policy.from_sentence("every occupation: half women"), asked.prompt)
-    guides = Guides(pipe.backbone, asked, pipe.card.guidance, None, pipe.card, matched.targets)
-    drawn = draw_latents(
-        pipe.backbone,
-        asked,
-        matched.targets,
-        plan(matched.targets, images, SEED),
-        lambda n: guides.guide([Aim()] * n),
-        pocket.load(),
-        early=pipe.early if early else None,
-        settings=settings,
+    order = Order(
+        brief=Brief(pipe.backbone, asked, card=pipe.card, targets=matched.targets),
+        quotas=plan(matched.targets, images, SEED),
+        readers=Readers(pocket.load(), pipe.early if early else None),
+        drawn_by=partial(descent.draw, settings=settings),
     )
-    pictures = [shown.image for shown in drawn.shown]
+    list(draw([order]))
+    pictures = [shown.image for shown in order.finished]
     judged, perceived = (
         Counter(reading.label for reading in reader.read(pictures)["gender"]) for reader in (pipe.judge, pipe.perceiver)
     )
     neither = images - judged["woman"] - judged["man"]
-    ratio = sum(shown.evaluations for shown in drawn.shown) / images / drawn.plain_evaluations
+    ratio = sum(shown.evaluations for shown in order.finished) / images / order.plain_evaluations
     return f"{judged['woman']} ({neither}), {perceived['woman']}, {ratio:.1f}×"
 
 

@@ -18,11 +18,12 @@ import torch
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.backbones import Guide, advance, begin
-from fair_diffusion.control.natural_first import look_step
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.statistics.intervals import wilson
 from fair_diffusion.statistics.metrics import noise_floor, total_variation
-from fair_diffusion.steering import switched, with_group
+from fair_diffusion.steering.prompt import with_group
+from fair_diffusion.steering.switch import switched
+from fair_diffusion.steering.window import look_step
 from recipes.pocket.captions import article
 
 OCCUPATIONS = {  # drawing, and the gender that it shows least

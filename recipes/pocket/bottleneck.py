@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from fair_diffusion.steering.guides import grouped_prompts
-
 from fair_diffusion.backbones import adapt
 from fair_diffusion.models.pocket import GUIDANCE
 from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.steering.bottleneck import Group, learn
+from fair_diffusion.steering.bottleneck import Group
+from fair_diffusion.steering.embedding import grouped_prompts
+from fair_diffusion.steering.learn.bottleneck import learn
 from recipes.pocket.captions import Mix, article
 from recipes.pocket.data import WORK, load
 

@@ -8,52 +8,34 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import OnStep, adapt
+from fair_diffusion.backbones import OnStep, StepInfo, adapt
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
+from fair_diffusion.control.planned import Planned, Shared
 from fair_diffusion.control.readers import Readers
-from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
+from fair_diffusion.control.results import result_of
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.control.twins import twins_of
 from fair_diffusion.models.cards import Card, card_of
 from fair_diffusion.models.options import LoadingOptions, check_options
-from fair_diffusion.models.provenance import made_with
+from fair_diffusion.perception.assembly import assembled
 from fair_diffusion.perception.confusion import Confusion
-from fair_diffusion.perception.perceiver import Perceiver, occupations
-from fair_diffusion.perception.roles import Named, open_roles
+from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.perception.roles import Named
 from fair_diffusion.perception.vocabulary import check_reads, known_groups
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, match
 from fair_diffusion.request import Request, RequestFields, check_fields
-from fair_diffusion.result import Record, Result
+from fair_diffusion.result import Result
 from fair_diffusion.steering import check_file
-from fair_diffusion.steering.brief import Brief, Projection
+from fair_diffusion.steering.brief import Projection
 
 if TYPE_CHECKING:
     from fair_diffusion.allocation.ledger import Ledger
-    from fair_diffusion.backbones import Conditioning
     from fair_diffusion.perception.early import EarlyReader
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Planned:
-    """A request with what its policy asks of it.
-
-    Attributes:
-        request: what is asked for.
-        matched: the rule that fires, if one does.
-        quotas: for each target one count per cell, in the order of its shares; empty: no image is assigned a group.
-        strengths: what steering took so far; it is used and added to.
-    """
-
-    request: Request
-    matched: Match
-    quotas: Sequence[Sequence[int]] = ()
-    strengths: Strengths | None = None
 
 
 class FairPipeline:
@@ -112,26 +94,8 @@ class FairPipeline:
         Raises:
             ValueError: in one line, what cannot be had, or which argument is wrong.
         """
-        from fair_diffusion.models.hub import Hub
-        from fair_diffusion.models.loading import load, name_of, provenance
-        from fair_diffusion.models.weights import check_model
-
         check_options(loading)
-        hub = Hub()
-        if model == "pocket":
-            if perceiver is not None or judge is not None:
-                raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
-            return cls(**_pocket(hub, loading))
-        named = isinstance(model, (str, Path))
-        name = str(model) if named else name_of(model)
-        if named:
-            check_model(name, hub)
-        perceiver, judge = open_roles(perceiver, judge, model=name)
-        pipeline = load(model, **loading, hub=hub)
-        added: dict[str, Any] = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
-        weights = provenance(pipeline, model, **added, hub=hub)
-        errs = getattr(judge, "confusions", ())
-        return cls(pipeline, name=name, perceiver=perceiver, judge=judge, weights=weights, confusions=errs)
+        return cls(**assembled(model, perceiver, judge, loading))
 
     def __call__(
         self,
@@ -194,8 +158,14 @@ class FairPipeline:
                         turn = Turns(ledger, each.matched, n=each.request.n, model=self.name)
                         turns[k] = stack.enter_context(turn)
                         planned[k] = replace(each, quotas=turn.quotas)
-                        on_step = turn.on_step(on_step)
-            results = self._with_twins(planned, compare_plain, on_step)
+
+            def renewing(info: StepInfo) -> None:
+                for turn in turns.values():
+                    turn.renew()
+                if on_step is not None:
+                    on_step(info)
+
+            results = self._with_twins(planned, compare_plain, renewing if turns else on_step)
             for k, result in enumerate(results):
                 if k in turns:
                     turns[k].settle(result.records)
@@ -236,12 +206,12 @@ class FairPipeline:
 
     def run(self, planned: Iterable[Planned], on_step: OnStep | None = None) -> Iterator[tuple[int, Result]]:
         """Draw planned requests, let the judge count, and describe what came out; as in `each`."""
-        texts: dict[str, Conditioning] = {}
+        shared = Shared(Readers(self.perceiver, self.early))
         begun: dict[Order, tuple[int, Planned]] = {}
 
         def orders() -> Iterator[Order]:
             for k, each in enumerate(planned):
-                order = self._order(each, texts)
+                order = shared.order(self, each)
                 begun[order] = k, each
                 yield order
 
@@ -256,15 +226,7 @@ class FairPipeline:
                 order.seconds += reading * len(order.shown) / max(1, len(images))
                 read = [{name: rows[part] for name, rows in readings.items()} for readings in (judged, perceived)]
                 k, each = begun.pop(order)
-                yield k, self._result(order, each, *read)
-
-    def provenance(self, matched: Match, file: Path | None = None) -> dict[str, Any]:
-        """What made a result, and how its judge errs: the fields `made_with` and `confusions` of a `Result`."""
-        return {
-            "made_with": made_with(self.weights, self.card.name, matched, file)
-            | {"dtype": str(self.backbone.dtype).removeprefix("torch.")},
-            "confusions": [confusion for confusion in self.confusions if confusion.attribute in ATTRIBUTES],
-        }
+                yield k, result_of(self, order, each, *read)
 
     def _with_twins(self, planned: Sequence[Planned], compare_plain: bool, on_step: OnStep | None) -> list[Result]:
         """The results and, if asked for and nothing interrupted them, their plain twins."""
@@ -287,106 +249,7 @@ class FairPipeline:
         found = dict(self.run(planned, on_step))
         for k, each in enumerate(planned):
             if k not in found:
-                order = self._order(each, {})
+                order = Shared(Readers(self.perceiver, self.early)).order(self, each)
                 order.interrupted, order.notes = True, [f"interrupted after 0 of {order.n} images"]
-                found[k] = self._result(order, each, self.judge.read([]), self.perceiver.read([]))
+                found[k] = result_of(self, order, each, self.judge.read([]), self.perceiver.read([]))
         return [found[k] for k in range(len(planned))]
-
-    def _order(self, planned: Planned, texts: dict[str, Conditioning]) -> Order:
-        """An order for the loop. texts: cache of encoded prompts."""
-        asked, matched = planned.request, planned.matched
-        brief = Brief(self.backbone, asked, matched.start, self.card, matched.targets, self.projections, texts)
-        return Order(
-            brief=brief,
-            quotas=planned.quotas,
-            readers=self._readers,
-            strengths=Strengths() if planned.strengths is None else planned.strengths,
-            key=(
-                self.name,
-                asked.row.name,
-                matched.concept or "",
-                f"guidance {brief.guidance:g}",
-                f"{brief.steps} steps",
-                *(["negative prompt"] if asked.negative_prompt else []),
-                *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
-            ),
-            # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
-            edit=asked.file if asked.row.name == "edit" and matched.rule else None,
-        )
-
-    @property
-    def _readers(self) -> Readers:
-        return Readers(self.perceiver, self.early)
-
-    def _result(self, order: Order, planned: Planned, judged: Readings, perceived: Readings) -> Result:
-        """What came of an order, described."""
-        asked, matched, brief = planned.request, planned.matched, order.brief
-        rule, targets = matched.rule.name if matched.rule else None, matched.targets
-        same = asked_fields(brief, model=self.name, rule=rule)
-        records = [
-            Record(
-                **{key: value for key, value in vars(shown).items() if key != "image"},
-                **same,
-                **read_fields(judged, perceived, i),
-                index=i,
-                used_prompt=prompt_of(brief, shown.steered_to),
-                control=order.control,
-                plain_evaluations=order.plain_evaluations,
-            )
-            for i, shown in enumerate(order.finished)
-        ]
-        told = dict.fromkeys([*(record.used_prompt for record in records), asked.negative_prompt or ""])
-        provenance = self.provenance(matched, file=asked.file)
-        if asked.row.losses and targets:
-            provenance["made_with"]["fairness loss"] = asked.fairness_loss
-        return Result(
-            prompt=asked.prompt,
-            model=self.name,
-            method=asked.row.name,
-            control=order.control,
-            seed=asked.seed,
-            rule=rule,
-            reason=matched.reason,
-            images=[shown.image for shown in order.finished],
-            records=records,
-            audit=audited(judged, targets, planned.quotas, self.attributes) if records else [],
-            perceived_audit=audited(perceived, targets, planned.quotas, self.attributes) if records else [],
-            seconds=order.seconds,
-            requested=asked.n,
-            stopped=order.interrupted,
-            notes=[target.note for target in targets if target.note] + self._truncated(told) + order.notes,
-            learnt=brief.learnt,
-            occupations=occupations(self.judge),
-            **provenance,
-        )
-
-    def _truncated(self, prompts: Iterable[str]) -> list[str]:
-        """A note for each prompt whose end the text encoder does not read, or one if it reads no text."""
-        if not self.backbone.reads_text:
-            return ["the model draws without text: what the prompt says changes no image"]
-        ends = {text: self.backbone.truncated_text(text) for text in prompts}
-        return [f"the model reads {text!r} without its end: {end!r}" for text, end in ends.items() if end]
-
-
-def _pocket(hub: Any, loading: LoadingOptions) -> dict[str, Any]:
-    """The arguments of `FairPipeline` for the pocket model, which brings its readers."""
-    from fair_diffusion.models import pocket
-    from fair_diffusion.models.cards import card_named
-    from fair_diffusion.models.loading import added, load
-    from fair_diffusion.models.provenance import sha256
-    from fair_diffusion.perception import early, judge
-    from fair_diffusion.perception import pocket as perceiver
-
-    pipeline = load(pocket.load(), **loading, hub=hub)
-    more: dict[str, Any] = {what: loading.get(what) or () for what in ("lora", "textual_inversion")}
-    scores = judge.load()
-    return {
-        "pipeline": pipeline,
-        "name": "pocket",
-        "perceiver": perceiver.load(),
-        "judge": scores,
-        "early": early.load(),
-        "card": card_named("pocket"),
-        "weights": ", ".join([f"sha256 {sha256(pocket.UNET)}", *added(**more, hub=hub)]),
-        "confusions": scores.confusions,
-    }

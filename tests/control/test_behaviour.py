@@ -19,8 +19,8 @@ from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.rebalance import RebalancedRecord, rebalance
-from fair_diffusion.request import SEEDS
 from fair_diffusion.result import Result
+from fair_diffusion.seeds import SEEDS
 
 STEPS = 5
 GROUPS = {name: tuple(ATTRIBUTES[name].group_names) for name in ("gender", "skin_tone")}

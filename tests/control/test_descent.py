@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,30 @@ from torch import Tensor
 from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt, advance
+from fair_diffusion.backbones import Backbone, Guide, OnStep, StepInfo, adapt, advance
 from fair_diffusion.backbones.pixel import with_schedule
-from fair_diffusion.control.descent import Differentiable, draw_distribution, draw_latents
-from fair_diffusion.control.natural_first import Aim, Drawn, draw_all
+from fair_diffusion.control import descent, distribution, loop
+from fair_diffusion.control.order import Order, Steps
+from fair_diffusion.control.readers import Differentiable, Readers
+from fair_diffusion.methods import METHODS
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.opening import open_perceiver
 from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target
-from fair_diffusion.request import LOSSES, Request
+from fair_diffusion.request import Request
+from fair_diffusion.steering.brief import Brief
 from fair_diffusion.steering.distribution import DistributionGuidance
 from fair_diffusion.steering.fairness_loss import VARIANTS
-from fair_diffusion.steering.latents import LatentDescent, forward, from_images, from_latents, from_seeds, stages
+from fair_diffusion.steering.latents import (
+    LatentDescent,
+    Start,
+    forward,
+    from_images,
+    from_latents,
+    from_seeds,
+    stages,
+)
 
 STEPS = 4
 HALF = Policy.from_sentence("doctor: half women, half men").rules[0].targets
@@ -48,7 +60,8 @@ class Bright:
 
 
 def request(n: int, **settings: Any) -> Request:
-    return Request(prompt="a doctor", n=n, steps=STEPS, **settings)
+    usual: dict[str, Any] = {"prompt": "a man", "n": n, "steps": STEPS, "guidance": 2.0, "method": "latents"}
+    return Request(**usual | settings)
 
 
 def plain(backbone: Backbone) -> Callable[[int], Guide]:
@@ -56,12 +69,53 @@ def plain(backbone: Backbone) -> Callable[[int], Guide]:
     return lambda n: Guide(text[[0] * n], backbone.empty()[[0] * n], 2.0)
 
 
-def drawn_plain(backbone: Backbone, asked: Request) -> Drawn:
-    return draw_all(backbone, asked, [Aim()] * asked.n, lambda aims: plain(backbone)(len(aims)), None)
+def drawn(order: Order, on_step: OnStep | None = None) -> Order:
+    assert list(loop.draw([order], on_step)) == [[order]]
+    return order
 
 
-def brightness(drawn: Drawn) -> np.ndarray[Any, Any]:
-    return np.array([np.asarray(shown.image).mean() / 255 for shown in drawn.shown])
+def draw_latents(
+    backbone: Backbone,
+    asked: Request,
+    targets: Sequence[Target],
+    quotas: Sequence[Sequence[int]],
+    perceiver: Any,
+    on_step: OnStep | None = None,
+    *,
+    early: Any = None,
+    start: Start | None = None,
+    settings: LatentDescent | None = None,
+) -> Order:
+    def control(order: Order) -> Steps:
+        return descent.draw(order, start=start, settings=settings)
+
+    brief, readers = Brief(backbone, asked, targets=targets), Readers(perceiver, early)
+    return drawn(Order(brief=brief, quotas=quotas, readers=readers, drawn_by=control), on_step)
+
+
+def draw_distribution(
+    backbone: Backbone,
+    asked: Request,
+    targets: Sequence[Target],
+    perceiver: Any,
+    *,
+    early: Any = None,
+    settings: DistributionGuidance | None = None,
+) -> Order:
+    def control(order: Order) -> Steps:
+        return distribution.draw(order, settings=settings)
+
+    brief, readers = Brief(backbone, replace(asked, method="distribution"), targets=targets), Readers(perceiver, early)
+    return drawn(Order(brief=brief, readers=readers, drawn_by=control))
+
+
+def drawn_plain(backbone: Backbone, asked: Request) -> Order:
+    nobody: Any = None
+    return drawn(Order(brief=Brief(backbone, asked.plain), readers=Readers(nobody)))
+
+
+def brightness(order: Order) -> np.ndarray[Any, Any]:
+    return np.array([np.asarray(shown.image).mean() / 255 for shown in order.finished])
 
 
 def dim(backbone: Backbone, n: int = 6) -> Bright:
@@ -83,25 +137,25 @@ def test_latents_meet_quotas_and_leave_alone_what_fits(tiny: Callable[[str], Any
     asked = request(6, batch_size=4)
     perceiver, before = dim(backbone), drawn_plain(backbone, asked)
     quotas, counted = plan(HALF, 6, 0), backbone.evaluations
-    drawn = draw_latents(backbone, asked, HALF, quotas, plain(backbone), perceiver, settings=FAST)
-    groups = [shown.assigned["gender"] for shown in drawn.shown]
+    order = draw_latents(backbone, asked, HALF, quotas, perceiver, settings=FAST)
+    groups = [shown.assigned["gender"] for shown in order.finished]
     assert groups.count("woman") == groups.count("man") == 3
-    assert drawn.control == "all"
-    alone = [i for i, shown in enumerate(drawn.shown) if not shown.steered_to]
+    assert order.control == "all"
+    alone = [i for i, shown in enumerate(order.finished) if not shown.steered_to]
     assert alone
     assert len(alone) < 6
     for i in alone:
-        assert drawn.shown[i].strength == 0
-        assert drawn.shown[i].image.tobytes() == before.shown[i].image.tobytes()
+        assert order.finished[i].strength == 0
+        assert order.finished[i].image.tobytes() == before.finished[i].image.tobytes()
     women = np.array([group == "woman" for group in groups])
-    moved = np.array([bool(shown.steered_to) for shown in drawn.shown])
-    assert (brightness(drawn) - brightness(before))[women & moved].mean() > 0
+    moved = np.array([bool(shown.steered_to) for shown in order.finished])
+    assert (brightness(order) - brightness(before))[women & moved].mean() > 0
     # rows through the network, and one more for each that went backwards: half of what the second pass counts
-    spent = sum(shown.evaluations for shown in drawn.shown)
+    spent = sum(shown.evaluations for shown in order.finished)
     forwards = backbone.evaluations - counted
-    looked = spent - 6 * drawn.plain_evaluations
+    looked = spent - 6 * order.plain_evaluations
     once = 6 * FAST.steps * plain(backbone)(1).passes(backbone)
-    assert forwards - 6 * drawn.plain_evaluations == once + (looked - once) * 2 // 3
+    assert forwards - 6 * order.plain_evaluations == once + (looked - once) * 2 // 3
 
 
 @pytest.mark.parametrize("begin", ["images", "latents"])
@@ -114,15 +168,15 @@ def test_pictures_come_from_where_the_start_says(tiny_sd: Any, begin: str) -> No
     else:
         start = from_latents(backbone, torch.randn(2, *backbone.latent_shape), steps=STEPS)
     quotas, guide = [[2, 0, 0]], plain(backbone)
-    drawn = draw_latents(backbone, request(2), HALF, quotas, guide, sure, start=start, settings=FAST)
+    order = draw_latents(backbone, request(2), HALF, quotas, sure, start=start, settings=FAST)
     usual = advance(start.batch(range(2), start.noise), guide(2))
-    assert [shown.image.tobytes() for shown in drawn.shown] == [p.tobytes() for p in backbone.images(usual.latents)]
-    assert [shown.seed for shown in drawn.shown] == (seeds if begin == "images" else [0, 1])
+    assert [shown.image.tobytes() for shown in order.finished] == [p.tobytes() for p in backbone.images(usual.latents)]
+    assert [shown.seed for shown in order.finished] == (seeds if begin == "images" else [0, 1])
     with pytest.raises(ValueError, match="the start has 2 images, the request 3; give as many"):
-        draw_latents(backbone, request(3), HALF, [[3, 0, 0]], guide, sure, start=start)
+        draw_latents(backbone, request(3), HALF, [[3, 0, 0]], sure, start=start)
     other = from_seeds(backbone, seeds, steps=STEPS + 1)
     with pytest.raises(ValueError, match="a run of 5 times, while the request's 4 steps make 4; give both the same"):
-        draw_latents(backbone, request(2), HALF, quotas, guide, sure, start=other)
+        draw_latents(backbone, request(2), HALF, quotas, sure, start=other)
 
 
 @pytest.mark.parametrize(
@@ -134,17 +188,17 @@ def test_what_descent_could_not_settle_is_told(tiny_sd: Any, loss: str, said: st
     asked, settings = request(2, method="latents", loss=loss), LatentDescent(iterations=1)
     for middle, notes in ((-1, 0), (2, 1)):  # all are women to it; none can be
         perceiver, quotas = Bright(middle, 100), plan(women, 2, 0)
-        drawn = draw_latents(backbone, asked, women, quotas, plain(backbone), perceiver, settings=settings)
-        assert len(drawn.notes) == notes
-        assert all(note.startswith(f"descent ended with {said}") for note in drawn.notes)
+        order = draw_latents(backbone, asked, women, quotas, perceiver, settings=settings)
+        assert len(order.notes) == notes
+        assert all(note.startswith(f"descent ended with {said}") for note in order.notes)
 
 
 def test_requests_know_every_loss() -> None:
-    assert sorted(LOSSES) == sorted(VARIANTS)
+    assert sorted(METHODS["latents"].losses) == sorted(VARIANTS)
     with pytest.raises(ValueError, match="unknown loss 'median'; use one of assigned, mean, confident"):
         request(1, method="latents", loss="median")
     with pytest.raises(ValueError, match="loss is 'mean', which method 'switch' does not use"):
-        request(1, loss="mean")
+        request(1, method="switch", loss="mean")
     assert request(1, method="latents").assigns
     assert request(1, method="latents", loss="mean").plain == request(1).plain
 
@@ -154,9 +208,9 @@ def test_the_mean_variants_assign_nothing(tiny_sd: Any, variant: str) -> None:
     backbone = adapt(tiny_sd)
     asked = request(2, method="latents", loss=variant)
     assert not asked.assigns
-    drawn = draw_latents(backbone, asked, HALF, [], plain(backbone), dim(backbone), settings=FAST)
-    assert [shown.assigned for shown in drawn.shown] == [{}, {}]
-    assert any(shown.strength for shown in drawn.shown)
+    order = draw_latents(backbone, asked, HALF, [], dim(backbone), settings=FAST)
+    assert [shown.assigned for shown in order.finished] == [{}, {}]
+    assert any(shown.strength for shown in order.finished)
 
 
 def test_interrupted_before_the_noise_is_ready_there_is_no_image_and_later_those_that_are_finished(
@@ -169,19 +223,18 @@ def test_interrupted_before_the_noise_is_ready_there_is_no_image_and_later_those
             if (info.steps == STEPS and info.images[0] == 2) or (last == 3 and info.step == 1):
                 raise KeyboardInterrupt
 
-        drawn = draw_latents(
+        order = draw_latents(
             backbone,
             request(4, batch_size=2),
             HALF,
             plan(HALF, 4, 0),
-            plain(backbone),
             dim(backbone),
             stop,
             settings=FAST,
         )
-        assert drawn.interrupted
-        assert len(drawn.shown) == finished
-        *before, last_note = drawn.notes
+        assert order.interrupted
+        assert len(order.finished) == finished
+        *before, last_note = order.notes
         assert last_note == f"interrupted after {finished} of 4 images"
         assert all(finished and note.startswith("descent ended") for note in before)
 
@@ -193,14 +246,14 @@ def test_distribution_guidance_moves_all_images_together_to_the_target(tiny: Cal
     perceiver, before = dim(backbone), drawn_plain(backbone, asked)
     wanted = target("all women")
     settings = DistributionGuidance(strength=0.5, until=1.0)
-    drawn = draw_distribution(backbone, asked, wanted, plain(backbone), perceiver, settings=settings)
-    assert brightness(drawn).mean() > brightness(before).mean() + 0.5 * brightness(before).std()
-    assert all(shown.strength == 1 and shown.assigned == {} for shown in drawn.shown)
+    order = draw_distribution(backbone, asked, wanted, perceiver, settings=settings)
+    assert brightness(order).mean() > brightness(before).mean() + 0.5 * brightness(before).std()
+    assert all(shown.strength == 1 and shown.assigned == {} for shown in order.finished)
     # every guided step goes back through the network once
-    assert [shown.evaluations for shown in drawn.shown] == [2 * drawn.plain_evaluations] * 6
+    assert [shown.evaluations for shown in order.finished] == [2 * order.plain_evaluations] * 6
     half = DistributionGuidance(until=0.5)
-    drawn = draw_distribution(backbone, request(2), wanted, plain(backbone), perceiver, settings=half)
-    assert [shown.evaluations for shown in drawn.shown] == [drawn.plain_evaluations * 3 // 2] * 2
+    order = draw_distribution(backbone, request(2), wanted, perceiver, settings=half)
+    assert [shown.evaluations for shown in order.finished] == [order.plain_evaluations * 3 // 2] * 2
 
 
 class Early:
@@ -218,19 +271,19 @@ class Early:
 
 def test_an_early_reader_is_asked_where_it_can_read_all(tiny_sd: Any) -> None:
     backbone, perceiver, early = adapt(tiny_sd), Bright(0.5, 10), Early()
-    draw_distribution(backbone, request(1), HALF, plain(backbone), perceiver, early=early)
+    draw_distribution(backbone, request(1), HALF, perceiver, early=early)
     assert len(early.times) == 3  # of 4 steps 60 %, rounded up
     early.times.clear()
-    draw_latents(backbone, request(1), HALF, [[1, 0, 0]], plain(backbone), perceiver, early=early, settings=FAST)
+    draw_latents(backbone, request(1), HALF, [[1, 0, 0]], perceiver, early=early, settings=FAST)
     short = from_seeds(backbone, [0], steps=STEPS).short(FAST.steps)
     assert set(early.times) == {float(short[-1])}
     early.times.clear()
     perceiver.groups["skin_tone"] = ("light", "dark")
     tones = Policy.from_sentence("doctor: skin tone uniform").rules[0].targets
     early.groups["skin_tone"] = ("light",)  # of what is asked for, it knows this one alone
-    draw_distribution(backbone, request(1), tones, plain(backbone), perceiver, early=early)
+    draw_distribution(backbone, request(1), tones, perceiver, early=early)
     quotas = plan(tones, 1, 0)
-    draw_latents(backbone, request(1), tones, quotas, plain(backbone), perceiver, early=early, settings=FAST)
+    draw_latents(backbone, request(1), tones, quotas, perceiver, early=early, settings=FAST)
     assert not early.times
 
 
@@ -244,8 +297,8 @@ def test_an_early_reader_leads_where_the_perceiver_is_content(tiny_sd: Any) -> N
         return (2 * m).sigmoid()
 
     settings = LatentDescent(iterations=20, steps=3, rate=0.2)
-    quotas, guide = [[3, 0, 0]], plain(backbone)
-    draw_latents(backbone, asked, HALF, quotas, guide, sure, early=Early(seen), start=start, settings=settings)
+    quotas = [[3, 0, 0]]
+    draw_latents(backbone, asked, HALF, quotas, sure, early=Early(seen), start=start, settings=settings)
     assert (clean[-1] < clean[0] - 0.1).all()
 
 
@@ -257,8 +310,8 @@ def test_an_early_reader_has_a_say_in_the_targets_that_it_knows(tiny_sd: Any) ->
     assert len(both) == 2
     quotas = [[int(cell in {("woman",), ("light",)}) for cell in target.shares] for target in both]
     for second in (early, None):
-        drawn = draw_latents(backbone, request(1), both, quotas, plain(backbone), sure, early=second, settings=FAST)
-        looked = drawn.shown[0].evaluations - drawn.plain_evaluations
+        order = draw_latents(backbone, request(1), both, quotas, sure, early=second, settings=FAST)
+        looked = order.finished[0].evaluations - order.plain_evaluations
         assert looked == FAST.steps * 2 * (1 + 3 * FAST.iterations * (second is not None))
 
 
@@ -266,8 +319,8 @@ def test_an_image_moves_until_the_early_reader_agrees(tiny_sd: Any) -> None:
     backbone, sure = adapt(tiny_sd), Bright(-1, 100)  # all are women to it
     quotas = [[2, 0, 0]]
     for early, moves in ((None, False), (Early(lambda m: 0 * m), False), (Early(lambda m: 0.5 + 0 * m), True)):
-        drawn = draw_latents(backbone, request(2), HALF, quotas, plain(backbone), sure, early=early, settings=FAST)
-        looked = sum(shown.evaluations for shown in drawn.shown) / 2 - drawn.plain_evaluations
+        order = draw_latents(backbone, request(2), HALF, quotas, sure, early=early, settings=FAST)
+        looked = sum(shown.evaluations for shown in order.finished) / 2 - order.plain_evaluations
         # one pass through the short sampler to see, and three more for each iteration
         assert looked == FAST.steps * 2 * (1 + 3 * FAST.iterations * moves)
 
@@ -277,11 +330,11 @@ def test_models_in_half_precision_descend(tiny_sd: Any, dtype: torch.dtype) -> N
     backbone = adapt(copy.deepcopy(tiny_sd).to(dtype))
     start = from_seeds(backbone, range(3), steps=STEPS)
     assert start.noise.dtype == dtype
-    quotas, guide = [[3, 0, 0]], plain(backbone)
-    drawn = draw_latents(backbone, request(3), target("all women"), quotas, guide, Bright(0.6, 40), settings=FAST)
-    assert all(shown.strength for shown in drawn.shown)
-    before = draw_all(backbone, request(3), [Aim()] * 3, lambda aims: guide(len(aims)), None)
-    assert (brightness(drawn) > brightness(before)).all()
+    quotas = [[3, 0, 0]]
+    order = draw_latents(backbone, request(3), target("all women"), quotas, Bright(0.6, 40), settings=FAST)
+    assert all(shown.strength for shown in order.finished)
+    before = drawn_plain(backbone, request(3))
+    assert (brightness(order) > brightness(before)).all()
 
 
 def resnet(folder: Path, tokenizer: Any) -> str:
@@ -308,12 +361,12 @@ def test_a_model_from_a_folder_leads(tiny_sd: Any, tmp_path: Path, saved: Callab
     backbone, wanted = adapt(tiny_sd), target("all women")
     asked = request(2)
 
-    def women(drawn: Drawn) -> float:
-        return float(probabilities(perceiver, [shown.image for shown in drawn.shown])["gender"][:, 0].mean())
+    def women(order: Order) -> float:
+        return float(probabilities(perceiver, [shown.image for shown in order.finished])["gender"][:, 0].mean())
 
     quotas = plan(wanted, 2, 0)
-    drawn = draw_latents(backbone, asked, wanted, quotas, plain(backbone), perceiver, settings=FAST)
-    assert women(drawn) > women(drawn_plain(backbone, asked))
+    order = draw_latents(backbone, asked, wanted, quotas, perceiver, settings=FAST)
+    assert women(order) > women(drawn_plain(backbone, asked))
 
 
 @pytest.mark.parametrize("method", ["latents", "distribution"])

@@ -16,13 +16,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import Guide, StableDiffusion, StepInfo
-from fair_diffusion.control.natural_first import NEW_SEED, RESEEDS, SPARE, Aim, Drawn, NaturalFirst, Shares, look_step
+from fair_diffusion.backbones import Batch, Guide, StableDiffusion, StepInfo
+from fair_diffusion.control.assignments import Shares
+from fair_diffusion.control.loop import draw
+from fair_diffusion.control.natural_first import NEW_SEED, RESEEDS
+from fair_diffusion.control.order import Order
 from fair_diffusion.control.strengths import LEVELS, Strengths
+from fair_diffusion.control.tries import SPARE
 from fair_diffusion.policy import ATTRIBUTES, Policy, Target
 from fair_diffusion.policy.target import cells as all_cells
 from fair_diffusion.request import Request
-from fair_diffusion.steering import SemanticGuidance
+from fair_diffusion.steering.aim import Aim
+from fair_diffusion.steering.brief import Aimed, Brief
+from fair_diffusion.steering.semantic import SemanticGuidance
+from fair_diffusion.steering.window import look_step
 
 STEPS = 5
 PLAIN = 2 * STEPS
@@ -33,7 +40,10 @@ class World:
     """Images that show `looks` mid-way and `shows` in the end, unless steered at least as strongly as `needs` says.
 
     A group that is not in `needs` takes the usual strength. An image from a new seed shows what it did.
+    The world is what steering asks, in the place of readers.
     """
+
+    perceiver = early = None
 
     def __init__(
         self,
@@ -47,29 +57,30 @@ class World:
         self.aims: Sequence[Aim] = []
         self.images: Sequence[int] = []
         self.strengths = Strengths()
+        self.targets: tuple[Target, ...] = ()
         self.interrupt_at: int | None = None
 
-    def run(self, instruction: str | Target, **request: Any) -> Drawn:
-        targets: tuple[Target, ...] = (instruction,) if isinstance(instruction, Target) else ()
+    def run(self, instruction: str | Target, **request: Any) -> Order:
         if isinstance(instruction, str):
-            targets = Policy.from_sentence(instruction).rules[0].targets
+            self.targets = Policy.from_sentence(instruction).rules[0].targets
+        else:
+            self.targets = (instruction,)
         asked = Request(prompt="a doctor", n=len(self.shows), steps=STEPS, guidance=2.0, batch_size=3, **request)
-        return NaturalFirst(
-            backbone=self.backbone,
-            request=asked,
-            targets=targets,
-            quotas=plan(targets, asked.n, asked.seed),
+        readers: Any = self
+        order = Order(
+            brief=Brief(self.backbone, asked, targets=self.targets),
+            quotas=plan(self.targets, asked.n, asked.seed),
             guide=self.guide,
-            look=lambda batch: self.read(self.look(batch.images), targets),
-            perceive=lambda pictures: self.read(self.made(pictures), targets),
-            concept=("world",),
+            readers=readers,
+            key=("world",),
             strengths=self.strengths,
-            on_step=self.on_step,
-        ).run()
+        )
+        assert list(draw([order], self.on_step)) == [[order]]
+        return order
 
-    def guide(self, aims: Sequence[Aim]) -> Guide:
-        self.aims = aims
-        rows = [0] * len(aims)
+    def guide(self, images: Sequence[Aimed]) -> Guide:
+        self.aims = [aim for _, aim in images]
+        rows = [0] * len(images)
         return Guide(self.backbone.encode(["a doctor"])[rows], self.backbone.encode([""])[rows], 2.0)
 
     def on_step(self, info: StepInfo) -> None:
@@ -79,7 +90,13 @@ class World:
             if self.interrupt_at < 0:
                 raise KeyboardInterrupt
 
-    def look(self, images: Sequence[int]) -> Sequence[Mapping[str, str | None]]:
+    def look(self, batch: Batch) -> Shares:
+        return self.read(self.looked(batch.images))
+
+    def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+        return self.read(self.made(pictures))
+
+    def looked(self, images: Sequence[int]) -> Sequence[Mapping[str, str | None]]:
         return [self.looks[i] for i in images]
 
     def made(self, pictures: Sequence[Image.Image]) -> list[dict[str, str | None]]:
@@ -94,11 +111,11 @@ class World:
             for i, aim in zip(self.images, self.aims, strict=True)
         ]
 
-    def read(self, labels: Sequence[Mapping[str, str | None]], targets: Sequence[Target]) -> Shares:
+    def read(self, labels: Sequence[Mapping[str, str | None]]) -> Shares:
         def row(name: str, group: str | None) -> list[float]:
             return [0.9 if g == group else 0.02 for g in ATTRIBUTES[name].group_names]
 
-        names = [name for target in targets for name in target.attributes]
+        names = [name for target in self.targets for name in target.attributes]
         return {name: np.array([row(name, label[name]) for label in labels]) for name in names}
 
 
@@ -106,8 +123,8 @@ def genders(text: str) -> list[dict[str, str | None]]:
     return [{"gender": {"w": "woman", "m": "man", "a": "androgynous", "?": None}[letter]} for letter in text]
 
 
-def assigned(drawn: Drawn) -> Counter[str]:
-    return Counter(shown.assigned["gender"] for shown in drawn.shown)
+def assigned(drawn: Order) -> Counter[str]:
+    return Counter(shown.assigned["gender"] for shown in drawn.finished)
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +140,11 @@ def test_quotas_are_met_and_only_the_surplus_is_steered(backbone: StableDiffusio
     natural = Counter(group["gender"] for group in genders(text))
     kept = sum(min(natural[group], wanted[group]) for group in ("woman", "man"))
     assert abs(wanted["woman"] - len(text) * percent / 100) < 1
-    assert sum(not shown.steered_to for shown in drawn.shown) == kept
-    assert [shown.evaluations for shown in drawn.shown] == [PLAIN] * len(text)
-    assert not any(shown.missed or shown.repairs or shown.reseeds for shown in drawn.shown)
+    assert sum(not shown.steered_to for shown in drawn.finished) == kept
+    assert [shown.evaluations for shown in drawn.finished] == [PLAIN] * len(text)
+    assert not any(shown.missed or shown.repairs or shown.reseeds for shown in drawn.finished)
     assert drawn.notes == []
-    for shown, group in zip(drawn.shown, genders(text), strict=True):
+    for shown, group in zip(drawn.finished, genders(text), strict=True):
         assert shown.natural == group
         assert shown.strength == (1.0 if shown.steered_to else 0.0)
         assert shown.steered_to == (shown.assigned if shown.steered_to else {})
@@ -136,14 +153,14 @@ def test_quotas_are_met_and_only_the_surplus_is_steered(backbone: StableDiffusio
 def test_wrong_looks_that_cancel_out_cost_nothing(backbone: StableDiffusion) -> None:
     world = World(backbone, genders("wmwm"), looks=genders("mwwm"))
     drawn = world.run("doctor: half women, half men")
-    assert [shown.assigned for shown in drawn.shown] == genders("wmwm")
-    assert not any(shown.steered_to or shown.repairs or shown.missed for shown in drawn.shown)
+    assert [shown.assigned for shown in drawn.finished] == genders("wmwm")
+    assert not any(shown.steered_to or shown.repairs or shown.missed for shown in drawn.finished)
 
 
 def test_a_wrong_look_is_repaired_from_the_saved_state(backbone: StableDiffusion) -> None:
     drawn = World(backbone, genders("mmwm"), looks=genders("wmwm")).run("doctor: half women, half men")
     assert assigned(drawn) == {"woman": 2, "man": 2}
-    (repaired,) = [shown for shown in drawn.shown if shown.repairs]
+    (repaired,) = [shown for shown in drawn.finished if shown.repairs]
     assert repaired.steered_to == repaired.assigned
     assert not repaired.missed
     assert (repaired.repairs, repaired.reseeds) == (1, 0)
@@ -153,15 +170,15 @@ def test_a_wrong_look_is_repaired_from_the_saved_state(backbone: StableDiffusion
 def test_a_miss_is_repaired_more_strongly_and_that_is_learnt(backbone: StableDiffusion) -> None:
     world = World(backbone, genders("m" * 8), needs={"woman": LEVELS[1]})
     drawn = world.run("doctor: all women", repair_budget=1)
-    assert [shown.strength for shown in drawn.shown[:3]] == [LEVELS[1]] * 3
-    assert [shown.repairs for shown in drawn.shown] == [1] * 6 + [0] * 2  # known after two batches of three
+    assert [shown.strength for shown in drawn.finished[:3]] == [LEVELS[1]] * 3
+    assert [shown.repairs for shown in drawn.finished] == [1] * 6 + [0] * 2  # known after two batches of three
     again = world.run("doctor: all women")
-    assert not any(shown.repairs for shown in again.shown)
+    assert not any(shown.repairs for shown in again.finished)
 
 
 def test_the_last_resort_is_a_new_seed_and_giving_up_is_said(backbone: StableDiffusion) -> None:
     drawn = World(backbone, genders("mm"), needs={"woman": 99.0}).run("doctor: all women", repair_budget=100)
-    for i, shown in enumerate(drawn.shown):
+    for i, shown in enumerate(drawn.finished):
         assert shown.missed
         assert shown.reseeds == RESEEDS
         assert shown.seed == i + RESEEDS * NEW_SEED
@@ -174,10 +191,10 @@ def test_the_last_resort_is_a_new_seed_and_giving_up_is_said(backbone: StableDif
 def test_the_budget_bounds_the_repairs(backbone: StableDiffusion, n: int, budget: float, images: int) -> None:
     world = World(backbone, genders("m" * n), needs={"woman": 99.0})
     drawn = world.run("doctor: all women", repair_budget=budget)
-    spent = sum(shown.evaluations for shown in drawn.shown) - n * PLAIN
+    spent = sum(shown.evaluations for shown in drawn.finished) - n * PLAIN
     assert images * PLAIN - PLAIN < spent <= images * PLAIN or spent == images == 0
     assert drawn.notes == [f"the repair budget is spent: {n} of {n} images do not surely show what was assigned"]
-    assert all(shown.missed for shown in drawn.shown)
+    assert all(shown.missed for shown in drawn.finished)
 
 
 @pytest.mark.parametrize(("n", "budget", "images"), [(12, 0.0, 0), (12, 0.01, SPARE), (12, 0.5, 6)])
@@ -185,15 +202,15 @@ def test_the_budget_holds_where_steering_is_dear(backbone: StableDiffusion, n: i
     """Two concepts at every step after the look: an image then costs 10 + 8 evaluations from its seed on."""
 
     class Dear(World):
-        def guide(self, aims: Sequence[Aim]) -> Guide:
-            towards = torch.tensor([[aim.strength] * 2 for aim in aims])
+        def guide(self, images: Sequence[Aimed]) -> Guide:
+            towards = torch.tensor([[aim.strength] * 2 for _, aim in images])
             asked = SemanticGuidance(warmup=look_step(STEPS), momentum_in_warmup=False)
             steering = asked.steer(self.backbone.encode(["female person", "male person"]), towards)
-            return replace(super().guide(aims), steering=steering.start(range(len(aims))))
+            return replace(super().guide(images), steering=steering.start(range(len(images))))
 
     drawn = Dear(backbone, genders("m" * n), needs={"woman": 99.0}).run("doctor: all women", repair_budget=budget)
-    assert {shown.evaluations for shown in drawn.shown} <= {18 + again for again in (0, 16, 32)}
-    spent = sum(shown.evaluations - 18 for shown in drawn.shown)
+    assert {shown.evaluations for shown in drawn.finished} <= {18 + again for again in (0, 16, 32)}
+    spent = sum(shown.evaluations - 18 for shown in drawn.finished)
     assert spent == images * PLAIN // 18 * 16
 
 
@@ -203,14 +220,14 @@ def test_an_image_from_a_new_seed_is_looked_at_anew(backbone: StableDiffusion) -
     class Lucky(World):
         natural = "w"
 
-        def look(self, images: Sequence[int]) -> Sequence[Mapping[str, str | None]]:
+        def looked(self, images: Sequence[int]) -> Sequence[Mapping[str, str | None]]:
             self.natural = "w" if self.natural == "m" else "m"  # at the first look a man, at the second a woman
             return genders(self.natural)
 
         def made(self, pictures: Sequence[Image.Image]) -> list[dict[str, str | None]]:
             return genders("m" if self.aims[0].assigned else self.natural)
 
-    (shown,) = Lucky(backbone, genders("m")).run("doctor: all women", repair_budget=100).shown
+    (shown,) = Lucky(backbone, genders("m")).run("doctor: all women", repair_budget=100).finished
     assert (shown.reseeds, shown.seed) == (1, NEW_SEED)
     assert shown.natural == {"gender": "woman"}
     assert shown.steered_to == {}
@@ -224,10 +241,10 @@ def test_others_change_in_place_of_an_image_that_cannot(backbone: StableDiffusio
             return [{"gender": "man"} if i == 0 else group for i, group in zip(self.images, made, strict=True)]
 
     drawn = Stubborn(backbone, genders("mm")).run("doctor: half women, half men", repair_budget=100)
-    first, second = drawn.shown
+    first, second = drawn.finished
     assert first.assigned == first.natural == {"gender": "man"}
     assert second.assigned == second.steered_to == {"gender": "woman"}
-    assert not any(shown.missed for shown in drawn.shown)
+    assert not any(shown.missed for shown in drawn.finished)
     assert drawn.notes == []
     if first.repairs:  # it was first to be the woman: its record says what it was drawn as
         assert first.steered_to == {"gender": "woman"}
@@ -237,13 +254,13 @@ def test_joint_and_separate_targets(backbone: StableDiffusion) -> None:
     people: list[dict[str, str | None]] = [{"gender": "man", "skin_tone": "light"} for _ in range(20)]
     cells = {cell: Fraction(cell[0] != "androgynous", 10) for cell in all_cells(("gender", "skin_tone"))}
     joint = World(backbone, people).run(Target(("gender", "skin_tone"), cells))
-    both = Counter((shown.assigned["gender"], shown.assigned["skin_tone"]) for shown in joint.shown)
+    both = Counter((shown.assigned["gender"], shown.assigned["skin_tone"]) for shown in joint.finished)
     separate = World(backbone, people).run("doctor: half women; skin tone uniform")
     for drawn in (joint, separate):
-        assert Counter(shown.assigned["gender"] for shown in drawn.shown) == {"woman": 10, "man": 10}
-        assert set(Counter(shown.assigned["skin_tone"] for shown in drawn.shown).values()) == {4}
-        assert not any(shown.missed for shown in drawn.shown)
-        assert all(bool(shown.steered_to) == (shown.assigned != people[0]) for shown in drawn.shown)
+        assert Counter(shown.assigned["gender"] for shown in drawn.finished) == {"woman": 10, "man": 10}
+        assert set(Counter(shown.assigned["skin_tone"] for shown in drawn.finished).values()) == {4}
+        assert not any(shown.missed for shown in drawn.finished)
+        assert all(bool(shown.steered_to) == (shown.assigned != people[0]) for shown in drawn.finished)
     assert set(both.values()) == {2}
     assert len(both) == 10
 
@@ -253,8 +270,8 @@ def test_an_interrupt_keeps_what_is_finished(backbone: StableDiffusion, steps: i
     world = World(backbone, genders("m" * 7), needs={"woman": LEVELS[1]})
     world.interrupt_at = steps
     drawn = world.run("doctor: all women", repair_budget=1)
-    assert len(drawn.shown) == finished
+    assert len(drawn.finished) == finished
     assert "interrupted" in drawn.notes[-1]
     assert drawn.interrupted
-    assert sum(shown.evaluations for shown in drawn.shown) <= world.backbone.evaluations
-    assert all(shown.missed for shown in drawn.shown[:3])
+    assert sum(shown.evaluations for shown in drawn.finished) <= world.backbone.evaluations
+    assert all(shown.missed for shown in drawn.finished[:3])

@@ -18,10 +18,15 @@ from untrained import pipe_of, weights
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import Backbone, Guide, StepInfo, adapt
-from fair_diffusion.control.natural_first import SPARE, Drawn, Shares
-from fair_diffusion.control.rejection import draw_rejecting
+from fair_diffusion.control import loop, order
+from fair_diffusion.control.assignments import Shares
+from fair_diffusion.control.order import Order
+from fair_diffusion.control.readers import Readers
+from fair_diffusion.control.tries import SPARE
+from fair_diffusion.files.pictures import from_pixels
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.request import Request
+from fair_diffusion.steering.brief import Aimed, Brief
 
 COST = 2
 """Evaluations of one plain image: one step, with and without the prompt."""
@@ -35,34 +40,40 @@ def draw(
     instruct: str = "doctor: half women",
     on_step: Callable[[StepInfo], None] | None = None,
     **asked: Any,
-) -> Drawn:
+) -> Order:
     """Draw where `shows` says what the plain image of each place is read as."""
     request = Request(prompt="a doctor", n=n, method="rejection", steps=1, seed=50, **asked)
     targets = Policy.from_sentence(instruct).rules[0].targets
     seen: list[int] = []
 
-    def perceive(images: Sequence[Image.Image]) -> Shares:
-        rows = []
-        for _ in images:
-            group = shows(len(seen))
-            rows.append([0.9 if name == group else 0.01 for name in ATTRIBUTES["gender"].group_names])
-            seen.append(1)
-        return {"gender": np.array(rows)}
+    class Told(Readers):
+        def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+            rows = []
+            for _ in pictures:
+                group = shows(len(seen))
+                rows.append([0.9 if name == group else 0.01 for name in ATTRIBUTES["gender"].group_names])
+                seen.append(1)
+            return {"gender": np.array(rows)}
 
-    def guide(size: int) -> Guide:
-        return Guide(backbone.encode(["a man"])[[0] * size], backbone.empty()[[0] * size], 3.0)
+    def guide(images: Sequence[Aimed]) -> Guide:
+        rows = [0] * len(images)
+        return Guide(backbone.encode(["a man"])[rows], backbone.empty()[rows], 3.0)
 
-    return draw_rejecting(backbone, request, targets, plan(targets, n, 50), guide, perceive, on_step)
+    nobody: Any = None
+    brief = Brief(backbone, request, targets=targets)
+    asked_for = Order(brief=brief, quotas=plan(targets, n, 50), guide=guide, readers=Told(nobody))
+    assert list(loop.draw([asked_for], on_step)) == [[asked_for]]
+    return asked_for
 
 
 def test_it_keeps_the_first_that_fit(tiny_sd: Any) -> None:
     """Every third is a woman: places 0, 3, 6 are kept as such; men beyond their quota are rejected."""
     drawn = draw(adapt(tiny_sd), lambda place: "man" if place % 3 else "woman", 6, repair_budget=3, batch_size=4)
-    assert [shown.seed - 50 for shown in drawn.shown] == [0, 1, 2, 3, 4, 6]
-    assert [shown.assigned["gender"] for shown in drawn.shown] == ["woman", "man", "man", "woman", "man", "woman"]
-    assert [shown.reseeds for shown in drawn.shown] == [0, 0, 0, 0, 0, 1]
-    assert [shown.evaluations for shown in drawn.shown] == [COST] * 5 + [2 * COST]
-    assert not any(shown.missed or shown.strength or shown.steered_to for shown in drawn.shown)
+    assert [shown.seed - 50 for shown in drawn.finished] == [0, 1, 2, 3, 4, 6]
+    assert [shown.assigned["gender"] for shown in drawn.finished] == ["woman", "man", "man", "woman", "man", "woman"]
+    assert [shown.reseeds for shown in drawn.finished] == [0, 0, 0, 0, 0, 1]
+    assert [shown.evaluations for shown in drawn.finished] == [COST] * 5 + [2 * COST]
+    assert not any(shown.missed or shown.strength or shown.steered_to for shown in drawn.finished)
     assert (drawn.control, drawn.plain_evaluations, drawn.notes) == ("all", COST, [])
 
 
@@ -76,25 +87,25 @@ def test_it_keeps_the_first_that_fit(tiny_sd: Any) -> None:
 def test_quotas_cost_and_budget(tiny_sd: Any, shows: list[str | None], n: int, budget: float, batch_size: int) -> None:
     backbone = adapt(tiny_sd)
     drawn = draw(backbone, shows.__getitem__, n, repair_budget=budget, batch_size=batch_size)
-    assert len(drawn.shown) == n
-    women = Counter(shown.assigned["gender"] for shown in drawn.shown)["woman"]
+    assert len(drawn.finished) == n
+    women = Counter(shown.assigned["gender"] for shown in drawn.finished)["woman"]
     assert abs(women - n / 2) <= 0.5
     # what was spent is what the network saw, and no more than the budget
-    spent = sum(shown.evaluations for shown in drawn.shown)
+    spent = sum(shown.evaluations for shown in drawn.finished)
     assert spent == backbone.evaluations
     limit = n + int(max(budget * n, SPARE if budget else 0))
     assert spent <= COST * limit
-    missed = [shown for shown in drawn.shown if shown.missed]
+    missed = [shown for shown in drawn.finished if shown.missed]
     if missed:
         assert spent == COST * limit
         assert drawn.notes == [
             f"the budget of {limit} images is spent: {len(missed)} of {n} images do not surely show what was assigned"
         ]
-    for shown in drawn.shown:
+    for shown in drawn.finished:
         assert shown.natural["gender"] == shows[shown.seed - 50]
         assert shown.missed == (shown.natural != shown.assigned)
-    assert [shown.seed for shown in drawn.shown] == sorted({shown.seed for shown in drawn.shown})
-    assert sum(shown.reseeds for shown in drawn.shown) == spent // COST - n
+    assert [shown.seed for shown in drawn.finished] == sorted({shown.seed for shown in drawn.finished})
+    assert sum(shown.reseeds for shown in drawn.finished) == spent // COST - n
 
 
 def test_the_rarest_group_sets_the_cost(tiny_sd: Any) -> None:
@@ -103,8 +114,8 @@ def test_the_rarest_group_sets_the_cost(tiny_sd: Any) -> None:
     drawn = draw(
         adapt(tiny_sd), lambda _: "woman" if chance.random() < 0.1 else "man", 20, repair_budget=20, batch_size=20
     )
-    ratio = sum(shown.evaluations for shown in drawn.shown) / (20 * COST)
-    assert not any(shown.missed for shown in drawn.shown)
+    ratio = sum(shown.evaluations for shown in drawn.finished) / (20 * COST)
+    assert not any(shown.missed for shown in drawn.finished)
     assert 3 < ratio < 8  # 10 / 0.1 / 20 = 5, with a spread of 1.5
 
 
@@ -112,18 +123,22 @@ def test_pictures_that_cannot_be_shown_are_let_go(tiny_sd: Any, monkeypatch: pyt
     """Of a hundred pictures only the first n may still fill a place: memory does not grow with the budget."""
     made, most = list[weakref.ref[Image.Image]](), 0
 
-    def images(self: Backbone, latents: Tensor) -> list[Image.Image]:
+    def perceived(pixels: Tensor) -> list[Image.Image]:
         nonlocal most
         gc.collect()
         most = max(most, sum(one() is not None for one in made))
-        pictures = [Image.new("RGB", (1, 1)) for _ in latents]
+        return from_pixels(pixels)
+
+    def kept(pixels: Tensor) -> list[Image.Image]:
+        pictures = from_pixels(pixels)
         made.extend(map(weakref.ref, pictures))
         return pictures
 
     backbone = adapt(tiny_sd)
-    monkeypatch.setattr(type(backbone), "images", images)
+    monkeypatch.setattr(loop, "from_pixels", perceived)
+    monkeypatch.setattr(order, "from_pixels", kept)
     drawn = draw(backbone, lambda _: "man", 4, repair_budget=24, batch_size=4)
-    assert sum(shown.reseeds for shown in drawn.shown) == 96
+    assert sum(shown.reseeds for shown in drawn.finished) == 96
     assert len(made) == 100
     assert most == 6  # the first four, and the batch before, of two for the two places left
 
@@ -134,10 +149,10 @@ def test_what_is_kept_by_an_interrupt_is_given(tiny_sd: Any) -> None:
             raise KeyboardInterrupt
 
     drawn = draw(adapt(tiny_sd), lambda place: "woman" if place % 2 else None, 4, batch_size=2, on_step=stop)
-    assert [shown.seed for shown in drawn.shown] == [51]
+    assert [shown.seed for shown in drawn.finished] == [51]
     assert drawn.interrupted
     assert drawn.notes == ["interrupted after 1 of 4 images"]
-    assert drawn.shown[0].evaluations == 2 * COST
+    assert drawn.finished[0].evaluations == 2 * COST
 
 
 def test_in_the_flow(tiny_sd: Any) -> None:

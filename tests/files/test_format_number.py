@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from fair_diffusion.audit.folder import load_images, load_study, save_study
 from fair_diffusion.audit.study import Confusion, Source, Study
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.compare import cell
+from fair_diffusion.compare import drawn
 from fair_diffusion.compare.folder import work_folder
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.files.format_number import KEY, NewerFormatError, check_format, check_metadata, numbered
@@ -29,6 +30,7 @@ from fair_diffusion.models import edits
 from fair_diffusion.perception import judge
 from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.readers.target import read_target
+from fair_diffusion.request import Request
 from fair_diffusion.runs.format import PNG_KEY
 from fair_diffusion.runs.records import png_record, stopped_at
 from fair_diffusion.runs.suite import Suite, check_work, draw_suite
@@ -88,8 +90,13 @@ def read_run(path: Path) -> object:
 SUITE = Suite(model="fake", prompt="a photo of a {}")
 
 
+class Pipe:
+    def each(self, requests: Iterable[Request], *, on_step: Any) -> Iterator[tuple[int, Any]]:
+        return enumerate(both(request.prompt) for request in requests)
+
+
 def write_suite(path: Path) -> None:
-    draw_suite(lambda prompt, **settings: both(prompt), SUITE, ["cook"], path.parent, images=4)
+    draw_suite(Pipe(), SUITE, ["cook"], path.parent, images=4)
 
 
 def check_suite(path: Path) -> object:
@@ -120,12 +127,12 @@ def write_strengths(path: Path) -> None:
 
 
 def write_cell(path: Path) -> None:
-    rows = cell.image_rows([{"index": 0, "judged.gender": "woman"}])
-    cell.save(cell.Cell(images=rows, vectors=None, pictures=[b"png"], seconds=1.0, memory=2, notes=[]), path)
+    rows = drawn.image_rows([{"index": 0, "judged.gender": "woman"}])
+    drawn.save(drawn.Drawn(images=rows, vectors=None, pictures=[b"png"], seconds=1.0, memory=2, notes=[]), path)
 
 
 def read_cell(path: Path) -> object:
-    return cell.load(path).images.to_pylist()
+    return drawn.load(path).images.to_pylist()
 
 
 def write_settings(path: Path) -> None:

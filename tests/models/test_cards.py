@@ -10,9 +10,9 @@ import diffusers
 import pytest
 
 from fair_diffusion.backbones import FAMILIES, adapt
-from fair_diffusion.control.natural_first import LOOK
 from fair_diffusion.models import pocket
 from fair_diffusion.models.cards import card_named, card_of, cards
+from fair_diffusion.steering.window import LOOK
 
 FOUND = {
     "sd": "Stable Diffusion 1.x, 2.x",

@@ -15,7 +15,7 @@ from test_plain import SCHEDULERS, TOLERANCE, with_scheduler
 from torch import Tensor
 
 from fair_diffusion.backbones import Batch, Guide, adapt, advance
-from fair_diffusion.steering import taken_back
+from fair_diffusion.steering.inversion import taken_back
 
 PROMPTS = ["a man", "a pilot"]
 SEEDS = [3, 2**40]

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from fair_diffusion.backbones import Conditioning, adapt, denoise
 from fair_diffusion.backbones.adapter import MIDDLE
-from fair_diffusion.steering import bottleneck
-from fair_diffusion.steering.bottleneck import Directions, learn, middle_shape
+from fair_diffusion.steering.bottleneck import Directions
 from fair_diffusion.steering.cost import Cost
+from fair_diffusion.steering.learn import bottleneck
 
 WOMAN, MAN = ("gender", "woman"), ("gender", "man")
 SEEDS = [3, 1, 7]
@@ -23,7 +23,7 @@ SEEDS = [3, 1, 7]
 def test_a_hook_in_plain_diffusers_draws_the_same(tiny_sd: Any, guidance: float) -> None:
     """The hook adds each image's vector to the rows on the prompt, which diffusers puts after those on none."""
     backbone, generator = adapt(tiny_sd), torch.Generator().manual_seed(0)
-    vectors = {group: 3 * torch.randn(middle_shape(backbone), generator=generator) for group in (WOMAN, MAN)}
+    vectors = {group: 3 * torch.randn(bottleneck.middle_shape(backbone), generator=generator) for group in (WOMAN, MAN)}
     aims: list[tuple[dict[str, str], float]] = [({"gender": "woman"}, 1.0), ({"gender": "man"}, 0.5), ({}, 0.0)]
     cond, empty = Directions(vectors, Cost()).steer(backbone.encode(["a cook"] * 3), backbone.empty()[[0] * 3], aims)
     (ours,) = denoise(backbone, prompts_cond=cond, empty_cond=empty, seeds=SEEDS, steps=5, guidance=guidance)
@@ -80,7 +80,7 @@ def test_learning_comes_to_least_squares(tiny_sd: Any, monkeypatch: pytest.Monke
     monkeypatch.setattr(bottleneck, "_draw", keep)
     monkeypatch.setattr(bottleneck, "middle_shape", lambda _: (6, 1, 1))
     grouped = {WOMAN: ["a woman cook"], MAN: ["a man"]}
-    found = learn(backbone, ["a cook"], grouped, images=bottleneck.BATCH, epochs=150, steps=2, guidance=2.0)
+    found = bottleneck.learn(backbone, ["a cook"], grouped, images=bottleneck.BATCH, epochs=150, steps=2, guidance=2.0)
     for vector, clean in zip(found.vectors.values(), drawn, strict=True):
         best = np.linalg.lstsq(a, clean.mean(dim=0).double().flatten().numpy(), rcond=None)[0]
         assert np.abs(best).max() > 0.1
@@ -93,7 +93,7 @@ def test_the_error_is_that_of_training_in_diffusers(tiny_sd: Any, kind: str) -> 
     pipeline = predicting(tiny_sd, kind)
     backbone, clean = adapt(pipeline), torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     cond = backbone.encode(["a cook", "a man", "a woman"])
-    vector = torch.randn(middle_shape(backbone), generator=torch.Generator().manual_seed(2))
+    vector = torch.randn(bottleneck.middle_shape(backbone), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         ours = bottleneck._noise_error(backbone, clean, cond, vector, torch.Generator().manual_seed(5))
 

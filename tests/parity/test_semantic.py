@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones import StableDiffusion, denoise
 from fair_diffusion.models.pocket import load as load_pocket
-from fair_diffusion.steering import SemanticGuidance
+from fair_diffusion.steering.semantic import SemanticGuidance
 
 PROMPTS = ["a photo of a cook", "a pilot"]
 NEGATIVE = ["old", "a man"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fair_diffusion.control.natural_first import SURE_AT_END, SURE_AT_LOOK
+from fair_diffusion.control.assignments import SURE_AT_END, SURE_AT_LOOK
 from fair_diffusion.perception import pocket
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.probabilities import DECIDED, features, probabilities

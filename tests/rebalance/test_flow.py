@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fair_diffusion.control.natural_first import Shares
+from fair_diffusion.control.assignments import Shares
+from fair_diffusion.control.readers import Readers
 from fair_diffusion.files.pictures import SIDE
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading
@@ -22,7 +23,7 @@ from fair_diffusion.perception.reader import Reader
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.readers.target import read_target
-from fair_diffusion.rebalance import RebalancedResult, flow, readings, rebalance
+from fair_diffusion.rebalance import RebalancedResult, rebalance
 from fair_diffusion.runs.format import PNG_KEY, SHEET
 
 HALF = Policy.from_sentence("doctor: half women")
@@ -238,12 +239,13 @@ def test_large_originals_are_perceived_as_everywhere_and_written_at_their_size(
     folder.mkdir()
     Image.new("RGB", (2 * SIDE, 8), (99, 99, 99)).save(folder / "a.png")
 
-    def shares_of(pipe: FairPipeline, pictures: Sequence[Image.Image]) -> Shares:
-        seen.extend(pictures)
-        return readings.shares_of(pipe, pictures)
+    perceive, read = Readers.perceive, pipe.judge.read
 
-    monkeypatch.setattr(flow, "shares_of", shares_of)
-    read = pipe.judge.read
+    def perceived(self: Readers, pictures: Sequence[Image.Image]) -> Shares:
+        seen.extend(pictures)
+        return perceive(self, pictures)
+
+    monkeypatch.setattr(Readers, "perceive", perceived)
 
     def judged(pictures: Sequence[Image.Image]) -> Mapping[str, list[Reading]]:
         seen.extend(pictures)

@@ -20,7 +20,10 @@ from fair_diffusion.rebalance.request import DEEPEST, DEPTHS
     [
         ({"way": "magic"}, "unknown way 'magic'; use one of inversion, sdedit"),
         ({"method": "prompt"}, "method 'prompt' cannot move images"),
-        ({"method": "semantic", "control": "all"}, "cannot move images"),
+        (
+            {"method": "semantic", "control": "all"},
+            "control is 'all', but images that fit are never moved; leave it out",
+        ),
         ({"depth": 0.0}, "depth is 0.0"),
         ({"depth": 1.01}, "depth is 1.01"),
         ({"depth": math.nan}, "depth is nan"),

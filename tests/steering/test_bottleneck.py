@@ -15,8 +15,9 @@ from untrained import pipe_of, plain_latents, weights
 
 from fair_diffusion.backbones import Conditioning, adapt
 from fair_diffusion.backbones.adapter import MIDDLE
-from fair_diffusion.steering.bottleneck import Directions, learn, middle_shape
+from fair_diffusion.steering.bottleneck import Directions
 from fair_diffusion.steering.cost import Cost, cost_of
+from fair_diffusion.steering.learn.bottleneck import learn, middle_shape
 
 NEUTRAL = ["a cook", "a pilot"]
 GROUPED = {("gender", "woman"): ["a woman cook", "a woman pilot"], ("gender", "man"): ["a man cook", "a man pilot"]}

@@ -11,19 +11,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fair_diffusion.steering.guides import Guides
 from safetensors.torch import save_file
 from tiny_families import TEXT_FAMILIES
 from torch import Tensor
 from untrained import pipe_of, weights
 
 from fair_diffusion.backbones import Backbone, adapt, advance, begin
-from fair_diffusion.control.natural_first import Aim, steering_start
-from fair_diffusion.request import READING, Request
+from fair_diffusion.methods import METHODS
+from fair_diffusion.request import Request
 from fair_diffusion.result import Result
-from fair_diffusion.steering.bottleneck import Directions, middle_shape
+from fair_diffusion.steering import guide_of
+from fair_diffusion.steering.aim import Aim
+from fair_diffusion.steering.bottleneck import Directions
+from fair_diffusion.steering.brief import Aimed, Brief
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.learn import alignment
+from fair_diffusion.steering.learn.bottleneck import middle_shape
+from fair_diffusion.steering.window import steering_start
 
 PROMPT = "a man"
 AIMS = [
@@ -35,15 +39,15 @@ STEPS = 4
 
 
 def draw(
-    backbone: Backbone, method: str, control: str, aims: list[Aim], seeds: list[int], steps: int = STEPS
+    backbone: Backbone, method: str, control: str | None, aims: list[Aim], seeds: list[int], steps: int = STEPS
 ) -> tuple[Tensor, list[int]]:
     """The latents of images with these aims, and what they cost."""
-    request = Request(prompt=PROMPT, n=len(aims), method=method, control=control, steps=steps)
-    guides = Guides(backbone, request, 4.0, 2)
+    request = Request(prompt=PROMPT, n=len(aims), method=method, control=control, steps=steps, guidance=4.0)
+    brief, guide = Brief(backbone, request, start=2), guide_of(request.row)
     start = steering_start(steps) if request.natural_first else 0
     batch = begin(backbone, range(len(aims)), seeds=seeds, steps=steps)
-    batch = advance(batch, guides.guide([Aim()] * len(aims)), until=start)
-    batch = advance(batch, guides.guide(aims))
+    batch = advance(batch, guide([Aimed(brief, Aim())] * len(aims)), until=start)
+    batch = advance(batch, guide([Aimed(brief, aim) for aim in aims]))
     return batch.latents, batch.evaluations.tolist()
 
 
@@ -54,7 +58,7 @@ def draw(
 def test_steered_and_left_alone(tiny: Callable[[str], Any], family: str, method: str, control: str) -> None:
     backbone = adapt(tiny(family))
     seeds = [7, 8, 9]
-    plain, cost = draw(backbone, "none", "natural-first", [Aim()] * 3, seeds)
+    plain, cost = draw(backbone, "none", None, [Aim()] * 3, seeds)
     steered, costs = draw(backbone, method, control, AIMS, seeds)
     assert torch.equal(steered[1], plain[1])
     change = (steered - plain).abs().amax(dim=(1, 2, 3))
@@ -74,7 +78,7 @@ def test_steered_and_left_alone(tiny: Callable[[str], Any], family: str, method:
 @pytest.mark.parametrize("steps", [1, 2])
 def test_the_fewest_steps(tiny: Callable[[str], Any], steps: int, method: str) -> None:
     backbone = adapt(tiny("flux-schnell"))
-    plain, _ = draw(backbone, "none", "natural-first", [Aim()] * 3, [7, 8, 9], steps)
+    plain, _ = draw(backbone, "none", None, [Aim()] * 3, [7, 8, 9], steps)
     steered, _ = draw(backbone, method, "natural-first", AIMS, [7, 8, 9], steps)
     assert torch.equal(steered[1], plain[1])
     assert ((steered - plain).abs().amax(dim=(1, 2, 3))[[0, 2]] > 1e-3).all()
@@ -87,7 +91,7 @@ def test_methods_without_a_look(tiny: Callable[[str], Any], family: str) -> None
     plain = pipe("a doctor", n=8, steps=2, method="none")
     twins = {record.seed: np.asarray(image, int) for record, image in zip(plain.records, plain.images, strict=True)}
     for method in ("prompt", "hint", "embedding", "rejection", "latents", "distribution"):
-        if family == "pixel" and method in READING:
+        if family == "pixel" and METHODS[method].reads_text:
             continue
         result = pipe("a doctor", n=2, steps=2, method=method, instruct="doctor: half women")
         steered = [record.steered for record in result.records]

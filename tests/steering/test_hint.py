@@ -7,7 +7,7 @@ import torch
 from untrained import pipe_of, plain_latents, weights
 
 from fair_diffusion.backbones import adapt
-from fair_diffusion.steering import with_hint
+from fair_diffusion.steering.hint import with_hint
 
 
 @pytest.mark.parametrize(

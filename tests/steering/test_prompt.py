@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fair_diffusion.steering import with_group
+from fair_diffusion.steering.prompt import with_group
 
 
 @pytest.mark.parametrize(

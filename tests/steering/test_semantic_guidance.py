@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fair_diffusion.backbones import Batch, Conditioning, Guide, StableDiffusion, advance, begin, denoise
-from fair_diffusion.steering import SemanticGuidance
+from fair_diffusion.steering.semantic import SemanticGuidance
 
 PROMPTS = ["a man", "a cook", "a pilot", "a man", "a judge"]
 SEEDS = [11, 12, 13, 14, 15]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from fair_diffusion.backbones import Conditioning
-from fair_diffusion.steering import switched
+from fair_diffusion.steering.switch import switched
 
 
 def test_strength_0_is_plain_and_1_the_other_prompt_to_the_bit() -> None:

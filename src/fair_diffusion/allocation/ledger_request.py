@@ -14,7 +14,6 @@ from fair_diffusion.policy import Cell, Match
 from fair_diffusion.policy.concepts import WILDCARDS, canonical
 
 if TYPE_CHECKING:
-    from fair_diffusion.backbones import OnStep, StepInfo
     from fair_diffusion.result import Record, Result
 
 
@@ -46,19 +45,13 @@ class Turns:
             raise
         self.quotas = [turn.quotas for turn in self._turns]
 
-    def on_step(self, then: OnStep | None) -> OnStep:
-        """A callback that renews the turns before they run out, and then calls `then`."""
-
-        def step(info: StepInfo) -> None:
-            if time.monotonic() - self._renewed > self._ledger.lease / 3:
-                self._renewed = time.monotonic()
-                with suppress(LedgerError):  # if the ledger still fails then, settling says so
-                    for turn in self._turns:
-                        self._ledger.renew(turn)
-            if then is not None:
-                then(info)
-
-        return step
+    def renew(self) -> None:
+        """Renew the turns before they run out."""
+        if time.monotonic() - self._renewed > self._ledger.lease / 3:
+            self._renewed = time.monotonic()
+            with suppress(LedgerError):  # if the ledger still fails then, settling says so
+                for turn in self._turns:
+                    self._ledger.renew(turn)
 
     def settle(self, records: Sequence[Record]) -> None:
         """Count the images of the request. Images that were not drawn are given back."""

@@ -44,6 +44,7 @@ class Adapter(ABC):
         self.pipeline, self.network = pipeline, network
         self.sampler = Sampler(pipeline.scheduler)
         self._count = [0]  # a list, so that forks add to the same number
+        self._place: tuple[torch.device, torch.device] | None = None
 
     @abstractmethod
     def _encode(self, prompts: list[str]) -> Conditioning:
@@ -66,8 +67,11 @@ class Adapter(ABC):
 
     @property
     def device(self) -> torch.device:
-        """The device of the latents."""
-        return torch.device(self.pipeline._execution_device)
+        """Where latents live."""
+        at = self.network.device
+        if self._place is None or self._place[0] != at:  # asking the pipeline walks through all of its modules
+            self._place = at, torch.device(self.pipeline._execution_device)
+        return self._place[1]
 
     @property
     def dtype(self) -> torch.dtype:

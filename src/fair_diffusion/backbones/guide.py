@@ -56,6 +56,11 @@ class Steering(Protocol):
         """Begin a batch that holds these images of the request."""
 
 
+def passes(backbone: Backbone, guidance: float) -> int:
+    """Network evaluations of an unsteered image at each step: the empty prompt is evaluated where guidance acts."""
+    return 2 if guidance > 1 and not backbone.distilled else 1
+
+
 @dataclass(frozen=True)
 class Guide:
     """How one batch is guided: conditionings with a row per image, the guidance scale, and its steering, if any.
@@ -75,7 +80,7 @@ class Guide:
 
     def passes(self, backbone: Backbone) -> int:
         """Network evaluations that an unsteered image costs at each step."""
-        return 2 if self.guidance > 1 and not backbone.distilled else 1
+        return passes(backbone, self.guidance)
 
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return the guided prediction and, for each row that the network saw, its place in the batch."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fair_diffusion.backbones.step_progress import StepProgress
 from fair_diffusion.compare.drawn import Drawn, load, save
 from fair_diffusion.compare.folder import cell_path, work_folder
 from fair_diffusion.compare.measure import Ask, Drawing, PlainImages, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
-from fair_diffusion.control.step_progress import StepProgress
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.models.fingerprint import of_reader
 from fair_diffusion.models.provenance import versions

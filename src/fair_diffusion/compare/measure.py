@@ -22,7 +22,8 @@ from fair_diffusion.result import Record, Result
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 
 if TYPE_CHECKING:
-    from fair_diffusion.pipeline import FairPipeline, Planned
+    from fair_diffusion.control.planned import Planned
+    from fair_diffusion.pipeline import FairPipeline
 
 _COIN_STREAM = 5
 

@@ -103,13 +103,14 @@ class _Loop:
 
     @property
     def working(self) -> bool:
-        """Whether something waits to be drawn."""
-        return bool(self._lanes)
+        """Whether something waits to be drawn, or to be handed out."""
+        return bool(self._lanes or self._finished)
 
     @property
     def full(self) -> bool:
-        """Whether the stretches of some lane fill a batch."""
-        return any(len(lane) >= lane[0].order.request.batch_size for lane in self._lanes.values())
+        """Whether the stretches of some lane fill a batch, or an order is finished, as one with nothing to draw is."""
+        full = any(len(lane) >= lane[0].order.request.batch_size for lane in self._lanes.values())
+        return full or bool(self._finished)
 
     def add(self, order: Order) -> None:
         """Begin an order."""
@@ -120,7 +121,16 @@ class _Loop:
         self._go_on(work, None)
 
     def step(self) -> list[Order]:
-        """Draw one batch, of the lane in which most images wait; the orders that are finished with it."""
+        """Draw one batch, if no order is finished yet; the orders that are finished then."""
+        if not self._finished:
+            self._draw()
+        finished, self._finished = self._finished, []
+        if finished:
+            self._put_on(None)  # whoever gets them may use the model
+        return finished
+
+    def _draw(self) -> None:
+        """Draw one batch, of the lane in which most images wait."""
         lane = max(self._lanes, key=lambda key: len(self._lanes[key]))
         waiting = self._lanes[lane]
         part = [waiting.popleft() for _ in range(min(waiting[0].order.request.batch_size, len(waiting)))]
@@ -135,10 +145,6 @@ class _Loop:
         for work in [self._works[order] for order in dict.fromkeys(stretch.order for stretch in part)]:
             if len(work.arrivals) == len(work.stretches):
                 self._go_on(work, [work.arrivals[stretch] for stretch in work.stretches])
-        finished, self._finished = self._finished, []
-        if finished:
-            self._put_on(None)  # whoever gets them may use the model
-        return finished
 
     def interrupt(self) -> list[Order]:
         """End all orders; they keep the images that are finished."""
@@ -161,6 +167,7 @@ class _Loop:
     def _go_on(self, work: _Work, arrivals: list[Arrival] | None) -> None:
         """Let a control decide what is next, and put that into its lane."""
         start = time.monotonic()
+        self._put_on(work.order)  # a control may encode prompts, or descend through the network
         try:
             work.stretches, work.arrivals = work.control.send(arrivals), {}  # type: ignore[arg-type]
         except StopIteration:
@@ -176,7 +183,7 @@ class _Loop:
         """Begin, guide, advance, decode and perceive one batch."""
         order, until, measures = part[0].order, part[0].until, part[0].measures
         backbone = order.brief.backbone
-        self._put_on(order.edit, getattr(backbone, "pipeline", None))
+        self._put_on(order)
         images = [self._works[stretch.order].first + stretch.image for stretch in part]
         states = [stretch.state for stretch in part if stretch.state is not None]
         if states:
@@ -203,13 +210,15 @@ class _Loop:
             for place in range(len(part))
         ]
 
-    def _put_on(self, edit: Path | None, pipeline: Any = None) -> None:
-        """Draw with the weights of this file from now on; None: with the model's own."""
+    def _put_on(self, order: Order | None) -> None:
+        """Draw with the weights of this order from now on; None: with the model's own."""
+        edit = None if order is None else order.edit
         if edit == self._edit:
             return
         self._edited.close()
         self._edit = None
-        if edit is not None:
+        if order is not None and edit is not None:
+            pipeline: Any = getattr(order.brief.backbone, "pipeline", None)
             self._edited.enter_context(edited(pipeline, edit))
             self._edit = edit
 

@@ -17,14 +17,15 @@ from PIL import Image
 from torch import Tensor
 
 from fair_diffusion.backbones import Batch, OnStep
+from fair_diffusion.backbones.guide import passes
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.strengths import Key, Strengths
 from fair_diffusion.files.pictures import from_pixels
 from fair_diffusion.policy import Assignment
 from fair_diffusion.request import Request
-from fair_diffusion.steering import Guiding, guide_of, plain
+from fair_diffusion.steering import Guiding, guide_of
 from fair_diffusion.steering.aim import PLAIN, Aim
-from fair_diffusion.steering.brief import Aimed, Brief
+from fair_diffusion.steering.brief import Brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,9 +167,10 @@ class Order:
     @property
     def lane(self) -> tuple[Hashable, ...]:
         """What orders must have in common so that their images may share a batch."""
-        brief, asked = self.brief, self.request
+        brief, asked, readers = self.brief, self.request, self.readers
         drawn = (id(brief.backbone), brief.steps, brief.guidance, asked.guidance_rescale, asked.batch_size)
-        return (*drawn, self.guiding, asked.natural_first, asked.file, self.edit, self.perceives, id(self.readers))
+        read = (self.perceives, id(readers.perceiver), id(readers.early))
+        return (*drawn, self.guiding, asked.natural_first, asked.file, self.edit, *read)
 
     @property
     def request(self) -> Request:
@@ -188,7 +190,7 @@ class Order:
     @property
     def plain_evaluations(self) -> int:
         """Network evaluations that one unsteered image costs."""
-        return self.brief.times * plain.guide([Aimed(self.brief, PLAIN)]).passes(self.brief.backbone)
+        return self.brief.times * passes(self.brief.backbone, self.brief.guidance)
 
 
 Steps = Generator[list[Stretch], list[Arrival], None]

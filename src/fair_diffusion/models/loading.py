@@ -100,6 +100,9 @@ def load(
         getattr(pipeline, f"enable_{offload}_cpu_offload")(device=place)
     elif named or device is not None:
         pipeline.to(place)
+    if type(network).__name__.startswith("UNet") and network.device.type == "cpu":
+        # The convolutions of a UNet are quicker on a processor in this layout; the numbers differ by rounding only.
+        network.to(memory_format=torch.channels_last)
     if compile:
         network.compile()
     return pipeline

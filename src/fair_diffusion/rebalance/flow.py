@@ -26,6 +26,7 @@ from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
+from fair_diffusion.control.results import provenance_of
 from fair_diffusion.files.new_folder import check_new, new_folder
 from fair_diffusion.files.pictures import upright_size
 from fair_diffusion.methods import USUAL
@@ -102,9 +103,10 @@ def rebalance(
         raise ValueError(f"none of {len(originals.images)} images in {folder} can be read; {left_out[-1]}")
     readable[0][1].broken[:0], readable[0][1].notes = left_out, originals.notes
     results: list[RebalancedResult] = []
+    readers = Readers(pipe.perceiver, pipe.early)
     with new_folder(out) as part, TemporaryDirectory(prefix=".moved-", dir=part) as scratch:
         for k, run in readable:
-            run.start(Path(scratch) / f"{k:03d}")
+            run.start(Path(scratch) / f"{k:03d}", readers)
         _move([run for _, run in readable], progress)
         for k, run in readable:
             at = PurePosixPath("" if len(runs) == 1 else f"{k:03d}")
@@ -198,11 +200,10 @@ class _Run:
         self.asked = replace(self.asked, n=max(1, len(self.seen.images)))
         self.seconds = time.monotonic() - start
 
-    def start(self, scratch: Path) -> None:
+    def start(self, scratch: Path, readers: Readers) -> None:
         """Make the order. Its moved pictures go into the folder `scratch`, which is made."""
         scratch.mkdir()
         quotas = plan(self.matched.targets, self.asked.n, self.asked.seed) if self.matched.rule else []
-        readers = Readers(self.pipe.perceiver, self.pipe.early)
         self.order = Order(brief=self._brief(), quotas=quotas, readers=readers)
         self.mover = Mover(self.order, self.seen.images, self.seen.shares, scratch)
 
@@ -245,7 +246,7 @@ class _Run:
             audit=rows(now.judged),
             perceived_audit=rows(now.perceived),
             notes=[*self.notes, *(target.note for target in matched.targets if target.note), *self.order.notes],
-            **pipe.provenance(matched),
+            **provenance_of(pipe, matched),
             before=before,
             way=asked.way,
             broken=self.broken,

@@ -11,11 +11,13 @@ Every attempt starts from the original, the weakest attempt first, so that an im
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from fair_diffusion.backbones import Batch
@@ -91,7 +93,7 @@ class Mover:
 
     def __init__(self, order: Order, originals: Sequence[Original], read: Shares, scratch: Path) -> None:
         self.order, self._originals, self._read, self._scratch = order, originals, read, scratch
-        order.control, order.perceives, order.drawn_by = "rebalance", True, lambda order: self.draw()
+        order.control, order.drawn_by = "rebalance", lambda order: self.draw()
         names = order.brief.attributes
         self._now = {name: read[name].copy() for name in names}
         self.images = []
@@ -172,8 +174,13 @@ class Mover:
             self._reconstructed([images[k] for k in measured], arrivals, clean[measured], [before[k] for k in measured])
         aims = {i: self._aim(i) for i in images}
         arrivals = yield [self._stretch(i, aims[i], states[i]) for i in images]
-        for i, arrival, original in zip(images, arrivals, before, strict=True):
-            self._take(i, depth, aims[i], arrival, original.size)
+        pictures = [
+            arrival.picture.resize(original.size, Image.Resampling.LANCZOS)
+            for arrival, original in zip(arrivals, before, strict=True)
+        ]
+        read = self.order.readers.perceive(pictures)  # as they are kept, and not at the model's size
+        for place, (i, arrival) in enumerate(zip(images, arrivals, strict=True)):
+            self._take(i, depth, aims[i], arrival, pictures[place], {name: rows[place] for name, rows in read.items()})
         self.done += len(images)
 
     @torch.no_grad()
@@ -197,13 +204,21 @@ class Mover:
         seed = self._asked.seed + image
         return Stretch(order=self.order, image=image, seed=seed, aim=aim, state=state, measures=measures)
 
-    def _take(self, image: int, depth: float, aim: Aim, arrival: Arrival, size: tuple[int, int]) -> None:
+    def _take(
+        self,
+        image: int,
+        depth: float,
+        aim: Aim,
+        arrival: Arrival,
+        picture: Image.Image,
+        read: Mapping[str, NDArray[np.float64]],
+    ) -> None:
         """Keep a new picture and note what it shows."""
         one = self.images[image]
         one.picture = self._scratch / f"{image:06d}.png"
-        arrival.picture.resize(size, Image.Resampling.LANCZOS).save(one.picture)
+        picture.save(one.picture)
         for name, known in self._now.items():
-            known[image] = arrival.shares[name]
+            known[image] = read[name]
         one.shows = self._labels(image, SURE_AT_END)
         one.attempt, one.tries = one.attempt + 1, one.tries + 1
         one.depth, one.strength, one.put_back = depth, aim.strength, False

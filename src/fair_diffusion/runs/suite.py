@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from fair_diffusion.control.step_progress import StepProgress
+from fair_diffusion.backbones.step_progress import StepProgress
 from fair_diffusion.files.format_number import NewerFormatError, check_format
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.models.provenance import sha256, versions

@@ -45,7 +45,7 @@ class Brief:
         card: the usual strengths and the window of the model.
         targets: the targets of the rule that fires; empty if none does.
         projections: cache of text projections, keyed by the groups that each makes alike.
-        texts: cache of encoded prompts, shared by the requests that are drawn together.
+        texts: cache of encoded prompts, shared by the requests that are drawn together; None: no prompt.
         learnt: seconds that learning from text took once, by what was learnt; methods add to it.
     """
 
@@ -55,7 +55,7 @@ class Brief:
     card: Card = field(default_factory=lambda: card_named("pocket"))
     targets: Sequence[Target] = ()
     projections: dict[str, Projection] = field(default_factory=dict)
-    texts: dict[str, Conditioning] = field(default_factory=dict)
+    texts: dict[str | None, Conditioning] = field(default_factory=dict)
     learnt: dict[str, float] = field(default_factory=dict)
     _files: dict[Any, Any] = field(default_factory=dict)
 
@@ -96,18 +96,23 @@ class Brief:
         """The number of times that a run visits; some samplers visit more than `steps`."""
         return len(self.backbone.fork().timesteps(self.steps))
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the prompt is encoded: by a model that reads text, or for a method that cannot do without."""
+        return self.backbone.reads_text or named(self.request.method).reads_text
+
     @cached_property
     def plain(self) -> Conditioning:
         """One row: the prompt. It is the empty prompt if neither the model nor the method reads text."""
-        if self.backbone.reads_text or named(self.request.method).reads_text:
-            return self.encode([self.request.prompt])
-        return self.backbone.empty()
+        return self.encode([self.request.prompt]) if self.reads_text else self.backbone.empty()
 
     @cached_property
     def empty(self) -> Conditioning:
         """One row: the negative prompt, or what the model's family uses as the empty prompt."""
         negative = self.request.negative_prompt
-        return self.backbone.empty() if negative is None else self.encode([negative])
+        if negative is None and None not in self.texts:
+            self.texts[None] = self.backbone.empty()
+        return self.texts[None] if negative is None else self.encode([negative])
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         """One row for each prompt; prompts that were encoded before come from the cache."""

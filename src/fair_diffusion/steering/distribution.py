@@ -85,9 +85,11 @@ class Following:
         return self.wanted.divergence(torch.cat([*self.done, p.cpu().double()])) * (1 + finished / len(p))
 
 
-def guide(images: Sequence[Aimed], following: Following) -> Guide:
-    """Guide a batch towards the targets, all its images alike."""
+def guide(images: Sequence[Aimed], following: Following | None = None) -> Guide:
+    """Guide a batch towards the targets, all its images alike; plain if there is nothing to follow."""
     unsteered, steps = plain.guide(images), images[0].brief.times
+    if following is None:
+        return unsteered
     given: dict[str, Any] = {name: getattr(unsteered, name) for name in ("cond", "empty", "guidance", "rescale")}
     given |= {"loss": following.loss, "steps": steps, "settings": following.settings}
     heads, wanted = following.heads, following.wanted

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fair_diffusion.rebalance.move import RECONSTRUCTED, Moved, Mover
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -20,9 +19,15 @@ from torch import Tensor
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import Batch, Conditioning, Guide
-from fair_diffusion.control.natural_first import SPARE, Aim, Shares, assignments
+from fair_diffusion.control import loop
+from fair_diffusion.control.assignments import Shares, assignments
+from fair_diffusion.control.order import Order
+from fair_diffusion.control.tries import SPARE
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Policy
-from fair_diffusion.rebalance import Original, Rebalance, move
+from fair_diffusion.rebalance import Original, Rebalance, moving
+from fair_diffusion.rebalance.moving import RECONSTRUCTED, Moved, Mover
+from fair_diffusion.steering.aim import Aim
+from fair_diffusion.steering.brief import Aimed, Brief
 
 STEPS, ATTEMPT = 4, 7
 PLAIN = 2 * STEPS
@@ -33,7 +38,7 @@ GREY, SHIFT = 100, 51
 class Still:
     """Draws grey, `SHIFT` lighter than it should at every step, and knows no other picture. price: of an attempt."""
 
-    distilled = False
+    distilled, reads_text = False, True
 
     def __init__(self, price: int) -> None:
         self.price = price
@@ -46,6 +51,15 @@ class Still:
 
     def timesteps(self, steps: int) -> Tensor:
         return torch.arange(steps)
+
+    def encode(self, prompts: Sequence[str]) -> Conditioning:
+        return Conditioning(torch.zeros(len(prompts), 1, 1))
+
+    def empty(self) -> Conditioning:
+        return self.encode([""])
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return ((latents.round() + SHIFT) / 255).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
 
     def encode_images(self, pictures: Sequence[Image.Image]) -> Tensor:
         return torch.tensor([float(np.asarray(picture).mean()) for picture in pictures])
@@ -64,7 +78,12 @@ def on(batch: Batch, guide: Guide, **more: Any) -> Batch:
 
 
 class World:
-    """Images that show `shows` and take `needs` attempts to show what they are led to; pictures are told by width."""
+    """Images that show `shows` and take `needs` attempts to show what they are led to; pictures are told by width.
+
+    The world is what steering asks, in the place of readers.
+    """
+
+    perceiver = early = None
 
     def __init__(
         self,
@@ -88,24 +107,20 @@ class World:
             for i, original in enumerate(originals):
                 Image.new("RGB", (10 + i, 9), (GREY,) * 3).save(original.path)
             backbone: Any = Still(self.price)
-            guides: Any = self
-            self.mover = Mover(
-                backbone=backbone,
-                request=request,
-                originals=originals,
-                targets=targets,
+            readers: Any = self
+            self.order = Order(
+                brief=Brief(backbone, request, targets=targets),
                 quotas=plan(targets, request.n, request.seed),
-                guides=guides,
-                read=self.shares(list(self.shows), 0.9),
-                perceive=self.perceive,
-                scratch=Path(folder),
-                progress=lambda *_: None,
+                readers=readers,
+                guide=self.guide,
             )
-            return self.mover.run()
+            self.mover = Mover(self.order, originals, self.shares(list(self.shows), 0.9), Path(folder))
+            assert list(loop.draw([self.order])) == [[self.order]]
+            return self.mover.images
 
-    def guide(self, aims: Sequence[Aim]) -> Guide:
-        self.aims = aims
-        rows = Conditioning(torch.zeros(len(aims), 1, 1))
+    def guide(self, images: Sequence[Aimed]) -> Guide:
+        self.aims = [aim for _, aim in images]
+        rows = Conditioning(torch.zeros(len(images), 1, 1))
         return Guide(rows, rows, 2.0)
 
     def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
@@ -129,8 +144,8 @@ class World:
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(move, "taken_back", back)
-    monkeypatch.setattr(move, "advance", on)
+    monkeypatch.setattr(moving, "taken_back", back)
+    monkeypatch.setattr(loop, "advance", on)
 
 
 GENDERS = st.lists(st.sampled_from(["woman", "man", None]), min_size=1, max_size=7)
@@ -142,14 +157,14 @@ patched = settings(max_examples=25, suppress_health_check=[HealthCheck.function_
 def test_the_fewest_are_moved_and_the_quotas_met(shows: list[str | None]) -> None:
     world = World(shows)
     images = world.run("doctor: half women")
-    quotas = dict(zip([cell[0] for cell in world.mover.targets[0].shares], world.mover.quotas[0], strict=True))
+    quotas = dict(zip([cell[0] for cell in world.order.brief.targets[0].shares], world.order.quotas[0], strict=True))
     assert {group: sum(one.shows["gender"] == group for one in images) for group in quotas} == quotas
     fitting = sum(min(shows.count(group), quota) for group, quota in quotas.items())
     moved = [one for one in images if one.picture]
     assert len(moved) == len(shows) - fitting
     assert not any(one.misses or one.put_back for one in images)
     assert sum(one.evaluations for one in images) == ATTEMPT * len(moved)
-    assert world.mover.notes == []
+    assert world.order.notes == []
     assert world.largest_batch <= 3
 
 
@@ -178,10 +193,10 @@ def test_what_is_said_is_so_and_the_budget_holds(
             assert one.shows == one.assigned != one.natural
             assert not one.put_back
     missed = sum(one.misses for one in images)
-    assert bool(missed) == bool(world.mover.notes)
-    assert all(f"{missed} of {len(shows)} images" in note for note in world.mover.notes)
+    assert bool(missed) == bool(world.order.notes)
+    assert all(f"{missed} of {len(shows)} images" in note for note in world.order.notes)
     limit = max(budget * len(shows), SPARE if budget else 0) * PLAIN
-    wanted = dict(zip([cell[0] for cell in world.mover.targets[0].shares], world.mover.quotas[0], strict=True))
+    wanted = dict(zip([cell[0] for cell in world.order.brief.targets[0].shares], world.order.quotas[0], strict=True))
     first = price * (len(shows) - sum(min(shows.count(group), quota) for group, quota in wanted.items()))
     assert sum(one.evaluations for one in images) == price * sum(one.tries for one in images) <= first + limit
     asked = [one.assigned["gender"] for one in images]
@@ -191,8 +206,8 @@ def test_what_is_said_is_so_and_the_budget_holds(
 def test_attempts_go_from_weak_to_strong_to_deep() -> None:
     world = World(["man"], {0: 4})
     (image,) = world.run("doctor: all women", depth=0.5, repair_budget=100)
-    assert world.seen == [(0, attempt) for attempt in world.mover.request.attempts]
-    assert (image.depth, image.strength) == world.mover.request.attempts[-1]
+    assert world.seen == [(0, attempt) for attempt in world.mover._asked.attempts]
+    assert (image.depth, image.strength) == world.mover._asked.attempts[-1]
     assert (image.tries, image.misses) == (4, False)
 
 
@@ -200,14 +215,14 @@ def test_one_attempt_too_few_is_a_miss_and_the_original_is_put_back() -> None:
     world = World(["man"], {0: 5})
     (image,) = world.run("doctor: all women", depth=0.5, repair_budget=100)
     assert (image.tries, image.misses, image.picture, image.put_back) == (4, True, None, True)
-    assert world.mover.notes == ["everything was tried: 1 of 1 images do not surely show what was assigned"]
+    assert world.order.notes == ["everything was tried: 1 of 1 images do not surely show what was assigned"]
 
 
 def test_an_image_that_is_likely_but_not_surely_its_group_is_kept_and_misses() -> None:
     world = World(["man", "man"], sure=0.6)
     images = world.run("doctor: all women", repair_budget=0)
     assert all(one.misses and one.picture for one in images)
-    assert "the repair budget is spent: 2 of 2" in world.mover.notes[0]
+    assert "the repair budget is spent: 2 of 2" in world.order.notes[0]
 
 
 def test_all_are_assigned_anew_once_per_round(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +233,7 @@ def test_all_are_assigned_anew_once_per_round(monkeypatch: pytest.MonkeyPatch) -
         rounds.append(shares)
         return assignments(targets, quotas, shares, *more)
 
-    monkeypatch.setattr(move, "assignments", counted)
+    monkeypatch.setattr(moving, "assignments", counted)
     world = World(["man"] * 6, dict.fromkeys(range(6), 2))
     images = world.run("doctor: all women", batch_size=1, repair_budget=100)
     assert [one.tries for one in images] == [2] * 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fair_diffusion.backbones import StepInfo
-from fair_diffusion.control.step_progress import StepProgress
+from fair_diffusion.backbones.step_progress import StepProgress
 
 
 def test_steps_are_told_as_images() -> None:

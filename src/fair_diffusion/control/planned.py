@@ -1,0 +1,75 @@
+"""From a request to an order: what the policy asks of it, and what the requests of one run share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fair_diffusion.backbones import Conditioning
+from fair_diffusion.control.order import Order
+from fair_diffusion.control.readers import Readers
+from fair_diffusion.control.strengths import Strengths
+from fair_diffusion.policy import Match
+from fair_diffusion.request import Request
+from fair_diffusion.steering.brief import Brief
+
+if TYPE_CHECKING:
+    from fair_diffusion.pipeline import FairPipeline
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Planned:
+    """A request with what its policy asks of it.
+
+    Attributes:
+        request: what is asked for.
+        matched: the rule that fires, if one does.
+        quotas: for each target one count per cell, in the order of its shares; empty: no image is assigned a group.
+        strengths: what steering took so far; it is used and added to. None: nothing is known.
+    """
+
+    request: Request
+    matched: Match
+    quotas: Sequence[Sequence[int]] = ()
+    strengths: Strengths | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """What the requests of one run share.
+
+    Attributes:
+        readers: what steering may ask.
+        texts: cache of encoded prompts, by the file of the weights that are in use.
+    """
+
+    readers: Readers
+    texts: dict[Path | None, dict[str | None, Conditioning]] = field(default_factory=lambda: defaultdict(dict))
+
+    def order(self, pipe: FairPipeline, planned: Planned) -> Order:
+        """The order of a planned request, for the loop."""
+        asked, matched = planned.request, planned.matched
+        # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
+        edit = asked.file if asked.row.name == "edit" and matched.rule else None
+        brief = Brief(
+            pipe.backbone, asked, matched.start, pipe.card, matched.targets, pipe.projections, self.texts[edit]
+        )
+        return Order(
+            brief=brief,
+            quotas=planned.quotas,
+            readers=self.readers,
+            strengths=Strengths() if planned.strengths is None else planned.strengths,
+            key=(
+                pipe.name,
+                asked.row.name,
+                matched.concept or "",
+                f"guidance {brief.guidance:g}",
+                f"{brief.steps} steps",
+                *(["negative prompt"] if asked.negative_prompt else []),
+                *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
+            ),
+            edit=edit,
+        )

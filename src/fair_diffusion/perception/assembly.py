@@ -1,0 +1,75 @@
+"""A model together with the readers of its images: what `FairPipeline` is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fair_diffusion.models.hub import Hub
+from fair_diffusion.models.options import LoadingOptions
+from fair_diffusion.perception.roles import Named, open_roles
+
+
+def assembled(model: Any, perceiver: Named | None, judge: Named | None, loading: LoadingOptions) -> dict[str, Any]:
+    """Load a model and open its readers.
+
+    Args:
+        model: "pocket", or what `models.loading.load` takes.
+        perceiver: who steers; None for the pocket model, which brings its own.
+        judge: who scores; None for the pocket model.
+        loading: the options of loading.
+
+    Returns:
+        The arguments of `FairPipeline`.
+
+    Raises:
+        ValueError: in one line, what cannot be had.
+    """
+    from fair_diffusion.models.loading import load, name_of, provenance
+    from fair_diffusion.models.weights import check_model
+
+    hub = Hub()
+    if model == "pocket":
+        if perceiver is not None or judge is not None:
+            raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
+        return _pocket(loading, hub)
+    named = isinstance(model, (str, Path))
+    name = str(model) if named else name_of(model)
+    if named:
+        check_model(name, hub)
+    steers, scores = open_roles(perceiver, judge, model=name)
+    pipeline = load(model, **loading, hub=hub)
+    return {
+        "pipeline": pipeline,
+        "name": name,
+        "perceiver": steers,
+        "judge": scores,
+        "weights": provenance(pipeline, model, **_additions(loading), hub=hub),
+        "confusions": getattr(scores, "confusions", ()),
+    }
+
+
+def _pocket(loading: LoadingOptions, hub: Hub) -> dict[str, Any]:
+    """The pocket model with its own readers and card."""
+    from fair_diffusion.models import pocket
+    from fair_diffusion.models.cards import card_named
+    from fair_diffusion.models.loading import added, load
+    from fair_diffusion.models.provenance import sha256
+    from fair_diffusion.perception import early, judge
+    from fair_diffusion.perception import pocket as perceiver
+
+    scores = judge.load()
+    return {
+        "pipeline": load(pocket.load(), **loading, hub=hub),
+        "name": "pocket",
+        "perceiver": perceiver.load(),
+        "judge": scores,
+        "early": early.load(),
+        "card": card_named("pocket"),
+        "weights": ", ".join([f"sha256 {sha256(pocket.UNET)}", *added(**_additions(loading), hub=hub)]),
+        "confusions": scores.confusions,
+    }
+
+
+def _additions(loading: LoadingOptions) -> dict[str, Any]:
+    return {"lora": loading.get("lora") or (), "textual_inversion": loading.get("textual_inversion") or ()}

@@ -1,0 +1,157 @@
+"""Keywords of requests: what is taken, what is refused and how, and that type checkers see the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import numpy as np
+import pytest
+from untrained import pipe_of
+
+from fair_diffusion.control.strengths import Strengths
+from fair_diffusion.models import loading
+from fair_diffusion.models.options import LoadingOptions, check_options
+from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.policy import Policy
+from fair_diffusion.rebalance import Rebalance, rebalance
+from fair_diffusion.rebalance.request import RebalanceFields
+from fair_diffusion.request import Request, RequestFields
+
+WRONG: Mapping[str, Any] = {
+    "prompt": 7,
+    "n": "3",
+    "seed": 0.5,
+    "instruct": 3,
+    "policy": "doctor: half women",
+    "method": 1,
+    "control": True,
+    "steps": "10",
+    "guidance": "7.5",
+    "negative_prompt": ["old"],
+    "guidance_rescale": None,
+    "repair_budget": "all",
+    "batch_size": 2.0,
+    "file": 12,
+    "loss": 0,
+}
+"""A value of a wrong type for every field of a request."""
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_sd: Any) -> FairPipeline:
+    return pipe_of(tiny_sd)
+
+
+def test_a_wrong_type_is_named_with_its_field_and_value() -> None:
+    assert WRONG.keys() == {field.name for field in fields(Request)}
+    for name, value in WRONG.items():
+        with pytest.raises(ValueError, match=f"^{name} is ") as caught:
+            Request(**{"prompt": "a doctor"} | {name: value})
+        assert repr(value) in str(caught.value)
+        assert "; give " in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["n", "seed", "steps", "batch_size", "guidance", "guidance_rescale", "repair_budget"])
+def test_true_is_no_number(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} is True; give a"):
+        Request(prompt="a doctor", **{name: True})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["n", "seed", "method", "guidance_rescale", "repair_budget", "batch_size", "prompt"])
+def test_none_is_refused_where_nothing_is_usual(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} is None; give "):
+        Request(**{"prompt": "a doctor"} | {name: None})  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_and_paths_as_text_are_kept_as_plain_values(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"n": np.int64(3), "seed": np.uint8(7), "steps": np.int32(2), "guidance": np.float32(2.5)}
+    given |= {"guidance_rescale": Fraction(1, 2), "repair_budget": 1, "batch_size": np.int64(4)}
+    given |= {"method": "edit", "file": str(tmp_path / "edit.safetensors")}
+    asked = Request(prompt="a doctor", **given)
+    assert (asked.n, asked.seed, asked.steps, asked.batch_size) == (3, 7, 2, 4)
+    assert {type(value) for value in (asked.n, asked.seed, asked.steps, asked.batch_size)} == {int}
+    assert (asked.guidance, asked.guidance_rescale, asked.repair_budget) == (2.5, 0.5, 1.0)
+    assert {type(value) for value in (asked.guidance, asked.guidance_rescale, asked.repair_budget)} == {float}
+    assert asked.file == tmp_path / "edit.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"stepss": 3}, "unknown argument 'stepss'; did you mean 'steps'?"),
+        ({"Seed": 3}, "unknown argument 'Seed'; did you mean 'seed'?"),
+        ({"n": 1, "negativ_prompt": "old"}, "unknown argument 'negativ_prompt'; did you mean 'negative_prompt'?"),
+        ({"xyzzy": 3}, "unknown argument 'xyzzy'; use one of: n, seed, instruct"),
+    ],
+)
+def test_an_unknown_keyword_is_named_with_the_nearest(pipe: FairPipeline, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        pipe("a doctor", **given)
+
+
+def test_a_rebalancing_and_a_loading_name_theirs(pipe: FairPipeline, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"policy": Policy.from_sentence("doctor: half women"), "prompt": "a doctor"}
+    with pytest.raises(ValueError, match=r"unknown argument 'dept'; did you mean 'depth'\?"):
+        rebalance(pipe, tmp_path, tmp_path / "new", dept=0.5, **asked)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"unknown argument 'offlod'; did you mean 'offload'\?"):
+        FairPipeline.from_pretrained("pocket", offlod="model")  # type: ignore[call-arg]
+
+
+WRONG_OPTIONS: Mapping[str, Any] = {
+    "dtype": 16,
+    "device": 0,
+    "offload": True,
+    "vae_slicing": "yes",
+    "vae_tiling": 1,
+    "attention": ["sdpa"],
+    "compile": None,
+    "lora": 3,
+    "textual_inversion": [Path("words.safetensors"), 3],
+    "config": 1.5,
+}
+
+
+def test_a_wrong_option_of_loading_is_named_with_its_value() -> None:
+    assert WRONG_OPTIONS.keys() == LoadingOptions.__annotations__.keys()
+    for name, value in WRONG_OPTIONS.items():
+        with pytest.raises(ValueError, match=f"^{name} is ") as caught:
+            check_options({name: value})
+        assert repr(value) in str(caught.value)
+    check_options({"dtype": None, "vae_tiling": True, "lora": ["a", "b"], "textual_inversion": "words.safetensors"})
+
+
+def test_wrong_values_of_a_rebalancing_are_named() -> None:
+    wrong: dict[str, Any] = {"way": 1, "depth": "deep", "n": None}
+    for name, value in wrong.items():
+        with pytest.raises(ValueError, match=f"^{name} is {value!r}; give "):
+            Rebalance(**{"prompt": "a doctor"} | {name: value})
+
+
+def hints(of: Callable[..., Any]) -> dict[str, Any]:
+    return {name: kind for name, kind in get_type_hints(of).items() if name != "return"}
+
+
+def test_what_type_checkers_see_is_what_is_taken() -> None:
+    asked = hints(Request)
+    assert hints(RequestFields) == {name: kind for name, kind in asked.items() if name != "prompt"}
+    # nobody names for a folder what it says itself, nor what only methods that cannot move images take
+    own = {"prompt", "n", "instruct", "policy", "control", "file", "loss"}
+    assert hints(RebalanceFields) == {name: kind for name, kind in hints(Rebalance).items() if name not in own}
+    loaded = {name: kind for name, kind in hints(loading.load).items() if name in LoadingOptions.__annotations__}
+    assert hints(LoadingOptions) == loaded
+
+
+if TYPE_CHECKING:  # an ignore that ignores nothing is an error: so these are errors
+
+    def _wrong(pipe: FairPipeline) -> None:
+        pipe("a doctor", stepss=3)  # type: ignore[call-arg]
+        pipe("a doctor", steps="3")  # type: ignore[arg-type]
+        pipe("a doctor", strengths=3)  # type: ignore[arg-type]
+        FairPipeline.from_pretrained("pocket", dtyp="float16")  # type: ignore[call-arg]
+        FairPipeline.from_pretrained("pocket", compile="yes")  # type: ignore[arg-type]
+        rebalance(pipe, Path(), Path(), policy=Policy(), depth="deep")  # type: ignore[arg-type]
+        pipe("a doctor", n=3, steps=10, method="switch", strengths=Strengths())
