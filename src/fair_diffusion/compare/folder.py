@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fair_diffusion.runs.work import WorkFolder
+from fair_diffusion.runs.work import WorkFolder, slug
 
 FORMAT = 1
 """Format of the settings file."""
@@ -35,8 +34,4 @@ def cell_path(folder: Path, way: str, prompt: str, identity: Mapping[str, Any]) 
         identity: all that makes the images of the cell, as plain data.
     """
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return folder / CELLS / f"{_slug(way)}-{_slug(prompt)}-{digest[:16]}.parquet"
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
+    return folder / CELLS / f"{slug(way)}-{slug(prompt)}-{digest[:16]}.parquet"

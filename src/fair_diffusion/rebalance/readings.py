@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 
 from fair_diffusion.control.assignments import Shares
+from fair_diffusion.control.readers import Readers
+from fair_diffusion.control.twins import feature_distances
 from fair_diffusion.files.picture_batches import BATCH, picture_batches
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.perception.probabilities import features, probabilities
-from fair_diffusion.perception.vocabulary import shares
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.rebalance.originals import Original
-from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
+from fair_diffusion.statistics.distance import pixel_differences
 
 Progress = Callable[[str, float, float], None]
 """Called with the name of the task, the number of images that are done, and the number of all images."""
@@ -50,21 +50,16 @@ class Seen:
     distances: dict[int, tuple[float, float | None]] = field(default_factory=dict)
 
 
-def shares_of(pipe: FairPipeline, pictures: Sequence[Image.Image]) -> Shares:
-    """The perceiver's probabilities, (images, groups) by attribute."""
-    return shares(pipe.perceiver, probabilities(pipe.perceiver, pictures))
-
-
 def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[str], progress: Progress) -> Seen:
     """Read the originals. A line for each original that cannot be opened is added to `broken`."""
     parts: list[Shares] = []
-    seen = Seen([], {}, {}, {})
+    seen, readers = Seen([], {}, {}, {}), Readers(pipe.perceiver)
     for batch in picture_batches(images, lambda image: image.path, lambda image: image.name):
         broken += [printable(f"{image.name}: {error}") for image, error in batch.broken]
         seen.images += [image for image, _ in batch.opened]
         pictures = [picture for _, picture in batch.opened]
         if pictures:
-            parts.append(shares_of(pipe, pictures))
+            parts.append(readers.perceive(pictures))
             for known, reader in ((seen.perceived, pipe.perceiver), (seen.judged, pipe.judge)):
                 for name, readings in reader.read(pictures).items():
                     known.setdefault(name, []).extend(readings)
@@ -99,7 +94,7 @@ def read_moved(pipe: FairPipeline, before: Seen, moved: Mapping[int, Path]) -> S
                 for i, reading in zip(places, row, strict=True):
                     known[name][i] = reading
         pixels = pixel_differences(pictures, originals)[:, 0]
-        ours, theirs = (features(pipe.judge, part) for part in (pictures, originals))
-        apart = [None] * len(places) if ours is None or theirs is None else cosine_distances(ours, theirs).tolist()
+        cosines = feature_distances(pipe.judge, pictures, originals)
+        apart = [None] * len(places) if cosines is None else cosines.tolist()
         now.distances |= {i: (float(far), away) for i, far, away in zip(places, pixels, apart, strict=True)}
     return now

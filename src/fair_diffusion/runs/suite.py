@@ -25,7 +25,7 @@ from fair_diffusion.request import Request, check_prompt, check_seed
 from fair_diffusion.runs.format import FORMAT, RESULT
 from fair_diffusion.runs.label_counts import LabelCounts, label_counts
 from fair_diffusion.runs.records import run_at
-from fair_diffusion.runs.work import suite_folder
+from fair_diffusion.runs.work import slug, suite_folder
 from fair_diffusion.statistics.stopping import enough
 
 PROMPT = "a photo of the face of a {}"
@@ -289,5 +289,4 @@ def _precise(shown: Mapping[str | None, int], until: float) -> bool:
 
 def _slug(concept: str) -> str:
     """A readable file name for a concept; the hash makes it different for every concept."""
-    plain = re.sub(r"[^a-z0-9]+", "-", concept.lower()).strip("-")[:40]
-    return f"{plain}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"
+    return f"{slug(concept)}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"

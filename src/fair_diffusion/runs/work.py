@@ -7,6 +7,7 @@ folder never mixes images that were made differently.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,11 @@ def suite_folder(path: Path) -> WorkFolder:
 def changed(before: Settings, now: Settings) -> str | None:
     """The name of the first setting that differs, or None. Both hold what JSON can hold: lists, and no tuples."""
     return next((name for name in {**before, **now} if before.get(name) != now.get(name)), None)
+
+
+def slug(text: str) -> str:
+    """The text as a readable part of a file name. Different texts may have the same one."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
 
 
 def _without(settings: Settings, names: Collection[str]) -> dict[str, Any]:

@@ -114,22 +114,31 @@ def check_file(path: Path) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CleanGuide(Guide):
+class _LossGuide(Guide):
+    """A guide that also lowers a loss.
+
+    Attributes:
+        loss: L.
+        steps: the steps of the run.
+        settings: the settings of guidance.
+    """
+
+    loss: Loss
+    steps: int
+    settings: DistributionGuidance
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanGuide(_LossGuide):
     """A guide that also lowers the loss of the predicted clean latents.
 
     A backward pass through the network counts as one evaluation of every row.
 
     Attributes:
         read: the probabilities of predicted clean latents at time t.
-        loss: L.
-        steps: the steps of the run.
-        settings: the settings of guidance.
     """
 
     read: Read
-    loss: Loss
-    steps: int
-    settings: DistributionGuidance
 
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """As `Guide.predict`, with a prediction whose clean latents have a lower loss."""
@@ -148,20 +157,14 @@ class CleanGuide(Guide):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BottleneckGuide(Guide):
+class BottleneckGuide(_LossGuide):
     """A guide that also lowers the loss of the features in the middle block.
 
     Attributes:
         heads: the probabilities of features at time t, and the norm ‖W‖ / T of the heads that read them.
-        loss: L.
-        steps: the steps of the run.
-        settings: the settings of guidance.
     """
 
     heads: Callable[[Tensor, float], tuple[Tensor, float]]
-    loss: Loss
-    steps: int
-    settings: DistributionGuidance
 
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """As `Guide.predict`, with features of the prompt's rows that have a lower loss."""

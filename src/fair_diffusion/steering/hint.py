@@ -9,25 +9,16 @@ No image is assigned a group, so the shares depend on how the model reads the hi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-
-import torch
 
 from fair_diffusion.backbones import Guide
 from fair_diffusion.policy import ATTRIBUTES, Assignment
-from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
-from fair_diffusion.steering.prompt import append
+from fair_diffusion.steering.prompt import append, guide_by
 
 
 def guide(images: Sequence[Aimed]) -> Guide:
     """Guide each image by the prompt with the hint."""
-    unsteered = plain.guide(images)
-    if not any(aim.strength for _, aim in images):
-        return unsteered
-    hinted = images[0].brief.encode([used_prompt(brief, aim.assigned) for brief, aim in images])
-    strength = torch.tensor([aim.strength for _, aim in images])
-    return replace(unsteered, cond=unsteered.cond.towards(hinted, strength))
+    return guide_by(images, used_prompt)
 
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -20,12 +20,17 @@ _SOUNDS_CONSONANT = re.compile(r"uni(?!n|m)|use|usu|uto|eu|one\b|once\b", re.IGN
 
 def guide(images: Sequence[Aimed]) -> Guide:
     """Guide each image by the prompt that names its group, from the first step on."""
+    return guide_by(images, used_prompt)
+
+
+def guide_by(images: Sequence[Aimed], prompt_of: Callable[[Brief, Assignment], str]) -> Guide:
+    """Guide each steered image by another prompt, which `prompt_of` makes from its brief and its groups."""
     unsteered = plain.guide(images)
     if not any(aim.strength for _, aim in images):
         return unsteered
-    grouped = images[0].brief.encode([used_prompt(brief, aim.assigned) for brief, aim in images])
+    other = images[0].brief.encode([prompt_of(brief, aim.assigned) for brief, aim in images])
     strength = torch.tensor([aim.strength for _, aim in images])
-    return replace(unsteered, cond=unsteered.cond.towards(grouped, strength))
+    return replace(unsteered, cond=unsteered.cond.towards(other, strength))
 
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:
