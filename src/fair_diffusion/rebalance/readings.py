@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 
 from fair_diffusion.control.assignments import Shares
-from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.twins import feature_distances
 from fair_diffusion.files.picture_batches import BATCH, picture_batches
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.perception.probabilities import probabilities
+from fair_diffusion.perception.vocabulary import shares
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.statistics.distance import pixel_differences
@@ -53,13 +54,13 @@ class Seen:
 def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[str], progress: Progress) -> Seen:
     """Read the originals. A line for each original that cannot be opened is added to `broken`."""
     parts: list[Shares] = []
-    seen, readers = Seen([], {}, {}, {}), Readers(pipe.perceiver)
+    seen = Seen([], {}, {}, {})
     for batch in picture_batches(images, lambda image: image.path, lambda image: image.name):
         broken += [printable(f"{image.name}: {error}") for image, error in batch.broken]
         seen.images += [image for image, _ in batch.opened]
         pictures = [picture for _, picture in batch.opened]
         if pictures:
-            parts.append(readers.perceive(pictures))
+            parts.append(shares(pipe.perceiver, probabilities(pipe.perceiver, pictures)))
             for known, reader in ((seen.perceived, pipe.perceiver), (seen.judged, pipe.judge)):
                 for name, readings in reader.read(pictures).items():
                     known.setdefault(name, []).extend(readings)

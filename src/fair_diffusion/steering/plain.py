@@ -12,7 +12,8 @@ from fair_diffusion.steering.brief import Aimed, Brief
 def guide(images: Sequence[Aimed]) -> Guide:
     """Guide each image by the prompt of its own request."""
     first = images[0].brief
-    first.encode([brief.request.prompt for brief, _ in images if brief.reads_text])  # one call for all that are new
+    if prompts := [brief.request.prompt for brief, _ in images if brief.reads_text]:
+        first.encode(prompts)  # one call for all that are new
     return Guide(
         Conditioning.cat([brief.plain for brief, _ in images]),
         Conditioning.cat([brief.empty for brief, _ in images]),
