@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.compare import Facts, Outcome, Way
-from fair_diffusion.compare.folder import changed
 from fair_diffusion.compare.page import made
 from fair_diffusion.files.whole_file import whole_file
+from fair_diffusion.runs.work import changed
 
 _FACTS = b"standing table"
 

@@ -351,6 +351,7 @@ def test_a_plain_model_that_fails_is_an_error(
     monkeypatch.setattr(pipe, "run", fails)
     with pytest.raises(RuntimeError, match="no memory"):
         compare(pipe, [WAYS["prompt"]], PROMPTS, INSTRUCTIONS, tmp_path / "c", drawing=DRAWING)
+    assert not (tmp_path / "c").exists()
 
 
 def test_edited_weights_act_on_their_own_images_only(pipe: FairPipeline, tmp_path: Path, found: Comparison) -> None:

@@ -23,7 +23,7 @@ from fair_diffusion.audit.folder import load_images, load_study, save_study
 from fair_diffusion.audit.study import Confusion, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.compare import drawn
-from fair_diffusion.compare.folder import claim
+from fair_diffusion.compare.folder import work_folder
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.files.format_number import KEY, NewerFormatError, check_format, check_metadata, numbered
 from fair_diffusion.models import edits
@@ -136,7 +136,7 @@ def read_cell(path: Path) -> object:
 
 
 def write_settings(path: Path) -> None:
-    claim(path.parent, {"n": 4})
+    work_folder(path.parent).claim({"n": 4})
 
 
 def write_perceiver(path: Path) -> None:
@@ -183,7 +183,7 @@ KINDS = {
     "images alone": Kind("images.parquet", write_study, read_table, change_parquet),
     "strengths": Kind("strengths.json", write_strengths, Strengths.load, change_json),
     "cell": Kind("cell.parquet", write_cell, read_cell, change_parquet),
-    "settings of a comparison": Kind("settings.json", write_settings, lambda p: claim(p.parent, {"n": 4}), change_json),
+    "settings of a comparison": Kind("settings.json", write_settings, write_settings, change_json),
     "perceiver": Kind(
         "perceiver.json", write_perceiver, lambda path: TrainedPerceiver.load(path.parent).confusion, change_json
     ),

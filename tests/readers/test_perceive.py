@@ -11,9 +11,10 @@ import pytest
 from audit_examples import ByColour, picture
 from PIL import Image
 
+from fair_diffusion.files.picture_batches import BATCH
 from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.readers.perceive import BATCH, SAMPLES, Picture, perceive, samples_of
+from fair_diffusion.readers.perceive import SAMPLES, Picture, perceive, samples_of
 
 
 def pictures(n: int, *, broken: frozenset[int] = frozenset()) -> list[Picture]:
@@ -52,7 +53,7 @@ def test_no_more_pictures_are_in_memory_than_two_batches(monkeypatch: pytest.Mon
         for taken, one in enumerate(pictures(8 * BATCH), start=1):  # noqa: B007
             yield one
 
-    monkeypatch.setattr("fair_diffusion.readers.perceive.open_picture", opened)
+    monkeypatch.setattr("fair_diffusion.files.picture_batches.open_picture", opened)
     assert len(perceive(stream(), ByColour()).rows) == len(made) == 8 * BATCH
     assert BATCH <= max(alive) <= 2 * BATCH  # one batch is let go as the next is opened
 

@@ -1,7 +1,7 @@
-"""Every way to meet a target on one table: the same model, prompts and seeds, and what each costs.
+"""Comparisons: several ways to meet a target, with the same model, prompts and seeds, in one table.
 
-A `Way` is one method under one control, or edited weights. `compare` draws and reads what its folder lacks, `lines`
-sums it up, `write` leaves a page and Parquet tables.
+A `Way` is one method with one control, or edited weights. `compare` draws and reads what its folder lacks, `outcomes`
+computes the lines of the table, and `write` writes a page and Parquet tables.
 """
 
 from fair_diffusion.compare.comparison import Comparison, compare, settings

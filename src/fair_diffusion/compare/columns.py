@@ -1,5 +1,7 @@
-"""The columns of the table, for a terminal, a page and Markdown alike: each with its definition. Exports `DEVIATION`,
-`QUALITY`, `COST`, `Column`, `cells` and `coin`."""
+"""The columns of the table, each with its definition, for the terminal, the page and Markdown.
+
+Exports `DEVIATION`, `QUALITY`, `COST`, `Column`, `cells` and `coin`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its head, its definition, the text of a line, and the metric whose floor stands in the last row."""
+    """A column of the table.
+
+    Attributes:
+        head: its head.
+        meaning: its definition.
+        show: the text of its cell for an outcome.
+        floor: the metric whose noise floor is in the last row; None if there is none.
+    """
 
     head: str
     meaning: str
@@ -25,7 +34,7 @@ class Column:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number, "–" if there is none, "∞" if it is infinite; no minus before nothing."""
+    """A number as text: "–" for None, "∞" for infinity, and no minus before 0."""
     if value is None:
         return NONE
     if math.isinf(value):
@@ -40,9 +49,9 @@ def _of(reader: str, name: str) -> Callable[[Outcome], str]:
 
 def _mean(reader: str) -> Callable[[Outcome], str]:
     def show(line: Outcome) -> str:
-        found: Deviation = getattr(line, reader)
-        interval = "" if found.tv_low is None else f" ({number(found.tv_low)} to {number(found.tv_high)})"
-        return number(found.tv_mean) + interval
+        deviation: Deviation = getattr(line, reader)
+        interval = "" if deviation.tv_low is None else f" ({number(deviation.tv_low)} to {number(deviation.tv_high)})"
+        return number(deviation.tv_mean) + interval
 
     return show
 
@@ -177,10 +186,10 @@ COST: Sequence[Column] = (
 
 
 def cells(line: Outcome, columns: Sequence[Column]) -> list[str]:
-    """The texts of one line that was measured."""
+    """The texts of a measured outcome."""
     return [column.show(line) for column in columns]
 
 
 def coin(line: Outcome, columns: Sequence[Column]) -> list[str]:
-    """The last row of `DEVIATION`: what a perfect coin would score, as the floors of any line of the table say."""
+    """The last row of `DEVIATION`: the scores of a perfect coin. They are the noise floors of any line of the table."""
     return [number(line.floors[column.floor]) if column.floor in line.floors else "" for column in columns]

@@ -1,8 +1,8 @@
-"""Every way on every prompt, the same seeds, in cells that survive an interrupt. Exports `compare`, `Comparison` and
-`settings`.
+"""Draw every way on every prompt with the same seeds, in cells that survive an interrupt.
 
-The ways of a few prompts are drawn in turn, so that their seconds are those of the same hour. Plain images, and those
-of edited weights, do not depend on an instruction and are drawn once for all.
+All ways of a few prompts are drawn in turn, so that their times are measured under the same conditions. Plain images
+and those of edited weights do not depend on the instruction and are drawn once for all instructions.
+Exports `compare`, `Comparison` and `settings`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fair_diffusion.backbones.step_progress import StepProgress
 from fair_diffusion.compare.drawn import Drawn, load, save
-from fair_diffusion.compare.folder import cell_path, claim
+from fair_diffusion.compare.folder import cell_path, work_folder
 from fair_diffusion.compare.measure import Ask, Drawing, PlainImages, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
 from fair_diffusion.files.progress import Progress, silent
@@ -27,17 +27,22 @@ if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
 
 TOGETHER = 4
-"""Prompts that one way draws together, so that their batches are full; then it is the next way's turn."""
+"""Prompts that a way draws together before the next way's turn, so that batches are full."""
 SPACING = 1_000_000
-"""What lies between the first seeds of two prompts, so that no noise comes twice."""
+"""The difference of the first seeds of two prompts, so that no noise is used twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Where everything lies.
+    """A comparison that was drawn.
 
-    asks: prompt by prompt, and for each the instructions. failures: why a way has no numbers, by instruction and name.
-    settings: what all cells share. device: the type of the device that drew.
+    Attributes:
+        folder: its work folder.
+        ways: the ways, plain first.
+        asks: every prompt with every instruction, prompt by prompt.
+        settings: the settings that all cells share.
+        device: the type of the device that drew, such as "cpu".
+        failures: the error of a way that could not be drawn, by instruction and name of the way.
     """
 
     folder: Path
@@ -57,7 +62,7 @@ class Comparison:
         return cell_path(self.folder, way.name, ask.prompt, ask.identity(way))
 
     def cells(self, way: Way, instruction: str) -> list[tuple[Ask, Drawn]]:
-        """The cells of one way under one instruction, without pictures; none if it failed."""
+        """The cells of one way and instruction, without pictures; empty if the way failed."""
         if (instruction, way.name) in self.failures:
             return []
         return [(ask, load(self.path(way, ask))) for ask in self.asks if ask.instruction == instruction]
@@ -74,29 +79,29 @@ def compare(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Comparison:
-    """Draw and read what `folder` does not hold yet.
+    """Draw and read the cells that `folder` lacks.
 
     Args:
         pipe: the model with its readers.
-        ways: what to compare; `PLAIN` comes first, asked for or not.
-        prompts: what to draw.
-        instructions: what to ask for, by a name for tables.
-        folder: a new folder, or one that a call with the same settings left.
-        drawing: images per prompt, steps, guidance and the like.
-        seed: prompt k is drawn from seed + k · `SPACING` on.
-        progress: called with the images that are there and those that there will be.
+        ways: the ways to compare. `PLAIN` is always drawn, and comes first.
+        prompts: the prompts.
+        instructions: the instructions, by their name in tables.
+        folder: a new folder, or the folder of a call with the same settings.
+        drawing: images per prompt, steps, guidance and so on.
+        seed: image i of prompt k is drawn from seed + k · `SPACING` + i.
+        progress: called with the number of images so far, and of all images.
 
     Raises:
-        ValueError: a wrong argument, an instruction that asks nothing of a prompt, or a folder with other settings;
-            before anything is drawn.
-        KeyboardInterrupt: interrupted; finished cells are kept.
+        ValueError: a wrong argument, an instruction that asks nothing of a prompt, or a folder with other settings.
+            Nothing has been drawn then.
+        KeyboardInterrupt: the drawing was interrupted; finished cells are kept.
     """
     ways = [PLAIN, *(way for way in ways if way != PLAIN)]
     check_names(ways)
     for k, prompt in enumerate(prompts):
         Request(**vars(drawing), prompt=prompt, seed=seed + k * SPACING)
     asks = asked(pipe, prompts, instructions, seed)
-    found = Comparison(
+    comparison = Comparison(
         folder=folder,
         ways=ways,
         asks=asks,
@@ -104,7 +109,7 @@ def compare(
         device=pipe.backbone.device.type,
         failures=(failures := {}),
     )
-    claim(folder, found.settings)
+    work_folder(folder).check(comparison.settings)
     whole = len(asks) * len(ways) * drawing.n
     done, moved = 0, StepProgress(progress, whole, steps=drawing.steps)
     for name in instructions:
@@ -112,24 +117,24 @@ def compare(
         for first in range(0, len(own), TOGETHER):
             some = own[first : first + TOGETHER]
             for way in ways:
-                missing = [ask for ask in some if not found.path(way, ask).is_file()]
+                missing = [ask for ask in some if not comparison.path(way, ask).is_file()]
                 moved.at(done + (len(some) - len(missing)) * drawing.n)
                 done += len(some) * drawing.n
                 if not missing or (name, way.name) in failures:
                     continue
                 try:
-                    _draw(pipe, found, way, missing, drawing, moved)
-                except Exception as error:  # whatever it is, the other ways are still worth drawing
+                    _draw(pipe, comparison, way, missing, drawing, moved)
+                except Exception as error:  # whatever failed, the other ways can still be drawn
                     if way == PLAIN:
                         raise
-                    at = next(ask for ask in missing if not found.path(way, ask).is_file())
+                    at = next(ask for ask in missing if not comparison.path(way, ask).is_file())
                     failures[name, way.name] = f"{at.prompt!r}: {_said(error)}"
     moved.at(whole)
-    return found
+    return comparison
 
 
 def settings(pipe: FairPipeline, drawing: Drawing, seed: int = 0) -> dict[str, Any]:
-    """What all cells of a comparison share, as plain data."""
+    """The settings that all cells of a comparison share, as plain data."""
     readers = {role: getattr(pipe, role) for role in ("perceiver", "judge", "early")}
     return {
         "model": pipe.name,
@@ -145,7 +150,12 @@ def settings(pipe: FairPipeline, drawing: Drawing, seed: int = 0) -> dict[str, A
 
 
 def asked(pipe: FairPipeline, prompts: Sequence[str], instructions: Mapping[str, Policy], seed: int) -> list[Ask]:
-    """Every prompt under every instruction. `ValueError` if one asks nothing, cannot be read, or comes twice."""
+    """Every prompt with every instruction.
+
+    Raises:
+        ValueError: there is no prompt or no instruction, a prompt comes twice, or an instruction asks nothing of a
+            prompt or asks for groups that the readers do not know.
+    """
     if not prompts:
         raise ValueError("there is no prompt; give at least one")
     if not instructions:
@@ -166,19 +176,20 @@ def asked(pipe: FairPipeline, prompts: Sequence[str], instructions: Mapping[str,
 
 def _draw(
     pipe: FairPipeline,
-    found: Comparison,
+    comparison: Comparison,
     way: Way,
     asks: Sequence[Ask],
     drawing: Drawing,
     on_step: Callable[[Any], None],
 ) -> None:
-    """Draw some prompts in one way, and save each as soon as it is finished."""
-    plain = [None if way == PLAIN else PlainImages.of(load(found.path(PLAIN, ask), pictures=True)) for ask in asks]
+    """Draw some prompts in one way, and save each cell as soon as it is finished."""
+    plain = [None if way == PLAIN else PlainImages.of(load(comparison.path(PLAIN, ask), pictures=True)) for ask in asks]
     for ask, drawn in measure(pipe, way, asks, drawing, plain=plain, on_step=on_step):
-        save(drawn, found.path(way, ask))
+        work_folder(comparison.folder).claim(comparison.settings)
+        save(drawn, comparison.path(way, ask))
 
 
 def _said(error: Exception) -> str:
-    """An error in one line; its kind is named unless it is one that is meant to be read."""
+    """An error in one line, with its type unless it is a `ValueError` with a message."""
     line = (str(error).splitlines() or [""])[0]
     return line if isinstance(error, ValueError) and line else f"{type(error).__name__}: {line}"

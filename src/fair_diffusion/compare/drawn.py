@@ -1,11 +1,11 @@
-"""A cell: what one way made of one prompt, as one Parquet file that is there whole or not at all.
+"""A cell: the images of one way and prompt, as one Parquet file that is written whole or not at all.
 
     seed … evaluations       one row per image: how it was made and what it cost
     judged.A, perceived.A    the group of attribute A that judge and perceiver read; null: unknown
-    assigned.A               the group that it was to show; null: nothing was asked
-    pixels, features         distance to the plain image of the same seed; null if there is none
+    assigned.A               the group that it is to show; null: none
+    pixels, features         its distances to the plain image of the same seed; null: there is no such image
     vector                   the judge's features, if it has any
-    picture                  PNG of the first `SHOWN` images, and of every plain one (the twins)
+    picture                  PNG of the first `SHOWN` images, and of all plain images
 
 Exports `Drawn`, `save` and `load`.
 """
@@ -29,7 +29,7 @@ from fair_diffusion.files.whole_file import whole_file
 FORMAT = 1
 """Format of the file of a cell."""
 SHOWN = 8
-"""Images of a cell that a page may show: the first, so that those of two ways have the same seeds."""
+"""How many images of a cell a page shows. They are the first ones, so that those of two ways have the same seeds."""
 
 _FACTS = b"fair-diffusion cell"
 _TYPES = {
@@ -48,11 +48,16 @@ _TYPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """What one way made of one prompt.
+    """The images of one way and prompt.
 
-    images: one row per image, the columns as above without the last two. vectors: the judge's features (images, d);
-    None if it has none. pictures: PNGs of the first images. seconds: wall-clock time, reading included, learning not.
-    memory: bytes at the highest, see `memory.MEMORY`. learnt: seconds that learning took once, by what was learnt.
+    Attributes:
+        images: one row per image, with the columns above except the last two.
+        vectors: the judge's features, (images, d); None if it has none.
+        pictures: PNGs of the first images.
+        seconds: wall-clock time, with reading and without learning.
+        memory: peak memory in bytes, see `memory.MEMORY`.
+        notes: remarks of the pipeline.
+        learnt: seconds that learning took once, by what was learnt.
     """
 
     images: pa.Table
@@ -69,20 +74,20 @@ class Drawn:
         return values
 
     def labels(self, reader: str) -> dict[str, list[str | None]]:
-        """What "judged", "perceived" or "assigned" says of every image, by attribute."""
+        """The groups of all images by attribute; reader: "judged", "perceived" or "assigned"."""
         prefix = f"{reader}."
         names = [name for name in self.images.column_names if name.startswith(prefix)]
         return {name.removeprefix(prefix): self.column(name) for name in names}
 
 
 def image_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The rows of `Drawn.images` as a table; the columns of labels are text."""
+    """Rows as the table of `Drawn.images`; columns of groups are text."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.Table.from_pylist(list(rows), pa.schema([(name, _TYPES.get(name, pa.string())) for name in names]))
 
 
 def save(cell: Drawn, path: Path) -> None:
-    """Write `cell` to `path`, whole or not at all; folders above it are made."""
+    """Write a cell to a file, whole or not at all; missing folders are made."""
     table = cell.images
     if cell.vectors is not None:
         width = cell.vectors.shape[1]
@@ -97,7 +102,15 @@ def save(cell: Drawn, path: Path) -> None:
 
 
 def load(path: Path, *, pictures: bool = False) -> Drawn:
-    """The cell in `path`, without its pictures unless they are asked for. `ValueError` if the file is damaged."""
+    """Read a cell.
+
+    Args:
+        path: the file.
+        pictures: whether to read the pictures too.
+
+    Raises:
+        ValueError: the file is damaged or has a newer format.
+    """
     try:
         schema = pq.read_schema(path)
         check_metadata(schema.metadata, FORMAT, path)

@@ -11,7 +11,12 @@ from fair_diffusion.report.headline import spoken
 
 
 def markdown(lines: Sequence[Outcome], *, level: int = 2) -> str:
-    """Three tables for each instruction and attribute: how near, how good, and at what cost. level: of the headings."""
+    """Three tables for each instruction and attribute: deviation, quality and cost.
+
+    Args:
+        lines: the lines of the table.
+        level: the level of the headings.
+    """
     parts = []
     for (instruction, attribute), own in groupby(lines, key=lambda line: (line.instruction, line.attribute)):
         group = list(own)

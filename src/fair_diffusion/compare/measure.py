@@ -1,4 +1,4 @@
-"""One way on some prompts: draw, read, and compare with the plain images of the same seeds."""
+"""Draw and read some prompts in one way, and compare the images with the plain images of the same seeds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,15 @@ _COIN_STREAM = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One prompt under one instruction, what that asks of it, and the seed: image i is drawn from seed + i."""
+    """One prompt with one instruction.
+
+    Attributes:
+        instruction: the name of the instruction.
+        policy: the instruction.
+        prompt: the prompt.
+        matched: the rule of the policy that fires for the prompt.
+        seed: image i is drawn from seed + i.
+    """
 
     instruction: str
     policy: Policy
@@ -39,7 +47,7 @@ class Ask:
     seed: int
 
     def identity(self, way: Way) -> dict[str, Any]:
-        """What of it makes the images of `way`, as plain data: not all ways depend on the instruction."""
+        """All that makes the images of a way, as plain data. Not all ways depend on the instruction."""
         said: dict[str, Any] = {"prompt": self.prompt, "seed": self.seed, "way": way.identity}
         if way.instructed:
             said["start"] = self.matched.start
@@ -52,7 +60,12 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """How every way draws: images per prompt, and fields of `Request`."""
+    """How all ways draw.
+
+    Attributes:
+        n: images per prompt.
+        steps, guidance, batch_size, negative_prompt, guidance_rescale, repair_budget: fields of `Request`.
+    """
 
     n: int
     steps: int = 25
@@ -64,29 +77,34 @@ class Drawing:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The fields that a folder keeps as settings.
+        """The fields as settings of a folder.
 
-        The last three are left out where they have their defaults: folders made before they were fields lack them."""
+        The last three are left out if they have their defaults, because folders of earlier versions lack them."""
         usual = vars(Drawing(n=self.n))
         later = ("negative_prompt", "guidance_rescale", "repair_budget")
         return {name: value for name, value in vars(self).items() if name not in later or value != usual[name]}
 
     def request(self, ask: Ask, way: Way) -> Request:
         """The request of one way for one prompt."""
-        asked: dict[str, Any] = {**vars(self), "method": way.method, **way.options}
-        return Request(prompt=ask.prompt, seed=ask.seed, policy=None if way == PLAIN else ask.policy, **asked)
+        fields: dict[str, Any] = {**vars(self), "method": way.method, **way.options}
+        return Request(prompt=ask.prompt, seed=ask.seed, policy=None if way == PLAIN else ask.policy, **fields)
 
 
 @dataclass(frozen=True)
 class PlainImages:
-    """The plain images of an ask, in the order of their seeds, and the judge's features of them, if it has any."""
+    """The plain images of an ask, in the order of their seeds.
+
+    Attributes:
+        images: the images.
+        vectors: the judge's features of them, (images, d); None if it has none.
+    """
 
     images: Sequence[Image.Image]
     vectors: NDArray[np.float32] | None
 
     @classmethod
     def of(cls, cell: Drawn) -> PlainImages:
-        """Those that the plain way drew, loaded with its pictures."""
+        """The images in a cell of the plain way, which was loaded with its pictures."""
         images = [Image.open(BytesIO(png), formats=["PNG"]).convert("RGB") for png in cell.pictures]
         return cls(images, cell.vectors)
 
@@ -100,22 +118,22 @@ def measure(
     plain: Sequence[PlainImages | None],
     on_step: OnStep | None = None,
 ) -> Iterator[tuple[Ask, Drawn]]:
-    """Draw the images of `asks` in this way, in batches across them, and read them.
+    """Draw and read the images of several asks in one way. Batches may hold images of several asks.
 
     Args:
-        pipe: draws and reads.
-        way: how.
-        asks: what.
-        drawing: how many images of each, in how many steps.
-        plain: the plain images of each; None if these are the plain ones.
+        pipe: the model with its readers.
+        way: the way.
+        asks: the asks.
+        drawing: images per prompt, steps and so on.
+        plain: the plain images of each ask; None if the way is the plain one.
         on_step: as in `FairPipeline`.
 
     Yields:
-        Each ask with what was drawn, as soon as it is finished.
+        Each ask with its cell, as soon as it is finished.
 
     Raises:
-        ValueError: the model or the pipeline cannot do it in this way.
-        KeyboardInterrupt: interrupted before all images were there.
+        ValueError: the model or the pipeline cannot draw in this way.
+        KeyboardInterrupt: the drawing was interrupted before all images were finished.
     """
     known = set(pipe.projections)
     with peak_memory(pipe.backbone.device) as peak:
@@ -123,12 +141,12 @@ def measure(
             if result.stopped:
                 raise KeyboardInterrupt
             if len(result.images) != drawing.n:
-                raise ValueError(f"{len(result.images)} of {drawing.n} images came out")
+                raise ValueError(f"only {len(result.images)} of {drawing.n} images were drawn")
             yield asks[k], _drawn(pipe, way, asks[k], result, plain[k], known, peak.bytes)
 
 
 def _planned(pipe: FairPipeline, way: Way, ask: Ask, drawing: Drawing) -> Planned:
-    """The request of one way for one prompt, with its quotas, or what the lot gives instead."""
+    """The request of one way for one prompt, with its quotas, or with the counts of a coin instead."""
     planned = pipe.plan(drawing.request(ask, way))
     return replace(planned, quotas=lots(ask, drawing.n)) if way.coin else planned
 
@@ -136,7 +154,17 @@ def _planned(pipe: FairPipeline, way: Way, ask: Ask, drawing: Drawing) -> Planne
 def _drawn(
     pipe: FairPipeline, way: Way, ask: Ask, result: Result, plain: PlainImages | None, known: set[str], memory: int
 ) -> Drawn:
-    """What one way made of one prompt. known: what had been learnt from the model's text before."""
+    """The cell of one way and prompt.
+
+    Args:
+        pipe: the model with its readers.
+        way: the way.
+        ask: the prompt.
+        result: its images.
+        plain: the plain images; None if the way is the plain one.
+        known: the names of the projections that were learnt before.
+        memory: peak memory in bytes.
+    """
     vectors = features(pipe.judge, result.images)
     plain = PlainImages(result.images, vectors) if plain is None else plain
     rows = [_row(record) for record in result.records]
@@ -155,9 +183,9 @@ def _drawn(
 
 
 def lots(ask: Ask, n: int) -> list[list[int]]:
-    """How many images show each cell of each target where a coin decides.
+    """Counts of each cell of each target, if a coin decides for every image.
 
-    Counts of independent draws, dealt out in random order, are independent draws."""
+    Multinomial counts that are assigned in random order are the same as independent draws."""
     lot = np.random.default_rng([_COIN_STREAM, ask.seed])
     shares = [[float(share) for share in target.shares.values()] for target in ask.matched.targets]
     return [lot.multinomial(n, each).tolist() for each in shares]
@@ -176,20 +204,20 @@ def _row(record: Record) -> dict[str, Any]:
 def _distances(
     result: Result, vectors: NDArray[np.float32] | None, first: int, twins: PlainImages
 ) -> list[dict[str, float | None]]:
-    """The distances of every image to the plain one of its seed; None where there is none."""
-    found: list[dict[str, float | None]] = [{"pixels": None, "features": None} for _ in result.images]
+    """The distances of every image to the plain image of its seed; None if there is none."""
+    distances: list[dict[str, float | None]] = [{"pixels": None, "features": None} for _ in result.images]
     places = [record.seed - first for record in result.records]
     pairs = [(i, place) for i, place in enumerate(places) if 0 <= place < len(twins.images)]
     if not pairs:
-        return found
+        return distances
     pixels = pixel_differences([result.images[i] for i, _ in pairs], [twins.images[j] for _, j in pairs])[:, 0]
     for (i, _), value in zip(pairs, pixels, strict=True):
-        found[i]["pixels"] = float(value)
+        distances[i]["pixels"] = float(value)
     if vectors is not None and twins.vectors is not None:
-        distances = cosine_distances(vectors[[i for i, _ in pairs]], twins.vectors[[j for _, j in pairs]])
-        for (i, _), value in zip(pairs, distances, strict=True):
-            found[i]["features"] = max(0.0, float(value))  # rounding may leave a little less than nothing
-    return found
+        apart = cosine_distances(vectors[[i for i, _ in pairs]], twins.vectors[[j for _, j in pairs]])
+        for (i, _), value in zip(pairs, apart, strict=True):
+            distances[i]["features"] = max(0.0, float(value))  # rounding can make it a little less than 0
+    return distances
 
 
 def _png(image: Image.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes at its highest, the model included. Exports `peak_memory` and `MEMORY`."""
+"""The peak memory of a piece of work, with the model. Exports `peak_memory` and `MEMORY`."""
 
 from __future__ import annotations
 
@@ -14,27 +14,32 @@ MEMORY = {
     "cuda": "the most that torch had allocated on the GPU, the model included",
     "cpu": "the largest resident size of the whole process, the model included, looked at 50 times a second",
 }
-"""What is measured, by the type of the device; all others are measured as a CPU is."""
+"""What is measured, by the type of the device; other devices are measured like a CPU."""
 
 _EVERY = 0.02
 
 
 @dataclass
 class Peak:
-    """The highest level so far."""
+    """The peak so far.
+
+    Attributes:
+        device: the device.
+        resident: the largest resident size of the process, in bytes; used for devices other than GPUs.
+    """
 
     device: torch.device
     resident: int = 0
 
     @property
     def bytes(self) -> int:
-        """The level in bytes."""
+        """The peak in bytes."""
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else self.resident
 
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """Watch the memory of `device` while the context lasts."""
+    """Watch the memory of a device while the context lasts."""
     peak = Peak(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

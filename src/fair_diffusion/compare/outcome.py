@@ -1,4 +1,7 @@
-"""One line of the table: how near a way came to a target, and what it took. Exports `Outcome`, `Facts` and `lines`."""
+"""The lines of the table: how near each way comes to a target, and at what cost.
+
+Exports `Outcome`, `Facts`, `outcomes` and `images`.
+"""
 
 from __future__ import annotations
 
@@ -33,31 +36,30 @@ Cells = Sequence[tuple[Ask, Drawn]]
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What one way made of all prompts of an instruction, whatever the target.
+    """Quality and cost of one way over all prompts of an instruction. They do not depend on the target.
 
     Attributes:
-        images: how many.
+        images: the number of images.
         fidelity: share of images whose occupation, as the judge reads it, is the one that most plain images of their
             prompt show; unknown counts against it. None if the judge reads no occupations.
         fidelity_low: lower end of its 95 % interval, by bootstrap over prompts; None for a single prompt.
-        fidelity_high: its upper end.
-        kid: kernel distance of the judge's features to the reference, its mean over random subsets.
-        kid_std: their standard deviation.
-        pixels: mean absolute difference to the plain image of the same seed, 0…1, where there is one; None if no image
-            has one.
-        features: 1 − cosine of the judge's features of the two.
-        steered: share of images drawn otherwise than plain.
-        repaired: share in whose place others were made.
-        without_twin: share from a seed that no plain image has; these are in neither of the two distances.
-        missed: share that the perceiver is not sure of in the end; None if the way does not ask it.
-        training_steps: steps that were learnt beforehand; None if that is not known.
-        training_seconds: the same as time.
-        evaluations: of the network, per image.
-        ratio: the same over plain generation.
-        seconds: wall-clock time per image, reading included.
-        seconds_ratio: median over prompts of the time over that of the plain images.
-        memory: bytes at the highest (`memory.MEMORY`).
-        notes: what the pipeline remarked, each once.
+        fidelity_high: upper end of that interval.
+        kid: kernel distance of the judge's features to the reference, as the mean over random subsets.
+        kid_std: standard deviation over these subsets.
+        pixels: mean absolute difference to the plain image of the same seed, in 0…1; None if no image has one.
+        features: mean of 1 − cosine between the judge's features of the two images.
+        steered: share of images that are not plain.
+        repaired: share of images that replace others.
+        without_twin: share of images from a seed that no plain image has. They do not count in `pixels` and `features`.
+        missed: share of images of which the perceiver is not sure; None if the way does not ask the perceiver.
+        training_steps: training steps before drawing; None if not known.
+        training_seconds: training time; None if not known.
+        evaluations: network evaluations per image.
+        ratio: evaluations over those of plain generation.
+        seconds: wall-clock time per image, with reading.
+        seconds_ratio: time over that of the plain images, as the median over prompts.
+        memory: peak memory in bytes (`memory.MEMORY`).
+        notes: remarks of the pipeline, each once.
     """
 
     images: int
@@ -84,10 +86,17 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One way under one instruction, measured in one attribute; or why it could not be.
+    """One line of the table: one way with one instruction, measured in one attribute.
 
-    judge, perceiver: how far from the target, as each of them reads. floors: what a perfect coin would score with as
-    many images, by name of the metric.
+    Attributes:
+        instruction: the name of the instruction.
+        attribute: the attribute, or several that are joint.
+        way: the name of the way.
+        failed: why the way has no numbers; None if it has.
+        judge: the deviation from the target, as the judge reads the images.
+        perceiver: the same as the perceiver reads them.
+        facts: quality and cost.
+        floors: the scores of a perfect coin with as many images, by metric.
     """
 
     instruction: str
@@ -100,29 +109,32 @@ class Outcome:
     floors: dict[str, float]
 
     def plain(self) -> dict[str, Any]:
-        """The line as one flat row of plain data: `judge_tv_mean`, `perceiver_tv_mean`, `ratio`, `floor_kl`, …"""
+        """The line as a flat row of plain data: `judge_tv_mean`, `perceiver_tv_mean`, `ratio`, `floor_kl`, …"""
         row = {name: getattr(self, name) for name in ("instruction", "attribute", "way", "failed")}
-        for reader, found in (("judge", self.judge), ("perceiver", self.perceiver)):
-            row |= {f"{reader}_{name}": getattr(found, name, None) for name in Deviation.__annotations__}
+        for reader, deviation in (("judge", self.judge), ("perceiver", self.perceiver)):
+            row |= {f"{reader}_{name}": getattr(deviation, name, None) for name in Deviation.__annotations__}
         facts = asdict(self.facts) if self.facts else dict.fromkeys(Facts.__annotations__)
         facts["notes"] = "; ".join(self.facts.notes) if self.facts else None
         return row | facts | {f"floor_{name}": value for name, value in self.floors.items()}
 
 
-def outcomes(found: Comparison, reference: Reference | None = None) -> list[Outcome]:
-    """Every way under every instruction in every attribute that it asks for, in order.
+def outcomes(comparison: Comparison, reference: Reference | None = None) -> list[Outcome]:
+    """The lines of the table: every way with every instruction, in every attribute that it asks for.
 
-    reference: the images that a kernel distance is to; the plain ones of the same instruction if None."""
+    Args:
+        comparison: the comparison.
+        reference: the reference of the kernel distance; the plain images of the same instruction if None.
+    """
     made: list[Outcome] = []
-    for instruction in found.instructions:
-        plain = found.cells(PLAIN, instruction)
+    for instruction in comparison.instructions:
+        plain = comparison.cells(PLAIN, instruction)
         asks = [ask for ask, _ in plain]
         attributes = dict.fromkeys(JOINT.join(t.attributes) for ask in asks for t in ask.matched.targets)
-        floors = {name: _floors(asks, name, found.settings["n"]) for name in attributes}
+        floors = {name: _floors(asks, name, comparison.settings["n"]) for name in attributes}
         own: dict[str, list[Outcome]] = {name: [] for name in attributes}
-        for way in found.ways:
-            cells = plain if way == PLAIN else found.cells(way, instruction)
-            failed = found.failures.get((instruction, way.name))
+        for way in comparison.ways:
+            cells = plain if way == PLAIN else comparison.cells(way, instruction)
+            failed = comparison.failures.get((instruction, way.name))
             facts = _facts(way, cells, plain, reference) if cells else None
             for name, kept in own.items():
                 kept.append(
@@ -141,14 +153,16 @@ def outcomes(found: Comparison, reference: Reference | None = None) -> list[Outc
     return made
 
 
-def images(found: Comparison) -> pa.Table:
-    """Every image of the comparison, one row each: columns of `cell`, and way, instruction, prompt, seconds, memory.
+def images(comparison: Comparison) -> pa.Table:
+    """All images of a comparison as a table of one row per image.
 
-    `seconds` is the image's share of its prompt's time; `memory` the highest level of its prompt, in bytes."""
+    Its columns are those of a cell (`drawn`), and instruction, way, prompt, `seconds` (the image's share of the time of
+    its cell) and `memory` (the peak memory of its cell, in bytes).
+    """
     parts = []
-    for instruction in found.instructions:
-        for way in found.ways:
-            for ask, cell in found.cells(way, instruction):
+    for instruction in comparison.instructions:
+        for way in comparison.ways:
+            for ask, cell in comparison.cells(way, instruction):
                 n = cell.images.num_rows
                 said: dict[str, Any] = {"instruction": instruction, "way": way.name, "prompt": ask.prompt}
                 said |= {"seconds": cell.seconds / n, "memory": cell.memory}
@@ -158,13 +172,13 @@ def images(found: Comparison) -> pa.Table:
 
 
 def _target(ask: Ask, attribute: str) -> Target | None:
-    """What an ask wants of one attribute, joint ones under one name."""
+    """The target of an ask for one attribute, or for several that are joint; None if it has none."""
     return next((t for t in ask.matched.targets if JOINT.join(t.attributes) == attribute), None)
 
 
 def _deviation(way: Way, cells: Cells, attribute: str, reader: str) -> Deviation | None:
-    found = deviations(_tallies(way, cells, attribute, reader))
-    return found[0] if found else None
+    measured = deviations(_tallies(way, cells, attribute, reader))
+    return measured[0] if measured else None
 
 
 def _tallies(way: Way, cells: Cells, attribute: str, reader: str) -> list[Tally]:
@@ -191,10 +205,10 @@ def _tallies(way: Way, cells: Cells, attribute: str, reader: str) -> list[Tally]
 
 
 def _floors(asks: Sequence[Ask], attribute: str, n: int) -> dict[str, float]:
-    """The noise floors of every metric among the groups that are asked for, their mean over prompts."""
+    """The noise floors of all metrics among the groups that are asked for, as their mean over prompts."""
     targets = [target for ask in asks if (target := _target(ask, attribute))]
-    played = [tuple(float(share) for share in target.shares.values() if share) for target in targets]
-    every = [_floor(shares, n) for shares in played if len(shares) > 1]
+    asked = [tuple(float(share) for share in target.shares.values() if share) for target in targets]
+    every = [_floor(shares, n) for shares in asked if len(shares) > 1]
     return {name: float(np.mean([each[name] for each in every])) for name in every[0]} if every else {}
 
 
@@ -216,7 +230,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
     low, high = bootstrap_mean(kept) if len(kept) > 1 else (None, None)
     distance = _kid(way, cells, plain, reference)
     evaluations, images = column("evaluations"), sum(cell.images.num_rows for _, cell in cells)
-    learnt = {name: seconds for _, cell in cells for name, seconds in cell.learnt.items()}  # each is paid once
+    learnt = {name: seconds for _, cell in cells for name, seconds in cell.learnt.items()}  # each is learnt once
     times = [cell.seconds / twin.seconds for (_, cell), (_, twin) in zip(cells, plain, strict=True)]
     return Facts(
         images=images,
@@ -243,7 +257,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
 
 
 def _kept(cells: Cells, plain: Cells) -> list[float]:
-    """The share of images of every prompt that show the occupation of most plain ones; none if nobody reads it."""
+    """The share of images that show the occupation of most plain images, by prompt; empty if nobody reads it."""
     shares = []
     for (_, cell), (_, twin) in zip(cells, plain, strict=True):
         labels, usual = (one.labels("judged").get(OCCUPATION, []) for one in (cell, twin))
@@ -254,12 +268,12 @@ def _kept(cells: Cells, plain: Cells) -> list[float]:
 
 
 def _kid(way: Way, cells: Cells, plain: Cells, reference: Reference | None) -> tuple[float, float] | None:
-    """The kernel distance and its spread; None without features, with too few images, or to itself."""
+    """The kernel distance and its standard deviation; None without features, with too few images, or to itself."""
     if reference is None and way == PLAIN:
         return None
     ours = [cell.vectors for _, cell in cells if cell.vectors is not None]
     theirs = [reference.vectors] if reference else [twin.vectors for _, twin in plain if twin.vectors is not None]
     if not ours or not theirs or min(sum(map(len, ours)), sum(map(len, theirs))) < FEWEST:
         return None
-    found = kid(np.concatenate(ours), np.concatenate(theirs))
-    return found.mean, found.std
+    distance = kid(np.concatenate(ours), np.concatenate(theirs))
+    return distance.mean, distance.std

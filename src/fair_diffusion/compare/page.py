@@ -1,6 +1,6 @@
-"""compare.html: the table, the figures and some pictures as one file that needs nothing else. Exports `page` and `svg`.
+"""compare.html: the table, the figures and some pictures in one file, in the style of the audit's report.
 
-Its looks are those of the audit's report.
+Exports `page` and `svg`.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ from fair_diffusion.report.page import environment, rendered
 
 SIDE = 96
 PROMPTS = 3
-"""Prompts whose pictures are shown, drawn at random."""
+"""How many prompts have pictures on the page; they are drawn at random."""
 
 
-def page(found: Comparison, lines: Sequence[Outcome], reference: Reference | None = None) -> str:
+def page(comparison: Comparison, lines: Sequence[Outcome], reference: Reference | None = None) -> str:
     """The comparison as an HTML page. The same cells give the same bytes."""
     context = {
-        "found": found,
+        "comparison": comparison,
         "tables": _tables(lines),
         "headlines": [headline(own) for own in _split(lines)],
         "figures": figures(lines, kid_to(reference)),
-        "sheets": _sheets(found),
+        "sheets": _sheets(comparison),
         "shown": SHOWN,
         "deviation": DEVIATION,
         "quality": QUALITY,
         "cost": COST,
-        "ways": [(way, made(way)) for way in found.ways],
+        "ways": [(way, made(way)) for way in comparison.ways],
         "notes": _notes(lines),
         "kid_to": kid_to(reference),
         "left_out": reference.notes if reference else (),
-        "memory": MEMORY.get(found.device, MEMORY["cpu"]),
+        "memory": MEMORY.get(comparison.device, MEMORY["cpu"]),
         "version": version("fair-diffusion"),
     }
     return rendered(_templates(), "compare.html.j2", ("report.css", "plot.css", "compare.css"), context)
 
 
-def svg(found: Figure) -> str:
-    """One figure as a file of its own."""
+def svg(figure: Figure) -> str:
+    """One figure as an SVG file."""
     templates = _templates()
     style = templates.get_template("plot.css").render()
-    return str(templates.get_template("figure.svg.j2").module.figure(found, style)).strip() + "\n"
+    return str(templates.get_template("figure.svg.j2").module.figure(figure, style)).strip() + "\n"
 
 
 def _templates() -> Any:
@@ -65,7 +65,7 @@ def _templates() -> Any:
 
 
 def kid_to(reference: Reference | None) -> str:
-    """What the kernel distance is to, in words."""
+    """The reference of the kernel distance, in words."""
     return reference.name if reference else "the plain images"
 
 
@@ -90,7 +90,7 @@ def headline(lines: Sequence[Outcome]) -> str:
 
 
 def made(way: Way) -> str:
-    """What a way is, in words."""
+    """The method, control and options of a way, in words."""
     if not way.instructed and "file" in way.options:
         return f"edited weights ({way.options['file'].name})"
     if not way.instructed:
@@ -104,11 +104,11 @@ def made(way: Way) -> str:
 
 
 def _notes(lines: Sequence[Outcome]) -> dict[str, list[str]]:
-    """What the pipeline remarked of every way, under whatever instruction, each once."""
-    found: dict[str, dict[str, None]] = {line.way: {} for line in lines}
+    """The remarks of the pipeline by way, for all instructions, each once."""
+    by_way: dict[str, dict[str, None]] = {line.way: {} for line in lines}
     for line in lines:
-        found[line.way] |= dict.fromkeys(line.facts.notes if line.facts else ())
-    return {way: list(notes) for way, notes in found.items()}
+        by_way[line.way] |= dict.fromkeys(line.facts.notes if line.facts else ())
+    return {way: list(notes) for way, notes in by_way.items()}
 
 
 def _split(lines: Sequence[Outcome]) -> list[list[Outcome]]:
@@ -137,24 +137,24 @@ def _tables(lines: Sequence[Outcome]) -> list[dict[str, Any]]:
     ]
 
 
-def _sheets(found: Comparison) -> list[dict[str, Any]]:
-    """The first images of every way, for some prompts that nobody picked."""
-    prompts = list(dict.fromkeys(ask.prompt for ask in found.asks))
+def _sheets(comparison: Comparison) -> list[dict[str, Any]]:
+    """The first images of every way, for some prompts that are drawn at random."""
+    prompts = list(dict.fromkeys(ask.prompt for ask in comparison.asks))
     places = sorted(random.Random(0).sample(range(len(prompts)), min(PROMPTS, len(prompts))))
     chosen = {prompts[place] for place in places}
     sheets = []
-    for ask in found.asks:
+    for ask in comparison.asks:
         if ask.prompt not in chosen:
             continue
         names = [name for target in ask.matched.targets for name in target.attributes]
-        ways = [way for way in found.ways if (ask.instruction, way.name) not in found.failures]
-        rows = [(way.name, _strip(load(found.path(way, ask), pictures=True), names)) for way in ways]
+        ways = [way for way in comparison.ways if (ask.instruction, way.name) not in comparison.failures]
+        rows = [(way.name, _strip(load(comparison.path(way, ask), pictures=True), names)) for way in ways]
         sheets.append({"instruction": ask.instruction, "prompt": ask.prompt, "rows": rows})
     return sheets
 
 
 def _strip(cell: Drawn, attributes: Sequence[str]) -> list[Mapping[str, str]]:
-    """The first pictures of one cell, each with what the judge reads."""
+    """The first pictures of one cell, each with the groups that the judge reads."""
     labels = cell.labels("judged")
     return [
         {

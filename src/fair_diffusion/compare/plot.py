@@ -1,4 +1,4 @@
-"""Two figures: deviation against cost, and deviation against quality. One dot per way, with interval and name.
+"""Two figures: deviation against cost, and deviation against quality. Each way is a dot with an interval and a name.
 
 Exports `Figure` and `figures`; `templates/figure.svg.j2` draws one.
 """
@@ -17,8 +17,15 @@ _COST = "network evaluations over plain generation (each mark doubles)"
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of an instruction and attribute: `name` is "cost" or "quality", `trained` are the ways that were
-    trained or edited beforehand. The line in the plot is a perfect coin."""
+    """One figure of an instruction and attribute.
+
+    Attributes:
+        name: "cost" or "quality".
+        instruction: the name of the instruction.
+        attribute: the attribute.
+        plot: the plot; its line is the deviation of a perfect coin.
+        trained: the ways that were trained or edited beforehand.
+    """
 
     name: str
     instruction: str
@@ -28,9 +35,12 @@ class Figure:
 
 
 def figures(lines: Sequence[Outcome], kid_to: str) -> list[Figure]:
-    """Both figures for every instruction and attribute; the second is left out where no quality is measured.
+    """Both figures for every instruction and attribute; the second one only if quality is measured.
 
-    kid_to: what the kernel distance is to."""
+    Args:
+        lines: the lines of the table.
+        kid_to: the reference of the kernel distance, in words.
+    """
     made = []
     for key in dict.fromkeys((line.instruction, line.attribute) for line in lines):
         own = [line for line in lines if (line.instruction, line.attribute) == key and line.facts]

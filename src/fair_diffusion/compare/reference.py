@@ -1,4 +1,4 @@
-"""Images that a kernel distance is to: their features as the judge sees them. Exports `Reference`, `read_reference`."""
+"""The reference of the kernel distance: the judge's features of images. Exports `Reference` and `read_reference`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from fair_diffusion.readers.kid_reference import FEWEST, MOST, pictures_of, read
 
 @dataclass(frozen=True)
 class Reference:
-    """`name` says what they are; `vectors` are their features (images, d); `notes` say what was left out."""
+    """The reference of a kernel distance.
+
+    Attributes:
+        name: its name on the page.
+        vectors: the judge's features of its images, (images, d).
+        notes: remarks on images that were left out.
+    """
 
     name: str
     vectors: NDArray[np.float32]
@@ -25,9 +31,16 @@ class Reference:
 
 
 def read_reference(judge: Any, folder: Path, progress: Progress = silent) -> Reference:
-    """The images below a folder, plain twins of a run left out.
+    """Read the images below a folder, without the plain twins of a run.
 
-    `ValueError` if it is no folder, holds fewer than `FEWEST`, or the judge has no features."""
+    Args:
+        judge: the judge.
+        folder: the folder.
+        progress: called as images are read.
+
+    Raises:
+        ValueError: it is no folder, it holds fewer than `FEWEST` images, or the judge has no features.
+    """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not there; name a folder of images for the kernel distance")
     if not isinstance(judge, Embedding):

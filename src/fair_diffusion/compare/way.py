@@ -1,7 +1,7 @@
-"""A way to meet a target: a method under a control, with what was learnt or edited for it beforehand.
+"""A way to meet a target: a method with a control, and the file of what was learnt or edited for it.
 
-Exports `Way`, the named `WAYS`, `PLAIN`, which every comparison holds, and `read_ways` for the words of a command line.
-The names come from the table of methods.
+The names of ways come from the table of methods. Exports `Way`, the named `WAYS`, `PLAIN` (it is in every comparison),
+and `read_ways` for the words of a command line.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Way:
     """One way to meet a target.
 
     Attributes:
-        name: in tables and figures.
+        name: its name in tables and figures.
         method: as in `Request`.
-        coin: groups are drawn by lot, as published, and not assigned by quota.
+        coin: whether groups are drawn at random with the target's shares, as published, and not assigned by quota.
         options: further fields of `Request`, such as control, loss, or the file of what was learnt.
-        training_steps: what learning took; None if that is not known.
-        training_seconds: the same as wall-clock time.
+        training_steps: training steps; None if not known.
+        training_seconds: training time; None if not known.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Way:
 
     @cached_property
     def request(self) -> Request:
-        """A request in this way, of nothing in particular."""
+        """A request with this way and a placeholder as its prompt."""
         return Request(prompt="-", method=self.method, **self.options)
 
     @property
@@ -50,17 +50,17 @@ class Way:
 
     @property
     def instructed(self) -> bool:
-        """Whether its images depend on what is asked: those of the plain model and of edited weights do not."""
+        """Whether its images depend on the instruction. Those of the plain model and of edited weights do not."""
         return self.request.row.name not in ("none", "edit")
 
     @property
     def assigns(self) -> bool:
-        """Whether each image is assigned groups, by quota or by lot."""
+        """Whether each image is assigned groups, by quota or by coin."""
         return self.request.assigns
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:
-        """What makes its images, as plain data: files by their hash, wherever they lie; each is read once."""
+        """All that makes its images, as plain data, with files by their hash. Each file is read once."""
         options = {name: value for name, value in self.options.items() if name != "control"}
         return {
             "method": self.request.row.name,
@@ -73,7 +73,7 @@ class Way:
 
 PLAIN = Way(name="plain")
 LEARNT = {name: row for row in METHODS.values() for name in row.learnt_ways}
-"""Methods by the ways that take a file of what was learnt for them: NAME=FILE."""
+"""The methods of ways that need a file of what was learnt (NAME=FILE), by the name of the way."""
 WAYS = {"plain": PLAIN} | {
     name: Way(name=name, method=row.name, coin=name in row.coins, options=options)
     for row in METHODS.values()
@@ -83,14 +83,14 @@ WAYS = {"plain": PLAIN} | {
 
 
 def read_ways(words: Sequence[str]) -> list[Way]:
-    """The ways that `words` name, commas between several.
+    """The ways that words of a command line name.
 
     Args:
-        words: names of `WAYS`; names of `LEARNT` with a file, as in bottleneck=FILE; or other NAME=FILE for edited
-            weights.
+        words: names of `WAYS`; names of `LEARNT` with a file, as in bottleneck=FILE; or other names with a file of
+            edited weights. A word may hold several, with commas between them.
 
     Raises:
-        ValueError: a name is unknown or comes twice, or a file is none.
+        ValueError: a name is unknown or comes twice, or a file is not there or no safetensors file.
     """
     names = [name for word in words for part in word.split(",") if (name := part.strip())]
     ways = [_with_file(name) if "=" in name else _named(name) for name in names]
@@ -99,7 +99,11 @@ def read_ways(words: Sequence[str]) -> list[Way]:
 
 
 def check_names(ways: Sequence[Way]) -> None:
-    """`ValueError` if there is no way, or two have one name."""
+    """Check the names of ways.
+
+    Raises:
+        ValueError: there is no way, or two ways have the same name.
+    """
     names = [way.name for way in ways]
     if not names:
         raise ValueError(f"there is no method; name some of {', '.join(WAYS)}")

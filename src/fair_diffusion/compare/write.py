@@ -1,4 +1,4 @@
-"""What a comparison leaves in its folder: compare.html, table.parquet and images.parquet. Exports `write`."""
+"""The files of a comparison: compare.html, table.parquet and images.parquet. Exports `write`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,21 @@ from fair_diffusion.files.whole_file import whole_file
 PAGE, TABLE, IMAGES = "compare.html", "table.parquet", "images.parquet"
 
 
-def write(found: Comparison, lines: Sequence[Outcome], reference: Reference | None = None) -> Path:
-    """Write the three files, each whole, over those of an earlier call; the page's path."""
-    tables = {IMAGES: images(found), TABLE: pa.Table.from_pylist([line.plain() for line in lines])}
+def write(comparison: Comparison, lines: Sequence[Outcome], reference: Reference | None = None) -> Path:
+    """Write the three files into the comparison's folder, each whole; files of an earlier call are replaced.
+
+    Args:
+        comparison: the comparison.
+        lines: the lines of its table.
+        reference: the reference of the kernel distance; the plain images if None.
+
+    Returns:
+        The path of the page.
+    """
+    tables = {IMAGES: images(comparison), TABLE: pa.Table.from_pylist([line.plain() for line in lines])}
     for name, table in tables.items():
-        with whole_file(found.folder / name) as part:
+        with whole_file(comparison.folder / name) as part:
             pq.write_table(table, part)
-    with whole_file(found.folder / PAGE) as part:
-        part.write_text(page(found, lines, reference), encoding="utf-8", errors="backslashreplace")
-    return found.folder / PAGE
+    with whole_file(comparison.folder / PAGE) as part:
+        part.write_text(page(comparison, lines, reference), encoding="utf-8", errors="backslashreplace")
+    return comparison.folder / PAGE

@@ -9,7 +9,7 @@ from fair_diffusion.steering.aim import PLAIN, Aim, asked_groups
 
 
 def aims(order: Order) -> list[Aim]:
-    """One aim per image: to its cells, and away from the other groups that the targets ask for."""
+    """One aim per image: towards the groups of its cells, and away from the other groups that the targets ask for."""
     n, targets, row = order.n, order.brief.targets, order.request.row
     if not order.quotas:
         acts = targets and row.name != "none" and not order.request.assigns

@@ -1,4 +1,4 @@
-"""Who shall show what: the assignment that meets all quotas with the least change of what images show."""
+"""Assign groups to images, so that all quotas are met with the least change of what the images show."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from fair_diffusion.allocation import least_change
 from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
 
 Shares = Mapping[str, NDArray[np.float64]]
-"""Probabilities (images, groups) by attribute, in the order of its groups; what lacks to 1 is unknown."""
+"""Probabilities (images, groups) by attribute, in the order of its groups. What is missing to 1 is unknown."""
 
 SURE_AT_LOOK = 0.5
-"""From this probability on the look takes an image to become a group by itself: at most one group can reach it."""
+"""The least probability at which the look says that an image will show a group by itself. One group at most reaches
+it."""
 SURE_AT_END = 0.7
-"""The same for finished pictures. Pictures that are less sure are made again, since readers often differ on them:
-docs/control.md tells how this was chosen."""
+"""The least probability at which a finished picture counts as showing a group. Less sure pictures are made again,
+because readers often differ on them; docs/control.md tells how the number was chosen."""
 TOO_HARD = 10.0
-"""How much harder to change an image counts that was tried in every way: others are changed in its place."""
+"""The effort of an image for which every attempt has failed, against 1 for others: others are changed instead."""
 
 
 def assignments(
@@ -29,34 +30,54 @@ def assignments(
     sure: float,
     effort: Sequence[float] | None = None,
 ) -> list[Assignment]:
-    """What each image shall show, so that all quotas are met with the least change of what the images show.
+    """The groups that each image is to show, so that all quotas are met with the least change of what the images show.
 
     Args:
         targets: the targets.
         quotas: for each target one count per cell, in the order of its shares.
         shares: what the images show.
-        sure: the probability from which on an image counts as showing a group.
-        effort: how much harder it is to change each image, (images,); 1 for all if None.
+        sure: the least probability at which an image counts as showing a group.
+        effort: how hard it is to change each image, (images,); 1 for all if None.
+
+    Returns:
+        One group by attribute for each image.
     """
-    found: list[Assignment] = [{} for _ in range(sum(quotas[0]))]
+    assigned: list[Assignment] = [{} for _ in range(sum(quotas[0]))]
     for target, counts in zip(targets, quotas, strict=True):
         cells = list(target.shares)
         chosen = least_change(*cells_of(shares, target, sure), counts, effort=effort)
-        for assignment, k in zip(found, chosen, strict=True):
+        for assignment, k in zip(assigned, chosen, strict=True):
             assignment.update(zip(target.attributes, cells[k], strict=True))
-    return found
+    return assigned
 
 
 def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:
-    """The group of attribute `name` that one image shows; None if no group is as probable as `sure`."""
+    """The group of one attribute that an image shows.
+
+    Args:
+        name: the attribute.
+        shares: its probabilities in the image, (groups,).
+        sure: the least probability at which the image counts as showing a group.
+
+    Returns:
+        The group; None if no group is that probable.
+    """
     k = int(shares.argmax())
     return ATTRIBUTES[name].group_names[k] if shares[k] >= sure else None
 
 
 def cells_of(shares: Shares, target: Target, sure: float) -> tuple[list[int | None], NDArray[np.float64]]:
-    """The cell of `target` that each image shows (None: unknown), and the probabilities (images, cells).
+    """The cells of a target that images show. Attributes count as independent, given the picture.
 
-    Attributes are taken as independent given the picture."""
+    Args:
+        shares: what the images show.
+        target: the target.
+        sure: the least probability at which an image counts as showing a group.
+
+    Returns:
+        The place of the cell that each image shows (None: unknown), and the probabilities of all cells, (images,
+        cells).
+    """
     groups = [ATTRIBUTES[name].group_names for name in target.attributes]
     probabilities = np.stack(
         [
@@ -73,5 +94,13 @@ def cells_of(shares: Shares, target: Target, sure: float) -> tuple[list[int | No
 
 
 def differing(shows: Mapping[str, str | None], assigned: Assignment) -> dict[str, list[str]]:
-    """The attributes that do not fit, each with the group that is shown instead (none if it is unknown)."""
+    """The attributes in which an image differs from its assignment.
+
+    Args:
+        shows: the group that the image shows, by attribute; None: unknown.
+        assigned: the group that it is to show, by attribute.
+
+    Returns:
+        By attribute, the group that it shows instead, as a list of one; an empty list if that is unknown.
+    """
     return {name: [] if group is None else [group] for name, group in shows.items() if group != assigned[name]}

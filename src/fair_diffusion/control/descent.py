@@ -1,7 +1,7 @@
 """Move the starting noise of a request by the gradient of the fairness loss, then draw each image from its own noise.
 
-Cost is counted in network evaluations per image; a backward pass counts as one more, since through the inputs alone it
-costs about what a forward pass does. Decoding and perceiving, which happen at every iteration, count as seconds only.
+Cost is counted in network evaluations per image. A backward pass counts as one evaluation, because with respect to the
+inputs alone it costs about as much as a forward pass. Decoding and perceiving, at every iteration, count as time only.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from fair_diffusion.policy import Target
 from fair_diffusion.steering.aim import PLAIN
 from fair_diffusion.steering.brief import Aimed
 from fair_diffusion.steering.latents import Descent, LatentDescent, Start, descend, from_seeds, stages
-from fair_diffusion.steering.robust_reading import agreed, over_views, views
+from fair_diffusion.steering.robust_reading import four_views, geometric_mean, mean_over_views
 from fair_diffusion.steering.targets import AllOf, Targets
 
 Plain = Callable[[int], Guide]
-"""The plain guide of so many images."""
+"""The plain guide for a number of images."""
 
 
 def draw(order: Order, *, start: Start | None = None, settings: LatentDescent | None = None) -> Steps:
-    """Draw an order from noise that was moved. If descent is interrupted, no image is finished.
+    """Draw an order from noise that is moved first. If descent is interrupted, no image is finished.
 
     Args:
-        order: the request.
-        start: where sampling begins, one row per image; at the noise of the request's seeds if None.
-        settings: of descent; the usual ones if None.
+        order: the order.
+        start: where sampling begins, one row per image; the noise of the request's seeds if None.
+        settings: the settings of descent; the defaults if None.
 
     Raises:
-        ValueError: the start has another number of images than the request, or other times; or no gradient flows
+        ValueError: the start has other times, or another number of images, than the request; or no gradient flows
             through the perceiver.
     """
     brief, asked, n = order.brief, order.request, order.n
@@ -83,7 +83,11 @@ def draw(order: Order, *, start: Start | None = None, settings: LatentDescent | 
 
 
 def differentiable(order: Order) -> Differentiable:
-    """The perceiver of an order. `ValueError` with the mend if no gradient flows through it."""
+    """The perceiver of an order, with gradient.
+
+    Raises:
+        ValueError: no gradient flows through the perceiver.
+    """
     perceiver = order.readers.perceiver
     if not isinstance(perceiver, Differentiable):
         raise ValueError(
@@ -105,30 +109,31 @@ def descend_to(
     settings: LatentDescent | None = None,
     on_step: OnStep | None = None,
 ) -> Descent[AllOf]:
-    """Move the noise of a start so that what is drawn from it has the targets' shares.
+    """Move the noise of a start so that the images drawn from it have the targets' shares.
 
     Args:
         targets: the targets.
-        quotas: for each target one count per cell, summing to the images.
+        quotas: for each target one count per cell; they sum to the number of images.
         start: where sampling begins.
-        guide: the plain guide of so many images.
-        perceiver: whose gradient is followed.
-        early: a second reader; it has to agree with the perceiver about the targets whose groups it reads.
-        variant: the fairness loss.
-        settings: of descent; the usual ones if None.
+        guide: the plain guide for a number of images.
+        perceiver: the reader whose gradient is followed.
+        early: a second reader, of predicted clean latents. It has to agree with the perceiver about the targets whose
+            groups it reads.
+        variant: the fairness loss, one of `fairness_loss.VARIANTS`.
+        settings: the settings of descent; the defaults if None.
         on_step: called after each step of the short sampler.
     """
     settings, wanted = settings or LatentDescent(), Targets(targets)
 
     def read(clean: Tensor, t: float) -> Tensor:
-        shown, found = views(start.backbone.decode(clean)), list[Tensor]()
+        views, probabilities = four_views(start.backbone.decode(clean)), list[Tensor]()
         for target in targets:
             one = Targets([target])
-            p = one.read(lambda name: over_views(perceiver.probabilities, shown, name), perceiver.groups)
+            p = one.read(lambda name: mean_over_views(perceiver.probabilities, views, name), perceiver.groups)
             if early is not None and reads(early, target):
-                p = agreed(p, one.read(lambda name: early.foresee(clean, t, name), early.groups))
-            found.append(p)
-        return torch.cat(found, dim=1)
+                p = geometric_mean(p, one.read(lambda name: early.foresee(clean, t, name), early.groups))
+            probabilities.append(p)
+        return torch.cat(probabilities, dim=1)
 
     def way(images: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
         return stages(start, guide(len(images)), images, read, steps=settings.steps, on_step=on_step)
@@ -144,7 +149,11 @@ def reads(early: Foreseeing, target: Target) -> bool:
 
 
 def _check(start: Start, order: Order) -> None:
-    """`ValueError` if a start is not one for this order."""
+    """Check that a start fits an order.
+
+    Raises:
+        ValueError: it has another number of images, or other times.
+    """
     if len(start.noise) != order.n:
         raise ValueError(f"the start has {len(start.noise)} images, the request {order.n}; give as many")
     times = start.backbone.fork().timesteps(order.brief.steps)

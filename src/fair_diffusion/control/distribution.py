@@ -1,6 +1,6 @@
-"""Guide batch after batch by the fairness loss over all images so far, so that together they come to the targets.
+"""Guide batch after batch by the fairness loss over all images so far, so that all of them together meet the targets.
 
-A pass back through the network counts as one evaluation more, as in `control.descent`.
+A backward pass through the network counts as one evaluation, as in `control.descent`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from fair_diffusion.steering.targets import Targets
 def draw(order: Order, *, settings: DistributionGuidance | None = None) -> Steps:
     """Draw an order batch by batch.
 
-    With the request's file, the loss is that of heads on features in the middle of the network. Without one, it is that
-    of predicted clean latents: the early reader reads them; if it cannot read all that is asked for, they are decoded
-    and perceived.
+    If the request has a file, its heads read features in the middle of the network. If not, the early reader reads
+    predicted clean latents; if it does not know all groups that are asked for, the latents are decoded and perceived.
+
+    Args:
+        order: the order.
+        settings: the settings of guidance; the defaults if None.
 
     Raises:
         ValueError: no gradient flows through the perceiver.

@@ -8,7 +8,7 @@ from fair_diffusion.control.order import Order, Shown, Steps, Stretch
 
 
 def draw(order: Order) -> Steps:
-    """Draw an order: all images at once in batches of its size."""
+    """Draw an order, in batches of its size."""
     every = aims(order)
     order.control = "all" if any(aim.strength for aim in every) else "none"
     for part in batches(order.n, order.request.batch_size):

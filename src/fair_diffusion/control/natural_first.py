@@ -1,14 +1,14 @@
 """Natural-first control: steer only the images that would not show their group anyway, and repair what misses.
 
-1. every image runs plain up to the look, a share of the trajectory;
-2. the early perceiver says from the clean latents predicted there what each image would become by itself;
-3. the quotas are met with the least change (`allocation.least_change`);
-4. images whose natural group fits go on plain, bit-identical to an unsteered run; the others are steered from there;
-5. the finished pictures are perceived; while the quotas are missed, the fewest images that mend that are made again
-   from their saved state at the look, each time more strongly, at last from a new seed, until the budget is spent.
+1. Every image runs plain up to the look, which is at a share of the trajectory.
+2. The early perceiver reads the clean latents predicted there: what each image would show by itself.
+3. Images are assigned to groups so that the quotas are met with the least change (`allocation.least_change`).
+4. Images whose natural group fits go on plain, bit-identical to an unsteered run. The others are steered from the look.
+5. The finished pictures are perceived. While the quotas are missed, the fewest images that mend that are made again
+   from their state at the look, each time more strongly and at last from a new seed, until the budget is spent.
 
-The batches of 1 and 4 are those of an unsteered run. The look is at a share of the trajectory, so models of few steps
-have it too. A run of one step is looked at when it is done, and images that do not fit begin again.
+The batches of 1 and 4 are those of an unsteered run. Models of few steps have a look too, because it is at a share of
+the trajectory. In a run of one step the look is at the end, and images that do not fit begin again.
 """
 
 from __future__ import annotations
@@ -32,34 +32,34 @@ from fair_diffusion.steering.window import look_step, steering_start
 RESEEDS = 2
 """New seeds for one image, at most."""
 NEW_SEED = 2**32
-"""What a new seed adds to the old one: images of one request are nearer to each other."""
+"""The difference between a new seed and the old one. Seeds within a request differ by less."""
 
 Read = Mapping[str, NDArray[np.float64]]
-"""What was read in one image: probabilities (groups,) by attribute."""
+"""Probabilities (groups,) by attribute, read in one image."""
 
 
 def draw(order: Order) -> Steps:
-    """Draw an order under natural-first control."""
+    """Draw an order with natural-first control."""
     order.control, order.perceives = "natural-first", True
     return _NaturalFirst(order).draw()
 
 
 @dataclass(kw_only=True)
 class _Plan:
-    """What is to be done with one image next.
+    """The plan for one image.
 
     Attributes:
         seed: the seed of its noise.
-        assigned: what it shall show.
-        shows: what it last showed, or would show.
-        natural: what the look said that it would show by itself.
-        natural_confidence: how sure the look was.
-        looked: its state at the look; None: it is not there yet, or it has a new seed.
+        assigned: the groups that it is to show, by attribute.
+        shows: the groups that it showed last, or would show by the look (None: unknown).
+        natural: the groups that it would show by itself, as the look reads them (None: unknown).
+        natural_confidence: the probability of the most probable group at the look, by attribute.
+        looked: its state at the look; None if it has not come there, or has a new seed.
         steered: whether it is steered on the next stretch.
-        level: the lowest level of strength not yet tried with this seed and assignment.
+        level: the lowest level of strength that was not yet tried with this seed and assignment.
         repairs: how often it was made again.
-        reseeds: how many of these times from a new seed.
-        evaluations: of the network, so far.
+        reseeds: how many repairs began from a new seed.
+        evaluations: network evaluations so far.
     """
 
     seed: int
@@ -87,12 +87,12 @@ class _NaturalFirst:
 
     @property
     def spent(self) -> int:
-        """Evaluations so far, of all images."""
+        """Network evaluations so far, of all images."""
         return sum(plan.evaluations for plan in self._plans)
 
     @property
     def dearest(self) -> float:
-        """Evaluations of the dearest image so far, counted from noise on."""
+        """The network evaluations of the most expensive image so far, counted from noise."""
         return self._dearest
 
     def draw(self) -> Steps:
@@ -110,12 +110,12 @@ class _NaturalFirst:
                 yield from self._finish(part)
             why = yield from repair(self)
             order.notes += missing(why, sum(bool(shown.missed) for shown in order.shown.values()), order.n)
-        finally:  # a repair that was interrupted has cost something too
+        finally:  # an interrupted repair has its cost too
             for i, shown in order.shown.items():
                 order.shown[i] = replace(shown, evaluations=self._plans[i].evaluations)
 
     def assign_anew(self, effort: Sequence[float]) -> list[int]:
-        """Assign by what the pictures show, and name the images that do not surely show what they are assigned."""
+        """Assign by what the pictures show; return the images that do not surely show their groups."""
         for i, assigned in enumerate(self._assign(self._read, SURE_AT_END, effort)):
             plan = self._plans[i]
             if assigned != plan.assigned:
@@ -124,11 +124,11 @@ class _NaturalFirst:
         return [i for i, shown in sorted(self.order.shown.items()) if shown.missed]
 
     def left(self, misses: Sequence[int]) -> list[int]:
-        """Plan one more try of each: steered, then more strongly, then from a new seed; those that have one left."""
+        """Plan one more try for each miss: steered, more strongly, or from a new seed. Return those that have a try."""
         return [i for i in misses if self._plan_again(self._plans[i])]
 
     def again(self, images: Sequence[int]) -> Steps:
-        """Make images once more, from where steering begins; those with a new seed are looked at first."""
+        """Make images again, from where steering begins. Images with a new seed run to the look first."""
         if fresh := [i for i in images if self._plans[i].looked is None]:
             read = yield from self._to_look(fresh)
             for i, natural in zip(fresh, read, strict=True):
@@ -138,7 +138,7 @@ class _NaturalFirst:
         yield from self._from({i: self._begin(i) for i in images})
 
     def _to_look(self, images: Sequence[int]) -> Generator[list[Stretch], list[Arrival], list[Read]]:
-        """Run images plain up to the look, and keep them there; what the look reads."""
+        """Run images plain up to the look, and keep their states. Return what the look reads in each."""
         arrivals = yield [
             Stretch(order=self.order, image=i, seed=self._plans[i].seed, until=self._look) for i in images
         ]
@@ -149,7 +149,7 @@ class _NaturalFirst:
         return [arrival.shares for arrival in arrivals]
 
     def _take_look(self, image: int, natural: Read) -> None:
-        """Note what one image would show by itself; if that is not what is assigned, it will be steered."""
+        """Note what an image would show by itself. If that is not what it is assigned, it will be steered."""
         plan = self._plans[image]
         plan.natural = {name: label(name, natural[name], SURE_AT_LOOK) for name in plan.assigned}
         plan.shows, plan.natural_confidence = plan.natural, {name: float(natural[name].max()) for name in plan.assigned}
@@ -172,7 +172,7 @@ class _NaturalFirst:
         return self._plans[image].looked if steering_start(self._brief.times, self._brief.card.start) else None
 
     def _from(self, states: Mapping[int, State | None]) -> Steps:
-        """Finish images from these states, take what is read in them, and learn which strengths were enough."""
+        """Finish images from these states, note what is read in them, and learn which strengths were enough."""
         levels = {i: self._level(self._plans[i]) for i in states}
         aims = {i: self._aim(self._plans[i], level) for i, level in levels.items()}
         arrivals = yield [
@@ -186,7 +186,7 @@ class _NaturalFirst:
         """Note what a finished picture shows, and whether steering was strong enough."""
         plan = self._plans[image]
         plan.evaluations += arrival.evaluations
-        self._dearest = max(self._dearest, arrival.since_noise)  # as an image from a new seed would cost
+        self._dearest = max(self._dearest, arrival.since_noise)  # an image from a new seed would cost as much
         for name, known in self._read.items():
             known[image] = arrival.shares[name]
         plan.shows = {name: label(name, self._read[name][image], SURE_AT_END) for name in plan.assigned}
@@ -219,13 +219,13 @@ class _NaturalFirst:
         return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level]) if plan.steered else PLAIN
 
     def _level(self, plan: _Plan) -> int:
-        """The level at which an image is steered: one for all its groups, which are steered together."""
+        """The level of strength for an image: one level for all its groups, because they are steered together."""
         changed = differing(plan.shows, plan.assigned)
         usual = [self.order.strengths.level((*self.order.key, name, plan.assigned[name])) for name in changed]
         return max([plan.level, *usual])
 
     def _plan_again(self, plan: _Plan) -> bool:
-        """Plan one more try. False if all of them have failed."""
+        """Plan one more try of an image. Return False if every try has failed."""
         plan.steered = True
         if plan.level == len(LEVELS):
             if plan.reseeds == RESEEDS:

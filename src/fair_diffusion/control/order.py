@@ -1,7 +1,7 @@
-"""An order: one request on its way through the loop, and what has become of its images.
+"""An order: one request on its way through the loop, and its images as far as they are finished.
 
-The loop draws images and knows no quotas; an order knows its quotas and draws nothing. Between the two stands a
-control: a generator that yields the next stretches of its images' ways and gets back where they arrived.
+The loop draws images and knows no quotas. An order knows its quotas and draws nothing. Between them is a control: a
+generator that yields the next stretches of its images, and is sent their arrivals.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class State(NamedTuple):
-    """One image on its way: a row of a batch."""
+    """One image in the middle of its run: a row of a batch."""
 
     batch: Batch
     place: int
@@ -40,16 +40,17 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stretch:
-    """The next stretch of one image's way.
+    """A stretch of one image's run.
 
     Attributes:
-        order: the request of the image.
-        image: its place in the request.
-        seed: of its noise.
+        order: the order of the image.
+        image: its place in the order.
+        seed: the seed of its noise.
         aim: what steering is to do on the stretch.
-        state: where the stretch begins; None: at the noise of the seed.
-        until: the step at which it ends, where the image is looked at; None: at the end of the run.
-        measures: whether it only measures: its picture is not perceived, and nobody is told of its steps.
+        state: where the stretch begins; the noise of the seed if None.
+        until: the step at which it ends and the image is looked at; the end of the run if None.
+        measures: whether the stretch only measures something: its picture is not perceived, and `on_step` is not
+            called for it.
     """
 
     order: Order
@@ -63,14 +64,14 @@ class Stretch:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """Where a stretch ended.
+    """The end of a stretch.
 
     Attributes:
-        state: the image there.
-        evaluations: of the network, on this stretch.
-        shares: what was read, probabilities (groups,) by attribute: by the look, or in the finished picture if the
-            order asks for it.
-        pixels: of the finished picture, (3, height, width) in 0…1; empty if the stretch ended before the run did.
+        state: the image at the end.
+        evaluations: network evaluations on this stretch.
+        shares: probabilities (groups,) by attribute, read by the look, or in the finished picture if the order
+            perceives.
+        pixels: the finished picture, (3, height, width) in 0…1; empty if the stretch ended before the run did.
     """
 
     state: State
@@ -80,7 +81,7 @@ class Arrival:
 
     @property
     def since_noise(self) -> int:
-        """Evaluations of the image from its noise, or its original, on."""
+        """The network evaluations of the image, counted from its noise or its original."""
         return int(self.state.batch.evaluations[self.state.place])
 
     @cached_property
@@ -91,20 +92,20 @@ class Arrival:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What became of one image of a request.
+    """A finished image of a request.
 
     Attributes:
         image: the picture.
         seed: the seed that made it.
-        assigned: the groups that it should show, by attribute.
-        natural: the groups that the look said it would show by itself (None: unknown).
-        natural_confidence: how sure the look was.
-        steered_to: the groups that it was drawn to show; empty if it was not steered.
-        strength: how strongly; 0 if it was not steered.
+        assigned: the groups that it is to show, by attribute.
+        natural: the groups that it would show by itself, as the look read them (None: unknown).
+        natural_confidence: the probability of the most probable group at the look, by attribute.
+        steered_to: the groups that it was steered to; empty if it was not steered.
+        strength: the strength of steering, as a multiple of the usual one; 0 if it was not steered.
         repairs: how often it was made again.
-        reseeds: how many of these times from a new seed.
-        missed: whether the perceiver is not sure that it shows what is assigned; None if it was not asked.
-        evaluations: of the network, repairs included.
+        reseeds: how many repairs began from a new seed.
+        missed: whether the perceiver is not sure that it shows what it is assigned; None if it was not asked.
+        evaluations: network evaluations, repairs included.
     """
 
     image: Image.Image
@@ -122,24 +123,24 @@ class Shown:
 
 @dataclass(kw_only=True, eq=False)
 class Order:
-    """One request on its way.
+    """One request on its way through the loop.
 
     Attributes:
         brief: what steering methods are told about the request.
-        quotas: for each target one count per cell, in the order of its shares; empty: no image is assigned a group.
-        readers: what steering may ask.
-        strengths: what steering has taken so far; this order learns too.
+        quotas: for each target one count per cell, in the order of its shares; empty if no image is assigned a group.
+        readers: the readers that steering may ask.
+        strengths: the strengths that were enough so far; this order adds to them.
         key: what strengths are learnt for, beside attribute and group.
         edit: the file of weights with which the model draws this order.
-        guide: how a batch of such images is guided; the method's own way if None.
+        guide: how a batch of such images is guided; the method's own guide if None.
         drawn_by: the control; the one that the request asks for if None.
         on_step: called after each step of each batch; the loop sets it.
-        perceives: whether finished pictures are read on the way.
-        control: what records call the control that ran.
-        shown: what became of each image, by its place, as far as it is finished.
-        notes: what a reader of the result has to know.
-        interrupted: whether it was ended from the keyboard before all was done.
-        seconds: the time that its images took.
+        perceives: whether the loop perceives finished pictures.
+        control: the name of the control that ran, for records.
+        shown: the finished images by their place.
+        notes: remarks for the reader of the result.
+        interrupted: whether it was ended from the keyboard before all images were finished.
+        seconds: wall-clock time that its images took.
     """
 
     brief: Brief
@@ -173,17 +174,17 @@ class Order:
 
     @property
     def request(self) -> Request:
-        """What is asked for."""
+        """The request."""
         return self.brief.request
 
     @property
     def n(self) -> int:
-        """How many images."""
+        """The number of images."""
         return self.request.n
 
     @property
     def finished(self) -> list[Shown]:
-        """The finished images, in the order of their places."""
+        """The finished images in order."""
         return [self.shown[place] for place in sorted(self.shown)]
 
     @property
@@ -193,4 +194,4 @@ class Order:
 
 
 Steps = Generator[list[Stretch], list[Arrival], None]
-"""A control at work: it yields stretches, `batch_size` at most, and gets back where they arrived, in the same order."""
+"""A control at work: it yields up to `batch_size` stretches, and is sent their arrivals in the same order."""

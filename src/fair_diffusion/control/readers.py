@@ -1,4 +1,4 @@
-"""What steering may ask about images on their way and about finished pictures. The judge is not among it."""
+"""The readers that steering may ask about unfinished images and finished pictures. The judge is not one of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Differentiable(Protocol):
         ...
 
     def probabilities(self, images: Tensor, attribute: str) -> Tensor:
-        """Probabilities (n, groups + unknown) for pixels (n, 3, height, width) in 0…1, but for a little noise."""
+        """Probabilities (n, groups + unknown) in pixels (n, 3, height, width) in 0…1, up to a little noise."""
         ...
 
 
@@ -42,7 +42,7 @@ class Foreseeing(Protocol):
         ...
 
     def foresee(self, clean: Tensor, t: float, attribute: str) -> Tensor:
-        """Probabilities (n, groups + unknown) from clean latents that were predicted at time t."""
+        """Probabilities (n, groups + unknown) in clean latents that were predicted at time t."""
         ...
 
 
@@ -54,7 +54,7 @@ class Readers:
     early: EarlyReader | None = None
 
     def look(self, batch: Batch) -> Shares:
-        """What the images of a batch would become, from the clean latents predicted at its last step."""
+        """What the images of a batch would show, read in the clean latents predicted at its last step."""
         clean = batch.clean()
         if self.early is not None:
             return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])))

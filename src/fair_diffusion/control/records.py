@@ -1,4 +1,4 @@
-"""What came of images as plain data: one record per image, and the audit of all of them."""
+"""Finished images as plain data: the fields of their records, and the audit of all of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def asked_fields(brief: Brief, *, model: str, rule: str | None) -> dict[str, Any
 
 
 def read_fields(judged: Readings, perceived: Readings, place: int) -> dict[str, Any]:
-    """The fields of a record that tell what judge and perceiver read in the image at a place."""
+    """The fields of a record that hold what judge and perceiver read in the image at a place."""
     return {
         "judged": {name: readings[place].label for name, readings in judged.items()},
         "perceived": {name: readings[place].label for name, readings in perceived.items()},
@@ -41,14 +41,25 @@ def read_fields(judged: Readings, perceived: Readings, place: int) -> dict[str, 
 
 
 def prompt_of(brief: Brief, steered_to: Assignment) -> str:
-    """The prompt by which an image was drawn that was steered to these groups."""
+    """The prompt of an image that was steered to these groups."""
     return used_prompt(brief.request.row, brief, steered_to)
 
 
 def audited(
     readings: Readings, targets: Sequence[Target], quotas: Sequence[Sequence[int]], attributes: Sequence[str]
 ) -> list[AuditRow]:
-    """The audit rows of every target; without a target, the shares of all `attributes`. Unknown groups are unknown."""
+    """The audit of images.
+
+    Args:
+        readings: one reading per image, by attribute.
+        targets: the targets.
+        quotas: for each target one count per cell; empty if there are none.
+        attributes: the attributes to count if there is no target.
+
+    Returns:
+        The audit rows of every target, or those of all attributes. A group that the project does not know counts as
+        unknown.
+    """
     labels = {name: known_labels([reading.label for reading in readings[name]], name) for name in attributes}
     if not targets:
         return [

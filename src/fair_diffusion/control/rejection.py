@@ -1,16 +1,16 @@
 """Rejection only: draw plain images from seed, seed + 1, … and keep those for which the quotas have room.
 
 Nothing is steered. A picture is kept if the perceiver is sure of its groups and every target's quota still has room for
-them. To fill the quota of a group that the model draws with probability p takes 1/p pictures per place on average, so
-the rarest group sets the cost.
+them. A place for a group that the model draws with probability p takes 1/p pictures on average, so the rarest group
+sets the cost.
 
-The budget is that of repairs: with `repair_budget` k, at most n + max(k·n, `SPARE`) pictures are drawn. If it is spent,
-the places left are filled with rejected pictures, the earliest first, and these count as missed. Rejected pictures that
-fill places are among the first n pictures, of which at least as many were rejected as there are places left. So no
-other rejected picture is kept.
+The budget is that of repairs: with `repair_budget` k, at most n + max(k·n, `SPARE`) pictures are drawn. When it is
+spent, rejected pictures fill the places left, the earliest first, and count as missed. These are among the first n
+pictures, of which at least as many were rejected as there are places left, so no other rejected picture is kept in
+memory.
 
-Evaluations of a picture that is not shown count on the next picture that is shown (those after the last one, on the
-last), and so do its `reseeds`: the sum over the images is what was spent.
+The evaluations and `reseeds` of a picture that is not shown count for the next picture that is shown; those after the
+last shown picture count for it. So the sum over the shown images is the whole cost.
 """
 
 from __future__ import annotations
@@ -29,12 +29,21 @@ from fair_diffusion.control.tries import SPARE
 from fair_diffusion.policy import Assignment, Target
 
 Room = Sequence[dict[tuple[str, ...], int]]
-"""For each target, the places left in each of its cells."""
+"""For each target, how many places are left in each of its cells."""
 
 
 @dataclass(kw_only=True)
 class _Picture:
-    """A plain picture that may be shown: its place among all pictures, what is read in it, and whether it is kept."""
+    """A plain picture that may be shown.
+
+    Attributes:
+        place: its place among all pictures that were drawn.
+        image: the picture.
+        shares: probabilities (groups,) by attribute, as the perceiver reads them.
+        shows: the group that it surely shows, by attribute; None: unknown.
+        kept: whether the quotas had room for it.
+        assigned: the groups whose places it takes, by attribute.
+    """
 
     place: int
     image: Image.Image
@@ -53,7 +62,7 @@ def draw(order: Order) -> Steps:
     pictures, spent, kept = list[_Picture](), list[int](), 0
     try:
         while kept < n and len(spent) < limit:
-            # No more than there are places: then no picture is drawn that was not needed.
+            # Never more than there are places left, so that no picture is drawn in vain.
             size = min(asked.batch_size, n - kept, limit - len(spent))
             places = range(len(spent), len(spent) + size)
             arrivals = yield [Stretch(order=order, image=place, seed=asked.seed + place) for place in places]
@@ -78,7 +87,7 @@ def _picture(place: int, arrival: Arrival) -> _Picture:
 
 
 def _take(picture: _Picture, targets: Sequence[Target], room: Room) -> bool:
-    """Give the picture its places if every target has one for it."""
+    """Give a picture its places, if every target has one for it. Return whether it has."""
     cells = [tuple(str(picture.shows[name]) for name in target.attributes) for target in targets]
     if any(not left.get(cell) for left, cell in zip(room, cells, strict=True)):
         return False
@@ -89,7 +98,7 @@ def _take(picture: _Picture, targets: Sequence[Target], room: Room) -> bool:
 
 
 def _fill(pictures: Sequence[_Picture], gaps: int, targets: Sequence[Target], room: Room) -> None:
-    """Assign the places that are left to the earliest rejected pictures, each to what it is most like."""
+    """Assign the places left to the earliest rejected pictures, each to the cell that it is most like."""
     fill = [picture for picture in pictures if not picture.kept][:gaps]
     for target, left in zip(targets, room, strict=True) if fill else ():
         shares = {name: np.stack([picture.shares[name] for picture in fill]) for name in target.attributes}
@@ -100,9 +109,15 @@ def _fill(pictures: Sequence[_Picture], gaps: int, targets: Sequence[Target], ro
 
 
 def _shown(pictures: Sequence[_Picture], spent: Sequence[int], seed: int) -> list[Shown]:
-    """The pictures that have an assignment, with the cost of those that have none. spent: evaluations, by place."""
+    """The pictures that have places, with the cost of all pictures.
+
+    Args:
+        pictures: the pictures, in order.
+        spent: the network evaluations of every picture that was drawn, by its place.
+        seed: the seed of the first picture.
+    """
     shown = [picture for picture in pictures if picture.assigned]
-    # each bears what was drawn since the one before it, the last all the rest
+    # each one bears the cost of the pictures since the shown one before it; the last one bears the rest too
     begins = [0, *(picture.place + 1 for picture in shown[:-1])]
     ends = [*(picture.place + 1 for picture in shown[:-1]), len(spent)]
     return [

@@ -1,8 +1,8 @@
-"""How strongly each group must be steered to, learnt from the images of the requests themselves and kept in a file.
+"""How strongly to steer to each group, learnt from the images of requests and kept in a file.
 
-Steering complies unequally: on some prompts one direction needs more than the other. Each attempt says whether the
-perceiver then saw the group; a level at which fewer than `ENOUGH` of at least `FEW` attempts complied gives way to the
-next. So the first few images of a concept calibrate the rest, and nothing is drawn for calibration alone.
+On some prompts one group needs more strength than another. Each attempt complies if the perceiver then sees the group.
+A level of strength gives way to the next one when fewer than `ENOUGH` (a share) of at least `FEW` attempts complied. So
+the first few images of a concept calibrate the others, and no image is drawn for calibration alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fair_diffusion.files.whole_file import whole_file
 FORMAT = 1
 """Format of the file. A file that is a bare list of strengths was written before there were format numbers."""
 LEVELS = (1.0, 1.6)
-"""Strengths to try, as multiples of the method's usual one."""
+"""The levels of strength, as multiples of the method's usual strength."""
 FEW, ENOUGH = 4, 0.75
 
 Key = tuple[str, ...]
@@ -25,12 +25,17 @@ Key = tuple[str, ...]
 
 @dataclass
 class Strengths:
-    """Attempts and how many complied, at each level, by what was steered (model, method, concept…) to which group."""
+    """How many attempts complied.
+
+    Attributes:
+        counts: for each level the number of attempts and the number that complied, by model, method, concept, … and
+            group.
+    """
 
     counts: dict[Key, list[list[int]]] = field(default_factory=dict)
 
     def level(self, key: Key) -> int:
-        """The lowest level that is not known to fail."""
+        """The lowest level of strength that is not known to fail."""
         for level, (tried, complied) in enumerate(self.counts.get(key, [(0, 0)])):
             if tried < FEW or complied >= ENOUGH * tried:
                 return level
@@ -44,7 +49,11 @@ class Strengths:
 
     @classmethod
     def load(cls, path: Path) -> Strengths:
-        """What `save` wrote to `path`, empty if there is none. `ValueError` with the mend if it is something else."""
+        """The strengths in a file that `save` wrote; none if there is no such file.
+
+        Raises:
+            ValueError: the file holds something else, or has a newer format.
+        """
         if not path.exists():
             return cls()
         try:
@@ -59,7 +68,7 @@ class Strengths:
             raise ValueError(f"{path} does not hold strengths ({error}); remove it, it is made again") from None
 
     def save(self, path: Path) -> None:
-        """Write to `path`, whole or not at all."""
+        """Write the strengths to a file, whole or not at all."""
         rows = [json.dumps({"of": key, "attempts": counts}) for key, counts in sorted(self.counts.items())]
         with whole_file(path) as part:
             part.write_text(f'{{"format": {FORMAT}, "strengths": [\n' + ",\n".join(rows) + "\n]}\n")

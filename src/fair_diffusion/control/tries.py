@@ -1,7 +1,7 @@
-"""Repairs: misses are made again, the fewest that mend the quotas, until none is left or the budget is spent.
+"""Repairs: the fewest missed images that mend the quotas are made again, until none is left or the budget is spent.
 
-The rule is the same for images on their way from noise (`natural_first`) and for existing images (`rebalance.moving`);
-what one more try means differs.
+The rule is the same for new images (`natural_first`) and for existing images (`rebalance.moving`). They differ in what
+one more try is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fair_diffusion.control.assignments import TOO_HARD
 from fair_diffusion.control.order import Arrival, Order, Steps, Stretch
 
 SPARE = 4
-"""Repairs of a request may cost as much as this many images, however few it asks for."""
+"""The least budget for repairs, in images: small requests may repair too."""
 
 
 class Tries(Protocol):
@@ -23,43 +23,48 @@ class Tries(Protocol):
 
     @property
     def spent(self) -> int:
-        """Evaluations so far, of all images."""
+        """Network evaluations so far, of all images."""
 
     @property
     def dearest(self) -> float:
-        """Evaluations of the dearest image so far, counted from noise on."""
+        """The network evaluations of the most expensive image so far, counted from noise."""
 
     def assign_anew(self, effort: Sequence[float]) -> list[int]:
-        """Assign by what the images show now, and name those that do not surely show what they are assigned.
+        """Assign by what the images show now.
 
-        effort: how much harder it is to change each image, (images,)."""
+        Args:
+            effort: how hard it is to change each image, (images,).
+
+        Returns:
+            The images that do not surely show their groups.
+        """
 
     def left(self, misses: Sequence[int]) -> list[int]:
-        """Those misses that have a try left, in the order in which they are to be made; the next try is planned."""
+        """Plan one more try for each miss. Return those that have a try left, in the order in which to make them."""
 
     def again(self, images: Sequence[int]) -> Steps:
-        """Make images once more, `batch_size` at most."""
+        """Make up to `batch_size` images again."""
 
 
 def repair(tries: Tries) -> Generator[list[Stretch], list[Arrival], str]:
-    """Make misses again until there are none, none that can be mended, or the budget is spent.
+    """Make missed images again until there are none, every try has failed, or the budget is spent.
 
     Returns:
-        Why it ended.
+        Why repairs ended.
     """
     order, given_up = tries.order, set[int]()
     n, budget, size = order.n, order.request.repair_budget, order.request.batch_size
     limit = tries.spent + order.plain_evaluations * max(budget * n, SPARE if budget else 0)
 
     def misses() -> list[int]:
-        found = tries.assign_anew([TOO_HARD if i in given_up else 1.0 for i in range(n)])
-        return [i for i in found if i not in given_up]
+        missed = tries.assign_anew([TOO_HARD if i in given_up else 1.0 for i in range(n)])
+        return [i for i in missed if i not in given_up]
 
-    while found := misses():
-        waiting = tries.left(found)
-        given_up |= set(found) - set(waiting)
+    while missed := misses():
+        waiting = tries.left(missed)
+        given_up |= set(missed) - set(waiting)
         while waiting:
-            affordable = max(0, int((limit - tries.spent) / tries.dearest))  # below 0 where steering is dear
+            affordable = max(0, int((limit - tries.spent) / tries.dearest))  # a batch may have cost too much
             part = waiting[: min(size, affordable)]
             if not part:
                 misses()
@@ -70,5 +75,5 @@ def repair(tries: Tries) -> Generator[list[Stretch], list[Arrival], str]:
 
 
 def missing(why: str, missed: int, n: int) -> list[str]:
-    """The note about images that miss in the end, if there are some."""
+    """The note about images that still miss, if there are any."""
     return [f"{why}: {missed} of {n} images do not surely show what was assigned"] if missed else []

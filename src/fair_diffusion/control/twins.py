@@ -1,9 +1,13 @@
-"""How far images are from their plain twins: the images of the same seeds, drawn without steering."""
+"""Distances of images to their plain twins, which are the images of the same seeds, drawn without steering."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import features
@@ -13,7 +17,7 @@ from fair_diffusion.statistics.distance import cosine_distances, pixel_differenc
 
 @torch.no_grad()
 def twins_of(result: Result, plain: Result, judge: Perceiver) -> Twins:
-    """The distances of a result's images to those of `plain`; an image from a new seed has no twin."""
+    """The distances of a result's images to those of a plain result. An image from a new seed has no twin."""
     place = {twin.seed: i for i, twin in enumerate(plain.records)}
     pairs = [(i, place[record.seed]) for i, record in enumerate(result.records) if record.seed in place]
     if not pairs:
@@ -21,8 +25,8 @@ def twins_of(result: Result, plain: Result, judge: Perceiver) -> Twins:
     images, twins = [result.images[i] for i, _ in pairs], [plain.images[i] for _, i in pairs]
     steered = np.array([result.records[i].steered for i, _ in pairs], dtype=bool)
     pixels = pixel_differences(images, twins)
-    ours, theirs = (features(judge, part) for part in (images, twins))
-    away = None if ours is None or theirs is None else cosine_distances(ours, theirs)[steered]
+    cosines = feature_distances(judge, images, twins)
+    away = None if cosines is None else cosines[steered]
     return Twins(
         untouched=int((~steered).sum()),
         untouched_difference=float(pixels[~steered, 1].max(initial=0.0)),
@@ -30,3 +34,11 @@ def twins_of(result: Result, plain: Result, judge: Perceiver) -> Twins:
         pixel_distance=float(pixels[steered, 0].mean()) if steered.any() else 0.0,
         feature_distance=None if away is None else float(away.mean()) if steered.any() else 0.0,
     )
+
+
+def feature_distances(
+    judge: Perceiver, images: Sequence[Image.Image], others: Sequence[Image.Image]
+) -> NDArray[np.float64] | None:
+    """1 − cosine between the judge's features of pairs of images, (n,); None if the judge has no features."""
+    ours, theirs = (features(judge, part) for part in (images, others))
+    return None if ours is None or theirs is None else cosine_distances(ours, theirs)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fair_diffusion.files.image_files import image_files
-from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.picture_batches import picture_batches
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.opening import names_where
@@ -32,7 +32,6 @@ MOST = 2_000
 """Pictures of a source, and of the reference, that are compared at most. They are drawn at random."""
 FEWEST = 10
 """Pictures that a comparison needs."""
-BATCH = 32
 
 Features = NDArray[np.float32]
 """Features of n pictures, (n, d)."""
@@ -138,14 +137,9 @@ def read_features(paths: Sequence[Path], reader: Embedding, progress: Progress =
     """The features of up to `MOST` pictures, drawn at random, and the names of pictures that cannot be read."""
     chosen = sorted(random.Random(0).sample(list(paths), min(MOST, len(paths))))
     rows, broken = [], []
-    for first in range(0, len(chosen), BATCH):
-        pictures = []
-        for path in chosen[first : first + BATCH]:
-            try:
-                pictures.append(open_picture(path))
-            except BrokenPicture as error:
-                broken.append(f"{path.name} ({error})")
-        if pictures:
-            rows.append(reader.embed(pictures).float().cpu().numpy())
-        progress(min(first + BATCH, len(chosen)), len(chosen))
+    for batch in picture_batches(chosen, lambda path: path):
+        broken += [f"{path.name} ({error})" for path, error in batch.broken]
+        if batch.opened:
+            rows.append(reader.embed([picture for _, picture in batch.opened]).float().cpu().numpy())
+        progress(batch.done, len(chosen))
     return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32), broken

@@ -5,21 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
-from PIL import Image
-
 from fair_diffusion.audit.study import Sample
-from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.picture_batches import picture_batches
+from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import OCCUPATION, Perceiver, Reading, occupations, people
 from fair_diffusion.readers.fidelity import Fidelity
 from fair_diffusion.readers.image_rows import ImageRows
 
-BATCH = 32
-"""Pictures that are open at the same time."""
 SAMPLES = 24
 """Pictures of each source that a report shows."""
 
@@ -105,11 +101,11 @@ def perceive(
     reservoirs: dict[str, list[tuple[int, Picture]]] = {}
     seen: dict[str, int] = {}
     draw = random.Random(seed)
-    done = 0
-    for batch, images in _opened(pictures, read.broken):
-        kept = [picture for picture, image in batch if image is not None]
-        read.pictures += len(kept)
-        for picture, name, person in _seen(kept, people(perceiver, images)):
+    for batch in picture_batches(pictures, lambda picture: picture.data, lambda picture: picture.name):
+        read.broken += [printable(f"{picture.name}: {error}") for picture, error in batch.broken]
+        read.pictures += len(batch.opened)
+        shown = people(perceiver, [image for _, image in batch.opened])
+        for picture, name, person in _seen([picture for picture, _ in batch.opened], shown):
             read.rows.add(
                 name,
                 picture.source,
@@ -127,8 +123,7 @@ def perceive(
                 reservoir.append((len(read.rows) - 1, picture))
             elif place < SAMPLES:
                 reservoir[place] = (len(read.rows) - 1, picture)
-        done += len(batch)
-        progress(done, total)
+        progress(batch.done, total)
     read.samples = [sample for reservoir in reservoirs.values() for sample in reservoir]
     return read
 
@@ -140,24 +135,6 @@ def _seen(
     for picture, shown in zip(pictures, people, strict=True):
         for number, person in enumerate(shown, start=1):
             yield picture, printable(picture.name) + (f", person {number}" if number > 1 else ""), person
-
-
-def _opened(
-    pictures: Iterable[Picture], broken: list[str]
-) -> Iterator[tuple[list[tuple[Picture, Image.Image | None]], Sequence[Image.Image]]]:
-    """Yield batches: pictures with their images (None if broken), and the images that could be opened.
-
-    A line for each broken picture is added to `broken`."""
-    stream = iter(pictures)
-    while batch := list(islice(stream, BATCH)):
-        opened: list[tuple[Picture, Image.Image | None]] = []
-        for picture in batch:
-            try:
-                opened.append((picture, open_picture(picture.data, picture.name)))
-            except BrokenPicture as error:
-                broken.append(printable(f"{picture.name}: {error}"))
-                opened.append((picture, None))
-        yield opened, [image for _, image in opened if image is not None]
 
 
 def samples_of(read: Perceived, scratch: Path) -> list[Sample]:

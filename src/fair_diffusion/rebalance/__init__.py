@@ -1,4 +1,4 @@
-"""Existing images: read them, move those that must move, write a new folder. The originals are never touched."""
+"""Rebalance existing images: move the fewest to other groups, and write all to a new folder. Originals never change."""
 
 from fair_diffusion.rebalance.flow import check_apart, rebalance
 from fair_diffusion.rebalance.originals import Original, Originals, find_originals, read_prompts

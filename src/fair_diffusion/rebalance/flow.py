@@ -1,9 +1,9 @@
-"""Rebalancing a folder. The flow, top to bottom:
+"""The flow of a rebalancing:
 
 folder → originals, by prompt → match → read → quotas → move the fewest → judge → records, audit → new folder
 
-Pictures stream: a batch of them is in memory at a time, and what was moved lies on disk. The new folder is there whole
-or not at all.
+Only one batch of pictures is in memory at a time; moved pictures are on disk. The new folder is written whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from fair_diffusion.steering.window import window
 
 
 def silent(what: str, done: float, total: float) -> None:
-    """A progress that nobody sees."""
+    """Report no progress."""
 
 
 def rebalance(
@@ -61,32 +61,33 @@ def rebalance(
     progress: Progress = silent,
     **request: Unpack[RebalanceFields],
 ) -> list[RebalancedResult]:
-    """Write the images below `folder` to the new folder `out`, and move the fewest that make them what `policy` asks.
+    """Write the images below `folder` to the new folder `out`, with as few as possible moved to meet the policy.
 
     Args:
-        pipe: the model that moves images, with the perceiver that is asked and the judge that counts.
-        folder: images made by anything; nothing in it is changed.
-        out: a new folder elsewhere; with several prompts, a sub-folder for each.
-        policy: which groups, for which prompts.
-        prompt: what all images are pictures of.
-        prompts: the same by file. Without either, records inside PNGs tell.
-        n: take only the first so many images.
+        pipe: the model that moves images, with its perceiver and judge.
+        folder: a folder of images from any source. It is not changed.
+        out: a new folder elsewhere; with several prompts it gets a sub-folder for each.
+        policy: the groups that are asked for.
+        prompt: the prompt of all images.
+        prompts: the prompt of each file. Without `prompt` and `prompts`, the records inside PNGs hold them.
+        n: the number of images to take, in order of their names; all if None.
         progress: called as images are read and moved.
-        request: fields of `Rebalance`, which tells what each is: way, depth, method, steps, guidance, repair_budget,
-            seed, batch_size, negative_prompt, guidance_rescale.
+        request: fields of `Rebalance`: way, depth, method, steps, guidance, repair_budget, seed, batch_size,
+            negative_prompt, guidance_rescale.
 
     Returns:
-        One result for each prompt, in the order in which the prompts were met.
+        One result per prompt, in the order in which the prompts first occur.
 
     Raises:
-        ValueError: a wrong argument, no image that can be read, or an image whose prompt is not known. Then, and when
-            the run is interrupted, `out` is not written.
+        ValueError: a wrong argument, no image that can be read, or an image whose prompt is not known. Nothing is
+            written to `out` then.
+        KeyboardInterrupt: the rebalancing was interrupted; nothing is written to `out`.
     """
     check_fields(request, RebalanceFields.__annotations__)
     check_apart(folder, out)
-    found = find_originals(folder, prompt=prompt, prompts=prompts, n=n)
+    originals = find_originals(folder, prompt=prompt, prompts=prompts, n=n)
     by_prompt: dict[str, list[Original]] = {}
-    for image in found.images:
+    for image in originals.images:
         by_prompt.setdefault(image.prompt, []).append(image)
     runs = [
         _Run(pipe, Rebalance(prompt=text, n=len(images), **request), match(policy, text), images)
@@ -97,10 +98,10 @@ def rebalance(
     for run in runs:
         run.read(progress)
     readable = [(k, run) for k, run in enumerate(runs) if run.seen.images]
-    left_out = [*found.broken, *(name for run in runs if not run.seen.images for name in run.broken)]
+    left_out = [*originals.broken, *(name for run in runs if not run.seen.images for name in run.broken)]
     if not readable:
-        raise ValueError(f"none of {len(found.images)} images in {folder} can be read; {left_out[-1]}")
-    readable[0][1].broken[:0], readable[0][1].notes = left_out, found.notes
+        raise ValueError(f"none of {len(originals.images)} images in {folder} can be read; {left_out[-1]}")
+    readable[0][1].broken[:0], readable[0][1].notes = left_out, originals.notes
     results: list[RebalancedResult] = []
     readers = Readers(pipe.perceiver, pipe.early)
     with new_folder(out) as part, TemporaryDirectory(prefix=".moved-", dir=part) as scratch:
@@ -115,7 +116,11 @@ def rebalance(
 
 
 def _move(runs: Sequence[_Run], progress: Progress) -> None:
-    """Move the images of all prompts, in batches that may hold images of several. An interrupt ends it all."""
+    """Move the images of all prompts. Batches may hold images of several prompts.
+
+    Raises:
+        KeyboardInterrupt: the drawing was interrupted.
+    """
     movers = {run.order: run.mover for run in runs if run.order.quotas}
 
     def told(info: StepInfo) -> None:
@@ -129,7 +134,11 @@ def _move(runs: Sequence[_Run], progress: Progress) -> None:
 
 
 def check_apart(folder: Path, out: Path) -> None:
-    """`ValueError` with the mend if `out` is not new, or lies in the folder of the originals."""
+    """Check that a folder can be written.
+
+    Raises:
+        ValueError: it is not new, or it lies in the folder of the originals.
+    """
     if out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{out} lies in the folder of the originals; name one elsewhere")
     check_new(out)
@@ -137,17 +146,19 @@ def check_apart(folder: Path, out: Path) -> None:
 
 @dataclass
 class _Run:
-    """The images of one prompt.
+    """The rebalancing of the images of one prompt.
 
     Attributes:
         pipe: the model with its readers.
         asked: how images are to be moved.
         matched: the rule that fires, if one does.
         images: the originals.
-        seen: those that can be read, and what is read in them.
-        broken: the others, each with the reason.
-        notes: about the folder.
-        seconds: the time that reading took.
+        seen: the originals that can be read, and the readings of them.
+        order: the order, from `start` on.
+        mover: the control of the order, from `start` on.
+        broken: a line for each original that cannot be read.
+        notes: remarks on the folder.
+        seconds: wall-clock time of reading.
     """
 
     pipe: FairPipeline
@@ -162,7 +173,11 @@ class _Run:
     seconds: float = 0.0
 
     def check(self) -> None:
-        """`ValueError` with the mend if what is asked for cannot be read, or cannot act."""
+        """Check what is asked for.
+
+        Raises:
+            ValueError: the readers do not know the groups, the model reads no text, or steering would act too late.
+        """
         pipe, card = self.pipe, self.pipe.card
         pipe.check(self.matched)
         if not pipe.backbone.reads_text:
@@ -186,14 +201,14 @@ class _Run:
         self.seconds = time.monotonic() - start
 
     def start(self, scratch: Path, readers: Readers) -> None:
-        """Make the order, whose moved pictures go into the folder `scratch`."""
+        """Make the order. Its moved pictures go into the folder `scratch`, which is made."""
         scratch.mkdir()
         quotas = plan(self.matched.targets, self.asked.n, self.asked.seed) if self.matched.rule else []
         self.order = Order(brief=self._brief(), quotas=quotas, readers=readers)
         self.mover = Mover(self.order, self.seen.images, self.seen.shares, scratch)
 
     def result(self, folder: Path) -> RebalancedResult:
-        """Count what the images show now, and write them to `folder`."""
+        """Read the images as they are now, count, and write them to `folder`."""
         start, pipe, matched, asked, read = time.monotonic(), self.pipe, self.matched, self.asked, self.seen
         quotas = self.order.quotas
         moved = self.mover.images if quotas else [Moved.nothing() for _ in read.images]
@@ -245,7 +260,7 @@ class _Run:
         return Brief(pipe.backbone, self.asked, matched.start, pipe.card, matched.targets)
 
     def _records(self, now: Seen, moved: Sequence[Moved]) -> list[RebalancedRecord]:
-        """One record per image, from what was read before and now."""
+        """One record per image, from the readings of the originals and of the images as they are now."""
         read, asked, brief = self.seen, self.asked, self.order.brief
         same = asked_fields(brief, model=self.pipe.name, rule=self.matched.rule.name if self.matched.rule else None)
         names = {image.name for image in read.images}
@@ -289,7 +304,7 @@ class _Run:
 
 
 def _write(result: RebalancedResult, folder: Path, images: Sequence[Original], moved: Sequence[Moved]) -> None:
-    """Originals byte for byte, moved pictures with their records inside, the table, the summary and the sheet."""
+    """Write originals byte for byte, moved pictures with their records inside, the table, the summary and the sheet."""
     for image, one, record in zip(images, moved, result.records, strict=True):
         path = folder / record.file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -305,22 +320,25 @@ def _write(result: RebalancedResult, folder: Path, images: Sequence[Original], m
 
 
 def _before(record: RebalancedRecord) -> Record:
-    """The record of the original: what it showed, and that nothing was done."""
+    """The record of the original, which was not steered."""
     plain = {field.name: getattr(record, field.name) for field in fields(Record)}
     shown = {"judged": record.judged_before, "confidence": record.confidence_before}
     return Record(**plain | shown | {"steered_to": {}, "strength": 0.0, "evaluations": 0})
 
 
 def _png_name(name: str, taken: set[str]) -> str:
-    """The name of a moved picture, which is a PNG: that of its original, but for the ending.
+    """The name of a moved picture: the name of its original with the ending .png.
 
-    None that is `taken`, nor the overview's."""
+    Args:
+        name: the name of the original.
+        taken: names that other images have; the new name is added. The overview's name is not used either.
+    """
     if name.lower().endswith(".png"):
         return name
-    found = PurePosixPath(name).with_suffix(".png").as_posix()
-    if found in taken or PurePosixPath(found).name == SHEET:
-        found = f"{name}.png"
-    while found in taken:
-        found = f"{found.removesuffix('.png')}_.png"
-    taken.add(found)
-    return found
+    free = PurePosixPath(name).with_suffix(".png").as_posix()
+    if free in taken or PurePosixPath(free).name == SHEET:
+        free = f"{name}.png"
+    while free in taken:
+        free = f"{free.removesuffix('.png')}_.png"
+    taken.add(free)
+    return free

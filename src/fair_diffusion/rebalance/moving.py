@@ -1,12 +1,12 @@
-"""Moving the images of one prompt: the fewest that meet the quotas, each taken back to noise and led to its group.
+"""Move the images of one prompt: take the fewest back to noise, and steer them to their groups from there.
 
-1. the perceiver has read the originals; the quotas are met with the least change (`allocation.least_change`);
-2. what must move is encoded, taken back (`steering.inversion`) and denoised with steering to its group;
-3. the new pictures are perceived; while the quotas are missed, the fewest images that mend that are moved again, from
-   their originals, more strongly and then from further back, until the budget is spent (`control.tries`);
-4. an image that is still not more likely its group than not was moved in vain: its original is put back, and it misses.
+1. The perceiver has read the originals. The quotas are met with the least change (`allocation.least_change`).
+2. Images that must move are encoded, taken back to noise (`steering.inversion`), and denoised with steering.
+3. The new pictures are perceived. While the quotas are missed, the fewest images that mend that are moved again, more
+   strongly and then from more noise, until the budget is spent (`control.tries`).
+4. If an image is still less likely than not to show its group, its original is put back, and it counts as missed.
 
-Every attempt starts from the original, the weakest attempt first: an image is changed no more than it must be.
+Every attempt starts from the original, the weakest attempt first, so that an image changes no more than necessary.
 """
 
 from __future__ import annotations
@@ -32,29 +32,28 @@ from fair_diffusion.steering.aim import PLAIN, Aim
 from fair_diffusion.steering.inversion import taken_back
 
 RECONSTRUCTED = 16
-"""Of so many moved images, spread evenly over them, the reconstruction without an edit is measured."""
+"""The most moved images, spread evenly, of which the reconstruction without an edit is measured."""
 
 
 @dataclass(kw_only=True)
 class Moved:
-    """What became of one image.
+    """One image of a rebalancing.
 
     Attributes:
-        natural: what the original shows, by attribute (None: unknown).
-        natural_confidence: how sure the perceiver was.
-        shows: what the image shows now.
-        assigned: what it shall show.
-        picture: the file of the moved picture, as large as `Original.open` gives its original; None if the image is as
-            it was.
+        natural: the groups that the original shows, by attribute (None: unknown).
+        natural_confidence: the probability of the most probable group, by attribute.
+        shows: the groups that the image shows now, by attribute (None: unknown).
+        assigned: the groups that it is to show, by attribute.
+        picture: the file of the moved picture, in the size of `Original.open`; None if the image is its original.
         attempt: the number of the next attempt with this assignment.
-        depth: of the last attempt.
-        strength: of the last attempt.
+        depth: the depth of the last attempt.
+        strength: the strength of the last attempt.
         tries: how often it was moved.
-        put_back: whether the original was taken again.
-        evaluations: of the network, on moving it.
-        error: mean absolute pixel difference in 0…1, at the model's size, of the original taken back and on without an
-            edit; None if that was not measured.
-        encoder_error: the same of the original encoded and decoded.
+        put_back: whether it was moved and its original then put back.
+        evaluations: network evaluations on moving it.
+        error: mean absolute pixel difference to the original, in 0…1 at the model's size, after inversion and denoising
+            without an edit; None if not measured.
+        encoder_error: the same difference after encoding and decoding only.
     """
 
     natural: dict[str, str | None]
@@ -73,7 +72,7 @@ class Moved:
 
     @classmethod
     def nothing(cls) -> Moved:
-        """An image of which nothing is asked."""
+        """An image without an assignment."""
         return cls(natural={}, natural_confidence={}, shows={})
 
     @property
@@ -83,12 +82,12 @@ class Moved:
 
 
 class Mover:
-    """The images of one prompt on their way to the quotas: the control of an order.
+    """The control of an order that moves existing images.
 
     Args:
         order: the order; its request is a `Rebalance`.
         originals: the images.
-        read: what the perceiver sees in them.
+        read: the perceiver's probabilities in them.
         scratch: a folder for moved pictures.
     """
 
@@ -103,22 +102,22 @@ class Mover:
             sure = {name: float(read[name][i].max()) for name in names}
             self.images.append(Moved(natural=shows, natural_confidence=sure, shows=shows))
         self.done, self.to_do = 0, 0
-        """How many images were moved so far, and how many are to be; an image that is moved again counts again."""
+        """How many moves are done, and how many are planned; an image that is moved again counts again."""
         self.spent_on_reconstruction = 0
-        """Evaluations that only measure."""
+        """Network evaluations that only measure the reconstruction."""
 
     @property
     def spent(self) -> int:
-        """Evaluations so far, of all images."""
+        """Network evaluations so far, of all images."""
         return sum(one.evaluations for one in self.images)
 
     @property
     def dearest(self) -> float:
-        """Evaluations of the dearest image so far, counted from the very beginning: the next may be further back."""
+        """The network evaluations of the most expensive move so far, as if from pure noise: the next may be deeper."""
         return self._dearest
 
     def draw(self) -> Steps:
-        """Move what must move."""
+        """Move the images that must move."""
         back = self.order.brief.times if self._asked.way == "inversion" else 0
         self._unsteered = self.order.plain_evaluations + back
         self._dearest = float(self._unsteered)
@@ -131,7 +130,7 @@ class Mover:
         self.order.notes += missing(why, sum(one.misses for one in self.images), len(self.images))
 
     def assign_anew(self, effort: Sequence[float]) -> list[int]:
-        """Assign by what the images show, and name those that do not surely show what they are assigned."""
+        """Assign by what the images show; return the images that do not surely show their groups."""
         asked = assignments(self.order.brief.targets, self.order.quotas, self._now, SURE_AT_END, effort)
         for i, (one, assigned) in enumerate(zip(self.images, asked, strict=True)):
             if assigned != one.assigned:
@@ -141,12 +140,12 @@ class Mover:
         return [i for i, one in enumerate(self.images) if one.misses]
 
     def left(self, misses: Sequence[int]) -> list[int]:
-        """Those misses that have an attempt left, the images that were tried least first."""
+        """The misses that have an attempt left, those with the fewest attempts first."""
         left = [i for i in misses if self.images[i].attempt < len(self._asked.attempts)]
         return sorted(left, key=lambda i: self.images[i].attempt)
 
     def again(self, images: Sequence[int]) -> Steps:
-        """Move images once more."""
+        """Move images again."""
         self.to_do += len(images)
         yield from self._move(images)
 
@@ -157,7 +156,7 @@ class Mover:
         return asked
 
     def _move(self, images: Sequence[int]) -> Steps:
-        """Give every image its next attempt, images of one depth together."""
+        """Make the next attempt of every image, images of one depth together."""
         by_depth: dict[float, list[int]] = {}
         for i in images:
             by_depth.setdefault(self._attempt(i)[0], []).append(i)
@@ -186,7 +185,7 @@ class Mover:
 
     @torch.no_grad()
     def _back(self, images: Sequence[int], before: Sequence[Image.Image], depth: float) -> tuple[Batch, torch.Tensor]:
-        """The images at the noise where they begin, and their clean latents."""
+        """The images taken back to noise, and their clean latents."""
         brief = self.order.brief
         clean = brief.backbone.encode_images(before)
         batch = taken_back(
@@ -229,7 +228,7 @@ class Mover:
     def _reconstructed(
         self, images: Sequence[int], arrivals: Sequence[Arrival], clean: torch.Tensor, before: Sequence[Image.Image]
     ) -> None:
-        """Note how far from the originals images end that were taken on without an edit."""
+        """Note the distance of reconstructions without an edit to their originals."""
         self.spent_on_reconstruction += sum(arrival.evaluations for arrival in arrivals)
         again = [arrival.picture for arrival in arrivals]
         encoded = self.order.brief.backbone.images(clean)
@@ -239,7 +238,7 @@ class Mover:
             self.images[i].error, self.images[i].encoder_error = float(error), float(encoder_error)
 
     def _put_back(self, image: int) -> None:
-        """Take the original again."""
+        """Put the original back."""
         one = self.images[image]
         one.picture, one.depth, one.strength, one.put_back = None, 0.0, 0.0, True
         one.shows = dict(one.natural)
@@ -255,7 +254,7 @@ class Mover:
         return self._asked.attempts[self.images[image].attempt]
 
     def _aim(self, image: int) -> Aim:
-        """What steering is to do: from what the original shows to what is assigned."""
+        """The aim of an image: from the groups of its original to its assigned groups."""
         one = self.images[image]
         return Aim(one.assigned, differing(one.natural, one.assigned), self._attempt(image)[1])
 

@@ -1,21 +1,21 @@
-"""The images that are to be rebalanced: what there is in a folder, and what each is a picture of.
+"""The originals of a rebalancing: the images of a folder, each with its prompt. The prompt comes from one of three:
 
-the same prompt for all            only the pictures that are one
-a table `file,prompt`              only the files that it names
-the record inside a PNG            what `fair-diffusion generate` wrote
+one prompt for all            all pictures in the folder
+a table `file,prompt`         the files that it names
+the record inside a PNG       the images that `fair-diffusion generate` wrote
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
-from fair_diffusion.files.pictures import ENDINGS, BrokenPicture, open_picture
+from fair_diffusion.files.pictures import ENDINGS, open_picture
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.folder import listed
 from fair_diffusion.request import MAX_IMAGES, check_prompt
@@ -25,20 +25,36 @@ from fair_diffusion.runs.records import is_twin, png_record
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """An image as it was found, not yet opened: its name below the folder, its file, and its prompt."""
+    """An image of the folder, not yet opened.
+
+    Attributes:
+        name: its name below the folder.
+        path: its file.
+        prompt: its prompt.
+    """
 
     name: str
     path: Path
     prompt: str
 
     def open(self) -> Image.Image:
-        """The picture, upright and RGB. `BrokenPicture` says why it cannot be read."""
+        """The picture, upright and RGB.
+
+        Raises:
+            BrokenPicture: it cannot be read.
+        """
         return open_picture(self.path, self.name)
 
 
 @dataclass(frozen=True)
 class Originals:
-    """The images of a folder, in order of their names; files that were left out, and why; and notes."""
+    """The images of a folder.
+
+    Attributes:
+        images: the images, in order of their names.
+        broken: a line for each file that was left out.
+        notes: remarks on the folder.
+    """
 
     images: list[Original]
     broken: list[str]
@@ -48,9 +64,17 @@ class Originals:
 def find_originals(
     folder: Path, *, prompt: str | None = None, prompts: Mapping[str, str] | None = None, n: int | None = None
 ) -> Originals:
-    """The images below `folder` with their prompts; `n`: the first so many of them.
+    """Find the images below a folder, and their prompts.
 
-    `ValueError` if there are none, if one has no prompt, or if more than `MAX_IMAGES` have the same."""
+    Args:
+        folder: the folder.
+        prompt: the prompt of all images.
+        prompts: the prompt of each file.
+        n: the number of images to take; all if None.
+
+    Raises:
+        ValueError: there are no images, one has no prompt, or more than `MAX_IMAGES` have the same prompt.
+    """
     if prompt is not None and prompts is not None:
         raise ValueError("both a prompt and a table of prompts are given; give one")
     if n is not None and n < 1:
@@ -60,7 +84,7 @@ def find_originals(
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; name one that holds images")
     listing = listed(folder, None if prompts is None else {name: (said, "") for name, said in prompts.items()})
-    found, broken, notes = [], list(listing.broken), list(listing.notes)
+    originals, broken, notes = [], list(listing.broken), list(listing.notes)
     sheets, twins = [], 0
     for picture in listing.pictures:
         file = PurePosixPath(picture.name).name
@@ -71,17 +95,17 @@ def find_originals(
         elif is_twin(folder / picture.name):
             twins += 1
         else:
-            found.append(Original(picture.name, folder / picture.name, ""))
+            originals.append(Original(picture.name, folder / picture.name, ""))
     if sheets:
         notes.append(f"{', '.join(sheets)} left out: a run's own overview is no image of it")
     if twins:
         notes.append(f"the {twins} plain twins of a run were left out")
-    if not found:
+    if not originals:
         raise ValueError(f"no images in {folder}; it needs files that end in {', '.join(sorted(ENDINGS))}")
-    if n is not None and n < len(found):
-        notes.append(f"the first {n} of {len(found)} images were taken")
-        found = found[:n]
-    images = [_prompted(image, prompt, prompts) for image in found]
+    if n is not None and n < len(originals):
+        notes.append(f"the first {n} of {len(originals)} images were taken")
+        originals = originals[:n]
+    images = [_prompted(image, prompt, prompts) for image in originals]
     for text, count in Counter(image.prompt for image in images).items():
         if count > MAX_IMAGES:
             raise ValueError(
@@ -92,8 +116,12 @@ def find_originals(
 
 
 def read_prompts(path: Path) -> dict[str, str]:
-    """The table `file,prompt` in `path`. `ValueError` names every line that is wrong."""
-    found: dict[str, str] = {}
+    """Read a table `file,prompt`.
+
+    Raises:
+        ValueError: a line is wrong; the message names all of them. Or the table is empty.
+    """
+    by_file: dict[str, str] = {}
     errors = CsvErrors(path)
     for line, row in read_csv(path, required=("file", "prompt")):
         try:
@@ -102,25 +130,13 @@ def read_prompts(path: Path) -> dict[str, str]:
         except ValueError as error:
             errors.add(line, str(error))
             continue
-        if name in found:
+        if name in by_file:
             errors.add(line, f"{name!r} stands there twice; keep one")
-        found[name] = row["prompt"]
+        by_file[name] = row["prompt"]
     errors.check()
-    if not found:
+    if not by_file:
         raise ValueError(f"{path} names no files; give one line per image")
-    return found
-
-
-def opened(images: Sequence[Original], size: int, broken: list[str]) -> Iterator[list[tuple[Original, Image.Image]]]:
-    """The images with their pictures, `size` at a time; those that cannot be read go to `broken`, with the reason."""
-    for start in range(0, len(images), size):
-        batch = []
-        for image in images[start : start + size]:
-            try:
-                batch.append((image, image.open()))
-            except BrokenPicture as error:
-                broken.append(printable(f"{image.name}: {error}"))
-        yield batch
+    return by_file
 
 
 def _prompted(image: Original, prompt: str | None, prompts: Mapping[str, str] | None) -> Original:

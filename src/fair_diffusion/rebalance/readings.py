@@ -1,6 +1,6 @@
-"""What perceiver and judge see in the originals and in the moved pictures, a batch of which is in memory at a time.
+"""What perceiver and judge read in the originals and in the moved pictures, batch by batch.
 
-Only the perceiver's word decides what is moved; the judge's is kept for the results.
+Only the perceiver's readings decide which images move. The judge's readings are for the results.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import torch
 from PIL import Image
 
 from fair_diffusion.control.assignments import Shares
+from fair_diffusion.control.twins import feature_distances
+from fair_diffusion.files.picture_batches import BATCH, picture_batches
+from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.perception.probabilities import features, probabilities
+from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.perception.vocabulary import shares
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.rebalance.originals import Original, opened
-from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
-
-READ = 32
-"""Pictures that are read at a time."""
+from fair_diffusion.rebalance.originals import Original
+from fair_diffusion.statistics.distance import pixel_differences
 
 Progress = Callable[[str, float, float], None]
-"""Called with what is being done, how many images of it are, and of how many."""
+"""Called with the name of the task, the number of images that are done, and the number of all images."""
 
 Readings = dict[str, list[Reading]]
 """One reading per image, by attribute."""
@@ -33,10 +33,15 @@ Readings = dict[str, list[Reading]]
 
 @dataclass
 class Seen:
-    """Images that could be opened, and what is read in them.
+    """Images that could be opened, and the readings of them.
 
-    shares: the perceiver's probabilities. distances: how far moved images are from their originals, by place: the mean
-    absolute difference of pixels in 0…1, and 1 − cosine of the judge's features, None if it has none.
+    Attributes:
+        images: the originals.
+        shares: the perceiver's probabilities.
+        perceived: the perceiver's readings.
+        judged: the judge's readings.
+        distances: distances of moved images to their originals, by place: the mean absolute difference of pixels in
+            0…1, and 1 − cosine of the judge's features (None if it has none).
     """
 
     images: list[Original]
@@ -46,39 +51,41 @@ class Seen:
     distances: dict[int, tuple[float, float | None]] = field(default_factory=dict)
 
 
-def shares_of(pipe: FairPipeline, pictures: Sequence[Image.Image]) -> Shares:
-    """The perceiver's probabilities, (images, groups) by attribute."""
-    return shares(pipe.perceiver, probabilities(pipe.perceiver, pictures))
-
-
 def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[str], progress: Progress) -> Seen:
-    """What is read in the originals; those that cannot be opened are added to `broken`, with the reason."""
+    """Read the originals. A line for each original that cannot be opened is added to `broken`."""
     parts: list[Shares] = []
     seen = Seen([], {}, {}, {})
-    for k, batch in enumerate(opened(images, READ, broken)):
-        pictures = [picture for _, picture in batch]
-        seen.images += [image for image, _ in batch]
+    for batch in picture_batches(images, lambda image: image.path, lambda image: image.name):
+        broken += [printable(f"{image.name}: {error}") for image, error in batch.broken]
+        seen.images += [image for image, _ in batch.opened]
+        pictures = [picture for _, picture in batch.opened]
         if pictures:
-            parts.append(shares_of(pipe, pictures))
+            parts.append(shares(pipe.perceiver, probabilities(pipe.perceiver, pictures)))
             for known, reader in ((seen.perceived, pipe.perceiver), (seen.judged, pipe.judge)):
-                for name, found in reader.read(pictures).items():
-                    known.setdefault(name, []).extend(found)
-        progress("reading", min(len(images), READ * (k + 1)), len(images))
+                for name, readings in reader.read(pictures).items():
+                    known.setdefault(name, []).extend(readings)
+        progress("reading", batch.done, len(images))
     seen.shares = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
     return seen
 
 
 @torch.no_grad()
 def read_moved(pipe: FairPipeline, before: Seen, moved: Mapping[int, Path]) -> Seen:
-    """What is read now: in the files of the moved pictures by place, and as `before` in all that is as it was."""
+    """Read the images as they are now.
+
+    Args:
+        pipe: the model with its readers.
+        before: the readings of the originals; they hold for images that did not move.
+        moved: the files of the moved pictures, by place.
+    """
     now = Seen(
         before.images,
         before.shares,
         {name: list(row) for name, row in before.perceived.items()},
         {name: list(row) for name, row in before.judged.items()},
     )
-    for start in range(0, len(moved), READ):
-        places = list(moved)[start : start + READ]
+    for start in range(0, len(moved), BATCH):
+        places = list(moved)[start : start + BATCH]
         originals, pictures = [before.images[i].open() for i in places], []
         for i in places:
             with Image.open(moved[i]) as picture:
@@ -88,7 +95,7 @@ def read_moved(pipe: FairPipeline, before: Seen, moved: Mapping[int, Path]) -> S
                 for i, reading in zip(places, row, strict=True):
                     known[name][i] = reading
         pixels = pixel_differences(pictures, originals)[:, 0]
-        ours, theirs = (features(pipe.judge, part) for part in (pictures, originals))
-        apart = [None] * len(places) if ours is None or theirs is None else cosine_distances(ours, theirs).tolist()
+        cosines = feature_distances(pipe.judge, pictures, originals)
+        apart = [None] * len(places) if cosines is None else cosines.tolist()
         now.distances |= {i: (float(far), away) for i, far, away in zip(places, pixels, apart, strict=True)}
     return now

@@ -1,4 +1,4 @@
-"""What a rebalancing may ask for."""
+"""The request of a rebalancing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fair_diffusion.steering.inversion import INVERSIONS
 DEPTHS = {"inversion": 0.8, "sdedit": 0.6}
 """The usual depth of each way: docs/rebalance.md tells how these were chosen."""
 DEEPER, DEEPEST = 0.15, 0.9
-"""How much further back an image goes where strength is not enough, and how far at most: it is to stay that image."""
+"""How much the depth grows when strength is not enough, and the greatest depth, so that an image keeps its content."""
 
 
 class RebalanceFields(TypedDict, total=False):
@@ -33,12 +33,15 @@ class RebalanceFields(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Rebalance(Request):
-    """How the `n` images of one prompt are to be moved. `ValueError` naming the first wrong value, and the mend.
+    """How to move the `n` images of one prompt.
 
     Attributes:
         way: how an image is taken back to noise, one of `INVERSIONS`.
-        depth: how far back, as a share of the trajectory; the way's usual one if None.
-        repair_budget: what further attempts may cost, as a share of drawing all images anew.
+        depth: how far an image is taken back, as a share of the trajectory; the usual depth of the way if None.
+        repair_budget: the cost of further attempts, as a share of the cost of drawing all images anew.
+
+    Raises:
+        ValueError: a value is wrong; the message names the first one.
     """
 
     way: str = "inversion"
@@ -58,7 +61,7 @@ class Rebalance(Request):
 
     @property
     def attempts(self) -> list[tuple[float, float]]:
-        """(depth, strength) of one attempt after the other: stronger first, then from further back."""
+        """The (depth, strength) of each attempt: first stronger ones, then deeper ones."""
         first = DEPTHS[self.way] if self.depth is None else self.depth
         deeper = [max(first, min(first + DEEPER * k, DEEPEST)) for k in (1, 2)]
         return list(dict.fromkeys([*((first, level) for level in LEVELS), *((depth, LEVELS[-1]) for depth in deeper)]))

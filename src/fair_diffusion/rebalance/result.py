@@ -1,4 +1,4 @@
-"""What a rebalancing gives back: one record per image, the audit before and after, and what moving took."""
+"""The result of a rebalancing: one record per image, the audits before and after, and the cost."""
 
 from __future__ import annotations
 
@@ -16,20 +16,29 @@ from fair_diffusion.result import Record, Result
 from fair_diffusion.runs.sheet import sheet
 
 ON_SHEET = 32
-"""Images on the contact sheet, drawn at random."""
+"""How many images are on the contact sheet; they are drawn at random."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RebalancedRecord(Record):
-    """One image: what it showed, what was done with it, what it shows now.
+    """The record of one image.
 
-    `natural` is what the original shows by the perceiver, `judged_before` by the judge, with `confidence_before`.
-    `steered_to` and `strength` are empty and 0 where the new folder holds the very bytes of the original. `file` is its
-    name there, `original` its name in the folder of the originals. `way` and `depth`: how, and how far, it was taken
-    back. `repairs`: further attempts; `put_back`: whether it was moved and its original then taken again.
-    pixel_distance, feature_distance: from the original, as in `result.Twins`; reconstruction_error, encoder_error: as
-    error and encoder_error in `move.Moved`; None: not moved, or not measured. `seed` is that of its noise;
-    `evaluations` are those spent on moving it, all attempts together.
+    `natural` are the groups that the perceiver reads in the original. `steered_to` is empty and `strength` is 0 if the
+    new folder holds the original. `repairs` counts the attempts after the first. `seed` is the seed of its noise, and
+    `evaluations` are those of all attempts.
+
+    Attributes:
+        file: its name in the new folder.
+        original: its name in the folder of the originals.
+        way: how it was taken back to noise; "" if the new folder holds the original.
+        depth: the depth of the attempt that is kept.
+        put_back: whether it was moved and its original then put back.
+        judged_before: the groups that the judge reads in the original, by attribute; None: unknown.
+        confidence_before: the judge's confidence in them.
+        pixel_distance: distance to the original, as in `result.Twins`; None if it was not moved.
+        feature_distance: the same for the judge's features; None also if the judge has none.
+        reconstruction_error: as `moving.Moved.error`; None if not measured.
+        encoder_error: as `moving.Moved.encoder_error`; None if not measured.
     """
 
     file: str
@@ -47,7 +56,7 @@ class RebalancedRecord(Record):
 
 @dataclass(frozen=True)
 class Pictures(Sequence[Image.Image]):
-    """Pictures in files, opened when they are asked for and not kept."""
+    """Pictures in files. Each is opened when it is used, and not kept in memory."""
 
     files: Sequence[Path]
 
@@ -59,12 +68,12 @@ class Pictures(Sequence[Image.Image]):
     @overload
     def __getitem__(self, place: slice) -> Pictures: ...
     def __getitem__(self, place: int | slice) -> Image.Image | Pictures:
-        """One picture, or several that are not yet opened."""
+        """One picture; for a slice, pictures that are not yet opened."""
         return Pictures(self.files[place]) if isinstance(place, slice) else open_picture(self.files[place])
 
 
 class OriginalsResult(Result):
-    """The originals, counted by the same readers against the same quotas."""
+    """The originals, counted with the same readers and quotas."""
 
     @property
     def title(self) -> str:
@@ -74,9 +83,16 @@ class OriginalsResult(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class RebalancedResult(Result):
-    """Images of one prompt after rebalancing. `before` holds the originals, `broken` those that could not be read.
+    """The images of one prompt after rebalancing.
 
-    reconstruction_evaluations: what measuring the reconstruction took, beside the cost."""
+    Attributes:
+        records: one record per image.
+        before: the originals.
+        way: how images were taken back to noise.
+        broken: a line for each original that could not be read.
+        reconstruction_evaluations: network evaluations that only measured the reconstruction; the cost has none of
+            them.
+    """
 
     records: Sequence[RebalancedRecord]
     before: OriginalsResult
@@ -90,7 +106,7 @@ class RebalancedResult(Result):
         return "rebalanced"
 
     def counts(self) -> dict[str, int]:
-        """How many images are the originals, were moved, moved again, put back, and miss what was assigned."""
+        """How many images are originals, moved, moved again, put back, missed and broken."""
         return {
             "untouched": sum(not record.steered for record in self.records),
             "moved": sum(record.steered for record in self.records),
@@ -101,7 +117,7 @@ class RebalancedResult(Result):
         }
 
     def moved(self) -> dict[str, float | int | None]:
-        """Means over the moved images, differences in 0…1; `reconstructed`: how many were taken on without an edit."""
+        """Means over the moved images, differences in 0…1. `reconstructed` counts those with a reconstruction."""
         of = [record for record in self.records if record.steered]
         measured = [record for record in self.records if record.reconstruction_error is not None]
         return {
@@ -114,10 +130,10 @@ class RebalancedResult(Result):
         }
 
     def summary(self) -> dict[str, Any]:
-        """As of any result, and the originals' audit and what moving did to the images."""
-        found = super().summary()
-        found["cost"]["reconstruction_evaluations"] = self.reconstruction_evaluations
-        return found | {
+        """The summary of any result, with the audit of the originals and the distances of moved images."""
+        summary = super().summary()
+        summary["cost"]["reconstruction_evaluations"] = self.reconstruction_evaluations
+        return summary | {
             "way": self.way,
             "before": {"audit": [asdict(row) for row in self.before.audit], "deviations": self.before.deviations()},
             "moved": self.moved(),
@@ -125,7 +141,7 @@ class RebalancedResult(Result):
         }
 
     def contact_sheet(self, path: Path | None = None) -> Image.Image:
-        """Originals above, the new folder below, the same images: `ON_SHEET` of them, drawn at random."""
+        """A sheet of `ON_SHEET` images, drawn at random, with the originals above the images of the new folder."""
         n = len(self.images)
         places = sorted(random.Random(self.seed).sample(range(n), min(n, ON_SHEET)))
         return sheet([self.before, self], path, places=places)

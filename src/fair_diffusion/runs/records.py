@@ -23,13 +23,13 @@ from fair_diffusion.runs.format import (
     PNG_KEY,
     RECORDS,
     RESULT,
-    SETTINGS,
     SHEET,
     USED,
     image_name,
     is_twin_name,
     title,
 )
+from fair_diffusion.runs.work import suite_folder
 
 Record = Mapping[str, Any]
 """One image's record, with the fields of `fair_diffusion.result.Record` and two more: `file`, the image's path below
@@ -114,18 +114,11 @@ def stopped_at(work: Path) -> float | None:
     Raises:
         ValueError: the suite's settings are damaged or have a newer format.
     """
-    file = work / SETTINGS
-    if not file.is_file():
-        return None
+    until = (suite_folder(work).settings() or {}).get("until")
     try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-        check_format(settings.get("format"), FORMAT, file)
-        until = settings.get("until")
         return None if until is None else float(until)
-    except NewerFormatError:
-        raise
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file} is damaged; draw the suite again in another work folder") from error
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{work} was drawn with until {until!r}; draw again in another work folder") from error
 
 
 def title_of(record: Mapping[str, Any]) -> str:

@@ -19,14 +19,13 @@ from typing import Any, Protocol
 
 from fair_diffusion.backbones.step_progress import StepProgress
 from fair_diffusion.files.format_number import NewerFormatError, check_format
-from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
-from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.models.provenance import sha256, versions
 from fair_diffusion.request import Request, check_prompt, check_seed
-from fair_diffusion.runs.format import FORMAT, RESULT, SETTINGS
+from fair_diffusion.runs.format import FORMAT, RESULT
 from fair_diffusion.runs.label_counts import LabelCounts, label_counts
 from fair_diffusion.runs.records import run_at
+from fair_diffusion.runs.work import slug, suite_folder
 from fair_diffusion.statistics.stopping import enough
 
 PROMPT = "a photo of the face of a {}"
@@ -125,8 +124,8 @@ def draw_suite(
     """
     check_work(work, suite, concepts, images=images, until=until)
     settings = _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()}
-    if (work / SETTINGS).is_file():
-        _check_same(work / SETTINGS, settings)
+    folder = suite_folder(work)
+    folder.check(settings)
     fields = suite.arguments | dict(options or {})
     drawing = _Drawing(suite=suite, fields=fields, work=work, images=images, until=until, attributes=attributes)
     every = [_Concept(name) for name in concepts]
@@ -138,7 +137,7 @@ def draw_suite(
             if result.interrupted:
                 raise KeyboardInterrupt
             concept, part = begun[k]
-            _claim(work, settings)  # only now: a request that draws nothing leaves no folder
+            folder.claim(settings)
             result.save(part)
             if until is not None:
                 drawing.count(concept, part)
@@ -235,48 +234,9 @@ def check_work(
     Raises:
         ValueError: as for `draw_suite`.
     """
-    file, settings = work / SETTINGS, _settings(suite, until)
-    if not file.is_file():
-        if work.is_dir() and any(work.iterdir()):
-            raise ValueError(f"{work} is not empty and no work folder; name another one")
-        check_new(work)
-        return
-    _check_same(file, {name: value for name, value in settings.items() if name not in undecided})
+    loaded = ("weights", "versions")  # they are known when the model is loaded
+    suite_folder(work).check(_settings(suite, until), undecided=(*undecided, *loaded))
     _refuse_more(work, concepts, images)
-
-
-def _check_same(file: Path, settings: Mapping[str, Any]) -> None:
-    """Check that a work folder was drawn with these settings.
-
-    Raises:
-        ValueError: a setting differs, or the file of settings is damaged or has a newer format.
-    """
-    try:
-        before = dict(json.loads(file.read_text(encoding="utf-8")))
-        check_format(before.get("format"), FORMAT, file)
-    except NewerFormatError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{file} is damaged; name another work folder") from error
-    changed = [name for name, value in settings.items() if before.get(name) != value]
-    if changed:
-        name = changed[0]
-        raise ValueError(
-            f"{file.parent} was drawn with {name} {before.get(name)!r}, not {settings[name]!r}; name another work "
-            "folder"
-        )
-
-
-def _claim(work: Path, settings: Mapping[str, Any]) -> None:
-    """Write the settings to a new work folder, or check that an old one has the same settings.
-
-    The settings include weights and versions, which are only known after a model is loaded, so after `check_work`."""
-    if (work / SETTINGS).is_file():
-        _check_same(work / SETTINGS, settings)
-        return
-    work.mkdir(parents=True, exist_ok=True)
-    with whole_file(work / SETTINGS) as part:
-        part.write_text(json.dumps({"format": FORMAT, **settings}, indent=2) + "\n", encoding="utf-8")
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
@@ -329,5 +289,4 @@ def _precise(shown: Mapping[str | None, int], until: float) -> bool:
 
 def _slug(concept: str) -> str:
     """A readable file name for a concept; the hash makes it different for every concept."""
-    plain = re.sub(r"[^a-z0-9]+", "-", concept.lower()).strip("-")[:40]
-    return f"{plain}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"
+    return f"{slug(concept)}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["check_file", "guide_of", "used_prompt"]
 
 Guiding = Callable[[Sequence["Aimed"]], Guide]
-"""How a batch is guided, whatever the requests of its images."""
+"""Makes the guide of a batch, whose images may belong to several requests."""
 
 
 def _home(row: Method) -> Any:
-    """The file of a row. `ImportError` if it is not there, or lacks what the row promises."""
+    """The file of a method, as a module.
+
+    Raises:
+        ImportError: there is no such file, or it lacks a function that the row of the method needs.
+    """
     home = import_module(f"{__name__}.{row.home or row.name}")
     for wanted in ("guide", *(("check_file",) if row.learnt else ())):
         if not hasattr(home, wanted):
@@ -36,16 +40,16 @@ _HOMES = {name: _home(row) for name, row in METHODS.items()}
 
 
 def _defined(method: Method, what: str) -> Any:
-    """What a method object of the user's, or the file of a row, defines under a name; None if it does not."""
+    """What the user's method object, or else the file of the method, defines under a name; None if neither does."""
     own = getattr(method, what, None)
     return own if own is not None else getattr(_HOMES.get(method.name), what, None)
 
 
 def guide_of(method: Method) -> Guiding:
-    """How a method guides a batch.
+    """The function that makes the guide of a batch for a method.
 
     Raises:
-        ValueError: a method object of the user's defines no `guide`.
+        ValueError: the user's method object defines no `guide`.
     """
     guide: Guiding | None = _defined(method, "guide")
     if guide is None:
@@ -54,13 +58,17 @@ def guide_of(method: Method) -> Guiding:
 
 
 def used_prompt(method: Method, brief: Brief, assigned: Assignment) -> str:
-    """The prompt by which a method draws an image that shall show these groups: the plain one if it adds no words."""
+    """The prompt with which a method draws an image of these groups; the plain prompt if the method adds no words."""
     words: Callable[[Brief, Assignment], str] | None = _defined(method, "used_prompt")
     return brief.request.prompt if words is None else words(brief, assigned)
 
 
 def check_file(method: Method, file: Path) -> None:
-    """`ValueError` with the mend if `file` cannot be what the method learnt. It reads no model."""
+    """Check that a file can be what a method learnt. No model is loaded.
+
+    Raises:
+        ValueError: it cannot.
+    """
     check: Callable[[Path], object] | None = _defined(method, "check_file")
     if check is not None:
         check(file)

@@ -1,4 +1,4 @@
-"""What steering is to do with one image."""
+"""Aims: what steering is to do with one image."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
 
 @dataclass(frozen=True)
 class Aim:
-    """The groups that one image shall show, and how strongly it is steered to them.
+    """The groups that one image is to show, and how strongly it is steered to them.
 
     Attributes:
-        assigned: group by attribute; empty for an image that goes on plain, and for methods that assign no group.
-        change: the attributes that do not fit yet, each with the groups to leave (none if it is unknown what the image
-            shows).
-        strength: a multiple of the method's usual strength; 0 for an image that goes on plain.
+        assigned: the groups by attribute; empty for a plain image, and for methods that assign no groups.
+        change: the attributes that do not fit yet, each with the groups to leave; no groups if it is unknown what the
+            image shows.
+        strength: a multiple of the method's usual strength; 0 for a plain image.
     """
 
     assigned: Assignment = field(default_factory=dict)
@@ -28,7 +28,7 @@ PLAIN = Aim()
 
 
 def asked_groups(target: Target, name: str) -> list[str]:
-    """The groups of one attribute that a target asks for; if that is a single one, the attribute's usual ones too."""
+    """The groups of one attribute that a target asks for. If it asks for one group only, the usual groups are added."""
     k = target.attributes.index(name)
     asked = {cell[k] for cell, share in target.shares.items() if share}
     usual = {group for group, share in ATTRIBUTES[name].default_shares.items() if share} if len(asked) == 1 else set()

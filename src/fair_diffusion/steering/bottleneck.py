@@ -1,14 +1,16 @@
-"""A vector per group, added after the middle block of the UNet: h ← h + s·v_g, at every step, with the prompt only.
+"""Bottleneck directions: one vector per group, added to the features h after the middle block of the UNet.
+
+h ← h + s·v_g        at every step, in the rows of the prompt; s: the strength
 
 v_g = argmin over v of  E ‖ target(x₀, ε, t) − network(x_t, t, neutral prompt; h + v) ‖²
 
-x₀ are images that the model itself draws from the prompt with the group's word; the network, told the neutral prompt,
-must explain them, and all it may change is v. So v learns what the neutral prompt leaves open: the group. One constant
-vector, (channels, height, width), serves every prompt and time. (Li et al. 2024, arXiv 2311.17216; Adam with rate 0.1,
-about 1,000 images.)
+x₀ are images that the model itself draws from the prompt with the group's word. The network predicts their noise from
+the neutral prompt, and only v may change. So v learns what the neutral prompt leaves open: the group. One constant
+vector, (channels, height, width), serves all prompts and times. (Li et al. 2024, arXiv 2311.17216; Adam with rate 0.1,
+about 1,000 images. `steering.learn.bottleneck` learns the vectors.)
 
-Each image gets the vectors of its own groups; several attributes add up. The network is never changed: `Adapter`
-adds the vectors for one call. The file holds a tensor per group, named "attribute/group".
+Each image gets the vectors of its own groups; those of several attributes add up. The network is never changed:
+`Adapter` adds the vectors during one call. The file holds a tensor per group, named "attribute/group".
 """
 
 from __future__ import annotations
@@ -48,13 +50,22 @@ def guide(images: Sequence[Aimed]) -> Guide:
 
 
 def check_file(path: Path) -> None:
-    """`ValueError` with the mend if the file does not hold directions of groups."""
+    """Check that a file holds directions of groups.
+
+    Raises:
+        ValueError: it does not.
+    """
     Directions.load(path)
 
 
 @dataclass(frozen=True)
 class Directions:
-    """The vectors of groups, (channels, height, width) each, and what learning them all took."""
+    """The vectors of groups.
+
+    Attributes:
+        vectors: one vector (channels, height, width) per group.
+        cost: the cost of learning all of them.
+    """
 
     vectors: Mapping[Group, Tensor]
     cost: Cost
@@ -62,9 +73,19 @@ class Directions:
     def steer(
         self, plain: Conditioning, empty: Conditioning, aims: Sequence[tuple[Mapping[str, str], float]]
     ) -> tuple[Conditioning, Conditioning]:
-        """The conditionings with each image's vectors: groups by attribute and strength of each, (n,); empty gets none.
+        """Add the vectors to conditionings.
 
-        `ValueError` naming the groups that there are if one is missing."""
+        Args:
+            plain: the conditionings of n images.
+            empty: the same for the empty prompt.
+            aims: for each image its groups by attribute, and the strength.
+
+        Returns:
+            The two conditionings: the first with each image's vectors, the second with zeros.
+
+        Raises:
+            ValueError: there is no vector for a group; the message names the groups that have one.
+        """
         like = next(iter(self.vectors.values()))
         rows = torch.zeros(len(plain), *like.shape)
         for row, (groups, strength) in zip(rows, aims, strict=True):
@@ -87,7 +108,11 @@ class Directions:
 
     @classmethod
     def load(cls, path: Path) -> Directions:
-        """What `save` wrote. `ValueError` with the mend if it is something else."""
+        """The directions in a file that `save` wrote.
+
+        Raises:
+            ValueError: the file holds something else, or has a newer format.
+        """
         try:
             with safe_open(path, "pt") as file:
                 check_metadata(file.metadata(), FORMAT, path)

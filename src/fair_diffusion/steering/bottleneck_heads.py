@@ -1,9 +1,9 @@
-"""Heads on the middle of a UNet: what an image will show, by one linear head per time of the run.
+"""Heads on the middle block of a UNet: one linear head per time of the run predicts what an image will show.
 
 p = softmax((W_t·h + b_t) / T)    h: features of the middle block, flattened; T = 8 (Balancing Act, arXiv 2402.18206)
 
-They learn, at T = 1, from what the perceiver sees in the finished pictures. At other times the head of the nearest one
-reads.
+The heads learn, at T = 1, what the perceiver sees in the finished pictures. At a time without a head, the head of the
+nearest time reads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ TEMPERATURE = 8.0
 
 
 class BottleneckHeads:
-    """weights: (times, classes, features) by attribute, and biases (times, classes); classes: groups, then unknown."""
+    """One linear head per time and attribute. Its classes are the groups, then unknown.
+
+    Args:
+        times: the times of the run that have heads, (times,).
+        groups: the groups of every attribute.
+        weights: (times, classes, features) by attribute.
+        biases: (times, classes) by attribute.
+        temperature: T.
+    """
 
     def __init__(
         self,
@@ -40,11 +48,15 @@ class BottleneckHeads:
         temperature: float = TEMPERATURE,
     ) -> None:
         self.times, self.weights, self.biases = times.float(), dict(weights), dict(biases)
-        self.groups = {name: tuple(found) for name, found in groups.items()}
+        self.groups = {name: tuple(names) for name, names in groups.items()}
         self.temperature = temperature
 
     def probabilities(self, features: Tensor, t: float, attribute: str) -> Tensor:
-        """Probabilities (n, groups + unknown) from features (n, ...) at time t, with gradient."""
+        """Probabilities (n, groups + unknown) from features (n, ...) at time t, with gradient.
+
+        Raises:
+            ValueError: the heads do not know the attribute, or the features have another length than the heads.
+        """
         if attribute not in self.groups:
             raise ValueError(f"these heads cannot read {attribute!r}; they know {', '.join(self.groups)}")
         h, k = features.flatten(1), self._nearest(t)
@@ -56,22 +68,26 @@ class BottleneckHeads:
         return ((h @ weight.T + bias) / self.temperature).softmax(dim=1)
 
     def size(self, t: float, attribute: str) -> float:
-        """How much a logit changes at most for a change of the features of length 1, over the temperature."""
+        """The spectral norm ‖W_t‖ / T: the largest change of logits for a change of the features of length 1."""
         return float(torch.linalg.matrix_norm(self.weights[attribute][self._nearest(t)], ord=2)) / self.temperature
 
     def save(self, path: Path, cost: Cost) -> None:
-        """Write weights (fp16), times, groups and what learning took to one safetensors file; whole or not at all."""
+        """Write weights (fp16), times, groups and the cost of learning to a safetensors file, whole or not at all."""
         tensors = {"times": self.times}
         for name in self.groups:
             tensors |= {f"{name}.weight": self.weights[name].half(), f"{name}.bias": self.biases[name].half()}
-        groups = json.dumps({name: list(found) for name, found in self.groups.items()})
+        groups = json.dumps({name: list(names) for name, names in self.groups.items()})
         told = file_metadata(FORMAT) | {"heads": groups, "temperature": str(self.temperature)} | cost.metadata()
         with whole_file(path) as part:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, told)
 
     @classmethod
     def load(cls, path: Path) -> BottleneckHeads:
-        """What `save` wrote to `path`. `ValueError` if it is something else."""
+        """The heads in a file that `save` wrote.
+
+        Raises:
+            ValueError: the file holds something else, or has a newer format.
+        """
         try:
             with safe_open(path, "pt") as file:
                 said = file.metadata()
@@ -103,17 +119,30 @@ def train(
     decay: float = 0.1,
     seed: int = 0,
 ) -> BottleneckHeads:
-    """Learn all heads together, by cross-entropy to what is seen in the end; the same seed gives the same heads.
+    """Learn all heads jointly, by cross-entropy. The same seed gives the same heads.
 
-    features: (images, times, ...) in the middle of the network. seen: by attribute, what a perceiver sees in the
-    finished picture, (images, groups + unknown)."""
+    Args:
+        features: the features of the middle block, (images, times, ...).
+        times: the times, (times,).
+        seen: by attribute, the probabilities that a perceiver gives to the finished pictures, (images, groups +
+            unknown).
+        groups: the groups of every attribute.
+        steps: optimizer steps.
+        batch: images per step.
+        rate: learning rate of AdamW.
+        decay: weight decay of AdamW.
+        seed: seed of the batches.
+
+    Raises:
+        ValueError: there are fewer than two images, or another number of them in `seen`.
+    """
     if len(features) < 2 or any(len(table) != len(features) for table in seen.values()):
         raise ValueError(f"{len(features)} images; give 2 or more, and what is seen in each of them")
     h = features.flatten(2).float()
     generator = torch.Generator().manual_seed(seed)
-    scale = h.pow(2).mean(dim=(0, 2), keepdim=True).sqrt().clamp_min(1e-6)  # heads learn alike at all times
-    weights = {name: torch.zeros(h.shape[1], len(found) + 1, h.shape[2]) for name, found in groups.items()}
-    biases = {name: torch.zeros(h.shape[1], len(found) + 1) for name, found in groups.items()}
+    scale = h.pow(2).mean(dim=(0, 2), keepdim=True).sqrt().clamp_min(1e-6)  # heads of all times learn equally fast
+    weights = {name: torch.zeros(h.shape[1], len(names) + 1, h.shape[2]) for name, names in groups.items()}
+    biases = {name: torch.zeros(h.shape[1], len(names) + 1) for name, names in groups.items()}
     parameters = [tensor.requires_grad_() for tensor in (*weights.values(), *biases.values())]
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""What a steering method is told: the request that an image belongs to, and what is to be done with the image.
+"""Briefs: what a steering method is told about a request.
 
 The file of a method defines
 
@@ -31,7 +31,7 @@ from fair_diffusion.steering.cost import Cost
 T = TypeVar("T")
 
 Projection = tuple[Tensor, Cost]
-"""A projection of text embeddings, and what learning it took."""
+"""A projection of text embeddings, and the cost of learning it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +41,12 @@ class Brief:
     Attributes:
         backbone: the model.
         request: what is asked for.
-        start: the character of the prompt at which the concept begins, None if the prompt does not name it.
+        start: the character of the prompt at which the concept begins; None if the prompt does not name it.
         card: the usual strengths and the window of the model.
-        targets: those of the rule, if one fires.
+        targets: the targets of the rule that fires; empty if none does.
         projections: cache of text projections, keyed by the groups that each makes alike.
         texts: cache of encoded prompts, shared by the requests that are drawn together; None: no prompt.
-        learnt: seconds that learning from text took once, by what was learnt; methods fill it.
+        learnt: seconds that learning from text took once, by what was learnt; methods add to it.
     """
 
     backbone: Backbone
@@ -60,7 +60,11 @@ class Brief:
     _files: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """`ValueError` if the request asks for what needs the empty prompt, and that is never evaluated."""
+        """Check what the request asks for.
+
+        Raises:
+            ValueError: it needs the empty prompt, and the empty prompt is never evaluated.
+        """
         asked = {"negative prompt": self.request.negative_prompt, "guidance rescale": self.request.guidance_rescale}
         useless = next((name for name, value in asked.items() if value), None)
         if useless and self.backbone.distilled:
@@ -89,7 +93,7 @@ class Brief:
 
     @cached_property
     def times(self) -> int:
-        """How many times a run visits; some samplers make more than `steps`."""
+        """The number of times that a run visits; some samplers visit more than `steps`."""
         return len(self.backbone.fork().timesteps(self.steps))
 
     @property
@@ -99,36 +103,40 @@ class Brief:
 
     @cached_property
     def plain(self) -> Conditioning:
-        """One row: the prompt. To a model that reads no text it is the empty one, for methods that read none either."""
+        """One row: the prompt. It is the empty prompt if neither the model nor the method reads text."""
         return self.encode([self.request.prompt]) if self.reads_text else self.backbone.empty()
 
     @cached_property
     def empty(self) -> Conditioning:
-        """One row: what guidance leads away from, the negative prompt or what the family takes for no prompt."""
+        """One row: the negative prompt, or what the model's family uses as the empty prompt."""
         negative = self.request.negative_prompt
         if negative is None and None not in self.texts:
             self.texts[None] = self.backbone.empty()
         return self.texts[None] if negative is None else self.encode([negative])
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
-        """One row for each prompt; what was encoded before comes from the cache."""
+        """One row for each prompt; prompts that were encoded before come from the cache."""
         if new := [prompt for prompt in dict.fromkeys(prompts) if prompt not in self.texts]:
             rows = self.backbone.encode(new)
             self.texts.update({prompt: rows[[k]] for k, prompt in enumerate(new)})
         return Conditioning.cat([self.texts[prompt] for prompt in prompts])
 
     def loaded(self, load: Callable[[Path], T]) -> T:
-        """What `load` makes of the request's file; the file is read once."""
+        """What `load` makes of the request's file. The file is read once.
+
+        Raises:
+            ValueError: the request has no file.
+        """
         if self.request.file is None:
             raise ValueError(f"method {named(self.request.method).name!r} needs a file; name it as file")
         if load not in self._files:
             self._files[load] = load(self.request.file)
-        found: T = self._files[load]
-        return found
+        content: T = self._files[load]
+        return content
 
 
 class Aimed(NamedTuple):
-    """One image of a batch: what is told about its request, and what is to be done with it."""
+    """One image of a batch: the brief of its request, and its own aim."""
 
     brief: Brief
     aim: Aim

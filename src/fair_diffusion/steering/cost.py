@@ -1,4 +1,4 @@
-"""What learning a method took, kept in the file of what it learnt."""
+"""The cost of learning, kept in the file that holds what was learnt."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from safetensors import SafetensorError, safe_open
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """steps: of the optimizer or of the loop. evaluations: image rows through the network. seconds: wall-clock.
+    """The cost of learning; None: not known.
 
-    None: not known."""
+    Attributes:
+        steps: steps of the optimizer, or of another loop.
+        evaluations: network evaluations, in images.
+        seconds: wall-clock time.
+    """
 
     steps: int | None = 0
     evaluations: int | None = 0
     seconds: float | None = 0.0
 
     def metadata(self) -> dict[str, str]:
-        """The same as text, for a safetensors file; what is not known is left out."""
+        """The cost as metadata of a safetensors file, without what is not known."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
         return {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in known.items()}
 
 
 def cost_of(path: Path) -> Cost:
-    """The cost that the file of what was learnt tells, as far as it does. `ValueError` if it is no safetensors file."""
+    """The cost in a safetensors file; None for what the file does not say.
+
+    Raises:
+        ValueError: it is no safetensors file.
+    """
     try:
         with safe_open(path, "np") as file:
             told = file.metadata() or {}

@@ -1,15 +1,15 @@
-"""Distribution guidance: the fairness loss during denoising, so that the batch as a whole goes to the target.
+"""Distribution guidance: the fairness loss during denoising moves the batch as a whole towards the target.
 
-L = Σ_targets KL(p̂ ‖ y*)      p̂: the mean over the images in hand and those of the request that are finished
+L = Σ_targets KL(p̂ ‖ y*)      p̂: the mean over the images of the batch and the finished images of the request
 
-(a) on the predicted clean image x̂0(x_t): what a perceiver, or an early reader, sees in it;
+(a) on the predicted clean image x̂0(x_t), as a perceiver or an early reader reads it;
         ε̂ ← ε̂ ± s·‖ε̂‖·g / max(‖g‖, c)           g = n·∂L/∂x_t of one image, through the network; ε̂: its output;
-                                                  ±: so that x̂0 goes against g
-(b) on the features h in the middle of a UNet, by one linear head per step: no pass back through any network;
+                                                  ±: the sign that moves x̂0 against g
+(b) on the features h of a UNet's middle block, with one linear head per step: no backward pass through a network;
         h ← h − s·‖h‖·g / max(‖g‖, c·‖W‖)        g = n·∂L/∂h,   p = softmax((W·h + b) / 8)
 
-(b) is Balancing Act's (Parihar et al. 2024, arXiv 2402.18206). No image is told which group to show; so nothing here
-meets a quota exactly. Counting finished images keeps a request of many batches to one target.
+(b) is Balancing Act (Parihar et al. 2024, arXiv 2402.18206). No image is assigned a group, so no quota is met exactly.
+Finished images count, so that all batches of a request together meet one target.
 """
 
 from __future__ import annotations
@@ -32,12 +32,18 @@ from fair_diffusion.steering.latents import Read, norms
 from fair_diffusion.steering.targets import Targets
 
 Loss = Callable[[Tensor], Tensor]
-"""L of the probabilities of the images in hand."""
+"""L as a function of the probabilities of the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistributionGuidance:
-    """Settings. strength: s; clip: c; until: the share of the trajectory after which images are left alone."""
+    """The settings of distribution guidance.
+
+    Attributes:
+        strength: s.
+        clip: c.
+        until: the share of the trajectory at which guidance ends.
+    """
 
     strength: float = 0.15
     clip: float = 0.1
@@ -51,20 +57,20 @@ class DistributionGuidance:
             raise ValueError(f"until is {self.until}; use a share of the steps, above 0 up to 1")
 
     def acts(self, step: int, steps: int) -> bool:
-        """Whether step, from 0, is guided in a run of so many."""
+        """Whether a step, counted from 0, is guided in a run of `steps` steps."""
         return step < self.until * steps
 
 
 @dataclass
 class Following:
-    """What the images of one request follow.
+    """The fairness loss of one request.
 
     Attributes:
         wanted: the targets.
-        look: probabilities of the cells of all targets, from predicted clean latents and the time.
-        heads: what reads the middle of the network; None: predicted clean latents are read.
-        settings: of the guidance.
-        done: the probabilities of the finished images, a part for each batch, float64 on the CPU.
+        look: the probabilities of the cells of all targets, from predicted clean latents and their time.
+        heads: the heads that read the middle block; None if predicted clean latents are read.
+        settings: the settings of guidance.
+        done: the probabilities of the finished images, one tensor per batch, float64 on the CPU.
     """
 
     wanted: Targets
@@ -74,7 +80,7 @@ class Following:
     done: list[Tensor] = field(default_factory=list)
 
     def loss(self, p: Tensor) -> Tensor:
-        """L of the images in hand, so scaled that n·∂L/∂p of an image is the same however many are finished."""
+        """L of the batch, scaled so that n·∂L/∂p of an image does not depend on the number of finished images."""
         finished = sum(map(len, self.done))
         return self.wanted.divergence(torch.cat([*self.done, p.cpu().double()])) * (1 + finished / len(p))
 
@@ -99,23 +105,43 @@ def guide(images: Sequence[Aimed], following: Following | None = None) -> Guide:
 
 
 def check_file(path: Path) -> None:
-    """`ValueError` with the mend if the file does not hold heads."""
+    """Check that a file holds heads.
+
+    Raises:
+        ValueError: it does not.
+    """
     BottleneckHeads.load(path)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CleanGuide(Guide):
-    """A guide whose images also go against the loss of their predicted clean latents, read(clean, t).
+class _LossGuide(Guide):
+    """A guide that also lowers a loss.
 
-    A pass back through the network counts as one evaluation more of every row."""
+    Attributes:
+        loss: L.
+        steps: the steps of the run.
+        settings: the settings of guidance.
+    """
 
-    read: Read
     loss: Loss
     steps: int
     settings: DistributionGuidance
 
+
+@dataclass(frozen=True, kw_only=True)
+class CleanGuide(_LossGuide):
+    """A guide that also lowers the loss of the predicted clean latents.
+
+    A backward pass through the network counts as one evaluation of every row.
+
+    Attributes:
+        read: the probabilities of predicted clean latents at time t.
+    """
+
+    read: Read
+
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """As `Guide.predict`, the prediction changed so that its clean latents lower the loss."""
+        """As `Guide.predict`, with a prediction whose clean latents have a lower loss."""
         if not self.settings.acts(step, self.steps):
             return super().predict(backbone, latents, t, step)
         x = latents.detach().requires_grad_()
@@ -131,24 +157,23 @@ class CleanGuide(Guide):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BottleneckGuide(Guide):
-    """A guide whose images also go against the loss of what the heads read in the middle of the network.
+class BottleneckGuide(_LossGuide):
+    """A guide that also lowers the loss of the features in the middle block.
 
-    heads gives probabilities of features and the size ‖W‖ of the weights that read them."""
+    Attributes:
+        heads: the probabilities of features at time t, and the norm ‖W‖ / T of the heads that read them.
+    """
 
     heads: Callable[[Tensor, float], tuple[Tensor, float]]
-    loss: Loss
-    steps: int
-    settings: DistributionGuidance
 
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """As `Guide.predict`, the features of the rows on the prompt changed so that the heads' loss is lower."""
+        """As `Guide.predict`, with features of the prompt's rows that have a lower loss."""
         if not self.settings.acts(step, self.steps):
             return super().predict(backbone, latents, t, step)
         n = len(latents)
 
         def change(features: Tensor) -> Tensor:
-            h = features[-n:].detach().requires_grad_()  # rows on the prompt come last
+            h = features[-n:].detach().requires_grad_()  # the rows of the prompt come last
             with torch.enable_grad():
                 p, size = self.heads(h, float(t))
                 (g,) = torch.autograd.grad(n * self.loss(p), h)
@@ -161,7 +186,7 @@ class BottleneckGuide(Guide):
 
 @contextmanager
 def middle(backbone: Backbone, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """While it is open, what leaves the middle block of the UNet is what `change` makes of it."""
+    """Change the features that leave the middle block of the UNet, while the context lasts."""
     block = middle_of(getattr(backbone, "network", None))
     hook = block.register_forward_hook(lambda module, args, output: change(output))
     try:
@@ -171,5 +196,5 @@ def middle(backbone: Backbone, change: Callable[[Tensor], Tensor]) -> Iterator[N
 
 
 def _sized(like: Tensor, g: Tensor, clip: float) -> Tensor:
-    """The gradient of each image, cut to 1 where it reaches the clip, times the length of `like`."""
+    """‖like‖·g / max(‖g‖, clip) for each image."""
     return g * (norms(like) / norms(g).clamp_min(clip)).view(-1, *[1] * (g.ndim - 1))

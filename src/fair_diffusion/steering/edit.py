@@ -1,6 +1,6 @@
-"""Edited weights: the model draws with the weights, or the LoRA, of a file. No image is assigned a group.
+"""Edited weights: the model draws with the weights, or the LoRA, in a file. No image is assigned a group.
 
-The loop puts the weights into the model while it draws such images, and takes them out again (`models.edits`).
+The loop puts the weights into the model while it draws such images, and takes them out afterwards (`models.edits`).
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""Text-embedding projection: take out of the text what tells the groups of an attribute apart.
+"""Text-embedding projection: remove the directions in which the groups of an attribute differ from the text.
 
 z_a = mean over tokens of E("a photo of a {group a} {occupation}") − E(""), scaled to length 1
 M   = mean over occupations and pairs of groups of (z_a − z_b)(z_a − z_b)ᵀ
 P   = (λ·M + I)⁻¹,  λ = 500           c ← P·c for every token c of the prompt
 
-P minimises λ·mean ‖P(z_a − z_b)‖² + ‖P − I‖²_F: along directions in which groups differ, with eigenvalue m of M, a
-token shrinks to 1/(1 + λm) of itself, and across them it stays. (Chuang et al. 2023, arXiv 2302.00070. There z is
-CLIP's pooled text; the mean without what padding and an empty prompt hold too stands for it in models that have none.)
+P minimises λ·mean ‖P(z_a − z_b)‖² + ‖P − I‖²_F. Along an eigenvector of M with eigenvalue m, a token shrinks to
+1/(1 + λm) of its length; across them it does not change. (Chuang et al. 2023, arXiv 2302.00070. There z is CLIP's
+pooled text. Not all models have pooled text, so here z is the mean over tokens, minus that of the empty prompt.)
 
-No image is assigned a group. Models with several text encoders put their tokens beside each other or one after the
-other: P is as wide as a token then is. Pooled text stays as it is, and so does the empty prompt. Nothing in the model
-changes, and sampling costs what it did.
+No image is assigned a group. Models with several text encoders put tokens beside each other or one after the other; P
+is as wide as a token of the result. Pooled text and the empty prompt stay as they are. The model does not change, and
+sampling costs as much as before.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from fair_diffusion.steering.prompt import with_group
 
 STRENGTH = 500.0
 OCCUPATIONS = 30
-"""Occupations from whose prompts the projection is made."""
+"""How many occupations the projection is learnt from."""
 
 
 def guide(images: Sequence[Aimed]) -> Guide:
-    """Guide each image by its prompt, projected."""
+    """Guide each image by its projected prompt."""
     unsteered = plain.guide(images)
     if not any(aim.strength for _, aim in images):
         return unsteered
@@ -48,7 +48,7 @@ def guide(images: Sequence[Aimed]) -> Guide:
 
 
 def _projection(brief: Brief) -> Tensor:
-    """The projection that makes the groups of the brief's targets alike; it is learnt at its first use."""
+    """The projection that makes the groups of a brief's targets alike. It is learnt at its first use."""
     asked = {name: asked_groups(target, name) for target in brief.targets for name in target.attributes}
     key = "; ".join(f"{name}: {', '.join(groups)}" for name, groups in asked.items())
     if key not in brief.projections:
@@ -59,13 +59,13 @@ def _projection(brief: Brief) -> Tensor:
 
 
 def _prompts(asked: Mapping[str, Sequence[str]]) -> list[list[list[str]]]:
-    """For each attribute and each of its groups, the prompts of some occupations."""
+    """Prompts by attribute, group and occupation."""
     occupations = list(lists()["occupations"])[:OCCUPATIONS]
     return [grouped_prompts(name, groups, occupations) for name, groups in asked.items()]
 
 
 def grouped_prompts(name: str, groups: Sequence[str], concepts: Sequence[str]) -> list[list[str]]:
-    """For each group of attribute `name`, the prompts that name the group before each concept."""
+    """For each group of an attribute, one prompt per concept, with the group's word before the concept."""
     before = "a photo of a "
     return [
         [with_group(before + concept, len(before), [ATTRIBUTES[name].group(group).adjective]) for concept in concepts]
@@ -74,7 +74,15 @@ def grouped_prompts(name: str, groups: Sequence[str], concepts: Sequence[str]) -
 
 
 def projection(differences: Tensor, strength: float = STRENGTH) -> Tensor:
-    """P = (λ·M + I)⁻¹, (d, d) in float64, from the differences of pairs, (pairs, d)."""
+    """The projection P = (λ·M + I)⁻¹.
+
+    Args:
+        differences: the differences z_a − z_b, (pairs, d).
+        strength: λ.
+
+    Returns:
+        (d, d) in float64.
+    """
     if differences.ndim != 2 or not len(differences):
         raise ValueError(f"differences of shape {tuple(differences.shape)}; give at least one pair: (pairs, d)")
     z = differences.double()
@@ -84,9 +92,17 @@ def projection(differences: Tensor, strength: float = STRENGTH) -> Tensor:
 
 
 def learn(backbone: Backbone, prompts: Sequence[Sequence[Sequence[str]]]) -> tuple[Tensor, Cost]:
-    """P for a model, and what it took.
+    """Learn the projection of a model.
 
-    prompts[attribute][group][occupation]: the same occupations for every group, of two groups or more.
+    Args:
+        backbone: the model.
+        prompts: by attribute, group and occupation: two groups or more, with the same occupations for every group.
+
+    Returns:
+        P, and the cost of learning it.
+
+    Raises:
+        ValueError: an attribute has fewer than two groups, or they have different numbers of prompts.
     """
     start = time.monotonic()
     empty, differences = _means(backbone.encode([""])), []
@@ -99,13 +115,13 @@ def learn(backbone: Backbone, prompts: Sequence[Sequence[Sequence[str]]]) -> tup
 
 
 def projected(cond: Conditioning, p: Tensor) -> Conditioning:
-    """Every token times P; what the network is told beside the tokens stays."""
+    """The conditioning with every token multiplied by P; the rest of the conditioning stays."""
     tokens = cond.embeddings
     return Conditioning((tokens.double() @ p.to(tokens.device).T).to(tokens.dtype), cond.added)
 
 
 def _means(cond: Conditioning) -> Tensor:
-    """The mean of each prompt's tokens, (n, d), of those that count where a mask says so."""
+    """The mean of each prompt's tokens, (n, d). If there is a mask, only the tokens that it selects count."""
     tokens = cond.embeddings.double()
     mask = cond.added["mask"].to(tokens) if "mask" in cond.added else tokens.new_ones(tokens.shape[:2])
     return (tokens * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)

@@ -1,16 +1,16 @@
-"""The fairness loss: how far the group shares of a batch are from the target, with gradient; for any number of cells.
+"""The fairness loss: how far the group shares of a batch are from the target, with gradient, for any number of cells.
 
 L_mean      = KL(p̂ ‖ y*) = Σ_k p̂_k·log(p̂_k / y*_k)    p̂ = 1/n Σ_i p_i: the batch mean of a classifier's p
 L_confident = L_mean + w/n Σ_i H(p_i)                    H: the entropy of one image's probabilities
-L_assigned  = −1/n Σ_i log p_i(a_i)                      a: who shows what, by exact quotas
+L_assigned  = −1/n Σ_i log p_i(a_i)                      a_i: the cell of image i, by exact quotas
 
-L_mean is at its minimum too where every image is half one group and half the other. The entropy term asks every image
-to take a side; L_assigned says which: a minimises Σ_i −log p_i(a_i) under the quotas (optimal transport; for two groups
-that is the order of their probabilities, so the images nearest to a group go there).
+L_mean also has its minimum where every image is half one group and half the other. The entropy term makes every image
+choose one group. L_assigned says which one: a minimises Σ_i −log p_i(a_i) under the quotas (optimal transport; for two
+groups that is the order of their probabilities, so the images nearest to a group are assigned to it).
 
-Unknown: p_i is (cells + 1) long, its last entry is what no cell of the target takes, and what two readers do not agree
-about (`witnesses`). It is a cell of its own, of target 0. Where y* is 0, KL is infinite: such
-cells, unknown among them, share `FLOOR` of the target instead, and the shares that were asked for stay in proportion.
+Unknown: p_i has cells + 1 entries. The last one is the probability of no cell of the target, and of that on which two
+readers do not agree (`robust_reading`). It counts as a cell with target 0. Where y* is 0, KL is infinite, so all such
+cells together get `FLOOR` of the target instead; the shares that are asked for stay in proportion.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from torch import Tensor
 from fair_diffusion.allocation import least_change
 
 FLOOR = 0.01
-"""What y* gives to all cells of share 0 together: bounds the loss, and with it the gradient."""
+"""The target of all cells of share 0 together. It bounds the loss, and with it the gradient."""
 SURE = 0.97
-"""From this probability of its assigned cell on an image is left alone."""
+"""The probability of its assigned cell at which an image is settled."""
 TOLERANCE = 0.02
-"""Total variation from the target under which the mean counts as met."""
+"""The total variation from the target at which the mean is settled."""
 CONFIDENCE = 0.5
-"""w of L_confident. Images that are all sure of one group are kept there by this term: see `docs/latents.md`."""
+"""w of L_confident. If all images are sure of one group, this term keeps them there: see `docs/latents.md`."""
 VARIANTS = ("mean", "confident", "assigned")
 TINY = 1e-30
-"""What the logarithm takes for 0: so little that images with the slightest hope of a group are ranked, and have a
+"""The least argument of the logarithm. It is so small that images of very small probabilities still have an order and a
 gradient."""
 
 
 class FairnessLoss(Protocol):
-    """A loss of the probabilities of all images, (n, cells + 1): the mean of what falls to each."""
+    """A loss of the probabilities of all images, (n, cells + 1): the mean of the losses of the images."""
 
     def __call__(self, p: Tensor) -> Tensor:
-        """What falls to each image, (n,), with gradient: the same to all if the loss is one of their mean."""
+        """The loss of each image, (n,), with gradient. All are the same if the loss is one of their mean."""
 
     def settled(self, p: Tensor) -> Tensor:
         """Which images need not move any more, (n,): all of them once the target is met."""
@@ -50,7 +50,12 @@ class FairnessLoss(Protocol):
 
 @dataclass(frozen=True)
 class Mean:
-    """KL(p̂ ‖ y*) plus `confidence` times the mean entropy. shares: those of the target's cells."""
+    """KL(p̂ ‖ y*) + w/n Σ_i H(p_i).
+
+    Attributes:
+        shares: the target's share of each cell.
+        confidence: w.
+    """
 
     shares: Sequence[float]
     confidence: float = 0.0
@@ -62,7 +67,7 @@ class Mean:
         return loss.expand(len(p))
 
     def settled(self, p: Tensor) -> Tensor:
-        """All or none: whether p̂ is within `TOLERANCE`, and where sides are to be taken, the images are sure."""
+        """All images or none: whether p̂ is within `TOLERANCE` and, if w > 0, the images are `SURE` on average."""
         met = (p.mean(dim=0) - p.new_tensor([*self.shares, 0.0])).abs().sum() / 2 <= TOLERANCE
         sure = not self.confidence or bool(p.max(dim=1).values.mean() >= SURE)
         return torch.full((len(p),), bool(met) and sure)
@@ -70,7 +75,11 @@ class Mean:
 
 @dataclass(frozen=True)
 class Assigned:
-    """Cross-entropy to the cell of each image, (n,), as `assign` gives them."""
+    """Cross-entropy to the assigned cell of each image.
+
+    Attributes:
+        cells: the cell of each image, (n,), as `assign` returns them.
+    """
 
     cells: Tensor
 
@@ -79,7 +88,7 @@ class Assigned:
         return -self._own(p).clamp_min(TINY).log()
 
     def settled(self, p: Tensor) -> Tensor:
-        """Those that surely show their cell."""
+        """The images that surely show their cell."""
         return self._own(p) >= SURE
 
     def _own(self, p: Tensor) -> Tensor:
@@ -87,9 +96,17 @@ class Assigned:
 
 
 def fairness_loss(variant: str, p: Tensor, shares: Sequence[float], quotas: Sequence[int]) -> FairnessLoss:
-    """The loss of a variant for images that now have probabilities p, (n, cells + 1).
+    """The loss for images that now have probabilities p.
 
-    shares: y* of the cells. quotas: images per cell, summing to n; only "assigned" looks at them."""
+    Args:
+        variant: one of `VARIANTS`.
+        p: (n, cells + 1).
+        shares: y*, the target's share of each cell.
+        quotas: images per cell, which sum to n; only "assigned" uses them.
+
+    Raises:
+        ValueError: the variant is unknown, or p has not one column more than there are cells.
+    """
     if variant not in VARIANTS:
         raise ValueError(f"unknown fairness loss {variant!r}; use one of {', '.join(VARIANTS)}")
     if p.shape[1] != len(shares) + 1:
@@ -111,7 +128,11 @@ def entropy(p: Tensor) -> Tensor:
 
 
 def floored(shares: Sequence[float]) -> Tensor:
-    """y*, (cells + 1,): the shares, scaled to leave `FLOOR`, which unknown and the cells of share 0 divide evenly."""
+    """y*, (cells + 1,): the shares times 1 − `FLOOR`. Unknown and the cells of share 0 divide `FLOOR` evenly.
+
+    Raises:
+        ValueError: a share is negative, or they do not sum to 1.
+    """
     total = float(sum(shares))
     if min(shares, default=-1.0) < 0 or not abs(total - 1) < 1e-6:
         raise ValueError(f"shares {list(shares)} sum to {total:g}; give shares of 0 or more that sum to 1")
@@ -121,9 +142,17 @@ def floored(shares: Sequence[float]) -> Tensor:
 
 
 def assign(p: Tensor, quotas: Sequence[int]) -> Tensor:
-    """The cell of each image, (n,): cell k exactly quotas[k] times, where the images are most probable together.
+    """Assign images to cells so that their probabilities have the largest product.
 
-    An image of which nothing can be read goes to where others are missing."""
+    An image in which nothing can be read gets a cell that is left over.
+
+    Args:
+        p: (n, cells + 1).
+        quotas: images per cell, which sum to n.
+
+    Returns:
+        The cell of each image, (n,): cell k exactly quotas[k] times.
+    """
     cells = p[:, :-1].detach().double().nan_to_num(0.0).clamp(0, 1).cpu().numpy()
     return torch.tensor(least_change([None] * len(cells), cells, quotas, floor=TINY))
 
@@ -134,11 +163,19 @@ def cell_probabilities(
     cells: Sequence[Sequence[str]],
     names: Sequence[str],
 ) -> Tensor:
-    """Probabilities (n, cells + 1) of combinations of groups, "none of them" last; with gradient.
+    """Probabilities of cells, which are combinations of groups, with gradient.
 
-    read: probabilities (n, groups + unknown) of an attribute, in the order of groups[attribute]; a group that is not
-    among these has probability 0. names: the attributes that a cell has its groups of. Attributes are taken as
-    independent given the picture."""
+    Attributes count as independent, given the picture.
+
+    Args:
+        read: the probabilities (n, groups + unknown) of an attribute.
+        groups: the groups of every attribute, in the order of its probabilities. Other groups have probability 0.
+        cells: the cells, as one group per attribute of `names`.
+        names: the attributes.
+
+    Returns:
+        (n, cells + 1); the last column is the probability of no cell.
+    """
     tables = {name: read(name) for name in names}
     known = torch.stack(
         [

@@ -1,42 +1,38 @@
-"""The prompt-hint baseline: ask for variety in the prompt itself, of every image alike.
+"""The prompt-hint baseline: the prompts of all images ask for variety.
 
 "a photo of a doctor" → "a photo of a doctor, all genders and skin tones"
 
-No image is assigned a group, so what comes out is whatever the model makes of the words (Bansal et al. 2022, arXiv
-2210.15230, call such hints ethical interventions). Sampling stays as it is, and costs what it did.
+No image is assigned a group, so the shares depend on how the model reads the hint (Bansal et al. 2022, arXiv
+2210.15230, call such hints ethical interventions). Sampling does not change and costs as much as before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-
-import torch
 
 from fair_diffusion.backbones import Guide
 from fair_diffusion.policy import ATTRIBUTES, Assignment
-from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
-from fair_diffusion.steering.prompt import append
+from fair_diffusion.steering.prompt import append, guide_by
 
 
 def guide(images: Sequence[Aimed]) -> Guide:
     """Guide each image by the prompt with the hint."""
-    unsteered = plain.guide(images)
-    if not any(aim.strength for _, aim in images):
-        return unsteered
-    hinted = images[0].brief.encode([used_prompt(brief, aim.assigned) for brief, aim in images])
-    strength = torch.tensor([aim.strength for _, aim in images])
-    return replace(unsteered, cond=unsteered.cond.towards(hinted, strength))
+    return guide_by(images, used_prompt)
 
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:
-    """The prompt with a hint at the attributes that the targets name."""
+    """The prompt with a hint that names the attributes of the targets."""
     return with_hint(brief.request.prompt, [ATTRIBUTES[name].label for name in brief.attributes])
 
 
 def with_hint(prompt: str, labels: Sequence[str]) -> str:
-    """The prompt with a hint at the end. labels: of the attributes, in the singular; without any it stays as it is."""
+    """The prompt with a hint at the end.
+
+    Args:
+        prompt: the prompt.
+        labels: the attributes' labels, in the singular; without labels the prompt does not change.
+    """
     if not labels:
         return prompt
     *first, last = [f"{label}s" for label in labels]

@@ -1,12 +1,13 @@
-"""Ways to take a finished image back to noise, so that a run can go on from there towards another group.
+"""Inversion: take a finished image back to noise, so that a run from there can lead to another group.
 
 SDEdit:          x_t = √ᾱ_t·x0 + √(1−ᾱ_t)·ε             with the image's own ε (Meng et al. 2022, arXiv 2108.01073)
 DDIM inversion:  x_t = √ᾱ_t·x̂0 + √(1−ᾱ_t)·ε̂             step by step, from the clean image up
                  (x̂0, ε̂) from x_s and the output at t    s: the time after t; no guidance
                  (Song et al. 2021, arXiv 2010.02502; Dhariwal & Nichol 2021, arXiv 2105.05233)
 
-Flow matching is the same with (1−σ_t)·x0 + σ_t·ε: inversion then is the reversed Euler step. SDEdit costs no evaluation
-and keeps what is larger than the noise; inversion costs one per step and leads back to nearly the image itself.
+Flow matching is the same with (1−σ_t)·x0 + σ_t·ε; there inversion is the reversed Euler step. SDEdit costs no network
+evaluation and keeps what is larger than the noise. Inversion costs one evaluation per step, and a run from its noise
+gives nearly the same image again.
 """
 
 from __future__ import annotations
@@ -34,17 +35,20 @@ def taken_back(
     seeds: Sequence[int],
     steps: int,
 ) -> Batch:
-    """Images as a batch mid-way, with a share `depth` of the run still to come.
+    """Take images back to noise, as a batch in the middle of a run.
 
     Args:
         backbone: the model.
-        images: which images of the request these are.
+        images: the places of the images in their request.
         clean: their clean latents, (n, channels, height, width).
-        cond: what each image shows, (n, ...): the prompt that inversion follows.
+        cond: the prompts of the images, which inversion follows, (n, ...).
         way: one of `INVERSIONS`.
-        depth: above 0, up to 1.
-        seeds: of the noise of each image: that of SDEdit, and what the sampler adds on the way down.
-        steps: of the whole run.
+        depth: the share of the run that is still to come, above 0 and up to 1.
+        seeds: one seed per image, for the noise of SDEdit and the noise that the sampler adds later.
+        steps: the steps of the whole run.
+
+    Raises:
+        ValueError: a wrong way or depth, or numbers of rows that do not fit.
     """
     if way not in INVERSIONS:
         raise ValueError(f"unknown way {way!r}; use one of {', '.join(INVERSIONS)}")
@@ -62,6 +66,6 @@ def taken_back(
         latents = own.noised(clean, noise, times[step])
     else:
         latents, lower = clean, None
-        for t in torch.unique(times[step:]):  # upwards; some samplers visit a time twice
+        for t in torch.unique(times[step:]):  # from clean to noise; some samplers visit a time twice
             latents, lower, spent = own.unstep(latents, t, lower, cond), t, spent + 1
     return Batch(own, images, times, own.enter(latents, step), torch.full((len(images),), spent), step)

@@ -12,8 +12,8 @@ from fair_diffusion.steering.brief import Aimed, Brief
 def guide(images: Sequence[Aimed]) -> Guide:
     """Guide each image by the prompt of its own request."""
     first = images[0].brief
-    if first.reads_text:
-        first.encode([brief.request.prompt for brief, _ in images])  # one call for all that are new
+    if prompts := [brief.request.prompt for brief, _ in images if brief.reads_text]:
+        first.encode(prompts)  # one call for all that are new
     return Guide(
         Conditioning.cat([brief.plain for brief, _ in images]),
         Conditioning.cat([brief.empty for brief, _ in images]),
@@ -23,5 +23,5 @@ def guide(images: Sequence[Aimed]) -> Guide:
 
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:
-    """The prompt as it was given."""
+    """The prompt of the request."""
     return brief.request.prompt

@@ -1,9 +1,9 @@
-"""The prompt-quota baseline: put the assigned group into each image's prompt; sampling stays as it is."""
+"""The prompt-quota baseline: each image's prompt names its assigned group. Sampling does not change."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,33 +13,42 @@ from fair_diffusion.policy import ATTRIBUTES, Assignment
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
 
-# words whose first letter misleads about their first sound
+# words whose first sound is not what their first letter suggests
 _SOUNDS_VOWEL = re.compile(r"hour|honest|hono|heir", re.IGNORECASE)
 _SOUNDS_CONSONANT = re.compile(r"uni(?!n|m)|use|usu|uto|eu|one\b|once\b", re.IGNORECASE)
 
 
 def guide(images: Sequence[Aimed]) -> Guide:
     """Guide each image by the prompt that names its group, from the first step on."""
+    return guide_by(images, used_prompt)
+
+
+def guide_by(images: Sequence[Aimed], prompt_of: Callable[[Brief, Assignment], str]) -> Guide:
+    """Guide each steered image by another prompt, which `prompt_of` makes from its brief and its groups."""
     unsteered = plain.guide(images)
     if not any(aim.strength for _, aim in images):
         return unsteered
-    grouped = images[0].brief.encode([used_prompt(brief, aim.assigned) for brief, aim in images])
+    other = images[0].brief.encode([prompt_of(brief, aim.assigned) for brief, aim in images])
     strength = torch.tensor([aim.strength for _, aim in images])
-    return replace(unsteered, cond=unsteered.cond.towards(grouped, strength))
+    return replace(unsteered, cond=unsteered.cond.towards(other, strength))
 
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:
-    """The prompt with the adjectives of the assigned groups, skin tone before gender as English has it."""
+    """The prompt with the adjectives of the assigned groups, with gender last, as in English."""
     order = sorted(assigned, key=lambda name: name == "gender")
     adjectives = [ATTRIBUTES[name].group(assigned[name]).adjective for name in order]
     return with_group(brief.request.prompt, brief.start, adjectives)
 
 
 def with_group(prompt: str, start: int | None, adjectives: Sequence[str]) -> str:
-    """Return the prompt with the group's adjectives before the concept, its article mended.
+    """The prompt with adjectives before the concept, and an article that fits them.
 
-    "a photo of an engineer", 14, ["female"] → "a photo of a female engineer". `start` is the character at which the
-    concept begins; without one, ", female person" is put at the end instead.
+    "a photo of an engineer", 14, ["female"] → "a photo of a female engineer".
+
+    Args:
+        prompt: the prompt.
+        start: the character at which the concept begins; if None, ", female person" is added at the end instead.
+        adjectives: the adjectives, in order; without adjectives the prompt does not change.
     """
     phrase = " ".join(word for adjective in adjectives for word in adjective.split())
     if not phrase:
@@ -50,7 +59,7 @@ def with_group(prompt: str, start: int | None, adjectives: Sequence[str]) -> str
 
 
 def _mend_article(before: str, phrase: str) -> str:
-    """Make a closing "a" or "an" of `before` fit the phrase that follows, keeping its capital."""
+    """The text `before`, whose last word "a" or "an" is made to fit the phrase that follows; capitals are kept."""
     article = re.search(r"(?<!\w)(an?)(\s+)$", before, re.IGNORECASE)
     if article is None:
         return before
@@ -66,6 +75,6 @@ def _vowel_sound(phrase: str) -> bool:
 
 
 def append(prompt: str, text: str) -> str:
-    """The prompt with ", text" in the place of its closing punctuation."""
+    """The prompt with ", text" instead of its closing punctuation."""
     stem = prompt.rstrip(" \t\n.,;:")
     return f"{stem}, {text}" if stem else text

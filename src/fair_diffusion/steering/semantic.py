@@ -1,4 +1,4 @@
-"""Semantic guidance: push the prediction along the difference that a concept makes, where it makes one.
+"""Semantic guidance: push the prediction along the difference that a concept makes, where the difference is large.
 
 ψ_c = d_c·s_c·(ε_c − ε_∅)                  d_c: +1 towards the concept, −1 away from it, 0 not used
 μ_c = [ |ψ_c| ≥ λ_c-quantile of |ψ_c| ]    per image and channel, over height × width
@@ -6,12 +6,11 @@
 ν  ← β·ν + (1−β)·γ                         at every step, warm-up included
 ε̂   = ε_∅ + g·(ε_p − ε_∅) + γ              once all concepts of the image are past their warm-up
 
-While only some of an image's concepts are past it, those act alone, weights normalised to 1, without ν. From
-its cool-down step on, a concept's ψ is 0; what ν holds of it fades out. Where ν is not to learn during warm-up, ψ is 0
-there too, and costs nothing.
+While only some of an image's concepts are past their warm-up, these act alone, with weights that sum to 1 and without
+ν. From its cool-down step on, a concept's ψ is 0, and its part of ν fades out. If ν does not learn during warm-up, ψ is
+0 there too, and costs nothing.
 
-Brack et al. 2023, arXiv 2301.12247. The defaults are those of Fair Diffusion: Friedrich et al. 2023, arXiv
-2302.10893.
+Brack et al. 2023, arXiv 2301.12247. The defaults are those of Fair Diffusion: Friedrich et al. 2023, arXiv 2302.10893.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from fair_diffusion.steering.brief import Aimed, Brief
 from fair_diffusion.steering.window import window
 
 PerConcept = float | Sequence[float]
-"""One number for all concepts, or one for each."""
+"""One number for all concepts, or one number per concept."""
 
 
 def guide(images: Sequence[Aimed]) -> Guide:
@@ -62,13 +61,18 @@ def _settings(brief: Brief) -> SemanticGuidance:
 
 @dataclass(frozen=True, kw_only=True)
 class SemanticGuidance:
-    """Settings of the method.
+    """The settings of the method.
 
-    strength: s ≥ 0. threshold: λ in [0, 1]. weight: w ≥ 0. momentum_scale: s_m ≥ 0. momentum_beta: β in
-    [0, 1].
-    warmup: steps before a concept acts. cooldown: the step from which it no longer does, or None.
-    momentum_in_warmup: whether ν absorbs a concept from the first step on, as published; if not, from the end of
-    its warm-up on, until which the concept is not evaluated.
+    Attributes:
+        strength: s ≥ 0.
+        threshold: λ in [0, 1].
+        warmup: the number of steps before a concept acts.
+        cooldown: the step from which a concept no longer acts; never if None.
+        momentum_scale: s_m ≥ 0.
+        momentum_beta: β in [0, 1].
+        momentum_in_warmup: whether ν absorbs a concept from the first step on, as published. If not, ν absorbs it from
+            the end of its warm-up on, and the concept is not evaluated before.
+        weight: w ≥ 0.
     """
 
     strength: PerConcept = 4.0
@@ -98,9 +102,14 @@ class SemanticGuidance:
                 raise ValueError(f"{name} must be {bound}, not {value}")
 
     def steer(self, concepts: Conditioning, directions: Tensor) -> SemanticSteering:
-        """Steer a request: concepts has one row per concept; directions is (images, concepts).
+        """Steer a request.
 
-        A direction is +1, −1 or 0; another size of it multiplies the strength for that image.
+        Args:
+            concepts: one row per concept.
+            directions: d, (images, concepts): +1, −1 or 0. Another size multiplies the strength for that image.
+
+        Raises:
+            ValueError: the numbers of concepts do not fit.
         """
         if directions.ndim != 2 or directions.shape[1] != len(concepts):
             raise ValueError(
@@ -116,21 +125,33 @@ class SemanticGuidance:
 
 @dataclass(frozen=True)
 class SemanticSteering:
-    """Semantic guidance of one request: every image's direction for every concept."""
+    """Semantic guidance of one request.
+
+    Attributes:
+        settings: the settings.
+        concepts: one row per concept.
+        directions: d, (images, concepts).
+    """
 
     settings: SemanticGuidance
     concepts: Conditioning
     directions: Tensor
 
     def start(self, images: Sequence[int]) -> SemanticRun:
-        """Begin a batch, at whatever step; its momentum starts at zero."""
+        """Begin a batch of these images, at any step, with momentum 0."""
         if max(images) >= len(self.directions):
             raise ValueError(f"image {max(images)} has no direction: there are {len(self.directions)}")
         return SemanticRun(self.settings, self.concepts, self.directions[torch.as_tensor(images)])
 
 
 class SemanticRun:
-    """Semantic guidance of one batch: only images with a direction, the "steered" ones, take part."""
+    """Semantic guidance of one batch. Images with a direction are "steered"; the others do not take part.
+
+    Args:
+        settings: the settings.
+        concepts: one row per concept.
+        directions: d of the images of the batch, (n, concepts).
+    """
 
     def __init__(self, settings: SemanticGuidance, concepts: Conditioning, directions: Tensor) -> None:
         k = len(concepts)
@@ -145,14 +166,14 @@ class SemanticRun:
         self._momentum: Tensor | None = None
 
     def extra(self, step: int) -> Extra | None:
-        """Each steered image with each of its live concepts, concept by concept."""
+        """The rows to evaluate: each steered image with each of its live concepts, concept by concept."""
         concepts, places = self._evaluated(step).T.nonzero(as_tuple=True)
         if not len(places):
             return None
         return Extra(self._steered[places], self._concepts[concepts])
 
     def guide(self, step: int, *, plain: Tensor, uncond: Tensor, extra: Tensor) -> Tensor:
-        """Add γ to the steered images; the others are returned as they came."""
+        """Add γ to the prediction of the steered images. The other images are returned unchanged."""
         live = self._evaluated(step)
         if self._momentum is None and not live.any():
             return plain
@@ -175,14 +196,14 @@ class SemanticRun:
         return guided
 
     def _evaluated(self, step: int) -> Tensor:
-        """Return (steered, concepts): is ε_c needed at this step?"""
+        """Whether ε_c is needed at this step, (steered, concepts)."""
         live = (self._directions != 0) & (step < self._cooldown)
         if self._settings.momentum_scale == 0 or not self._settings.momentum_in_warmup:
-            live &= step >= self._warmup  # during warm-up ψ feeds nothing but the momentum
+            live &= step >= self._warmup  # during warm-up, only the momentum uses ψ
         return live
 
     def _pushes(self, live: Tensor, uncond: Tensor, extra: Tensor) -> Tensor:
-        """Return masked ψ: (steered, concepts, channels, height, width), 0 where `live` says it is not evaluated."""
+        """μ·ψ, (steered, concepts, channels, height, width), and 0 where `live` is false."""
         push = extra.new_zeros((*live.shape, *uncond.shape[1:]))
         for k, rows in enumerate(torch.split(extra, live.sum(dim=0).tolist())):
             places = live[:, k].nonzero()[:, 0]
@@ -200,12 +221,12 @@ def _per_concept(value: PerConcept, k: int) -> Tensor:
 
 
 def _strongest(psi: Tensor, threshold: float) -> Tensor:
-    """Zero all of psi (n, channels, height, width) below the quantile of its size, per image and channel."""
+    """μ·ψ: ψ (n, channels, height, width), with 0 where |ψ| is below its quantile, per image and channel."""
     size = psi.abs()
     bar = torch.quantile(size.flatten(start_dim=2).float(), threshold, dim=2).to(psi.dtype)
     return torch.where(size >= bar[:, :, None, None], psi, torch.zeros_like(psi))
 
 
 def _weighted(weights: Tensor, push: Tensor) -> Tensor:
-    """Sum over concepts: (n, k) · (n, k, channels, height, width)."""
+    """The weighted sum over concepts: (n, k) · (n, k, channels, height, width)."""
     return torch.einsum("nk,nkchw->nchw", weights.to(push), push)

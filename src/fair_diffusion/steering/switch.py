@@ -1,11 +1,11 @@
 """Prompt switching: from some step on, condition an image on the prompt that names its group.
 
-c = c_p + s·(c_q − c_p)      c_p: the prompt's text embeddings; c_q: those of the prompt with the group's word in it
+c = c_p + s·(c_q − c_p)      c_p: text embeddings of the prompt; c_q: those of the prompt with the group's word
 
-The noise removed before that step has fixed the composition, which stays; each step still costs what it did, since the
-one conditioning replaces the other. s = 1 is the other prompt; s > 1 goes on in its direction.
-Usual is 1.5: where s = 1 leaves one image in four as it was, this leaves one in 25 (`benchmarks/settings.md`).
-(The idea is that of prompt-to-prompt's schedule: Hertz et al. 2022, arXiv 2208.01626.)
+The steps before have fixed the composition, which stays. Each step costs as much as before, because one conditioning
+replaces the other. s = 1 is the other prompt; s > 1 goes further in the same direction. The usual s is 1.5: it leaves
+one image in 25 in its old group, where s = 1 leaves one in four (`benchmarks/settings.md`).
+(The idea comes from the schedule of prompt-to-prompt: Hertz et al. 2022, arXiv 2208.01626.)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fair_diffusion.steering.prompt import used_prompt as used_prompt
 
 
 def guide(images: Sequence[Aimed]) -> Guide:
-    """Guide steered images by the prompt that names their group; the strength is that of the card times the aim's."""
+    """Guide steered images by the prompt that names their groups, with s = the card's strength · the aim's strength."""
     unsteered = plain.guide(images)
     if not any(aim.strength for _, aim in images):
         return unsteered
@@ -34,5 +34,11 @@ def guide(images: Sequence[Aimed]) -> Guide:
 
 
 def switched(plain: Conditioning, grouped: Conditioning, strength: Tensor) -> Conditioning:
-    """The conditionings of steered images. strength: s of each image, (n,); 0 leaves it plain, to the bit."""
+    """Move conditionings from one prompt towards another.
+
+    Args:
+        plain: c_p of n images.
+        grouped: c_q of the same images.
+        strength: s of each image, (n,); with 0 the conditioning stays plain, bit for bit.
+    """
     return plain.towards(grouped, strength)

@@ -1,1 +1,1 @@
-"""Methods that are trained beforehand, one file each."""
+"""Training of the methods that learn before drawing, one file per method."""

@@ -1,18 +1,20 @@
 """Distributional alignment: fine-tune a LoRA until the images of a prompt show the groups in the desired shares.
 
-    loss = mean over images that are sure of their target of −log p(target)  +  mean of w·(1 − cos(f(x), f(x°)))
+    loss = mean over images with a sure target of −log p(target)  +  mean of w·(1 − cos(f(x), f(x°)))
 
-Images of one prompt are drawn together, read, and each gets a target: the group that it would most probably get if the
-groups of the batch were drawn from the desired shares and the images nearest to each took them (for two groups by rank,
-for more by optimal transport). Images for which that is less sure than 1 − `UNSURE` teach nothing. x° is the plain
-image of the same noise, f are features: what fits stays as it was (w = 1), what must change group may move (w = 0.2).
+Images of one prompt are drawn together and read, and each one gets a target. To find it, imagine that the groups of the
+batch are drawn from the desired shares, and given to the images that are nearest to them (by rank for two groups, by
+optimal transport for more). The target of an image is its most probable group; if that is less probable than
+1 − `UNSURE`, the image has no sure target. x° is the plain image of the same noise, f are features. Images that fit
+their target keep to x° (w = 1); images that must change group may leave it (w = 0.2).
 (Shen et al. 2023, arXiv 2311.07604. LoRA of rank 50, rate 5e-5.)
 
-The gradient goes through a short run of the sampler, with the latents that the network sees taken as given, as in the
-paper's adjusted gradient, so that deep chains do not blow up. Each evaluation counts by its own share in the image, of
-which early ones have most; the paper gives all the same weight. Each is made again on the way back: that bounds memory.
+The gradient goes through a short run of the sampler. As in the paper's adjusted gradient, the latents that the network
+sees have no gradient, so that deep chains do not explode. Each evaluation has the weight of its own share in the image,
+which is largest for early ones; in the paper all weights are equal. Evaluations are repeated in the backward pass: that
+bounds memory.
 
-Drawing with a LoRA costs what plain drawing does. The file is one that diffusers' `load_lora_weights` reads;
+Drawing with a LoRA costs as much as plain drawing. The file is one that diffusers' `load_lora_weights` reads.
 `edits.edited` puts it into a pipeline and takes it out.
 """
 
@@ -42,28 +44,33 @@ from fair_diffusion.steering.cost import Cost
 
 RANK, RATE = 50, 5e-5
 UNSURE = 0.2
-"""Images whose target is less sure than 1 minus this teach no group."""
+"""Images whose target has a probability below 1 minus this one have no sure target."""
 MAY_CHANGE = 0.2
-"""How much less an image that must change its group is held to its plain twin."""
+"""w of an image that must change its group."""
 DRAWS = 200
-"""How often the groups of a batch are drawn, for more than two groups."""
+"""How often the groups of a batch are drawn, if there are more than two groups."""
 MAPS = {
     "unet": ("to_q", "to_k", "to_v", "to_out.0"),
     "transformer": ("to_q", "to_k", "to_v", "to_out.0"),
     "text_encoder": ("q_proj", "k_proj", "v_proj", "out_proj"),
 }
-"""The maps that get a LoRA, by part of the pipeline."""
+"""The linear maps that get a LoRA, by part of the pipeline."""
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """The LoRA's tensors, named as diffusers names them, and what learning them took."""
+    """A trained LoRA.
+
+    Attributes:
+        tensors: its tensors, by their names in diffusers.
+        cost: the cost of training.
+    """
 
     tensors: dict[str, Tensor]
     cost: Cost
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file, with the cost beside the tensors; whole or not at all."""
+        """Write tensors and cost to a safetensors file, whole or not at all."""
         with whole_file(path) as part:
             save_file(self.tensors, part, file_metadata(FORMAT) | self.cost.metadata())
 
@@ -71,11 +78,18 @@ class Aligned:
 def targets(
     probabilities: ArrayLike, shares: Sequence[float], *, seed: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The group that each image of a batch should show, (n,), and how unsure that is, (n,) in 0…1.
+    """The target of each image of a batch, and its uncertainty.
 
-    probabilities: (n, groups). shares: desired, one per group. Were the groups of the batch drawn from the shares, with
-    the least total distance from the images, a target is the group that the image would get most often, and its
-    uncertainty how often it would get another one.
+    Groups are drawn from the shares many times, and given to the images with the least total distance. The target of an
+    image is the group that it gets most often; its uncertainty is how often it gets another one.
+
+    Args:
+        probabilities: (n, groups).
+        shares: the desired share of each group.
+        seed: seed of the draws; two groups need none.
+
+    Returns:
+        The targets, (n,), and their uncertainties in 0…1, (n,).
     """
     p, wanted = np.asarray(probabilities, dtype=np.float64), np.asarray(shares, dtype=np.float64)
     if p.ndim != 2 or p.shape[1] != len(wanted) or len(wanted) < 2:
@@ -111,23 +125,31 @@ def learn(
     seed: int = 0,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Aligned:
-    """Learn a LoRA, prompt after prompt; the pipeline is left as it was.
+    """Train a LoRA, prompt after prompt. The pipeline does not change.
 
     Args:
-        backbone: a model whose pipeline loads LoRAs; `ValueError` for others, and for those that have some loaded.
-        prompts: "a photo of a doctor", …; each iteration takes the next.
-        shares: the desired share of each group, summing to 1.
-        probabilities: of the groups in pixels (n, 3, height, width) in 0…1, with gradient: (n, groups), and more
-            columns for what is unknown.
-        features: of such pixels, with gradient, (n, d): in these an image stays near its plain twin.
-        parts: what gets a LoRA, of `MAPS`.
-        iterations: optimizer steps. images: per step. steps, guidance: of the short sampler run. rank: of the LoRA.
-        rate: of AdamW. seed: images are drawn from seed, seed + 1, …
+        backbone: a model whose pipeline can load LoRAs and has none loaded.
+        prompts: "a photo of a doctor", …; each iteration takes the next one.
+        shares: the desired share of each group; they sum to 1.
+        probabilities: the probabilities of the groups in pixels (n, 3, height, width) in 0…1, with gradient: (n,
+            groups), and more columns for unknown.
+        features: f of such pixels, with gradient, (n, d).
+        parts: the parts of the pipeline that get a LoRA, keys of `MAPS`.
+        iterations: optimizer steps.
+        images: images per step.
+        steps: steps of the short run of the sampler.
+        guidance: guidance scale of that run.
+        rank: rank of the LoRA.
+        rate: learning rate of AdamW.
+        seed: images are drawn from seed, seed + 1, …
         on_step: called after each iteration with its number, from 1, and the loss.
+
+    Raises:
+        ValueError: the pipeline cannot load a LoRA or has one, or an argument is wrong.
     """
     _check(backbone, prompts, shares, parts, iterations, images)
     start, first = time.monotonic(), backbone.evaluations
-    with same_training(backbone.pipeline), backbone.frozen():  # gradients reach the LoRA alone
+    with same_training(backbone.pipeline), backbone.frozen():  # only the LoRA gets gradients
         try:
             parameters = _add_lora(backbone.pipeline, parts, rank, seed)
             optimizer = torch.optim.AdamW(parameters, lr=rate)
@@ -152,19 +174,17 @@ def learn(
 
 
 def _draw(backbone: Adapter, prompt: str, seeds: Sequence[int], steps: int, guidance: float) -> Tensor:
-    """Pixels in 0…1 of one image per seed, with gradient into the networks where that is on."""
+    """Pixels in 0…1 of one image per seed, with gradient if gradients are enabled."""
     rows = [0] * len(seeds)
     empty = backbone.empty()
-    if (
-        empty.embeddings.any()
-    ):  # where it is text, and not the zeros of some families, the text encoder learns from it too
+    if empty.embeddings.any():  # it is encoded text, not the zeros of some families: the text encoder learns from it
         empty = backbone.encode([""], gradient=True)
     guide = Guide(backbone.encode([prompt], gradient=True)[rows], empty[rows], guidance)
     own = backbone.fork()
     times = own.timesteps(steps)
     latents = own.initial_latents(seeds)
     for step, t in enumerate(times):
-        here = own.fork()  # the sampler as it is now, for when the evaluation is made again
+        here = own.fork()  # the sampler's present state, for the repeated evaluation in the backward pass
 
         def predict(seen: Tensor, here: Adapter = here, t: Tensor = t, step: int = step) -> Tensor:
             return guide.predict(here, seen, t, step)[0]
@@ -183,7 +203,7 @@ def _loss(
     features: Callable[[Tensor], Tensor],
     seed: int,
 ) -> Tensor:
-    """Cross-entropy with the targets, and distance to the plain twins."""
+    """Cross-entropy with the sure targets, plus the distance to the plain images of the same noise."""
     k, p = len(shares), probabilities(pixels)
     chosen, unsure = targets(p[:, :k].detach().cpu().numpy(), shares, seed=seed)
     target = torch.from_numpy(chosen).to(p.device)
@@ -198,7 +218,7 @@ def _loss(
 
 
 def _add_lora(pipeline: Any, parts: Sequence[str], rank: int, seed: int) -> list[Tensor]:
-    """Put a LoRA into the parts, and return its parameters. It changes nothing yet: its second factor is zero."""
+    """Put a LoRA into the parts, and return its parameters. Its second factor is 0, so images do not change yet."""
     from peft import LoraConfig
 
     with torch.random.fork_rng(devices=[]):
@@ -220,7 +240,7 @@ def _switch(pipeline: Any, parts: Sequence[str], *, on: bool) -> None:
 
 
 def _lora_of(pipeline: Any, parts: Sequence[str]) -> dict[str, Tensor]:
-    """The LoRA's tensors under the names of diffusers."""
+    """The LoRA's tensors, by their names in diffusers."""
     from diffusers.utils import convert_state_dict_to_diffusers
     from peft.utils import get_peft_model_state_dict
 

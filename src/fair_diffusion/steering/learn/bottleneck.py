@@ -1,11 +1,4 @@
-"""Learn a vector for each group, to be added in the middle of the UNet (`steering.bottleneck`).
-
-v_g = argmin over v of  E ‖ target(x₀, ε, t) − network(x_t, t, neutral prompt; h + v) ‖²
-
-x₀ are images that the model itself draws from the prompt with the group's word; the network, told the neutral prompt,
-must explain them, and all it may change is v. So v learns what the neutral prompt leaves open: the group. (Li et al.
-2024, arXiv 2311.17216; Adam with rate 0.1, about 1,000 images.)
-"""
+"""Learn bottleneck directions: the vector v_g of each group (equation, method and source: `steering.bottleneck`)."""
 
 from __future__ import annotations
 
@@ -37,16 +30,21 @@ def learn(
     seed: int = 0,
     on_step: Callable[[Group, int, float], None] = lambda group, step, loss: None,
 ) -> Directions:
-    """Learn the vectors of groups, from images that the model draws on the way; the model is left as it was.
+    """Learn the vectors of groups from images that the model draws. The model does not change.
 
     Args:
-        backbone: a model with a UNet; `ValueError` for others.
+        backbone: a model with a UNet.
         neutral: prompts that leave the group open: "a photo of a doctor".
         grouped: for each group the same prompts with its word.
-        images: to draw for each group, prompts in turn.
-        epochs: how often each image is seen.
-        steps: of drawing. guidance: of drawing. seed: image i of each group is drawn from seed + i.
-        on_step: called after each step of learning with the group, the step from 1, and the loss.
+        images: images to draw for each group, with the prompts in turn.
+        epochs: how often each image is used.
+        steps: denoising steps of these images.
+        guidance: guidance scale of these images.
+        seed: image i of each group is drawn from seed + i.
+        on_step: called after each step of learning with the group, the number of the step from 1, and the loss.
+
+    Raises:
+        ValueError: the model has no UNet, or an argument is wrong.
     """
     if images < 1 or epochs < 1:
         raise ValueError(f"images is {images} and epochs {epochs}; use 1 or more of each")
@@ -76,7 +74,11 @@ def learn(
 
 @torch.no_grad()
 def middle_shape(backbone: Adapter) -> tuple[int, ...]:
-    """Channels, height and width of what the middle block returns. `ValueError` if there is none."""
+    """Channels, height and width of the output of the middle block.
+
+    Raises:
+        ValueError: the model has no middle block.
+    """
     shape: list[tuple[int, ...]] = []
     latents = torch.zeros(1, *backbone.latent_shape, device=backbone.device, dtype=backbone.dtype)
     hook = middle_of(backbone.network).register_forward_hook(
@@ -92,7 +94,7 @@ def middle_shape(backbone: Adapter) -> tuple[int, ...]:
 def _draw(
     backbone: Adapter, texts: Sequence[str], images: int, steps: int, guidance: float, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Clean latents of images, prompts in turn, and each one's prompt."""
+    """Draw images with the prompts in turn: their clean latents, and the number of each one's prompt."""
     rows = [i % len(texts) for i in range(images)]
     drawn = denoise(
         backbone,
@@ -109,7 +111,7 @@ def _draw(
 def _noise_error(
     backbone: Adapter, clean: Tensor, cond: Conditioning, vector: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """Mean squared error of the network's prediction at random times, with the vector in its middle."""
+    """Mean squared error of the network's prediction at random times, with the vector added after the middle block."""
     alphas, kind = backbone.pipeline.scheduler.alphas_cumprod, backbone.pipeline.scheduler.config.prediction_type
     t = torch.randint(len(alphas), (len(clean),), generator=generator)
     noise = torch.randn(clean.shape, generator=generator).to(clean)

@@ -1,19 +1,19 @@
-"""Unified concept editing: change what cross-attention reads in a concept, in closed form, and keep it for good.
+"""Unified concept editing: change in closed form how cross-attention reads a concept.
 
 minimise over W   Σ_e ‖W·c_e − v*_e‖² + Σ_p ‖W·c_p − W₀·c_p‖² + λ·‖W − W₀‖²_F
 W = (λ·W₀ + Σ_e v*_e·c_eᵀ + Σ_p W₀·c_p·c_pᵀ)·(λ·I + Σ_e c_e·c_eᵀ + Σ_p c_p·c_pᵀ)⁻¹        λ = 0.5
 
-for every key and value map W₀ of the cross-attention. c_e: tokens of the prompts to edit; c_p: those to preserve;
-v*_e = W₀·(c_e + Σ_k α_k·a_k), with a_k the direction of group k in the text. So every map is multiplied by one and the
-same matrix, W = W₀·Q, with Q = (λ·I + Σ_e (c_e + Σ_k α_k·a_k)·c_eᵀ + Σ_p c_p·c_pᵀ)·(λ·I + Σ c·cᵀ)⁻¹.
+for every key and value map W₀ of the cross-attention. c_e: tokens of the prompts to edit; c_p: tokens to preserve;
+v*_e = W₀·(c_e + Σ_k α_k·a_k), where a_k is the direction of group k in the text. So all maps are multiplied by the same
+matrix: W = W₀·Q, with Q = (λ·I + Σ_e (c_e + Σ_k α_k·a_k)·c_eᵀ + Σ_p c_p·c_pᵀ)·(λ·I + Σ c·cᵀ)⁻¹.
 
-How far to go is an integral loop: draw a few images of each prompt with the maps as they are, read them, and
-α_k ← α_k + (desired_k − observed_k), until all are within tolerance; the α that did best over all prompts are kept.
+An integral loop finds α: draw a few images of each prompt with the present maps, read them, and
+α_k ← α_k + (desired_k − observed_k), until all prompts are within the tolerance. The best α over all prompts is kept.
 (Gandikota et al. 2023, arXiv 2308.14761.)
 
-Drawing with the edit costs what plain drawing does. The file of an edit holds the new maps under the network's own
-names: `edits.edited` puts it into a pipeline, and `unet.load_state_dict(load_file(file), strict=False)` into one of
-plain diffusers.
+Drawing with the edit costs as much as plain drawing. The file of an edit holds the new maps by the network's own names:
+`edits.edited` puts it into a pipeline, and `unet.load_state_dict(load_file(file), strict=False)` into one of plain
+diffusers.
 """
 
 from __future__ import annotations
@@ -38,22 +38,28 @@ from fair_diffusion.models.edits import FORMAT, put, swapped
 from fair_diffusion.steering.cost import Cost
 
 KEEP = 0.5
-"""λ: how much a map holds on to what it was."""
+"""λ: the weight of keeping a map as it was."""
 
 Observe = Callable[[Sequence[str]], NDArray[np.float64]]
-"""Draws images of each prompt with the model as it is now and reads them: shares (prompts, groups)."""
+"""Draws images of each prompt with the model as it is now, and reads them: shares (prompts, groups)."""
 
 
 @dataclass(frozen=True)
 class Edited:
-    """New weights by the network's own names, what learning them took, and what was observed with them."""
+    """An edit.
+
+    Attributes:
+        weights: the new weights, by the network's own names.
+        cost: the cost of learning them.
+        observed: the shares observed with them, (prompts, groups).
+    """
 
     weights: dict[str, Tensor]
     cost: Cost
     observed: NDArray[np.float64]
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file, with the cost beside the weights; whole or not at all."""
+        """Write weights and cost to a safetensors file, whole or not at all."""
         with whole_file(path) as part:
             save_file(
                 {name: tensor.contiguous() for name, tensor in self.weights.items()},
@@ -63,9 +69,16 @@ class Edited:
 
 
 def closed_form(edit: Tensor, wanted: Tensor, preserve: Tensor, keep: float = KEEP) -> Tensor:
-    """Q, (d, d) in float64: the maps W₀·Q read each token of `edit` as W₀ reads the one of `wanted`.
+    """Q: the maps W₀·Q read each token of `edit` as W₀ reads the same row of `wanted`.
 
-    edit, wanted: (m, d), row by row; preserve: (p, d), read as before. keep: λ > 0.
+    Args:
+        edit: tokens to edit, (m, d).
+        wanted: the tokens as which to read them, (m, d).
+        preserve: tokens to read as before, (p, d).
+        keep: λ > 0.
+
+    Returns:
+        (d, d) in float64.
     """
     if edit.shape != wanted.shape or edit.ndim != 2 or preserve.shape[1:] != edit.shape[1:]:
         shapes = [tuple(part.shape) for part in (edit, wanted, preserve)]
@@ -87,17 +100,22 @@ def learn(
     iterations: int = 10,
     tolerance: float = 0.05,
 ) -> Edited:
-    """Edit `prompts` until their images show the groups in the desired shares; the network is left as it was.
+    """Find the edit with which the images of prompts show the groups in the desired shares.
+
+    The network does not change.
 
     Args:
-        backbone: a model whose cross-attention reads text tokens; `ValueError` for others.
-        prompts: what to edit: "a photo of a doctor".
+        backbone: a model whose cross-attention reads text tokens.
+        prompts: the prompts to edit: "a photo of a doctor".
         grouped: for each group the same prompts with its word.
-        desired: the share of each group, summing to 1.
-        observe: draws and reads, see `Observe`. What lacks to 1 in a row is unknown and pulls nowhere.
-        preserve: prompts of other concepts, to be read as before.
-        iterations: of the loop, at most.
-        tolerance: the loop ends once every prompt is this near in total variation, unknown counting against it.
+        desired: the desired share of each group; they sum to 1.
+        observe: draws and reads images. What is missing to 1 in a row is unknown, and has no influence on α.
+        preserve: prompts of other concepts, which are to be read as before.
+        iterations: the most iterations of the loop.
+        tolerance: the loop ends when every prompt has at most this total variation; unknown counts against it.
+
+    Raises:
+        ValueError: the model's cross-attention does not read text tokens, or an argument is wrong.
     """
     want = np.asarray(desired, dtype=np.float64)
     if len(grouped) != len(want) or not np.isclose(want.sum(), 1) or (want < 0).any():
@@ -121,7 +139,7 @@ def learn(
                 best, seen, nearest = weights, shares, float(far.mean())
             if step == iterations or far.max() <= tolerance:
                 break
-            # what is unknown says nothing about the groups
+            # unknown images say nothing about the groups
             alpha = alpha + np.where(known > 0, want - shares / np.maximum(known, 1e-12), 0)
             weights = _maps(maps, tokens, owner, directions, alpha, others)
             put(backbone.network, weights)
@@ -138,9 +156,16 @@ def observer(
     guidance: float = 7.5,
     seed: int = 0,
 ) -> Observe:
-    """An `Observe` that draws so many images of each prompt, of the same seeds each time.
+    """An `Observe` that draws images from the same seeds each time.
 
-    perceive: the probabilities of the groups in pictures, (n, groups); what lacks to 1 is unknown."""
+    Args:
+        backbone: the model.
+        perceive: the probabilities of the groups in pictures, (n, groups); what is missing to 1 is unknown.
+        images: images per prompt.
+        steps: denoising steps.
+        guidance: guidance scale.
+        seed: image i of each prompt is drawn from seed + i.
+    """
 
     def observe(prompts: Sequence[str]) -> NDArray[np.float64]:
         rows = np.repeat(np.arange(len(prompts)), images)
@@ -161,20 +186,24 @@ def observer(
 
 
 def cross_attention(backbone: Adapter) -> dict[str, Tensor]:
-    """The weights of the key and value maps that read text tokens, by name; copies."""
+    """Copies of the weights of the key and value maps that read text tokens, by name.
+
+    Raises:
+        ValueError: there are none, or something lies between the text encoder and the maps.
+    """
     network, width = backbone.network, backbone.encode([""]).embeddings.shape[-1]
     between = any(getattr(network, name, None) is not None for name in ("caption_projection", "encoder_hid_proj"))
-    found = {
+    maps = {
         f"{name}.weight": module.weight.detach().clone()
         for name, module in network.named_modules()
         if name.endswith(("attn2.to_k", "attn2.to_v")) and isinstance(module, nn.Linear) and module.in_features == width
     }
-    if between or not found:
+    if between or not maps:
         raise ValueError(
             f"no cross-attention of {type(network).__name__} reads the text's tokens as they are, so concepts cannot "
             "be edited in it; use a model of the families of Stable Diffusion 1, 2 or XL"
         )
-    return found
+    return maps
 
 
 def _maps(
@@ -185,22 +214,22 @@ def _maps(
     alpha: NDArray[np.float64],
     other: Tensor,
 ) -> dict[str, Tensor]:
-    """Every map times Q, in its own precision."""
+    """All maps times Q, each in its own precision."""
     wanted = tokens + torch.from_numpy(alpha).to(tokens)[owner] @ directions
     q = closed_form(tokens, wanted, other)
     return {name: (weight.double() @ q).to(weight.dtype) for name, weight in maps.items()}
 
 
 def _tokens(backbone: Adapter, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Tokens (m, d) of the prompts in float64, and each one's prompt (m,).
+    """The tokens of prompts in float64, (m, d), and the number of each one's prompt, (m,).
 
-    Tokens that are those of the empty prompt too are left out: a causal encoder's first is the same in every text."""
+    Tokens that the empty prompt has too are left out: the first token of a causal encoder is the same in every text."""
     embeddings, empty = backbone.encode(prompts).embeddings.double(), backbone.encode([""]).embeddings.double()
     owner, place = ((embeddings - empty).abs().amax(dim=2) > 1e-5).nonzero(as_tuple=True)
     return embeddings[owner, place], owner
 
 
 def _directions(backbone: Adapter, prompts: Sequence[str], grouped: Sequence[Sequence[str]]) -> Tensor:
-    """What a group's word adds to the tokens of a prompt, in the mean over tokens and prompts: (groups, d)."""
+    """The difference that each group's word makes to tokens, as the mean over tokens and prompts, (groups, d)."""
     plain = backbone.encode(prompts).embeddings.double()
     return torch.stack([(backbone.encode(texts).embeddings.double() - plain).mean(dim=(0, 1)) for texts in grouped])
