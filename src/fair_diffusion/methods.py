@@ -71,24 +71,6 @@ METHODS: Mapping[str, Method] = {
     row.name: row
     for row in (
         Method(
-            name="switch",
-            does="the group's word enters the prompt mid-way",
-            acts_on="prompt, from a fifth of the way on",
-            controls=(NATURAL_FIRST,),
-            reads_text=True,
-            ways={"switch": {}},
-        ),
-        Method(
-            name="semantic",
-            does="the prediction is pushed towards the group, and away from the group that the image would show",
-            acts_on="prediction",
-            controls=(NATURAL_FIRST, ALL),
-            reads_text=True,
-            ends_early=True,
-            ways={"semantic-coin": {"control": ALL}, "semantic-quota": {"control": ALL}, "semantic": {}},
-            coins=("semantic-coin",),
-        ),
-        Method(
             name="prompt",
             does="the group's word is in the prompt from the start",
             acts_on="prompt",
@@ -110,6 +92,24 @@ METHODS: Mapping[str, Method] = {
             assigns=False,
             reads_text=True,
             ways={"embedding": {}},
+        ),
+        Method(
+            name="semantic",
+            does="the prediction is pushed towards the group, and away from the group that the image would show",
+            acts_on="prediction",
+            controls=(NATURAL_FIRST, ALL),
+            reads_text=True,
+            ends_early=True,
+            ways={"semantic-coin": {"control": ALL}, "semantic-quota": {"control": ALL}, "semantic": {}},
+            coins=("semantic-coin",),
+        ),
+        Method(
+            name="switch",
+            does="the group's word enters the prompt mid-way",
+            acts_on="prompt, from a fifth of the way on",
+            controls=(NATURAL_FIRST,),
+            reads_text=True,
+            ways={"switch": {}},
         ),
         Method(
             name="bottleneck",

@@ -104,7 +104,7 @@ def test_a_suite_is_drawn_kept_and_audited(tmp_path: Path, monkeypatch: pytest.M
         ([*NEW, "--concepts", "t.csv"], "No such option: --concepts"),
         ([*NEW, "--method", "semantic"], "--method semantic needs --instruct or --policy"),
         ([*NEW, *WOMEN, "--policy", "p.yaml"], "both --instruct and --policy are given; give one"),
-        ([*NEW, *WOMEN, "--method", "magic"], "unknown method 'magic'; use one of switch"),
+        ([*NEW, *WOMEN, "--method", "magic"], "unknown method 'magic'; use one of prompt"),
         ([*NEW, *WOMEN, "--method", "bottleneck"], "method 'bottleneck' needs a file with a vector for each group"),
         (
             [*NEW, *WOMEN, "--method", "bottleneck", "--file", "gone.safetensors"],
@@ -156,15 +156,16 @@ def test_a_command_that_drew_nothing_leaves_no_folder(
 def test_an_interrupt_keeps_what_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "list.txt").write_text("nurse\ncook")
     asked = ["audit-suite", "--suite", str(tmp_path / "list.txt"), "-n", "2", "--steps", "2", "--out"]
-    call, calls = FairPipeline.__call__, []
+    each, calls = FairPipeline.each, []
 
     def interrupted(self: FairPipeline, *given: Any, **more: Any) -> Any:
-        calls.append(given)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return call(self, *given, **more)
+        for drawn in each(self, *given, **more):
+            calls.append(given)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            yield drawn
 
-    monkeypatch.setattr(FairPipeline, "__call__", interrupted)
+    monkeypatch.setattr(FairPipeline, "each", interrupted)
     stopped = run.invoke(app, [*asked, str(tmp_path / "new")])
     assert stopped.exit_code == 130
     assert stopped.stderr.endswith("interrupted; the same command goes on from what is drawn\n")

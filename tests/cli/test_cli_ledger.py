@@ -78,8 +78,8 @@ def test_reset_forgets_one_rule_or_all(file: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "missing.sqlite"], "missing.sqlite is not there; "),
-        (["reset", "missing.sqlite", "--yes"], "missing.sqlite is not there; "),
+        (["show", "missing.sqlite"], "missing.sqlite does not exist; "),
+        (["reset", "missing.sqlite", "--yes"], "missing.sqlite does not exist; "),
         (["show", "notes.txt"], "notes.txt: it is a file of another kind; name another file"),
         (["show", "."], ".: it cannot be opened; name a file in a folder where you may write"),
         (["reset", "ledger.sqlite"], "nobody is there to ask; add --yes to forget the counts"),

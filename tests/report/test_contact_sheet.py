@@ -91,3 +91,12 @@ def test_mistakes_are_named() -> None:
         contact_sheet([row(["man"])], columns=17)
     with pytest.raises(ValueError, match="has 1 images and 2 marks: give one per image"):
         contact_sheet([row(["man"], [True, False])])
+
+
+@pytest.mark.parametrize("size", [(2048, 4), (4, 2048), (2048, 8), (1, 1)])
+def test_pictures_of_any_shape_have_their_tile(size: tuple[int, int]) -> None:
+    sheet = contact_sheet(
+        [SheetRow(title="t", images=[Image.new("RGB", size, "red")], labels=["woman 1.00"], marks=[False])]
+    )
+    reds = sum(count for count, colour in sheet.getcolors(1 << 24) or [] if colour == (255, 0, 0))
+    assert reds > 0

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 USUAL = "plain,prompt,semantic-coin,semantic-quota,semantic,switch"
 PROMPT = "a photo of the face of a {}"
 _WAYS = ", ".join(
-    f"{name}=FILE" if told.get("needs_file", row.needs_file) else name
-    for row in METHODS.values()
-    for name, told in row.ways.items()
+    ["plain"]
+    + [name for row in METHODS.values() for name in row.ways]
+    + [f"{name}=FILE" for row in METHODS.values() for name in row.learnt_ways]
 )
 
 

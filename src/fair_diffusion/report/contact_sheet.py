@@ -138,8 +138,10 @@ class _Sheet:
     def tile(self, image: Image.Image, x: int, colour: str, letters: str, marked: bool) -> None:
         outer = _SIDE + 2 * _FRAME
         self.draw.rectangle((x, self.y, x + outer - 1, self.y + outer - 1), fill=colour)
-        side = (_SIDE, _SIDE)
-        fitted = ImageOps.pad(image.convert("RGB"), side, Image.Resampling.LANCZOS, color=_PAPER)
+        image, side = image.convert("RGB"), (_SIDE, _SIDE)
+        if max(image.size) > _SIDE * min(image.size):  # so long that less than a row of pixels would be left
+            image = image.resize((max(1, min(_SIDE, image.width)), max(1, min(_SIDE, image.height))))
+        fitted = ImageOps.pad(image, side, Image.Resampling.LANCZOS, color=_PAPER)
         self.canvas.paste(fitted, (x + _FRAME, self.y + _FRAME))
         self.badge(x, self.y, colour, letters)
         if marked:
