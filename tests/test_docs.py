@@ -138,7 +138,7 @@ def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     told: dict[str, Any] = {}
     exec(compile(re.sub(r"\bn=\d\d", "n=4", block), page, "exec"), told)
     if page == "docs/methods.md":
-        assert told["result"].method == "suffix"
+        assert told["result"].method == "name-the-group"
         assert {record.used_prompt for record in told["result"].records if record.steered} == {
             "a photo of a firefighter, woman"
         }

@@ -362,7 +362,7 @@ def test_the_deviation_is_that_of_the_worst_attribute(pipe: FairPipeline) -> Non
         ({"control": "magic"}, "unknown control 'magic'"),
         (
             {"method": "switch", "control": "all"},
-            "method 'switch' needs control 'natural-first', or none named; control 'all' goes with semantic, prompt,",
+            "method 'switch' needs control 'natural-first', or none named; control 'all' goes with prompt, hint,",
         ),
         ({"repair_budget": float("nan")}, "repair_budget is nan"),
         ({"batch_size": 0}, "batch_size is 0"),

@@ -47,7 +47,7 @@ DOCTOR = ["generate", "a doctor", "--out", "new"]
         ([*DOCTOR, "--batch-size", "0"], "batch_size is 0; use 1 or more"),
         ([*DOCTOR, "--steps", "0"], "steps is 0; use 1 to 1000"),
         ([*DOCTOR, "--repair-budget", "-1"], "repair_budget is -1.0; use 0 to 100"),
-        ([*DOCTOR, "--method", "magic"], "unknown method 'magic'; use one of switch, semantic, prompt"),
+        ([*DOCTOR, "--method", "magic"], "unknown method 'magic'; use one of prompt, hint"),
         ([*DOCTOR, "--control", "magic"], "unknown control 'magic'; use one of natural-first, all"),
         ([*DOCTOR, "--method", "latents", "--loss", "magic"], "unknown loss 'magic'; use one of assigned, mean"),
         ([*DOCTOR, "--loss", "mean"], "loss is 'mean', which method 'switch' does not use; use latents"),

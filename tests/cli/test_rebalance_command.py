@@ -75,7 +75,7 @@ MOVE = ["photos", "--out", "new", "--prompt", "a doctor"]
         ([*MOVE, "-n", "0"], "n is 0: take at least 1 image"),
         ([*MOVE, "--way", "magic"], "unknown way 'magic'; use one of inversion, sdedit"),
         ([*MOVE, "--depth", "2"], "depth is 2.0; use a share of the trajectory, above 0 and up to 1"),
-        ([*MOVE, "--method", "prompt"], "method 'prompt' cannot move images; use one of switch, semantic"),
+        ([*MOVE, "--method", "prompt"], "method 'prompt' cannot move images; use one of semantic, switch"),
         ([*MOVE, "--model", "nothing"], "unknown model 'nothing': there is no such folder or file"),
         ([*MOVE, "--instruct", ""], "the instruction is empty; say for which prompts"),
         (["photos", "--out", "photos", *MOVE[3:]], "photos lies in the folder of the originals; name one elsewhere"),

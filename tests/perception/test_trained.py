@@ -94,7 +94,7 @@ def test_a_damaged_one_is_named(damage: str, learnt: tuple[Path, TrainedPerceive
         learnt[1].save(tmp_path / "new")
         path = tmp_path / "new" / (CARD if damage == "card" else "perceiver.safetensors")
         path.write_text(json.dumps({"attribute": "gender"}))
-    with pytest.raises(ValueError, match="not a trained perceiver") as error:
+    with pytest.raises(ValueError, match="no trained perceiver") as error:
         TrainedPerceiver.load(tmp_path / "new")
     assert "\n" not in str(error.value)
 

@@ -21,7 +21,6 @@ from fair_diffusion.result import Result
 
 PROMPT = "a photo of a firefighter"
 HALF = "firefighter: 50% woman, 50% man"
-QUARTER = "firefighter: 25% woman, 75% man"
 N, STEPS = 4, 8
 MIDDLE = (192, 8, 8)
 """Channels, height and width of the middle of the pocket model's network."""
@@ -145,8 +144,8 @@ CASES = (
     Case("edit", _edit),
     _case("rejection", method="rejection", steers=False),
     _case("distribution", method="distribution"),
-    _case("latents", method="latents", instruct=QUARTER),
-    _case("latents-mean", method="latents", loss="mean", instruct=QUARTER),
+    _case("latents", method="latents", steps=1),
+    _case("latents-mean", method="latents", loss="mean", n=2, steps=1),
     Case("distribution-heads", _heads),
     _case("no-rule", instruct=None, seed=4, steers=False),
     _case("semantic-all", method="semantic", control="all"),
