@@ -139,10 +139,8 @@ def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     exec(compile(re.sub(r"\bn=\d\d", "n=4", block), page, "exec"), told)
     if page == "docs/methods.md":
         assert told["result"].method == "name-the-group"
-        assert {record.used_prompt for record in told["result"].records if record.steered} == {
-            "a photo of a firefighter, woman"
-        }
-        assert sum(record.steered for record in told["result"].records) == 2
+        used = [record.used_prompt for record in told["result"].records]
+        assert sorted(used) == [*["a photo of a man nurse"] * 2, *["a photo of a woman nurse"] * 2]
 
 
 def commands(page: str) -> Iterator[list[str]]:
