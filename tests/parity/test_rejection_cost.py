@@ -5,20 +5,20 @@ P(N ≤ m) = P(r ≤ W_m ≤ m − s),  W_m binomial;  with s = 0 that is the ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.stats import binom, nbinom
 
 from fair_diffusion.control import rejection
+from fair_diffusion.control.order import Order
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.request import Request
+from fair_diffusion.steering.brief import Brief
 
 RUNS = 400
 
@@ -29,21 +29,16 @@ def expected(r: int, s: int, p: float) -> float:
     return float((1 - (binom.cdf(m - s, m, p) - binom.cdf(r - 1, m, p)).clip(0)).sum())
 
 
-def drawn(women: int, men: int, p: float, batch_size: int, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.int64]:
+def drawn(women: int, men: int, p: float, batch_size: int) -> NDArray[np.int64]:
     """Pictures that were drawn in each of many runs, in a world where every picture shows a woman with chance p."""
     chance, groups = np.random.default_rng(3), ATTRIBUTES["gender"].group_names
 
-    def advance(begun: int, *_: Any, **__: Any) -> Any:
-        return SimpleNamespace(latents=range(begun), evaluations=torch.ones(begun, dtype=torch.long))
+    def arrival() -> Any:
+        shown = "woman" if chance.random() < p else "man"
+        shares = {"gender": np.array([0.95 if group == shown else 0.01 for group in groups])}
+        return SimpleNamespace(evaluations=1, picture=None, shares=shares)
 
-    def perceive(images: Sequence[Image.Image]) -> dict[str, NDArray[np.float64]]:
-        shown = ["woman" if chance.random() < p else "man" for _ in images]
-        return {"gender": np.array([[0.95 if group == one else 0.01 for group in groups] for one in shown])}
-
-    monkeypatch.setattr(rejection, "begin", lambda _, places, **__: len(places))
-    monkeypatch.setattr(rejection, "advance", advance)
-    monkeypatch.setattr(rejection, "plain_evaluations", lambda *_: 1)
-    backbone: Any = SimpleNamespace(images=lambda latents: [None for _ in latents])
+    nothing: Any = None
     targets = Policy.from_sentence("doctor: half women").rules[0].targets
     quotas = [[women if cell == ("woman",) else men if cell == ("man",) else 0 for cell in targets[0].shares]]
     request = Request(
@@ -51,18 +46,22 @@ def drawn(women: int, men: int, p: float, batch_size: int, monkeypatch: pytest.M
     )
     counts = []
     for _ in range(RUNS):
-        found = rejection.draw_rejecting(backbone, request, targets, quotas, lambda _: None, perceive)  # type: ignore
-        assert not any(shown.missed for shown in found.shown)
-        counts.append(sum(shown.evaluations for shown in found.shown))
+        order = Order(brief=Brief(nothing, request, targets=targets), quotas=quotas, readers=nothing)
+        control = rejection.draw(order)
+        with suppress(StopIteration):
+            stretches = next(control)
+            while True:
+                assert len(stretches) <= batch_size
+                stretches = control.send([arrival() for _ in stretches])
+        assert not any(shown.missed for shown in order.finished)
+        counts.append(sum(shown.evaluations for shown in order.finished))
     return np.array(counts)
 
 
 @pytest.mark.parametrize(("women", "men", "p"), [(3, 0, 0.2), (2, 2, 0.3), (4, 1, 0.5)])
 @pytest.mark.parametrize("batch_size", [1, 8])
-def test_the_mean_is_that_of_waiting(
-    women: int, men: int, p: float, batch_size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counts = drawn(women, men, p, batch_size, monkeypatch)
+def test_the_mean_is_that_of_waiting(women: int, men: int, p: float, batch_size: int) -> None:
+    counts = drawn(women, men, p, batch_size)
     mean = expected(women, men, p)
     if not men:
         assert mean == pytest.approx(women + nbinom.mean(women, p)) == pytest.approx(women / p)
