@@ -17,8 +17,11 @@ CONTROLS = (NATURAL_FIRST, ALL)
 ASSIGNED = "assigned"
 """The fairness loss that assigns a group to each image."""
 
+DRAWN_BY = ("everyone", "rejection", "descent", "distribution")
+"""The controls that can draw a method, beside natural-first."""
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Method:
     """One steering method, as a row of the table.
 
@@ -60,6 +63,19 @@ class Method:
     ways: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     coins: Sequence[str] = ()
     learnt_ways: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """`ValueError` naming the first field that cannot be, and the mend."""
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise ValueError(f"the name of a method is {self.name!r}; give it a text")
+        if isinstance(self.controls, str) or not self.controls or not set(self.controls) <= set(CONTROLS):
+            raise ValueError(f"method {self.name!r} has controls {self.controls!r}; give some of {CONTROLS}")
+        if self.midway and not self.assigns:
+            raise ValueError(f"method {self.name!r} assigns no group, so it has no control {NATURAL_FIRST!r}")
+        if self.needs_file and not self.learnt:
+            raise ValueError(f"method {self.name!r} needs a file; say as learnt what the file holds")
+        if self.drawn_by not in DRAWN_BY:
+            raise ValueError(f"method {self.name!r} is drawn by {self.drawn_by!r}; use one of {', '.join(DRAWN_BY)}")
 
     @property
     def midway(self) -> bool:
@@ -173,9 +189,11 @@ def named(method: str | Method) -> Method:
     """The row of a method, or the method object itself.
 
     Raises:
-        ValueError: no row has that name.
+        ValueError: no row has that name; or an object of the user's has the name of a row.
     """
     if isinstance(method, Method):
+        if METHODS.get(method.name, method) is not method:
+            raise ValueError(f"{method.name!r} is the name of a method of the table; give your own another name")
         return method
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; use one of {', '.join(METHODS)}")

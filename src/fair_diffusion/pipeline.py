@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import OnStep, StepInfo, adapt
-from fair_diffusion.control.loop import draw
+from fair_diffusion.control.loop import check_order, draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.planned import Planned, Shared
 from fair_diffusion.control.readers import Readers
+from fair_diffusion.control.records import Readings
 from fair_diffusion.control.results import result_of
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.control.twins import twins_of
@@ -122,8 +123,10 @@ class FairPipeline:
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything is drawn.
         """
-        check_fields(fields, RequestFields.__annotations__)
-        asked = Request(prompt=prompt, **fields)
+        own = ("prompt", "strengths", "ledger", "compare_plain", "on_step")
+        check_fields(fields, [*RequestFields.__annotations__, *own])
+        given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+        asked = Request(prompt=prompt, **given)
         return self.many([asked], strengths=strengths, ledger=ledger, compare_plain=compare_plain, on_step=on_step)[0]
 
     def many(
@@ -147,6 +150,7 @@ class FairPipeline:
         Returns:
             One result per request, in their order.
         """
+        _check_arguments(requests, strengths, compare_plain, on_step)
         with ExitStack() as stack:
             planned = [self.plan(request, strengths) for request in requests]
             turns: dict[int, Any] = {}
@@ -192,7 +196,9 @@ class FairPipeline:
         if request.file is not None:
             check_file(request.row, request.file)
         quotas = plan(matched.targets, request.n, request.seed) if matched.rule and request.assigns else []
-        return Planned(request=request, matched=matched, quotas=quotas, strengths=strengths)
+        planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths)
+        check_order(Shared(Readers(self.perceiver, self.early)).order(self, planned))
+        return planned
 
     def with_usual(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a request that are given, and the card's steps and guidance where they are not."""
@@ -215,18 +221,34 @@ class FairPipeline:
                 begun[order] = k, each
                 yield order
 
-        for finished in draw(orders(), on_step):
-            start = time.monotonic()
-            images = [shown.image for order in finished for shown in order.finished]
-            judged, perceived = self.judge.read(images), self.perceiver.read(images)
-            reading, first = time.monotonic() - start, 0
-            for order in finished:
-                part = slice(first, first + len(order.shown))
-                first = part.stop
-                order.seconds += reading * len(order.shown) / max(1, len(images))
-                read = [{name: rows[part] for name, rows in readings.items()} for readings in (judged, perceived)]
+        drawing = draw(orders(), on_step)
+        finished = next(drawing, None)
+        while finished is not None:
+            try:
+                read, stopped = self._read(finished), False
+            except KeyboardInterrupt:  # what is drawn is kept: it is read again, and all else is ended
+                read, stopped = self._read(finished), True
+            for order, readings in zip(finished, read, strict=True):
+                if stopped and not order.interrupted:
+                    order.interrupted = True
+                    order.notes.append("interrupted while the images were read")
                 k, each = begun.pop(order)
-                yield k, result_of(self, order, each, *read)
+                yield k, result_of(self, order, each, *readings)
+            finished = drawing.throw(KeyboardInterrupt) if stopped else next(drawing, None)
+
+    def _read(self, orders: Sequence[Order]) -> list[tuple[Readings, Readings]]:
+        """What judge and perceiver read in the finished images of each order; all images are read at once."""
+        start = time.monotonic()
+        images = [shown.image for order in orders for shown in order.finished]
+        both = self.judge.read(images), self.perceiver.read(images)
+        seconds, first, parts = time.monotonic() - start, 0, list[tuple[Readings, Readings]]()
+        for order in orders:
+            part = slice(first, first + len(order.shown))
+            first = part.stop
+            order.seconds += seconds * len(order.shown) / max(1, len(images))
+            judged, perceived = ({name: rows[part] for name, rows in readings.items()} for readings in both)
+            parts.append((judged, perceived))
+        return parts
 
     def _with_twins(self, planned: Sequence[Planned], compare_plain: bool, on_step: OnStep | None) -> list[Result]:
         """The results and, if asked for and nothing interrupted them, their plain twins."""
@@ -253,3 +275,17 @@ class FairPipeline:
                 order.interrupted, order.notes = True, [f"interrupted after 0 of {order.n} images"]
                 found[k] = result_of(self, order, each, self.judge.read([]), self.perceiver.read([]))
         return [found[k] for k in range(len(planned))]
+
+
+def _check_arguments(
+    requests: Sequence[Request], strengths: Strengths | None, compare_plain: bool, on_step: OnStep | None
+) -> None:
+    """`ValueError` naming the first argument that is of a wrong type."""
+    if isinstance(requests, Request) or not all(isinstance(request, Request) for request in requests):
+        raise ValueError(f"requests is {requests!r}; give a list of Request")
+    if strengths is not None and not isinstance(strengths, Strengths):
+        raise ValueError(f"strengths is {strengths!r}; give Strengths, such as Strengths.load(PATH)")
+    if not isinstance(compare_plain, bool):
+        raise ValueError(f"compare_plain is {compare_plain!r}; give True or False")
+    if on_step is not None and not callable(on_step):
+        raise ValueError(f"on_step is {on_step!r}; give a function of one StepInfo")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 from fair_diffusion.methods import ASSIGNED, CONTROLS, METHODS, NATURAL_FIRST, USUAL, Method, named
 from fair_diffusion.policy import Policy
@@ -99,6 +99,11 @@ class Request:
     batch_size: int = 8
     file: Path | None = None
     loss: str | None = None
+
+    def __new__(cls, **given: Any) -> Self:
+        """`ValueError` naming the first keyword that is no field, and the nearest one that is."""
+        check_fields(given, [field.name for field in fields(cls)])
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -196,4 +201,7 @@ def _typed(name: str, annotation: str, value: Any) -> Any:
     taken, kept, said = _KINDS[annotation.removesuffix(" | None")]
     if not isinstance(value, taken) or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}; give {said}")
-    return kept(value)
+    try:
+        return kept(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large; give {said} in the usual range") from None

@@ -17,6 +17,9 @@ from fair_diffusion.cli.usage import INTERRUPTED, MISSED, check_requests, instru
 if TYPE_CHECKING:
     from fair_diffusion.result import Result
 
+TOGETHER = 64
+"""Images of several prompts that are drawn together, at most; a single prompt may have more."""
+
 
 @grouped
 def generate(
@@ -59,28 +62,33 @@ def generate(
         requests = [Request(prompt=prompt, policy=rules, **settings) for prompt in prompts]
         for request in requests:
             pipe.check(match(rules, request.prompt))
-        images = n * len(prompts) * (1 + compare_plain)
-        with denoising(images, settings.get("steps", pipe.card.steps)) as on_step:
-            results = pipe.many(
-                requests, strengths=strengths, ledger=counts, compare_plain=compare_plain, on_step=on_step
-            )
-    if kept and strengths.counts:
-        try:
-            strengths.save(kept)
-        except OSError as error:
-            say(f"{kept} cannot be written ({error.strerror}); the strengths learnt are not kept", err=True)
-    for k, result in enumerate(results):
-        if not result.images and k:
-            continue  # interrupted before its turn
-        folder = out if len(prompts) == 1 else out / f"{k:03d}"
-        with usage_errors():
-            result.save(folder)
-        if as_json:
-            typer.echo(json.dumps(result.summary()))
-        else:
-            show(result, folder)
-    if any(result.interrupted for result in results):
-        raise typer.Exit(INTERRUPTED)
+    results: list[Result] = []
+    # Some prompts share batches, and are saved before the next ones are drawn.
+    together = max(1, TOGETHER // n)
+    for first in range(0, len(requests), together):
+        some = requests[first : first + together]
+        images, steps = n * len(some) * (1 + compare_plain), settings.get("steps", pipe.card.steps)
+        with usage_errors(), denoising(images, steps) as on_step:
+            drawn = pipe.many(some, strengths=strengths, ledger=counts, compare_plain=compare_plain, on_step=on_step)
+        for k, result in enumerate(drawn, first):
+            if not result.images:  # interrupted before one was finished
+                say(f"{result.prompt}: no image was finished, so nothing is written", err=True)
+                continue
+            folder = out if len(prompts) == 1 else out / f"{k:03d}"
+            with usage_errors():
+                result.save(folder)
+            if as_json:
+                typer.echo(json.dumps(result.summary()))
+            else:
+                show(result, folder)
+        results += drawn
+        if kept and strengths.counts:
+            try:
+                strengths.save(kept)
+            except OSError as error:
+                say(f"{kept} cannot be written ({error.strerror}); the strengths learnt are not kept", err=True)
+        if any(result.interrupted for result in drawn):
+            raise typer.Exit(INTERRUPTED)
     if any(result.missed for result in results):
         raise typer.Exit(MISSED)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,14 +45,22 @@ def control_of(order: Order) -> Steps:
     return _DRAWN_BY[order.request.row.drawn_by](order)
 
 
-def draw(orders: Iterable[Order], on_step: OnStep | None = None) -> Iterator[list[Order]]:
+def check_order(order: Order) -> None:
+    """`ValueError` with the mend if an order cannot be drawn: before anything is."""
+    order.guiding  # noqa: B018  (a method object may lack its guide)
+    if order.request.row.gradient and order.brief.targets:
+        descent.differentiable(order)
+
+
+def draw(orders: Iterable[Order], on_step: OnStep | None = None) -> Generator[list[Order], None, None]:
     """Draw orders, and yield those that are finished as soon as they are.
 
     Args:
         orders: what to draw; the next one is begun whenever the images at hand do not fill a batch.
         on_step: called after each step of each batch. `StepInfo.images` counts the images of all orders in a row: image
-            i of the second order is i plus the images of the first one. Raising `KeyboardInterrupt` there, as from the
-            keyboard, ends all orders that are begun; they are yielded with the images that are finished.
+            i of the second order is i plus the images of the first one (rejection counts on beyond its own images).
+            Raising `KeyboardInterrupt` there, as from the keyboard, ends all orders that are begun; they are yielded
+            with the images that are finished.
     """
     loop = _Loop(on_step)
     try:
@@ -114,19 +122,26 @@ class _Loop:
 
     def add(self, order: Order) -> None:
         """Begin an order."""
-        order.on_step = self._on_step
+        order.on_step = self._counted(self._images)
         work = _Work(order, control_of(order), self._images)
         self._images += order.n
         self._works[order] = work
         self._go_on(work, None)
 
+    def _counted(self, first: int) -> OnStep | None:
+        """The callback for steps that a control runs itself: its images are counted on from `first`."""
+        told = self._on_step
+        if told is None:
+            return None
+        return lambda info: told(replace(info, images=[first + image for image in info.images]))
+
     def step(self) -> list[Order]:
         """Draw one batch, if no order is finished yet; the orders that are finished then."""
         if not self._finished:
             self._draw()
-        finished, self._finished = self._finished, []
-        if finished:
+        if self._finished:
             self._put_on(None)  # whoever gets them may use the model
+        finished, self._finished = self._finished, []
         return finished
 
     def _draw(self) -> None:

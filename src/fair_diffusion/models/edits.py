@@ -79,7 +79,11 @@ def swapped(network: nn.Module, tensors: Mapping[str, Tensor], *, of: str = "the
         put(network, tensors)
         yield
     finally:
-        put(network, kept)
+        try:
+            put(network, kept)
+        except BaseException:  # an interrupt on the way back must not leave the edit in the model
+            put(network, kept)
+            raise
 
 
 @torch.no_grad()

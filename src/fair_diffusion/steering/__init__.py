@@ -42,7 +42,9 @@ _HOMES = {name: _home(row) for name, row in METHODS.items()}
 def _defined(method: Method, what: str) -> Any:
     """What the user's method object, or else the file of the method, defines under a name; None if neither does."""
     own = getattr(method, what, None)
-    return own if own is not None else getattr(_HOMES.get(method.name), what, None)
+    return (
+        own if own is not None or METHODS.get(method.name) is not method else getattr(_HOMES[method.name], what, None)
+    )
 
 
 def guide_of(method: Method) -> Guiding:

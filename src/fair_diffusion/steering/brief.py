@@ -29,6 +29,8 @@ from fair_diffusion.steering.aim import Aim
 from fair_diffusion.steering.cost import Cost
 
 T = TypeVar("T")
+TEXTS = 256
+"""Encoded prompts that are kept; beyond that, all are encoded anew."""
 
 Projection = tuple[Tensor, Cost]
 """A projection of text embeddings, and the cost of learning it."""
@@ -116,6 +118,8 @@ class Brief:
 
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         """One row for each prompt; prompts that were encoded before come from the cache."""
+        if len(self.texts) > TEXTS:
+            self.texts.clear()
         if new := [prompt for prompt in dict.fromkeys(prompts) if prompt not in self.texts]:
             rows = self.backbone.encode(new)
             self.texts.update({prompt: rows[[k]] for k, prompt in enumerate(new)})
