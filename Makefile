@@ -1,4 +1,5 @@
 PYTHON ?= python3
+JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
 FAILED := { echo "== the installation failed; mend what pip names above, then run make again =="; exit 1; }
@@ -16,8 +17,8 @@ demo: $(DEMO)  ## instruct the pocket model and open the contact sheet
 		--instruct "firefighter: 50% woman, 50% man" --out out/demo || test $$? -eq 3
 	@echo "== look at out/demo/contact-sheet.png =="
 
-test: $(TESTS)  ## run the tests
-	$(BIN)/python -m pytest
+test: $(TESTS)  ## run the tests, in JOBS processes of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(TESTS)  ## check style and types
 	$(BIN)/ruff check .

@@ -71,7 +71,7 @@ def generate(
         with usage_errors(), denoising(images, steps) as on_step:
             drawn = pipe.many(some, strengths=strengths, ledger=counts, compare_plain=compare_plain, on_step=on_step)
         for k, result in enumerate(drawn, first):
-            if not result.images:  # interrupted before one was finished
+            if not result.images and len(prompts) > 1:  # interrupted before its turn
                 say(f"{result.prompt}: no image was finished, so nothing is written", err=True)
                 continue
             folder = out if len(prompts) == 1 else out / f"{k:03d}"
