@@ -39,7 +39,7 @@ def cities() -> frozenset[Phrase]:
 @cache
 def first_names() -> dict[str, str]:
     """First names with "woman" or "man" where the sources agree on one, and "" where they do not."""
-    return dict(_rows("first_names.tsv"))
+    return {row[0]: row[1] for row in _rows("first_names.tsv")}
 
 
 @cache
