@@ -14,33 +14,44 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
 from fair_diffusion.policy.attributes import read_data
 from fair_diffusion.policy.concept_text import Concepts, read_concepts
+from fair_diffusion.policy.concepts import known
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.rules import Policy, Rule, conflicts
 from fair_diffusion.policy.shares_text import Shares, read_shares, written
 from fair_diffusion.policy.target import Target
-from fair_diffusion.policy.tokens import Token, kinds, plain, tokenize
+from fair_diffusion.policy.tokens import Token, kinds, plain, spelled, tokenize
+from fair_diffusion.policy.words import phrase
 
 LONGEST = 32_000
 LONGEST_CLAUSE = 400
 """Tokens; a list of concepts may be long."""
 EXAMPLE = 'say for which prompts and which share, such as "firefighter: half women"'
-_K = r"(?P<k>P?C(?:[,&|]P?C)*)"
+_K = r"(?P<k>P?d?C(?:[,&|]P?d?C)*)"
 _SHAPES = tuple(
     re.compile(shape)
     for shape in (
-        rf"{_K},?(?P<v>[VP:a]*)(?P<b>[^C]*)",  # doctors should be half women; among doctors, half women
-        rf"(?P<b>[SN])P?{_K}(?P<v>[V:aP]*)(?P<b2>G[^C]*)",  # half of the doctors should be women
-        rf"(?P<b>[^C]*[^CVPat,&:]),?V?:?{_K}",  # gender parity for all jobs; 50% female doctors; half women: doctors
+        rf"{_K},?(?P<v>[VP:at]*)(?P<b>[^C]*)",  # doctors should be half women; among doctors, half women
+        rf"(?P<b>[SN])P?{_K}(?P<v>[VP:at]*)(?P<b2>G[^C]*)",  # half of the doctors should be women
+        rf"(?P<b>[^C]*[^CVPat,&:])[,:]?{_K}",  # gender parity for all jobs; 50% female doctors; half women: doctors
         rf"(?P<b>G+)[V:P]*(?P<b2>S)P?{_K}",  # women should be half of the doctors
         rf"(?P<b>T?MG+)P?{_K}(?P<b2>aG+)",  # as many female nurses as male
         rf"(?P<b>Q){_K}(?P<b2>PL(?:[,&]+L)*)",  # balance doctors by gender
-        rf"(?P<b>L(?:[,&]+L)*)P?{_K}(?P<v>[V:]?)(?P<b2>[^C]+)",  # the ages of teachers should be uniform
+        rf"P?(?P<b>L(?:[,&]+L)*)P{_K}(?P<v>[V:]?)(?P<b2>[^C]+)",  # the ages of teachers should be uniform
+        rf"P?(?P<b>G+(?:[&,t]+G+)*)P{_K}[V:]?(?P<b2>[SRQ])",  # the share of women among doctors should be 40%
         rf"(?P<b>G+){_K}[V:](?P<b2>S)",  # female doctors: 50%
     )
 )
-_SEVERAL = re.compile(r"S?P?C(?:[,&|]P?C)*(?:[,&]SP?C(?:[,&|]P?C)*)+(?P<v>V)(?P<b>G+)")
+_LOOSE = (
+    re.compile(rf"{_K},?(?P<v>[V:]+)(?P<b>.*)"),
+    re.compile(rf"(?P<b>[SN])P?{_K}(?P<v>[V:]+)(?P<b2>.*)"),
+)
+"""How the words about shares are found in a clause that fits no shape, to say what is wrong with them."""
+_SEVERAL = re.compile(r"S?P?d?C(?:[,&|]P?C)*(?:[,&]SP?d?C(?:[,&|]P?C)*)+(?P<v>V)(?P<b>G+)")
 _EXCEPT = re.compile(r",?EP?C(?:[,&|]P?C)*,?")
 
 
@@ -75,18 +86,20 @@ def parse_instruction(text: str) -> Policy:
     rules: list[Rule] = []
     lines: list[int | None] = []
     clauses = list(_clauses(text))
-    for line, tokens in clauses:
-        for reading in _readings(tokens, line):
+    for line, clause in clauses:
+        readings, read_as = _understood(clause, line)
+        warnings += read_as
+        for reading in readings:
             problems += reading.problems
             warnings += [*reading.concepts.warnings, *reading.shares.warnings]
-            if not reading.concepts.names:
+            if not reading.concepts.names or reading.problems:
                 continue
             rule = Rule(reading.concepts.label, reading.concepts.names, (), exceptions=reading.concepts.exceptions)
             at = next((i for i, other in enumerate(rules) if other.name == rule.name), len(rules))
             if at == len(rules):
                 rules.append(rule)
                 lines.append(line)
-            targets = _joined(rules[at], reading.shares.targets, written(tokens), line, problems)
+            targets = _joined(rules[at], reading.shares.targets, clause, line, problems)
             rules[at] = replace(rules[at], targets=targets)
     if not clauses:
         problems.append(Problem(None, text.strip(), "the instruction is empty", EXAMPLE))
@@ -96,24 +109,21 @@ def parse_instruction(text: str) -> Policy:
     return Policy(tuple(rules), text=text.strip(), warnings=tuple(dict.fromkeys(warnings)))
 
 
-def _clauses(text: str) -> Iterator[tuple[int | None, list[Token]]]:
-    """The tokens of each clause with its line. A clause without a concept is joined to the one before."""
+def _clauses(text: str) -> Iterator[tuple[int | None, str]]:
+    """The words of each clause with its line. A clause without a concept is joined to the one before."""
     opening, closing = _wrapping()
     lines = text.strip().splitlines()
-    before: tuple[int | None, list[Token]] | None = None
+    before: tuple[int | None, str] | None = None
     for number, line in enumerate(lines, start=1):
         for clause in re.split(r";|[.!?]+(?=\s|$)", plain(line)):
             words = closing.sub("", opening.sub("", clause.strip(" ,\t\"'")))
-            tokens = tokenize(words)
-            if not tokens:
-                continue
-            if before and "C" not in kinds(tokens) and "!" not in kinds(tokens):
-                comma = Token(",", ",", 0, 0)
-                before = before[0], [*before[1], comma, *tokens]
-                continue
-            if before:
-                yield before
-            before = (number if len(lines) > 1 else None), tokens
+            letters = kinds(tokenize(words))
+            if before and letters and not set("C!") & set(letters):
+                before = before[0], f"{before[1]}, {words}"
+            elif letters:
+                if before:
+                    yield before
+                before = (number if len(lines) > 1 else None), words
     if before:
         yield before
 
@@ -125,6 +135,29 @@ def _wrapping() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(rf"^(?:(?:{'|'.join(data['opening'])})(?![\w'])[ ,:]*)+"), re.compile(rf"{data['closing']}[ ,]*$")
 
 
+def _understood(clause: str, line: int | None) -> tuple[list[_Reading], list[str]]:
+    """What a clause says, and the typos in it. A word is taken for a typo only if the clause cannot be read without."""
+    readings = _readings(tokenize(clause), line)
+    typos = _typos(clause) if any(reading.problems or reading.concepts.unknown for reading in readings) else {}
+    if typos:
+        mended = re.sub(r"[^\W\d_]+", lambda found: typos.get(found.group(), found.group()), clause)
+        again = _readings(tokenize(mended), line)
+        if not any(reading.problems or reading.concepts.unknown for reading in again):
+            return again, [f"read {word!r} as {meant!r}" for word, meant in typos.items()]
+    return readings, []
+
+
+def _typos(clause: str) -> dict[str, str]:
+    """The unknown words of a clause that are one letter, or a swap of two, away from a word of instructions."""
+    unknown = [word for token in tokenize(clause) if token.kind == "C" for word in token.text.split()]
+    found = {}
+    for word in unknown:
+        near = process.extractOne(word, spelled(), scorer=OSA.distance, score_cutoff=1)
+        if len(word) > 3 and near and near[1] and near[0][0] == word[0] and phrase(word) not in known():
+            found[word] = near[0]
+    return found
+
+
 def _readings(tokens: list[Token], line: int | None) -> list[_Reading]:
     """What a clause says: one reading, or several for several concepts with shares of their own."""
     refused = [token for token in tokens if token.kind == "!"]
@@ -132,6 +165,8 @@ def _readings(tokens: list[Token], line: int | None) -> list[_Reading]:
         return [_failed([_problem(line, token.text, token.value) for token in refused[:1]])]
     if len(tokens) > LONGEST_CLAUSE:
         return [_failed([Problem(line, written(tokens[:8]), "the clause is too long", 'put ";" between clauses')])]
+    if not set("SNRQMX") & set(kinds(tokens)) and not re.search("VG|dC[VP]?G", kinds(tokens)):
+        return [_failed([Problem(line, written(tokens), "no share is stated", f"{EXAMPLE}, in English")])]
     if "C" not in kinds(tokens):
         return [_failed([Problem(line, written(tokens), "no concept is named", EXAMPLE)])]
     if readings := _several(tokens, line):
@@ -143,7 +178,7 @@ def _readings(tokens: list[Token], line: int | None) -> list[_Reading]:
         return [_failed([Problem(line, written(tokens), message, EXAMPLE)])]
     if right:
         return right[:1]
-    return _split(tokens, line) or single[:1] or [_failed([_not_a_sentence(tokens, line)])]
+    return _split(tokens, line) or single[:1] or [_failed(_why_not(tokens, line))]
 
 
 def _single(tokens: list[Token], line: int | None) -> list[_Reading]:
@@ -158,7 +193,7 @@ def _single(tokens: list[Token], line: int | None) -> list[_Reading]:
             if match := shape.fullmatch(kinds(kept)):
                 parts = {name: kept[slice(*match.span(name))] for name in match.groupdict() if match.start(name) >= 0}
                 body = [*parts["b"], *parts.get("b2", ())]
-                whole = "V" in kinds(parts.get("v", ())) and "b2" not in parts
+                whole = bool({"V", "d"} & {*kinds(parts.get("v", ())), *kinds(parts["k"])}) and "b2" not in parts
                 concepts = read_concepts(parts["k"], excepted, line)
                 readings.append(_Reading(concepts, read_shares(body, line, whole=whole)))
     return readings
@@ -180,7 +215,7 @@ def _several(tokens: list[Token], line: int | None) -> list[_Reading]:
     if not found:
         return []
     groups = tokens[slice(*found.span("b"))]
-    parts = re.finditer(r"SP?(?P<k>C(?:[,&|]P?C)*)(?=[,&]S|V)", kinds(tokens))
+    parts = re.finditer(r"SP?d?(?P<k>C(?:[,&|]P?C)*)(?=[,&]S|V)", kinds(tokens))
     return [
         _Reading(
             read_concepts(tokens[slice(*part.span("k"))], [], line), read_shares([tokens[part.start()], *groups], line)
@@ -210,11 +245,21 @@ def _problem(line: int | None, value: str, said: str) -> Problem:
     return Problem(line, value, message, mend)
 
 
-def _not_a_sentence(tokens: list[Token], line: int | None) -> Problem:
-    letters = kinds(tokens)
-    if not set("SNRQMXO") & set(letters):
-        return Problem(line, written(tokens), "no share is stated", f"{EXAMPLE}, in English")
-    return Problem(line, written(tokens), "this is not understood as a whole", f"{EXAMPLE}, in English")
+def _why_not(tokens: list[Token], line: int | None) -> list[Problem]:
+    """What is wrong with a clause that fits no shape."""
+    if found := re.match("(P?G+)C", kinds(tokens)):
+        message = f"a rule holds for all who are {tokens[found.end() - 1].text}, whatever group they are of"
+        return [
+            Problem(line, written(tokens[: found.end(1)]), message, 'combine groups: "25% old women, 75% young women"')
+        ]
+    for shape in _LOOSE:
+        if match := shape.fullmatch(kinds(tokens)):
+            body = [
+                token for name in ("b", "b2") if name in match.groupdict() for token in tokens[slice(*match.span(name))]
+            ]
+            if problems := read_shares(body, line).problems:
+                return problems
+    return [Problem(line, written(tokens), "this is not understood as a whole", f"{EXAMPLE}, in English")]
 
 
 def _joined(

@@ -18,14 +18,24 @@ _SMALL = (
 )
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _PARTS = {
-    **{"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8},
+    **{
+        "half": 2,
+        "halves": 2,
+        "third": 3,
+        "quarter": 4,
+        "fourth": 4,
+        "fifth": 5,
+        "sixth": 6,
+        "seventh": 7,
+        "eighth": 8,
+    },
     **{"ninth": 9, "tenth": 10, "twelfth": 12, "twentieth": 20, "hundredth": 100},
 }
+SPELLED = (*_SMALL, *_TENS, *_PARTS, "hundred", "percent")
 _WHOLE = {"all": Fraction(1), "none": Fraction(0), "no": Fraction(0)}
 _DIGITS = r"(?:\d{1,9}(?:\.\d{1,9}|,\d{1,2}(?!\d))?|\.\d{1,9})(?![\d.,]*\d)"
-_SPELLED = (
-    rf"(?:(?:a |one )?hundred|(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_SMALL[1:10])}))?|{'|'.join(reversed(_SMALL))})\b"
-)
+_TENS_AND_ONES = rf"(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_SMALL[1:10])}))?"
+_SPELLED = rf"(?:(?:a |one )?hundred|{_TENS_AND_ONES}|{'|'.join(reversed(_SMALL))})\b"
 _N = rf"(?:{_DIGITS}|{_SPELLED})"
 _PERCENT = r"(?:\s*%|[\s-]*(?:percent|per cent|pct)\b)"
 _UNIT = rf"(?:{'|'.join(f'{unit}s?' for unit in _PARTS)})\b"
@@ -92,7 +102,7 @@ def _ratio(text: str) -> Ratio | Fraction:
 def _range(text: str) -> Ratio:
     parts = tuple(number(part) for part in _numbers_in(text))
     if sum(parts) != 100 or text.startswith("between"):
-        raise ValueError(f"this is a range, and {EXACT}")
+        raise ValueError(f"this is a range; {EXACT}")
     return parts
 
 
@@ -127,11 +137,11 @@ NUMBERS: tuple[tuple[str, re.Pattern[str], Callable[[str], Fraction | Ratio]], .
     (kind, re.compile(pattern), read)
     for kind, pattern, read in (
         ("times", rf"(?:twice|double|{_N} times)(?= as (?:many|often))", _times),
-        ("share", r"(?:±|\+\s?/\s?-)\s?\.?\d[\d.,]*(?:\s*%)?", _refused(f"this is a range, and {EXACT}")),
-        ("share", r"(?:>=|<=|=>|=<|[<>≥≤≧≦])\s*[\d.,]*(?:\s*%)?", _refused(f"this is a bound, and {EXACT}")),
+        ("share", r"(?:±|\+\s?/\s?-)\s?\.?\d[\d.,]*(?:\s*%)?", _refused(f"this is a range; {EXACT}")),
+        ("share", r"(?:>=|<=|=>|=<|[<>≥≤≧≦])\s*[\d.,]*(?:\s*%)?", _refused(f"this is a bound; {EXACT}")),
         ("share", r"(?<![\w%)])-\.?\d[\d.,]*(?:\s*%)?", _refused(f"a share cannot be negative; {MEND}")),
         ("share", r"(?<![\w%)])\+\.?\d[\d.,]*(?:\s*%)?", _refused(f"a share has no sign; {MEND}")),
-        ("share", rf"{_N}{_PERCENT}\s?\+(?=\s|$)", _refused(f"this is a bound, and {EXACT}")),
+        ("share", rf"{_N}{_PERCENT}\s?\+(?=\s|$)", _refused(f"this is a bound; {EXACT}")),
         ("share", rf"between {_N}{_PERCENT}? and {_N}{_PERCENT}", _range),
         ("ratio", rf"(?:{_DIGITS}{_PERCENT}?\s*-\s*{_DIGITS}|{_N}{_PERCENT}? to {_N}){_PERCENT}", _range),
         ("ratio", r"fifty[\s-]+fifty\b|half(?:[\s-]+and)?[\s-]+half\b", _halves),

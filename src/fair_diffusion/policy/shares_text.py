@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
 from fair_diffusion.policy.errors import Problem
@@ -52,9 +53,9 @@ def read_shares(tokens: Sequence[Token], line: int | None, *, whole: bool = Fals
         line: of the sentence, for messages.
         whole: whether a group alone takes all images, as in "doctors should be women".
     """
-    read = _Reader([token for token in tokens if token.kind not in "P"], line)
-    read.all(whole)
-    return read.shares
+    reader = _Reader([token for token in tokens if token.kind not in "P"], line)
+    reader.read(whole)
+    return reader.shares
 
 
 def written(tokens: Sequence[Token]) -> str:
@@ -67,20 +68,21 @@ class _Reader:
     """Reads the statements of one body, and collects targets and mistakes."""
 
     def __init__(self, tokens: list[Token], line: int | None) -> None:
-        self.asked_of_them = [i for i, token in enumerate(tokens) if token.kind == "H"]
+        self.of_them = {id(after) for token, after in pairwise(tokens) if token.kind == "H"}
         self.tokens = [token for token in tokens if token.kind != "H"]
         self.kinds = re.sub(r"[V:]", "v", kinds(self.tokens))
         self.line, self.shares = line, Shares()
         self.stated: dict[By, Stated] = {}
         self.rest: dict[By, list[Cell]] = {}
+        self.uniform: list[tuple[int, Target]] = []
 
     def wrong(self, value: str, message: str, mend: str) -> None:
         self.shares.problems.append(Problem(self.line, value, message, mend))
 
-    def all(self, whole: bool) -> None:
+    def read(self, whole: bool) -> None:
         """Read the whole body."""
         body = written(self.tokens)
-        at = len(self.kinds) - len(self.kinds.lstrip("v,&"))
+        at = len(self.kinds) - len(self.kinds.lstrip("v,"))
         try:
             if whole and re.fullmatch("G+", self.kinds[at:]):
                 self.add(self.tokens, Fraction(1))
@@ -90,9 +92,15 @@ class _Reader:
                 if stop is None:
                     self.not_understood(at)
                     return
-                at = stop + len(self.kinds[stop:]) - len(self.kinds[stop:].lstrip(",&"))
-            for by in dict.fromkeys([*self.stated, *self.rest]):
-                self.add_target(_completed(by, self.stated.get(by, {}), self.rest.get(by, [])))
+                between = re.compile("[,&]*(?=[^,&])|,*").match(self.kinds, stop)
+                at = between.end() if between else stop
+            completed = [
+                _completed(by, self.stated.get(by, {}), self.rest.get(by, []))
+                for by in dict.fromkeys([*self.stated, *self.rest])
+            ]
+            for before, target in reversed(self.uniform):
+                completed.insert(before, target)
+            self.shares.targets += _distinct(completed)
         except ValueError as error:
             message, _, mend = str(error).partition("; ")
             self.wrong(body, message, mend)
@@ -106,8 +114,6 @@ class _Reader:
             return None
         found, read = max(matches, key=lambda match: match[0].end())
         tokens = self.tokens[at : found.end()]
-        if self.asked_of_them and any(at <= place <= found.end() for place in self.asked_of_them) and self.stated:
-            raise ValueError('of whom is not clear; state combinations, such as "25% dark-skinned women"')
         label = None
         if tokens[0].kind == "L" and read not in (_Reader.parity, _Reader.ratio_of_label):
             label, tokens = tokens[0].value, tokens[1:]
@@ -124,25 +130,23 @@ class _Reader:
             raise ValueError(f"{' + '.join(cell)!r} is named twice; name each group once")
         self.stated.setdefault(by, {})[cell] = share
 
-    def add_target(self, target: Target) -> None:
-        """Add a target. `ValueError` if there is one for an attribute of it."""
-        taken = {name for other in self.shares.targets for name in other.attributes}
-        for name in target.attributes:
-            if name in taken:
-                raise ValueError(f"there is a target for {name} already; keep one of the two")
-        self.shares.targets.append(target)
+    def add_uniform(self, target: Target) -> None:
+        """Add equal shares for all groups of an attribute, after the targets that are stated so far."""
+        self.uniform.append((len({*self.stated, *self.rest}), target))
 
     # The readers of the forms in _STATEMENTS, each with the tokens of its statement.
 
-    def list(self, tokens: list[Token]) -> None:
+    def listed(self, tokens: list[Token]) -> None:
         """half women, men 30%, the rest androgynous."""
         for item in re.finditer(rf"{_ITEM}|Xv?G+|G+v?X", _letters(tokens)):
             part = tokens[item.start() : item.end()]
             share = next((token.value for token in part if token.kind == "S"), None)
+            by, cell = _cell([token for token in part if token.kind == "G"])
+            if self.stated and by not in self.stated and any(id(token) in self.of_them for token in part):
+                raise ValueError('of whom is not clear; state combinations, such as "25% dark-skinned women"')
             if share is not None:
                 self.add(part, share)
                 continue
-            by, cell = _cell([token for token in part if token.kind == "G"])
             if cell in self.stated.get(by, {}):
                 raise ValueError(f"{' + '.join(cell)!r} is named twice; name each group once")
             self.rest.setdefault(by, []).append(cell)
@@ -170,16 +174,16 @@ class _Reader:
         name = next((token.value for token in tokens if token.kind == "L"), None)
         target = uniform(name or "gender")
         if len(set(parts)) > 1 or len(parts) != sum(share > 0 for share in target.shares.values()):
-            raise ValueError(f'whose ratio is {text}? name the groups: "{text} women to men"')
+            raise ValueError(f'it is not clear whose ratio {text} is; name the groups: "{text} women to men"')
         if name is None:
             self.shares.warnings.append(f"read {text!r} as half women, half men")
-        self.add_target(target)
+        self.add_uniform(target)
 
     def parity(self, tokens: list[Token]) -> None:
         """Gender parity; balanced by gender and skin tone."""
         for token in tokens:
             if token.kind == "L":
-                self.add_target(uniform(token.value))
+                self.add_uniform(uniform(token.value))
 
     def counts(self, tokens: list[Token]) -> None:
         """60 women, 40 men; two women for every man."""
@@ -209,14 +213,15 @@ class _Reader:
         if unknown is not None:
             self.unknown(unknown, named)
         elif "N" in rest:
-            count = next(t for t in self.tokens[at:] if t.kind == "N")
-            self.wrong(count.text, f"it is not clear whether {count.text} is percent", MEND)
+            self.wrong(written(self.tokens[at:]), "it is not clear whether this is percent", MEND)
         elif re.match(r"S[v,&]*(?:S|$)|S$", rest):
             self.wrong(token.text, "a share without a group", 'name it: "50% women"')
         elif "Q" in rest:
             self.wrong(written(self.tokens[at:]), "equal shares of what?", 'name the attribute: "gender: equal"')
         elif re.match(r"G", rest):
-            self.wrong(written(self.tokens), f"no share is stated for {token.text}", f'say one, such as "half {token.text}"')
+            self.wrong(
+                written(self.tokens), f"no share is stated for {token.text}", f'say one, such as "half {token.text}"'
+            )
         else:
             mend = 'say it as in "40% women, 60% men" or "gender: equal"'
             self.wrong(written(self.tokens), f"{token.text!r} is not understood here", mend)
@@ -235,8 +240,8 @@ class _Reader:
 _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]], ...] = tuple(
     (re.compile(pattern), read)
     for pattern, read in (
-        (rf"(?:Lv?)?{_ITEM}(?:[,&]*{_ITEM})*{_REST}", _Reader.list),
-        (r"(?:Lv?)?(?:Xv?G+|G+v?X)", _Reader.list),
+        (rf"(?:Lv?)?{_ITEM}(?:[,&]*{_ITEM})*{_REST}", _Reader.listed),
+        (r"(?:Lv?)?(?:Xv?G+|G+v?X)", _Reader.listed),
         (r"(?:Lv?)?T?MG+[a&t]G+", _Reader.equal),
         (r"(?:Lv?)?G+v?T?MaG+", _Reader.equal),
         (r"(?:Lv?)?Qv?G+(?:[&,a]+G+)+", _Reader.equal),
@@ -249,7 +254,7 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]
         (r"(?:Lv?)?NG+(?:[,&t]*NG+)+", _Reader.counts),
         (r"(?:Lv?)?NG+tN?G+", _Reader.counts),
         (r"(?:Lv?)?G+v?N(?:[,&]*G+v?N)+", _Reader.counts),
-        (r"(?:Lv?)?G+(?:[&,]+G+)+v?Se", _Reader.each),
+        (r"(?:Lv?)?G+(?:[&,]+G+)+[v,]*Se", _Reader.each),
         (r"(?:Lv?)?SeG+(?:[&,]+G+)+", _Reader.each),
     )
 )
@@ -271,6 +276,15 @@ def _cell(tokens: Sequence[Token]) -> tuple[By, Cell]:
     if len(set(by)) < len(by):
         raise ValueError("two groups of one attribute share one number; give each its share")
     return by, tuple(group for _, group in named)
+
+
+def _distinct(targets: list[Target]) -> list[Target]:
+    """The targets. `ValueError` if two of them are about one attribute."""
+    names = [name for target in targets for name in target.attributes]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"there are two targets for {name}; keep one of the two")
+    return targets
 
 
 def _completed(by: By, stated: Stated, rest: Sequence[Cell]) -> Target:

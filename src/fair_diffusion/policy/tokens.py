@@ -16,14 +16,14 @@ from typing import Any
 
 from fair_diffusion.policy.attributes import ATTRIBUTES, read_data
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, known
-from fair_diffusion.policy.share import EXACT, NUMBERS
+from fair_diffusion.policy.share import EXACT, NUMBERS, SPELLED
 from fair_diffusion.policy.words import Phrase, Word, phrase, words
 
 KINDS = {
     **{"share": "S", "count": "N", "ratio": "R", "times": "T", "group": "G", "attribute": "L", "concept": "C"},
     **{"equal": "Q", "as_many": "M", "rest": "X", "only": "O", "all": "A", "every": "D", "except": "E", "them": "H"},
     **{"verb": "V", "preposition": "P", "and": "&", "or": "|", "as": "a", "to": "t", "each": "e", "comma": ","},
-    **{"colon": ":", "filler": "_", "person": "p", "refused": "!"},
+    **{"colon": ":", "filler": "_", "person": "p", "refused": "!", "whole": "d", "noun": "n", "deed": "w"},
 }
 """The letter of each kind of token: the shapes of sentences are regular expressions over these letters."""
 
@@ -66,6 +66,7 @@ def plain(text: str) -> str:
     text = re.sub(r"[–—]", " - ", text)
     text = re.sub(r"[‐‑]", "-", text)
     text = re.sub(r"-+>", ":", text)
+    text = re.sub(r"(?m)^\s*\*\s*:", "every occupation:", text)
     text = re.sub(r"(?m)^\s*(?:[-*•+>]\s+|#+\s*|\d+[.)]\s+)+", "", text)
     return re.sub(r"(\*\*|`|\*)(?=\S)([^*`]+)(?<=\S)\1", r"\2", text)
 
@@ -98,6 +99,18 @@ def lexicon() -> dict[Phrase, tuple[str, Any]]:
             found.update({phrase(text): ("G", (name, group.name)) for text in texts if "neutral" not in text})
     found.update({("women",): ("G", ("gender", "woman")), ("men",): ("G", ("gender", "man"))})
     return found
+
+
+@cache
+def spelled() -> tuple[str, ...]:
+    """The longer words of instructions that say something; words one letter away from them are typos."""
+    texts = (
+        word
+        for words_of, (kind, _) in lexicon().items()
+        if kind not in "!_n" and len(words_of) == 1
+        for word in words_of
+    )
+    return tuple(sorted({word for word in (*texts, *SPELLED, "women") if len(word) > 3 and word.isalpha()}))
 
 
 def tokenize(text: str) -> list[Token]:
@@ -169,27 +182,33 @@ def _mark(text: str, at: int) -> Token | None:
 
 
 def _resolved(tokens: list[Token]) -> list[Token]:
-    """The tokens with one kind each: what "every", "all", "only", "over", "for" and "one" mean depends on what follows."""
+    """The tokens with one kind each: what "every", "all", "only", "for" and "one" mean depends on their neighbours."""
     found: list[Token] = []
     for i, token in enumerate(tokens):
-        later = [other for other in tokens[i + 1 :] if other.kind != "_"]
+        later = [other for other in tokens[i + 1 :] if other.kind not in "_n"]
         after = later[0].kind if later else ""
         before = found[-1].kind if found else ""
         kind, value = token.kind, token.value
-        if kind == "D":
-            kind = "e" if before == "S" and after not in {"C", "L"} else "_"
+        named = i + 1 < len(tokens) and tokens[i + 1].kind in "Cnp" and after == "C"
+        if kind in "nwp" and named:  # "picture editor", "set designer", "figure skater"
+            kind, value = "C", phrase(token.text)
+        elif token.kind in "DA" and after == "C" and value != 0:
+            kind = "d"
+        elif kind == "D":
+            kind = "e" if before == "S" and after != "L" else "_"
         elif kind == "A":
-            silent = after in set("CLSNRQV") and (token.value or after not in "CL")
+            silent = after in set("LSNRQV") and (token.value or after != "L")
             kind, value = ("_", None) if silent else ("S", Fraction(token.value))
         elif kind == "O":
             kind, value = ("_", None) if after in set("SNRQM") else ("S", Fraction(1))
         elif kind == "P" and token.text == "for" and after == "D" and later[1:2] and later[1].kind in "NG":
             kind = "t"
-        elif kind == "P" and token.text in {"over", "under"} and after in set("SN"):
+        elif kind == "P" and token.text == "over" and after in set("SN"):
             kind, value = "!", f"{token.text!r} is a bound; {EXACT}"
         elif kind == "p":
-            kind = "_" if before == "G" or after == "G" else "C"
-            value = phrase(token.text)
+            kind, value = ("_", None) if before == "G" or after == "G" else ("C", phrase(token.text))
+        elif kind in "nw":
+            kind = "_" if kind == "n" else "V"
         elif kind == "L" and before == "G" and after != "Q" and found[-1].value[0] == token.value:
             kind = "_"
         found.append(replace(token, kind=kind, value=value))
