@@ -175,5 +175,5 @@ def test_what_a_killed_process_left_is_in_no_audit(tmp_path: Path) -> None:
         pq.write_table(captions, tmp_path / folder / "a.parquet")
     assert read_target(tmp_path / "data", scratch=tmp_path).study.tallies[0].n == 1
     (tmp_path / "runs" / ".unfinished-0123").mkdir()
-    with pytest.raises(ValueError, match="runs is not finished: .* was killed; remove it"):
+    with pytest.raises(ValueError, match="runs is not finished: what wrote it was killed; remove it"):
         read_target(tmp_path / "runs", scratch=tmp_path)

@@ -1,7 +1,7 @@
 """What both kinds of output share (`new_folder`, `whole_file`): a hidden place to write to, and the way to the disk.
 
-Nobody can guess the name of the hidden place. So two writers never share one, and nobody can put a link there beforehand. The hidden place lies on the file system of the output, where a rename
-is one step.
+Nobody can guess the name of the hidden place. So two writers never share one, and nobody can put a link there before.
+The hidden place lies on the file system of the output, where a rename is one step.
 """
 
 from __future__ import annotations

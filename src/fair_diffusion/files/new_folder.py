@@ -1,7 +1,7 @@
 """Output folders that are written whole or not at all (for files, see `whole_file`).
 
-What is written lies in a hidden folder on the same file system. When it is on the disk, it gets its name in one step. So
-a process that is killed leaves the hidden folder and nothing else. Nothing that was not made here is ever removed.
+What is written lies in a hidden folder on the same file system. When it is on the disk, it gets its name in one step.
+So a process that is killed leaves the hidden folder and nothing else. Nothing that was not made here is ever removed.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _replaceable(folder: Path) -> bool:
 
 
 def _rename(part: Path, folder: Path) -> None:
-    os.rename(part, folder)  # fails if somebody else has put something there
+    part.rename(folder)  # fails if somebody else has put something there
     sync(folder.parent)
 
 

@@ -127,7 +127,7 @@ def kind_of_target(target: Path, *, named: bool = False) -> Kind:
         raise ValueError(f"{target} is not there; name {TARGETS}")
     if target.is_dir():
         if is_unfinished(target):
-            raise ValueError(f"{target} is not finished: the process that wrote it was killed; remove it, make it again")
+            raise ValueError(f"{target} is not finished: what wrote it was killed; remove it, and make it again")
         if is_study(target):
             return "study"
         if named:
