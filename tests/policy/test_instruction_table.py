@@ -48,4 +48,3 @@ def test_what_is_not_understood_is_refused_with_the_mend(case: dict[str, str]) -
         Policy.from_sentence(case["instruction"])
     assert case["says"] in str(caught.value)
     assert all(problem.message and problem.mend for problem in caught.value.problems)
-
