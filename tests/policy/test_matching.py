@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -186,3 +188,12 @@ def test_the_length_of_a_prompt_does_not_multiply_the_work(monkeypatch: pytest.M
     monkeypatch.setattr("fair_diffusion.policy.minilm.embed", embed)
     match(Policy.from_sentence("doctor: half women"), " ".join(f"stone{i}" for i in range(4000)))
     assert max(looked_up) <= 130
+
+
+def test_a_wildcard_does_not_cover_its_exceptions() -> None:
+    (rule,) = Policy.from_sentence("every occupation: half women").rules
+    policy = Policy((replace(rule, exceptions=("nurse", "doctor")),))
+    for prompt in ("a nurse", "two nurses", "a registered nurse", "a physician", "a surgeon"):
+        assert match(policy, prompt).rule is None, prompt
+    for prompt in ("a judge", "a nurse beside a judge"):
+        assert match(policy, prompt).rule is not None, prompt

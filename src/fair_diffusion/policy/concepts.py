@@ -23,10 +23,20 @@ Relation = Literal["name", "also", "kind", "gendered"]
 
 @dataclass(frozen=True)
 class Known:
-    """The meaning of a known phrase: the occupation, and how the phrase relates to it."""
+    """The meaning of a known phrase.
+
+    Attributes:
+        occupation: the occupation.
+        relation: how the phrase relates to it.
+        language: of the phrase, such as "en" or "de".
+        group: the gender that a "gendered" phrase states, "woman" or "man"; empty where the phrase may mean both, as
+            the German "Arzt" does, so that it is unsure what the prompt states.
+    """
 
     occupation: str
     relation: Relation
+    language: str = "en"
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,14 +45,16 @@ class Mention:
 
     Attributes:
         first, stop: the words are `text[first:stop]`.
-        words: the same words, made comparable.
+        words: the known phrase that they stand for.
         refused: the reason why they depict no person; None if they depict one.
+        read: the known words that a misspelt word was read as; None if it is spelt as known.
     """
 
     first: int
     stop: int
     words: Phrase
     refused: str | None
+    read: str | None = None
 
 
 @cache

@@ -96,7 +96,7 @@ def _fitting(policy: Policy, prompt: str) -> Match:
         for mention in mentioned
         for rule in policy.rules
         for concept in rule.concepts
-        if (how := _fits(concept, mention))
+        if (how := _fits(concept, mention)) and not _excepted(rule, concept, mention)
     ]
     depicted = [found for found in fitting if not found[2].refused]
     if depicted:
@@ -144,6 +144,8 @@ def _by_meaning(
         return None
     concept, score, first, stop = found
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
+    if rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions):
+        return None
     return (rule, Mention(first, stop, tuple(w.normal for w in text[first:stop]), None), score) if rule else None
 
 
@@ -162,6 +164,11 @@ def _fits(concept: str, mention: Mention) -> str | None:
     if entry and target and target.relation != "kind" and entry.occupation == target.occupation:
         return "kind" if entry.relation == "kind" else "synonym"
     return None
+
+
+def _excepted(rule: Rule, concept: str, mention: Mention) -> bool:
+    """Whether `concept` is a wildcard that, by the rule's exceptions, does not cover the mention."""
+    return concept in WILDCARDS and any(_fits(exception, mention) for exception in rule.exceptions)
 
 
 def _first_phrase(text: Sequence[Word], phrases: Sequence[str]) -> str | None:
