@@ -55,7 +55,6 @@ NOBODY = {  # the prompt has a worker, and nobody's identity
     "the doctor is standing in a white room": "gs",
     "a teacher who speaks French": "gs",
     "a plumber fixing a female connector": "gs",
-    "a lawyer looking at her": "gs",
 }
 
 OWN = {  # what the prompt states is the worker's
@@ -199,7 +198,7 @@ OTHERS = {  # what the prompt states is somebody else's
     "a firefighter saving a boy's cat": "gs",
     "a waiter bringing soup to a lady at a table": "gs",
     "A DOCTOR TALKING TO AN OLD WOMAN": "gs",
-    "a teacher helping a boy with his homework": "s?",
+    "a teacher helping a boy with his homework": "s",
 }
 
 TAGS = {

@@ -184,6 +184,7 @@ class People:
         self.people = [Person(*head, start=self.start(head.first)) for head in kept]
         self._firsts = [person.first for person in self.people]
         self._at = {person.first: person for person in self.people}
+        self._around = {i: person for person in self.people for i in range(person.first, person.stop)}
 
     def _mark_verb(self, head: Head, firsts: set[int]) -> None:
         """Take the word after a person for a verb if it ends like one: "a doctor gently helping", "a doctor helps"."""
@@ -208,6 +209,10 @@ class People:
     def starting(self, i: int) -> Person | None:
         """The person whose head begins at word `i`."""
         return self._at.get(i)
+
+    def around(self, i: int) -> Person | None:
+        """The person whose head holds word `i`."""
+        return self._around.get(i)
 
     def last_before(self, i: int) -> Person | None:
         """The last person whose head begins before word `i`, in the same sentence."""

@@ -80,7 +80,7 @@ class Reading:
         self.prompt = prompt
         self.sentence = Sentence(prompt, text)
         entries = list(_entries(self.sentence))
-        self.names = names(prompt, self.sentence, entries and {i for e in entries for i in range(e[0], e[1])} or set())
+        self.names = names(self.sentence, {i for first, stop, _ in entries for i in range(first, stop)})
         self._mentioned = {(m.first, m.stop): m for m in mentions if not m.refused}
         self.people = People(self.sentence, [*self._heads(entries)])
         self.statements = sorted(self._statements(entries), key=lambda statement: statement.first)
@@ -121,7 +121,7 @@ class Reading:
         for first, stop, found in entries:
             words = self.prompt[s.text[first].start : s.text[stop - 1].end]
             for entry in found:
-                person = people.starting(first) or people.around(first)
+                person = people.around(first)
                 if entry.kind == "pronouns":
                     yield Statement(first, words, entry.attribute, entry.group, UNSURE, pronoun=True)
                     continue
@@ -224,6 +224,19 @@ class Reading:
             answers.append(Said(statement.attribute, statement.words, statement.group, how, whose))
         return answers
 
+    def groups(self, mention: Mention) -> dict[str, str]:
+        """The one group of each attribute that the prompt surely states of the mentioned person.
+
+        Left out are attributes that are stated without a group ("a Kenyan nurse" has no skin tone), with two, or in
+        words that could be read in two ways.
+        """
+        found: dict[str, set[str | None]] = {}
+        for said in self.said(self.worker(mention)):
+            if said.same:
+                group = said.group if said.same == Same.YES else None
+                found.setdefault(said.attribute, set()).add(group)
+        return {name: group for name, groups in found.items() if len(groups) == 1 for group in groups if group}
+
     def _pronoun(self, statement: Statement, worker: Person, earlier: _Earlier) -> Same:
         """Whether a pronoun is about the worker, from the people before it."""
         s, i = self.sentence, statement.first
@@ -277,18 +290,6 @@ class _Earlier:
 
 _PARTS = frozenset(["rural", "southern", "northern", "eastern", "western", "south", "north", "east", "west", "central"])
 _BORN = frozenset(["born", "raised", "native", "natives", "citizen", "up"])
-
-
-def stated_groups(name: str, reading: Reading, mention: Mention) -> set[str]:
-    """Every group of attribute `name` that the prompt surely states of the mentioned person.
-
-    The set is empty if the prompt states nothing, states the attribute without a group ("a Kenyan nurse" has no skin
-    tone), or could be read in two ways.
-    """
-    said = [said for said in reading.said(reading.worker(mention)) if said.attribute == name and said.same]
-    if any(statement.same == Same.UNSURE or statement.group is None for statement in said):
-        return set()
-    return {statement.group for statement in said if statement.group}
 
 
 def _gender_of(mention: Mention) -> str | None:
