@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 
-
 KINDS = ("nouns", "adjectives", "pronouns", "features", "qualifiers")
 """The kinds of words that state a group; `attributes.yaml` says what each is."""
 

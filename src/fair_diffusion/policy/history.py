@@ -1,8 +1,8 @@
 """Whether a prompt is set in a time that fixes who its people were, and the exemptions of a policy.
 
-"WWII soldiers", "a cook in ancient Rome" and "a Victorian doctor" are left alone without any policy saying so; "a doctor in
-a Victorian house" and "a teacher explaining World War II" are not. The names of times are data, in `history.yaml`. An
-exemption holds for all forms of a name: "medieval" for "mediaeval" and "the Middle Ages".
+"WWII soldiers", "a cook in ancient Rome" and "a Victorian doctor" are left alone without any policy saying so; "a
+doctor in a Victorian house" and "a teacher explaining World War II" are not. The names of times are data, in
+`history.yaml`. An exemption holds for all forms of a name: "medieval" for "mediaeval" and "the Middle Ages".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from fair_diffusion.policy.attributes import read_data
-from fair_diffusion.policy.noun_phrase import Gap, Person, Sentence
+from fair_diffusion.policy.noun_phrase import Person, Sentence
 from fair_diffusion.policy.words import Phrase, Word, phrase, spans
 
 _YEARS = range(1100, 1950)
@@ -22,7 +22,8 @@ _SIZES = frozenset(["1024", "1080", "1152", "1216", "1280", "1344", "1440", "153
 
 @cache
 def _data() -> dict[str, Any]:
-    return read_data("history.yaml")
+    data: dict[str, Any] = read_data("history.yaml")
+    return data
 
 
 @cache
@@ -65,7 +66,13 @@ def _is_when(sentence: Sentence, first: int, stop: int, *, event: bool) -> bool:
     link = first - 1
     while sentence.joined(link + 1) and link >= 0 and sentence.classes[link] == "determiners":
         link -= 1
-    goes_on = sentence.joined(stop) and sentence.classes[stop] not in {"prepositions", "conjunctions", "relatives", "verbs", "copulas"}
+    goes_on = sentence.joined(stop) and sentence.classes[stop] not in {
+        "prepositions",
+        "conjunctions",
+        "relatives",
+        "verbs",
+        "copulas",
+    }
     if goes_on and sentence.low[stop] in _plain("times"):
         goes_on = False
     if goes_on and not event:

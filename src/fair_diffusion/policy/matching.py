@@ -23,6 +23,7 @@ from fair_diffusion.policy.words import Word, phrase, words
 HOW = {"exact": 3, "synonym": 2, "kind": 1, "wildcard": 0}
 """The ways in which a rule's concept covers words of the prompt, and the rank of each."""
 
+
 class Losing(NamedTuple):
     """A rule that fits the prompt and does not act: the rule, the words for its worker, and why it loses."""
 
@@ -84,17 +85,17 @@ def match(policy: Policy, prompt: str) -> Match:
     """
     text = words(prompt)
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
-    mentioned = mentions(text, wanted, people=True)
-    fitting = [fit for mention in mentioned if (fit := _best(policy, mention))]
+    reading = Reading(prompt, text, mentions(text, wanted, people=True))
+    fitting = [fit for mention in reading.mentions if (fit := _best(policy, mention))]
     depicted = [fit for fit in fitting if not fit.mention.refused]
     if depicted:
         chosen = max(depicted, key=lambda fit: fit.rank[0])
-        found = _restrained(policy, chosen, depicted, prompt, text, mentioned)
+        found = _restrained(policy, chosen, depicted, reading)
     elif fitting:
         refused = fitting[-1].mention
         found = _none(f"{' '.join(refused.words)!r}: {refused.refused}")
-    elif near := _by_meaning(policy, text, mentioned):
-        found = _restrained(policy, near, [near], prompt, text, [*mentioned, near.mention])
+    elif near := _by_meaning(policy, text, reading.mentions):
+        found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
     else:
         found = _none("no rule is about what the prompt shows")
     return replace(found, said=policy.text)
@@ -126,12 +127,10 @@ def _best(policy: Policy, mention: Mention) -> Fit | None:
     return best._replace(others=tuple(rule for rule in policy.rules if rule.name in others))
 
 
-def _restrained(
-    policy: Policy, fit: Fit, depicted: Sequence[Fit], prompt: str, text: Sequence[Word], mentioned: Sequence[Mention]
-) -> Match:
+def _restrained(policy: Policy, fit: Fit, depicted: Sequence[Fit], reading: Reading) -> Match:
     """The match, unless the prompt names a person, is exempt, or states all attributes of the targets."""
     rule, mention = fit.rule, fit.mention
-    reading = Reading(prompt, text, mentioned)
+    prompt, text = reading.prompt, reading.sentence.text
     worker = reading.worker(mention)
     start, stop = text[mention.first].start, text[mention.stop - 1].end
     shown = prompt[start:stop]
@@ -204,13 +203,11 @@ def specific_person(fit: Fit) -> bool:
 
 def _told(losing: Sequence[Losing], shown: str) -> list[str]:
     """What a reason says of other workers."""
-    others = [l for l in losing if l.concept != shown]
-    return [f"{shown!r} is steered, not {', '.join(repr(l.concept) for l in others)}"] if others else []
+    others = ", ".join(repr(lost.concept) for lost in losing if lost.concept != shown)
+    return [f"{shown!r} is steered, not {others}"] if others else []
 
 
-def _by_meaning(
-    policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]
-) -> Fit | None:
+def _by_meaning(policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]) -> Fit | None:
     """The rule with the concept that is nearest in meaning to some words of the prompt; None if none is near enough."""
     taken = {i for mention in mentioned for i in range(mention.first, mention.stop)}
     rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}

@@ -1,9 +1,9 @@
 """The names in a prompt that may be of somebody in the picture. No rule may change the picture of a particular person.
 
-A name is known by lists of first names, surnames and famous people, in any case of letters; by a title ("Dr. Smith") or
-"called"; and, if capitals tell anything in the prompt, by a capital. The last evidence is faint: such a name counts only
-where it must be the worker's ("Pikachu as a doctor"). Left out are styles and makers ("in the style of Frida Kahlo"),
-places ("in Florence"), works and things ("reading Shakespeare", "a Ford Mustang", "the Marie Curie Institute").
+A name is known by lists of first names, surnames and famous people, in any case of letters; by a title ("Dr. Smith")
+or "called"; and, if capitals tell anything in the prompt, by a capital. The last evidence is faint: such a name counts
+only where it must be the worker's ("Pikachu as a doctor"). Left out are styles and makers ("in the style of Frida
+Kahlo"), places ("in Florence"), works and things ("reading Shakespeare", "a Ford Mustang", "the Marie Curie Institute").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fair_diffusion.policy.vocabulary import (
     people,
     surnames,
 )
-from fair_diffusion.policy.words import Phrase, phrase, spans
+from fair_diffusion.policy.words import Phrase, spans
 
 _LONGEST = 6
 
@@ -71,8 +71,7 @@ class _Finder:
         }
         self.famous = dict(spans(sentence.text, lambda p: tuple(map(_plain, p)) in lists()["famous"]))
         self.taken = taken
-        capitals = sum(self._capital(i) for i in range(len(sentence)))
-        self.capitals_tell = 0 < capitals <= max(3, len(sentence) // 2)
+        self.capitals_tell = sentence.capitals_tell
 
     def names(self) -> Iterator[Name]:
         i = 0
@@ -95,18 +94,24 @@ class _Finder:
         before = s.word(i - 1) if self._joined(i) else ""
         if before in {"called", "named", "nicknamed"} and not s.classes[i]:
             return Name(i, self._end(i, i + 1), self._gender(i), faint=False)
+        if (last := self._initials(i)) > i:
+            return Name(i, self._end(last, last + 1), None, faint=False)
         if self._ordinary(i):
             return None
         capital = self._capital(i) or not self.capitals_tell
         stop = self._end(i, i + 1)
-        titled = (before,) in lists()["titles"] and (self._first(i) or self._surname(i) or (self.capitals_tell and self._capital(i)))
+        titled = (before,) in lists()["titles"] and (
+            self._first(i) or self._surname(i) or (self.capitals_tell and self._capital(i))
+        )
         if titled and capital and i not in self.makes:
             return Name(i, stop, self._gender(i), faint=not (self._first(i) or s.word(i - 1) in _TITLES))
-        if self._initials(i):
-            return Name(i, stop, None, faint=False)
         if self._first(i) and i not in self.places:
             wordlike = self.plain[i] in grammar()["wordlike"]
-            sure = stop > i + 1 or (not wordlike and capital) or (wordlike and self._capital(i) and self.capitals_tell and s.gaps[i] != Gap.STOP)
+            sure = (
+                stop > i + 1
+                or (not wordlike and capital)
+                or (wordlike and self._capital(i) and self.capitals_tell and s.gaps[i] != Gap.STOP)
+            )
             lower = not self._capital(i) and self.capitals_tell and stop == i + 1 and s.gaps[i] != Gap.STOP
             if sure or lower:
                 return Name(i, stop, self._gender(i), faint=self._is_make(i) or lower or (wordlike and stop == i + 1))
@@ -140,13 +145,17 @@ class _Finder:
             return False
         follows = name.stop if s.joined(name.stop) else -1
         following = s.word(follows) if follows >= 0 else ""
-        if following in g["named_things"] - {"and"} or (s.text[follows].normal,) in lists()["place_ends"] and follows >= 0:
+        if following in g["named_things"] - {"and"} or (
+            (s.text[follows].normal,) in lists()["place_ends"] and follows >= 0
+        ):
             return False
         if word in {"a", "an"} and not (follows >= 0 and (s.classes[follows] or (s.text[follows].normal,) in known())):
             return False
         if word in {"a", "an", "the", "this", "her", "his", "my"} and name.faint:
             return False
-        if (s.text[name.stop - 1].normal,) in lists()["place_ends"] or (s.text[name.first].normal,) in lists()["place_starts"]:
+        if (s.text[name.stop - 1].normal,) in lists()["place_ends"] or (s.text[name.first].normal,) in lists()[
+            "place_starts"
+        ]:
             return not name.faint and (s.text[name.first].normal,) not in lists()["place_starts"]
         # "Florence, Italy"
         return not (name.stop < len(s) and s.gaps[name.stop] == Gap.COMMA and name.stop in self.places)
@@ -171,7 +180,9 @@ class _Finder:
             if self._ordinary(i) and not (self.plain[i] in surnames() and self._capital(i) and i not in self.taken):
                 break
             capital = self._capital(i) and self.capitals_tell
-            known_name = (self._surname(i) or self._first(i)) and (not self.capitals_tell or self._capital(i) or not self._capital(first))
+            known_name = (self._surname(i) or self._first(i)) and (
+                not self.capitals_tell or self._capital(i) or not self._capital(first)
+            )
             if not capital and not known_name:
                 break
             last = i + 1
@@ -181,7 +192,9 @@ class _Finder:
         return self.plain[i] in first_names()
 
     def _surname(self, i: int) -> bool:
-        return self.plain[i] in surnames() and (self.plain[i] not in grammar()["wordlike"] or self.plain[i - 1] in _PLAIN_FIRST())
+        return self.plain[i] in surnames() and (
+            self.plain[i] not in grammar()["wordlike"] or self.plain[i - 1] in _clear_first_names()
+        )
 
     def _gender(self, i: int) -> str | None:
         return first_names().get(self.plain[i]) or None
@@ -190,14 +203,19 @@ class _Finder:
         return i in self.makes
 
     def _capital(self, i: int) -> bool:
-        return self.s.text[i].text[0].isupper() and any(letter.islower() for letter in self.s.text[i].text)
+        return self.s.capital(i)
 
-    def _initials(self, i: int) -> bool:
-        """Whether "J.K. Rowling" begins at word `i`."""
+    def _initials(self, i: int) -> int:
+        """Past the initials at word `i` ("J.K. Rowling"); `i` if no name follows there."""
         s, stop = self.s, i
-        while stop < min(i + 3, len(s)) and len(s.text[stop].text) == 1 and s.text[stop].text.isupper() and (stop == i or s.joined(stop)):
+        while (
+            stop < min(i + 4, len(s))
+            and s.text[stop].text.isupper()
+            and len(s.low[stop]) == 1
+            and (stop == i or s.joined(stop))
+        ):
             stop += 1
-        return i < stop < len(s) and s.joined(stop) and self._capital(stop) and self.capitals_tell
+        return stop if self.capitals_tell and s.joined(stop) and self._capital(stop) else i
 
     def _joined(self, i: int) -> bool:
         return self.s.joined(i)
@@ -208,11 +226,35 @@ class _Finder:
         one = (s.text[i].normal,)
         if s.classes[i] not in {"", "verbs"} or i in self.taken or not s.low[i][0].isalpha():
             return True
-        return one in known() or one in lists()["people"] or one in people() or one in lists()["shown"] or s.low[i] in _FRAME
+        return (
+            one in known()
+            or one in lists()["people"]
+            or one in people()
+            or one in lists()["shown"]
+            or s.low[i] in _FRAME
+        )
 
 
-_TITLES = frozenset(["dr", "mr", "mrs", "ms", "prof", "capt", "sgt", "lt", "president", "pope", "king", "queen", "prince", "princess"])
-_FRAME = frozenset(["my", "close", "draw", "show", "painting", "drawing", "photo", "photograph", "photorealistic", "portrait", "picture", "image", "illustration"])
+_TITLES = frozenset(
+    ["dr", "mr", "mrs", "ms", "prof", "capt", "sgt", "lt", "president", "pope", "king", "queen", "prince", "princess"]
+)
+_FRAME = frozenset(
+    [
+        "my",
+        "close",
+        "draw",
+        "show",
+        "painting",
+        "drawing",
+        "photo",
+        "photograph",
+        "photorealistic",
+        "portrait",
+        "picture",
+        "image",
+        "illustration",
+    ]
+)
 
 
 def _plain(word: str) -> str:
@@ -223,11 +265,11 @@ def _plain(word: str) -> str:
 
 
 @cache
-def _PLAIN_FIRST() -> frozenset[str]:
+def _clear_first_names() -> frozenset[str]:
     return frozenset(name for name in first_names() if name not in grammar()["wordlike"])
 
 
 @cache
 def _places() -> frozenset[Phrase]:
     """Places, and words for peoples."""
-    return lists()["places"] | countries() | cities() | demonyms()
+    return frozenset().union(lists()["places"], countries(), cities(), demonyms())

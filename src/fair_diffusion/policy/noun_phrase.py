@@ -1,9 +1,9 @@
 """The people of a prompt, and which of them are the same person.
 
 A small grammar of closed word classes: a determiner begins a noun phrase; a preposition, a conjunction, a verb of being
-or a pause ends one. Two people are the same where one stands beside the other ("a woman doctor", "a woman, a doctor"), or
-where "as", "is" or "who is" links them. They are different where a verb, a preposition or "and" stands between them ("a
-doctor talking to a woman"). What can be read in two ways is unsure.
+or a pause ends one. Two people are the same where one stands beside the other ("a woman doctor", "a woman, a doctor"),
+or where "as", "is" or "who is" links them. They are different where a verb, a preposition or "and" stands between them
+("a doctor talking to a woman"). What can be read in two ways is unsure.
 
 Every question is answered from the words beside a phrase, so that the work grows with the length of the prompt alone.
 """
@@ -21,9 +21,11 @@ from typing import NamedTuple
 from fair_diffusion.policy.attributes import read_data
 from fair_diffusion.policy.words import Word
 
-_WEIGHT = re.compile(r":\s*-?\d*\.?\d*|[()\[\]{}<>\"“”„«»*_+~^\\]|(?<=\w)[-‐‑](?=\w)|['’]s\b|['’]")  # noqa: RUF001
-_STOP = re.compile(r"[.!?;\n。！？]")  # noqa: RUF001
-_ABBREVIATIONS = frozenset(["dr", "mr", "mrs", "ms", "prof", "st", "capt", "sgt", "lt", "jr", "sr", "vs", "c", "ca", "no"])
+_WEIGHT = re.compile(r":\s*-?\d*\.?\d*|[()\[\]{}<>\"“”„«»*_+~^\\]|['’]s\b|['’]")
+_STOP = re.compile(r"[.!?;\n。！？]")
+_ABBREVIATIONS = frozenset(
+    ["dr", "mr", "mrs", "ms", "prof", "st", "capt", "sgt", "lt", "jr", "sr", "vs", "c", "ca", "no"]
+)
 _SHORT = 6
 """The number of words that a noun phrase has before its head, at most."""
 
@@ -96,23 +98,34 @@ class Sentence:
         low: each word in lower case.
         gaps: what separates each word from the one before; a full stop before the first.
         classes: the closed class of each word, such as "prepositions"; "" for all other words.
+        capitals_tell: whether a capital tells anything: not in "PHOTO OF A DOCTOR" or "Photo Of A Doctor".
         foreign: whether the prompt is written in another language than English.
     """
 
     def __init__(self, prompt: str, text: Sequence[Word]) -> None:
         self.text = text
-        self.low = [word.text.casefold().replace("’", "'") for word in text]  # noqa: RUF001
+        self.low = [word.text.casefold().replace("’", "'") for word in text]
         self.gaps = [_gap(prompt, text, i) for i in range(len(text))]
         self.classes = [_classes().get(word, "") for word in self.low]
         for i, word in enumerate(text):
             if word.possessive and self.low[i] in {"who", "that", "she", "he", "it", "there"}:
                 self.classes[i] = "copulas"
+            elif i and self.classes[i - 1] in {"relatives", "pronouns"} and not self.classes[i] and self.joined(i):
+                self.classes[i] = "verbs"
         self.foreign = sum(word in grammar()["foreign"] for word in self.low) >= 2
         self._stops = [i for i, gap in enumerate(self.gaps) if gap == Gap.STOP]
         self._pauses = [i for i, gap in enumerate(self.gaps) if gap != Gap.NONE]
+        content = [i for i in range(len(text)) if not self.classes[i] and self.low[i].isalpha()]
+        capitals = sum(text[i].text[0].isupper() for i in content)
+        self.capitals_tell = 0 < capitals <= 0.85 * len(content)
 
     def __len__(self) -> int:
         return len(self.text)
+
+    def capital(self, i: int) -> bool:
+        """Whether word `i` has a capital and is not in capitals throughout."""
+        written = self.text[i].text
+        return written[0].isupper() and any(letter.islower() for letter in written)
 
     def joined(self, i: int) -> bool:
         """Whether nothing separates word `i` from the word before."""
@@ -147,7 +160,7 @@ def _gap(prompt: str, text: Sequence[Word], i: int) -> Gap:
     if i == 0:
         return Gap.STOP
     between = prompt[text[i - 1].end : text[i].start]
-    if between == " ":
+    if between in {" ", "-", "‐", "‑"}:
         return Gap.NONE
     left = _WEIGHT.sub("", between).strip(" \t\r\xa0")
     if not left:

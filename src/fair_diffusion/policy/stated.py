@@ -1,8 +1,8 @@
 """Which identities a prompt states, and whose each of them is. No rule may change what is stated of the worker.
 
-`Reading` finds the people of a prompt (`noun_phrase`), every word that states an identity (`attributes`), and the person
-of whom each is said (`attribution`). What is said of somebody else counts for nothing; what may be said of the worker
-is unsure.
+`Reading` finds the people of a prompt (`noun_phrase`), every word that states an identity (`attributes`), and the
+person of whom each is said (`attribution`). What is said of somebody else counts for nothing; what may be said of the
+worker is unsure.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from fair_diffusion.policy.attribution import (
     of_origin,
 )
 from fair_diffusion.policy.concepts import Mention, known, lists
+from fair_diffusion.policy.figures import refused
 from fair_diffusion.policy.named import Name, names
 from fair_diffusion.policy.noun_phrase import Head, People, Person, Same, Sentence, grammar
-from fair_diffusion.policy.vocabulary import countries, demonyms, people as ordinary_people
+from fair_diffusion.policy.vocabulary import countries, demonyms
+from fair_diffusion.policy.vocabulary import people as ordinary_people
 from fair_diffusion.policy.words import Phrase, Word, phrase, spans
 
-_SIGNS = re.compile(r"(?P<woman>♀|👩|👧|👵)|(?P<man>♂|👨|👦|👴)")  # noqa: RUF001
+_SIGNS = re.compile(r"(?P<woman>♀|👩|👧|👵)|(?P<man>♂|👨|👦|👴)")
 _LETTER = re.compile(r"[(\[](?:(?P<woman>f)|(?P<man>m))[)\]]", re.IGNORECASE)
-_TAG = re.compile(r"\d+(?=[a-z])")
+_TAG = re.compile(r"^\d{1,2}(?=[a-z])")
 
 
 class Entry(NamedTuple):
@@ -73,7 +75,7 @@ class Reading:
     Args:
         prompt: as written.
         text: its words.
-        mentions: the words for concepts in it.
+        mentions: the words for concepts in it; the reading's own `mentions` are those, with further ones refused.
     """
 
     def __init__(self, prompt: str, text: Sequence[Word], mentions: Sequence[Mention]) -> None:
@@ -81,7 +83,8 @@ class Reading:
         self.sentence = Sentence(prompt, text)
         entries = list(_entries(self.sentence))
         self.names = names(self.sentence, {i for first, stop, _ in entries for i in range(first, stop)})
-        self._mentioned = {(m.first, m.stop): m for m in mentions if not m.refused}
+        self.mentions = [refused(self.sentence, mention) for mention in mentions]
+        self._mentioned = {(m.first, m.stop): m for m in self.mentions if not m.refused}
         self.people = People(self.sentence, [*self._heads(entries)])
         self.statements = sorted(self._statements(entries), key=lambda statement: statement.first)
 
@@ -108,7 +111,8 @@ class Reading:
             if first not in adjectives:
                 yield Head(first, stop, "person")
         for first, stop in adjectives.items():  # "an Asian", "the elderly"
-            if s.class_of(first - 1) == "determiners" and s.joined(first) and not _goes_on(s, stop):
+            coordinated = s.word(stop) in {"and", "or"} and (stop + 1 in adjectives or stop + 2 in adjectives)
+            if s.class_of(first - 1) == "determiners" and s.joined(first) and not _goes_on(s, stop) and not coordinated:
                 yield Head(first, stop, "person")
         for name in self.names:
             yield Head(name.first, name.stop, "name", name.gender)
@@ -119,7 +123,8 @@ class Reading:
         s, people = self.sentence, self.people
         adjectives = {first: stop for first, stop, found in entries if _is(found, "adjectives", "qualifiers")}
         for first, stop, found in entries:
-            words = self.prompt[s.text[first].start : s.text[stop - 1].end]
+            shown = stop + 1 if s.joined(stop) and s.low[stop] in grammar()["descent"] else stop  # "Asian descent"
+            words = self.prompt[s.text[first].start : s.text[shown - 1].end]
             for entry in found:
                 person = people.around(first)
                 if entry.kind == "pronouns":
@@ -181,7 +186,6 @@ class Reading:
                 yield Statement(link, words, name, None, of_origin(self.people, link))
 
     def _patterns(self) -> Iterator[Statement]:
-        s = self.sentence
         for name, attribute in ATTRIBUTES.items():
             for pattern in attribute.patterns:
                 for found in pattern.finditer(self.prompt):
@@ -335,10 +339,25 @@ def _entries(sentence: Sentence) -> Iterator[tuple[int, int, tuple[Entry, ...]]]
         return (_TAG.sub("", words[0]),) if len(words) == 1 else words  # "2girls"
 
     for first, stop in spans(sentence.text, lambda p: key(p) in lexicon):
+        if _in_place_name(sentence, stop):
+            continue
         if sentence.foreign and stop == first + 1 and sentence.low[first] in grammar()["english"]:
             continue
         found = lexicon[key(tuple(word.normal for word in sentence.text[first:stop]))]
         if found:
             yield first, stop, found
-        elif not found:
-            continue
+
+
+def _in_place_name(sentence: Sentence, stop: int) -> bool:
+    """Whether the word before `stop` is a part of a place's name: "Butler University", "King High School"."""
+    if not sentence.joined(stop):
+        return False
+    if sentence.low[stop] in {"university", "college"}:
+        return True
+    if not sentence.capitals_tell or not sentence.capital(stop - 1):
+        return False
+    while sentence.joined(stop) and sentence.capital(stop):
+        if (sentence.text[stop].normal,) in lists()["place_ends"]:
+            return True
+        stop += 1
+    return False

@@ -34,9 +34,8 @@ class CaptionCounts:
         """
         caption = caption[:LONGEST]
         text = words(caption)
-        mentioned = mentions(text, frozenset(), people=True)
-        depicted = {m.words: m for m in mentioned if not m.refused and m.words in known()}
-        reading = Reading(caption, text, mentioned) if depicted else None
+        reading = Reading(caption, text, mentions(text, frozenset(), people=True))
+        depicted = {m.words: m for m in reading.mentions if not m.refused and m.words in known()}
         concepts: list[str] = []
         for mention in depicted.values():
             concept = _occupation(mention.words)
@@ -44,7 +43,7 @@ class CaptionCounts:
                 continue
             concepts.append(concept)
             self.concepts[concept] += 1
-            for attribute, group in reading.groups(mention).items() if reading else ():
+            for attribute, group in reading.groups(mention).items():
                 self.stated[concept, attribute, group] += 1
         return concepts
 
