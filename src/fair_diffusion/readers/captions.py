@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.policy.concepts import canonical, known, mentions
+from fair_diffusion.policy.concepts import canonical, known
+from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.stated import Reading
 from fair_diffusion.policy.words import Phrase, words
 
