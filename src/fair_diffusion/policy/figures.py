@@ -1,14 +1,13 @@
-"""Words for workers that depict no human: statues, toys, robots and animals in their place, and verbs.
+"""Words for workers that depict no human: statues, toys, robots and animals in their place, and names of places.
 
 "A tin soldier", "a statue of a firefighter" and "a cat dressed as a chef" show no worker; "a doctor with a robot" does.
-In "friends cook together" the word is a verb.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from fair_diffusion.policy.concepts import Mention
+from fair_diffusion.policy.concepts import Mention, lists
 from fair_diffusion.policy.noun_phrase import Head, People, Same, Sentence, grammar
 
 
@@ -16,50 +15,11 @@ def refused(sentence: Sentence, mention: Mention) -> Mention:
     """The mention, with the reason if the words around it say that no human is meant."""
     if mention.refused:
         return mention
-    if _is_verb(sentence, mention):
-        return replace(mention, refused="it is a verb here")
+    if in_place_name(sentence, mention.stop):
+        return replace(mention, refused="it is a part of a name")
     if _is_figure(sentence, mention):
         return replace(mention, refused="no human is meant")
     return mention
-
-
-def _is_verb(s: Sentence, mention: Mention) -> bool:
-    word, before = s.low[mention.first], s.before(mention.first)
-    if mention.stop > mention.first + 1 or word not in grammar()["verbs"] or before < 0 or s.text[before].possessive:
-        return False
-    several = s.text[before].normal != s.low[before] and not s.classes[before]
-    return several and s.text[before].normal in _DOERS
-
-
-_DOERS = frozenset(
-    [
-        "friend",
-        "person",
-        "man",
-        "woman",
-        "child",
-        "kid",
-        "boy",
-        "girl",
-        "student",
-        "parent",
-        "family",
-        "couple",
-        "neighbor",
-        "neighbour",
-        "volunteer",
-        "soldier",
-        "dog",
-        "player",
-        "colleague",
-        "lady",
-        "brother",
-        "sister",
-        "adult",
-        "teenager",
-        "villager",
-    ]
-)
 
 
 def _is_figure(s: Sentence, mention: Mention) -> bool:
@@ -83,3 +43,18 @@ def _is_figure(s: Sentence, mention: Mention) -> bool:
         return True
     same = people.same(figure, worker)
     return same == Same.YES or (same == Same.UNSURE and s.joined(worker.start))
+
+
+def in_place_name(sentence: Sentence, stop: int) -> bool:
+    """Whether the word before `stop` is a part of a place's name: "Butler University", "King High School"."""
+    if not sentence.joined(stop):
+        return False
+    if sentence.low[stop] in {"university", "college"}:
+        return True
+    if not sentence.capitals_tell or not sentence.capital(stop - 1):
+        return False
+    while sentence.joined(stop) and sentence.capital(stop):
+        if (sentence.text[stop].normal,) in lists()["place_ends"]:
+            return True
+        stop += 1
+    return False

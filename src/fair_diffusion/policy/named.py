@@ -3,7 +3,7 @@
 A name is known by lists of first names, surnames and famous people, in any case of letters; by a title ("Dr. Smith")
 or "called"; and, if capitals tell anything in the prompt, by a capital. The last evidence is faint: such a name counts
 only where it must be the worker's ("Pikachu as a doctor"). Left out are styles and makers ("in the style of Frida
-Kahlo"), places ("in Florence"), works and things ("reading Shakespeare", "a Ford Mustang", "the Marie Curie Institute").
+Kahlo"), places ("in Florence"), works and things ("reading Shakespeare", "a Ford Mustang", "the Curie Institute").
 """
 
 from __future__ import annotations
@@ -225,6 +225,8 @@ class _Finder:
         s = self.s
         one = (s.text[i].normal,)
         if s.classes[i] not in {"", "verbs"} or i in self.taken or not s.low[i][0].isalpha():
+            return True
+        if s.foreign and s.low[i] in grammar()["foreign"]:
             return True
         return (
             one in known()

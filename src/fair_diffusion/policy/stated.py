@@ -25,7 +25,7 @@ from fair_diffusion.policy.attribution import (
     of_origin,
 )
 from fair_diffusion.policy.concepts import Mention, known, lists
-from fair_diffusion.policy.figures import refused
+from fair_diffusion.policy.figures import in_place_name, refused
 from fair_diffusion.policy.named import Name, names
 from fair_diffusion.policy.noun_phrase import Head, People, Person, Same, Sentence, grammar
 from fair_diffusion.policy.vocabulary import countries, demonyms
@@ -157,7 +157,8 @@ class Reading:
             mention = self._mentioned.get((person.first, person.stop))
             entry = known().get(mention.words) if mention else None
             if entry and entry.relation == "gendered":
-                yield Statement(person.first, self._shown(person), "gender", person.gender, Owner(person, Same.YES))
+                sure = Same.YES if person.gender or entry.language == "en" else Same.UNSURE  # "Arzt" may be anybody
+                yield Statement(person.first, self._shown(person), "gender", person.gender, Owner(person, sure))
 
     def _signs(self) -> Iterator[Statement]:
         for pattern in (_SIGNS, _LETTER):
@@ -298,8 +299,8 @@ _BORN = frozenset(["born", "raised", "native", "natives", "citizen", "up"])
 
 def _gender_of(mention: Mention) -> str | None:
     entry = known()[mention.words]
-    if entry.relation != "gendered":
-        return None
+    if entry.relation != "gendered" or entry.group:
+        return entry.group or None
     last = mention.words[-1]
     if last.endswith(("woman", "ess", "trix", "maid", "wife", "girl", "rina")) or "lady" in mention.words:
         return "woman"
@@ -339,25 +340,10 @@ def _entries(sentence: Sentence) -> Iterator[tuple[int, int, tuple[Entry, ...]]]
         return (_TAG.sub("", words[0]),) if len(words) == 1 else words  # "2girls"
 
     for first, stop in spans(sentence.text, lambda p: key(p) in lexicon):
-        if _in_place_name(sentence, stop):
+        if in_place_name(sentence, stop):
             continue
         if sentence.foreign and stop == first + 1 and sentence.low[first] in grammar()["english"]:
             continue
         found = lexicon[key(tuple(word.normal for word in sentence.text[first:stop]))]
         if found:
             yield first, stop, found
-
-
-def _in_place_name(sentence: Sentence, stop: int) -> bool:
-    """Whether the word before `stop` is a part of a place's name: "Butler University", "King High School"."""
-    if not sentence.joined(stop):
-        return False
-    if sentence.low[stop] in {"university", "college"}:
-        return True
-    if not sentence.capitals_tell or not sentence.capital(stop - 1):
-        return False
-    while sentence.joined(stop) and sentence.capital(stop):
-        if (sentence.text[stop].normal,) in lists()["place_ends"]:
-            return True
-        stop += 1
-    return False
