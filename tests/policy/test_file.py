@@ -120,7 +120,7 @@ MISTAKES: list[tuple[str, int, str, str]] = [
     (HEAD + "- concepts: [nurse shark]\n  targets: {gender: uniform}\n", 3, "nurse shark", "occupation"),
     # exceptions
     (HEAD + "- concepts: [cook]\n  except: [doctor]\n  targets: {gender: uniform}\n", 4, "except", "every: occupation"),
-    (HEAD + "- every: person\n  except: [vlogger]\n  targets: {gender: uniform}\n", 4, "vlogger", "name one"),
+    (HEAD + "- every: person\n  except: [tiktoker]\n  targets: {gender: uniform}\n", 4, "tiktoker", "name one"),
     # words of other languages
     ("words: {no: {woman: kvinnelig}}\n" + HEAD + "- {every: person, targets: {age: uniform}}\n", 1, "no", "quotes"),
     ("words: {German: {woman: x}}\n" + HEAD + "- {every: person, targets: {age: uniform}}\n", 1, "German", "'de'"),
@@ -174,10 +174,10 @@ def test_a_file_means_what_the_sentence_means() -> None:
 
 
 def test_an_unknown_concept_in_a_file_is_warned_of_with_its_line() -> None:
-    policy = Policy.from_yaml(HEAD + "- {concepts: [vlogger], targets: {gender: uniform}}\n")
-    assert policy.rules[0].concepts == ("vlogger",)
+    policy = Policy.from_yaml(HEAD + "- {concepts: [tiktoker], targets: {gender: uniform}}\n")
+    assert policy.rules[0].concepts == ("tiktoker",)
     (warning,) = policy.warnings
-    assert warning.startswith("line 3: 'vlogger'")
+    assert warning.startswith("line 3: 'tiktoker'")
     assert "nearest" in warning
 
 

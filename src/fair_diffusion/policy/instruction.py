@@ -17,6 +17,7 @@ from functools import cache
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.attributes import read_data
 from fair_diffusion.policy.concept_text import Concepts, read_concepts
 from fair_diffusion.policy.concepts import known
@@ -153,7 +154,8 @@ def _typos(clause: str) -> dict[str, str]:
     found = {}
     for word in unknown:
         near = process.extractOne(word, spelled(), scorer=OSA.distance, score_cutoff=1)
-        if len(word) > 3 and near and near[1] and near[0][0] == word[0] and phrase(word) not in known():
+        english = word in vocabulary.ordinary() or phrase(word) in known()
+        if len(word) > 3 and near and near[1] and near[0][0] == word[0] and not english:
             found[word] = near[0]
     return found
 

@@ -18,6 +18,8 @@ from fair_diffusion.policy.errors import Problem
 from fair_diffusion.policy.share import MEND
 from fair_diffusion.policy.target import Cell, Target, complete, uniform
 from fair_diffusion.policy.tokens import Token, kinds
+from fair_diffusion.policy.vocabulary import demonyms
+from fair_diffusion.policy.words import phrase
 
 _GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 _ITEM = r"(?:Sv?G+|G+v?S)"
@@ -228,9 +230,9 @@ class _Reader:
 
     def unknown(self, token: Token, named: str | None) -> None:
         """Say that a word is no group."""
-        skin = ATTRIBUTES["skin_tone"]
-        if token.value in skin.stated_by | skin.qualified_by:
-            mend = f"use one of: {', '.join(skin.group_names)} (no ethnicity is mapped to a skin tone)"
+        if token.value in demonyms() or token.value in (phrase(word) for word, *_ in ATTRIBUTES["skin_tone"].stating):
+            tones = ", ".join(ATTRIBUTES["skin_tone"].group_names)
+            mend = f"use one of: {tones} (no ethnicity is mapped to a skin tone)"
             self.wrong(token.text, "this says no skin tone", mend)
             return
         names = ATTRIBUTES[named].group_names if named else _GROUPS

@@ -95,7 +95,7 @@ def lexicon() -> dict[Phrase, tuple[str, Any]]:
     for name, attribute in ATTRIBUTES.items():
         for group in attribute.groups:
             texts = [group.name, group.adjective, *group.phrases, *data["groups"][name].get(group.name, ())]
-            texts += group.words if name == "skin_tone" else ()
+            texts += [word for word, _ in group.stating if name == "skin_tone"]
             found.update({phrase(text): ("G", (name, group.name)) for text in texts if "neutral" not in text})
     found.update({("women",): ("G", ("gender", "woman")), ("men",): ("G", ("gender", "man"))})
     return found
