@@ -7,7 +7,7 @@ cannot be meant as a person is a mistake, since a rule for it would never fire.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -81,9 +81,10 @@ def _names(tokens: Sequence[Token], read: Concepts, line: int | None, *, known_o
     return tuple(dict.fromkeys(names))
 
 
-def _people() -> Set[Phrase]:
+@cache
+def _people() -> frozenset[Phrase]:
     """Words for a person that name no occupation."""
-    return lists()["people"] | vocabulary.people()
+    return vocabulary.people().union(lists()["people"])
 
 
 @cache
