@@ -262,10 +262,16 @@ def test_the_other_tables_hold_their_numbers(page: Element, found: Numbers) -> N
         assert row[:4] == [one.source, str(one.concepts), str(one.n), f"{one.tv_mean:.3f}"]
         assert row[5] == f"{one.noise_floor:.3f}"
         assert row[6] == f"{one.tv_worst:.3f} ({one.worst_concept})"
-        assert row[7] == f"{one.inside_band} of {one.concepts}"
-        metrics = (one.kl_mean, one.fd_mean, one.pairwise_bias_mean, one.deviation_ratio_mean)
-        assert row[8:12] == [f"{value:.3f}" for value in metrics if value is not None]
-        assert row[12] == percent(one.unknown / one.n)
+        assert row[7] == f"{one.within_chance} of {one.concepts}"
+        metrics = (
+            one.kl_mean,
+            one.smoothed_kl_mean,
+            one.fd_mean,
+            one.pairwise_bias_mean,
+            one.deviation_ratio_mean,
+        )
+        assert row[8:13] == [f"{value:.3f}" for value in metrics if value is not None]
+        assert row[13] == percent(one.unknown / one.n)
     assert rows[2][4] == "–"
     _, *rows = table(page, "Images that could not be read")
     assert rows[1] == ["plain x", "look of x", "4", "200", "2.0 %"]
