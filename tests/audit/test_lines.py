@@ -210,7 +210,14 @@ def test_figures_that_say_how_far_from_uniform_leave_out_groups_out_of_play() ->
 def test_where_nothing_could_be_read() -> None:
     (found,) = deviations([tally(0, 0, unknown=20)])
     assert found.tv_mean == 1
-    assert found.kl_mean is found.smoothed_kl_mean is found.fd_mean is found.pairwise_bias_mean is found.deviation_ratio_mean is None
+    assert (
+        found.kl_mean
+        is found.smoothed_kl_mean
+        is found.fd_mean
+        is found.pairwise_bias_mean
+        is found.deviation_ratio_mean
+        is None
+    )
     assert found.inside_band == found.within_chance == 0
     (found,) = deviations([tally(0, 0, unknown=20), tally(5, 15, concept="nurse")])
     assert found.fd_mean == pytest.approx(fd([0.25, 0.75], [0.5, 0.5]))

@@ -79,9 +79,7 @@ def test_several_groups_are_tests_of_their_own() -> None:
     rng = np.random.default_rng(1)
     counted = [rng.multinomial(60, [0.5, 0.3, 0.2], 12).tolist(), rng.multinomial(60, [0.3, 0.3, 0.4], 12).tolist()]
     tallies = [
-        Tally(
-            source=source.name, concept=str(k), attribute="x", counts=dict(zip("abcd", [*counts, 0], strict=True))
-        )
+        Tally(source=source.name, concept=str(k), attribute="x", counts=dict(zip("abcd", [*counts, 0], strict=True)))
         for source, run in zip(SOURCES, counted, strict=True)
         for k, counts in enumerate(run)
     ]

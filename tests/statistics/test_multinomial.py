@@ -41,7 +41,8 @@ def test_groups_that_were_not_asked_for() -> None:
 
 
 def test_many_outcomes_are_drawn_and_give_nearly_the_same_p() -> None:
-    # 60 images of 4 groups have 39,711 outcomes, which are summed; a fifth group, nearly never asked for, makes 635,376.
+    # 60 images of 4 groups have 39,711 outcomes, which are summed; a fifth group, nearly never asked for, makes
+    # 635,376.
     for counts in ((20, 15, 15, 10), (26, 16, 12, 6), (24, 18, 9, 9)):
         summed = chance_p(counts, (0.25,) * 4)
         drawn = chance_p((*counts, 0), (*[(1 - 1e-9) / 4] * 4, 1e-9))

@@ -103,41 +103,45 @@ strata_of = st.lists(
 )
 
 
+def columns(strata: list[Stratum]) -> list[tuple[Array, Array, Array]]:
+    """The labels of each concept as `arrays` gives them."""
+    return [
+        arrays((int(a), int(b), int(c), int(d)), int(one.seen), int(one.n - one.seen))
+        for one in strata
+        for a, b, c, d in [one.pairs]
+    ]
+
+
 @settings(max_examples=40)
 @given(strata_of)
 def test_the_estimate_over_concepts_is_that_of_ppi_python_with_weights(strata: list[Stratum]) -> None:
-    images = np.array([sum(one.pairs) + one.n for one in strata], dtype=float)
-    parts = [arrays(tuple(map(int, one.pairs)), int(one.count), int(one.n - one.count)) for one in strata]  # type: ignore[arg-type]
-    human, machine, other = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    of_labels = np.concatenate([np.full(sum(one.pairs), size / sum(one.pairs)) for one, size in zip(strata, images)])  # type: ignore[call-overload]
-    of_others = np.concatenate([np.full(int(one.n), size / one.n) for one, size in zip(strata, images)])
-    line = predict_strata(strata)
-    expected = float(
-        np.squeeze(
-            ppi_mean_pointestimate(human, machine, other, lam=line.weight, w=of_labels, w_unlabeled=of_others)
-        )
+    parts = columns(strata)
+    human, machine, other = (np.concatenate(column) for column in zip(*parts, strict=True))
+    images = [len(own) + len(rest) for own, _, rest in parts]
+    of_labels, of_others = (
+        np.concatenate([np.full(len(part[k]), size / len(part[k])) for part, size in zip(parts, images, strict=True)])
+        for k in (0, 2)
     )
-    assert line.estimate == pytest.approx(min(1, max(0, expected)), abs=1e-9)
-    share = [float(np.average(column, weights=of_labels)) for column in (human,)]
-    assert line.human == pytest.approx(share[0])
+    line = predict_strata(strata)
+    expected = ppi_mean_pointestimate(human, machine, other, lam=line.weight, w=of_labels, w_unlabeled=of_others)
+    assert line.estimate == pytest.approx(min(1, max(0, float(np.squeeze(expected)))), abs=1e-9)
+    assert line.human == pytest.approx(float(np.average(human, weights=of_labels)))
     assert line.machine == pytest.approx(float(np.average(other, weights=of_others)))
 
 
 @settings(max_examples=30)
 @given(strata_of)
 def test_the_trust_makes_the_variance_over_concepts_smallest(strata: list[Stratum]) -> None:
-    images = np.array([sum(one.pairs) + one.n for one in strata], dtype=float)
+    parts = columns(strata)
+    images = sum(len(human) + len(other) for human, _, other in parts)
 
     def variance(trust: float) -> float:
         total = 0.0
-        for one, size in zip(strata, images, strict=True):
-            human, machine, _ = arrays(tuple(map(int, one.pairs)), 1, 1)  # type: ignore[arg-type]
-            labelled = len(human)
-            pooled = (machine.sum() + one.count) / size
-            spread = pooled * (1 - pooled) * size / (size - 1)
+        for human, machine, other in parts:
+            spread = float(np.concatenate([machine, other]).var(ddof=1))
             covariance = float(np.cov(human, machine, ddof=0)[0, 1])
-            own = (human.var() - 2 * trust * covariance + trust**2 * spread) / labelled + trust**2 * spread / one.n
-            total += (size / images.sum()) ** 2 * own
+            own = (human.var() - 2 * trust * covariance + trust**2 * spread) / len(human)
+            total += ((len(human) + len(other)) / images) ** 2 * (own + trust**2 * spread / len(other))
         return total
 
     best = optimize.minimize_scalar(variance, bounds=(0, 1), method="bounded", options={"xatol": 1e-9}).x
@@ -149,7 +153,11 @@ def test_the_interval_over_concepts_adds_up_their_variances(level: float) -> Non
     strata = [Stratum((8, 2, 1, 9), 60, 180), Stratum((3, 0, 4, 33), 30, 60), Stratum((5, 1, 0, 4), 0, 0)]
     weights = np.array([200, 100, 10]) / 310
     line = predict_strata(strata, level=level)
-    added = [Stratum(tuple(own + 0.5 / 3 for own in one.pairs), one.count, one.n) for one in strata]  # type: ignore[arg-type]
+    added = [
+        Stratum((a + 1 / 6, b + 1 / 6, c + 1 / 6, d + 1 / 6), one.seen, one.n)
+        for one in strata
+        for a, b, c, d in [one.pairs]
+    ]
     # One trust for the two concepts with images that people did not label, none for the third.
     top, bottom = 0.0, 0.0
     for weight, (pairs, count, n) in zip(weights[:2], added[:2], strict=True):
@@ -184,7 +192,8 @@ def strata_coverage(shares: Array, labelled: Array, images: Array, right: float,
         for share, own, size in zip(shares, labelled.astype(int), images.astype(int), strict=True):
             pairs = [share * right, share * (1 - right), (1 - share) * (1 - right), (1 - share) * right]
             count = int(rng.binomial(size - own, pairs[0] + pairs[2]))
-            strata.append(Stratum(tuple(rng.multinomial(own, pairs).tolist()), count, int(size - own)))
+            a, b, c, d = rng.multinomial(own, pairs).tolist()
+            strata.append(Stratum((a, b, c, d), count, int(size - own)))
         line = predict_strata(strata)
         held += line.low <= truth <= line.high
         error += (line.estimate - truth) / runs

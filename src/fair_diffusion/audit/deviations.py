@@ -5,8 +5,8 @@
 
 p̂ is the share among the n images that could be read, τ the target. The band is that of Fair Diffusion (arXiv
 2302.10893), whose published counts give its published values here. With several groups or few images it holds fewer
-draws than it says, so the exact multinomial test stands beside it (see `statistics.multinomial`). Exports `deviations`, `tally_deviation`, and their
-results `Deviation` and `TallyDeviation`.
+draws than it says, so the exact multinomial test stands beside it (see `statistics.multinomial`). Exports
+`deviations`, `tally_deviation`, and their results `Deviation` and `TallyDeviation`.
 """
 
 from __future__ import annotations

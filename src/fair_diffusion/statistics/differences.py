@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, ndtri
 
 from fair_diffusion.statistics.intervals import Array, Interval, wilson
@@ -82,7 +82,7 @@ def _mid_p(log_weights: Array, observed: int) -> float:
     return float((weights[rarer].sum() + weights[alike].sum() / 2) / weights.sum())
 
 
-def _log_choose(n: int, k: Array) -> Array:
+def _log_choose(n: int, k: NDArray[np.int64]) -> Array:
     """Logarithm of the binomial coefficients n over k."""
     return np.asarray(-math.log(n + 1) - betaln(n - k + 1, k + 1), dtype=np.float64)
 

@@ -34,8 +34,8 @@ def smoothed_kl(counts: ArrayLike, target: ArrayLike) -> float:
     """Kullback-Leibler divergence with half an image added to each group, in nats.
 
     It compares (x_k + ½) / (n + K/2) with (n τ_k + ½) / (n + K/2), for n images and K groups (Krichevsky and Trofimov
-    1981, IEEE Transactions on Information Theory 27). It is 0 where the counts are the target's, and never infinite: one
-    image that is misread as a group with target zero does not decide alone.
+    1981, IEEE Transactions on Information Theory 27). It is 0 where the counts are the target's, and never infinite:
+    one image that is misread as a group with target zero does not decide alone.
 
     Args:
         counts: images per group, shape (groups,), at least 1 in sum.

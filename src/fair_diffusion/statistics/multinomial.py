@@ -15,6 +15,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 
 from fair_diffusion.statistics.intervals import Array
@@ -47,7 +48,7 @@ def chance_p(counts: tuple[int, ...], target: tuple[float, ...]) -> float:
     if not n or len(playing) == 1:
         return 1.0
     log_likelihoods, cumulated = _outcomes(tuple(share for _, share in playing), n)
-    own = float(_log_likelihood(np.array([[count for count, _ in playing]]), np.array([s for _, s in playing]))[0])
+    own = float(_log_likelihood([[count for count, _ in playing]], np.array([share for _, share in playing]))[0])
     return min(1.0, float(cumulated[np.searchsorted(log_likelihoods, own + _TIE, side="right")]))
 
 
@@ -74,9 +75,7 @@ def _all(n: int, groups: int) -> Array:
     return np.column_stack([ways, n - ways.sum(axis=1)]).astype(np.float64)
 
 
-def _log_likelihood(counts: Array, shares: Array) -> Array:
+def _log_likelihood(counts: ArrayLike, shares: Array) -> Array:
     """Logarithm of the multinomial probability of each row of counts."""
-    n = counts.sum(axis=1)
-    return np.asarray(gammaln(n + 1) + (xlogy(counts, shares) - gammaln(counts + 1)).sum(axis=1), dtype=np.float64)
-
-
+    x = np.asarray(counts, dtype=np.float64)
+    return np.asarray(gammaln(x.sum(axis=1) + 1) + (xlogy(x, shares) - gammaln(x + 1)).sum(axis=1), dtype=np.float64)

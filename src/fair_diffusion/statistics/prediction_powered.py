@@ -38,6 +38,7 @@ from fair_diffusion.statistics.intervals import Array, Interval, check_level
 FEWEST_IN_ALL, FEWEST_EACH = 30, 5
 """Human labels that an estimate needs: in all, and of each of several strata."""
 _ADDED = 0.5
+_TOO_FEW = f"{{labelled:g}} human labels are too few: label at least {FEWEST_IN_ALL} images, drawn at random"
 _NO_OTHER = "the machine has labelled no other image: without them use the human labels alone"
 
 Pairs = tuple[float, float, float, float]
@@ -49,12 +50,12 @@ class Stratum(NamedTuple):
 
     Attributes:
         pairs: the images that both labelled.
-        count: other images in which the machine saw the group.
+        seen: other images in which the machine saw the group.
         n: all other images; 0 if people labelled every image.
     """
 
     pairs: Pairs
-    count: float
+    seen: float
     n: float
 
 
@@ -96,7 +97,9 @@ def predict(pairs: Pairs, count: float, n: float, *, level: float = 0.95) -> Pre
     if min(pairs) < 0:
         raise ValueError(f"pairs is {pairs}: counts of images must not be negative")
     if labelled < FEWEST_IN_ALL:
-        raise ValueError(f"{labelled:g} human labels are too few: label at least {FEWEST_IN_ALL} images, drawn at random")
+        raise ValueError(
+            f"{labelled:g} human labels are too few: label at least {FEWEST_IN_ALL} images, drawn at random"
+        )
     if n < 1:
         raise ValueError(_NO_OTHER)
     if not 0 <= count <= n:
@@ -163,19 +166,17 @@ def predict_strata(strata: Sequence[Stratum], *, level: float = 0.95) -> Predict
         raise ValueError(f"there are {len(strata)} concepts: a single one is estimated by `predict`")
     labelled = np.array([sum(stratum.pairs) for stratum in strata], dtype=np.float64)
     for stratum, own in zip(strata, labelled, strict=True):
-        if min(stratum.pairs) < 0 or not 0 <= stratum.count <= stratum.n:
+        if min(stratum.pairs) < 0 or not 0 <= stratum.seen <= stratum.n:
             raise ValueError(f"{stratum} has counts that are negative or too large: give numbers of images")
         if own < FEWEST_EACH:
             raise ValueError(f"a concept has {own:g} human labels: label at least {FEWEST_EACH} images of each")
     if labelled.sum() < FEWEST_IN_ALL:
-        raise ValueError(
-            f"{labelled.sum():g} human labels are too few: label at least {FEWEST_IN_ALL} images, drawn at random"
-        )
+        raise ValueError(_TOO_FEW.format(labelled=labelled.sum()))
     if not any(stratum.n for stratum in strata):
         raise ValueError(_NO_OTHER)
     pairs = np.array([stratum.pairs for stratum in strata], dtype=np.float64)
     rest = np.array([stratum.n for stratum in strata], dtype=np.float64)
-    read = np.array([stratum.count for stratum in strata], dtype=np.float64) / np.maximum(rest, 1)
+    read = np.array([stratum.seen for stratum in strata], dtype=np.float64) / np.maximum(rest, 1)
     weights = (labelled + rest) / (labelled + rest).sum()
     shares, trust = _shares(pairs, read, rest, weights)
     # As for a single concept half an image is added to each kind of pair, here spread over the concepts.
