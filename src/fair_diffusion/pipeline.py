@@ -229,6 +229,8 @@ class FairPipeline:
             except KeyboardInterrupt:  # what is drawn is kept: it is read again, and all else is ended
                 read, stopped = self._read(finished), True
             for order, readings in zip(finished, read, strict=True):
+                if order.not_finite and not order.shown:
+                    raise ValueError(f"{order.request.prompt!r}: {order.not_finite}")
                 if stopped and not order.interrupted:
                     order.interrupted = True
                     order.notes.append("interrupted while the images were read")

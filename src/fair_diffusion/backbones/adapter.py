@@ -220,12 +220,25 @@ class Adapter(ABC):
         return self.sampler.step(latents, output, t)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Decode clean latents into pixels in [0, 1]: (n, 3, height, width), float32."""
+        """Decode clean latents into pixels in [0, 1]: (n, 3, height, width), float32.
+
+        A decoder that overflows in half precision decodes again in float32.
+        """
         with self._image_coder() as vae:
-            latents = latents.to(vae.dtype)
-            scale, offset = self._vae_scale(latents)
-            pixels: Tensor = vae.decode(latents / scale + offset, return_dict=False)[0]
-        return (pixels.float() / 2 + 0.5).clamp(0, 1)
+            pixels = self._decoded(vae, latents)
+            half = vae.dtype
+            if half != torch.float32 and latents.isfinite().all() and not pixels.isfinite().all():
+                try:
+                    pixels = self._decoded(vae.to(torch.float32), latents)
+                finally:
+                    vae.to(half)
+        return (pixels / 2 + 0.5).clamp(0, 1)
+
+    def _decoded(self, vae: Any, latents: Tensor) -> Tensor:
+        latents = latents.to(vae.dtype)
+        scale, offset = self._vae_scale(latents)
+        pixels: Tensor = vae.decode(latents / scale + offset, return_dict=False)[0]
+        return pixels.float()
 
     @torch.no_grad()
     def images(self, latents: Tensor) -> list[Image.Image]:
