@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
-from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known, mentions
+from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known
 from fair_diffusion.policy.meaning import nearest
+from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.named import named_person
 from fair_diffusion.policy.rules import Policy, Rule, specific
 from fair_diffusion.policy.stated import stated_words
