@@ -11,6 +11,7 @@ import pytest
 import torch
 from untrained import pipe_of
 
+from fair_diffusion import backbones
 from fair_diffusion.backbones import adapt
 from fair_diffusion.control import loop, natural_first
 from fair_diffusion.pipeline import FairPipeline
@@ -24,14 +25,14 @@ def pipe(tiny_sd: Any) -> FairPipeline:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, seeds: set[int], until: int | None) -> None:
     """Let images of these seeds come out as no numbers: at the look (until=1) or at the end (None)."""
-    usual_begin, usual_advance, drawn = loop.begin, loop.advance, dict[int, int]()
+    drawn = dict[int, int]()
 
     def begin(backbone: Any, images: Sequence[int], *, seeds: Sequence[int], steps: int) -> Any:
         drawn.update(zip(images, seeds, strict=True))
-        return usual_begin(backbone, images, seeds=seeds, steps=steps)
+        return backbones.begin(backbone, images, seeds=seeds, steps=steps)
 
     def advance(batch: Any, guide: Any, **asked: Any) -> Any:
-        end = usual_advance(batch, guide, **asked)
+        end = backbones.advance(batch, guide, **asked)
         if asked["until"] == until:
             for place, image in enumerate(end.images):
                 if drawn[image] in seeds:
