@@ -2,7 +2,7 @@
 
 Soft hyphens and other characters that take no room are read over, and "photo_of_a_nurse" has five words. Chinese and
 Japanese have no blanks between words: there the shipped words are cut out of the text. An Arabic word loses its article
-and conjunctions where the rest is a shipped word. What a network's name in angle brackets says is no part of the text.
+and conjunctions where the rest is a shipped word, and so does a French or Italian one ("d'architecte"). What a network's name in angle brackets says is no part of the text.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _BETWEEN = " \t\r\n\u00a0\u2007\u2009\u202f_-‐‑–'’" + _UNSEEN
 _UNBROKEN = re.compile(r"[\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 _KATAKANA = re.compile(r"[\u30a1-\u30ff]")
 _ARABIC = re.compile(r"[\u0620-\u064a]")
+_ELIDED = re.compile(r"(?:[dlst]|qu|un|dell|all|nell|dall|sull|quell)'(?=..)")
 _CLITICS = re.compile(r"[وف]?(?:[بكل]?ال|لل|[بكل])?")
 _IRREGULAR = {
     "men": "man",
@@ -110,7 +111,11 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def _comparable(plain: str) -> str:
-    """The comparable form of a plain word: the singular, or an Arabic word without what is written together with it."""
+    """The comparable form of a plain word: the singular, and a known word without what is written together with it."""
+    if elided := _ELIDED.match(plain):
+        rest = singular(plain[elided.end() :])
+        known = vocabulary.words_of_occupations("fr") | vocabulary.words_of_occupations("it")
+        return rest if rest in known else singular(plain)
     if not _ARABIC.match(plain):
         return singular(plain)
     known = vocabulary.words_of_occupations("ar")
