@@ -38,8 +38,9 @@ def nouns(wordnet: WordNet) -> tuple[list[str], list[str]]:
         rare = as_noun == 0 and not other and solid and lemma in first.lemmas
         usual = as_noun > 0 and as_noun >= MOSTLY * as_other
         if rare or (usual and as_noun >= (as_verb / 2 if solid else MOSTLY * as_verb)):
-            thing = first.file in THINGS and not {lemma, singular(lemma)} & left_out and not singular(lemma).endswith("ing")
-            (things if thing else others).add(singular(lemma))
+            word = singular(lemma)
+            thing = first.file in THINGS and not {lemma, word} & left_out and not word.endswith("ing")
+            (things if thing else others).add(word)
         elif usual and 2 * as_noun >= as_verb:
             others.add(singular(lemma))
     return sorted(things), sorted(others - things)

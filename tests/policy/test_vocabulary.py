@@ -48,7 +48,7 @@ a sheep shearer at work | a mail carrier with a bag | a jeweller polishing a rin
 doctor who smiles | the doctor who saved me | portrait of a spy in a trench coat | a tour guide with a flag | an
 orchestra conductor | a train conductor | a messenger on a bicycle | a bus driver in winter | a judge in a robe | a
 personal trainer in a gym | a ship captain on the bridge | a mad scientist in a lab | a house painter on a ladder |
-a treasure hunter in the jungle | a park ranger in a forest | a banana farmer | a coffee farmer picking beans | a
+a treasure hunter in the jungle | a park ranger in a forest | a coffee farmer picking beans | a
 potter shaping clay on a wheel | vector icon of a plumber | a woodworker carving a bowl
 """
 NOBODY = """

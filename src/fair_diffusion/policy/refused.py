@@ -125,9 +125,8 @@ def _is_figure(nouns: list[str]) -> bool:
     figures = lists()["animals"]
     if nouns and (nouns[-1],) in figures:
         return True
-    of = (
-        nouns[-2:-1] if nouns[-1:] == ["of"] and "in" not in nouns[-3:-2] else []
-    )  # "a man in the uniform of a soldier"
+    # "A man in the uniform of a soldier" is one.
+    of = nouns[-2:-1] if nouns[-1:] == ["of"] and "in" not in nouns[-3:-2] else []
     if any((word,) in figures or (word,) in lists()["things_of"] for word in of):
         return True
     return "as" in nouns and any((word,) in figures for word in nouns[: nouns.index("as")])

@@ -1,8 +1,9 @@
 """The words of a text in comparable form: whole words in lower case and singular.
 
 Soft hyphens and other characters that take no room are read over, and "photo_of_a_nurse" has five words. Chinese and
-Japanese have no blanks between words: there the shipped words are cut out of the text. An Arabic word loses its article
-and conjunctions where the rest is a shipped word, and so does a French or Italian one ("d'architecte"). What a network's name in angle brackets says is no part of the text.
+Japanese have no blanks between words: there the shipped words are cut out of the text. A known Arabic, French or
+Italian word loses the article that is written together with it ("d'architecte"). What a network's name in angle
+brackets says is no part of the text.
 """
 
 from __future__ import annotations
