@@ -86,11 +86,11 @@ def read_run(
     """
     runs = runs_in(target) if target.is_dir() else [Run(target.parent, table=target)]
     folder = target if target.is_dir() else target.parent
-    scanned = RunSources.of(runs)
+    scanned = RunSources.of(runs, folder)
     concept = lru_cache(maxsize=4096)(lambda prompt: printable((concepts or {}).get(prompt) or concept_of(prompt)))
     if not scanned.total:
         raise ValueError(f"{target} holds no records of images; name a folder that `fair-diffusion generate` wrote")
-    records = (record for run in runs for record in run.records())
+    records = scanned.records(runs)
     if perceiver is None:
         by, reading = "the judge", _recorded(runs, records, scanned, concept, folder, progress)
         source_by = "the model's judge, which never steers; as recorded"
@@ -122,6 +122,7 @@ def read_run(
         broken=reading.broken,
         notes=[
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
+            *scanned.repeats.notes(scanned.names()),
             *reading.notes,
             *(_unmatched(scanned.files, target) if target.is_dir() else ()),
             *_unmeasured(rows, targets, attributes, by),
