@@ -13,6 +13,9 @@ from hypothesis import settings
 from tiny_families import TOKENS, build, clip_tokenizer, ddim, unet
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from fair_diffusion.control import descent
+from fair_diffusion.steering.latents import LatentDescent
+
 # No test is timed: a busy machine proves nothing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -23,6 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     )
+
+
+@pytest.fixture
+def short_descent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descent ends after a few iterations: for tests of everything around it."""
+    monkeypatch.setattr(descent, "LatentDescent", functools.partial(LatentDescent, iterations=4, steps=2))
 
 
 @pytest.fixture(scope="session")

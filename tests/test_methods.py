@@ -94,6 +94,7 @@ def learnt(pipeline: Any, name: str, folder: Path) -> Path | None:
     return path
 
 
+@pytest.mark.usefixtures("short_descent")
 @pytest.mark.parametrize("name", [*METHODS, "distribution-heads"])
 def test_steered_images_differ_from_plain_ones_and_the_others_do_not(
     pipe: FairPipeline, tiny_sd: Any, tmp_path: Path, name: str

@@ -211,6 +211,7 @@ def test_a_model_without_text_is_told(pipe: FairPipeline, tiny: Callable[[str], 
             other("a doctor", instruct="doctor: half women", method=method)
 
 
+@pytest.mark.usefixtures("short_descent")
 @pytest.mark.parametrize("method", ["none", "rejection", "latents", "distribution"])
 def test_a_model_without_text(pipe: FairPipeline, tiny: Callable[[str], Any], method: str) -> None:
     """Methods that read no text work, from the same noise; what the prompt says changes nothing, which is said."""

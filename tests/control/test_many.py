@@ -47,6 +47,15 @@ def farthest(images: Sequence[Image.Image], others: Sequence[Image.Image]) -> in
     return max(int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max()) for a, b in pairs)
 
 
+def share_beyond(difference: int, images: Sequence[Image.Image], others: Sequence[Image.Image]) -> float:
+    """The share of pixel values that are farther apart than `difference` of 255."""
+    return float(
+        np.mean(
+            [np.abs(np.asarray(a, int) - np.asarray(b, int)) > difference for a, b in zip(images, others, strict=True)]
+        )
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "control"),
     [("none", None), ("prompt", None), ("switch", None), ("semantic", "all"), ("semantic", "natural-first")],
@@ -84,7 +93,12 @@ def test_each_request_of_a_mix_gets_what_it_would_get_alone(pocket: FairPipeline
             assert record.natural_confidence == pytest.approx(own.natural_confidence, abs=0.02)
             as_sure: dict[str, Any] = {"confidence": own.confidence, "natural_confidence": own.natural_confidence}
             assert replace(record, **as_sure) == own
-        assert farthest(result.images, alone.images) <= 1
+        if request.method == "semantic":
+            # Its threshold turns rounding into a jump: an element of the latents is edited, or not.
+            assert share_beyond(1, result.images, alone.images) <= 0.002
+            assert farthest(result.images, alone.images) <= 8
+        else:
+            assert farthest(result.images, alone.images) <= 1
 
 
 REQUESTS = st.builds(
@@ -173,6 +187,23 @@ def test_an_interrupt_ends_each_after_what_was_begun(pipe: FairPipeline) -> None
     }
 
 
+@pytest.mark.parametrize("method", ["none", "prompt", "switch"])
+def test_an_interrupt_keeps_an_image_whose_neighbour_waits_for_the_next_batch(pipe: FairPipeline, method: str) -> None:
+    """The second request ends with one image in one batch and one in the next batch, which is interrupted."""
+
+    def stop(info: StepInfo) -> None:
+        if info.images[0] == 2 and info.step == 1:
+            raise KeyboardInterrupt
+
+    asked: dict[str, Any] = {"prompt": "a doctor", "steps": 2, "batch_size": 2, "method": method}
+    if method != "none":
+        asked["instruct"] = "doctor: all women"
+    requests = [Request(n=1, seed=5, **asked), Request(n=2, seed=9, **asked)]
+    begun = pipe.many(requests, on_step=stop)[1]
+    assert begun.notes[-1] == "interrupted after 1 of 2 images"
+    assert [record.seed for record in begun.records] == [9]
+
+
 class Fails(Method):
     """A method that cannot guide."""
 
@@ -217,6 +248,7 @@ def lora(pipeline: Any, folder: Path) -> Path:
     return folder / "lora.safetensors"
 
 
+@pytest.mark.usefixtures("short_descent")
 @pytest.mark.parametrize("made", [edit, lora])
 def test_edits_act_on_their_own_requests_alone(pipe: FairPipeline, tiny_sd: Any, tmp_path: Path, made: Any) -> None:
     """Whoever gets a result may use the model: no edit is in it then. What others draw or encode knows of no edit."""

@@ -49,10 +49,11 @@ def drawn(women: int, men: int, p: float, batch_size: int) -> NDArray[np.int64]:
         order = Order(brief=Brief(nothing, request, targets=targets), quotas=quotas, readers=nothing)
         control = rejection.draw(order)
         with suppress(StopIteration):
-            stretches = next(control)
             while True:
+                stretches = next(control)
                 assert len(stretches) <= batch_size
-                stretches = control.send([arrival() for _ in stretches])
+                for stretch in stretches:
+                    stretch.take(arrival())
         assert not any(shown.missed for shown in order.finished)
         counts.append(sum(shown.evaluations for shown in order.finished))
     return np.array(counts)

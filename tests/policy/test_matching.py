@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,12 +25,14 @@ FIRES = [
     (EVERY, "an astronaut on the moon", "wildcard"),
     (EVERY, "a photo of a judge", "wildcard"),
     (EVERY, "a welder", "wildcard"),
-    (EVERY, "a photo of a tutor", "meaning"),
+    (EVERY, "a photo of a tutor", "wildcard"),
+    (EVERY, "a photo of a hairstyler", "meaning"),
     ("firefighter: half women", "a New York firefighter", "exact"),
     ("police officer: half women", "A Police Officer In The Rain", "exact"),
     ("teacher: half women", "Portrait of a teacher", "exact"),
     ("doctor: half women", "Doctor in Berlin, oil painting", "exact"),
-    ("teacher: half women", "a photo of a tutor", "meaning"),
+    ("teacher: half women", "a photo of a tutor", "kind"),
+    ("gardener: half women", "a photo of a gardenworker", "meaning"),
     ("nurse, teacher: 1/3 men", "Nurses at a bedside", "exact"),
     ("doctor: half women", "an old photo of a doctor", "exact"),
     ("doctor: half women", "a doctor in a black coat", "exact"),
@@ -183,6 +187,15 @@ def test_the_length_of_a_prompt_does_not_multiply_the_work(monkeypatch: pytest.M
         looked_up.append(len(texts))
         return np.zeros((len(texts), 384), np.float32)
 
-    monkeypatch.setattr("fair_diffusion.policy.minilm.embed", embed)
-    match(Policy.from_sentence("doctor: half women"), " ".join(f"stone{i}" for i in range(4000)))
-    assert max(looked_up) <= 130
+    monkeypatch.setattr("fair_diffusion.policy.meaning.embed", embed)
+    match(Policy.from_sentence("doctor: half women"), " ".join(f"stone{i}worker" for i in range(4000)))
+    assert 0 < sum(looked_up) <= 10
+
+
+def test_a_wildcard_does_not_cover_its_exceptions() -> None:
+    (rule,) = Policy.from_sentence("every occupation: half women").rules
+    policy = Policy((replace(rule, exceptions=("nurse", "doctor")),))
+    for prompt in ("a nurse", "two nurses", "a registered nurse", "a physician", "a surgeon"):
+        assert match(policy, prompt).rule is None, prompt
+    for prompt in ("a judge", "a nurse beside a judge"):
+        assert match(policy, prompt).rule is not None, prompt

@@ -1,7 +1,8 @@
 """Pictures and records stay as they were recorded, method by method: a guard for changes of structure.
 
 On the machine of the recording pixels are equal to the last bit; on others they are within 1/255 of the recorded
-pictures. All plain data are equal everywhere. Where a change is meant, see `record.py`.
+pictures, or nearly all are where a threshold makes rounding jump. All plain data are equal everywhere. Where a change
+is meant, see `record.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ def test_same_pictures(case: Case, tmp_path: Path) -> None:
     if not same:
         with Image.open(PICTURES / f"{case.name}.png") as kept:
             away = np.abs(np.asarray(strip(pictures)).astype(int) - np.asarray(kept.convert("RGB")).astype(int))
-        assert away.max() <= 1, f"case {case.name!r}: pixels are up to {away.max()}/255 from the recorded pictures"
+        told = f"case {case.name!r}: pixels are up to {away.max()}/255 from the recorded pictures"
+        if any(result["method"] == "semantic" for result in recorded["results"]):
+            # Its threshold turns rounding into a jump: an element of the latents is edited, or not.
+            assert (away > 1).mean() <= 0.01, told
+            assert away.max() <= 8, told
+        else:
+            assert away.max() <= 1, told
 
 
 @pytest.mark.parametrize("name", NAMES)

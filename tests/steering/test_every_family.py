@@ -84,6 +84,7 @@ def test_the_fewest_steps(tiny: Callable[[str], Any], steps: int, method: str) -
     assert ((steered - plain).abs().amax(dim=(1, 2, 3))[[0, 2]] > 1e-3).all()
 
 
+@pytest.mark.usefixtures("short_descent")
 @pytest.mark.parametrize("family", [*TEXT_FAMILIES, "lcm", "pixel"])
 def test_methods_without_a_look(tiny: Callable[[str], Any], family: str) -> None:
     """Of the images that are drawn from a seed, those differ from the plain one that are said to be steered."""

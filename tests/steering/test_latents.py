@@ -36,6 +36,7 @@ from fair_diffusion.steering.latents import (
 )
 
 STEPS = 6
+SHORT = LatentDescent(iterations=8, chunk=4)
 
 
 SCHEDULERS = {"euler": EulerDiscreteScheduler, "heun": HeunDiscreteScheduler}
@@ -126,7 +127,7 @@ def test_over_one_time_it_is_the_predicted_clean_image(backbone: Backbone) -> No
 
 def test_the_loss_falls_and_noise_stays_on_its_shell(backbone: Backbone) -> None:
     start = from_seeds(backbone, range(6), steps=STEPS)
-    found = descend(start.noise, way(start), lambda p: Assigned(torch.tensor([0, 1] * 3)), LatentDescent(chunk=4))
+    found = descend(start.noise, way(start), lambda p: Assigned(torch.tensor([0, 1] * 3)), SHORT)
     assert min(found.losses) < found.losses[0]
     torch.testing.assert_close(norms(found.noise), norms(start.noise), rtol=1e-5, atol=0)
 

@@ -7,12 +7,13 @@ inputs alone it costs about as much as a forward pass. Decoding and perceiving, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from fair_diffusion.backbones import Guide, OnStep, batches
-from fair_diffusion.control.order import Order, Shown, State, Steps, Stretch
+from fair_diffusion.control.order import Arrival, Order, Shown, State, Steps, Stretch
 from fair_diffusion.control.readers import Differentiable, Foreseeing
 from fair_diffusion.methods import ASSIGNED
 from fair_diffusion.perception.opening import names_where
@@ -66,20 +67,23 @@ def draw(order: Order, *, start: Start | None = None, settings: LatentDescent | 
         left = f"{unsure} of {n} images not surely" if asked.fairness_loss == ASSIGNED else "the batch mean not"
         order.notes.append(f"descent ended with {left} what was asked for")
     moved = (descent.noise != start.noise).flatten(1).any(dim=1).tolist()
+
+    def take(image: int, arrival: Arrival) -> None:
+        order.shown[image] = Shown(
+            image=arrival.picture,
+            seed=start.seeds[image],
+            assigned=assigned[image],
+            steered_to=assigned[image] if moved[image] else {},
+            strength=float(moved[image]),
+            evaluations=arrival.evaluations + int(looked[image]),
+        )
+
     for part in batches(n, asked.batch_size):
         batch = start.batch(part, descent.noise)
-        arrivals = yield [
-            Stretch(order=order, image=i, seed=start.seeds[i], state=State(batch, k)) for k, i in enumerate(part)
+        yield [
+            Stretch(order=order, image=i, seed=start.seeds[i], state=State(batch, k), take=partial(take, i))
+            for k, i in enumerate(part)
         ]
-        for i, arrival in zip(part, arrivals, strict=True):
-            order.shown[i] = Shown(
-                image=arrival.picture,
-                seed=start.seeds[i],
-                assigned=assigned[i],
-                steered_to=assigned[i] if moved[i] else {},
-                strength=float(moved[i]),
-                evaluations=arrival.evaluations + int(looked[i]),
-            )
 
 
 def differentiable(order: Order) -> Differentiable:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones import batches
 from fair_diffusion.control.descent import differentiable, reads
-from fair_diffusion.control.order import Order, Shown, Steps, Stretch
+from fair_diffusion.control.order import Arrival, Order, Shown, Steps, Stretch
 from fair_diffusion.steering.aim import Aim
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.distribution import DistributionGuidance, Following, guide
@@ -47,16 +47,22 @@ def draw(order: Order, *, settings: DistributionGuidance | None = None) -> Steps
     heads = brief.loaded(BottleneckHeads.load) if asked.file else None
     following = Following(wanted, look, heads, settings or DistributionGuidance())
     order.guide = partial(guide, following=following)
+    pixels: list[Tensor] = []
+
+    def take(image: int, arrival: Arrival) -> None:
+        pixels.append(arrival.pixels)
+        order.shown[image] = Shown(
+            image=arrival.picture,
+            seed=asked.seed + image,
+            assigned={},
+            steered_to={},
+            strength=1.0,
+            evaluations=arrival.evaluations,
+        )
+
+    aim = Aim(strength=1.0)
     for part in batches(order.n, asked.batch_size):
-        arrivals = yield [Stretch(order=order, image=i, seed=asked.seed + i, aim=Aim(strength=1.0)) for i in part]
+        pixels.clear()
+        yield [Stretch(order=order, image=i, seed=asked.seed + i, aim=aim, take=partial(take, i)) for i in part]
         with torch.no_grad():
-            following.done.append(perceive(torch.stack([arrival.pixels for arrival in arrivals])).cpu().double())
-        for i, arrival in zip(part, arrivals, strict=True):
-            order.shown[i] = Shown(
-                image=arrival.picture,
-                seed=asked.seed + i,
-                assigned={},
-                steered_to={},
-                strength=1.0,
-                evaluations=arrival.evaluations,
-            )
+            following.done.append(perceive(torch.stack(pixels)).cpu().double())

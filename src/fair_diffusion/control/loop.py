@@ -1,8 +1,8 @@
 """The one loop that draws: it fills batches with images of many requests, and hands each arrival back to its control.
 
-begin → guide → advance → decode → perceive happen here, for a whole batch. The control of each order decides what is
-drawn next. The images of a batch have the same steps, guidance and method, and are at the same step of their run; their
-prompts, seeds and aims are their own.
+begin → guide → advance → decode → perceive happen here, for a whole batch. The control of each order takes each arrival
+and decides what is drawn next. The images of a batch have the same steps, guidance and method, and are at the same step
+of their run; their prompts, seeds and aims are their own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Hashable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +86,13 @@ class _Work:
         order: the order.
         control: what decides on its next stretches.
         first: the number of its first image among those of all orders.
-        stretches: what it waits for.
-        arrivals: which of these have arrived.
+        waits: how many of its stretches have not arrived.
     """
 
     order: Order
     control: Steps
     first: int
-    stretches: Sequence[Stretch] = ()
-    arrivals: dict[Stretch, Arrival] = field(default_factory=dict)
+    waits: int = 0
 
 
 class _Loop:
@@ -126,7 +124,7 @@ class _Loop:
         work = _Work(order, control_of(order), self._images)
         self._images += order.n
         self._works[order] = work
-        self._go_on(work, None)
+        self._go_on(work)
 
     def _counted(self, first: int) -> OnStep | None:
         """The callback for steps that a control runs itself: its images are counted on from `first`."""
@@ -156,10 +154,11 @@ class _Loop:
         share = (time.monotonic() - start) / len(part)
         for stretch, arrival in zip(part, arrivals, strict=True):
             stretch.order.seconds += share
-            self._works[stretch.order].arrivals[stretch] = arrival
+            stretch.take(arrival)
+            self._works[stretch.order].waits -= 1
         for work in [self._works[order] for order in dict.fromkeys(stretch.order for stretch in part)]:
-            if len(work.arrivals) == len(work.stretches):
-                self._go_on(work, [work.arrivals[stretch] for stretch in work.stretches])
+            if not work.waits:
+                self._go_on(work)
 
     def interrupt(self) -> list[Order]:
         """End all orders; they keep the images that are finished."""
@@ -179,19 +178,20 @@ class _Loop:
             work.control.close()
         self._put_on(None)
 
-    def _go_on(self, work: _Work, arrivals: list[Arrival] | None) -> None:
+    def _go_on(self, work: _Work) -> None:
         """Let a control decide what is next, and put that into its lane."""
         start = time.monotonic()
         self._put_on(work.order)  # a control may encode prompts, or descend through the network
         try:
-            work.stretches, work.arrivals = work.control.send(arrivals), {}  # type: ignore[arg-type]
+            stretches = next(work.control)
         except StopIteration:
             del self._works[work.order]
             self._finished.append(work.order)
             return
         finally:
             work.order.seconds += time.monotonic() - start
-        for stretch in work.stretches:
+        work.waits = len(stretches)
+        for stretch in stretches:
             self._lanes.setdefault(_lane(stretch), deque()).append(stretch)
 
     def _drawn(self, part: Sequence[Stretch]) -> list[Arrival]:

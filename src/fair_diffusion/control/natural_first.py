@@ -13,8 +13,9 @@ the trajectory. In a run of one step the look is at the end, and images that do 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,7 @@ class _NaturalFirst:
         self.order, self._brief = order, order.brief
         self._plans = [_Plan(seed=order.request.seed + i) for i in range(order.n)]
         self._read = {name: np.zeros((order.n, len(ATTRIBUTES[name].groups))) for name in order.brief.attributes}
+        self._looks: dict[int, Read] = {}
         self._look = look_step(self._brief.times, self._brief.card.start)
         self._dearest = order.plain_evaluations
 
@@ -99,13 +101,12 @@ class _NaturalFirst:
         """All stretches of all images, in order."""
         order, parts = self.order, batches(self.order.n, self.order.request.batch_size)
         try:
-            natural: list[Read] = []
             for part in parts:
-                natural += yield from self._to_look(part)
-            shares = {name: np.stack([read[name] for read in natural]) for name in self._read}
+                yield from self._to_look(part)
+            shares = {name: np.stack([self._looks[i][name] for i in range(order.n)]) for name in self._read}
             for i, assigned in enumerate(self._assign(shares, SURE_AT_LOOK)):
                 self._plans[i].assigned = assigned
-                self._take_look(i, natural[i])
+                self._note_look(i)
             for part in parts:
                 yield from self._finish(part)
             why = yield from repair(self)
@@ -130,27 +131,30 @@ class _NaturalFirst:
     def again(self, images: Sequence[int]) -> Steps:
         """Make images again, from where steering begins. Images with a new seed run to the look first."""
         if fresh := [i for i in images if self._plans[i].looked is None]:
-            read = yield from self._to_look(fresh)
-            for i, natural in zip(fresh, read, strict=True):
-                self._take_look(i, natural)
+            yield from self._to_look(fresh)
+            for i in fresh:
+                self._note_look(i)
         for i in images:
             self._plans[i].repairs += 1
         yield from self._from({i: self._begin(i) for i in images})
 
-    def _to_look(self, images: Sequence[int]) -> Generator[list[Stretch], list[Arrival], list[Read]]:
-        """Run images plain up to the look, and keep their states. Return what the look reads in each."""
-        arrivals = yield [
-            Stretch(order=self.order, image=i, seed=self._plans[i].seed, until=self._look) for i in images
+    def _to_look(self, images: Sequence[int]) -> Steps:
+        """Run images plain up to the look."""
+        seeds = {i: self._plans[i].seed for i in images}
+        yield [
+            Stretch(order=self.order, image=i, seed=seed, until=self._look, take=partial(self._take_look, i))
+            for i, seed in seeds.items()
         ]
-        for i, arrival in zip(images, arrivals, strict=True):
-            plan = self._plans[i]
-            plan.evaluations += arrival.evaluations
-            plan.looked = arrival.state
-        return [arrival.shares for arrival in arrivals]
 
-    def _take_look(self, image: int, natural: Read) -> None:
-        """Note what an image would show by itself. If that is not what it is assigned, it will be steered."""
+    def _take_look(self, image: int, arrival: Arrival) -> None:
+        """Keep the state of an image at the look, and what the look reads in it."""
         plan = self._plans[image]
+        plan.evaluations += arrival.evaluations
+        plan.looked, self._looks[image] = arrival.state, arrival.shares
+
+    def _note_look(self, image: int) -> None:
+        """Note what an image would show by itself. If that is not what it is assigned, it will be steered."""
+        plan, natural = self._plans[image], self._looks[image]
         plan.natural = {name: label(name, natural[name], SURE_AT_LOOK) for name in plan.assigned}
         plan.shows, plan.natural_confidence = plan.natural, {name: float(natural[name].max()) for name in plan.assigned}
         plan.steered = plan.natural != plan.assigned
@@ -175,12 +179,11 @@ class _NaturalFirst:
         """Finish images from these states, note what is read in them, and learn which strengths were enough."""
         levels = {i: self._level(self._plans[i]) for i in states}
         aims = {i: self._aim(self._plans[i], level) for i, level in levels.items()}
-        arrivals = yield [
-            Stretch(order=self.order, image=i, seed=self._plans[i].seed, aim=aims[i], state=state)
+        takes = {i: partial(self._take, i, aims[i], levels[i]) for i in states}
+        yield [
+            Stretch(order=self.order, image=i, seed=self._plans[i].seed, aim=aims[i], state=state, take=takes[i])
             for i, state in states.items()
         ]
-        for i, arrival in zip(states, arrivals, strict=True):
-            self._take(i, aims[i], levels[i], arrival)
 
     def _take(self, image: int, aim: Aim, level: int, arrival: Arrival) -> None:
         """Note what a finished picture shows, and whether steering was strong enough."""

@@ -1,7 +1,7 @@
 """An order: one request on its way through the loop, and its images as far as they are finished.
 
 The loop draws images and knows no quotas. An order knows its quotas and draws nothing. Between them is a control: a
-generator that yields the next stretches of its images, and is sent their arrivals.
+generator that yields the next stretches of its images, and goes on when all of them have arrived.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Stretch:
         until: the step at which it ends and the image is looked at; the end of the run if None.
         measures: whether the stretch only measures something: its picture is not perceived, and `on_step` is not
             called for it.
+        take: what the control does with the arrival. The loop calls it at once, so that an interrupt loses no image
+            that is finished.
     """
 
     order: Order
@@ -60,6 +62,7 @@ class Stretch:
     state: State | None = None
     until: int | None = None
     measures: bool = False
+    take: Callable[[Arrival], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,5 +196,5 @@ class Order:
         return self.brief.times * passes(self.brief.backbone, self.brief.guidance)
 
 
-Steps = Generator[list[Stretch], list[Arrival], None]
-"""A control at work: it yields up to `batch_size` stretches, and is sent their arrivals in the same order."""
+Steps = Generator[list[Stretch], None, None]
+"""A control at work: it yields up to `batch_size` stretches, and goes on when each of them has arrived."""

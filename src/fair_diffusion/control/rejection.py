@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,19 +61,25 @@ def draw(order: Order) -> Steps:
     limit = n + int(max(asked.repair_budget * n, SPARE if asked.repair_budget else 0))
     room = [dict(zip(target.shares, counts, strict=True)) for target, counts in zip(targets, order.quotas, strict=True)]
     pictures, spent, kept = list[_Picture](), list[int](), 0
+
+    def take(place: int, arrival: Arrival) -> None:
+        nonlocal kept
+        spent.append(arrival.evaluations)
+        picture = _picture(place, arrival)
+        picture.kept = _take(picture, targets, room)
+        kept += picture.kept
+        if picture.kept or place < n:
+            pictures.append(picture)
+
     try:
         while kept < n and len(spent) < limit:
             # Never more than there are places left, so that no picture is drawn in vain.
             size = min(asked.batch_size, n - kept, limit - len(spent))
             places = range(len(spent), len(spent) + size)
-            arrivals = yield [Stretch(order=order, image=place, seed=asked.seed + place) for place in places]
-            for place, arrival in zip(places, arrivals, strict=True):
-                spent.append(arrival.evaluations)
-                picture = _picture(place, arrival)
-                picture.kept = _take(picture, targets, room)
-                kept += picture.kept
-                if picture.kept or place < n:
-                    pictures.append(picture)
+            yield [
+                Stretch(order=order, image=place, seed=asked.seed + place, take=partial(take, place))
+                for place in places
+            ]
         _fill(pictures, n - kept, targets, room)
         if kept < n:
             of = f"{n - kept} of {n} images do not surely show what was assigned"

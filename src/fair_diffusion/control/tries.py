@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from fair_diffusion.control.assignments import TOO_HARD
-from fair_diffusion.control.order import Arrival, Order, Steps, Stretch
+from fair_diffusion.control.order import Order, Steps, Stretch
 
 SPARE = 4
 """The least budget for repairs, in images: small requests may repair too."""
@@ -46,7 +46,7 @@ class Tries(Protocol):
         """Make up to `batch_size` images again."""
 
 
-def repair(tries: Tries) -> Generator[list[Stretch], list[Arrival], str]:
+def repair(tries: Tries) -> Generator[list[Stretch], None, str]:
     """Make missed images again until there are none, every try has failed, or the budget is spent.
 
     Returns:

@@ -2,7 +2,7 @@
 
 from fair_diffusion.policy.attributes import ATTRIBUTES, Attribute, Group
 from fair_diffusion.policy.errors import PolicyError, Problem
-from fair_diffusion.policy.matching import Match, match
+from fair_diffusion.policy.matching import Losing, Match, Stated, match
 from fair_diffusion.policy.rules import Policy, Rule
 from fair_diffusion.policy.target import Assignment, Cell, Target
 
@@ -12,11 +12,13 @@ __all__ = [
     "Attribute",
     "Cell",
     "Group",
+    "Losing",
     "Match",
     "Policy",
     "PolicyError",
     "Problem",
     "Rule",
+    "Stated",
     "Target",
     "match",
 ]

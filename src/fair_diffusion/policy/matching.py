@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
-from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known, mentions
+from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known
 from fair_diffusion.policy.meaning import nearest
+from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.named import named_person
 from fair_diffusion.policy.rules import Policy, Rule, specific
 from fair_diffusion.policy.stated import stated_words
@@ -23,6 +25,22 @@ HOW = {"exact": 3, "synonym": 2, "kind": 1, "wildcard": 0}
 """The ways in which a rule's concept covers words of the prompt, and the rank of each."""
 
 Rank = tuple[int, int, int]
+
+
+class Losing(NamedTuple):
+    """A rule that fits the prompt and does not act: the rule, the words for its worker, and why it loses."""
+
+    rule: Rule
+    concept: str
+    why: str
+
+
+class Stated(NamedTuple):
+    """An identity that the prompt states: the attribute, the words as written, and whose it is ("doctor", "woman")."""
+
+    attribute: str
+    words: str
+    whose: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,12 @@ class Match:
         score: 1 for known words; for a match by meaning the cosine of the two meanings.
         reason: why this rule fires, or why none does.
         start: the character of the prompt at which `concept` begins.
+        losing: the other rules that fit, for the same worker or for another one.
+        unsure: what could be read in two ways, so that the rule stays silent about it; None if nothing could.
+        stated: every identity that the prompt states, of the worker or of somebody else.
+        nearest: the known occupation that is nearest in meaning to words of a prompt without a known word, and the
+            cosine; None if it was not looked for.
+        read_as: words of the prompt that were read as other words, such as ("docter", "doctor").
         said: the policy as its author wrote it.
     """
 
@@ -47,6 +71,11 @@ class Match:
     score: float
     reason: str
     start: int | None = None
+    losing: tuple[Losing, ...] = ()
+    unsure: str | None = None
+    stated: tuple[Stated, ...] = ()
+    nearest: tuple[str, float] | None = None
+    read_as: tuple[tuple[str, str], ...] = ()
     said: str = field(default="", compare=False, repr=False)
 
 
@@ -68,7 +97,7 @@ def _fitting(policy: Policy, prompt: str) -> Match:
         for mention in mentioned
         for rule in policy.rules
         for concept in rule.concepts
-        if (how := _fits(concept, mention))
+        if (how := _fits(concept, mention)) and not _excepted(rule, concept, mention)
     ]
     depicted = [found for found in fitting if not found[2].refused]
     if depicted:
@@ -116,6 +145,8 @@ def _by_meaning(
         return None
     concept, score, first, stop = found
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
+    if rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions):
+        return None
     return (rule, Mention(first, stop, tuple(w.normal for w in text[first:stop]), None), score) if rule else None
 
 
@@ -134,6 +165,11 @@ def _fits(concept: str, mention: Mention) -> str | None:
     if entry and target and target.relation != "kind" and entry.occupation == target.occupation:
         return "kind" if entry.relation == "kind" else "synonym"
     return None
+
+
+def _excepted(rule: Rule, concept: str, mention: Mention) -> bool:
+    """Whether `concept` is a wildcard that, by the rule's exceptions, does not cover the mention."""
+    return concept in WILDCARDS and any(_fits(exception, mention) for exception in rule.exceptions)
 
 
 def _first_phrase(text: Sequence[Word], phrases: Sequence[str]) -> str | None:

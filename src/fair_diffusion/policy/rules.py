@@ -20,12 +20,14 @@ class Rule:
         concepts: words such as "firefighter", or one of the wildcards "every occupation" and "everyone".
         targets: what the images of such a prompt should show.
         exemptions: a prompt with one of these phrases is left alone.
+        exceptions: concepts that a wildcard of this rule does not cover: "every occupation except nurse".
     """
 
     name: str
     concepts: tuple[str, ...]
     targets: tuple[Target, ...]
     exemptions: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,13 @@ class Policy:
         rules: the earlier rule wins where two fit equally well.
         exemptions: phrases that exempt a prompt from all rules.
         text: the sentence or YAML that the policy was read from; empty if it was built otherwise.
+        warnings: how the text was read where that may surprise its author: a typo, or a concept that is not known.
     """
 
     rules: tuple[Rule, ...] = ()
     exemptions: tuple[str, ...] = ()
     text: str = field(default="", compare=False, repr=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     # The two parsers import this module, so they are imported when called.
     @classmethod

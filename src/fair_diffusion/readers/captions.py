@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.policy.concepts import canonical, mentions
+from fair_diffusion.policy.concepts import canonical
+from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.stated import stated_groups
 from fair_diffusion.policy.words import Phrase, words
 

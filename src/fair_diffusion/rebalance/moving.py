@@ -170,10 +170,11 @@ class Mover:
         states = {i: State(batch, place) for place, i in enumerate(images)}
         measured = [k for k, i in enumerate(images) if i in self._measured and not self.images[i].tries]
         if measured:
-            arrivals = yield [self._stretch(i, PLAIN, states[i], measures=True) for i in (images[k] for k in measured)]
-            self._reconstructed([images[k] for k in measured], arrivals, clean[measured], [before[k] for k in measured])
-        aims = {i: self._aim(i) for i in images}
-        arrivals = yield [self._stretch(i, aims[i], states[i]) for i in images]
+            again: list[Arrival] = []
+            yield [self._stretch(images[k], PLAIN, states[images[k]], again, measures=True) for k in measured]
+            self._reconstructed([images[k] for k in measured], again, clean[measured], [before[k] for k in measured])
+        aims, arrivals = {i: self._aim(i) for i in images}, list[Arrival]()
+        yield [self._stretch(i, aims[i], states[i], arrivals) for i in images]
         pictures = [
             arrival.picture.resize(original.size, Image.Resampling.LANCZOS)
             for arrival, original in zip(arrivals, before, strict=True)
@@ -200,9 +201,19 @@ class Mover:
         )
         return batch, clean
 
-    def _stretch(self, image: int, aim: Aim, state: State, *, measures: bool = False) -> Stretch:
-        seed = self._asked.seed + image
-        return Stretch(order=self.order, image=image, seed=seed, aim=aim, state=state, measures=measures)
+    def _stretch(
+        self, image: int, aim: Aim, state: State, arrivals: list[Arrival], *, measures: bool = False
+    ) -> Stretch:
+        """A stretch whose arrival is added to `arrivals`: images of one batch arrive in order."""
+        return Stretch(
+            order=self.order,
+            image=image,
+            seed=self._asked.seed + image,
+            aim=aim,
+            state=state,
+            measures=measures,
+            take=arrivals.append,
+        )
 
     def _take(
         self,

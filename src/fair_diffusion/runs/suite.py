@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 
 from fair_diffusion.backbones.step_progress import StepProgress
 from fair_diffusion.files.format_number import NewerFormatError, check_format
+from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.models.provenance import sha256, versions
 from fair_diffusion.request import Request, check_prompt, check_seed
@@ -205,7 +205,7 @@ class _Drawing:
         while concept.done < self.images and not concept.settled:
             part = self.work / f"{_slug(concept.name)}-{concept.done:05d}"
             if not (part / RESULT).is_file():
-                shutil.rmtree(part, ignore_errors=True)  # what a killed process left
+                check_new(part)  # what somebody else has put there is not removed
                 return part
             self.count(concept, part)
             concept.done += _size(part)
@@ -252,7 +252,7 @@ def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
         ValueError: the folder holds too much, or one of its parts is damaged.
     """
     slugs = {_slug(concept): concept for concept in concepts}
-    for part in sorted(path.parent for path in work.glob("*/result.json")):
+    for part in sorted(path.parent for path in work.glob(f"[!.]*/{RESULT}")):  # hidden: what a killed process left
         slug, _, first = part.name.rpartition("-")
         if slug not in slugs:
             raise ValueError(f"{part} is of an occupation that is not asked for; ask for it too or name another --work")

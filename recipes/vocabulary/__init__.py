@@ -1,0 +1,1 @@
+"""The recipe of the vocabulary that the package ships: `python -m recipes.vocabulary`."""
