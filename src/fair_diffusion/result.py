@@ -255,12 +255,14 @@ class Result:
         )
         pairs = list(zip(judged, perceived, strict=True))
         chosen = any(record.missed is not None for record in self.records)
+        # Repairs that were interrupted gave nothing up.
+        gave_up = [bool(record.missed) and not self.stopped for record in self.records]
         return delivery(
             attribute,
             {row.group: row.quota or 0 for row in rows},
             {row.group: row.count for row in rows},
             unread=rows[0].unknown,
-            given_up=sum(bool(self.records[k].missed) and label is None for k, label in enumerate(judged)),
+            given_up=sum(given and label is None for given, label in zip(gave_up, judged, strict=True)),
             looked_at=sum(1 + record.repairs for record in self.records) if chosen else None,
             confusion=_of(self.confusions, attribute),
             other=_of(self.perceiver_confusions, attribute),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def test_what_people_would_see_decides_where_the_judge_errs_as_known() -> None:
     assert (near.verdict, near.reason) == ("cannot tell", WITHIN_ERRORS)
     assert of(8, 24, confusion=JUDGE).verdict == "misses"
     # As many as asked by the judge, whose errors hide that people would see more than 5 points too many.
-    hidden = Confusion(attribute="gender", groups=["woman", "man"], counts=[[800, 200, 0], [0, 1000, 0]], measured_on="")
+    hidden = replace(JUDGE, counts=[[800, 200, 0], [0, 1000, 0]])
     assert of(1000, 1000, asked=(1000, 1000), confusion=hidden).verdict == "misses"
 
 

@@ -117,7 +117,8 @@ def test_a_source_drawn_until_sure_has_intervals_that_hold_then() -> None:
 def test_unread_images_give_bounds_and_no_miss() -> None:
     """400 women and 400 men of 1,000: each has 40 to 60 %, whatever the 200 unread images show."""
     lines = summarize([tally(400, 400, 200, target=HALF)])
-    assert [(line.share, line.low, line.high) for line in lines] == [(0.4, wilson(400, 1000)[0], wilson(600, 1000)[1])] * 2
+    ends = (0.4, wilson(400, 1000)[0], wilson(600, 1000)[1])
+    assert [(line.share, line.low, line.high) for line in lines] == [ends, ends]
     assert {line.verdict for line in lines} == {"cannot tell"}
     assert {line.verdict for line in summarize([tally(100, 700, 200, target=HALF)])} == {"misses"}
     assert {line.verdict for line in summarize([tally(4990, 4990, 20, target=HALF)])} == {"meets"}

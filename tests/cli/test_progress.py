@@ -66,7 +66,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([0.0, 1.0, 16.0, 20.0, 40.0, 60.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("fair_diffusion.cli.progress.time.monotonic", lambda: next(clock))
     with progress.working() as work:
         work("denoising", 10, 960)
         work("denoising", 240, 960)

@@ -82,12 +82,13 @@ def test_what_differs_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_more_than_two_groups_are_told_together() -> None:
-    labels: list[str | None] = ["woman"] * 3 + ["man"] * 2 + ["androgynous"]
+    labels: list[str | None] = [*["woman"] * 3, *["man"] * 2, "androgynous"]
     rows = audit_rows(labels, attribute="gender", groups=GROUPS, target=[1 / 3] * 3, quota=[2, 2, 2])
     made = replace(result(labels), audit=rows, perceived_audit=rows)
     assert said(made).startswith("5 of 6 images as asked by gender. ")
-    exact = audit_rows(["woman", "man", "androgynous"], attribute="gender", groups=GROUPS, target=[1 / 3] * 3, quota=[1] * 3)
-    made = replace(result(["woman", "man", "androgynous"]), audit=exact, perceived_audit=exact)
+    labels = ["woman", "man", "androgynous"]
+    rows = audit_rows(labels, attribute="gender", groups=GROUPS, target=[1 / 3] * 3, quota=[1] * 3)
+    made = replace(result(labels), audit=rows, perceived_audit=rows)
     assert said(made).startswith("3 of 3 images as asked by gender. ")
 
 

@@ -96,8 +96,9 @@ def test_what_generate_writes_twice_counts_once(tmp_path: Path) -> None:
 
 def test_files_with_the_same_content_count_once_in_a_concept(tmp_path: Path) -> None:
     one, other = picture("woman"), picture("man")
-    for name, content in (("cook/a.png", one), ("cook/copy of a.png", one), ("cook/b.png", other), ("nurse/a.png", one)):
-        put(tmp_path / "photos", name, content)
+    for name in ("cook/a.png", "cook/copy of a.png", "nurse/a.png"):
+        put(tmp_path / "photos", name, one)
+    put(tmp_path / "photos", "cook/b.png", other)
     found = read_folder(tmp_path / "photos", ByColour(), scratch=tmp_path).study
     assert {tally.concept: dict(tally.counts) for tally in found.tallies} == {
         "cook": {"woman": 1, "man": 1},

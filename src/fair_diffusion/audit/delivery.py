@@ -1,7 +1,7 @@
 """A delivery: how many images show each group, beside how many were asked for.
 
-It is a statement about these very images, and exact but for the reader's errors. What the process behind them would show
-in the long run is another one: `audit.lines`.
+It is a statement about these very images, and exact but for the reader's errors. What the process behind them would
+show in the long run is another one: `audit.lines`.
 
     band     quota ± tolerance · n for every group
     ends     the fewest and the most images that show a group: as people would see them if the reader's errors are known

@@ -1,8 +1,9 @@
 """The audit table of one request: for each group what was asked, what came out, and how certain that is.
 
 Shares are over **all** images. An image that could not be read counts in n and in the column `unknown`, so it lowers
-every share instead of disappearing; it may show any group, so intervals go from none to all of them. The numbers are those of `audit.lines` and `audit.deviations` for the tally of the
-request. Exports `AuditRow`, `audit_rows`, `deviation`, `JOINT`, `joint_groups` and `joint_labels`.
+every share instead of disappearing; it may show any group, so intervals go from none to all of them. The numbers are
+those of `audit.lines` and `audit.deviations` for the tally of the request. Exports `AuditRow`, `audit_rows`,
+`deviation`, `JOINT`, `joint_groups` and `joint_labels`.
 """
 
 import itertools

@@ -49,8 +49,8 @@ def rebalance(
 ) -> None:
     """Move the fewest images of FOLDER that make the groups they show what was asked, and write all to a new folder.
 
-    Images that fit are copied byte for byte; FOLDER is only read. Exit code 3 if the images are not as asked: a group is
-    more than 5 points of them from its quota, whatever the judge's known errors and unread images hide; 2 for wrong
+    Images that fit are copied byte for byte; FOLDER is only read. Exit code 3 if the images are not as asked: a group
+    is more than 5 points of them from its quota, whatever the judge's known errors and unread images hide; 2 for wrong
     usage; 130 if interrupted, and then nothing is written."""
     with usage_errors():
         from fair_diffusion.rebalance import Rebalance, check_apart, find_originals, read_prompts

@@ -20,8 +20,8 @@ from fair_diffusion.files.picture_hash import picture_hash
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.perceive import Picture
 
-Kind = tuple[str, ...]
-"""What images of one source have in common."""
+Kind = tuple[str, str, str, str]
+"""Title, model, method and control. Images of one kind are one source."""
 _SAME = ("prompt", "negative_prompt", "seed", "steps", "guidance", "guidance_rescale", "strength")
 _BY_ATTRIBUTE = ("judged", "confidence", "steered_to")
 

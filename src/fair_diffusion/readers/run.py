@@ -28,7 +28,8 @@ from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.image_rows import ImageRows, Targets
 from fair_diffusion.readers.names import concept_of
 from fair_diffusion.readers.perceive import SAMPLES, Picture, drawn, name_of, perceive, samples_of
-from fair_diffusion.readers.run_sources import Kind, RunSources, kind_of, listed_values
+from fair_diffusion.readers.repeats import Kind
+from fair_diffusion.readers.run_sources import RunSources, kind_of, listed_values
 from fair_diffusion.runs.format import SHEET, pair_name
 from fair_diffusion.runs.records import Record, Run, runs_in, stopped_at
 

@@ -11,12 +11,9 @@ from typing import Any
 from fair_diffusion.audit.study import Source
 from fair_diffusion.files.text import printable
 from fair_diffusion.models.provenance import INSTRUCTION
-from fair_diffusion.readers.repeats import Repeats
+from fair_diffusion.readers.repeats import Kind, Repeats
 from fair_diffusion.runs.label_counts import groups_read, note_groups
 from fair_diffusion.runs.records import Record, Run, title_of
-
-Kind = tuple[str, str, str, str]
-"""Title, model, method and control. Images of one kind are one source."""
 
 _SETTINGS = ("seed", "steps", "guidance", "rule")
 _LISTED = 4
@@ -54,7 +51,8 @@ class RunSources:
     def of(cls, runs: Iterable[Run], folder: Path) -> RunSources:
         """Read all records of the runs in `folder` once."""
         scanned = cls(Repeats(folder))
-        for place, (run, record) in enumerate((run, record) for run in runs for record in run.records()):
+        every = ((own, record) for own in runs for record in own.records())
+        for place, (run, record) in enumerate(every):
             kind = kind_of(record)
             scanned.files.add(record["file"])
             again = scanned.repeats.note(place, record, kind)

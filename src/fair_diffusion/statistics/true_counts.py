@@ -8,9 +8,10 @@ independent      The reader errs on these images as in the confusion matrix. Of 
                  shares of the groups, both with their uncertainty: data augmentation (Tanner and Wong 1987, Journal of
                  the American Statistical Association 82), with Jeffreys' priors.
 shared           Another reader chose the images and makes the very same errors. Whatever it read wrongly, in any image
-                 that it looked at, may be among these images, and this reader cannot see it: R_i − F_i ≤ N_i ≤ R_i + M_i
-                 with F_i false readings of i, and M_i images of i that were read as something else. Both are upper
-                 quantiles of beta-binomial counts over the images looked at, with Jeffreys' prior for the rates.
+                 that it looked at, may be among these images, and this reader cannot see it. So
+                 R_i − F_i ≤ N_i ≤ R_i + M_i, with F_i false readings of i, and M_i images of i that were read as
+                 something else. Both are upper quantiles of beta-binomial counts over the images looked at, with
+                 Jeffreys' prior for the rates.
 
 Exports `true_counts`, `shared_counts`, `unread_p`, `disagreement_p` and `explained_disagreement`.
 """
