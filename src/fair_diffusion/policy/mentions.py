@@ -60,8 +60,12 @@ def _meant(written: Phrase, wanted: Sequence[Collection[Phrase]]) -> Phrase | No
             return written
     closed = ("".join(written),)
     if 1 < len(written) < 4 and min(map(len, written)) > 1:
-        return next((closed for phrases in wanted if closed in phrases), None)
+        return next((closed for phrases in wanted if closed in phrases and _is_english(closed)), None)
     return _closed().get(closed) if len(written) == 1 else None
+
+
+def _is_english(words: Phrase) -> bool:
+    return words not in known() or known()[words].language == "en"  # "Pilotin" is no "pilot in"
 
 
 @cache

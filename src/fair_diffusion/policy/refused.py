@@ -67,6 +67,8 @@ def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, da
         return _is_doctor_who(text, first, follower)
     if (word,) in known() or (word,) in lists()["people"] or (word,) in lists()["shown"]:
         return False
+    if word.endswith("ing"):  # "a plumber fixing"
+        return False
     plural = text[stop - 1].text.lower().endswith("s")
     acts = (follower.text.endswith("s") and not plural) or (plural and not follower.text.endswith("s"))
     return word in vocabulary.things() and not (acts and _may_be_verb(text, first, word, plural))
@@ -119,7 +121,10 @@ def _is_figure(nouns: list[str]) -> bool:
     figures = lists()["animals"]
     if nouns and (nouns[-1],) in figures:
         return True
-    if nouns[-1:] == ["of"] and len(nouns) > 1 and ((nouns[-2],) in figures or (nouns[-2],) in lists()["things_of"]):
+    of = (
+        nouns[-2:-1] if nouns[-1:] == ["of"] and "in" not in nouns[-3:-2] else []
+    )  # "a man in the uniform of a soldier"
+    if any((word,) in figures or (word,) in lists()["things_of"] for word in of):
         return True
     return "as" in nouns and any((word,) in figures for word in nouns[: nouns.index("as")])
 
