@@ -30,7 +30,7 @@ def explain(
         check_seed(seed)
         rules = instructed(instruction)
     found = match(rules, prompt)
-    planned = plan(found.targets, n, seed)
+    planned = plan(found.targets, n, seed, prompt)
     if as_json:
         typer.echo(json.dumps(plain(found, planned)))
         return
