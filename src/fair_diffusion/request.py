@@ -146,11 +146,14 @@ class Request:
 
     def _check_lot(self) -> None:
         """`ValueError` if the lot is no seed and place."""
-        if self.lot is None:
-            return
-        pair = self.lot if isinstance(self.lot, tuple) and len(self.lot) == 2 else (None, None)
-        if not all(isinstance(one, Integral) and not isinstance(one, bool) and one >= 0 for one in pair):
-            raise ValueError(f"lot is {self.lot!r}; give a seed and a place: two whole numbers, 0 or more")
+        pair: Any = self.lot
+        if pair is not None and not (
+            isinstance(pair, tuple)
+            and len(pair) == 2
+            and all(isinstance(one, Integral) for one in pair)
+            and min(pair) >= 0
+        ):
+            raise ValueError(f"lot is {pair!r}; give a seed and a place: two whole numbers, 0 or more")
 
     def _check_method(self) -> None:
         """`ValueError` if method, control, file and loss do not fit each other."""

@@ -26,7 +26,7 @@ def test_the_cells_dealt_are_the_quotas(n: int, seed: int) -> None:
 
 def test_targets_that_tie_together_do_not_win_together() -> None:
     """Over twenty places of one image, women are not always those of the same skin tones."""
-    pairs = Counter()
+    pairs = Counter[tuple[int, int]]()
     for place in range(20):
         gender, tone = (counts.index(1) for counts in plan(TARGETS_OF_ONE, 1, 5, place=place))
         pairs[gender, tone] += 1

@@ -12,8 +12,6 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-import numpy as np
-
 SUM_TOLERANCE = Fraction(1, 10**9)
 _LARGEST_DENOMINATOR = 10**9
 _TIE_STREAM = 1
@@ -43,7 +41,7 @@ def quotas(shares: Sequence[Fraction | float], n: int, seed: int = 0, of: str = 
             a whole number, 0 or more.
     """
     for name, value in (("n", n), ("seed", seed), ("place", place)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        if isinstance(value, bool) or not hasattr(value, "__index__") or value < 0:
             raise ValueError(f"{name} is {value!r}: give a whole number, 0 or more")
     ideal = [share * int(n) for share in _exact(shares)]
     counts = [math.floor(count) for count in ideal]
@@ -55,19 +53,23 @@ def quotas(shares: Sequence[Fraction | float], n: int, seed: int = 0, of: str = 
     sure = [k for k, remainder in enumerate(remainders) if remainder > cut]
     tied = [k for k, remainder in enumerate(remainders) if remainder == cut]
     wins = left - len(sure)
-    around, turn = divmod(int(place), len(tied))
-    lot = _lot(int(seed), of, around, len(counts))
-    tied.sort(key=lambda k: lot[k])
-    for k in (*sure, *(tied[(turn * wins + i) % len(tied)] for i in range(wins))):
+    if wins < len(tied):
+        around, turn = divmod(int(place), len(tied))
+        lot = _lot(int(seed), of, around, len(counts))
+        tied.sort(key=lambda k: lot[k])
+        tied = [tied[(turn * wins + i) % len(tied)] for i in range(wins)]
+    for k in (*sure, *tied):
         counts[k] += 1
     return counts
 
 
 def _lot(seed: int, of: str, around: int, cells: int) -> list[int]:
     """The places of the cells in the lot. It is drawn anew each time that all tied cells have had their turn."""
+    import numpy as np  # here, since `explain` need not wait for it where nothing ties
+
     text = np.frombuffer(hashlib.sha256(of.encode()).digest(), dtype=np.uint32) if of else ()
     key = (_TIE_STREAM, *map(int, text), *([around] if around else []))
-    return list(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).permutation(cells))
+    return [int(k) for k in np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).permutation(cells)]
 
 
 def _exact(shares: Sequence[Fraction | float]) -> list[Fraction]:

@@ -59,9 +59,9 @@ def generate(
 
             counts = Ledger(ledger)
         pipe = loaded(loading)
-        together = len(prompts) > 1  # ties of rounding even out over the prompts
+        several = len(prompts) > 1  # ties of rounding even out over the prompts
         requests = [
-            Request(prompt=prompt, policy=rules, lot=(seed, k) if together else None, **settings)
+            Request(prompt=prompt, policy=rules, lot=(seed, k) if several else None, **settings)
             for k, prompt in enumerate(prompts)
         ]
         for request in requests:
