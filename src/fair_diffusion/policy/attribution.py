@@ -115,6 +115,8 @@ def of_feature(people: People, first: int) -> Owner:
     person = people.last_before(first)
     if person is None:
         return WHOEVER
+    if people.sentence.class_of(person.start) == "relatives" or people.sentence.word(person.start - 1) == "whose":
+        return UNSURE  # "a pilot whose parents came from Nigeria"
     if people.count_before(first) > 1 and not people.sentence.one_breath(person.stop - 1, first):
         return UNSURE
     return Owner(person, Same.YES)

@@ -289,12 +289,14 @@ class People:
             return Same.YES if sure else Same.UNSURE
         if word == "of" and nearest:
             owner = s.word(link - 1)
-            if owner in g["collectives"] or s.text[link - 1].normal in g["collectives"]:
+            if a.stop == link and s.text[link - 1].normal in g["collectives"]:  # "a crew of astronauts"
                 return Same.YES
-            if owner in g["roles"]:
+            if owner in g["roles"] or owner in g["bodies"]:
                 return Same.UNSURE
-            if owner in g["bodies"]:
-                return Same.UNSURE
+        if word in {"of", "to"} and s.text[b.stop - 1].normal in g["parents"]:  # "of Indian parents"
+            return Same.UNSURE
+        if word == "them" and s.word(link - 1) == "of":  # "doctors, all of them women"
+            return Same.UNSURE
         return self._different(a, b, link)
 
     def _seems(self, link: int) -> bool:

@@ -81,6 +81,7 @@ class Reading:
     def __init__(self, prompt: str, text: Sequence[Word], mentions: Sequence[Mention]) -> None:
         self.prompt = prompt
         self.sentence = Sentence(prompt, text)
+        self.sentence.foreign |= any(m.words in known() and known()[m.words].language != "en" for m in mentions)
         entries = list(_entries(self.sentence))
         self.names = names(self.sentence, {i for first, stop, _ in entries for i in range(first, stop)})
         self.mentions = [refused(self.sentence, mention) for mention in mentions]
@@ -106,6 +107,9 @@ class Reading:
                 yield Head(first, stop, "person")
         for (first, stop), found in nouns.items():
             yield Head(first, stop, "person", next((e.group for e in found if e.attribute == "gender"), None))
+        for i, word in enumerate(s.text):
+            if word.normal in grammar()["collectives"] and s.joined(i + 1) and s.low[i + 1] == "of":
+                yield Head(i, i + 1, "person")
         others = lists()["people"] | ordinary_people() | {(word,) for word in grammar()["people"]}
         for first, stop in spans(s.text, lambda p: p in others):
             if first not in adjectives:
@@ -134,6 +138,9 @@ class Reading:
                     owner = Owner(person, Same.YES) if person else UNSURE
                 elif person is not None and person.first <= first and stop <= person.stop:
                     owner = Owner(person, Same.YES)
+                elif entry.kind == "features" and s.low[first] == "of":  # "nurse of color"
+                    before = people.around(first - 1)
+                    owner = Owner(before, Same.YES) if before else NOBODY
                 elif entry.kind == "features":
                     owner = of_belonging(people, first, stop)
                 else:
@@ -248,6 +255,9 @@ class Reading:
         link = s.before(worker.start)
         if link >= i and s.classes[link] in {"copulas", "links"} and s.one_sentence(i, worker.first):
             return Same.YES if s.low[i] not in {"her", "his", "him"} else Same.UNSURE
+        beside = self.people.around(i - 2) if s.word(i - 1) in {"and", "&"} and s.joined(i) else None
+        if beside is not None and beside.gender in (None, statement.group):  # "a woman and her dog"
+            return self.people.same(beside, worker)
         if earlier.count == 0:
             own = worker.start <= i < worker.first
             return Same.NO if own else Same.YES if self.people.people[:1] == [worker] else Same.UNSURE
