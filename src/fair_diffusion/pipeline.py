@@ -118,7 +118,7 @@ class FairPipeline:
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
             fields: of `Request`, which tells what each is: n, seed, instruct, policy, method, control, steps,
-                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, file, loss.
+                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything is drawn.
@@ -229,6 +229,8 @@ class FairPipeline:
             except KeyboardInterrupt:  # what is drawn is kept: it is read again, and all else is ended
                 read, stopped = self._read(finished), True
             for order, readings in zip(finished, read, strict=True):
+                if order.not_finite and not order.shown:
+                    raise ValueError(f"{order.request.prompt!r}: {order.not_finite}")
                 if stopped and not order.interrupted:
                     order.interrupted = True
                     order.notes.append("interrupted while the images were read")

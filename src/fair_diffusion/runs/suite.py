@@ -48,7 +48,7 @@ class Suite:
         model: the model's name.
         prompt: the prompt, with {} for the occupation.
         policy: the text of the instruction or policy; "" if there is none.
-        method, control, loss, negative_prompt, guidance_rescale, repair_budget, file, steps, guidance: fields of
+        method, control, loss, negative_prompt, guidance_rescale, repair_budget, size, file, steps, guidance: fields of
             `Request`; None leaves the choice to the pipeline.
         seed: image i of an occupation uses seed + i.
         loaded: other loading options that images depend on, such as the judge or a LoRA.
@@ -65,6 +65,7 @@ class Suite:
     negative_prompt: str | None = None
     guidance_rescale: float | None = None
     repair_budget: float | None = None
+    size: str | None = None
     file: Path | None = None
     seed: int = 0
     loaded: Mapping[str, Any] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Suite:
     def arguments(self) -> dict[str, Any]:
         """The fields of `Request` that are given."""
         names = ("method", "control", "loss", "steps", "guidance", "negative_prompt", "guidance_rescale")
-        told = {name: getattr(self, name) for name in (*names, "repair_budget", "file")}
+        told = {name: getattr(self, name) for name in (*names, "repair_budget", "size", "file")}
         return {name: value for name, value in told.items() if value is not None}
 
     def prompt_for(self, concept: str) -> str:
