@@ -25,6 +25,7 @@ from fair_diffusion.policy.vocabulary import (
     nouns,
     people,
     surnames,
+    things,
     verbs,
 )
 from fair_diffusion.policy.words import Phrase, phrase, spans
@@ -39,23 +40,25 @@ class Name(NamedTuple):
         first, stop: the words.
         gender: the group of gender that the first name is usual for; None if it tells none.
         faint: whether it counts only where it must be the worker's.
+        shown: whether it may be of somebody in the picture, and not of a place, a style, a work or a thing.
     """
 
     first: int
     stop: int
     gender: str | None
     faint: bool
+    shown: bool = True
 
 
 def names(sentence: Sentence, taken: Collection[int]) -> list[Name]:
-    """Every name of a prompt that may be of somebody in the picture.
+    """Every name of a prompt.
 
     Args:
         sentence: the words of the prompt.
         taken: the places of words that state an identity, which are no names.
     """
     finder = _Finder(sentence, taken)
-    return [name for name in finder.names() if finder.may_show(name)]
+    return [name._replace(shown=finder.may_show(name)) for name in finder.names()]
 
 
 class _Finder:
@@ -90,6 +93,8 @@ class _Finder:
         before = s.word(i - 1) if s.joined(i) else ""
         if i in self.famous:
             return Name(i, self._end(i, self.famous[i]), self._gender(i), i in self.makes)
+        if i in self.makes and self.makes[i][1] > i + 1 and self.makes[i][0] == i:
+            return Name(i, self.makes[i][1], self._gender(i), faint=True)
         if capital and i not in self.places and (self.plain[i],) in lists()["surnames"]:
             return Name(i, self._end(i, i + 1), self._gender(i), i in self.makes)
         if before in {"called", "named", "nicknamed"} and not s.classes[i]:
@@ -175,11 +180,14 @@ class _Finder:
         s = self.s
         before = s.low[name.first - 1] if s.joined(name.first) else ""
         goes_on = s.joined(name.stop)
-        if goes_on and (
-            s.low[name.stop] in _lists()["named_things"] or (s.text[name.stop].normal,) in lists()["place_ends"]
-        ):
-            return True
-        person = goes_on and (s.classes[name.stop] != "" or (s.text[name.stop].normal,) in known())
+        person = goes_on and (s.classes[name.stop] != "" or self._ordinary(name.stop))
+        if goes_on and not person:
+            following = s.text[name.stop].normal
+            if s.low[name.stop] in _lists()["named_things"] or (following,) in lists()["place_ends"]:
+                return True
+            acts = s.low[name.stop].endswith("ing") or (s.low[name.stop] != following and following in verbs())
+            if following in things() and not acts:
+                return True
         if before in {"a", "an", "the"} and not person:
             return True
         return name.faint and before in {"a", "an", "the", "this", "her", "his", "my"}
@@ -203,7 +211,7 @@ class _Finder:
                 continue
             told = s.capital(i) and s.capitals_tell
             surname = (self.plain[i] in surnames() or self.plain[i] in _lists()["last"]) and s.capital(i)
-            if self._ordinary(i) and not (surname and i not in self.taken):
+            if self._ordinary(i) and not (surname and (i not in self.taken or self._first(i - 1))):
                 break
             small = not s.capitals_tell or s.capital(i) or not s.capital(first)
             if not told and not ((self._surname(i) or self._first(i)) and small):
