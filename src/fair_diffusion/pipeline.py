@@ -6,6 +6,7 @@ requests → match → quotas → control (denoise, look, assign, steer, repair)
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -190,7 +191,11 @@ class FairPipeline:
 
     def plan(self, request: Request, strengths: Strengths | None = None) -> Planned:
         """The request with the rule that fires and its quotas. `ValueError` naming what cannot be read or used."""
-        policy = Policy.from_sentence(request.instruct) if request.instruct is not None else request.policy
+        policy = request.policy
+        if request.instruct is not None:
+            policy = Policy.from_sentence(request.instruct)
+            for warning in policy.warnings:
+                warnings.warn(warning, stacklevel=2)
         matched = match(policy or Policy(), request.prompt)
         self.check(matched)
         if request.file is not None:

@@ -11,8 +11,6 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-import numpy as np
-
 SUM_TOLERANCE = Fraction(1, 10**9)
 _LARGEST_DENOMINATOR = 10**9
 _TIE_STREAM = 1
@@ -39,18 +37,26 @@ def quotas(shares: Sequence[Fraction | float], n: int, seed: int = 0) -> list[in
             whole number, 0 or more.
     """
     for name, value in (("n", n), ("seed", seed)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        if isinstance(value, bool) or not hasattr(value, "__index__") or value < 0:
             raise ValueError(f"{name} is {value!r}: give a whole number, 0 or more")
     ideal = [share * int(n) for share in _exact(shares)]
     counts = [math.floor(count) for count in ideal]
     left = int(n) - sum(counts)
 
-    stream = np.random.SeedSequence(int(seed), spawn_key=(_TIE_STREAM,))
-    lot = np.random.default_rng(stream).permutation(len(counts))
-    by_remainder = sorted(range(len(counts)), key=lambda k: (counts[k] - ideal[k], lot[k]))
+    short = [count - share for count, share in zip(counts, ideal, strict=True)]
+    lot = _lot(seed, len(counts)) if left and len(set(short)) < len(short) else range(len(counts))
+    by_remainder = sorted(range(len(counts)), key=lambda k: (short[k], lot[k]))
     for k in by_remainder[:left]:
         counts[k] += 1
     return counts
+
+
+def _lot(seed: int, cells: int) -> Sequence[int]:
+    """A random order of the cells."""
+    import numpy as np  # here, since `explain` need not wait for it where nothing ties
+
+    stream = np.random.SeedSequence(int(seed), spawn_key=(_TIE_STREAM,))
+    return [int(k) for k in np.random.default_rng(stream).permutation(cells)]
 
 
 def _exact(shares: Sequence[Fraction | float]) -> list[Fraction]:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known
 from fair_diffusion.policy.history import exempted, past
-from fair_diffusion.policy.meaning import nearest
 from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.noun_phrase import Person, Same
 from fair_diffusion.policy.rules import Policy, Rule, specific
@@ -210,6 +209,8 @@ def _told(losing: Sequence[Losing], shown: str) -> list[str]:
 
 def _by_meaning(policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]) -> Fit | None:
     """The rule with the concept that is nearest in meaning to some words of the prompt; None if none is near enough."""
+    from fair_diffusion.policy.meaning import nearest  # here, since few prompts need the vectors
+
     taken = {i for mention in mentioned for i in range(mention.first, mention.stop)}
     rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}
     found = nearest(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None

@@ -78,6 +78,14 @@ def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) 
     return names[column], float(scores[row, column]), *places[looked_up[row]]
 
 
+def nearest_occupation(phrase: str) -> tuple[str, float, float]:
+    """The occupation that is nearest to `phrase`, the cosine, and how much nearer a thing is than a person."""
+    names, meant = list(lists()["occupations"]), _meaning(phrase)
+    scores = [float(meant @ _meaning(name)) for name in names]
+    person, thing = (max(float(meant @ _meaning(name)) for name in group) for group in (PEOPLE, THINGS))
+    return names[int(np.argmax(scores))], max(scores), thing - person
+
+
 def _could_be_a_worker(text: Sequence[Word], at: int) -> bool:
     """Whether an unknown word ends like a word for a worker, and is written like no name."""
     word = text[at]
