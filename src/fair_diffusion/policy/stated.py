@@ -236,7 +236,7 @@ class Reading:
             owner = statement.owner
             whose = self._shown(owner.person) if owner.person else ""
             if statement.pronoun:
-                how = self._pronoun(statement, worker, earlier)
+                how, whose = self._pronoun(statement, worker, earlier), "somebody else"
             elif owner.person is not None:
                 how = min(owner.sure, same.get(owner.person, Same.NO))
             elif owner is WHOEVER or owner == WHOEVER:
