@@ -249,7 +249,7 @@ class _Run:
             records=records,
             audit=rows(now.judged),
             perceived_audit=rows(now.perceived),
-            notes=[*self.notes, *(target.note for target in matched.targets if target.note), *self.order.notes],
+            notes=[*self.notes, *self.order.notes],
             **provenance_of(pipe, matched),
             before=before,
             way=asked.way,
