@@ -36,10 +36,8 @@ _MOST = 4
 """The limit of phrases looked up in one prompt: each takes some ten milliseconds."""
 
 
-def nearest(
-    text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]
-) -> tuple[str, float, int, int] | None:
-    """The known occupation, or one of `concepts`, that some words of `text` mean; None if none is near enough.
+def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) -> tuple[str, float, int, int] | None:
+    """The known occupation, or one of `concepts`, that is nearest to some words of `text`, however near it is.
 
     Args:
         text: the words of a prompt.
@@ -47,14 +45,9 @@ def nearest(
         taken: the places of words with a known meaning, which are left out.
 
     Returns:
-        The concept, the cosine, and the place of the words: (concept, cosine, first, past last).
+        The concept, the cosine, and the place of the words: (concept, cosine, first, past last). None if no word could
+        be one for a worker. The match counts from a cosine of `NEAR` on.
     """
-    found = best(text, concepts, taken)
-    return found if found and found[1] >= NEAR else None
-
-
-def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) -> tuple[str, float, int, int] | None:
-    """The same, however near it is; None if no word could be one for a worker."""
     places: dict[str, tuple[int, int]] = {}
     for last in range(len(text)):
         if last in taken or not _could_be_a_worker(text, last):

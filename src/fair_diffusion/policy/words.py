@@ -3,7 +3,7 @@
 Soft hyphens and other characters that take no room are read over, and "photo_of_a_nurse" has five words. Chinese and
 Japanese have no blanks between words: there the shipped words are cut out of the text. A known Arabic, French or
 Italian word loses the article that is written together with it ("d'architecte"). What a network's name in angle
-brackets says is no part of the text.
+brackets says, and a weight in round ones ("(nurse:1.2)"), is no part of the text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Phrase = tuple[str, ...]
 _UNSEEN = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 _MARKS = "\u0300-\u036f\u064b-\u0652"
 _LETTERS = rf"[^\W_](?:[{_UNSEEN}{_MARKS}]*[^\W_])*[{_MARKS}]*"
-_WORD = re.compile(rf"<[a-z]+:[^<>]*>|({_LETTERS}(?:['’](?!s\b){_LETTERS})*)", re.IGNORECASE)
+_WORD = re.compile(rf"<[a-z]+:[^<>]*>|:\s?-?\d*+(?:\.\d++)?(?=[)\]])|({_LETTERS}(?:['’](?!s\b){_LETTERS})*)", re.IGNORECASE)
 _NOT_PLAIN = re.compile(f"[{_UNSEEN}\u064b-\u0652]")
 _BETWEEN = " \t\r\n\u00a0\u2007\u2009\u202f_-‐‑–'’" + _UNSEEN
 _UNBROKEN = re.compile(r"[\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
@@ -169,13 +169,14 @@ def spans(text: Sequence[Word], known: Callable[[Phrase], bool], longest: int = 
 
     The longest phrase wins, and places never overlap.
     """
+    normal = [word.normal for word in text]
     at = 0
     while at < len(text):
         reach = at + 1
         while reach < len(text) and reach - at < longest and text[reach].joined and not text[reach - 1].possessive:
             reach += 1
         for stop in range(reach, at, -1):
-            if known(tuple(word.normal for word in text[at:stop])):
+            if known(tuple(normal[at:stop])):
                 yield at, stop
                 at = stop
                 break
