@@ -182,7 +182,11 @@ def test_json_holds_what_was_promised(tmp_path: Path) -> None:
     arguments = [*DRAW, "--method", "prompt", "--json", "--compare-plain", "--out", str(tmp_path / "new")]
     found = run.invoke(app, arguments)
     summary = json.loads(found.stdout)
-    assert found.exit_code == (3 if any(row["verdict"] == "misses" for row in summary["audit"]) else 0)
+    assert found.exit_code == (3 if summary["verdict"] == "misses" else 0)
+    (delivered,) = summary["delivered"]
+    assert [(one["quota"], one["count"]) for one in delivered["groups"]] == [
+        (row["quota"], row["count"]) for row in summary["audit"]
+    ]
     assert summary.keys() >= {"prompt", "n", "model", "method", "seed", "rule", "audit", "deviation", "cost"}
     assert summary["audit"][0].keys() >= {
         *("attribute", "group", "target", "quota", "count", "unknown", "share", "low", "high", "verdict"),
