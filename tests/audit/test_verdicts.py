@@ -1,4 +1,4 @@
-"""Verdicts on processes: they follow corrected shares where a correction holds, and say why nobody can tell elsewhere."""
+"""Verdicts on processes: they follow corrected shares where a correction holds; elsewhere they say why not."""
 
 from __future__ import annotations
 
