@@ -53,7 +53,7 @@ def of_adjective(
         if colour and any(word in lists["dress"] or word.endswith("ed") for word in between):  # "a black-clad doctor"
             return NOBODY
         return Owner(head, Same.UNSURE if between and colour else Same.YES)
-    if between and between[-1] in (lists["skins"] if colour else lists["bodies"] | lists["descent"]):
+    if between and between[-1] in (lists["skins"] if colour else lists["bodies"]) | lists["descent"]:
         return of_feature(people, first)  # "of Kenyan origin", "with Asian features"
     if any(not word.endswith(("ing", "ed", "ly")) for word in between):
         return _before_thing(people, first) if strong else NOBODY
@@ -115,6 +115,8 @@ def of_feature(people: People, first: int) -> Owner:
     person = people.last_before(first)
     if person is None:
         return WHOEVER
+    if people.sentence.class_of(person.start) == "relatives" or people.sentence.word(person.start - 1) == "whose":
+        return UNSURE  # "a pilot whose parents came from Nigeria"
     if people.count_before(first) > 1 and not people.sentence.one_breath(person.stop - 1, first):
         return UNSURE
     return Owner(person, Same.YES)

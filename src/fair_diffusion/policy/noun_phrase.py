@@ -110,6 +110,8 @@ class Sentence:
         for i, word in enumerate(text):
             if word.possessive and self.low[i] in {"who", "that", "she", "he", "it", "there"}:
                 self.classes[i] = "copulas"
+            elif i and self.classes[i - 1] == "copulas" and self.low[i].endswith("ing") and not self.classes[i]:
+                self.classes[i] = "verbs"  # "is helping", not "is a helping"
             elif i and self.classes[i - 1] in {"relatives", "pronouns"} and not self.classes[i] and self.joined(i):
                 self.classes[i] = "verbs"
         self.foreign = sum(word in grammar()["foreign"] for word in self.low) >= 2
@@ -276,7 +278,7 @@ class People:
         if a.stop == b.start and s.classes[b.start] == "determiners":  # "my sister the doctor", "Bob the builder"
             return Same.YES if s.low[b.start] == "the" else Same.UNSURE
         link = s.before(b.start)
-        if link < 0:
+        if link < 0 or (not s.joined(link) and not s.classes[link]):  # "a woman, once a doctor"
             return Same.UNSURE
         word, kind = s.low[link], s.classes[link]
         nearest = self.last_before(b.start) == a
@@ -289,13 +291,22 @@ class People:
             return Same.YES if sure else Same.UNSURE
         if word == "of" and nearest:
             owner = s.word(link - 1)
-            if owner in g["collectives"] or s.text[link - 1].normal in g["collectives"]:
+            if a.stop == link and s.text[link - 1].normal in g["collectives"]:  # "a crew of astronauts"
                 return Same.YES
-            if owner in g["roles"]:
+            if owner in g["roles"] or owner in g["bodies"]:
                 return Same.UNSURE
-            if owner in g["bodies"]:
-                return Same.UNSURE
+        if s.text[b.stop - 1].normal in g["parents"] and self._descends(a, b, link):
+            return Same.UNSURE
+        if word == "them" and s.word(link - 1) == "of":  # "doctors, all of them women"
+            return Same.UNSURE
         return self._different(a, b, link)
+
+    def _descends(self, a: Person, b: Person, link: int) -> bool:
+        """Whether the first person is said to be of the second ones: "a doctor of Indian parents", "born to"."""
+        s = self.sentence
+        born = s.low[link] == "to" and s.word(link - 1) == "born"
+        beside = a.stop == link and s.low[link] in {"of", "with"} and s.classes[b.start] != "determiners"
+        return born or beside
 
     def _seems(self, link: int) -> bool:
         """Whether "like", "playing" or "to" before a person means that somebody else looks like, or wants to be, it."""
