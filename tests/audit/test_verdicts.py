@@ -28,13 +28,13 @@ PERCEIVER = replace(JUDGE, counts=[[396, 25, 3], [0, 431, 1]])
 
 
 def tally(women: int, men: int, unknown: int = 0, concept: str = "cook", source: str = "s", **told: Any) -> Tally:
-    counts, told = {"woman": women, "man": men}, {"target": HALF} | told
-    return Tally(source=source, concept=concept, attribute="gender", counts=counts, unknown=unknown, **told)
+    counts, usual = {"woman": women, "man": men}, {"target": HALF}
+    return Tally(source=source, concept=concept, attribute="gender", counts=counts, unknown=unknown, **usual | told)
 
 
 def study(*tallies: Tally, **told: Any) -> Study:
-    told = {"confusions": [JUDGE], "perceived_confusions": [PERCEIVER], "sources": [Source(name="s")]} | told
-    return Study(title="t", tallies=tallies, **told)
+    usual: dict[str, Any] = {"confusions": [JUDGE], "perceived_confusions": [PERCEIVER], "sources": [Source(name="s")]}
+    return Study(title="t", tallies=tallies, **usual | told)
 
 
 def women(found: Study) -> Line:

@@ -163,4 +163,4 @@ def _nearest(rates: Array, shares: Array) -> Array:
     # A last equation of large weight asks for Σπ = 1; division removes the rest.
     heavy = 1e4
     bound: Array = nnls(np.vstack([rates.T, np.full(rates.shape[0], heavy)]), np.append(shares, heavy))[0]
-    return bound / bound.sum()
+    return np.asarray(bound / bound.sum(), dtype=np.float64)
