@@ -12,7 +12,7 @@ from typing import Any
 
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.concepts import known, lists
-from fair_diffusion.policy.words import Phrase, Word, phrase
+from fair_diffusion.policy.words import Phrase, Word, singular
 
 ARTICLES = frozenset(["a", "an", "the", "any", "single"])
 _ONE = frozenset("a an the one this that each every his her my our their your".split())
@@ -59,7 +59,7 @@ def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str |
 def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, data: dict[str, Any]) -> bool:
     """Whether the word after an occupation makes a thing of it: "doctor bag", "chef salad"."""
     word = follower.normal
-    if (word,) in lists()["things"] or (word,) in {phrase(w) for w in data.get("not_before", ())}:
+    if (word,) in lists()["things"] or word in _singulars(tuple(data.get("not_before", ()))):
         return True
     if word.startswith(_unbroken_things()):
         return True
@@ -72,6 +72,11 @@ def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, da
     plural = text[stop - 1].text.lower().endswith("s")
     acts = (follower.text.endswith("s") and not plural) or (plural and not follower.text.endswith("s"))
     return word in vocabulary.things() and not (acts and _may_be_verb(text, first, word, plural))
+
+
+@cache
+def _singulars(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(singular(word) for word in words)
 
 
 def _may_be_verb(text: Sequence[Word], first: int, word: str, plural: bool) -> bool:
