@@ -119,7 +119,7 @@ class FairPipeline:
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
             fields: of `Request`, which tells what each is: n, seed, instruct, policy, method, control, steps,
-                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss.
+                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss, lot.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything is drawn.
@@ -200,7 +200,7 @@ class FairPipeline:
         self.check(matched)
         if request.file is not None:
             check_file(request.row, request.file)
-        quotas = plan(matched.targets, request.n, request.seed) if matched.rule and request.assigns else []
+        quotas = plan(matched.targets, request.n, *request.ties) if matched.rule and request.assigns else []
         planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths)
         check_order(Shared(Readers(self.perceiver, self.early)).order(self, planned))
         return planned

@@ -36,7 +36,7 @@ def explain(
         check_seed(seed)
         rules = instructed(instruction)
     found = match(rules, prompt) if rules.rules else without_rules(prompt)
-    planned = plan(found.targets, n, seed)
+    planned = plan(found.targets, n, seed, prompt)
     if as_json:
         typer.echo(json.dumps({**plain(found, planned), "warnings": rules.warnings, "fixed": fixed_phrases(prompt)}))
         return

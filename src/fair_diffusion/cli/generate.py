@@ -62,7 +62,11 @@ def generate(
 
             counts = Ledger(ledger)
         pipe = loaded(loading)
-        requests = [Request(prompt=prompt, policy=rules, **settings) for prompt in prompts]
+        several = len(prompts) > 1  # ties of rounding even out over the prompts
+        requests = [
+            Request(prompt=prompt, policy=rules, lot=(seed, k) if several else None, **settings)
+            for k, prompt in enumerate(prompts)
+        ]
         for request in requests:
             pipe.check(match(rules, request.prompt))
     results: list[Result] = []

@@ -36,7 +36,8 @@ def _is_figure(s: Sentence, mention: Mention) -> bool:
     lists = grammar()
     if s.joined(mention.first) and s.low[mention.first - 1] in lists["materials"]:
         return True
-    if s.joined(mention.stop) and s.text[mention.stop].normal in lists["modelled"]:
+    after = s.text[mention.stop].normal if s.joined(mention.stop) else ""
+    if after in lists["modelled"] and not after.endswith("ing"):
         return True
     figures = [
         Head(i, i + 1, "person")

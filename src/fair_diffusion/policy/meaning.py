@@ -12,13 +12,14 @@ import re
 from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from importlib import resources
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.concepts import lists
-from fair_diffusion.policy.minilm import SHA256, Array, embed
 from fair_diffusion.policy.words import Word
+
+if TYPE_CHECKING:
+    from fair_diffusion.policy.minilm import Array
 
 # The threshold favours restraint: of 142 words for things none is taken for a person, of 76 for people 17 are found.
 NEAR = 0.58
@@ -61,6 +62,8 @@ def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) 
             break
     if not places:
         return None
+    import numpy as np
+
     looked_up = list(places)[:_MOST]
     names = list(dict.fromkeys([*lists()["occupations"], *concepts]))
     meant = np.stack([_meaning(phrase) for phrase in looked_up])
@@ -76,7 +79,7 @@ def nearest_occupation(phrase: str) -> tuple[str, float, float]:
     names, meant = list(lists()["occupations"]), _meaning(phrase)
     scores = [float(meant @ _meaning(name)) for name in names]
     person, thing = (max(float(meant @ _meaning(name)) for name in group) for group in (PEOPLE, THINGS))
-    return names[int(np.argmax(scores))], max(scores), thing - person
+    return names[scores.index(max(scores))], max(scores), thing - person
 
 
 def _could_be_a_worker(text: Sequence[Word], at: int) -> bool:
@@ -91,6 +94,8 @@ def _could_be_a_worker(text: Sequence[Word], at: int) -> bool:
 @lru_cache(maxsize=4096)
 def _meaning(phrase: str) -> Array:
     """The unit vector of `phrase`, (384,), float32."""
+    from fair_diffusion.policy.minilm import embed
+
     shipped = _shipped().get(phrase)
     vector: Array = embed([phrase])[0] if shipped is None else shipped
     return vector
@@ -99,7 +104,10 @@ def _meaning(phrase: str) -> Array:
 @cache
 def _shipped() -> dict[str, Array]:
     """The shipped vectors of the known occupations and of `PEOPLE` and `THINGS`; none if another model made them."""
+    import numpy as np
     from safetensors import safe_open
+
+    from fair_diffusion.policy.minilm import SHA256
 
     data = resources.files("fair_diffusion.policy").joinpath("lists", SHIPPED)
     with resources.as_file(data) as path, safe_open(path, framework="numpy") as file:
