@@ -34,7 +34,8 @@ class _Files(UserDict[str, Any]):
                 alone.add_typer(named, name=verb)
             else:
                 alone.command(verb, cls=getattr(module, "COMMAND", None))(named)
-            self.data[verb] = typer.main.get_command(alone).commands[verb]
+            group: Any = typer.main.get_command(alone)
+            self.data[verb] = group.commands[verb]
         return self.data[verb]
 
 
