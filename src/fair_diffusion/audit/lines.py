@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 
 from fair_diffusion.audit.tally import Tally, check_tallies
+from fair_diffusion.statistics.clustered import clustered_bounds
 from fair_diffusion.statistics.intervals import Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
 from fair_diffusion.statistics.metrics import cached_noise_floor
 from fair_diffusion.statistics.stopping import anytime_bounds
@@ -46,14 +47,16 @@ class Line:
         unknown: images that could not be read; the same in every line of a tally.
         share: count over n.
         low: lower end of the 95 % interval of the share. The interval is Wilson's if at most two groups are in play,
-            else simultaneous for all groups of the tally. If the source was drawn until its intervals were narrow, it
-            is a confidence sequence (see `statistics.stopping`).
+            else simultaneous for all groups of the tally. If the concept has 5 phrasings or more, it is one over
+            phrasings like these (see `statistics.clustered`). If the source was drawn until its intervals were narrow,
+            it is a confidence sequence (see `statistics.stopping`).
         high: upper end of the 95 % interval of the share.
         gap: share − target.
         verdict: the interval against target ± tolerance (see `intervals.verdict`).
         noise_floor: expected total variation of as many draws from the target; the same in every line of a tally.
         reference: share of the group among the read images of the reference, or None.
         relation: relation of this share to the reference's, both among read images, or None.
+        phrasings: number of phrasings over which the interval is; 0 where it is over images of these phrasings alone.
     """
 
     source: str
@@ -73,6 +76,7 @@ class Line:
     noise_floor: float
     reference: float | None
     relation: Relation | None
+    phrasings: int = 0
 
 
 def summarize(
@@ -126,6 +130,7 @@ def summarize(
                     noise_floor=floor,
                     reference=r,
                     relation=None if r is None or read is None else relation(read, r, groups=tally.in_play),
+                    phrasings=0 if tally.source in (stopped or {}) else len(tally.clusters),
                 )
             )
     return lines
@@ -155,6 +160,12 @@ def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Inte
     tails = (1 - _LEVEL) / 2 / np.repeat(groups, groups)
     low, high = wilson_bounds(counts, n, _LEVEL)
     low[several], high[several] = clopper_pearson_bounds(counts[several], n[several], tails[several])
+    for k, tally in zip(np.cumsum([0, *groups]).tolist(), tallies, strict=False):
+        if tally.clusters:
+            rows = np.array(tally.clusters)
+            tail = (1 - _LEVEL) / 2 / (len(tally.counts) if tally.in_play > 2 else 1)
+            ends = clustered_bounds(rows.T[:-1], rows.sum(axis=1), tail)
+            low[k : k + len(tally.counts)], high[k : k + len(tally.counts)] = ends
     width = np.repeat([stopped.get(tally.source, 0.0) for tally in tallies], groups)
     if (watched := width > 0).any():
         alpha = (1 - _LEVEL) / np.repeat(groups, groups)
