@@ -166,7 +166,7 @@ def stopped_within_chance(runs: int) -> Iterator[tuple[str, float]]:
     """How often a prompt on target is "within chance" when it was drawn until its intervals are within ±10 points."""
     for share in (0.1, 0.3, 0.5):
         counts = _until_narrow(np.random.default_rng(0), np.full((runs, 1), share))[:, 0]
-        within = [tally_deviation(tuple(own), 0, (share, 1 - share)).inside_band for own in counts.tolist()]
+        within = [tally_deviation(tuple(own), 0, (share, 1 - share)).within_chance for own in counts.tolist()]
         yield f"share {share:g}", float(np.mean(within))
 
 

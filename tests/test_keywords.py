@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from fractions import Fraction
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 import pytest
+import torch
 from untrained import pipe_of
 
 from fair_diffusion.control.strengths import Strengths
@@ -35,6 +37,8 @@ WRONG: Mapping[str, Any] = {
     "guidance_rescale": None,
     "repair_budget": "all",
     "batch_size": 2.0,
+    "size": 512,
+    "lot": 3,
     "file": 12,
     "loss": 0,
 }
@@ -65,6 +69,54 @@ def test_true_is_no_number(name: str) -> None:
 def test_none_is_refused_where_nothing_is_usual(name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name} is None; give "):
         Request(**{"prompt": "a doctor"} | {name: None})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", ["", "512", "15x512", "512x8193", "0x0", "-64x64", "64x64x64", "64 x 64", "1e3x64"])
+def test_a_size_that_is_none_is_refused(size: str) -> None:
+    with pytest.raises(ValueError, match=r"^size is .*such as 768x512, each from 16 to 8192"):
+        Request(prompt="a doctor", size=size)
+
+
+@pytest.mark.parametrize(("size", "pixels"), [(None, None), ("768x512", (768, 512)), ("16x8192", (16, 8192))])
+def test_a_size_is_width_and_height(size: str | None, pixels: tuple[int, int] | None) -> None:
+    assert Request(prompt="a doctor", size=size).pixels == pixels
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mend"),
+    [
+        ("num_inference_steps", "it is called 'steps' here"),
+        ("guidance_scale", "it is called 'guidance' here"),
+        ("num_images_per_prompt", "it is called 'n' here"),
+        ("generator", "give seed=0: image i is drawn from seed + i"),
+        ("callback_on_step_end", "it is called 'on_step' here"),
+        ("height", 'give size="768x512", width and height'),
+    ],
+)
+def test_keywords_of_diffusers_are_answered_with_ours(pipe: FairPipeline, theirs: str, mend: str) -> None:
+    with pytest.raises(ValueError, match=f"^unknown argument '{theirs}'; {re.escape(mend)}"):
+        pipe("a doctor", **{theirs: 3})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("theirs", ["revision", "variant", "cache_dir", "token"])
+def test_options_of_the_hub_are_answered_with_a_folder(theirs: str) -> None:
+    with pytest.raises(ValueError, match=f"^unknown argument '{theirs}'; download the model first .* its folder"):
+        FairPipeline.from_pretrained("pocket", **{theirs: "main"})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^unknown argument 'torch_dtype'; it is called 'dtype' here"):
+        FairPipeline.from_pretrained("pocket", torch_dtype="float32")  # type: ignore[call-arg]
+
+
+def test_a_number_type_of_torch_is_a_dtype() -> None:
+    check_options({"dtype": torch.bfloat16})
+    pipe = FairPipeline.from_pretrained("pocket", dtype=torch.bfloat16)
+    assert pipe.backbone.dtype == torch.bfloat16
+    with pytest.raises(ValueError, match=r"unknown dtype 'int8'; use one of float32"):
+        FairPipeline.from_pretrained("pocket", dtype=torch.int8)
+
+
+def test_several_prompts_are_sent_to_many(pipe: FairPipeline) -> None:
+    with pytest.raises(ValueError, match=r"^prompt is \['a doctor', 'a nurse'\]; give one text, .*FairPipeline.many"):
+        pipe(["a doctor", "a nurse"])  # type: ignore[arg-type]
 
 
 def test_numbers_of_numpy_and_paths_as_text_are_kept_as_plain_values(tmp_path: Path) -> None:
@@ -138,8 +190,8 @@ def hints(of: Callable[..., Any]) -> dict[str, Any]:
 def test_what_type_checkers_see_is_what_is_taken() -> None:
     asked = hints(Request)
     assert hints(RequestFields) == {name: kind for name, kind in asked.items() if name != "prompt"}
-    # nobody names for a folder what it says itself, nor what only methods that cannot move images take
-    own = {"prompt", "n", "instruct", "policy", "control", "file", "loss"}
+    # nobody names for a folder what it says itself or with its prompts, nor what only methods that move no image take
+    own = {"prompt", "n", "instruct", "policy", "control", "file", "loss", "lot"}
     assert hints(RebalanceFields) == {name: kind for name, kind in hints(Rebalance).items() if name not in own}
     loaded = {name: kind for name, kind in hints(loading.load).items() if name in LoadingOptions.__annotations__}
     assert hints(LoadingOptions) == loaded

@@ -98,17 +98,21 @@ class WordNet:
 
     def below(self, *tops: str) -> set[int]:
         """The noun synsets of the first senses of `tops` and all their hyponyms. A top may be "lemma#2"."""
-        narrower: dict[int, list[int]] = {}
-        for synset in self.synsets("n").values():
-            for offset in synset.above:
-                narrower.setdefault(offset, []).append(synset.offset)
         ahead = [self.sense(top) for top in tops]
         found: set[int] = set()
         while ahead:
             offset = ahead.pop()
             if offset not in found:
                 found.add(offset)
-                ahead += narrower.get(offset, [])
+                ahead += self._narrower.get(offset, [])
+        return found
+
+    @cached_property
+    def _narrower(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for synset in self.synsets("n").values():
+            for offset in synset.above:
+                found.setdefault(offset, []).append(synset.offset)
         return found
 
     def sense(self, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
@@ -15,6 +16,8 @@ from fair_diffusion.seeds import SEEDS
 
 MAX_PROMPT = 32_000
 MAX_IMAGES = 10_000
+_SIDE = r"(?:1[6-9]|[2-9]\d|[1-9]\d\d|[1-7]\d{3}|80\d\d|81[0-8]\d|819[0-2])"
+_SIZE = re.compile(rf"{_SIDE}x{_SIDE}")
 
 
 def check_prompt(prompt: str) -> None:
@@ -57,8 +60,10 @@ class RequestFields(TypedDict, total=False):
     guidance_rescale: float
     repair_budget: float
     batch_size: int
+    size: str | None
     file: Path | None
     loss: str | None
+    lot: tuple[int, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +85,12 @@ class Request:
         guidance_rescale: how far the guided prediction gets the spread of the prompt's, 0 to 1 (see `backbones.guide`).
         repair_budget: what repairs, or rejected images, may cost, as a share of plain generation.
         batch_size: images in one batch at most.
+        size: width and height of the pictures in pixels, such as "768x512"; the model's own if None.
         file: what the method learnt beforehand (safetensors), for methods that take a file.
         loss: the fairness loss, for methods that descend on one; the method's usual one if None.
+        lot: for requests that belong together, a seed that they share and the place of this one among them, from 0.
+            Groups that equal remainders of quotas tie win in turn over the places, so that they even out. If None,
+            prompt and seed decide.
     """
 
     prompt: str
@@ -97,8 +106,10 @@ class Request:
     guidance_rescale: float = 0.0
     repair_budget: float = 0.25
     batch_size: int = 8
+    size: str | None = None
     file: Path | None = None
     loss: str | None = None
+    lot: tuple[int, int] | None = None
 
     def __new__(cls, **given: Any) -> Self:
         """`ValueError` naming the first keyword that is no field, and the nearest one that is."""
@@ -107,7 +118,9 @@ class Request:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            object.__setattr__(self, field.name, _typed(field.name, str(field.type), getattr(self, field.name)))
+            if field.name != "lot":
+                object.__setattr__(self, field.name, _typed(field.name, str(field.type), getattr(self, field.name)))
+        self._check_lot()
         check_prompt(self.prompt)
         if self.instruct is not None and self.policy is not None:
             raise ValueError("both an instruction and a policy are given; give one")
@@ -126,6 +139,21 @@ class Request:
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}; use 1 or more")
         check_seed(self.seed)
+        if self.size is not None and not _SIZE.fullmatch(self.size):
+            raise ValueError(
+                f"size is {self.size!r}; give width and height in pixels, such as 768x512, each from 16 to 8192"
+            )
+
+    def _check_lot(self) -> None:
+        """`ValueError` if the lot is no seed and place."""
+        pair: Any = self.lot
+        if pair is not None and not (
+            isinstance(pair, tuple)
+            and len(pair) == 2
+            and all(isinstance(one, Integral) for one in pair)
+            and min(pair) >= 0
+        ):
+            raise ValueError(f"lot is {pair!r}; give a seed and a place: two whole numbers, 0 or more")
 
     def _check_method(self) -> None:
         """`ValueError` if method, control, file and loss do not fit each other."""
@@ -155,6 +183,19 @@ class Request:
         return named(self.method)
 
     @property
+    def pixels(self) -> tuple[int, int] | None:
+        """Width and height of the pictures; None: the model's own."""
+        if self.size is None:
+            return None
+        width, height = self.size.split("x")
+        return int(width), int(height)
+
+    @property
+    def ties(self) -> tuple[int, str, int]:
+        """What decides among equal remainders of quotas: seed, text and place, as `allocation.plan` takes them."""
+        return (self.seed, self.prompt, 0) if self.lot is None else (self.lot[0], "", self.lot[1])
+
+    @property
     def plain(self) -> Request:
         """The same request, without instruction and unsteered."""
         return replace(self, method="none", control=None, file=None, loss=None, instruct=None, policy=None)
@@ -180,7 +221,31 @@ def check_fields(given: Mapping[str, Any], known: Iterable[str]) -> None:
     names = tuple(known)
     for name in given:
         if name not in names:
-            raise ValueError(f"unknown argument {name!r}; {suggestion(name, names)}")
+            raise ValueError(f"unknown argument {name!r}; {_mend(name, names)}")
+
+
+def _mend(name: str, known: tuple[str, ...]) -> str:
+    """What to use instead of an unknown keyword, which may be one of diffusers'."""
+    if (ours := _OF_DIFFUSERS.get(name)) in known:
+        return f"it is called {ours!r} here"
+    if name == "generator" and "seed" in known:
+        return "give seed=0: image i is drawn from seed + i"
+    if name in ("height", "width") and "size" in known:
+        return 'give size="768x512", width and height in pixels'
+    if name in ("revision", "variant", "cache_dir", "token") and "dtype" in known:
+        return "download the model first (hf download takes such options), and give its folder"
+    return suggestion(name, known)
+
+
+_OF_DIFFUSERS = {
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "num_images_per_prompt": "n",
+    "callback_on_step_end": "on_step",
+    "callback": "on_step",
+    "torch_dtype": "dtype",
+}
+"""Keywords of diffusers' pipelines, and what we call the same."""
 
 
 _KINDS: Mapping[str, tuple[tuple[type, ...], Callable[[Any], Any], str]] = {
@@ -199,6 +264,8 @@ def _typed(name: str, annotation: str, value: Any) -> Any:
     if value is None and annotation.endswith(" | None"):
         return None
     taken, kept, said = _KINDS[annotation.removesuffix(" | None")]
+    if name == "prompt" and isinstance(value, list | tuple):
+        said = "one text, and several prompts as requests to FairPipeline.many"
     if not isinstance(value, taken) or isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}; give {said}")
     try:

@@ -171,10 +171,10 @@ def test_kernel_distance_is_to_the_plain_images_or_to_a_reference(found: Compari
         )
         for name in NAMES
     }
-    assert distances["prompt"] == kid(vectors["prompt"], vectors["plain"]).mean
+    assert distances["prompt"] == kid(vectors["prompt"], vectors["plain"]).value
     against = outcomes(found, Reference("drawings", vectors["switch"]))
     by_way = {line.way: line.facts.kid for line in against if line.attribute == "gender" and line.facts}
-    assert by_way["plain"] == kid(vectors["plain"], vectors["switch"]).mean
+    assert by_way["plain"] == kid(vectors["plain"], vectors["switch"]).value
 
 
 def test_plain_images_are_drawn_once_for_all_instructions(found: Comparison) -> None:
@@ -233,6 +233,7 @@ def test_an_interrupt_keeps_what_is_finished(pipe: FairPipeline, tmp_path: Path,
         ({"drawing": Drawing(n=N, steps=2, batch_size=5, guidance=3.0)}, "with guidance 7.5, not 3.0"),
         ({"drawing": replace(DRAWING, negative_prompt="old")}, "with negative_prompt None, not 'old'"),
         ({"drawing": replace(DRAWING, guidance_rescale=0.5)}, "with guidance_rescale None, not 0.5"),
+        ({"drawing": replace(DRAWING, size="32x32")}, "with size None, not '32x32'"),
         ({"drawing": replace(DRAWING, repair_budget=0.0)}, "with repair_budget None, not 0.0"),
         ({"seed": 1}, "with seed 0, not 1"),
     ],
@@ -245,11 +246,12 @@ def test_other_settings_are_refused(pipe: FairPipeline, found: Comparison, chang
 
 
 def test_how_to_draw_reaches_the_request_and_the_folder() -> None:
-    drawing = Drawing(n=N, negative_prompt="old", guidance_rescale=0.5, repair_budget=0.0)
+    drawing = Drawing(n=N, negative_prompt="old", guidance_rescale=0.5, repair_budget=0.0, size="64x32")
     policy = INSTRUCTIONS["half women"]
     ask = Ask(instruction="i", policy=policy, prompt=PROMPTS[0], matched=match(policy, PROMPTS[0]), seed=3)
     request = drawing.request(ask, WAYS["switch"])
     assert (request.negative_prompt, request.guidance_rescale, request.repair_budget) == ("old", 0.5, 0.0)
+    assert request.pixels == (64, 32)
     assert drawing.request(ask, WAYS["rejection"]).repair_budget == 9.0  # its own
     assert drawing.settings == vars(drawing)
     assert Drawing(n=N).settings == {"n": N, "steps": 25, "guidance": None, "batch_size": 8}  # as older folders have it

@@ -23,6 +23,11 @@ def test_a_level_that_fails_gives_way_to_the_next_and_directions_are_apart() -> 
     assert strengths.level((*KEY[:-1], "woman")) == 0
 
 
+@pytest.mark.parametrize(("complied", "level"), [(0, 1), (2, 1), (3, 0), (4, 0)])
+def test_three_of_four_attempts_must_comply(complied: int, level: int) -> None:
+    assert Strengths({KEY: [[4, complied], [0, 0]]}).level(KEY) == level
+
+
 @given(st.lists(st.tuples(st.integers(0, len(LEVELS) - 1), st.booleans()), max_size=40))
 def test_the_level_is_the_lowest_that_is_not_known_to_fail(attempts: list[tuple[int, bool]]) -> None:
     strengths = Strengths()

@@ -52,9 +52,15 @@ def variant(pipeline: Any, **parts: Any) -> Any:
 
 
 def ours(
-    pipeline: Any, *, guidance: float, negative: list[str] | None = None, rescale: float = 0.0, steps: int = STEPS
+    pipeline: Any,
+    *,
+    guidance: float,
+    negative: list[str] | None = None,
+    rescale: float = 0.0,
+    steps: int = STEPS,
+    size: tuple[int, int] | None = None,
 ) -> Tensor:
-    backbone = adapt(pipeline)
+    backbone = adapt(pipeline) if size is None else adapt(pipeline).sized(*size)
     twice = [0, 0, 1, 1]
     empty = backbone.empty() if negative is None else backbone.encode(negative)[twice]
     batches = denoise(
@@ -112,6 +118,17 @@ def test_flow_samplers(tiny: Callable[[str], Any], name: str) -> None:
 def test_no_negative_prompt(tiny: Callable[[str], Any], family: str, guidance: float) -> None:
     more: dict[str, Any] = {"use_resolution_binning": False} if family == "pixart" else {}
     agree(ours(tiny(family), guidance=guidance), theirs(tiny(family), guidance_scale=guidance, **more))
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl", "sd3", "pixart"])
+def test_pictures_of_another_size(tiny: Callable[[str], Any], family: str) -> None:
+    pipeline = tiny(family)
+    width, height = (side * pipeline.vae_scale_factor for side in (12, 4))
+    more: dict[str, Any] = {"use_resolution_binning": False} if family == "pixart" else {}
+    agree(
+        ours(pipeline, guidance=5, negative=NEGATIVE, size=(width, height)),
+        theirs(pipeline, guidance_scale=5, negative_prompt=NEGATIVE, width=width, height=height, **more),
+    )
 
 
 @pytest.mark.parametrize("family", ["sd", "sdxl"])

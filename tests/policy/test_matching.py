@@ -25,12 +25,14 @@ FIRES = [
     (EVERY, "an astronaut on the moon", "wildcard"),
     (EVERY, "a photo of a judge", "wildcard"),
     (EVERY, "a welder", "wildcard"),
-    (EVERY, "a photo of a tutor", "meaning"),
+    (EVERY, "a photo of a tutor", "wildcard"),
+    (EVERY, "a photo of a hairstyler", "meaning"),
     ("firefighter: half women", "a New York firefighter", "exact"),
     ("police officer: half women", "A Police Officer In The Rain", "exact"),
     ("teacher: half women", "Portrait of a teacher", "exact"),
     ("doctor: half women", "Doctor in Berlin, oil painting", "exact"),
-    ("teacher: half women", "a photo of a tutor", "meaning"),
+    ("teacher: half women", "a photo of a tutor", "kind"),
+    ("gardener: half women", "a photo of a gardenworker", "meaning"),
     ("nurse, teacher: 1/3 men", "Nurses at a bedside", "exact"),
     ("doctor: half women", "an old photo of a doctor", "exact"),
     ("doctor: half women", "a doctor in a black coat", "exact"),
@@ -91,9 +93,9 @@ SILENT = [
     ("firefighter: half women", "a firefighter helmet on a shelf", "'helmet' follows"),
     ("artist: half men", "a landscape painting by an artist", "who made"),
     ("pilot: half women", "a plane without a pilot", "'without'"),
-    ("doctor: half women", "a non-binary doctor", "'non binary'"),
-    ("doctor: skin tone uniform", "a dark-skinned doctor", "'dark skinned'"),
-    ("doctor: skin tone uniform", "an African American physician", "'african american'"),
+    ("doctor: half women", "a non-binary doctor", "'non-binary'"),
+    ("doctor: skin tone uniform", "a dark-skinned doctor", "'dark-skinned'"),
+    ("doctor: skin tone uniform", "an African American physician", "'African American'"),
     ("nurse: half men", "a nurse shark in the sea", "no rule"),
     ("student: half men", "student loan papers", "no rule"),
     (EVERY, "Rembrandt, a self-portrait as a painter", "'Rembrandt'"),
@@ -103,14 +105,14 @@ SILENT = [
     ("singer: half men", "taylor swift as a singer", "'taylor swift'"),
     (EVERY, "marie curie, scientist", "'marie curie'"),
     (EVERY, "MARIE CURIE AS A SCIENTIST", "'MARIE CURIE'"),
-    (EVERY, "the painter Vincent van Gogh", "'van Gogh'"),
-    (EVERY, "Leonardo da Vinci as a scientist", "'da Vinci'"),
+    (EVERY, "the painter Vincent van Gogh", "'Vincent van Gogh'"),
+    (EVERY, "Leonardo da Vinci as a scientist", "'Leonardo da Vinci'"),
     (EVERY, "the writer J.K. Rowling at a desk", "'J.K. Rowling'"),
     (EVERY, "Ronald McDonald as a cook", "'Ronald McDonald'"),
     ("doctor: half women", "Dr. Smith, a doctor", "'Dr. Smith'"),
     (EVERY, "the athlete Pelé with a ball", "'Pelé'"),
     ("singer: half men", "a singer called Beyoncé", "'Beyoncé'"),
-    (EVERY, "a teacher named Kim", "'named Kim'"),
+    (EVERY, "a teacher named Kim", "'Kim'"),
     ("doctor: age uniform", "a doctor in her seventies", "'in her seventies'"),
     ("doctor: age uniform", "a 60-year-old doctor", "'60-year-old'"),
     ("doctor: age uniform", "the doctor is old", "'old'"),
@@ -186,8 +188,8 @@ def test_the_length_of_a_prompt_does_not_multiply_the_work(monkeypatch: pytest.M
         return np.zeros((len(texts), 384), np.float32)
 
     monkeypatch.setattr("fair_diffusion.policy.minilm.embed", embed)
-    match(Policy.from_sentence("doctor: half women"), " ".join(f"stone{i}" for i in range(4000)))
-    assert max(looked_up) <= 130
+    match(Policy.from_sentence("doctor: half women"), " ".join(f"stone{i}worker" for i in range(4000)))
+    assert 0 < sum(looked_up) <= 10
 
 
 def test_a_wildcard_does_not_cover_its_exceptions() -> None:

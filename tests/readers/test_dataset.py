@@ -57,7 +57,7 @@ def found(study: Study) -> dict[tuple[str, str], tuple[dict[str, int], int]]:
     }
 
 
-SAID = {("captions", "nurse"): ({"woman": 1, "man": 1}, 2), ("captions", "cook"): ({"man": 1}, 0)}
+SAID = {("captions", "nurse"): ({"woman": 1, "man": 1}, 2), ("captions", "cook"): ({}, 1)}
 SHOWN = {("pictures", "nurse"): ({"woman": 2}, 1)}
 
 

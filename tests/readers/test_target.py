@@ -161,3 +161,19 @@ def test_an_open_reader_needs_no_name_and_keeps_its_own(tmp_path: Path) -> None:
     table = put(tmp_path, "t.csv", "prompt,attribute,group,count\nnurse,gender,woman,1\n")
     with pytest.raises(ValueError, match="leave out the perceiver"):
         read_target(table, scratch=tmp_path, reader=ByColour())
+
+
+def test_what_a_killed_process_left_is_in_no_audit(tmp_path: Path) -> None:
+    """Hidden folders beside outputs are passed over; a folder whose files were still moving up is refused."""
+    write_run(tmp_path / "runs" / "run", [record(0, "woman"), record(1, "man")])
+    write_run(tmp_path / "runs" / ".part-0123", [record(0, "woman")])
+    (tally,) = read_target(tmp_path / "runs", scratch=tmp_path, attributes=["gender"]).study.tallies
+    assert tally.n == 2
+    captions = pa.table({"caption": ["a nurse"]})
+    for folder in ("data", "data/.part-0123"):
+        (tmp_path / folder).mkdir()
+        pq.write_table(captions, tmp_path / folder / "a.parquet")
+    assert read_target(tmp_path / "data", scratch=tmp_path).study.tallies[0].n == 1
+    (tmp_path / "runs" / ".unfinished-0123").mkdir()
+    with pytest.raises(ValueError, match="runs is not finished: what wrote it was killed; remove it"):
+        read_target(tmp_path / "runs", scratch=tmp_path)

@@ -248,3 +248,19 @@ def test_a_folder_that_holds_more_than_is_asked_for_is_refused(tmp_path: Path) -
         draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "work", images=9)
     with pytest.raises(ValueError, match=r"holds 9 images of .*, and 4 are asked for"):
         draw_suite(Pipe(), SUITE, ["nurse", "cook"], tmp_path / "work", images=4)
+
+
+def test_what_a_killed_process_left_is_passed_over_and_other_peoples_files_stay(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    draw_suite(Pipe(), SUITE, ["cook"], work, images=PART)
+    write_run(work / ".part-0123", [record(0, "woman")])
+    (theirs,) = (tmp_path / "work" / f"{path.name[:-5]}{PART:05d}" for path in work.glob("cook-*"))
+    put(theirs, "thesis.txt", "precious")
+    with pytest.raises(ValueError, match="is not empty; name a new folder"):
+        draw_suite(Pipe(), SUITE, ["cook"], work, images=PART + 1)
+    assert (theirs / "thesis.txt").read_text() == "precious"
+    (theirs / "thesis.txt").unlink()
+    theirs.rmdir()
+    pipe = Pipe()
+    draw_suite(pipe, SUITE, ["cook"], work, images=PART + 1)
+    assert pipe.calls == [("a photo of a cook", 1, PART)]

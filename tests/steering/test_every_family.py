@@ -105,6 +105,24 @@ def test_methods_without_a_look(tiny: Callable[[str], Any], family: str) -> None
             assert sorted(record.assigned["gender"] for record in result.records) == ["man", "woman"]
 
 
+@pytest.mark.parametrize("family", [*TEXT_FAMILIES, "lcm", "pixel"])
+def test_pictures_of_the_size_that_is_asked_for(tiny: Callable[[str], Any], family: str) -> None:
+    pipe = pipe_of(tiny(family))
+    factor = getattr(pipe.backbone.pipeline, "vae_scale_factor", 1)
+    width, height = 12 * max(factor, 2), 8 * max(factor, 2)
+    method = "none" if family == "pixel" else "switch"
+    asked: dict[str, Any] = {"n": 2, "steps": 2, "method": method, "instruct": "doctor: half women"}
+    result = pipe("a doctor", size=f"{width}x{height}", compare_plain=True, **asked)
+    assert result.plain is not None
+    assert {image.size for image in (*result.images, *result.plain.images)} == {(width, height)}
+    usual = pipe("a doctor", **asked)
+    assert {image.size for image in usual.images} != {(width, height)}
+    grain = factor * (1 if family in ("sd", "sdxl", "lcm") else 2)  # patches, or a network that halves
+    if grain > 1:
+        with pytest.raises(ValueError, match=f"is {width + 1} wide; this model needs multiples of {grain}"):
+            pipe("a doctor", size=f"{width + 1}x{height}", **asked)
+
+
 def drawn_by(pipeline: Any, method: str, **file: Any) -> Result:
     """Two doctors, half women, beside their plain twins; the networks are afterwards what they were."""
     before = weights(pipeline)

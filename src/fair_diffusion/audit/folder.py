@@ -5,7 +5,7 @@
     images.parquet   one row per image, if images were read
     samples/*.png    the images of the contact sheet, in their order, with sides of at most 256 pixels
 
-Exports `save_study`, `load_study` and `load_images`.
+Exports `save_study`, `write_study`, `load_study` and `load_images`.
 """
 
 from __future__ import annotations
@@ -56,18 +56,23 @@ def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> No
         ValueError: the folder is not new or cannot be written, an attribute of a source and concept is tallied twice,
             a group is named "unknown", a target names no group, or a number is not finite.
     """
-    rows = list(_rows(study.tallies))
     with new_folder(folder) as part:
-        (part / "study.json").write_text(json.dumps(_plain(study), indent=2, allow_nan=False) + "\n")
-        pq.write_table(numbered(pa.Table.from_pylist(rows, _SCHEMA), FORMAT), part / "tallies.parquet")
-        write_csv(part / "tallies.csv", _SCHEMA.names, rows)
-        if images is not None:
-            pq.write_table(numbered(images, FORMAT), part / "images.parquet")
-        (part / "samples").mkdir()
-        for k, sample in enumerate(study.samples):
-            small = open_picture(sample.image)
-            small.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
-            small.save(_sample(part, k))
+        write_study(study, part, images)
+
+
+def write_study(study: Study, folder: Path, images: pa.Table | None = None) -> None:
+    """Write a study into an existing folder, beside other files of the same audit; as `save_study`."""
+    rows = list(_rows(study.tallies))
+    (folder / "study.json").write_text(json.dumps(_plain(study), indent=2, allow_nan=False) + "\n")
+    pq.write_table(numbered(pa.Table.from_pylist(rows, _SCHEMA), FORMAT), folder / "tallies.parquet")
+    write_csv(folder / "tallies.csv", _SCHEMA.names, rows)
+    if images is not None:
+        pq.write_table(numbered(images, FORMAT), folder / "images.parquet")
+    (folder / "samples").mkdir()
+    for k, sample in enumerate(study.samples):
+        small = open_picture(sample.image)
+        small.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
+        small.save(_sample(folder, k))
 
 
 def load_study(folder: Path) -> Study:

@@ -30,8 +30,8 @@ TAKEN_OVER = (
 )
 STOPPED = (
     "{name}: drawn until every interval was within ±{points:.3g} points. The intervals of its shares hold whenever one "
-    "stops. The interval of its mean deviation and “within chance” are made for a fixed number of images; they held under "
-    "such stopping in simulations"
+    "stops. The interval of its mean deviation and “within chance” are made for a fixed number of images; they held "
+    "under such stopping in simulations"
 )
 PHRASED = (
     "{many} with {fewest} phrasings or more: intervals of shares and of mean deviations are over phrasings like these, "

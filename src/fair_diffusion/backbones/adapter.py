@@ -45,6 +45,7 @@ class Adapter(ABC):
         self.sampler = Sampler(pipeline.scheduler)
         self._count = [0]  # a list, so that forks add to the same number
         self._place: tuple[torch.device, torch.device] | None = None
+        self._size: tuple[int, int] | None = None
 
     @abstractmethod
     def _encode(self, prompts: list[str]) -> Conditioning:
@@ -60,10 +61,37 @@ class Adapter(ABC):
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents, at the size for which the network was trained."""
+        """Channels, height and width of one image's latents: at the size for which the network was trained, if no
+        other is set."""
+        height, width = self._size or self._trained_size()
+        return self._channels(), height, width
+
+    def sized(self, width: int, height: int) -> Self:
+        """Return the same networks for pictures of another size, in pixels.
+
+        Raises:
+            ValueError: the network cannot draw this size.
+        """
+        factor, grain = getattr(self.pipeline, "vae_scale_factor", 1), self._grain()
+        for name, side in (("wide", width), ("high", height)):
+            if side % (factor * grain):
+                raise ValueError(f"{width}x{height} is {side} {name}; this model needs multiples of {factor * grain}")
+        twin = self.fork()
+        twin._size = height // factor, width // factor
+        return twin
+
+    def _trained_size(self) -> tuple[int, int]:
+        """Height and width of latents for which the network was trained."""
         size = self.network.config.sample_size
         height, width = (size, size) if isinstance(size, int) else size
-        return int(self.network.config.in_channels), int(height), int(width)
+        return int(height), int(width)
+
+    def _channels(self) -> int:
+        return int(self.network.config.in_channels)
+
+    def _grain(self) -> int:
+        """What height and width of latents must be multiples of: the side of a transformer's patches."""
+        return int(self.network.config.get("patch_size") or 1)
 
     @property
     def device(self) -> torch.device:
@@ -220,12 +248,25 @@ class Adapter(ABC):
         return self.sampler.step(latents, output, t)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Decode clean latents into pixels in [0, 1]: (n, 3, height, width), float32."""
+        """Decode clean latents into pixels in [0, 1]: (n, 3, height, width), float32.
+
+        A decoder that overflows in half precision decodes again in float32.
+        """
         with self._image_coder() as vae:
-            latents = latents.to(vae.dtype)
-            scale, offset = self._vae_scale(latents)
-            pixels: Tensor = vae.decode(latents / scale + offset, return_dict=False)[0]
-        return (pixels.float() / 2 + 0.5).clamp(0, 1)
+            pixels = self._decoded(vae, latents)
+            half = vae.dtype
+            if half != torch.float32 and latents.isfinite().all() and not pixels.isfinite().all():
+                try:
+                    pixels = self._decoded(vae.to(torch.float32), latents)
+                finally:
+                    vae.to(half)
+        return (pixels / 2 + 0.5).clamp(0, 1)
+
+    def _decoded(self, vae: Any, latents: Tensor) -> Tensor:
+        latents = latents.to(vae.dtype)
+        scale, offset = self._vae_scale(latents)
+        pixels: Tensor = vae.decode(latents / scale + offset, return_dict=False)[0]
+        return pixels.float()
 
     @torch.no_grad()
     def images(self, latents: Tensor) -> list[Image.Image]:

@@ -94,6 +94,13 @@ class Backbone(Protocol):
     def fork(self) -> Self:
         """Return the same networks with a copy of the sampler's state, before a run or during one."""
 
+    def sized(self, width: int, height: int) -> Self:
+        """Return the same networks for pictures of another size, in pixels.
+
+        Raises:
+            ValueError: the network cannot draw this size.
+        """
+
     def take(self, places: Sequence[int]) -> Self:
         """Return a fork, mid-run, whose sampler keeps only the images at these places of the batch."""
 

@@ -29,11 +29,15 @@ class Flux(Adapter):
         super().__init__(pipeline, pipeline.transformer)
         self.tokens = 512 if pipeline.transformer.config.guidance_embeds else 256
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one image's latents."""
+    def _trained_size(self) -> tuple[int, int]:
         size = 2 * (self.pipeline.default_sample_size // 2)
-        return self.network.config.in_channels // 4, size, size
+        return size, size
+
+    def _channels(self) -> int:
+        return int(self.network.config.in_channels) // 4
+
+    def _grain(self) -> int:
+        return 2  # a token is a patch of 2×2 latents, which the pipeline packs
 
     def _longest(self) -> tuple[Any, int]:
         return self.pipeline.tokenizer_2, self.tokens

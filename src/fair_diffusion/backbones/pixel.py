@@ -76,6 +76,11 @@ class Pixel(Adapter):
         pixels: Tensor = VaeImageProcessor(vae_scale_factor=1).preprocess(rgb, height=height, width=width)
         return pixels.to(self.device, self.dtype)
 
+    def _grain(self) -> int:
+        return int(
+            2 ** (len(self.network.config.block_out_channels) - 1)
+        )  # each block but the last one halves the size
+
     def _evaluate(self, latents: Tensor, t: Tensor, cond: Conditioning, guidance: float) -> Tensor:
         output: Tensor = self.network(latents, t, return_dict=False)[0]
         return output[:, :3]

@@ -152,14 +152,16 @@ def measure_by(pictures: Path, subject: Subject) -> KidReference:
 
 def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> None:
     """The study with the rows of its images, and its numbers as a report and as tables, into a new folder."""
-    from fair_diffusion.audit.folder import save_study
+    from fair_diffusion.audit.folder import write_study
+    from fair_diffusion.files.new_folder import new_folder
     from fair_diffusion.report.line_tables import write_lines
     from fair_diffusion.report.report import report
 
     page = report(found)
-    save_study(study, out, images)
-    write_lines(found, out)
-    (out / PAGE).write_text(page, encoding="utf-8")
+    with new_folder(out) as part:
+        write_study(study, part, images)
+        write_lines(found, part)
+        (part / PAGE).write_text(page, encoding="utf-8")
 
 
 def missed(found: Numbers) -> bool:

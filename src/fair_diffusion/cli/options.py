@@ -80,6 +80,7 @@ class Sampling(TypedDict, total=False):
         ),
     ]
     batch_size: Annotated[int, typer.Option(help="images at a time; 8 if not given")]
+    size: Annotated[str, typer.Option(help="width and height in pixels, such as 768x512; the model's own if not given")]
 
 
 class Steering(TypedDict, total=False):

@@ -38,6 +38,7 @@ class Ask:
         prompt: the prompt.
         matched: the rule of the policy that fires for the prompt.
         seed: image i is drawn from seed + i.
+        lot: what decides among equal remainders of quotas, as in `Request`.
     """
 
     instruction: str
@@ -45,12 +46,13 @@ class Ask:
     prompt: str
     matched: Match
     seed: int
+    lot: tuple[int, int] | None = None
 
     def identity(self, way: Way) -> dict[str, Any]:
         """All that makes the images of a way, as plain data. Not all ways depend on the instruction."""
         said: dict[str, Any] = {"prompt": self.prompt, "seed": self.seed, "way": way.identity}
         if way.instructed:
-            said["start"] = self.matched.start
+            said["start"], said["lot"] = self.matched.start, self.lot and list(self.lot)
             said["targets"] = [
                 [list(target.attributes), {"/".join(cell): str(share) for cell, share in target.shares.items()}]
                 for target in self.matched.targets
@@ -64,7 +66,7 @@ class Drawing:
 
     Attributes:
         n: images per prompt.
-        steps, guidance, batch_size, negative_prompt, guidance_rescale, repair_budget: fields of `Request`.
+        steps, guidance, batch_size, negative_prompt, guidance_rescale, repair_budget, size: fields of `Request`.
     """
 
     n: int
@@ -74,20 +76,22 @@ class Drawing:
     negative_prompt: str | None = None
     guidance_rescale: float = 0.0
     repair_budget: float = 0.25
+    size: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """The fields as settings of a folder.
 
-        The last three are left out if they have their defaults, because folders of earlier versions lack them."""
+        The last four are left out if they have their defaults, because folders of earlier versions lack them."""
         usual = vars(Drawing(n=self.n))
-        later = ("negative_prompt", "guidance_rescale", "repair_budget")
+        later = ("negative_prompt", "guidance_rescale", "repair_budget", "size")
         return {name: value for name, value in vars(self).items() if name not in later or value != usual[name]}
 
     def request(self, ask: Ask, way: Way) -> Request:
         """The request of one way for one prompt."""
         fields: dict[str, Any] = {**vars(self), "method": way.method, **way.options}
-        return Request(prompt=ask.prompt, seed=ask.seed, policy=None if way == PLAIN else ask.policy, **fields)
+        policy = None if way == PLAIN else ask.policy
+        return Request(prompt=ask.prompt, seed=ask.seed, policy=policy, lot=ask.lot, **fields)
 
 
 @dataclass(frozen=True)

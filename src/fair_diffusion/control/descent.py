@@ -69,6 +69,8 @@ def draw(order: Order, *, start: Start | None = None, settings: LatentDescent | 
     moved = (descent.noise != start.noise).flatten(1).any(dim=1).tolist()
 
     def take(image: int, arrival: Arrival) -> None:
+        if not arrival.finite:
+            return
         order.shown[image] = Shown(
             image=arrival.picture,
             seed=start.seeds[image],

@@ -50,6 +50,8 @@ def draw(order: Order, *, settings: DistributionGuidance | None = None) -> Steps
     pixels: list[Tensor] = []
 
     def take(image: int, arrival: Arrival) -> None:
+        if not arrival.finite:
+            return
         pixels.append(arrival.pixels)
         order.shown[image] = Shown(
             image=arrival.picture,
@@ -64,5 +66,7 @@ def draw(order: Order, *, settings: DistributionGuidance | None = None) -> Steps
     for part in batches(order.n, asked.batch_size):
         pixels.clear()
         yield [Stretch(order=order, image=i, seed=asked.seed + i, aim=aim, take=partial(take, i)) for i in part]
+        if not pixels:
+            continue
         with torch.no_grad():
             following.done.append(perceive(torch.stack(pixels)).cpu().double())

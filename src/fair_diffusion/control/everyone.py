@@ -16,6 +16,8 @@ def draw(order: Order) -> Steps:
     seed = order.request.seed
 
     def take(image: int, arrival: Arrival) -> None:
+        if not arrival.finite:
+            return
         order.shown[image] = Shown(
             image=arrival.picture,
             seed=seed + image,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from fair_diffusion.backbones import Batch, OnStep, advance, begin
 from fair_diffusion.backbones.adapter import CHUNK
@@ -154,6 +155,8 @@ class _Loop:
         share = (time.monotonic() - start) / len(part)
         for stretch, arrival in zip(part, arrivals, strict=True):
             stretch.order.seconds += share
+            if not arrival.finite:
+                stretch.order.failed[stretch.image] = stretch.seed
             stretch.take(arrival)
             self._works[stretch.order].waits -= 1
         for work in [self._works[order] for order in dict.fromkeys(stretch.order for stretch in part)]:
@@ -187,6 +190,7 @@ class _Loop:
         except StopIteration:
             del self._works[work.order]
             self._finished.append(work.order)
+            work.order.notes += [work.order.not_finite] if work.order.not_finite else []
             return
         finally:
             work.order.seconds += time.monotonic() - start
@@ -209,18 +213,21 @@ class _Loop:
         end = advance(batch, guide, until=until, on_step=None if measures else self._on_step)
         spent = (end.evaluations - batch.evaluations).tolist()
         if until is not None:
+            finite = _finite(end.latents)
             shares = order.readers.look(end)
             pixels = end.latents[:, :0]
         else:
             with torch.no_grad():
                 pixels = torch.cat([backbone.decode(latents) for latents in torch.split(end.latents, CHUNK)])
+            finite = _finite(pixels)
             shares = order.readers.perceive(from_pixels(pixels)) if order.perceives and not measures else {}
         return [
             Arrival(
                 state=State(end, place),
                 evaluations=spent[place],
-                shares={name: rows[place] for name, rows in shares.items()},
+                shares={name: rows[place] for name, rows in shares.items()} if finite[place] else {},
                 pixels=pixels[place],
+                finite=finite[place],
             )
             for place in range(len(part))
         ]
@@ -236,6 +243,11 @@ class _Loop:
             pipeline: Any = getattr(order.brief.backbone, "pipeline", None)
             self._edited.enter_context(edited(pipeline, edit))
             self._edit = edit
+
+
+def _finite(values: Tensor) -> list[bool]:
+    """For each row, whether all of its values are finite numbers."""
+    return values.isfinite().flatten(1).all(dim=1).tolist()
 
 
 def _lane(stretch: Stretch) -> Hashable:

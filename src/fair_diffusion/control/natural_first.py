@@ -108,7 +108,7 @@ class _NaturalFirst:
                 self._plans[i].assigned = assigned
                 self._note_look(i)
             for part in parts:
-                yield from self._finish(part)
+                yield from self._finish([i for i in part if self._plans[i].looked is not None])
             why = yield from repair(self)
             order.notes += missing(why, sum(bool(shown.missed) for shown in order.shown.values()), order.n)
         finally:  # an interrupted repair has its cost too
@@ -121,8 +121,9 @@ class _NaturalFirst:
             plan = self._plans[i]
             if assigned != plan.assigned:
                 plan.assigned, plan.level = assigned, 0
-            self.order.shown[i] = replace(self.order.shown[i], assigned=assigned, missed=plan.shows != assigned)
-        return [i for i, shown in sorted(self.order.shown.items()) if shown.missed]
+            if shown := self.order.shown.get(i):
+                self.order.shown[i] = replace(shown, assigned=assigned, missed=plan.shows != assigned)
+        return [i for i in range(self.order.n) if i not in self.order.shown or self.order.shown[i].missed]
 
     def left(self, misses: Sequence[int]) -> list[int]:
         """Plan one more try for each miss: steered, more strongly, or from a new seed. Return those that have a try."""
@@ -136,7 +137,7 @@ class _NaturalFirst:
                 self._note_look(i)
         for i in images:
             self._plans[i].repairs += 1
-        yield from self._from({i: self._begin(i) for i in images})
+        yield from self._from({i: self._begin(i) for i in images if self._plans[i].looked is not None})
 
     def _to_look(self, images: Sequence[int]) -> Steps:
         """Run images plain up to the look."""
@@ -147,10 +148,17 @@ class _NaturalFirst:
         ]
 
     def _take_look(self, image: int, arrival: Arrival) -> None:
-        """Keep the state of an image at the look, and what the look reads in it."""
+        """Keep the state of an image at the look, and what the look reads in it.
+
+        An image that is not finite there can only be made again from a new seed.
+        """
         plan = self._plans[image]
         plan.evaluations += arrival.evaluations
-        plan.looked, self._looks[image] = arrival.state, arrival.shares
+        if arrival.finite:
+            plan.looked, self._looks[image] = arrival.state, arrival.shares
+        else:
+            plan.level = len(LEVELS)
+            self._looks[image] = {name: np.zeros(known.shape[1]) for name, known in self._read.items()}
 
     def _note_look(self, image: int) -> None:
         """Note what an image would show by itself. If that is not what it is assigned, it will be steered."""
@@ -190,6 +198,9 @@ class _NaturalFirst:
         plan = self._plans[image]
         plan.evaluations += arrival.evaluations
         self._dearest = max(self._dearest, arrival.since_noise)  # an image from a new seed would cost as much
+        if not arrival.finite:
+            plan.level = level + 1 if plan.steered else len(LEVELS)
+            return
         for name, known in self._read.items():
             known[image] = arrival.shares[name]
         plan.shows = {name: label(name, self._read[name][image], SURE_AT_END) for name in plan.assigned}

@@ -75,12 +75,14 @@ class Arrival:
         shares: probabilities (groups,) by attribute, read by the look, or in the finished picture if the order
             perceives.
         pixels: the finished picture, (3, height, width) in 0…1; empty if the stretch ended before the run did.
+        finite: whether latents and pixels are numbers. If not, there is no picture, and nothing was read.
     """
 
     state: State
     evaluations: int
     pixels: Tensor
     shares: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    finite: bool = True
 
     @property
     def since_noise(self) -> int:
@@ -141,6 +143,7 @@ class Order:
         perceives: whether the loop perceives finished pictures.
         control: the name of the control that ran, for records.
         shown: the finished images by their place.
+        failed: the images that came out as no numbers, and the seed of each. They may have been made again.
         notes: remarks for the reader of the result.
         interrupted: whether it was ended from the keyboard before all images were finished.
         seconds: wall-clock time that its images took.
@@ -158,6 +161,7 @@ class Order:
     perceives: bool = False
     control: str = "all"
     shown: dict[int, Shown] = field(default_factory=dict)
+    failed: dict[int, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
     seconds: float = 0.0
@@ -189,6 +193,18 @@ class Order:
     def finished(self) -> list[Shown]:
         """The finished images in order."""
         return [self.shown[place] for place in sorted(self.shown)]
+
+    @property
+    def not_finite(self) -> str:
+        """What to say of the images that failed and were not made again; empty if there are none."""
+        missing = self.n - len(self.shown)
+        if not self.failed or not missing:
+            return ""
+        seeds = ", ".join(map(str, self.failed.values()))
+        return (
+            f"{missing} of {self.n} images are missing: the numbers of seed {seeds} were not finite; use float32, or "
+            "other weights"
+        )
 
     @property
     def plain_evaluations(self) -> int:

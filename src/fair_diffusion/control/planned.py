@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fair_diffusion.backbones import Conditioning
+from fair_diffusion.backbones import Backbone, Conditioning
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.strengths import Strengths
@@ -43,24 +43,32 @@ class Shared:
 
     Attributes:
         readers: what steering may ask.
-        texts: cache of encoded prompts, by the file of the weights that are in use.
+        texts: cache of encoded prompts, by the file of the weights that are in use and the size of the pictures.
+        backbones: the model for pictures of each size.
     """
 
     readers: Readers
-    texts: dict[Path | None, dict[str | None, Conditioning]] = field(default_factory=lambda: defaultdict(dict))
+    texts: dict[tuple[Path | None, str | None], dict[str | None, Conditioning]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    backbones: dict[str, Backbone] = field(default_factory=dict)
 
     def order(self, pipe: FairPipeline, planned: Planned) -> Order:
         """The order of a planned request, for the loop."""
         asked, matched = planned.request, planned.matched
         # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
         edit = asked.file if asked.row.name == "edit" and matched.rule else None
-        brief = Brief(
-            pipe.backbone, asked, matched.start, pipe.card, matched.targets, pipe.projections, self.texts[edit]
-        )
+        backbone: Backbone = pipe.backbone
+        readers = self.readers
+        if asked.size is not None and asked.pixels is not None:
+            backbone = self.backbones.setdefault(asked.size, backbone.sized(*asked.pixels))
+            readers = replace(readers, early=None)  # an early reader knows latents of the usual size
+        texts = self.texts[edit, asked.size]
+        brief = Brief(backbone, asked, matched.start, pipe.card, matched.targets, pipe.projections, texts)
         return Order(
             brief=brief,
             quotas=planned.quotas,
-            readers=self.readers,
+            readers=readers,
             strengths=Strengths() if planned.strengths is None else planned.strengths,
             key=(
                 pipe.name,
@@ -68,6 +76,7 @@ class Shared:
                 matched.concept or "",
                 f"guidance {brief.guidance:g}",
                 f"{brief.steps} steps",
+                *([asked.size] if asked.size else []),
                 *(["negative prompt"] if asked.negative_prompt else []),
                 *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
             ),

@@ -65,6 +65,8 @@ def draw(order: Order) -> Steps:
     def take(place: int, arrival: Arrival) -> None:
         nonlocal kept
         spent.append(arrival.evaluations)
+        if not arrival.finite:
+            return
         picture = _picture(place, arrival)
         picture.kept = _take(picture, targets, room)
         kept += picture.kept
@@ -82,7 +84,7 @@ def draw(order: Order) -> Steps:
             ]
         _fill(pictures, n - kept, targets, room)
         if kept < n:
-            of = f"{n - kept} of {n} images do not surely show what was assigned"
+            of = f"{min(n - kept, len(pictures) - kept)} of {n} images do not surely show what was assigned"
             order.notes.append(f"the budget of {limit} images is spent: {of}")
     finally:
         order.shown = dict(enumerate(_shown(pictures, spent, asked.seed)))
@@ -105,13 +107,17 @@ def _take(picture: _Picture, targets: Sequence[Target], room: Room) -> bool:
 
 
 def _fill(pictures: Sequence[_Picture], gaps: int, targets: Sequence[Target], room: Room) -> None:
-    """Assign the places left to the earliest rejected pictures, each to the cell that it is most like."""
+    """Assign the places left to the earliest rejected pictures, each to the cell that it is most like.
+
+    A picture that came out as no numbers is not among them. It leaves a place empty: a row that is like nothing.
+    """
     fill = [picture for picture in pictures if not picture.kept][:gaps]
     for target, left in zip(targets, room, strict=True) if fill else ():
         shares = {name: np.stack([picture.shares[name] for picture in fill]) for name in target.attributes}
+        shares = {name: np.pad(rows, ((0, gaps - len(fill)), (0, 0))) for name, rows in shares.items()}
         cells = list(target.shares)
         chosen = least_change(*cells_of(shares, target, SURE_AT_END), list(left.values()))
-        for picture, k in zip(fill, chosen, strict=True):
+        for picture, k in zip(fill, chosen, strict=False):
             picture.assigned.update(zip(target.attributes, cells[k], strict=True))
 
 

@@ -1,12 +1,23 @@
-"""Output folders that are written whole or not at all (for files, see `whole_file`)."""
+"""Output folders that are written whole or not at all (for files, see `whole_file`).
+
+What is written lies in a hidden folder on the same file system. When it is on the disk, it gets its name in one step.
+So a process that is killed leaves the hidden folder and nothing else. Nothing that was not made here is ever removed.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from fair_diffusion.files.durable import PART, about, hidden_in, sync, sync_all
+
+UNFINISHED = ".unfinished-"
+"""How the name of a hidden folder begins that lies in the output folder itself."""
 
 
 def check_new(folder: Path) -> None:
@@ -15,53 +26,118 @@ def check_new(folder: Path) -> None:
     Raises:
         ValueError: the folder is not empty, or cannot be written.
     """
-    made: list[Path] = []
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ValueError(f"{folder} is not empty; name a new folder")
-        _make(folder, made)
-        with tempfile.TemporaryDirectory(dir=folder):
-            pass
-    except OSError as error:
-        message = f"{folder} cannot be written ({error.strerror}); name a folder where you may write"
-        raise ValueError(message) from error
-    finally:
-        for step in reversed(made):
-            step.rmdir()
+    with ExitStack() as undo:
+        try:
+            _check_empty(folder)
+            _make(folder, undo)
+            with tempfile.TemporaryDirectory(prefix=PART, dir=folder):
+                pass
+        except OSError as error:
+            raise _unwritable(folder, error) from error
 
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a hidden folder inside `folder` to write to; its files move up at the end. If anything fails, nothing stays.
+    """Give a hidden folder to write to, which becomes `folder` at the end. If anything fails, nothing stays.
 
-    The hidden folder lies inside, so `folder` may also be an existing empty folder, a link to one, or the working
-    directory.
+    `folder` may also be an existing empty folder or a link to one. If it cannot be replaced in one step, because it is
+    the working directory, a mount point or somebody else's, the hidden folder lies inside and its files move up. While
+    they do, `is_unfinished` tells so.
 
     Raises:
-        ValueError: as `check_new`.
+        ValueError: as `check_new`; or the disk is full, or somebody else has put something into the folder meanwhile.
     """
-    check_new(folder)
-    made: list[Path] = []
-    try:
-        _make(folder, made)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+    with ExitStack() as undo:
+        try:
+            _check_empty(folder)
+            part, finish = _begin(Path(os.path.realpath(folder)), undo)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
         try:
             yield part
-            for file in sorted(part.iterdir()):
-                file.rename(folder / file.name)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except BaseException:
-        for file in folder.iterdir() if folder.is_dir() else ():
-            shutil.rmtree(file) if file.is_dir() else file.unlink()
-        for step in reversed(made):
-            step.rmdir()
-        raise
+            sync_all(part)
+            finish()
+        except OSError as error:
+            if not about(error, part):
+                raise
+            raise _unwritable(folder, error) from error
+        undo.pop_all()
 
 
-def _make(folder: Path, made: list[Path]) -> None:
-    """Create `folder` and the folders above it; add each new folder to `made`."""
+def is_unfinished(folder: Path) -> bool:
+    """Whether a process was killed while the files of `folder` moved to their places."""
+    return any(path.name.startswith(UNFINISHED) and path.is_dir() for path in folder.iterdir())
+
+
+def _check_empty(folder: Path) -> None:
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is not empty; name a new folder")
+
+
+def _begin(folder: Path, undo: ExitStack) -> tuple[Path, Callable[[], None]]:
+    """Make the hidden folder. Returns it, and the function that gives its content to `folder`."""
+    inside = folder.exists() and not _replaceable(folder)
+    if not inside:
+        _make(folder.parent, undo)
+    part = hidden_in(folder, UNFINISHED) if inside else hidden_in(folder.parent)
+    part.mkdir()
+    undo.callback(shutil.rmtree, part, ignore_errors=True)
+    if inside:
+        return part, lambda: _move_up(part, undo)
+    if folder.exists():
+        shutil.copymode(folder, part)
+    return part, lambda: _rename(part, folder)
+
+
+def _replaceable(folder: Path) -> bool:
+    """Whether a new folder may take the place of this empty one."""
+    own = folder.stat().st_uid == os.geteuid() and os.access(folder.parent, os.W_OK | os.X_OK)
+    return own and not os.path.ismount(folder) and not folder.samefile(Path.cwd())
+
+
+def _rename(part: Path, folder: Path) -> None:
+    part.rename(folder)  # fails if somebody else has put something there
+    sync(folder.parent)
+
+
+def _move_up(part: Path, undo: ExitStack) -> None:
+    """Move everything in `part` into the folder around it, and remove `part` last."""
+    for path in sorted(part.iterdir()):
+        place = part.parent / path.name
+        if os.path.lexists(place):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        path.rename(place)
+        undo.callback(_remove, place)
+    sync(part.parent)
+    part.rmdir()
+    sync(part.parent)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder that was made here."""
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _make(folder: Path, undo: ExitStack) -> None:
+    """Make `folder` and the folders above it, and note how to remove those that are new, as far as they are empty."""
     for step in [*reversed(folder.parents), folder]:
-        if not step.exists():
+        try:
             step.mkdir()
-            made.append(step)
+        except FileExistsError as error:
+            if not step.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(step)) from error
+        else:
+            undo.callback(_remove_empty, step)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _unwritable(folder: Path, error: OSError) -> ValueError:
+    if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+        return ValueError(f"{folder} is not empty any more; name a new folder")
+    said = os.strerror(error.errno) if error.errno else str(error)
+    return ValueError(f"{folder} cannot be written ({said}); name a folder where there is room and you may write")

@@ -33,7 +33,7 @@ LORA_FILE, WORDS_FILE = "pytorch_lora_weights.safetensors", "learned_embeds.safe
 def load(
     model: Any,
     *,
-    dtype: str | None = None,
+    dtype: str | torch.dtype | None = None,
     device: str | None = None,
     offload: str | None = None,
     vae_slicing: bool = False,
@@ -50,7 +50,7 @@ def load(
     Args:
         model: a hub id, a folder, a .safetensors file, or a loaded pipeline, which is changed in place where the other
             arguments ask for it.
-        dtype: one of `DTYPES`; float32 if None.
+        dtype: one of `DTYPES`, or the same as a number type of torch; float32 if None.
         device: as torch names it. If None, a loaded pipeline stays where it is; otherwise it is the accelerator of this
             machine if there is one, else the processor.
         offload: keep on the accelerator only the network in use ("model") or only its layers ("sequential").
@@ -175,9 +175,10 @@ def _folder_of(pipeline: Any) -> Path:
     return Path(str(pipeline.config.get("_name_or_path") or ""))
 
 
-def _dtype(name: str | None) -> torch.dtype | None:
-    if name is None:
+def _dtype(given: str | torch.dtype | None) -> torch.dtype | None:
+    if given is None:
         return None
+    name = str(given).removeprefix("torch.")
     if name not in DTYPES:
         raise ValueError(f"unknown dtype {name!r}; use one of {', '.join(DTYPES)}")
     return DTYPES[name]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+import torch
+
 from fair_diffusion.request import check_fields
 
 
 class LoadingOptions(TypedDict, total=False):
     """The keyword arguments of `loading.load`, as type checkers see them; it tells what each is."""
 
-    dtype: str | None
+    dtype: str | torch.dtype | None
     device: str | None
     offload: str | None
     vae_slicing: bool
@@ -37,6 +39,7 @@ def check_options(given: Mapping[str, Any]) -> None:
             many = isinstance(value, Sequence) and all(isinstance(one, str) for one in value)
             right, said = value is None or many, "a name, or a list of names"
         else:
-            right, said = value is None or isinstance(value, str), "a text such as docs/models.md shows"
+            kinds = (str, torch.dtype) if name == "dtype" else str
+            right, said = value is None or isinstance(value, kinds), "a text such as docs/models.md shows"
         if not right:
             raise ValueError(f"{name} is {value!r}; give {said}")

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading as Reading
 
@@ -111,7 +112,9 @@ class Reader(nn.Module):
     def save(self, path: Path) -> None:
         """Write weights (fp16) and the groups of every head to one safetensors file."""
         tensors = {k: v.half() if v.is_floating_point() else v for k, v in self.state_dict().items()}
-        save_file({k: v.contiguous() for k, v in tensors.items()}, path, {"heads": json.dumps(self.groups)})
+        told = {"heads": json.dumps(self.groups)}
+        with whole_file(path) as part:
+            part.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}, told))
 
 
 def heads_of(path: Path) -> dict[str, list[str]]:

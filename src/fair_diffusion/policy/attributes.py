@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from importlib import resources
 from typing import Any
 
 import yaml
 
-from fair_diffusion.policy.words import Phrase, phrase
+KINDS = ("nouns", "adjectives", "pronouns", "features", "qualifiers")
+"""The kinds of words that state a group; `attributes.yaml` says what each is."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,14 @@ class Group:
     Attributes:
         name: its name in instructions, files and records.
         phrases: descriptions of it; the first one steers.
-        words: a prompt with one of these words states this group itself.
         adjective: the word before a concept in a prompt.
-        qualifiers: a prompt with one of these words beside a person states this group itself.
+        stating: the words by which a prompt states this group itself, each with its kind (`KINDS`).
     """
 
     name: str
     phrases: tuple[str, ...]
-    words: tuple[str, ...]
     adjective: str
-    qualifiers: tuple[str, ...] = ()
+    stating: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,8 @@ class Attribute:
         name, label: its name in files, and its name for people.
         groups: all groups, in the order of the data file.
         default_shares: sum to 1; an instruction that leaves a rest open gives it to the groups by these shares.
-        words, qualifiers: further words by which a prompt states the attribute but no single group, as in `Group`.
+        unnamed: further words by which a prompt states the attribute but no single group, each with its kind.
+        peoples: whether words for a people ("Kenyan") state the attribute, without a group.
         ignore: phrases that hold such a word without stating anything.
         patterns: texts by which a prompt states the attribute, such as "aged 70".
     """
@@ -55,8 +54,8 @@ class Attribute:
     groups: tuple[Group, ...]
     default_shares: dict[str, Fraction]
     label: str = ""
-    words: tuple[str, ...] = ()
-    qualifiers: tuple[str, ...] = ()
+    unnamed: tuple[tuple[str, str], ...] = ()
+    peoples: bool = False
     ignore: tuple[str, ...] = ()
     patterns: tuple[re.Pattern[str], ...] = ()
 
@@ -76,15 +75,11 @@ class Attribute:
                 return group
         raise ValueError(f"unknown group {name!r} of {self.label}; {suggestion(name, self.group_names)}")
 
-    @cached_property
-    def stated_by(self) -> frozenset[Phrase]:
-        """Every phrase that states this attribute wherever it stands in a prompt."""
-        return frozenset(phrase(w) for w in (*self.words, *(w for g in self.groups for w in g.words)))
-
-    @cached_property
-    def qualified_by(self) -> frozenset[Phrase]:
-        """Every phrase that states this attribute if it stands beside a person."""
-        return frozenset(phrase(w) for w in (*self.qualifiers, *(w for g in self.groups for w in g.qualifiers)))
+    @property
+    def stating(self) -> Iterator[tuple[str, str, str | None]]:
+        """Every word that states the attribute, its kind, and its group."""
+        yield from ((word, kind, None) for word, kind in self.unnamed)
+        yield from ((word, kind, group.name) for group in self.groups for word, kind in group.stating)
 
 
 def suggestion(value: str, known: tuple[str, ...]) -> str:
@@ -122,9 +117,8 @@ def _attribute(name: str, data: dict[str, Any]) -> Attribute:
         Group(
             name=key,
             phrases=tuple(value["phrases"]),
-            words=tuple(value["words"]),
             adjective=value["adjective"],
-            qualifiers=tuple(value.get("qualifiers", ())),
+            stating=_stating(value),
         )
         for key, value in data["groups"].items()
     )
@@ -133,11 +127,15 @@ def _attribute(name: str, data: dict[str, Any]) -> Attribute:
         groups=groups,
         default_shares={key: Fraction(value["share"]) for key, value in data["groups"].items()},
         label=data["label"],
-        words=tuple(data.get("words", ())),
-        qualifiers=tuple(data.get("qualifiers", ())),
+        unnamed=_stating(data),
+        peoples=bool(data.get("peoples", False)),
         ignore=tuple(data.get("ignore", ())),
         patterns=tuple(re.compile(pattern, re.IGNORECASE) for pattern in data.get("patterns", ())),
     )
+
+
+def _stating(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(word), kind) for kind in KINDS for word in data.get(kind, ()))
 
 
 ATTRIBUTES: dict[str, Attribute] = {name: _attribute(name, data) for name, data in read_data("attributes.yaml").items()}

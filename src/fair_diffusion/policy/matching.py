@@ -11,19 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from fair_diffusion.policy.attributes import ATTRIBUTES
-from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known, mentions
-from fair_diffusion.policy.meaning import nearest
-from fair_diffusion.policy.named import named_person
+from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known
+from fair_diffusion.policy.history import exempted, past
+from fair_diffusion.policy.mentions import mentions
+from fair_diffusion.policy.noun_phrase import Person, Same
 from fair_diffusion.policy.rules import Policy, Rule, specific
-from fair_diffusion.policy.stated import stated_words
+from fair_diffusion.policy.stated import Reading
 from fair_diffusion.policy.target import Target
-from fair_diffusion.policy.words import Word, phrase, spans, words
+from fair_diffusion.policy.words import Word, phrase, words
 
 HOW = {"exact": 3, "synonym": 2, "kind": 1, "wildcard": 0}
 """The ways in which a rule's concept covers words of the prompt, and the rank of each."""
 
-Rank = tuple[int, int, int]
+Nearest = tuple[str, float]
+"""A concept and its cosine with words of the prompt."""
 
 
 class Losing(NamedTuple):
@@ -73,7 +74,7 @@ class Match:
     losing: tuple[Losing, ...] = ()
     unsure: str | None = None
     stated: tuple[Stated, ...] = ()
-    nearest: tuple[str, float] | None = None
+    nearest: Nearest | None = None
     read_as: tuple[tuple[str, str], ...] = ()
     said: str = field(default="", compare=False, repr=False)
 
@@ -81,72 +82,158 @@ class Match:
 def match(policy: Policy, prompt: str) -> Match:
     """The rule of `policy` that fits `prompt` best, and the reason.
 
-    Among several rules, words win over wildcards, the same word over a synonym, a synonym over a wider word, and more
-    words over fewer. If all of that is equal, the earlier rule wins.
+    For one worker words win over wildcards, the same word over a synonym, and a synonym over a wider word; then the
+    earlier rule wins. Of several workers the one with the more specific rule is steered, then the first one: a model
+    draws one figure mostly, and that one stands first in a prompt.
     """
-    return replace(_fitting(policy, prompt), said=policy.text)
-
-
-def _fitting(policy: Policy, prompt: str) -> Match:
     text = words(prompt)
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
-    mentioned = mentions(text, wanted, people=True)
-    fitting: list[tuple[Rank, Rule, Mention, str]] = [
-        ((specific(concept), HOW[how], len(mention.words)), rule, mention, how)
-        for mention in mentioned
+    reading = Reading(prompt, text, mentions(text, wanted, people=True))
+    fitting = [fit for mention in reading.mentions if (fit := _best(policy, mention))]
+    depicted = [fit for fit in fitting if not fit.mention.refused]
+    if depicted:
+        chosen = max(depicted, key=lambda fit: fit.rank[0])
+        found = _restrained(policy, chosen, depicted, reading)
+    elif fitting:
+        refused = fitting[-1].mention
+        found = _none(f"{' '.join(refused.words)!r}: {refused.refused}")
+    else:
+        near, nearest = _by_meaning(policy, text, reading.mentions)
+        found = _none("no rule is about what the prompt shows")
+        if near:
+            found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
+        found = replace(found, nearest=nearest)
+    read = ((prompt[text[m.first].start : text[m.stop - 1].end], m.read) for m in reading.mentions if m.read)
+    return replace(found, said=policy.text, read_as=tuple(read))
+
+
+class Fit(NamedTuple):
+    """A rule that covers a mention, how it does, and how well; `others` are further rules that cover it."""
+
+    rule: Rule
+    mention: Mention
+    how: str
+    rank: tuple[int, int]
+    score: float = 1.0
+    others: tuple[Rule, ...] = ()
+
+
+def _best(policy: Policy, mention: Mention) -> Fit | None:
+    """The rule that fits a mention best; None if none does."""
+    fits = [
+        Fit(rule, mention, how, (specific(concept), HOW[how]))
         for rule in policy.rules
         for concept in rule.concepts
         if (how := _fits(concept, mention)) and not _excepted(rule, concept, mention)
     ]
-    depicted = [found for found in fitting if not found[2].refused]
-    if depicted:
-        _, rule, mention, how = max(depicted, key=lambda found: found[0])
-        return _restrained(policy, rule, mention, how, 1.0, prompt, text)
-    if fitting:
-        refused = fitting[-1][2]
-        return _none(f"{' '.join(refused.words)!r}: {refused.refused}")
-    if near := _by_meaning(policy, text, mentioned):
-        rule, mention, score = near
-        return _restrained(policy, rule, mention, "meaning", score, prompt, text)
-    return _none("no rule is about what the prompt shows")
+    if not fits:
+        return None
+    best = max(fits, key=lambda fit: fit.rank)
+    others = dict.fromkeys(fit.rule.name for fit in fits if fit.rule != best.rule)
+    return best._replace(others=tuple(rule for rule in policy.rules if rule.name in others))
 
 
-def _restrained(
-    policy: Policy, rule: Rule, mention: Mention, how: str, score: float, prompt: str, text: Sequence[Word]
-) -> Match:
-    """The match, unless the prompt names a person, holds an exemption, or states all attributes of the targets."""
-    if person := named_person(prompt, text):
-        return _none(f"the prompt names a person: {person!r}")
-    if exempt := _first_phrase(text, (*policy.exemptions, *rule.exemptions)):
-        return _none(f"the exemption {exempt!r} applies")
-    stated = {name: found for name in ATTRIBUTES if (found := stated_words(name, prompt, text, mention))}
-    left = tuple(t for t in rule.targets if not stated.keys() & set(t.attributes))
-    said = ", ".join(f"{name}: {found!r}" for name, found in stated.items())
-    if not left:
-        return _none(f"the prompt states {said}")
+def _restrained(policy: Policy, fit: Fit, depicted: Sequence[Fit], reading: Reading) -> Match:
+    """The match, unless the prompt names a person, is exempt, or states all attributes of the targets."""
+    rule, mention = fit.rule, fit.mention
+    prompt, text = reading.prompt, reading.sentence.text
+    worker = reading.worker(mention)
     start, stop = text[mention.first].start, text[mention.stop - 1].end
     shown = prompt[start:stop]
-    reason = f"rule {rule.name!r} fires for {shown!r}" + (f"; the prompt states {said}" if said else "")
-    return Match(rule, left, shown, how, score, reason, start)
+    said = reading.said(worker)
+    facts = Match(
+        None,
+        (),
+        None,
+        "none",
+        0.0,
+        "",
+        losing=_losing(fit, depicted, prompt, text),
+        stated=tuple(Stated(s.attribute, s.words, shown if s.same else s.whose) for s in said if s.same or s.whose),
+    )
+    if silent := _silenced(policy, rule, reading, worker, shown):
+        reason, unsure = silent
+        return replace(facts, reason=f"unsure: {unsure}" if unsure else reason, unsure=unsure)
+    stated = {s.attribute: s.words for s in reversed(said) if s.same == Same.YES}
+    doubts = {s.attribute: s.words for s in reversed(said) if s.same == Same.UNSURE and s.attribute not in stated}
+    asked = {name for target in rule.targets for name in target.attributes}
+    unsure = ", ".join(f"{name}: {found!r} may be said of {shown!r}" for name, found in doubts.items() if name in asked)
+    left = tuple(t for t in rule.targets if not (stated.keys() | doubts.keys()) & set(t.attributes))
+    told = [f"the prompt states {', '.join(f'{name}: {found!r}' for name, found in stated.items())}"] if stated else []
+    told += [f"unsure: {unsure}"] if unsure else []
+    facts = replace(facts, unsure=unsure or None)
+    if not left:
+        return replace(facts, reason="; ".join(told))
+    reason = "; ".join([f"rule {rule.name!r} fires for {shown!r}", *told, *_told(facts.losing, shown)])
+    return replace(
+        facts, rule=rule, targets=left, concept=shown, how=fit.how, score=fit.score, reason=reason, start=start
+    )
+
+
+def _silenced(
+    policy: Policy, rule: Rule, reading: Reading, worker: Person, shown: str
+) -> tuple[str, str | None] | None:
+    """Why no target at all may act, and what is unsure about it; None if some may."""
+    if named := reading.named(worker):
+        name, same = named
+        text = reading.sentence.text
+        written = reading.prompt[text[name.first].start : text[name.stop - 1].end]
+        if same == Same.YES:
+            return f"the prompt names a person: {written!r}", None
+        return "", f"the prompt names a person, {written!r}, who may be {shown!r} or stand beside"
+    if exempt := exempted(reading.sentence.text, (*policy.exemptions, *rule.exemptions)):
+        return f"the exemption {exempt!r} applies", None
+    if time := past(reading.sentence, worker):
+        return f"{time!r} is a time that fixes who people were", None
+    return None
+
+
+def _losing(fit: Fit, depicted: Sequence[Fit], prompt: str, text: Sequence[Word]) -> tuple[Losing, ...]:
+    """The rules that fit too, for the same worker and for others."""
+
+    def shown(mention: Mention) -> str:
+        return prompt[text[mention.first].start : text[mention.stop - 1].end]
+
+    own = [Losing(rule, shown(fit.mention), f"rule {fit.rule.name!r} fits better") for rule in fit.others]
+    first = fit.mention.first < min((o.mention.first for o in depicted if o.mention != fit.mention), default=10**9)
+    why = f"{shown(fit.mention)!r} stands first" if first else f"rule {fit.rule.name!r} is more specific"
+    others = {o.mention.words: o for o in reversed(depicted) if o.mention.words != fit.mention.words}
+    workers = [o for o in reversed(list(others.values())) if _is_worker(o)]
+    return (*own, *(Losing(o.rule, shown(o.mention), f"one figure is steered, and {why}") for o in workers))
+
+
+def _is_worker(fit: Fit) -> bool:
+    """Whether a fit is about an occupation or a concept of the rule itself, not about anybody."""
+    return fit.mention.words in known() or fit.rank[0] == 2
+
+
+def _told(losing: Sequence[Losing], shown: str) -> list[str]:
+    """What a reason says of other workers."""
+    others = ", ".join(repr(lost.concept) for lost in losing if lost.concept != shown)
+    return [f"{shown!r} is steered, not {others}"] if others else []
 
 
 def _by_meaning(
     policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]
-) -> tuple[Rule, Mention, float] | None:
-    """The rule with the concept that is nearest in meaning to some words of the prompt, those words, and the cosine.
+) -> tuple[Fit | None, Nearest | None]:
+    """The rule with the concept that is nearest in meaning to some words of the prompt; that concept and its cosine.
 
-    None if no concept is near enough.
+    None for the rule if the concept is not near enough, and twice if no word could be one for a worker.
     """
+    from fair_diffusion.policy.meaning import NEAR, best  # here, since few prompts need the vectors
+
     taken = {i for mention in mentioned for i in range(mention.first, mention.stop)}
     rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}
-    found = nearest(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None
+    found = best(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None
     if found is None:
-        return None
+        return None, None
     concept, score, first, stop = found
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
-    if rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions):
-        return None
-    return (rule, Mention(first, stop, tuple(w.normal for w in text[first:stop]), None), score) if rule else None
+    excepted = rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions)
+    if rule is None or excepted or score < NEAR:
+        return None, (concept, score)
+    mention = Mention(first, stop, tuple(word.normal for word in text[first:stop]), None)
+    return Fit(rule, mention, "meaning", (0, 0), score), (concept, score)
 
 
 def _none(reason: str) -> Match:
@@ -169,10 +256,3 @@ def _fits(concept: str, mention: Mention) -> str | None:
 def _excepted(rule: Rule, concept: str, mention: Mention) -> bool:
     """Whether `concept` is a wildcard that, by the rule's exceptions, does not cover the mention."""
     return concept in WILDCARDS and any(_fits(exception, mention) for exception in rule.exceptions)
-
-
-def _first_phrase(text: Sequence[Word], phrases: Sequence[str]) -> str | None:
-    known_phrases = {phrase(p): p for p in phrases}
-    for first, stop in spans(text, lambda p: p in known_phrases):
-        return known_phrases[tuple(word.normal for word in text[first:stop])]
-    return None

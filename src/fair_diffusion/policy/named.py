@@ -1,102 +1,301 @@
-"""Whether a prompt depicts a particular person. No rule may change the picture of one.
+"""The names in a prompt that may be of somebody in the picture. No rule may change the picture of a particular person.
 
-A person is named by capitalised words in a row ("Marie Curie", "Vincent van Gogh", "J.K. Rowling"), by a title and a
-word ("Dr. Smith"), by "called" or "named", or by a famous name alone ("einstein"). Places and brands ("in Central
-Park", "Kodak Portra") and the maker of the picture ("by Greg Rutkowski") do not count. In a prompt that is capitalised
-throughout, capitals mean nothing. No list of names is complete: an unknown name in small letters is missed.
+A name is known by lists of first names, surnames and famous people, in any case of letters; by a title ("Dr. Smith")
+or "called"; and, if capitals tell anything in the prompt, by a capital. The last evidence is faint: such a name counts
+only where it must be the worker's ("Pikachu as a doctor"). Left out are styles and makers ("in the style of Frida
+Kahlo"), places ("in Florence"), works and things ("reading Shakespeare", "a Ford Mustang", "the Curie Institute").
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
+from functools import cache
+from typing import NamedTuple
 
-from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.attributes import read_data
 from fair_diffusion.policy.concepts import known, lists
-from fair_diffusion.policy.words import Word, phrase, spans
+from fair_diffusion.policy.noun_phrase import Gap, Sentence, grammar
+from fair_diffusion.policy.vocabulary import (
+    artists_and_brands,
+    cities,
+    countries,
+    demonyms,
+    first_names,
+    nouns,
+    people,
+    surnames,
+    things,
+    verbs,
+)
+from fair_diffusion.policy.words import Phrase, phrase, spans
 
-FRAME = frozenset(["a", "an", "the", "two", "my", "close", "draw", "show", "painting", "drawing"])
-_MAKER = re.compile(r"\b(?:by|style of|inspired by|after)\s+(?:the\s+)?$", re.IGNORECASE)
-_INITIALS = re.compile(r"\b(?:[A-Z]\.[ -]?){1,3}[A-Z][^\W\d_]+")
-_TITLED = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|Capt|Sgt)\. [A-Z][^\W\d_]+")
+_LONGEST = 6
 
 
-def named_person(prompt: str, text: Sequence[Word]) -> str | None:
-    """The words of `prompt` that name a person, as written; None if it names nobody.
+class Name(NamedTuple):
+    """A name: `text[first:stop]`.
 
-    `text` holds the prompt's words.
+    Attributes:
+        first, stop: the words.
+        gender: the group of gender that the first name is usual for; None if it tells none.
+        faint: whether it counts only where it must be the worker's.
+        shown: whether it may be of somebody in the picture, and not of a place, a style, a work or a thing.
     """
-    for first, stop in spans(text, lambda p: _plain(p) in lists()["famous"]):
-        if not _MAKER.search(prompt[: text[first].start]):
-            return prompt[text[first].start : text[stop - 1].end]
-    for pattern in (_INITIALS, _TITLED):
-        found = pattern.search(prompt)
-        if found and not _MAKER.search(prompt[: found.start()]):
-            return found.group()
-    if sum(_capital(word) for word in text) > max(3, len(text) // 2):
+
+    first: int
+    stop: int
+    gender: str | None
+    faint: bool
+    shown: bool = True
+
+
+def names(sentence: Sentence, taken: Collection[int]) -> list[Name]:
+    """Every name of a prompt.
+
+    Args:
+        sentence: the words of the prompt.
+        taken: the places of words that state an identity, which are no names.
+    """
+    finder = _Finder(sentence, taken)
+    return [name._replace(shown=finder.may_show(name)) for name in finder.names()]
+
+
+class _Finder:
+    def __init__(self, sentence: Sentence, taken: Collection[int]) -> None:
+        self.s = sentence
+        self.taken = taken
+        self.plain = [_plain(word) for word in sentence.low]
+        self.places = self._words_of(_places())
+        self.workers = self._words_of(_long_workers())
+        self.makes = {i: span for span in self._spans(artists_and_brands()) for i in range(*span)}
+        self.famous = dict(self._spans(_famous()))
+
+    def _spans(self, phrases: Collection[Phrase]) -> Iterator[tuple[int, int]]:
+        if all(word.isascii() for word in self.s.low):
+            return spans(self.s.text, phrases.__contains__)
+        return spans(self.s.text, lambda words: words in phrases or tuple(map(_plain, words)) in phrases)
+
+    def _words_of(self, phrases: Collection[Phrase]) -> frozenset[int]:
+        return frozenset(i for span in self._spans(phrases) for i in range(*span))
+
+    def names(self) -> Iterator[Name]:
+        """The names of the prompt, whomever or whatever they name."""
+        i = 0
+        while i < len(self.s):
+            found = self._at(i)
+            yield from [found] if found else []
+            i = found.stop if found else i + 1
+
+    def _at(self, i: int) -> Name | None:
+        """The name that begins at word `i`; None if none does."""
+        s, capital = self.s, self.s.capital(i)
+        before = s.word(i - 1) if s.joined(i) else ""
+        if i in self.famous:
+            return Name(i, self._end(i, self.famous[i]), self._gender(i), i in self.makes)
+        if i in self.makes and self.makes[i][1] > i + 1 and self.makes[i][0] == i:
+            return Name(i, self.makes[i][1], self._gender(i), faint=True)
+        if capital and i not in self.places and (self.plain[i],) in lists()["surnames"]:
+            return Name(i, self._end(i, i + 1), self._gender(i), i in self.makes)
+        if before in {"called", "named", "nicknamed"} and not s.classes[i]:
+            return Name(i, self._end(i, i + 1), self._gender(i), faint=False)
+        if (last := self._initials(i)) > i:
+            return Name(i, self._end(last, last + 1), None, faint=False)
+        if self._ordinary(i):
+            return None
+        return self._titled(i) or self._listed(i) or self._faint(i)
+
+    def _titled(self, i: int) -> Name | None:
+        """The name behind a title at word `i`: "Dr. Smith", "Chef Ramsay"."""
+        s, before = self.s, self.s.word(i - 1)
+        if not s.joined(i) or i in self.makes or (before,) not in lists()["titles"]:
+            return None
+        listed = self._first(i) or self._surname(i)
+        odd = self.s.capital(i) and not _is_english(s.text[i].normal)
+        if not (odd or (listed and (s.capital(i) or not s.capitals_tell))):
+            return None
+        return Name(i, self._end(i, i + 1), self._gender(i), faint=not (self._first(i) or before in _TITLES))
+
+    def _listed(self, i: int) -> Name | None:
+        """The name that begins with a first name at word `i`."""
+        s = self.s
+        if not self._first(i) or i in self.places or i in self.workers:
+            return None
+        stop, wordlike = self._end(i, i + 1), not _lists()["wordlike"].isdisjoint((self.plain[i], s.text[i].normal))
+        if stop > i + 1:
+            return Name(i, stop, self._gender(i), i in self.makes)
+        if wordlike:
+            told = s.capital(i) and s.capitals_tell and s.gaps[i] != Gap.STOP
+            return Name(i, stop, self._gender(i), faint=True) if told else None
+        small = s.capitals_tell and not s.capital(i)
+        if (s.foreign and not s.capital(i)) or (small and s.gaps[i] == Gap.STOP):
+            return None
+        return Name(i, stop, self._gender(i), faint=small or i in self.makes)
+
+    def _faint(self, i: int) -> Name | None:
+        """A name that only a capital tells, or only its place: "pikachu as a doctor"."""
+        s = self.s
+        if i in self.makes:
+            first, stop = self.makes[i]
+            return Name(first, stop, self._gender(first), faint=True) if first == i else None
+        if i in self.places or i in self.workers:
+            return None
+        if s.capitals_tell and s.capital(i) and not s.low[i].endswith("ing"):
+            return Name(i, self._end(i, i + 1), None, faint=True)
+        if not s.joined(i) and self._acts(i + 1) and self.plain[i] not in _lists()["bare"] and len(self.plain[i]) > 2:
+            return Name(i, i + 1, None, faint=True)
         return None
-    identities = dict.fromkeys(p for attribute in ATTRIBUTES.values() for p in attribute.stated_by)
-    taken = {
-        i
-        for first, stop in spans(text, lambda p: p in lists()["places"] or (len(p) > 1 and p in (known() | identities)))
-        for i in range(first, stop)
-    }
-    for i, word in enumerate(text):
-        if i in taken or not _capital(word) or _MAKER.search(prompt[: word.start]):
-            continue
-        if _plain((word.normal,)) in lists()["surnames"] and not _in_place(text, i):
-            return word.text
-        if i and word.joined and not _common(word):
-            before = text[i - 1]
-            if (before.normal,) in lists()["titles"] or (before.normal,) in lists()["calling"]:
-                return f"{before.text} {word.text}"
-        last = _last_of_name(text, i, taken)
-        if last > i and not _is_place(text, i, last):
-            return prompt[word.start : text[last].end]
-    return None
 
+    def may_show(self, name: Name) -> bool:
+        """Whether the person of a name may be in the picture: it names no place, style, work or thing."""
+        s = self.s
+        if s.text[name.stop - 1].possessive:
+            return s.word(name.stop) in grammar()["bodies"]
+        if self._is_behind_maker(name) or self._is_thing(name):
+            return False
+        ends, starts = (s.text[name.stop - 1].normal,), (s.text[name.first].normal,)
+        if starts in lists()["place_starts"] or (name.faint and ends in lists()["place_ends"]):
+            return False
+        return not (
+            name.stop < len(s) and s.gaps[name.stop] == Gap.COMMA and name.stop in self.places
+        )  # "Florence, Italy"
 
-def _last_of_name(text: Sequence[Word], first: int, taken: set[int]) -> int:
-    """The last word of the name that begins at `first`: capitalised words, with particles between.
+    def _is_behind_maker(self, name: Name) -> bool:
+        """Whether the word before a name says that it names a maker, a place or a work."""
+        s = self.s
+        if not s.joined(name.first):
+            return False
+        before = name.first - 1
+        if s.low[before] == "the" and s.class_of(before - 1) == "prepositions" and s.joined(before):
+            before -= 1
+        word = s.low[before]
+        if word == "by":
+            return s.word(before - 1) not in {"played", "portrayed"}
+        if word == "after" or (word == "of" and s.word(before - 1) in _lists()["manner"]):
+            return True
+        return ((word,) in lists()["locations"] and word not in {"near", "to"}) or word in _lists()["works"]
 
-    `first` if it is alone.
-    """
-    last = first
-    if _common(text[first]):
+    def _is_thing(self, name: Name) -> bool:
+        """Whether the words around a name say that it names a thing: "a Ford Mustang", "Rembrandt lighting"."""
+        s = self.s
+        before = s.low[name.first - 1] if s.joined(name.first) else ""
+        goes_on = s.joined(name.stop)
+        person = goes_on and (s.classes[name.stop] != "" or self._ordinary(name.stop))
+        if goes_on and not person:
+            following = s.text[name.stop].normal
+            if s.low[name.stop] in _lists()["named_things"] or (following,) in lists()["place_ends"]:
+                return True
+            acts = s.low[name.stop].endswith("ing") or (s.low[name.stop] != following and following in verbs())
+            if following in things() and not acts:
+                return True
+        if before in {"a", "an", "the"} and not person:
+            return True
+        return name.faint and before in {"a", "an", "the", "this", "her", "his", "my"}
+
+    def _acts(self, i: int) -> bool:
+        """Whether "as a doctor", "dressed as a doctor" or "the builder" may follow at word `i`."""
+        s = self.s
+        if s.joined(i) and s.low[i] in {"dressed", "working", "posing", "acting", "depicted", "cosplaying"}:
+            i += 1
+        if not s.joined(i) or not s.joined(i + 1):
+            return False
+        return s.low[i] == "as" or (s.low[i] == "the" and (s.text[i + 1].normal,) in known())
+
+    def _end(self, first: int, stop: int) -> int:
+        """Past the last word of the name that begins with the words `first:stop`: surnames, capitals, particles."""
+        s, last = self.s, stop
+        for i in range(stop, min(first + _LONGEST, len(s))):
+            if not s.joined(i) or s.text[i - 1].possessive:
+                break
+            if (self.plain[i],) in lists()["particles"]:
+                continue
+            told = s.capital(i) and s.capitals_tell
+            surname = (self.plain[i] in surnames() or self.plain[i] in _lists()["last"]) and s.capital(i)
+            if self._ordinary(i) and not (surname and (i not in self.taken or self._first(i - 1))):
+                break
+            small = not s.capitals_tell or s.capital(i) or not s.capital(first)
+            if not told and not ((self._surname(i) or self._first(i)) and small):
+                break
+            last = i + 1
         return last
-    for i in range(first + 1, min(first + 6, len(text))):
-        if not text[i].joined or text[i - 1].possessive or i in taken:
-            break
-        if _capital(text[i]) and not _common(text[i]):
-            last = i
-        elif (text[i].normal,) not in lists()["particles"]:
-            break
-    return last
+
+    def _first(self, i: int) -> bool:
+        return any(
+            form in first_names() or form in _lists()["first"] for form in (self.plain[i], self.s.text[i].normal)
+        )
+
+    def _surname(self, i: int) -> bool:
+        forms = (self.plain[i], self.s.text[i].normal)
+        if self.plain[i] in _lists()["last"]:
+            return True
+        clear = self.plain[i] not in _lists()["wordlike"]
+        return any(form in surnames() for form in forms) and (clear or self.plain[i - 1] in _clear_first_names())
+
+    def _gender(self, i: int) -> str | None:
+        return first_names().get(self.plain[i]) or first_names().get(self.s.text[i].normal) or None
+
+    def _initials(self, i: int) -> int:
+        """Past the initials at word `i` ("J.K. Rowling"); `i` if no name follows there."""
+        s, stop = self.s, i
+        while stop < min(i + 4, len(s)) and len(s.low[stop]) == 1 and s.text[stop].text.isupper():
+            stop += 1
+            if not s.joined(stop):
+                return i
+        return stop if stop < len(s) and s.capitals_tell and s.capital(stop) else i
+
+    def _ordinary(self, i: int) -> bool:
+        """Whether a word is no name: it has a class, states an identity, or is a usual word for people."""
+        s = self.s
+        one = (s.text[i].normal,)
+        if s.classes[i] not in {"", "verbs"} or i in self.taken or not s.low[i][0].isalpha():
+            return True
+        if s.foreign and s.low[i] in grammar()["foreign"]:
+            return True
+        listed = one in known() or one in lists()["people"] or one in people() or one in lists()["shown"]
+        return listed or s.low[i] in _FRAME
 
 
-def _is_place(text: Sequence[Word], first: int, last: int) -> bool:
-    starts, ends = (text[first].normal,), (text[last].normal,)
-    return starts in lists()["place_starts"] or ends in lists()["place_ends"] or _in_place(text, first)
+_TITLES = frozenset("dr mr mrs ms prof capt sgt lt president pope king queen prince princess".split())
+_FRAME = frozenset(
+    "my close draw show painting drawing photo photograph photorealistic portrait picture image illustration".split()
+)
 
 
-def _in_place(text: Sequence[Word], first: int) -> bool:
-    before = [word.normal for word in text[max(0, first - 2) : first] if word.normal != "the"]
-    return bool(before) and (before[-1],) in lists()["locations"]
+def _plain(word: str) -> str:
+    """A word without accents: "beyoncé" gives "beyonce"."""
+    if word.isascii():
+        return word
+    return "".join(letter for letter in unicodedata.normalize("NFKD", word) if not unicodedata.combining(letter))
 
 
-def _plain(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Words without accents: "beyoncé" → "beyonce"."""
-    return phrase(unicodedata.normalize("NFKD", " ".join(words)).encode("ascii", "ignore").decode())
+def _is_english(word: str) -> bool:
+    """Whether a word may be an English one, such as a verb after a worker in a title: "Doctor Standing"."""
+    return (
+        word in nouns() or word in verbs() or word.endswith(("ing", "ed", "ly", "ful", "ous", "al", "ic", "ive", "y"))
+    )
 
 
-def _capital(word: Word) -> bool:
-    return word.text[0].isupper() and any(letter.islower() for letter in word.text)
+@cache
+def _lists() -> dict[str, frozenset[str]]:
+    return {name: frozenset(str(word) for word in listed) for name, listed in read_data("names.yaml").items()}
 
 
-def _common(word: Word) -> bool:
-    """Whether a capitalised word is a known word for people, or a word of the frame that merely opens a sentence."""
-    one = (word.normal,)
-    if one in ATTRIBUTES["skin_tone"].qualified_by and one not in lists()["colours"]:  # "Chinese", but "James Brown"
-        return True
-    return one in known() or one in lists()["people"] or one in lists()["shown"] or word.normal in FRAME
+@cache
+def _clear_first_names() -> frozenset[str]:
+    return frozenset(name for name in first_names() if name not in _lists()["wordlike"]) | _lists()["first"]
+
+
+@cache
+def _long_workers() -> frozenset[Phrase]:
+    return frozenset(words for words in known() if len(words) > 1)
+
+
+@cache
+def _famous() -> frozenset[Phrase]:
+    return frozenset().union(lists()["famous"], map(phrase, _lists()["characters"]))
+
+
+@cache
+def _places() -> frozenset[Phrase]:
+    """Places, and words for peoples."""
+    return frozenset().union(lists()["places"], countries(), cities(), demonyms())

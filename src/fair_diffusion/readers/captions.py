@@ -11,8 +11,9 @@ from functools import lru_cache
 
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.policy.concepts import canonical, mentions
-from fair_diffusion.policy.stated import stated_groups
+from fair_diffusion.policy.concepts import canonical, known
+from fair_diffusion.policy.mentions import mentions
+from fair_diffusion.policy.stated import Reading
 from fair_diffusion.policy.words import Phrase, words
 
 LONGEST = 2_000
@@ -34,7 +35,8 @@ class CaptionCounts:
         """
         caption = caption[:LONGEST]
         text = words(caption)
-        depicted = {m.words: m for m in mentions(text, frozenset(), people=False) if not m.refused}
+        reading = Reading(caption, text, mentions(text, frozenset(), people=True))
+        depicted = {m.words: m for m in reading.mentions if not m.refused and m.words in known()}
         concepts: list[str] = []
         for mention in depicted.values():
             concept = _occupation(mention.words)
@@ -42,10 +44,8 @@ class CaptionCounts:
                 continue
             concepts.append(concept)
             self.concepts[concept] += 1
-            for attribute in ATTRIBUTES:
-                groups = stated_groups(attribute, caption, text, mention)
-                if len(groups) == 1:
-                    self.stated[concept, attribute, groups.pop()] += 1
+            for attribute, group in reading.groups(mention).items():
+                self.stated[concept, attribute, group] += 1
         return concepts
 
     def tallies(self, source: str) -> list[Tally]:

@@ -30,12 +30,12 @@ TABLES = (".parquet",)
 def shards_in(target: Path) -> list[Path]:
     """The shards of a dataset: `target` itself if it is a file, else the archives in the folder, else its tables.
 
-    Hidden files and the tables of studies are no shards."""
+    Hidden files and folders and the tables of studies are no shards."""
     if target.is_file():
         return [target]
-    files = sorted(path for depth in ("*", "*/*") for path in target.glob(depth) if path.is_file())
+    files = sorted(path for depth in ("[!.]*", "[!.]*/[!.]*") for path in target.glob(depth) if path.is_file())
     for endings in (ARCHIVES, TABLES):
-        shards = [path for path in files if path.name.lower().endswith(endings) and not path.name.startswith(".")]
+        shards = [path for path in files if path.name.lower().endswith(endings)]
         if shards := [path for path in shards if not is_study(path.parent)]:
             return shards
     return []

@@ -9,6 +9,7 @@ from typing import Literal
 
 from fair_diffusion.audit.folder import load_images, load_study
 from fair_diffusion.files.image_files import image_files, is_study
+from fair_diffusion.files.new_folder import is_unfinished
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.human import HumanLabels
@@ -125,6 +126,8 @@ def kind_of_target(target: Path, *, named: bool = False) -> Kind:
     if not target.exists():
         raise ValueError(f"{target} is not there; name {TARGETS}")
     if target.is_dir():
+        if is_unfinished(target):
+            raise ValueError(f"{target} is not finished: what wrote it was killed; remove it, and make it again")
         if is_study(target):
             return "study"
         if named:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.audit.table import AuditRow
-from fair_diffusion.backbones import StepInfo
+from fair_diffusion.backbones import Backbone, StepInfo
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
@@ -73,7 +73,7 @@ def rebalance(
         n: the number of images to take, in order of their names; all if None.
         progress: called as images are read and moved.
         request: fields of `Rebalance`: way, depth, method, steps, guidance, repair_budget, seed, batch_size,
-            negative_prompt, guidance_rescale.
+            size, negative_prompt, guidance_rescale.
 
     Returns:
         One result per prompt, in the order in which the prompts first occur.
@@ -89,10 +89,12 @@ def rebalance(
     by_prompt: dict[str, list[Original]] = {}
     for image in originals.images:
         by_prompt.setdefault(image.prompt, []).append(image)
-    runs = [
-        _Run(pipe, Rebalance(prompt=text, n=len(images), **request), match(policy, text), images)
-        for text, images in by_prompt.items()
-    ]
+    asked = [Rebalance(prompt=text, n=len(images), **request) for text, images in by_prompt.items()]
+    if len(asked) > 1:  # ties of rounding even out over the prompts
+        asked = [replace(one, lot=(one.seed, k)) for k, one in enumerate(asked)]
+    pixels = asked[0].pixels
+    backbone = pipe.backbone if pixels is None else pipe.backbone.sized(*pixels)
+    runs = [_Run(pipe, backbone, one, match(policy, one.prompt), by_prompt[one.prompt]) for one in asked]
     for run in runs:
         run.check()
     for run in runs:
@@ -150,6 +152,7 @@ class _Run:
 
     Attributes:
         pipe: the model with its readers.
+        backbone: the model, for pictures of the size that is asked for.
         asked: how images are to be moved.
         matched: the rule that fires, if one does.
         images: the originals.
@@ -162,6 +165,7 @@ class _Run:
     """
 
     pipe: FairPipeline
+    backbone: Backbone
     asked: Rebalance
     matched: Match
     images: Sequence[Original]
@@ -185,7 +189,7 @@ class _Run:
                 f"{pipe.name!r} draws without text, and what leads an image to its group is a word; name a "
                 "text-to-image model"
             )
-        depth, brief, own = self.asked.attempts[0][0], self._brief(), pipe.backbone.fork()
+        depth, brief, own = self.asked.attempts[0][0], self._brief(), self.backbone.fork()
         times = len(own.timesteps(brief.steps))
         if self.asked.row.ends_early and own.start_step(depth) >= window(times, card)[1]:
             raise ValueError(
@@ -203,7 +207,7 @@ class _Run:
     def start(self, scratch: Path, readers: Readers) -> None:
         """Make the order. Its moved pictures go into the folder `scratch`, which is made."""
         scratch.mkdir()
-        quotas = plan(self.matched.targets, self.asked.n, self.asked.seed) if self.matched.rule else []
+        quotas = plan(self.matched.targets, self.asked.n, *self.asked.ties) if self.matched.rule else []
         self.order = Order(brief=self._brief(), quotas=quotas, readers=readers)
         self.mover = Mover(self.order, self.seen.images, self.seen.shares, scratch)
 
@@ -245,7 +249,7 @@ class _Run:
             records=records,
             audit=rows(now.judged),
             perceived_audit=rows(now.perceived),
-            notes=[*self.notes, *(target.note for target in matched.targets if target.note), *self.order.notes],
+            notes=[*self.notes, *self.order.notes],
             **provenance_of(pipe, matched),
             before=before,
             way=asked.way,
@@ -256,8 +260,8 @@ class _Run:
         return result
 
     def _brief(self) -> Brief:
-        pipe, matched = self.pipe, self.matched
-        return Brief(pipe.backbone, self.asked, matched.start, pipe.card, matched.targets)
+        matched = self.matched
+        return Brief(self.backbone, self.asked, matched.start, self.pipe.card, matched.targets)
 
     def _records(self, now: Seen, moved: Sequence[Moved]) -> list[RebalancedRecord]:
         """One record per image, from the readings of the originals and of the images as they are now."""

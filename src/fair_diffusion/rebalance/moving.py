@@ -172,7 +172,9 @@ class Mover:
         if measured:
             again: list[Arrival] = []
             yield [self._stretch(images[k], PLAIN, states[images[k]], again, measures=True) for k in measured]
-            self._reconstructed([images[k] for k in measured], again, clean[measured], [before[k] for k in measured])
+            if all(arrival.finite for arrival in again):
+                those = [images[k] for k in measured]
+                self._reconstructed(those, again, clean[measured], [before[k] for k in measured])
         aims, arrivals = {i: self._aim(i) for i in images}, list[Arrival]()
         yield [self._stretch(i, aims[i], states[i], arrivals) for i in images]
         pictures = [
@@ -181,7 +183,15 @@ class Mover:
         ]
         read = self.order.readers.perceive(pictures)  # as they are kept, and not at the model's size
         for place, (i, arrival) in enumerate(zip(images, arrivals, strict=True)):
-            self._take(i, depth, aims[i], arrival, pictures[place], {name: rows[place] for name, rows in read.items()})
+            one = self.images[i]
+            one.attempt, one.tries, one.evaluations = (
+                one.attempt + 1,
+                one.tries + 1,
+                one.evaluations + arrival.since_noise,
+            )
+            if arrival.finite:
+                shares = {name: rows[place] for name, rows in read.items()}
+                self._take(i, depth, aims[i], arrival, pictures[place], shares)
         self.done += len(images)
 
     @torch.no_grad()
@@ -231,9 +241,8 @@ class Mover:
         for name, known in self._now.items():
             known[image] = read[name]
         one.shows = self._labels(image, SURE_AT_END)
-        one.attempt, one.tries = one.attempt + 1, one.tries + 1
         one.depth, one.strength, one.put_back = depth, aim.strength, False
-        one.evaluations += arrival.since_noise
+        self.order.failed.pop(image, None)
         self._dearest = max(self._dearest, arrival.since_noise + (1 - depth) * self._unsteered)
 
     def _reconstructed(

@@ -27,6 +27,7 @@ class RebalanceFields(TypedDict, total=False):
     guidance_rescale: float
     repair_budget: float
     batch_size: int
+    size: str | None
     way: str
     depth: float | None
 

@@ -14,6 +14,7 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.files.whole_file import whole_file
 
 UNKNOWN = "unknown"
 
@@ -94,7 +95,11 @@ def contact_sheet(
     sheet.note(footer)
     picture = sheet.finished()
     if path is not None:
-        picture.save(path)
+        kind = Image.registered_extensions().get(Path(path).suffix.lower())
+        if kind is None:
+            raise ValueError(f"{path} has no ending of a kind of picture; write it as in 'sheet.png'")
+        with whole_file(Path(path)) as part:
+            picture.save(part, kind)
     return picture
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 
 from fair_diffusion.backbones.step_progress import StepProgress
 from fair_diffusion.files.format_number import NewerFormatError, check_format
+from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.models.provenance import sha256, versions
 from fair_diffusion.request import Request, check_prompt, check_seed
@@ -48,7 +48,7 @@ class Suite:
         model: the model's name.
         prompt: the prompt, with {} for the occupation.
         policy: the text of the instruction or policy; "" if there is none.
-        method, control, loss, negative_prompt, guidance_rescale, repair_budget, file, steps, guidance: fields of
+        method, control, loss, negative_prompt, guidance_rescale, repair_budget, size, file, steps, guidance: fields of
             `Request`; None leaves the choice to the pipeline.
         seed: image i of an occupation uses seed + i.
         loaded: other loading options that images depend on, such as the judge or a LoRA.
@@ -65,6 +65,7 @@ class Suite:
     negative_prompt: str | None = None
     guidance_rescale: float | None = None
     repair_budget: float | None = None
+    size: str | None = None
     file: Path | None = None
     seed: int = 0
     loaded: Mapping[str, Any] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Suite:
     def arguments(self) -> dict[str, Any]:
         """The fields of `Request` that are given."""
         names = ("method", "control", "loss", "steps", "guidance", "negative_prompt", "guidance_rescale")
-        told = {name: getattr(self, name) for name in (*names, "repair_budget", "file")}
+        told = {name: getattr(self, name) for name in (*names, "repair_budget", "size", "file")}
         return {name: value for name, value in told.items() if value is not None}
 
     def prompt_for(self, concept: str) -> str:
@@ -128,7 +129,7 @@ def draw_suite(
     folder.check(settings)
     fields = suite.arguments | dict(options or {})
     drawing = _Drawing(suite=suite, fields=fields, work=work, images=images, until=until, attributes=attributes)
-    every = [_Concept(name) for name in concepts]
+    every = [_Concept(name, place) for place, name in enumerate(concepts)]
     saved = 0
     waiting, moved = deque(every), StepProgress(progress, len(concepts) * images, steps=suite.steps)
     while waiting:
@@ -154,12 +155,14 @@ class _Concept:
 
     Attributes:
         name: the occupation.
+        place: its place among all occupations.
         done: images that lie in the work folder or are being drawn.
         counts: labels that were counted, by attribute.
         settled: whether all intervals are narrow enough.
     """
 
     name: str
+    place: int
     done: int = 0
     counts: dict[str, Counter[str | None]] = field(default_factory=dict)
     settled: bool = False
@@ -185,9 +188,8 @@ class _Drawing:
             if (part := self._next(concept)) is None:
                 continue
             size = min(PART, self.images - concept.done)
-            request = Request(
-                prompt=self.suite.prompt_for(concept.name), n=size, seed=self.suite.seed + concept.done, **self.fields
-            )
+            prompt, seed = self.suite.prompt_for(concept.name), self.suite.seed + concept.done
+            request = Request(prompt=prompt, n=size, seed=seed, lot=(seed, concept.place), **self.fields)
             concept.done += size
             begun.append((concept, part))
             if self.until is None:
@@ -205,7 +207,7 @@ class _Drawing:
         while concept.done < self.images and not concept.settled:
             part = self.work / f"{_slug(concept.name)}-{concept.done:05d}"
             if not (part / RESULT).is_file():
-                shutil.rmtree(part, ignore_errors=True)  # what a killed process left
+                check_new(part)  # what somebody else has put there is not removed
                 return part
             self.count(concept, part)
             concept.done += _size(part)
@@ -252,7 +254,7 @@ def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
         ValueError: the folder holds too much, or one of its parts is damaged.
     """
     slugs = {_slug(concept): concept for concept in concepts}
-    for part in sorted(path.parent for path in work.glob("*/result.json")):
+    for part in sorted(path.parent for path in work.glob(f"[!.]*/{RESULT}")):  # hidden: what a killed process left
         slug, _, first = part.name.rpartition("-")
         if slug not in slugs:
             raise ValueError(f"{part} is of an occupation that is not asked for; ask for it too or name another --work")

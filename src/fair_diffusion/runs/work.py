@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fair_diffusion.files.durable import PART
 from fair_diffusion.files.format_number import check_format
 from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.whole_file import whole_file
@@ -59,7 +60,7 @@ class WorkFolder:
                     "folder, or ask for the same"
                 )
             return
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if self.path.is_dir() and any(not path.name.startswith(PART) for path in self.path.iterdir()):
             raise ValueError(
                 f"{self.path} is no work folder: it is not empty and holds no {self.kind}; name another one"
             )

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from fair_diffusion.backbones import Conditioning, Guide
@@ -104,7 +104,7 @@ class Directions:
         """Write a safetensors file (fp16), with the cost beside the vectors; whole or not at all."""
         tensors = {"/".join(group): vector.half().contiguous() for group, vector in self.vectors.items()}
         with whole_file(path) as part:
-            save_file(tensors, part, file_metadata(FORMAT) | self.cost.metadata())
+            part.write_bytes(save(tensors, file_metadata(FORMAT) | self.cost.metadata()))
 
     @classmethod
     def load(cls, path: Path) -> Directions:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from fair_diffusion.files.format_number import NewerFormatError, check_metadata, file_metadata
@@ -79,7 +79,7 @@ class BottleneckHeads:
         groups = json.dumps({name: list(names) for name, names in self.groups.items()})
         told = file_metadata(FORMAT) | {"heads": groups, "temperature": str(self.temperature)} | cost.metadata()
         with whole_file(path) as part:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, told)
+            part.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, told))
 
     @classmethod
     def load(cls, path: Path) -> BottleneckHeads:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import binom
 from torch import Tensor
@@ -72,7 +72,7 @@ class Aligned:
     def save(self, path: Path) -> None:
         """Write tensors and cost to a safetensors file, whole or not at all."""
         with whole_file(path) as part:
-            save_file(self.tensors, part, file_metadata(FORMAT) | self.cost.metadata())
+            part.write_bytes(save(self.tensors, file_metadata(FORMAT) | self.cost.metadata()))
 
 
 def targets(

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from fair_diffusion.backbones import denoise
@@ -61,11 +61,8 @@ class Edited:
     def save(self, path: Path) -> None:
         """Write weights and cost to a safetensors file, whole or not at all."""
         with whole_file(path) as part:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in self.weights.items()},
-                part,
-                file_metadata(FORMAT) | self.cost.metadata(),
-            )
+            tensors = {name: tensor.contiguous() for name, tensor in self.weights.items()}
+            part.write_bytes(save(tensors, file_metadata(FORMAT) | self.cost.metadata()))
 
 
 def closed_form(edit: Tensor, wanted: Tensor, preserve: Tensor, keep: float = KEEP) -> Tensor:

@@ -1,0 +1,152 @@
+"""Why words for an occupation depict no such person.
+
+A word counts only if it means a person in the picture. "A doctor's bag", "pilot episode", "mason jar", "judge a book",
+"statue of a soldier" and "a robot chef" contain such words but depict no such person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from fair_diffusion.policy import vocabulary
+from fair_diffusion.policy.concepts import known, lists
+from fair_diffusion.policy.words import Phrase, Word, phrase
+
+ARTICLES = frozenset(["a", "an", "the", "any", "single"])
+_ONE = frozenset("a an the one this that each every his her my our their your".split())
+_DETERMINERS = frozenset("a an the of one two three every each my our your his her their".split())
+
+
+def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str | None:
+    """The reason, in plain words, why a mention depicts no person; None if it depicts one.
+
+    Args:
+        text: the words of the prompt.
+        first, stop: the mention is `text[first:stop]`.
+        words: the known phrase that it stands for.
+    """
+    before = [word.normal for word in text[max(0, first - 5) : first]]
+    after = text[stop] if stop < len(text) else None
+    follower = after if after is not None and after.joined else None
+    entry = known().get(words)
+    occupation = entry.occupation if entry else ""
+    if text[stop - 1].possessive and (follower is None or (follower.normal,) not in lists()["shown"]):
+        return "it only says whose something is"
+    if follower and not text[stop - 1].possessive and _makes_thing(text, first, stop, follower, occupation):
+        return f"'{follower.text}' follows, so a thing is meant"
+    if words in lists()["plural_things"] and text[stop - 1].text.lower().endswith("s"):
+        return "it may mean a thing"
+    if words in lists()["heads"] and not _has_modifier(text, first):
+        return "it names no occupation by itself"
+    if words in lists()["verbs"] and _is_verb(text, first, stop, before, follower):
+        return "it is a verb here"
+    nouns = [word for word in before if word not in ARTICLES]
+    if nouns and (nouns[-1],) in lists()["absent"]:
+        return f"'{nouns[-1]}' says that there is none"
+    if _is_figure(nouns):
+        return "no human is meant"
+    if name := _name(text, first, stop):
+        return f"{name!r} is a name"
+    if entry and _is_foreign(text, words, entry.language):
+        return "it is a name or an English word here"
+    if "by" in nouns[-3:] and lists()["occupations"].get(occupation, {}).get("maker"):
+        return "it names who made the picture"
+    return None
+
+
+def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, occupation: str) -> bool:
+    """Whether the word after an occupation makes a thing of it: "doctor bag", "chef salad"."""
+    word = follower.normal
+    if (word,) in lists()["things"] or (word,) in _not_before(occupation):
+        return True
+    if "".join(after.text for after in text[stop : stop + 2]).lstrip("の的").startswith(_unbroken_things()):
+        return True
+    if word == "who" and text[stop - 1].normal == "doctor":
+        return _is_doctor_who(text, first, follower)
+    if (word,) in known() or (word,) in lists()["people"] or (word,) in lists()["shown"]:
+        return False
+    if word.endswith("ing"):  # "a plumber fixing"
+        return False
+    plural = text[stop - 1].text.lower().endswith("s")
+    acts = (follower.text.endswith("s") and not plural) or (plural and not follower.text.endswith("s"))
+    return word in vocabulary.things() and not (acts and _may_be_verb(text, first, word, plural))
+
+
+@cache
+def _not_before(occupation: str) -> frozenset[Phrase]:
+    """The words that make something else of one occupation when they follow."""
+    return frozenset(phrase(word) for word in lists()["occupations"].get(occupation, {}).get("not_before", ()))
+
+
+def _may_be_verb(text: Sequence[Word], first: int, word: str, plural: bool) -> bool:
+    """Whether the noun after an occupation may say what the person does: "a nurse bandages", "chefs plate"."""
+    one = first > 0 and text[first].joined and text[first - 1].normal in _ONE
+    return word in vocabulary.verbs() and (plural or one)
+
+
+def _is_doctor_who(text: Sequence[Word], first: int, who: Word) -> bool:
+    """Whether the series is meant. "A doctor who smiles" is a doctor."""
+    alone = first == 0 or not text[first].joined or text[first - 1].normal in {"of", "from", "by", "as"}
+    return alone or (who.text[0].isupper() and text[first].text[0].isupper())
+
+
+@cache
+def _unbroken_things() -> tuple[str, ...]:
+    """What makes a thing of a Chinese or Japanese word before it, alone or after the word for "of"."""
+    return tuple(word for words in lists()["unbroken_things"] for word in words)
+
+
+def _has_modifier(text: Sequence[Word], first: int) -> bool:
+    """Whether a noun stands before the words, as in "umbrella maker"."""
+    before = text[first - 1] if first else None
+    return before is not None and text[first].joined and before.normal in vocabulary.nouns()
+
+
+def _is_verb(text: Sequence[Word], first: int, stop: int, before: list[str], follower: Word | None) -> bool:
+    joined = first > 0 and text[first].joined
+    if joined and (before[-1],) in lists()["auxiliaries"]:
+        return True
+    if joined and stop - first == 1 and not text[first].text.lower().endswith("s") and _is_plural(text[first - 1]):
+        return True
+    determined = bool(before) and before[-1] in _DETERMINERS
+    return not determined and follower is not None and (follower.normal,) in lists()["objects"]
+
+
+def _is_plural(word: Word) -> bool:
+    """Whether several people may be meant by the word, who then do something: "friends cook"."""
+    one = (word.normal,)
+    people = one in lists()["people"] or one in known() or one in vocabulary.people()
+    return people and word.text.lower() != word.normal and not word.possessive
+
+
+def _is_figure(nouns: list[str]) -> bool:
+    """Whether the words before an occupation name an animal, a toy or a statue: "lego firefighter", "statue of a"."""
+    figures = lists()["animals"]
+    if nouns and (nouns[-1],) in figures:
+        return True
+    # "A man in the uniform of a soldier" is one.
+    of = nouns[-2:-1] if nouns[-1:] == ["of"] and "in" not in nouns[-3:-2] else []
+    if any((word,) in figures or (word,) in lists()["things_of"] for word in of):
+        return True
+    return "as" in nouns and any((word,) in figures for word in nouns[: nouns.index("as")])
+
+
+def _name(text: Sequence[Word], first: int, stop: int) -> str | None:
+    """The first name and surname that an occupation's word ends, as in "gerard butler"; None if it ends none."""
+    if first == 0 or stop - first > 1 or not text[first].joined or text[first].normal not in vocabulary.surnames():
+        return None
+    name = text[first - 1]
+    if name.normal not in vocabulary.first_names() or name.normal in vocabulary.nouns():
+        return None
+    if first > 1 and name.joined and text[first - 2].normal in _DETERMINERS - {"of"}:
+        return None
+    return f"{name.text} {text[first].text}"
+
+
+def _is_foreign(text: Sequence[Word], words: Phrase, language: str) -> bool:
+    """Whether a word of another language is a name or an English word too, and nothing shows that language."""
+    shipped = vocabulary.occupations().get(words)
+    if language == "en" or shipped is None or not shipped.ambiguous:
+        return False
+    return not any((word.normal,) in lists()[f"words_{language}"] for word in text)
