@@ -69,6 +69,7 @@ class _Finder:
         self.places = self._words_of(_places())
         self.workers = self._words_of(_long_workers())
         self.makes = {i: span for span in self._spans(artists_and_brands()) for i in range(*span)}
+        self.towns = {first: stop for first, stop in self._spans(_towns()) if stop > first + 1}
         self.famous = dict(self._spans(_famous()))
 
     def _spans(self, phrases: Collection[Phrase]) -> Iterator[tuple[int, int]]:
@@ -93,12 +94,16 @@ class _Finder:
         before = s.word(i - 1) if s.joined(i) else ""
         if i in self.famous:
             return Name(i, self._end(i, self.famous[i]), self._gender(i), i in self.makes)
+        if i in self.towns:
+            return Name(i, self.towns[i], None, faint=False)
         if i in self.makes and self.makes[i][1] > i + 1 and self.makes[i][0] == i:
             return Name(i, self.makes[i][1], self._gender(i), faint=True)
         if capital and i not in self.places and (self.plain[i],) in lists()["surnames"]:
             return Name(i, self._end(i, i + 1), self._gender(i), i in self.makes)
         if before in {"called", "named", "nicknamed"} and not s.classes[i]:
             return Name(i, self._end(i, i + 1), self._gender(i), faint=False)
+        if s.low[i] in _SHORT_TITLES and s.joined(i + 1) and (named := self._titled(i + 1)):
+            return named._replace(first=i)
         if (last := self._initials(i)) > i:
             return Name(i, self._end(last, last + 1), None, faint=False)
         if self._ordinary(i):
@@ -108,7 +113,7 @@ class _Finder:
     def _titled(self, i: int) -> Name | None:
         """The name behind a title at word `i`: "Dr. Smith", "Chef Ramsay"."""
         s, before = self.s, self.s.word(i - 1)
-        if not s.joined(i) or i in self.makes or (before,) not in lists()["titles"]:
+        if not s.joined(i) or i in self.makes or i in self.places or (before,) not in lists()["titles"]:
             return None
         listed = self._first(i) or self._surname(i)
         odd = self.s.capital(i) and not _is_english(s.text[i].normal)
@@ -138,7 +143,7 @@ class _Finder:
         if i in self.makes:
             first, stop = self.makes[i]
             return Name(first, stop, self._gender(first), faint=True) if first == i else None
-        if i in self.places or i in self.workers:
+        if i in self.places or i in self.workers or (s.low[i],) in lists()["titles"]:
             return None
         if s.capitals_tell and s.capital(i) and not s.low[i].endswith("ing"):
             return Name(i, self._end(i, i + 1), None, faint=True)
@@ -149,6 +154,8 @@ class _Finder:
     def may_show(self, name: Name) -> bool:
         """Whether the person of a name may be in the picture: it names no place, style, work or thing."""
         s = self.s
+        if name.first in self.towns:
+            return False
         if s.text[name.stop - 1].possessive:
             return s.word(name.stop) in grammar()["bodies"]
         if self._is_behind_maker(name) or self._is_thing(name):
@@ -166,6 +173,8 @@ class _Finder:
         if not s.joined(name.first):
             return False
         before = name.first - 1
+        if (s.low[before],) in lists()["titles"] and s.joined(before):  # "on the Queen Mary"
+            before -= 1
         if s.low[before] == "the" and s.class_of(before - 1) == "prepositions" and s.joined(before):
             before -= 1
         word = s.low[before]
@@ -180,6 +189,9 @@ class _Finder:
         s = self.s
         before = s.low[name.first - 1] if s.joined(name.first) else ""
         goes_on = s.joined(name.stop)
+        called = before in {"called", "named"} and s.word(name.first - 2) in things()
+        if called:  # "a ship named Queen Elizabeth"
+            return True
         person = goes_on and (s.classes[name.stop] != "" or self._ordinary(name.stop))
         if goes_on and not person:
             following = s.text[name.stop].normal
@@ -255,7 +267,8 @@ class _Finder:
         return listed or s.low[i] in _FRAME
 
 
-_TITLES = frozenset("dr mr mrs ms prof capt sgt lt president pope king queen prince princess".split())
+_SHORT_TITLES = frozenset("dr mr mrs ms prof capt sgt lt".split())
+_TITLES = _SHORT_TITLES | frozenset("president pope king queen prince princess".split())
 _FRAME = frozenset(
     "my close draw show painting drawing photo photograph photorealistic portrait picture image illustration".split()
 )
@@ -293,6 +306,12 @@ def _long_workers() -> frozenset[Phrase]:
 @cache
 def _famous() -> frozenset[Phrase]:
     return frozenset().union(lists()["famous"], map(phrase, _lists()["characters"]))
+
+
+@cache
+def _towns() -> frozenset[Phrase]:
+    """Places whose names may hold other words: "Prince Edward Island", "Virginia Beach"."""
+    return frozenset(words for words in countries() | cities() if len(words) > 1)
 
 
 @cache

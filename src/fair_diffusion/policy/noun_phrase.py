@@ -208,7 +208,8 @@ class People:
             i += 1
         if not s.joined(i) or s.classes[i] or i in firsts or s.text[head.stop - 1].possessive:
             return
-        compound = i + 1 in firsts and s.joined(i + 1) and s.low[i + 1] == s.text[i + 1].normal  # "woman boxing coach"
+        singular = i + 1 in firsts and s.joined(i + 1) and s.low[i + 1] == s.text[i + 1].normal
+        compound = singular and s.low[i].endswith("ing")  # "woman boxing coach"
         if s.low[i].endswith(("ing", "ed", "s")) and not s.low[i].endswith("ss") and not compound:
             s.classes[i] = "verbs"
 
@@ -281,6 +282,12 @@ class People:
         if link < 0 or (not s.joined(link) and not s.classes[link]):  # "a woman, once a doctor"
             return Same.UNSURE
         word, kind = s.low[link], s.classes[link]
+        if word == "whose":
+            return Same.NO
+        if word in g["looking"]:
+            return Same.UNSURE
+        if s.text[b.stop - 1].possessive and word in {"with", "has", "having"} and s.word(b.stop) in g["bodies"]:
+            return Same.UNSURE  # "with a woman's face"
         nearest = self.last_before(b.start) == a
         if kind in {"copulas", "links"} or word in g["seeming"]:
             if word in g["seeming"] and not self._seems(link):
@@ -327,5 +334,8 @@ class People:
         if s.classes[link] == "conjunctions":
             bare = link == a.stop and s.classes[a.start] == "determiners"  # "a scientist and mother"
             return Same.UNSURE if bare else Same.NO
-        clear = s.classes[link] == "prepositions" and s.low[link] not in {"in", "on", "at", "of"}
-        return Same.NO if clear or s.low[link].endswith("ing") or s.low[link] == "to" else Same.UNSURE
+        clear = s.classes[link] in {"prepositions", "verbs"} and s.low[link] not in {"in", "on", "at", "of"}
+        headline = (
+            s.classes[link] == "prepositions" and s.classes[a.start] != "determiners"
+        )  # "nurse beside bed of man"
+        return Same.NO if clear or headline or s.low[link].endswith("ing") or s.low[link] == "to" else Same.UNSURE

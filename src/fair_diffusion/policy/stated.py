@@ -34,7 +34,10 @@ from fair_diffusion.policy.vocabulary import people as ordinary_people
 from fair_diffusion.policy.words import Phrase, Word, phrase, spans
 
 _SIGNS = re.compile(r"(?P<woman>♀|👩|👧|👵)|(?P<man>♂|👨|👦|👴)")
-_LETTER = re.compile(r"[(\[](?:(?P<woman>f)|(?P<man>m))[)\]]", re.IGNORECASE)
+_LETTER = re.compile(
+    r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|/]|$)|\b\d\d ?(?:yo ?|/)?(?:(?P<woman_>F)|(?P<man_>M))\b",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"^\d{1,2}(?=[a-z])")
 
 
@@ -86,7 +89,8 @@ class Reading:
         entries = list(_entries(self.sentence))
         self.names = names(self.sentence, {i for first, stop, _ in entries for i in range(first, stop)})
         named = {i for name in self.names if not name.faint or name.stop > name.first + 2 for i in range(*name[:2])}
-        entries = [entry for entry in entries if entry[0] not in named or entry[0] - 1 not in named]
+        hidden = {i for name in self.names if not (name.shown or name.faint) for i in range(*name[:2])}
+        entries = [e for e in entries if e[0] not in hidden and (e[0] not in named or e[0] - 1 not in named)]
         self.mentions = [
             replace(mention, refused="it is a part of a name")
             if mention.first in named and not mention.refused
@@ -183,13 +187,18 @@ class Reading:
                 first = self._word_at(found.start())
                 person = self.people.last_before(first)
                 owner = Owner(person, Same.YES) if person and len(self.people.people) == 1 else WHOEVER
-                yield Statement(first, found.group(), "gender", found.lastgroup, owner)
+                yield Statement(first, found.group(), "gender", (found.lastgroup or "").strip("_") or None, owner)
 
     def _origins(self) -> Iterator[Statement]:
         """What "from Kenya" and "born in Kenya" state, for attributes that words for peoples state."""
         s = self.sentence
         told = [name for name, attribute in ATTRIBUTES.items() if attribute.peoples]
         for first, stop in spans(s.text, lambda p: p in countries() or p in cities()):
+            if s.joined(stop) and s.low[stop] == "born":  # "Nairobi-born"
+                words = self.prompt[s.text[first].start : s.text[stop].end]
+                owner = of_adjective(self.people, first, stop + 1, {}, strong=False, colour=False)
+                yield from (Statement(first, words, name, None, owner) for name in told)
+                continue
             link = first - 1
             while link > 0 and s.joined(link + 1) and (s.classes[link] == "determiners" or s.low[link] in _PARTS):
                 link -= 1
