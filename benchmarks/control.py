@@ -256,7 +256,7 @@ def line(bench: Bench, row: Row, target: str, found: list[Measured], reference: 
         f"{mean('ratio'):.2f}×",
         f"{bench.seconds(row, target):.2f}×",
         *(f"{mean(key):.1%}" for key in ("steered", "repaired", "reseeded", "missed", "fidelity")),
-        f"{distance.mean:.3f} ± {distance.std:.3f}",
+        f"{distance.value:.3f}" + ("" if distance.error is None else f" ± {distance.error:.3f}"),
         f"{mean('pixels'):.1%}",
         f"{abs(mean('features')):.3f}",  # rounding may leave −0
     ]

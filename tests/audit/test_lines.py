@@ -13,7 +13,8 @@ from fair_diffusion.audit.lines import relation, summarize
 from fair_diffusion.audit.table import audit_rows, deviation, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.statistics.bootstrap import bootstrap_mean
-from fair_diffusion.statistics.metrics import deviation_ratio, fd, noise_floor, pairwise_bias
+from fair_diffusion.statistics.intervals import wilson
+from fair_diffusion.statistics.metrics import deviation_ratio, fd, noise_floor, pairwise_bias, smoothed_kl
 from fair_diffusion.statistics.stopping import anytime
 
 HALF = {"woman": 0.5, "man": 0.5}
@@ -106,7 +107,21 @@ def test_a_source_drawn_until_sure_has_intervals_that_hold_then() -> None:
     plain, stopped = summarize(made), summarize(made, stopped={"plain": 0.05})
     assert [(line.low, line.high) for line in stopped[:2]] == anytime([40, 60])
     assert stopped[2:4] == plain[2:4]
-    assert [(line.low, line.high) for line in stopped[4:]] == anytime([40, 50], n=100)
+    fewest, most = anytime([40, 50], n=100), anytime([50, 40], n=100)  # ten unread images may show either
+    assert [(line.low, line.high) for line in stopped[4:]] == [
+        (fewest[0][0], most[0][1]),
+        (fewest[1][0], anytime([60, 40], n=100)[0][1]),
+    ]
+
+
+def test_unread_images_give_bounds_and_no_miss() -> None:
+    """400 women and 400 men of 1,000: each has 40 to 60 %, whatever the 200 unread images show."""
+    lines = summarize([tally(400, 400, 200, target=HALF)])
+    ends = (0.4, wilson(400, 1000)[0], wilson(600, 1000)[1])
+    assert [(line.share, line.low, line.high) for line in lines] == [ends, ends]
+    assert {line.verdict for line in lines} == {"cannot tell"}
+    assert {line.verdict for line in summarize([tally(100, 700, 200, target=HALF)])} == {"misses"}
+    assert {line.verdict for line in summarize([tally(4990, 4990, 20, target=HALF)])} == {"meets"}
 
 
 def test_joint_groups_are_summed_up_like_any_other() -> None:
@@ -155,7 +170,9 @@ def test_deviations_are_means_over_concepts() -> None:
     assert plain.pairwise_bias_mean == pytest.approx(pairwise_bias([0.3, 0.7]) / 2)
     assert plain.deviation_ratio_mean == pytest.approx(deviation_ratio([0.3, 0.7]) / 2)
     assert plain.noise_floor == pytest.approx(noise_floor([0.5, 0.5], 100))
-    assert plain.inside_band == 1
+    assert plain.inside_band == plain.within_chance == 1
+    smoothed = [smoothed_kl([30, 70], [0.5, 0.5]), smoothed_kl([45, 45], [0.5, 0.5])]
+    assert plain.smoothed_kl_mean == pytest.approx(sum(smoothed) / 2)
     assert (instructed.concepts, instructed.assumed) == (1, True)
     assert (instructed.tv_low, instructed.tv_high) == (None, None)
 
@@ -179,6 +196,21 @@ def test_the_band_of_several_groups_holds_for_all_of_them_together() -> None:
     assert 0.94 <= found.inside_band / 2_000 <= 0.98
 
 
+@pytest.mark.parametrize("n", [8, 30])
+def test_chance_gives_95_of_100_whatever_the_target(n: int) -> None:
+    rng = np.random.default_rng(0)
+    target = {"a": 0.96, "b": 0.01, "c": 0.01, "d": 0.01, "e": 0.01}
+    draws = rng.multinomial(n, list(target.values()), 2_000).tolist()
+    made = [
+        Tally(source="s", concept=str(k), attribute="x", counts=dict(zip(target, draw, strict=True)), target=target)
+        for k, draw in enumerate(draws)
+    ]
+    (found,) = deviations(made)
+    assert 0.94 <= found.within_chance / 2_000 <= 0.98
+    # The band, which holds for each share by itself and for many images, says so of fewer.
+    assert found.inside_band / 2_000 < 0.9
+
+
 def test_figures_that_say_how_far_from_uniform_leave_out_groups_out_of_play() -> None:
     target = {"woman": 0.5, "man": 0.5, "androgynous": 0.0}
     counts = {"woman": 30, "man": 60, "androgynous": 10}
@@ -186,14 +218,22 @@ def test_figures_that_say_how_far_from_uniform_leave_out_groups_out_of_play() ->
     assert found.pairwise_bias_mean == pytest.approx(1 / 3)
     assert found.deviation_ratio_mean == pytest.approx(1 / 3)
     assert found.kl_mean == math.inf
-    assert found.inside_band == 0
+    assert found.smoothed_kl_mean == pytest.approx(smoothed_kl([30, 60, 10], [0.5, 0.5, 0.0]))
+    assert found.inside_band == found.within_chance == 0
 
 
 def test_where_nothing_could_be_read() -> None:
     (found,) = deviations([tally(0, 0, unknown=20)])
     assert found.tv_mean == 1
-    assert found.kl_mean is found.fd_mean is found.pairwise_bias_mean is found.deviation_ratio_mean is None
-    assert found.inside_band == 0
+    assert (
+        found.kl_mean
+        is found.smoothed_kl_mean
+        is found.fd_mean
+        is found.pairwise_bias_mean
+        is found.deviation_ratio_mean
+        is None
+    )
+    assert found.inside_band == found.within_chance == 0
     (found,) = deviations([tally(0, 0, unknown=20), tally(5, 15, concept="nurse")])
     assert found.fd_mean == pytest.approx(fd([0.25, 0.75], [0.5, 0.5]))
 

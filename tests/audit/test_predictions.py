@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import pytest
 
 from fair_diffusion.audit.predictions import predictions
 from fair_diffusion.audit.study import Labelled
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.statistics.prediction_powered import predict
+from fair_diffusion.statistics.prediction_powered import Stratum, labels_wanted, predict, predict_strata
 
 # Rows: people see woman, man, unknown; columns: the machine reads woman, man, unknown.
 COUNTS = [[12, 3, 1], [2, 14, 4], [5, 0, 6]]
@@ -44,14 +45,39 @@ def test_unread_images_are_images() -> None:
     assert woman.estimate == pytest.approx(0.5)
 
 
-def test_all_concepts_together_are_the_sum_of_their_counts() -> None:
-    other = [[20, 1, 0], [2, 30, 0], [0, 0, 3]]
+NURSE = [[20, 1, 0], [2, 30, 0], [0, 0, 3]]
+
+
+def test_all_concepts_together_weigh_each_by_its_images() -> None:
+    tallies = [tally(119, 317, 111), tally(80, 90, 10, "nurse")]
+    *_, whole = predictions(tallies, [labelled(COUNTS), labelled(NURSE, "nurse")])
+    assert (whole.concept, whole.labelled, whole.n, whole.refused) == (None, 103, 547 + 180, None)
+    woman, _ = whole.groups
+    expected = predict_strata([Stratum((12, 4, 7, 24), 100, 500), Stratum((20, 1, 2, 33), 58, 124)])
+    assert (woman.estimate, woman.low, woman.high) == (expected.estimate, expected.low, expected.high)
+
+
+def test_concepts_without_labels_are_not_taken_for_the_others() -> None:
     tallies = [tally(119, 317, 111), tally(80, 90, 10, "nurse"), tally(60, 40, 5, "pilot")]
-    *_, whole = predictions(tallies, [labelled(COUNTS), labelled(other, "nurse")])
-    summed = (np.array(COUNTS) + np.array(other)).tolist()
-    (expected,) = predictions([tally(119 + 80 + 60, 317 + 90 + 40, 111 + 10 + 5)], [labelled(summed)])
-    assert (whole.concept, whole.labelled, whole.n) == (None, 103, expected.n)
-    assert whole.groups == expected.groups
+    *_, whole = predictions(tallies, [labelled(COUNTS), labelled(NURSE, "nurse")])
+    assert whole.groups == []
+    wanted = [labels_wanted(pairs, 832) for pairs in ((32, 5, 9, 57), (44, 8, 4, 47))]
+    assert whole.refused == (
+        "fewer than 5 images are labelled of 1 of the 3 concepts, and nothing tells what people would see in the "
+        "others: label at least 10 images of each concept, drawn at random; about "
+        f"{math.ceil(max(number or 0 for number in wanted) / 3)} of each give ±5 points"
+    )
+    few = labelled([[2, 0, 0], [0, 2, 0], [0, 0, 0]], "pilot")
+    *_, whole = predictions(tallies, [labelled(COUNTS), labelled(NURSE, "nurse"), few])
+    assert str(whole.refused).startswith("fewer than 5 images are labelled of 1 of the 3 concepts")
+    small = [tally(19, 18, 11), tally(23, 31, 3, "nurse"), tally(6, 4, 5, "pilot")]
+    *_, whole = predictions(small, [labelled(COUNTS), labelled(NURSE, "nurse")])
+    assert str(whole.refused).endswith("label at least 10 images of each concept, drawn at random")
+
+
+def test_a_single_labelled_concept_says_nothing_of_all() -> None:
+    tallies = [tally(119, 317, 111), tally(80, 90, 10, "nurse")]
+    assert [one.concept for one in predictions(tallies, [labelled(COUNTS)])] == ["cook"]
 
 
 def test_what_cannot_be_predicted_says_why() -> None:

@@ -45,7 +45,7 @@ def test_sources_that_share_no_concept_are_passed_over() -> None:
 
 
 def expected(before: list[Tally], after: list[Tally]) -> list[Difference]:
-    """The differences of each concept, with p corrected over the concepts of each group."""
+    """The differences of each concept, with p corrected over the concepts; woman and man mirror each other."""
     rows = [row for pair in zip(before, after, strict=True) for row in unpaired_differences(*pair)]
     corrected = []
     for group in before[0].counts:

@@ -170,10 +170,10 @@ def test_kernel_distance_is_to_the_plain_images_or_to_a_reference(found: Compari
         )
         for name in NAMES
     }
-    assert distances["prompt"] == kid(vectors["prompt"], vectors["plain"]).mean
+    assert distances["prompt"] == kid(vectors["prompt"], vectors["plain"]).value
     against = outcomes(found, Reference("drawings", vectors["switch"]))
     by_way = {line.way: line.facts.kid for line in against if line.attribute == "gender" and line.facts}
-    assert by_way["plain"] == kid(vectors["plain"], vectors["switch"]).mean
+    assert by_way["plain"] == kid(vectors["plain"], vectors["switch"]).value
 
 
 def test_plain_images_are_drawn_once_for_all_instructions(found: Comparison) -> None:

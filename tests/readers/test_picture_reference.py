@@ -60,7 +60,7 @@ def test_it_is_kid_over_the_perceivers_features_and_tells_near_from_far(faces: P
         (source,) = findings.study.sources
         values[name] = source.quality[NAME]
         features = judge.load().embed(opened(run)).numpy()
-        assert values[name] == pytest.approx(kid(features, judge.load().embed(opened(faces)).numpy()).mean)
+        assert values[name] == pytest.approx(kid(features, judge.load().embed(opened(faces)).numpy()).value)
         assert any("from 20 images against 24" in note for note in findings.study.notes)
     assert values["far"] > 10 * abs(values["near"])
 

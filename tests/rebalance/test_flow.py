@@ -404,7 +404,12 @@ def test_an_original_that_is_gone_before_it_is_copied_is_named(
 ) -> None:
     folder = photos(tmp_path / "photos")
     check = flow._Run.check
-    monkeypatch.setattr(flow._Run, "check", lambda self: (check(self), (folder / "b.png").unlink()))
+
+    def checked(self: flow._Run) -> None:
+        check(self)
+        (folder / "b.png").unlink()
+
+    monkeypatch.setattr(flow._Run, "check", checked)
     (result,) = rebalance(pipe, folder, tmp_path / "new", policy=HALF, prompt="a doctor", **SETTINGS)
     assert "b.png: not there" in result.broken
     assert len(result.records) == 5

@@ -70,7 +70,7 @@ CASES: dict[str, tuple[list[Tally], dict[str, str], list[tuple[str, str]]]] = {
             (
                 "Over 2 occupations, plain images deviate 0.45 on average from an even split of women and men; "
                 "instructed 0.050. A perfect coin with 100 images would deviate 0.040.",
-                "Within what chance gives 95 times of 100: plain in 0 of 2 occupations and instructed in 1.",
+                "Within what chance gives 95 times of 100: plain in 0 of 2 occupations and instructed in 2.",
             )
         ],
     ),
@@ -90,7 +90,7 @@ CASES: dict[str, tuple[list[Tally], dict[str, str], list[tuple[str, str]]]] = {
                 "plain 0.39; instructed 0.075. A perfect coin with 100 images would deviate 0.040.",
                 "No target is asked for gender: the default shares are assumed. "
                 "Within what chance gives 95 times of 100: "
-                "plain in 0 of 2 occupations and instructed in 1. Against labour, plain amplifies 50\u00a0% of "
+                "plain in 0 of 2 occupations and instructed in 2. Against labour, plain amplifies 50\u00a0% of "
                 "shares, reflects 50\u00a0% and mitigates 0\u00a0%. Against labour, instructed amplifies 0\u00a0% of "
                 "shares, reflects 0\u00a0% and mitigates 100\u00a0%.",
             )

@@ -13,11 +13,21 @@ from fair_diffusion.statistics.correction import correct
     right_men=st.integers(60, 100),
 )
 def test_two_groups_without_unknown_are_rogan_and_gladen(positive: int, right_women: int, right_men: int) -> None:
-    shares = correct(
-        [positive, 200 - positive, 0], [[right_women, 100 - right_women, 0], [100 - right_men, right_men, 0]]
-    )
     sensitivity, specificity = right_women / 100, right_men / 100
     closed = (positive / 200 + specificity - 1) / (sensitivity + specificity - 1)
+    readings = [positive, 200 - positive, 0]
+    matrix = [[right_women, 100 - right_women, 0], [100 - right_men, right_men, 0]]
+    # Readings that are far from what any share gives contradict the matrix; all others are corrected.
+    nearest = min(1, max(0, closed))
+    expected = nearest * sensitivity + (1 - nearest) * (1 - specificity)
+    apart = abs(positive / 200 - expected) / np.sqrt(expected * (1 - expected) * (1 / 200 + 1 / 100) + 1e-4)
+    try:
+        shares = correct(readings, matrix)
+    except ValueError:
+        shares = None
+    assert apart < 4 if shares else apart > 1.5
+    if shares is None:
+        return
     assert shares.estimate[0] == pytest.approx(min(1, max(0, closed)), abs=1e-6)
     assert shares.estimate.sum() == pytest.approx(1)
     assert (shares.low <= shares.estimate).all()
@@ -79,6 +89,43 @@ def test_many_readings_leave_the_uncertainty_of_the_labels(level: float) -> None
     rogan_gladen = (0.4 + specificity - 1) / (sensitivity + specificity - 1)
     expected = np.quantile(rogan_gladen, [(1 - level) / 2, (1 + level) / 2])
     assert (shares.low[0], shares.high[0]) == pytest.approx(tuple(expected), abs=0.012)
+
+
+def test_no_interval_is_a_point() -> None:
+    # All 2,000 images are read as women, by a reader that read 100 of 100 women and men rightly. An interval by exact
+    # counts starts at 99.8 %; all resamples moved to 1 would give 100.0 to 100.0 %.
+    shares = correct([2_000, 0, 0], [[100, 0, 0], [0, 100, 0]])
+    assert shares.low[0] == pytest.approx(0.998, abs=1e-3)
+    assert shares.high[1] == pytest.approx(0.002, abs=1e-3)
+    # Few women are read where the errors with men alone would give as many or more.
+    shares = correct([60, 940, 0], [[95, 5, 0], [8, 92, 0]])
+    assert (shares.estimate[0], shares.low[0]) == (0, 0)
+    assert 0.02 < shares.high[0] < 0.06
+
+
+def test_readings_that_contradict_the_matrix_are_not_corrected() -> None:
+    # The reader takes 10 of 100 men for women, and of 2,000 images it takes none for one.
+    with pytest.raises(ValueError, match="the readings contradict the confusion matrix: no shares explain them"):
+        correct([0, 2_000, 0], [[90, 10, 0], [10, 90, 0]])
+    assert correct([0, 20, 0], [[90, 10, 0], [10, 90, 0]]).estimate[0] == 0  # 20 images can be without an error
+
+
+@pytest.mark.parametrize("truth", [0.0, 0.02])
+def test_intervals_near_zero_cover_the_truth_and_few_are_refused(truth: float) -> None:
+    rng = np.random.default_rng(1)
+    rates, runs = np.array([[0.8, 0.15, 0.05], [0.1, 0.7, 0.2]]), 400
+    held, refused = 0, 0
+    for run in range(runs):
+        readings = rng.multinomial(500, np.array([truth, 1 - truth]) @ rates)
+        try:
+            shares = correct(readings, [rng.multinomial(100, row) for row in rates], seed=run)
+        except ValueError:
+            refused += 1
+            continue
+        held += bool(shares.low[0] <= truth <= shares.high[0])
+        assert shares.high[0] > 0.01
+    assert refused / runs <= 0.02
+    assert held / (runs - refused) >= 0.95 - 2.5 * np.sqrt(0.95 * 0.05 / runs)
 
 
 def test_the_seed_fixes_the_resamples() -> None:

@@ -2,68 +2,96 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fair_diffusion.statistics.kid import kid
+from fair_diffusion.statistics import kid as module
+from fair_diffusion.statistics.kid import FEWEST_FOR_ERROR, kid
+
+Array = NDArray[np.float64]
 
 
-def features(n: int, shift: float = 0.0, seed: int = 0) -> NDArray[np.float64]:
-    return np.random.default_rng(seed).normal(shift, 1, size=(n, 5))
+def features(n: int, shift: float = 0.0, seed: int = 0, width: int = 5) -> Array:
+    return np.random.default_rng(seed).normal(shift, 1, size=(n, width))
 
 
-def double_loop(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    def k(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-        return (sum(float(u) * float(v) for u, v in zip(x, y, strict=True)) / len(x) + 1) ** 3
-
-    m, n = len(a), len(b)
-    within_a = sum(k(a[i], a[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
-    within_b = sum(k(b[i], b[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
-    return within_a + within_b - 2 * sum(k(x, y) for x in a for y in b) / (m * n)
+def kernel(a: Array, b: Array) -> Array:
+    return np.array([[(sum(u * v for u, v in zip(x, y, strict=True)) / len(x) + 1) ** 3 for y in b] for x in a])
 
 
-def test_whole_sets_agree_with_a_double_loop() -> None:
-    a, b = features(12), features(12, shift=0.4, seed=1)
-    result = kid(a, b, subsets=3, subset_size=12)
-    assert result.mean == pytest.approx(double_loop(a, b))
-    assert result.std == pytest.approx(0, abs=1e-9)
+def distance(within_a: Array, within_b: Array, across: Array) -> float:
+    """The unbiased estimate from kernels: means over the pairs of different images."""
+    m, n = across.shape
+    same_a = (within_a.sum() - sum(within_a[i, i] for i in range(m))) / (m * (m - 1))
+    same_b = (within_b.sum() - sum(within_b[j, j] for j in range(n))) / (n * (n - 1))
+    return float(same_a + same_b - 2 * across.mean())
 
 
-def test_subsets_centre_on_the_whole() -> None:
-    a, b = features(40), features(60, shift=0.4, seed=1)
-    result = kid(a, b, subsets=2000, subset_size=10)
-    assert abs(result.mean - double_loop(a, b)) < 5 * result.std / np.sqrt(2000)
+def test_it_agrees_with_a_double_loop() -> None:
+    for n in (12, 19):
+        a, b = features(12), features(n, shift=0.4, seed=1)
+        found = kid(a, b)
+        assert found.value == pytest.approx(distance(kernel(a, a), kernel(b, b), kernel(a, b)))
+        assert found.error is None
 
 
 def test_it_is_unbiased_under_no_difference_and_sees_a_difference() -> None:
-    same = [kid(features(20, seed=2 * s), features(20, seed=2 * s + 1), subsets=1).mean for s in range(300)]
+    same = [kid(features(20, seed=2 * s), features(20, seed=2 * s + 1)).value for s in range(300)]
     assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(300)
-    assert kid(features(200), features(200, shift=1, seed=1)).mean > 0.5
+    assert kid(features(200), features(200, shift=1, seed=1)).value > 0.5
 
 
-def test_subsets_have_half_of_the_smaller_set_by_default() -> None:
-    a, b = features(20), features(31, seed=1)
-    assert kid(a, b, subsets=5) == kid(a, b, subsets=5, subset_size=10)
-    assert kid(a, b, subsets=5) != kid(a, b, subsets=5, subset_size=20)
+def test_the_error_is_the_jackknife_less_what_it_counts_twice() -> None:
+    a, b = features(50), features(52, shift=0.3, seed=1)
+    m, n, within_a, within_b, across = len(a), len(b), kernel(a, a), kernel(b, b), kernel(a, b)
+
+    def without(i: int, j: int) -> float:
+        rows, columns = (np.arange(own)[np.arange(own) != k] for own, k in ((m, i), (n, j)))
+        return distance(within_a[np.ix_(rows, rows)], within_b[np.ix_(columns, columns)], across[np.ix_(rows, columns)])
+
+    without_a, without_b = np.array([without(i, -1) for i in range(m)]), np.array([without(-1, j) for j in range(n)])
+    jackknife = (m - 1) * without_a.var() + (n - 1) * without_b.var()
+
+    def centred(matrix: Array) -> float:
+        """The bias-corrected variance of Székely and Rizzo (2014), entry by entry."""
+        k = len(matrix)
+        matrix = matrix - np.diag(np.diag(matrix))
+        rows, every = matrix.sum(axis=1) / (k - 2), matrix.sum() / ((k - 1) * (k - 2))
+        left = matrix - rows[:, None] - rows[None, :] + every
+        return float(((left - np.diag(np.diag(left))) ** 2).sum() / (k * (k - 3)))
+
+    left = across - across.mean(axis=1)[:, None] - across.mean(axis=0)[None, :] + across.mean()
+    pairs = 2 * centred(within_a) / (m * (m - 1)) + 2 * centred(within_b) / (n * (n - 1))
+    pairs += 4 * float((left**2).sum()) / ((m - 1) * (n - 1)) / (m * n)
+    assert kid(a, b).error == pytest.approx(np.sqrt(max(jackknife - pairs, pairs)))
 
 
-def test_the_spread_is_that_of_the_subsets() -> None:
-    a, b = features(40), features(40, shift=0.4, seed=1)
-    few, many = (kid(a, b, subsets=subsets, subset_size=10).std for subsets in (100, 1600))
-    assert many == pytest.approx(few, rel=0.3)  # a standard error would be a quarter
+@pytest.mark.parametrize(("m", "n"), [(60, 60), (60, 240)])
+@pytest.mark.parametrize("shift", [0.0, 0.15, 0.5])
+def test_the_error_is_the_spread_of_the_distance(m: int, n: int, shift: float) -> None:
+    found = [kid(features(m, seed=2 * s, width=16), features(n, shift, seed=2 * s + 1, width=16)) for s in range(300)]
+    values, errors = np.array([one.value for one in found]), np.array([one.error or 0.0 for one in found])
+    # The spread of random halves, as it was printed before, is 1.3 to 3 times as large.
+    assert 0.9 <= np.sqrt((errors**2).mean()) / values.std() <= 1.2
+    held = np.abs(values - values.mean()) <= 1.96 * errors
+    assert held.mean() >= 0.92
 
 
-def test_the_seed_fixes_the_subsets() -> None:
-    a, b = features(20), features(20, seed=1)
-    assert kid(a, b, seed=3) == kid(a, b, seed=3)
-    assert kid(a, b, seed=3) != kid(a, b, seed=4)
+def test_few_images_have_no_error() -> None:
+    many, few = features(FEWEST_FOR_ERROR), features(FEWEST_FOR_ERROR - 1, seed=1)
+    assert FEWEST_FOR_ERROR == 50
+    assert kid(many, few).error is kid(few, many).error is kid(few, few).error is None
+    assert (kid(many, features(50, seed=2)).error or 0) > 0
+
+
+def test_large_sets_are_taken_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = features(70), features(90, seed=1)
+    expected = kid(a, b)
+    monkeypatch.setattr(module, "_ROWS", 16)
+    assert tuple(kid(a, b)) == pytest.approx(tuple(expected))
 
 
 def test_wrong_features_are_named() -> None:
     with pytest.raises(ValueError, match=r"shapes \(4, 5\) and \(4, 3\)"):
         kid(features(4), features(4)[:, :3])
-    with pytest.raises(ValueError, match="subset_size is 9: with 4 and 8 images, give 2 to 4"):
-        kid(features(4), features(8), subset_size=9)
-    with pytest.raises(ValueError, match="subset_size is 2: with 1 and 8 images"):
+    with pytest.raises(ValueError, match="there are 1 and 8 images: a kernel distance needs at least 2"):
         kid(features(1), features(8))
-    with pytest.raises(ValueError, match="subsets is 0"):
-        kid(features(4), features(4), subsets=0)
     with pytest.raises(ValueError, match="not finite"):
         kid(features(4) * np.nan, features(4))

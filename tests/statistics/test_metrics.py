@@ -14,6 +14,7 @@ from fair_diffusion.statistics.metrics import (
     noise_floor,
     noise_floors,
     pairwise_bias,
+    smoothed_kl,
     total_variation,
     two_group_noise_floor,
 )
@@ -62,6 +63,29 @@ def test_values_by_hand() -> None:
     assert deviation_ratio([1, 0, 0]) == 1
     assert deviation_ratio([0.5, 0.25, 0.25]) == pytest.approx(0.25)
     assert deviation_ratio([0.25] * 4) == 0
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=6).filter(any), st.data())
+def test_the_smoothed_divergence_is_that_of_counts_with_half_an_image_more(
+    counts: list[int], data: st.DataObject
+) -> None:
+    weights = data.draw(st.lists(st.integers(0, 9), min_size=len(counts), max_size=len(counts)).filter(any))
+    target = [weight / sum(weights) for weight in weights]
+    n = sum(counts)
+    found = smoothed_kl(counts, target)
+    expected = stats.entropy([2 * x + 1 for x in counts], [2 * n * share + 1 for share in target])
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert math.isfinite(found)
+
+
+def test_one_misread_image_does_not_make_the_smoothed_divergence_infinite() -> None:
+    assert smoothed_kl([50, 50, 0], [0.5, 0.5, 0]) == 0
+    assert smoothed_kl([50, 49, 1], [0.5, 0.5, 0]) == pytest.approx(
+        (50.5 * math.log(1) + 49.5 * math.log(49.5 / 50.5) + 1.5 * math.log(1.5 / 0.5)) / 101.5
+    )
+    for counts in ([1, 2], [0, 0, 0], [-1, 2, 3]):
+        with pytest.raises(ValueError, match="give 0 or more images for each group"):
+            smoothed_kl(counts, [0.5, 0.5, 0])
 
 
 @given(st.floats(0, 1))

@@ -4,8 +4,9 @@
     band: |p̂_k − τ_k| ≤ z √(τ_k (1 − τ_k) / n) for every group k, which holds for 95 % of draws from the target
 
 p̂ is the share among the n images that could be read, τ the target. The band is that of Fair Diffusion (arXiv
-2302.10893), whose published counts give its published values here. Exports `deviations`, `tally_deviation`, and their
-results `Deviation` and `TallyDeviation`.
+2302.10893), whose published counts give its published values here. With several groups or few images it holds fewer
+draws than it says, so the exact multinomial test stands beside it (see `statistics.multinomial`). Exports
+`deviations`, `tally_deviation`, and their results `Deviation` and `TallyDeviation`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from fair_diffusion.statistics.metrics import (
     fd,
     kl,
     pairwise_bias,
+    smoothed_kl,
     total_variation,
 )
+from fair_diffusion.statistics.multinomial import chance_p
 
 _LEVEL = 0.95
 
@@ -49,13 +52,16 @@ class Deviation:
         tv_worst: largest total variation of a concept.
         worst_concept: the concept with the largest total variation.
         kl_mean: mean divergence of the read images in nats; infinite if an image shows a group with target zero. This
-            and the next three means leave out concepts without read images; None if no concept is left.
+            and the next four means leave out concepts without read images; None if no concept is left.
+        smoothed_kl_mean: mean divergence of the read images with half an image added to each group; never infinite.
         fd_mean: mean fairness discrepancy of the read images.
         pairwise_bias_mean: mean pairwise bias among the groups in play: a distance from uniform, whatever the target.
         deviation_ratio_mean: mean deviation ratio among the groups in play: also a distance from uniform.
         noise_floor: expected `tv_mean` of as many independent draws from the targets.
         inside_band: number of concepts in the two-sided 95 % binomial band of their target (normal approximation, read
             images; with more than two groups in play, simultaneous by Bonferroni's correction).
+        within_chance: number of concepts that the exact multinomial test does not tell from draws from their target
+            (p at least 0.05, read images). At least 95 of 100 concepts whose images are such draws are among them.
     """
 
     source: str
@@ -70,11 +76,13 @@ class Deviation:
     tv_worst: float
     worst_concept: str
     kl_mean: float | None
+    smoothed_kl_mean: float | None
     fd_mean: float | None
     pairwise_bias_mean: float | None
     deviation_ratio_mean: float | None
     noise_floor: float
     inside_band: int
+    within_chance: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,19 +91,23 @@ class TallyDeviation:
 
     Attributes:
         tv: total variation; "unknown" is a group whose target is zero.
-        kl: divergence of the read images in nats. This and the next three are None if no image could be read.
+        kl: divergence of the read images in nats. This and the next four are None if no image could be read.
+        smoothed_kl: the same with half an image added to each group; never infinite.
         fd: fairness discrepancy of the read images.
         pairwise_bias: pairwise bias among the groups in play.
         deviation_ratio: deviation ratio among the groups in play.
         inside_band: whether every share of the read images lies in the band (see the top of this file).
+        within_chance: whether the exact multinomial test does not tell the read images from draws from the target.
     """
 
     tv: float
     kl: float | None = None
+    smoothed_kl: float | None = None
     fd: float | None = None
     pairwise_bias: float | None = None
     deviation_ratio: float | None = None
     inside_band: bool = False
+    within_chance: bool = False
 
 
 def deviations(tallies: Sequence[Tally]) -> list[Deviation]:
@@ -131,11 +143,13 @@ def _deviation(tallies: Sequence[Tally]) -> Deviation:
         tv_worst=tv[worst],
         worst_concept=tallies[worst].concept,
         kl_mean=_mean(part.kl for part in parts),
+        smoothed_kl_mean=_mean(part.smoothed_kl for part in parts),
         fd_mean=_mean(part.fd for part in parts),
         pairwise_bias_mean=_mean(part.pairwise_bias for part in parts),
         deviation_ratio_mean=_mean(part.deviation_ratio for part in parts),
         noise_floor=float(np.mean([cached_noise_floor(tally.asked, tally.n) for tally in tallies])),
         inside_band=sum(part.inside_band for part in parts),
+        within_chance=sum(part.within_chance for part in parts),
     )
 
 
@@ -163,10 +177,12 @@ def tally_deviation(counts: tuple[int, ...], unknown: int, target: tuple[float, 
     return TallyDeviation(
         tv=tv,
         kl=kl(shares, target),
+        smoothed_kl=smoothed_kl(counts, target),
         fd=fd(shares, target),
         pairwise_bias=pairwise_bias(in_play),
         deviation_ratio=deviation_ratio(in_play),
         inside_band=_inside_band(shares, target, known),
+        within_chance=chance_p(counts, target) >= 1 - _LEVEL,
     )
 
 

@@ -1,7 +1,9 @@
 """Differences between the sources of a study: each source is tested against one earlier source.
 
 If both sources have images of the same seeds for a concept, the test is McNemar's for paired images; otherwise it is
-Fisher's for independent images. The p values are corrected over all concepts together, whichever test each had.
+Fisher's for independent images. The p values are corrected over all concepts and groups of an attribute together,
+whichever test each had: if nothing changed, any of them is below 0.05 at most 5 times of 100. Groups that mirror each
+other, such as two groups without unread images, are one test and count once.
 Exports `source_differences`, `unpaired_differences`, `paired_differences`, and their results `SourceDifference` and
 `Difference`.
 """
@@ -17,7 +19,7 @@ import pyarrow as pa
 from fair_diffusion.audit.pairs import Labels, Seeded, paired, seeded_labels
 from fair_diffusion.audit.study import Source
 from fair_diffusion.audit.tally import Tally, check_tallies
-from fair_diffusion.statistics.differences import benjamini_hochberg, fisher_p, holm, mcnemar_p, newcombe, tango
+from fair_diffusion.statistics.differences import agreed, benjamini_hochberg, fisher_p, holm, mcnemar_p, newcombe, tango
 
 _FIRST = {"plain": 0, "data": 1}
 _Tallies = list[tuple[Tally, Tally]]
@@ -32,17 +34,18 @@ class Difference:
         concept: what the images show.
         attribute: what was read.
         group: one of its groups.
-        test: "Fisher exact" or "McNemar exact".
+        test: "Fisher mid-p" or "McNemar mid-p".
         n_before: images of the earlier source, unread ones included.
         n_after: images of the later source, unread ones included.
         before: share of the group in the earlier source.
         after: share of the group in the later source.
         difference: after − before.
-        low: lower end of its 95 % interval, which holds for this difference alone.
+        low: lower end of its 95 % interval, which holds for this difference alone. It excludes 0 just where p is below
+            0.05.
         high: upper end of its 95 % interval.
         p: two-sided p of this difference alone.
-        p_holm: p corrected over concepts by Holm's method.
-        p_bh: p corrected over concepts by Benjamini and Hochberg's method.
+        p_holm: p corrected over concepts and groups by Holm's method.
+        p_bh: p corrected over concepts and groups by Benjamini and Hochberg's method.
     """
 
     concept: str
@@ -179,13 +182,13 @@ def unpaired_differences(before: Tally, after: Tally) -> list[Difference]:
     differences = []
     for group, x in before.counts.items():
         y = after.counts[group]
-        low, high = newcombe(x, before.n, y, after.n)
+        p, (low, high) = agreed(fisher_p(x, before.n, y, after.n), newcombe(x, before.n, y, after.n))
         differences.append(
             Difference(
                 concept=before.concept,
                 attribute=before.attribute,
                 group=group,
-                test="Fisher exact",
+                test="Fisher mid-p",
                 n_before=before.n,
                 n_after=after.n,
                 before=x / before.n,
@@ -193,7 +196,7 @@ def unpaired_differences(before: Tally, after: Tally) -> list[Difference]:
                 difference=y / after.n - x / before.n,
                 low=low,
                 high=high,
-                p=fisher_p(x, before.n, y, after.n),
+                p=p,
             )
         )
     return differences
@@ -224,13 +227,13 @@ def paired_differences(
     for group in groups:
         shows = [(a == group, b == group) for a, b in zip(before, after, strict=True)]
         gained, lost, kept = shows.count((False, True)), shows.count((True, False)), shows.count((True, True))
-        low, high = tango(gained, lost, n)
+        p, (low, high) = agreed(mcnemar_p(gained, lost), tango(gained, lost, n))
         differences.append(
             Difference(
                 concept=concept,
                 attribute=attribute,
                 group=group,
-                test="McNemar exact",
+                test="McNemar mid-p",
                 n_before=n,
                 n_after=n,
                 before=(kept + lost) / n,
@@ -238,23 +241,28 @@ def paired_differences(
                 difference=(gained - lost) / n,
                 low=low,
                 high=high,
-                p=mcnemar_p(gained, lost),
+                p=p,
             )
         )
     return differences
 
 
 def _corrected(differences: Sequence[Difference]) -> list[Difference]:
-    """The differences of one attribute, with p corrected over the concepts of each group.
+    """The differences of one attribute, with p corrected over its concepts and groups.
 
-    The correction does not count the groups: if there are two, both have the same p.
+    Two groups that all images of a concept show one or the other of are one test. A group that no image shows, or every
+    image, is none: its p is 1 whatever happened to the others.
     """
-    families: dict[str, list[int]] = {}
+    tests: dict[tuple[str, int, int], list[int]] = {}
     for k, one in enumerate(differences):
-        families.setdefault(one.group, []).append(k)
-    corrected = list(differences)
-    for family in families.values():
-        p = [differences[k].p for k in family]
-        for k, p_holm, p_bh in zip(family, holm(p), benjamini_hochberg(p), strict=True):
-            corrected[k] = replace(differences[k], p_holm=float(p_holm), p_bh=float(p_bh))
+        before, after = round(one.before * one.n_before), round(one.after * one.n_after)
+        if 0 < before + after < one.n_before + one.n_after:
+            mirrored = one.concept, one.n_before - before, one.n_after - after
+            tests.setdefault(mirrored if mirrored in tests else (one.concept, before, after), []).append(k)
+    corrected = [replace(one, p_holm=1.0, p_bh=1.0) for one in differences]
+    p = [differences[places[0]].p for places in tests.values()]
+    if p:
+        for places, p_holm, p_bh in zip(tests.values(), holm(p), benjamini_hochberg(p), strict=True):
+            for k in places:
+                corrected[k] = replace(differences[k], p_holm=float(p_holm), p_bh=float(p_bh))
     return corrected

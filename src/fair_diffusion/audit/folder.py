@@ -98,7 +98,7 @@ def load_study(folder: Path) -> Study:
         with opened(table) as source, pq.ParquetFile(source) as file:
             check_metadata(file.schema_arrow.metadata, FORMAT, table)
             rows = file.read().select(_SCHEMA.names).cast(_SCHEMA).to_pylist()
-        return _shown(_study(plain, _tallies(rows), folder), folder)
+        return _shown(_study(plain, _tallies(rows), folder))
     except NewerFormatError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
@@ -128,14 +128,14 @@ def _sample(k: int) -> str:
     return f"samples/{k:05d}.png"
 
 
-def _shown(study: Study, folder: Path) -> Study:
+def _shown(study: Study) -> Study:
     """The study without samples whose picture is damaged or missing; a note counts them and names the first."""
     samples, lost = [], []
-    for sample in study.samples:
+    for k, sample in enumerate(study.samples):
         try:
             open_picture(sample.image)
         except BrokenPicture as error:
-            lost.append(f"{sample.image.path} ({error})")
+            lost.append(f"{_sample(k)} ({error})")
         else:
             samples.append(sample)
     if not lost:

@@ -1,21 +1,32 @@
 """Shares that people would see, from their labels of some images and the machine's labels of all images.
 
 There is one prediction for each source, attribute and concept with labelled images. If several concepts have labelled
-images, there is one more for all concepts together; it assumes that the labelled images were drawn at random from all
-images. If a prediction is refused, the reason is given instead. The estimates are those of
-`statistics.prediction_powered`. Exports `predictions` and its results `Prediction` and `Predicted`.
+images, there is one more for all concepts together, in which each concept weighs as much as it has images. It is
+refused unless every concept has labels: nothing tells what people would see in the others. If a prediction is refused,
+the reason is given instead. The estimates are those of `statistics.prediction_powered`. Exports `predictions` and its
+results `Prediction` and `Predicted`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from fair_diffusion.audit.study import Labelled
 from fair_diffusion.audit.tally import Tally, by_source_and_attribute
-from fair_diffusion.statistics.prediction_powered import predict
+from fair_diffusion.statistics.prediction_powered import (
+    FEWEST_EACH,
+    FEWEST_IN_ALL,
+    Pairs,
+    Stratum,
+    labels_wanted,
+    predict,
+    predict_strata,
+)
+
+_HALF_WIDTH = 0.05
+"""Half the width of the interval that advice on the number of labels aims at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,45 +89,86 @@ def predictions(tallies: Sequence[Tally], labelled: Sequence[Labelled]) -> list[
     made = []
     for key, labels in by_concept.items():
         own = counted.get(key, [])
-        made += [_prediction([tally], [labels[tally.concept]]) for tally in own if tally.concept in labels]
+        made += [_prediction([tally], labels) for tally in own if tally.concept in labels]
         same_groups = [tally for tally in own if set(tally.counts) == set(own[0].counts)]
-        whole = [labels[tally.concept] for tally in same_groups if tally.concept in labels]
-        if len(whole) > 1:
-            made.append(_prediction(same_groups, whole))
+        if sum(tally.concept in labels for tally in same_groups) > 1:
+            made.append(_prediction(same_groups, labels))
     return made
 
 
-def _prediction(tallies: Sequence[Tally], labelled: Sequence[Labelled]) -> Prediction:
-    counts = np.sum([one.counts for one in labelled], axis=0)
+def _prediction(tallies: Sequence[Tally], labels: Mapping[str, Labelled]) -> Prediction:
+    """The prediction for some tallies of one source and attribute together; `labels` are by concept."""
+    own = [labels[tally.concept] for tally in tallies if tally.concept in labels]
     groups: list[Predicted] = []
     refused = None
     try:
-        groups = _predicted(tallies, labelled[0].groups, counts.tolist())
+        groups = _predicted(tallies, own)
     except ValueError as error:
         refused = str(error)
     return Prediction(
         source=tallies[0].source,
         attribute=tallies[0].attribute,
         concept=tallies[0].concept if len(tallies) == 1 else None,
-        labelled=int(counts.sum()),
+        labelled=sum(_images(one) for one in own),
         n=sum(tally.n for tally in tallies),
         groups=groups,
         refused=refused,
     )
 
 
-def _predicted(tallies: Sequence[Tally], groups: Sequence[str], labelled: Sequence[Sequence[int]]) -> list[Predicted]:
-    """Every group of some tallies together; `labelled` counts images by people's and the machine's label, as usual."""
-    total, machine = sum(map(sum, labelled)), [sum(column) for column in zip(*labelled, strict=True)]
-    rest = [sum(tally.counts.get(group, 0) for tally in tallies) - machine[k] for k, group in enumerate(groups)]
-    unknown = sum(tally.unknown for tally in tallies) - machine[-1]
-    if min(*rest, unknown) < 0:
-        raise ValueError("more images were labelled than counted: label those that were audited")
+def _predicted(tallies: Sequence[Tally], labelled: Sequence[Labelled]) -> list[Predicted]:
+    """Every group of some tallies together; `labelled` has those that people labelled, in the same order."""
+    few = len(tallies) - sum(_images(one) >= FEWEST_EACH for one in labelled)
+    if len(tallies) > 1 and few:
+        raise ValueError(_advice(tallies, labelled, few))
+    strata = [_strata(tally, one) for tally, one in zip(tallies, labelled, strict=True)]
     predicted = []
-    for k, group in enumerate(groups):
-        both = labelled[k][k]
-        human_only, machine_only = sum(labelled[k]) - both, machine[k] - both
-        pairs = (both, human_only, machine_only, total - both - human_only - machine_only)
-        share = predict(pairs, rest[k], sum(rest) + unknown)
+    for group in labelled[0].groups:
+        own = [by_group[list(one.groups).index(group)] for by_group, one in zip(strata, labelled, strict=True)]
+        share = predict(*own[0]) if len(own) == 1 else predict_strata(own)
         predicted.append(Predicted(group=group, **share._asdict()))
     return predicted
+
+
+def _strata(tally: Tally, one: Labelled) -> list[Stratum]:
+    """The labels of one concept and what the machine read in its other images, for each group of `one`."""
+    machine = [sum(column) for column in zip(*one.counts, strict=True)]
+    rest = [tally.counts.get(group, 0) - machine[k] for k, group in enumerate(one.groups)]
+    unknown = tally.unknown - machine[-1]
+    if min(*rest, unknown) < 0:
+        raise ValueError("more images were labelled than counted: label those that were audited")
+    return [Stratum(_pairs(one, k), rest[k], sum(rest) + unknown) for k in range(len(one.groups))]
+
+
+def _pairs(one: Labelled, k: int) -> Pairs:
+    """The labelled images by who saw group `k` in them."""
+    both = one.counts[k][k]
+    human_only, machine_only = sum(one.counts[k]) - both, sum(row[k] for row in one.counts) - both
+    return both, human_only, machine_only, _images(one) - both - human_only - machine_only
+
+
+def _images(one: Labelled) -> int:
+    return sum(map(sum, one.counts))
+
+
+def _advice(tallies: Sequence[Tally], labelled: Sequence[Labelled], few: int) -> str:
+    """Why concepts are not predicted together, and how many labels they want."""
+    n = sum(tally.n for tally in tallies)
+    wanted = [
+        labels_wanted(_sum([_pairs(one, list(one.groups).index(group)) for one in labelled]), n, half_width=_HALF_WIDTH)
+        for group in labelled[0].groups
+    ]
+    each = max(FEWEST_EACH, math.ceil(FEWEST_IN_ALL / len(tallies)))
+    said = (
+        f"fewer than {FEWEST_EACH} images are labelled of {few} of the {len(tallies)} concepts, and nothing tells what "
+        f"people would see in the others: label at least {each} images of each concept, drawn at random"
+    )
+    if None in wanted:
+        return said
+    enough = max(each, *(math.ceil((number or 0) / len(tallies)) for number in wanted))
+    return f"{said}; about {enough} of each give ±{100 * _HALF_WIDTH:g} points"
+
+
+def _sum(pairs: Sequence[Pairs]) -> Pairs:
+    both, human_only, machine_only, neither = (sum(own) for own in zip(*pairs, strict=True))
+    return both, human_only, machine_only, neither

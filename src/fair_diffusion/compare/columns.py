@@ -116,6 +116,12 @@ def _fidelity(facts: Facts) -> str:
     return f"{percent(facts.fidelity)} ({100 * facts.fidelity_low:.1f} to {percent(facts.fidelity_high)})"
 
 
+def _distance(facts: Facts) -> str:
+    if facts.kid is None:
+        return NONE
+    return number(facts.kid) + ("" if facts.kid_std is None else f" ± {number(facts.kid_std)}")
+
+
 def _training(facts: Facts) -> str:
     if facts.training_steps is None and facts.training_seconds is None:
         return "not known"
@@ -134,9 +140,9 @@ QUALITY: Sequence[Column] = (
     ),
     Column(
         "KID",
-        "kernel distance of the judge's features to the reference, mean ± spread over random subsets; it can be a "
-        "little below 0",
-        _fact(lambda facts: NONE if facts.kid is None else f"{number(facts.kid)} ± {number(facts.kid_std)}"),
+        "kernel distance of the judge's features to the reference ± its standard error, from 50 images on; it can be "
+        "a little below 0",
+        _fact(_distance),
     ),
     Column(
         "pixels from twin",

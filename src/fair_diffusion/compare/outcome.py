@@ -26,7 +26,7 @@ from fair_diffusion.perception.vocabulary import known_labels
 from fair_diffusion.policy import ATTRIBUTES, Target
 from fair_diffusion.readers.kid_reference import FEWEST
 from fair_diffusion.statistics.bootstrap import bootstrap_mean
-from fair_diffusion.statistics.kid import kid
+from fair_diffusion.statistics.kid import Kid, kid
 from fair_diffusion.statistics.metrics import noise_floors
 
 OCCUPATION = "occupation"
@@ -44,8 +44,8 @@ class Facts:
             prompt show; unknown counts against it. None if the judge reads no occupations.
         fidelity_low: lower end of its 95 % interval, by bootstrap over prompts; None for a single prompt.
         fidelity_high: upper end of that interval.
-        kid: kernel distance of the judge's features to the reference, as the mean over random subsets.
-        kid_std: standard deviation over these subsets.
+        kid: kernel distance of the judge's features to the reference.
+        kid_std: its standard error; None under 50 images.
         pixels: mean absolute difference to the plain image of the same seed, in 0…1; None if no image has one.
         features: mean of 1 − cosine between the judge's features of the two images.
         steered: share of images that are not plain.
@@ -237,8 +237,8 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         fidelity=float(np.mean(kept)) if kept else None,
         fidelity_low=low,
         fidelity_high=high,
-        kid=distance[0] if distance else None,
-        kid_std=distance[1] if distance else None,
+        kid=distance.value if distance else None,
+        kid_std=distance.error if distance else None,
         pixels=float(np.mean(twins)) if twins else None,
         features=float(np.mean(angles)) if angles else None,
         steered=share("steered"),
@@ -267,13 +267,12 @@ def _kept(cells: Cells, plain: Cells) -> list[float]:
     return shares
 
 
-def _kid(way: Way, cells: Cells, plain: Cells, reference: Reference | None) -> tuple[float, float] | None:
-    """The kernel distance and its standard deviation; None without features, with too few images, or to itself."""
+def _kid(way: Way, cells: Cells, plain: Cells, reference: Reference | None) -> Kid | None:
+    """The kernel distance and its standard error; None without features, with too few images, or to itself."""
     if reference is None and way == PLAIN:
         return None
     ours = [cell.vectors for _, cell in cells if cell.vectors is not None]
     theirs = [reference.vectors] if reference else [twin.vectors for _, twin in plain if twin.vectors is not None]
     if not ours or not theirs or min(sum(map(len, ours)), sum(map(len, theirs))) < FEWEST:
         return None
-    distance = kid(np.concatenate(ours), np.concatenate(theirs))
-    return distance.mean, distance.std
+    return kid(np.concatenate(ours), np.concatenate(theirs))

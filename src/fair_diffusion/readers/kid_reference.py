@@ -27,7 +27,7 @@ from fair_diffusion.perception.probabilities import Embedding
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.runs.format import SHEET
 from fair_diffusion.runs.records import is_twin
-from fair_diffusion.statistics.kid import kid
+from fair_diffusion.statistics.kid import FEWEST_FOR_ERROR, kid
 
 MOST = 2_000
 """Pictures of a source, and of the reference, that are compared at most. They are drawn at random."""
@@ -118,10 +118,15 @@ class KidReference:
                 notes.append(f"{source}: {len(own)} images are too few for {self.name}; {FEWEST} are needed")
                 continue
             distance = kid(own, self.features)
-            quality[source] = {self.name: distance.mean}
+            quality[source] = {self.name: distance.value}
+            error = (
+                f"{FEWEST_FOR_ERROR} of each are needed to tell its standard error"
+                if distance.error is None
+                else f"its standard error is {distance.error:.2g}"
+            )
             notes.append(
-                f"{source}: {self.name} is {distance.mean:.4g}, from {len(own):,} images against "
-                f"{len(self.features):,}; over 100 random halves its standard deviation is {distance.std:.2g}"
+                f"{source}: {self.name} is {distance.value:.4g}, from {len(own):,} images against "
+                f"{len(self.features):,}; {error}"
             )
         measured = [replace(one, quality={**one.quality, **quality.get(one.name, {})}) for one in study.sources]
         return replace(findings, study=replace(study, sources=measured, notes=[*study.notes, *notes]))

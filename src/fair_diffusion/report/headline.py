@@ -175,7 +175,7 @@ def _band(found: Sequence[Deviation], unit: str, reference: str | None) -> list[
         return []
     alike = len({one.concepts for one in judged}) == 1
     each = [
-        f"{one.source} in {one.inside_band:,}" + (f" of {units(one.concepts, unit)}" if k == 0 or not alike else "")
+        f"{one.source} in {one.within_chance:,}" + (f" of {units(one.concepts, unit)}" if k == 0 or not alike else "")
         for k, one in enumerate(judged)
     ]
     return [f"Within what chance gives 95 times of 100: {_and(each)}."]

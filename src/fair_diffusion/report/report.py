@@ -145,10 +145,10 @@ def _changes(found: Numbers) -> list[dict[str, Any]]:
 def _tested(one: SourceDifference) -> str:
     """The test of a comparison, in words."""
     if one.paired == one.concepts:
-        return "McNemar's exact test, paired: image by image of the same seed"
+        return "McNemar's mid-p test, paired: image by image of the same seed"
     if not one.paired:
-        return "Fisher's exact test, unpaired"
-    return f"McNemar's exact test for the {one.paired} of {one.concepts} with the same seeds, else Fisher's"
+        return "Fisher's mid-p test, unpaired"
+    return f"McNemar's mid-p test for the {one.paired} of {one.concepts} with the same seeds, else Fisher's"
 
 
 def _corrected(corrections: Sequence[Correction]) -> list[tuple[str, list[Correction]]]:

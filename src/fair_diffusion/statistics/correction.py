@@ -9,7 +9,10 @@ groups and no unknown reading, the solution π is Rogan and Gladen's estimator (
 distributions (π ≥ 0, Σπ = 1), so that every corrected share lies in 0 to 1. "Unknown" is one more reading with a rate
 for each group: the corrected shares are shares of **all** images, unread ones included.
 
-The correction assumes that the reader errs on these images as it did on those of the confusion matrix.
+The correction assumes that the reader errs on these images as it did on those of the confusion matrix. Readings that no
+distribution explains, such as fewer women than the errors with men alone give, contradict that and are not corrected.
+Near such readings, percentiles of resamples that are all moved into 0 to 1 would shrink to a point; there the ends
+are those of the resamples that needed no moving (Gelfand, Smith and Lee 1992, JASA 87, on constrained parameters).
 Exports `correct` and its result `CorrectedShares`.
 """
 
@@ -25,6 +28,8 @@ from fair_diffusion.statistics.intervals import Array, check_level
 # Below this value the readings hardly depend on the group. A reader that is right for 55 of 100 images has 0.1.
 _SMALLEST_SINGULAR_VALUE = 0.1
 _RESAMPLES = 2_000
+_SURPRISE = 0.01
+"""Readings that resamples explain more rarely than this contradict the confusion matrix."""
 
 
 class CorrectedShares(NamedTuple):
@@ -55,8 +60,8 @@ def correct(readings: ArrayLike, confusion: ArrayLike, *, level: float = 0.95, s
         seed: seed of the resamples.
 
     Raises:
-        ValueError: arrays of other shapes, no images, a group without labelled images, or readings that hardly depend
-            on the group, so that the shares cannot be estimated.
+        ValueError: arrays of other shapes, no images, a group without labelled images, readings that hardly depend on
+            the group, so that the shares cannot be estimated, or readings that contradict the matrix.
     """
     read, matrix = np.asarray(readings, dtype=np.float64), np.array(confusion, dtype=np.float64)
     groups = read.size - 1
@@ -79,16 +84,28 @@ def correct(readings: ArrayLike, confusion: ArrayLike, *, level: float = 0.95, s
             f"{_SMALLEST_SINGULAR_VALUE} is needed): use a better reader, or merge groups that it confuses"
         )
     estimate = _solve(rates[None], read[None] / read.sum())[0]
-    low, high = np.quantile(_resampled(matrix, read, seed), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    bounded, free = _resampled(matrix, read, seed)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(bounded, tails, axis=0)
+    possible = (free >= 0) & (free <= 1)
+    for k, kept in enumerate(possible.T):
+        if kept.mean() < _SURPRISE / groups:
+            raise ValueError(
+                "the readings contradict the confusion matrix: no shares explain them, so the reader errs here "
+                "otherwise than on the labelled images"
+            )
+        own = np.quantile(free[kept, k], tails)
+        low[k], high[k] = min(low[k], own[0]), max(high[k], own[1])
     return CorrectedShares(estimate, np.minimum(low, estimate), np.maximum(high, estimate))
 
 
-def _resampled(matrix: Array, readings: Array, seed: int) -> Array:
-    """Corrected shares of the resamples, shape (resamples, groups)."""
+def _resampled(matrix: Array, readings: Array, seed: int) -> tuple[Array, Array]:
+    """Corrected shares of the resamples within 0 to 1, and without that constraint, shape (resamples, groups)."""
     generator = np.random.default_rng(seed)
     shares = generator.dirichlet(readings + 0.5, _RESAMPLES)
     rates = np.stack([generator.dirichlet(row + 0.5, _RESAMPLES) for row in matrix], axis=1)
-    return _solve(rates, shares)
+    free = _unconstrained(rates, shares)
+    return _bounded(free, rates, shares), free
 
 
 def _solve(rates: Array, shares: Array) -> Array:
@@ -101,18 +118,30 @@ def _solve(rates: Array, shares: Array) -> Array:
     Returns:
         The distributions, shape (pairs, groups).
     """
-    from scipy.optimize import nnls
+    return _bounded(_unconstrained(rates, shares), rates, shares)
 
+
+def _unconstrained(rates: Array, shares: Array) -> Array:
+    """As `_solve`, but with the constraint Σπ = 1 alone: shares below 0 and above 1 are possible."""
     pairs, groups, _ = rates.shape
-    # With the constraint Σπ = 1 alone this is a linear system whose last unknown is the Lagrange multiplier.
+    # This is a linear system whose last unknown is the Lagrange multiplier.
     system = np.zeros((pairs, groups + 1, groups + 1))
     system[:, :groups, :groups] = rates @ rates.transpose(0, 2, 1)
     system[:, :groups, groups] = system[:, groups, :groups] = 1
     right = np.concatenate([(rates @ shares[:, :, None])[:, :, 0], np.ones((pairs, 1))], axis=1)
     solved: Array = np.linalg.solve(system, right[:, :, None])[:, :groups, 0]
-    heavy = 1e4
-    for k in np.flatnonzero((solved < 0).any(axis=1)):
+    return solved
+
+
+def _bounded(free: Array, rates: Array, shares: Array) -> Array:
+    """The solutions of `_unconstrained` with the constraint π ≥ 0 too."""
+    from scipy.optimize import nnls
+
+    if free.shape[1] == 2:  # one unknown, whose squares are convex: the nearest of 0 and 1 is best
+        return np.asarray(np.clip(free, 0, 1), dtype=np.float64)
+    solved, heavy = free.copy(), 1e4
+    for k in np.flatnonzero((free < 0).any(axis=1)):
         # The constraint π ≥ 0 binds. A last equation of large weight asks for Σπ = 1; division removes the rest.
-        bound = nnls(np.vstack([rates[k].T, np.full(groups, heavy)]), np.append(shares[k], heavy))[0]
+        bound = nnls(np.vstack([rates[k].T, np.full(rates.shape[1], heavy)]), np.append(shares[k], heavy))[0]
         solved[k] = bound / bound.sum()
     return solved

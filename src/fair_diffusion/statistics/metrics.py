@@ -30,6 +30,24 @@ def kl(p: ArrayLike, q: ArrayLike) -> float:
     return float(rel_entr(p, q).sum())
 
 
+def smoothed_kl(counts: ArrayLike, target: ArrayLike) -> float:
+    """Kullback-Leibler divergence with half an image added to each group, in nats.
+
+    It compares (x_k + ½) / (n + K/2) with (n τ_k + ½) / (n + K/2), for n images and K groups (Krichevsky and Trofimov
+    1981, IEEE Transactions on Information Theory 27). It is 0 where the counts are the target's, and never infinite:
+    one image that is misread as a group with target zero does not decide alone.
+
+    Args:
+        counts: images per group, shape (groups,), at least 1 in sum.
+        target: share asked for of each group, shape (groups,).
+    """
+    shown, share = np.asarray(counts, dtype=np.float64), _distribution(target, "target")
+    if shown.shape != share.shape or shown.sum() < 1 or (shown < 0).any():
+        raise ValueError(f"counts is {shown.tolist()}: give 0 or more images for each group of the target, 1 in sum")
+    n, groups = shown.sum(), len(share)
+    return kl((shown + 0.5) / (n + groups / 2), (n * share + 0.5) / (n + groups / 2))
+
+
 def fd(p: ArrayLike, target: ArrayLike) -> float:
     """Fairness discrepancy ‖p − target‖₂ (Choi et al. 2020, arXiv 1910.12008), 0 to √2.
 
