@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from fair_diffusion.audit.corrections import Correction, corrections
+from fair_diffusion.audit.deliveries import SourceDelivery, deliveries
 from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.differences import SourceDifference, source_differences
 from fair_diffusion.audit.fields import by_field
@@ -21,13 +22,27 @@ from fair_diffusion.audit.lines import Line, summarize
 from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.audit.verdicts import doubted, judged
+from fair_diffusion.statistics.over_prompts import FEWEST
 
 _KINDS = ("data", "plain", "instructed", "other")
 TAKEN_OVER = (
     "{names}: nothing was asked of these images, so their gaps and deviations are measured against the target that "
     "other sources were asked for"
 )
-STOPPED = "{name}: drawn until every interval was within ±{points:.3g} points; its intervals hold under such stopping"
+STOPPED = (
+    "{name}: drawn until every interval was within ±{points:.3g} points. The intervals of its shares hold whenever one "
+    "stops. The interval of its mean deviation and “within chance” are made for a fixed number of images; they held "
+    "under such stopping in simulations"
+)
+PHRASED = (
+    "{many} with {fewest} phrasings or more: intervals of shares and of mean deviations are over phrasings like these, "
+    "since images of one phrasing are alike"
+)
+FEW_PHRASINGS = (
+    "{many} with 2 to {most} phrasings: intervals are over images of these phrasings alone, since the spread of so few "
+    "is not known"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,9 @@ class Numbers:
         lines: every share.
         deviations: every source and attribute, over all concepts.
         fields: the deviations of each field of concepts.
-        corrections: shares corrected for the reader's errors.
+        corrections: shares corrected for the reader's errors, where the correction holds.
+        deliveries: what was delivered beside the quotas, where there were any.
+        asked: the tallies that have a target of their own, by source, concept and attribute.
         predictions: shares as people would see them.
         comparisons: tests of each source against an earlier one.
     """
@@ -53,6 +70,8 @@ class Numbers:
     deviations: list[Deviation]
     fields: dict[str, list[Deviation]]
     corrections: list[Correction]
+    deliveries: list[SourceDelivery]
+    asked: frozenset[tuple[str, str, str]]
     predictions: list[Prediction]
     comparisons: list[SourceDifference]
 
@@ -66,12 +85,28 @@ class Numbers:
             for group in one.groups
         }
 
+    @property
+    def missed(self) -> bool:
+        """Whether a share misses a target that was asked of its own images."""
+        return any(
+            line.verdict == "misses" and (line.source, line.concept, line.attribute) in self.asked
+            for line in self.lines
+            if line.source != self.reference
+        )
+
     def plain(self) -> dict[str, Any]:
         """The numbers as plain data for JSON; infinite values become None."""
         return {
             "title": self.study.title,
             "sources": [
-                asdict(replace(source, facts=dict(source.facts), quality=dict(source.quality)))
+                asdict(
+                    replace(
+                        source,
+                        facts=dict(source.facts),
+                        quality=dict(source.quality),
+                        selection=dict(source.selection),
+                    )
+                )
                 for source in self.study.sources
             ],
             "reference": self.reference,
@@ -86,6 +121,7 @@ class Numbers:
                 for field, own_deviations in self.fields.items()
             },
             "corrections": [asdict(one) for one in self.corrections],
+            "deliveries": [asdict(one) for one in self.deliveries],
             "predictions": [asdict(one) for one in self.predictions],
             "comparisons": [asdict(one) for one in self.comparisons],
             "notes": list(self.study.notes),
@@ -120,7 +156,14 @@ def numbers(
     data = [source.name for source in sources if source.kind == "data"]
     reference = reference or (data[0] if len(data) == 1 and len(names) > 1 else None)
     sources.sort(key=lambda source: _KINDS.index(source.kind) if source.kind in _KINDS else len(_KINDS))
+    unasked = {source.name for source in sources if not source.asked}
+    asked = frozenset(
+        (tally.source, tally.concept, tally.attribute)
+        for tally in study.tallies
+        if tally.target is not None and tally.source not in unasked
+    )
     tallies, notes = _measurable(study.tallies, [source.name for source in sources])
+    notes += _phrasing_notes(tallies, study.unit)
     notes += [STOPPED.format(name=s.name, points=100 * s.stopped) for s in sources if s.stopped is not None]
     study = replace(study, sources=sources, tallies=tallies, notes=[*study.notes, *notes])
     base = [tally for tally in tallies if tally.source == reference]
@@ -132,6 +175,8 @@ def numbers(
             lines += summarize(part, reference=compared, tolerance=tolerance, stopped=stopped)
     order = {(tally.source, tally.concept, tally.attribute): k for k, tally in enumerate(tallies)}
     lines.sort(key=lambda line: order[line.source, line.concept, line.attribute])
+    made = doubted(corrections(tallies, study.confusions), tallies, study)
+    lines = judged(lines, tallies, made, study, tolerance=tolerance)
     return Numbers(
         study,
         reference,
@@ -139,7 +184,9 @@ def numbers(
         lines,
         deviations(tallies),
         by_field(tallies, study.fields),
-        corrections(tallies, study.confusions),
+        made,
+        deliveries(tallies, made, study, tolerance=tolerance),
+        asked,
         predictions(tallies, study.labelled),
         source_differences(sources, tallies, images),
     )
@@ -160,6 +207,18 @@ def _measurable(tallies: Sequence[Tally], order: Sequence[str]) -> tuple[list[Ta
     filled = [_with_target(tally, asked.get((tally.concept, tally.attribute), [])) for tally in kept]
     taken = dict.fromkeys(new.source for new, old in zip(filled, kept, strict=True) if new != old)
     return filled, [*notes, *([TAKEN_OVER.format(names=", ".join(taken))] if taken else [])]
+
+
+def _phrasing_notes(tallies: Sequence[Tally], unit: str) -> list[str]:
+    """How intervals take the phrasings of concepts that have several."""
+    numbers = {(t.source, t.concept): len(t.phrasings) for t in tallies if t.phrasings}
+    enough = sum(number >= FEWEST for number in numbers.values())
+    told = ((enough, PHRASED), (len(numbers) - enough, FEW_PHRASINGS))
+    return [
+        note.format(many=f"{many} {unit}{'s' if many > 1 else ''}", fewest=FEWEST, most=FEWEST - 1)
+        for many, note in told
+        if many
+    ]
 
 
 def _with_target(tally: Tally, asked: Sequence[dict[str, float]]) -> Tally:
