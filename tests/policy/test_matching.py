@@ -253,7 +253,7 @@ def test_nobody_is_steered_because_of_a_second_worker() -> None:
 
 def test_misspelt_words_and_the_nearest_concept_are_told() -> None:
     assert match(Policy.from_sentence(EVERY), "a photo of a firefigher").read_as == (("firefigher", "firefighter"),)
-    nearest = match(Policy.from_sentence("doctor: half women"), "a photo of a tiktoker").nearest
+    nearest = match(Policy.from_sentence("doctor: half women"), "a photo of a hirundologist").nearest
     assert nearest is not None
     assert 0 < nearest[1] < 1
 

@@ -230,7 +230,7 @@ def _by_meaning(
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
     excepted = rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions)
     if rule is None or excepted or score < NEAR:
-        return None, (concept, score)
+        return None, (concept, score) if score > 0 else None  # below 0: nearer to a thing than to a person
     mention = Mention(first, stop, tuple(word.normal for word in text[first:stop]), None)
     return Fit(rule, mention, "meaning", (0, 0), score), (concept, score)
 
