@@ -19,6 +19,7 @@ from fair_diffusion.audit.differences import SourceDifference, source_difference
 from fair_diffusion.audit.fields import by_field
 from fair_diffusion.audit.lines import Line, summarize
 from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
+from fair_diffusion.audit.relations import SourceRelation, relations
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 
@@ -44,6 +45,7 @@ class Numbers:
         corrections: shares corrected for the reader's errors.
         predictions: shares as people would see them.
         comparisons: tests of each source against an earlier one.
+        relations: what each source makes of the reference; empty without one.
     """
 
     study: Study
@@ -55,6 +57,7 @@ class Numbers:
     corrections: list[Correction]
     predictions: list[Prediction]
     comparisons: list[SourceDifference]
+    relations: list[SourceRelation]
 
     @property
     def predicted(self) -> dict[tuple[str, str, str, str], Predicted]:
@@ -88,6 +91,7 @@ class Numbers:
             "corrections": [asdict(one) for one in self.corrections],
             "predictions": [asdict(one) for one in self.predictions],
             "comparisons": [asdict(one) for one in self.comparisons],
+            "relations": [asdict(one) for one in self.relations],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),
         }
@@ -142,6 +146,7 @@ def numbers(
         corrections(tallies, study.confusions),
         predictions(tallies, study.labelled),
         source_differences(sources, tallies, images),
+        relations(lines, others, base),
     )
 
 
