@@ -9,12 +9,11 @@ TESTS := .venv/.tests-ready
 
 .PHONY: demo test lint format
 
-# Exit code 3 says that a target was missed, as the table shows.
 demo: $(DEMO)  ## instruct the pocket model and open the contact sheet
 	@echo "== firefighters, plain and instructed: 32 seeds =="
 	rm -rf out/demo
 	$(BIN)/fair-diffusion generate "a photo of a firefighter" -n 32 --seed 0 --compare-plain \
-		--instruct "firefighter: 50% woman, 50% man" --out out/demo || test $$? -eq 3
+		--instruct "firefighter: 50% woman, 50% man" --out out/demo
 	@echo "== look at out/demo/contact-sheet.png =="
 
 test: $(TESTS)  ## run the tests, in JOBS processes of one thread each

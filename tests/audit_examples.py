@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fair_diffusion.runs.format import PNG_KEY
 
 COLOURS = {"woman": (200, 20, 20), "man": (20, 20, 200), None: (20, 200, 20)}
 """Red pictures are read as women, blue ones as men, green ones not at all."""
+_NUMBERS = count()
 GROUPS = ["woman", "man", "androgynous"]
 TARGET = [0.5, 0.5, 0.0]
 CONFUSION = Confusion(attribute="gender", groups=["a", "b"], counts=[[3, 1, 0], [0, 4, 1]], measured_on="renders")
@@ -48,9 +50,11 @@ class ByColour:
 
 
 def picture(group: str | None, ending: str = "PNG") -> bytes:
-    """The bytes of a picture that `ByColour` reads as `group`."""
-    file = BytesIO()
-    Image.new("RGB", (16, 16), COLOURS[group]).save(file, ending)
+    """The bytes of a picture that `ByColour` reads as `group`; no two calls give the same picture."""
+    file, number = BytesIO(), next(_NUMBERS)
+    image = Image.new("RGB", (16, 16), COLOURS[group])
+    image.putpixel((0, 0), (number % 256, number // 256 % 256, number // 65536))
+    image.save(file, ending, **({"comment": str(number)} if ending == "JPEG" else {}))
     return file.getvalue()
 
 
@@ -100,7 +104,7 @@ def write_run(
 
     def summary(own: Sequence[Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, Any]:
         audit = [{"attribute": attribute, "group": group, "target": share} for group, share in shares.items()]
-        head = {key: own[0][key] for key in ("prompt", "model", "method", "rule")}
+        head = {key: own[0][key] for key in ("prompt", "model", "method", "control", "rule") if key in own[0]}
         told = {"occupations": dict(knows)} if knows else {}
         return {**head, "n": len(own), "audit": audit, "cost": {"seconds": 2.0}, "notes": ["a note"], **told}
 

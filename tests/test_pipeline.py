@@ -22,6 +22,7 @@ from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.request import Request
 
 HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
 INSTRUCTION = "doctor: 50% woman, 50% man; skin tone uniform"
@@ -126,6 +127,26 @@ def test_an_image_does_not_depend_on_its_batch(pipe: FairPipeline) -> None:
             bytearray(b.tobytes()), dtype=torch.uint8
         )
         assert difference.abs().max() <= 1
+
+
+def test_ties_of_rounding_even_out_over_prompts(pipe: FairPipeline) -> None:
+    jobs = ["doctor", "nurse", "cook", "pilot", "judge", "farmer", "lawyer", "writer", "baker", "dancer"]
+    asked: dict[str, Any] = {"instruct": "every occupation: half women; skin tone uniform", "seed": 3}
+
+    def women_and_tones(n: int, *, alone: bool = False) -> tuple[int, list[int]]:
+        plans = [
+            pipe.plan(Request(prompt=f"a {job}", n=n, lot=None if alone else (3, k), **asked)).quotas
+            for k, job in enumerate(jobs)
+        ]
+        return sum(gender[0] for gender, _ in plans), [
+            sum(counts) for counts in zip(*(t for _, t in plans), strict=True)
+        ]
+
+    assert women_and_tones(1) == (5, [2, 2, 2, 2, 2])
+    assert women_and_tones(4) == (20, [8, 8, 8, 8, 8])
+    women, tones = women_and_tones(1, alone=True)  # by the prompt alone
+    assert 0 < women < 10
+    assert len([count for count in tones if count]) > 1
 
 
 @pytest.mark.parametrize("method", ["switch", "semantic"])

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import fair_diffusion.policy
 from fair_diffusion.policy.meaning import SHIPPED
-from fair_diffusion.policy.words import Phrase, phrase
+from fair_diffusion.policy.words import Phrase
 from recipes.vocabulary import english, makes, meanings, names, occupations, places
-from recipes.vocabulary.own import own, own_groups
+from recipes.vocabulary.own import own
 from recipes.vocabulary.wordnet import FOLDER, WordNet
 
 LISTS = Path(fair_diffusion.policy.__file__).parent / "lists"
@@ -45,7 +45,6 @@ def main(folder: Path) -> None:
     _write("no_typos.txt", english.no_typos(wordnet, usual | rare, {*first_names, *surnames}))
     _write("ordinary.txt", english.ordinary(wordnet, {*things, *others}))
     _write("unbroken.txt", own("unbroken"))
-    _write("eras.txt", _eras())
     _write_phrases("people.txt", occupations.people(wordnet))
     _write_phrases("makes.txt", makes.makes(wordnet, {*wordnet.common, *first_names}))
     meanings.write(LISTS / SHIPPED)
@@ -81,13 +80,6 @@ def _targets(phrases: set[str]) -> tuple[set[str], set[str]]:
     usual = {word for text in _base() if len(word := text.split()[-1]) > 4 and word.isalpha()}
     rare = {text.split()[-1] for text in phrases}
     return usual, {word for word in rare - usual if len(word) > 5 and word.isalpha()}
-
-
-def _eras() -> Iterator[str]:
-    for first, *others in own_groups("eras"):
-        name = " ".join(phrase(first))
-        yield name
-        yield from (f"{' '.join(phrase(other))}={name}" for other in others)
 
 
 def _write_phrases(name: str, phrases: Iterable[Phrase]) -> None:

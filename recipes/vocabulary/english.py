@@ -13,8 +13,7 @@ from fair_diffusion.policy.words import phrase, singular
 from recipes.vocabulary.own import own
 from recipes.vocabulary.wordnet import PERSON, WordNet
 
-THINGS = {4: "act", 5: "animal", 6: "artifact", 10: "communication", 13: "food", 14: "group", 15: "location"}
-THINGS |= {17: "object", 20: "plant", 21: "possession", 27: "substance"}
+THINGS = {5: "animal", 6: "artifact", 10: "communication", 13: "food", 14: "group", 20: "plant", 21: "possession"}
 """The lexicographers' files whose nouns make a thing of an occupation before them: "chef salad"."""
 SOLID = frozenset([6, 13])
 """The files of which rare words count too."""
@@ -39,8 +38,9 @@ def nouns(wordnet: WordNet) -> tuple[list[str], list[str]]:
         rare = as_noun == 0 and not other and solid and lemma in first.lemmas
         usual = as_noun > 0 and as_noun >= MOSTLY * as_other
         if rare or (usual and as_noun >= (as_verb / 2 if solid else MOSTLY * as_verb)):
-            thing = first.file in THINGS and lemma not in left_out and not lemma.endswith("ing")
-            (things if thing else others).add(singular(lemma))
+            word = singular(lemma)
+            thing = first.file in THINGS and not {lemma, word} & left_out and not word.endswith("ing")
+            (things if thing else others).add(word)
         elif usual and 2 * as_noun >= as_verb:
             others.add(singular(lemma))
     return sorted(things), sorted(others - things)

@@ -2,7 +2,7 @@
 
 In a language with grammatical gender a word may mean a man alone or anybody: "Arzt", "médico". Such a word is
 "gendered" without a group: it is unsure what it states. Its feminine form states a woman. A word of one form
-("dentiste") states nothing; `vocabulary.occupations` adds the articles that make it state something ("une dentiste").
+("dentiste") states nothing; `vocabulary.occupations` adds the articles that state something ("une dentiste").
 """
 
 from __future__ import annotations

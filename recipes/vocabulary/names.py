@@ -20,6 +20,7 @@ import faker.providers.person
 import mimesis
 
 from fair_diffusion.policy.words import phrase
+from recipes.vocabulary.own import own
 
 TRUSTED = frozenset(
     "en_US en_GB en_IN en_KE en_NG en_PK en_IE ja_JP zh_CN es_ES es_MX fr_FR de_DE it_IT pl_PL zu_ZA sw tw_GH ig_NG "
@@ -56,7 +57,9 @@ def _kept(lists: Lists, english: Collection[str], least: int = 3) -> list[str]:
     seen = Counter(name for names in countries.values() for name in names)
     trusted = frozenset[str]().union(*(names for place, names in countries.items() if place in TRUSTED))
     usual = frozenset[str]().union(*(names for place, names in countries.items() if place in ENGLISH))
-    return sorted(n for n in seen if (seen[n] >= least or n in trusted) and (n in usual or n not in english))
+    left_out = set(own("no_names"))
+    kept = (name for name in seen if (seen[name] >= least or name in trusted) and name not in left_out)
+    return sorted(name for name in kept if name in usual or name not in english)
 
 
 def _counts(lists: Lists, key: str) -> Counter[str]:

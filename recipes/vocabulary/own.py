@@ -18,8 +18,3 @@ def _lists() -> dict[str, Any]:
 def own(name: str) -> list[str]:
     """The list `name`."""
     return [str(entry) for entry in _lists()[name]]
-
-
-def own_groups(name: str) -> list[list[str]]:
-    """The list `name` of lists."""
-    return [[str(entry) for entry in group] for group in _lists()[name]]

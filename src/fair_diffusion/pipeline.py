@@ -6,6 +6,7 @@ requests → match → quotas → control (denoise, look, assign, steer, repair)
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -118,7 +119,7 @@ class FairPipeline:
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
             fields: of `Request`, which tells what each is: n, seed, instruct, policy, method, control, steps,
-                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss.
+                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss, lot.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything is drawn.
@@ -190,12 +191,16 @@ class FairPipeline:
 
     def plan(self, request: Request, strengths: Strengths | None = None) -> Planned:
         """The request with the rule that fires and its quotas. `ValueError` naming what cannot be read or used."""
-        policy = Policy.from_sentence(request.instruct) if request.instruct is not None else request.policy
+        policy = request.policy
+        if request.instruct is not None:
+            policy = Policy.from_sentence(request.instruct)
+            for warning in policy.warnings:
+                warnings.warn(warning, stacklevel=2)
         matched = match(policy or Policy(), request.prompt)
         self.check(matched)
         if request.file is not None:
             check_file(request.row, request.file)
-        quotas = plan(matched.targets, request.n, request.seed) if matched.rule and request.assigns else []
+        quotas = plan(matched.targets, request.n, *request.ties) if matched.rule and request.assigns else []
         planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths)
         check_order(Shared(Readers(self.perceiver, self.early)).order(self, planned))
         return planned

@@ -63,6 +63,7 @@ class RequestFields(TypedDict, total=False):
     size: str | None
     file: Path | None
     loss: str | None
+    lot: tuple[int, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,9 @@ class Request:
         size: width and height of the pictures in pixels, such as "768x512"; the model's own if None.
         file: what the method learnt beforehand (safetensors), for methods that take a file.
         loss: the fairness loss, for methods that descend on one; the method's usual one if None.
+        lot: for requests that belong together, a seed that they share and the place of this one among them, from 0.
+            Groups that equal remainders of quotas tie win in turn over the places, so that they even out. If None,
+            prompt and seed decide.
     """
 
     prompt: str
@@ -105,6 +109,7 @@ class Request:
     size: str | None = None
     file: Path | None = None
     loss: str | None = None
+    lot: tuple[int, int] | None = None
 
     def __new__(cls, **given: Any) -> Self:
         """`ValueError` naming the first keyword that is no field, and the nearest one that is."""
@@ -113,7 +118,9 @@ class Request:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            object.__setattr__(self, field.name, _typed(field.name, str(field.type), getattr(self, field.name)))
+            if field.name != "lot":
+                object.__setattr__(self, field.name, _typed(field.name, str(field.type), getattr(self, field.name)))
+        self._check_lot()
         check_prompt(self.prompt)
         if self.instruct is not None and self.policy is not None:
             raise ValueError("both an instruction and a policy are given; give one")
@@ -136,6 +143,17 @@ class Request:
             raise ValueError(
                 f"size is {self.size!r}; give width and height in pixels, such as 768x512, each from 16 to 8192"
             )
+
+    def _check_lot(self) -> None:
+        """`ValueError` if the lot is no seed and place."""
+        pair: Any = self.lot
+        if pair is not None and not (
+            isinstance(pair, tuple)
+            and len(pair) == 2
+            and all(isinstance(one, Integral) for one in pair)
+            and min(pair) >= 0
+        ):
+            raise ValueError(f"lot is {pair!r}; give a seed and a place: two whole numbers, 0 or more")
 
     def _check_method(self) -> None:
         """`ValueError` if method, control, file and loss do not fit each other."""
@@ -171,6 +189,11 @@ class Request:
             return None
         width, height = self.size.split("x")
         return int(width), int(height)
+
+    @property
+    def ties(self) -> tuple[int, str, int]:
+        """What decides among equal remainders of quotas: seed, text and place, as `allocation.plan` takes them."""
+        return (self.seed, self.prompt, 0) if self.lot is None else (self.lot[0], "", self.lot[1])
 
     @property
     def plain(self) -> Request:

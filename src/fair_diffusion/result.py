@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from fair_diffusion.audit.table import AuditRow, deviation
+from fair_diffusion.audit.delivery import Delivery, delivery
+from fair_diffusion.audit.table import JOINT, AuditRow, deviation, joint_labels
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.runs.format import FORMAT, title
 from fair_diffusion.runs.saving import save
@@ -123,6 +126,7 @@ class Result:
         notes: remarks for the user.
         made_with: the provenance: weights, policy, instruction and versions.
         confusions: the judge's confusion matrices.
+        perceiver_confusions: the perceiver's confusion matrices.
         learnt: the seconds that learning from the model's text took, by what was learnt.
         occupations: for each name of an occupation, the judge's name of it.
         plain: the plain twins with the same seeds, if they were asked for.
@@ -146,6 +150,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
     made_with: Mapping[str, str] = field(default_factory=dict)
     confusions: Sequence[Confusion] = ()
+    perceiver_confusions: Sequence[Confusion] = ()
     learnt: Mapping[str, float] = field(default_factory=dict)
     occupations: Mapping[str, str] = field(default_factory=dict)
     plain: Result | None = None
@@ -173,6 +178,7 @@ class Result:
             "reason": self.reason,
             "notes": self.notes,
             "verdict": self.verdict,
+            "delivered": [asdict(one) for one in self.deliveries],
             "audit": rows,
             "deviation": max(deviations, key=lambda deviation: deviation["tv"], default=None),
             "deviations": deviations,
@@ -185,6 +191,7 @@ class Result:
             "images": self.counts(),
             "made_with": dict(self.made_with),
             "confusions": [asdict(confusion) for confusion in self.confusions],
+            "perceiver_confusions": [asdict(confusion) for confusion in self.perceiver_confusions],
             **({"occupations": dict(self.occupations)} if self.occupations else {}),
             **({"twins": asdict(self.twins)} if self.twins else {}),
             **({"plain": self.plain.summary()} if self.plain else {}),
@@ -205,17 +212,20 @@ class Result:
         """The kind of these images: "instructed" if a rule steered them, else "plain"."""
         return title(self.rule, self.method)
 
+    @cached_property
+    def deliveries(self) -> list[Delivery]:
+        """How many images show each group beside its quota, for each target that has quotas."""
+        return [self._delivery(name) for name in dict.fromkeys(row.attribute for row in self.audit if row.quota)]
+
     @property
     def verdict(self) -> str | None:
-        """The worst verdict of all rows, or "misses" if images were given up; None if nothing was asked for."""
-        verdicts = {row.verdict for row in self.audit if row.verdict}
-        if "misses" in verdicts or (not self.stopped and self.counts()["missed"]):
-            return "misses"
-        return "cannot tell" if "cannot tell" in verdicts else min(verdicts, default=None)
+        """The worst verdict on these images, or on the process where there are no quotas; None if nothing was asked."""
+        verdicts = {one.verdict for one in self.deliveries} or {row.verdict for row in self.audit if row.verdict}
+        return next((verdict for verdict in ("misses", "cannot tell", "meets") if verdict in verdicts), None)
 
     @property
     def missed(self) -> bool:
-        """Whether a share is outside its target's tolerance with 95 % confidence, or images were given up."""
+        """Whether these images miss their quotas; without quotas, whether a share misses its target."""
         return self.verdict == "misses"
 
     @property
@@ -236,6 +246,29 @@ class Result:
             for name in attributes
         ]
 
+    def _delivery(self, attribute: str) -> Delivery:
+        """The delivery of one attribute that has quotas."""
+        rows = [row for row in self.audit if row.attribute == attribute]
+        judged, perceived = (
+            _labels([getattr(record, reader) for record in self.records], attribute, {row.group for row in rows})
+            for reader in ("judged", "perceived")
+        )
+        pairs = list(zip(judged, perceived, strict=True))
+        chosen = any(record.missed is not None for record in self.records)
+        # Repairs that were interrupted gave nothing up.
+        gave_up = [bool(record.missed) and not self.stopped for record in self.records]
+        return delivery(
+            attribute,
+            {row.group: row.quota or 0 for row in rows},
+            {row.group: row.count for row in rows},
+            unread=rows[0].unknown,
+            given_up=sum(given and label is None for given, label in zip(gave_up, judged, strict=True)),
+            looked_at=sum(1 + record.repairs for record in self.records) if chosen else None,
+            confusion=_of(self.confusions, attribute),
+            other=_of(self.perceiver_confusions, attribute),
+            disputed=Counter(one for one, other in pairs if one != other),
+        )
+
     def save(self, folder: Path) -> None:
         """Write PNGs with their records inside, records.parquet, result.json and contact-sheet.png to a new folder.
 
@@ -252,3 +285,14 @@ class Result:
         The sheet is also written to `path`, if it is given.
         """
         return sheet([result for result in (self.plain, self) if result], path)
+
+
+def _labels(read: Sequence[Mapping[str, str | None]], attribute: str, groups: Collection[str]) -> list[str | None]:
+    """The group of each image in a joint or single attribute; None if it is unknown or not among `groups`."""
+    labels = joint_labels(*([labels.get(part) for labels in read] for part in attribute.split(JOINT)))
+    return [label if label in groups else None for label in labels]
+
+
+def _of(confusions: Sequence[Confusion], attribute: str) -> Confusion | None:
+    """The confusion matrix of one attribute."""
+    return next((one for one in confusions if one.attribute == attribute), None)

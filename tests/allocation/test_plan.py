@@ -11,6 +11,7 @@ from fair_diffusion.allocation import assign_randomly, plan
 from fair_diffusion.policy import Policy
 from fair_diffusion.policy.target import uniform
 
+TARGETS_OF_ONE = Policy.from_sentence("doctor: half women; skin tone uniform").rules[0].targets
 TARGETS = Policy.from_sentence("doctor: 1/3 women; skin tone uniform").rules[0].targets
 
 
@@ -21,6 +22,17 @@ def test_the_cells_dealt_are_the_quotas(n: int, seed: int) -> None:
         counted = Counter(cells)
         assert [counted[cell] for cell in target.shares] == quota
         assert sum(quota) == n
+
+
+def test_targets_that_tie_together_do_not_win_together() -> None:
+    """Over twenty places of one image, women are not always those of the same skin tones."""
+    pairs = Counter[tuple[int, int]]()
+    for place in range(20):
+        gender, tone = (counts.index(1) for counts in plan(TARGETS_OF_ONE, 1, 5, place=place))
+        pairs[gender, tone] += 1
+    assert Counter(gender for gender, _ in pairs.elements()) == {0: 10, 1: 10}
+    assert set(Counter(tone for _, tone in pairs.elements()).values()) == {4}
+    assert len(pairs) >= 8
 
 
 def test_targets_and_requests_draw_independent_lots() -> None:

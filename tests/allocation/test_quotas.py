@@ -109,6 +109,29 @@ def test_the_seed_changes_only_ties() -> None:
     assert quotas([0.25] * 4, 6, 3) == quotas([0.25] * 4, 6, 3)
 
 
+@given(weights, st.integers(0, 60), seeds, st.integers(0, 50))
+def test_tied_cells_win_in_turn_over_the_places(weight: list[int], n: int, seed: int, around: int) -> None:
+    """Over as many places as cells tie, each of them wins equally often, and never two times more on the way."""
+    shares = exact_shares(weight)
+    sure, tied, wins = threshold_reference(weight, n)
+    among = sum(tied)
+    had = [0] * len(weight)
+    for place in range(around * among, (around + 1) * among):
+        gains = [count - base for count, base in zip(quotas(shares, n, seed, place=place), sure, strict=True)]
+        had = [before + gain for before, gain in zip(had, gains, strict=True)]
+        won = [count for count, tie in zip(had, tied, strict=True) if tie]
+        assert max(won) - min(won) <= 1
+    assert had == [wins * tie for tie in tied]
+
+
+def test_other_texts_have_other_winners_and_the_same_text_the_same() -> None:
+    prompts = [f"a photo of a {job}" for job in range(2000)]
+    first = [quotas([0.5, 0.5], 1, 7, prompt)[0] for prompt in prompts]
+    assert abs(sum(first) - 1000) < 4 * math.sqrt(500)
+    assert first == [quotas([0.5, 0.5], 1, 7, prompt)[0] for prompt in prompts]
+    assert quotas([0.5, 0.5], 1, 7, "") == quotas([0.5, 0.5], 1, 7)
+
+
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
@@ -141,3 +164,5 @@ def test_wrong_n_and_seed_are_named() -> None:
         quotas([1.0], 2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="seed is -3"):
         quotas([1.0], 1, -3)
+    with pytest.raises(ValueError, match="place is -1"):
+        quotas([1.0], 1, place=-1)

@@ -13,6 +13,7 @@ from fair_diffusion.audit.lines import relation, summarize
 from fair_diffusion.audit.table import audit_rows, deviation, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from fair_diffusion.statistics.intervals import wilson
 from fair_diffusion.statistics.metrics import deviation_ratio, fd, noise_floor, pairwise_bias, smoothed_kl
 from fair_diffusion.statistics.stopping import anytime
 
@@ -106,7 +107,21 @@ def test_a_source_drawn_until_sure_has_intervals_that_hold_then() -> None:
     plain, stopped = summarize(made), summarize(made, stopped={"plain": 0.05})
     assert [(line.low, line.high) for line in stopped[:2]] == anytime([40, 60])
     assert stopped[2:4] == plain[2:4]
-    assert [(line.low, line.high) for line in stopped[4:]] == anytime([40, 50], n=100)
+    fewest, most = anytime([40, 50], n=100), anytime([50, 40], n=100)  # ten unread images may show either
+    assert [(line.low, line.high) for line in stopped[4:]] == [
+        (fewest[0][0], most[0][1]),
+        (fewest[1][0], anytime([60, 40], n=100)[0][1]),
+    ]
+
+
+def test_unread_images_give_bounds_and_no_miss() -> None:
+    """400 women and 400 men of 1,000: each has 40 to 60 %, whatever the 200 unread images show."""
+    lines = summarize([tally(400, 400, 200, target=HALF)])
+    ends = (0.4, wilson(400, 1000)[0], wilson(600, 1000)[1])
+    assert [(line.share, line.low, line.high) for line in lines] == [ends, ends]
+    assert {line.verdict for line in lines} == {"cannot tell"}
+    assert {line.verdict for line in summarize([tally(100, 700, 200, target=HALF)])} == {"misses"}
+    assert {line.verdict for line in summarize([tally(4990, 4990, 20, target=HALF)])} == {"meets"}
 
 
 def test_joint_groups_are_summed_up_like_any_other() -> None:

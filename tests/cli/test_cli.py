@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from fair_diffusion.backbones import StepInfo
 from fair_diffusion.cli import app
+from fair_diffusion.policy import Losing, Match, Policy, Stated
 
 run = CliRunner()
 
@@ -25,6 +26,70 @@ def test_explain_prints_quotas() -> None:
     target = json.loads(found.stdout)["targets"][0]
     assert sum(target["quotas"].values()) == 7
     assert target["note"]
+
+
+def test_explain_without_rules_says_so_and_what_a_rule_would_be_about() -> None:
+    for prompt, said in (("a doctor", "would fire for 'doctor'"), ("a bowl of fruit", "none would fire")):
+        found = run.invoke(app, ["explain", prompt])
+        assert found.exit_code == 0
+        assert "no rule is given" in found.stdout
+        assert said in found.stdout
+
+
+def test_explain_names_fixed_phrases() -> None:
+    words = ["explain", "a nurse shark in the sea", "--instruct", "nurse: half men"]
+    assert "'nurse shark' means no person" in run.invoke(app, words).stdout
+    assert json.loads(run.invoke(app, [*words, "--json"]).stdout)["fixed"] == ["nurse shark"]
+
+
+def test_explain_tells_all_that_a_match_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = Policy.from_sentence("doctor: half women; nurse: half men")
+    found = Match(
+        policy.rules[0],
+        policy.rules[0].targets,
+        "docter",
+        "exact",
+        1.0,
+        "rule 'doctor' fires for 'docter'",
+        losing=(Losing(policy.rules[1], "nurse", "the model draws one figure"),),
+        unsure="'smith' may be a name",
+        stated=(Stated("gender", "old woman", "woman"),),
+        nearest=("surgeon", 0.5),
+        read_as=(("docter", "doctor"),),
+    )
+    monkeypatch.setattr(import_module("fair_diffusion.cli.explain"), "match", lambda policy, prompt: found)
+    words = ["explain", "x", "--instruct", "doctor: half women"]
+    told = run.invoke(app, words).stdout
+    for said in (
+        "read 'docter' as 'doctor'",
+        "'smith' may be a name",
+        "'old woman', of 'woman'",
+        "the model draws one",
+    ):
+        assert said in told
+    plain = json.loads(run.invoke(app, [*words, "--json"]).stdout)
+    assert plain["losing"] == [{"rule": "nurse", "concept": "nurse", "why": "the model draws one figure"}]
+    assert plain["stated"] == [{"attribute": "gender", "words": "old woman", "whose": "woman"}]
+    assert plain["unsure"] == "'smith' may be a name"
+    assert plain["nearest"] == {"concept": "surgeon", "score": 0.5}
+    assert plain["read_as"] == {"docter": "doctor"}
+
+
+def test_warnings_are_told_once_on_standard_error() -> None:
+    found = run.invoke(app, ["explain", "a doctor", "--instruct", "doctor: 50/50"])
+    assert found.stderr == "warning: read '50/50' as half women, half men\n"
+    found = run.invoke(app, ["explain", "a doctor", "--instruct", "doctor: 50/50", "--json"])
+    assert json.loads(found.stdout)["warnings"] == ["read '50/50' as half women, half men"]
+
+
+def test_explain_loads_neither_models_nor_numbers() -> None:
+    code = (
+        "import sys; from fair_diffusion.cli import app; app(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    )
+    words = ["explain", "a photo of a doctor", "--instruct", "doctor: half women"]
+    loaded = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True).stdout
+    for name in ("torch", "diffusers", "transformers", "scipy", "pandas", "matplotlib", "numpy"):
+        assert name not in loaded.split(), name
 
 
 DOCTOR = ["generate", "a doctor", "--out", "new"]
@@ -117,7 +182,11 @@ def test_json_holds_what_was_promised(tmp_path: Path) -> None:
     arguments = [*DRAW, "--method", "prompt", "--json", "--compare-plain", "--out", str(tmp_path / "new")]
     found = run.invoke(app, arguments)
     summary = json.loads(found.stdout)
-    assert found.exit_code == (3 if any(row["verdict"] == "misses" for row in summary["audit"]) else 0)
+    assert found.exit_code == (3 if summary["verdict"] == "misses" else 0)
+    (delivered,) = summary["delivered"]
+    assert [(one["quota"], one["count"]) for one in delivered["groups"]] == [
+        (row["quota"], row["count"]) for row in summary["audit"]
+    ]
     assert summary.keys() >= {"prompt", "n", "model", "method", "seed", "rule", "audit", "deviation", "cost"}
     assert summary["audit"][0].keys() >= {
         *("attribute", "group", "target", "quota", "count", "unknown", "share", "low", "high", "verdict"),

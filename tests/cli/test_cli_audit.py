@@ -106,7 +106,7 @@ def test_a_folder_of_skin_with_a_broken_picture(tmp_path: Path) -> None:
     for concept, colour in (("nurse", "#eadaba"), ("cook", "#604134")):
         (folder / concept).mkdir(parents=True)
         for k in range(3):
-            Image.new("RGB", (32, 32), colour).save(folder / concept / f"{k}.png")
+            Image.new("RGB", (32 + k, 32), colour).save(folder / concept / f"{k}.png")
     (folder / "cook" / "[bold]bad.png").write_bytes(b"\x89PNG")
     found = audited(str(folder), "--perceiver", "skin_tone", "--out", str(tmp_path / "s"))
     counts = {(line["concept"], line["group"]): line["count"] for line in found["lines"] if line["count"]}
@@ -123,7 +123,7 @@ def test_human_labels_and_how_far_they_agree(tmp_path: Path) -> None:
     (tmp_path / "photos" / "nurse").mkdir(parents=True)
     said = ["file,attribute,group,rater"]
     for k in range(4):
-        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "nurse" / f"{k}.png")
+        Image.new("RGB", (8, 8 + k)).save(tmp_path / "photos" / "nurse" / f"{k}.png")
         said += [
             f"nurse/{k}.png,gender,{'man' if k < 2 else 'woman'},a",
             f"nurse/{k}.png,gender,{'man' if k < 2 else 'woman'},b",

@@ -1,4 +1,4 @@
-"""The bar of what takes long: what it says, and that short work shows none."""
+"""The progress of what takes long: a bar on a terminal, else lines now and then; short work shows neither."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def moves(monkeypatch: pytest.MonkeyPatch) -> list[Move]:
             (task,) = self.tasks
             seen.append((task.description, task.completed, task.total, task.visible))
 
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes this for a terminal
     monkeypatch.setattr(progress, "Progress", Bar)
     monkeypatch.setattr(progress, "PATIENCE", -1.0)
     return seen
@@ -59,3 +60,21 @@ def test_short_work_shows_no_bar(moves: list[Move], monkeypatch: pytest.MonkeyPa
     with progress.counting("reading") as count:
         count(1, 2)
     assert moves == [("reading", 1, 2, False)]
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 1.0, 16.0, 20.0, 40.0, 60.0])
+    monkeypatch.setattr("fair_diffusion.cli.progress.time.monotonic", lambda: next(clock))
+    with progress.working() as work:
+        work("denoising", 10, 960)
+        work("denoising", 240, 960)
+        work("denoising", 300, 960)
+        work("reading", 7, None)
+        work("denoising", 960, 960)
+    assert capsys.readouterr().err.splitlines() == [
+        "denoising: 240 of 960, about 48 s left",
+        "reading: 7",
+        "denoising: 960 of 960",
+    ]

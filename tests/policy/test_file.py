@@ -95,6 +95,36 @@ MISTAKES: list[tuple[str, int, str, str]] = [
         "keep one",
     ),
     (HEAD + "- name: [a\n", 4, "", "quotes"),
+    # letters of another alphabet, and what YAML reads in plain words
+    (HEAD + "- concepts: [cook]\n  targets: {g\u0435nder: uniform}\n", 4, "g\u0435nder", "gender"),
+    (HEAD + "- concepts: [c\u043eok]\n  targets: {gender: uniform}\n", 3, "c\u043eok", "alphabet"),
+    (HEAD + "- concepts: [no]\n  targets: {gender: uniform}\n", 3, "no", "quotes"),
+    (HEAD + "- concepts: [cook]\n  exemptions: [on]\n  targets: {gender: uniform}\n", 4, "on", "quotes"),
+    (HEAD + "- name: yes\n  concepts: [cook]\n  targets: {gender: uniform}\n", 3, "yes", "quotes"),
+    (HEAD + "- concepts: [cook]\n  targets: {gender: {woman: no}}\n", 4, "no", "50%"),
+    (HEAD + "- concepts: [cook]\n  targets: {gender: {no: 50%}}\n", 4, "no", "woman"),
+    (HEAD + "- concepts: [cook]\n  targets: {gender: {female: 50%}}\n", 4, "female", "'woman'"),
+    (HEAD + "- concepts: [cook]\n  targets: {sex: uniform}\n", 4, "sex", "'gender'"),
+    (HEAD + "- concepts: [cook]\n  targets: {gender: {woman: 50%, woman: 60%}}\n", 4, "woman", "keep one"),
+    (HEAD + "- concepts: [cook]\n  targets: {gender: {woman: '>=40%'}}\n", 4, ">=40%", "exact"),
+    # concepts that are none
+    (HEAD + "- concepts: [asdfgh]\n  targets: {gender: uniform}\n", 3, "asdfgh", "nearest"),
+    (HEAD + "- concepts: [if a doctor]\n  targets: {gender: uniform}\n", 3, "if a doctor", "exemptions"),
+    (HEAD + "- concepts: [old doctor]\n  targets: {gender: uniform}\n", 3, "old doctor", "occupation"),
+    (
+        HEAD + "- concepts: [every occupation]\n  targets: {gender: uniform}\n",
+        3,
+        "every occupation",
+        "every: occupation",
+    ),
+    (HEAD + "- concepts: [nurse shark]\n  targets: {gender: uniform}\n", 3, "nurse shark", "occupation"),
+    # exceptions
+    (HEAD + "- concepts: [cook]\n  except: [doctor]\n  targets: {gender: uniform}\n", 4, "except", "every: occupation"),
+    (HEAD + "- every: person\n  except: [tiktoker]\n  targets: {gender: uniform}\n", 4, "tiktoker", "name one"),
+    # words of other languages
+    ("words: {no: {woman: kvinnelig}}\n" + HEAD + "- {every: person, targets: {age: uniform}}\n", 1, "no", "quotes"),
+    ("words: {German: {woman: x}}\n" + HEAD + "- {every: person, targets: {age: uniform}}\n", 1, "German", "'de'"),
+    ("words: {de: {womn: x}}\n" + HEAD + "- {every: person, targets: {age: uniform}}\n", 1, "womn", "'woman'"),
 ]
 
 
@@ -105,6 +135,59 @@ def test_a_mistake_names_line_value_and_mend(text: str, line: int, value: str, m
     (problem,) = caught.value.problems
     assert (problem.line, problem.value) == (line, value)
     assert mend in problem.mend
+
+
+def test_mistakes_below_a_misspelt_key_are_reported_too() -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_yaml(HEAD + "- concepts: [cook]\n  tagets:\n    gendr:\n      womn: 50%\n      man: 5\n")
+    assert [(problem.line, problem.value) for problem in caught.value.problems] == [
+        (4, "tagets"),
+        (5, "gendr"),
+        (6, "womn"),
+        (7, "5"),
+    ]
+
+
+def test_an_attribute_in_targets_and_in_joint_is_reported_beside_other_mistakes() -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_yaml(
+            HEAD + "- concepts: [cook]\n  targets: {gender: {womn: 50%}}\n"
+            "  joint: [{gender: woman, skin_tone: dark, share: 300%}]\n"
+        )
+    assert {(4, "gender"), (4, "womn"), (5, "300%")} == {(p.line, p.value) for p in caught.value.problems}
+
+
+def test_a_rule_without_a_name_is_called_after_its_concepts() -> None:
+    policy = Policy.from_yaml(
+        HEAD + "- {concepts: [cook, chef de partie], targets: {gender: uniform}}\n"
+        "- {every: occupation, except: [nurse], targets: {gender: uniform}}\n"
+    )
+    assert [rule.name for rule in policy.rules] == ["cook, chef de partie", "every occupation except nurse"]
+    assert policy.rules[1].exceptions == ("nurse",)
+    assert match(policy, "a nurse").rule is None
+    assert match(policy, "a judge").rule == policy.rules[1]
+
+
+def test_a_file_means_what_the_sentence_means() -> None:
+    written = Policy.from_yaml(HEAD + "- {every: occupation, except: [nurse], targets: {gender: {woman: half}}}\n")
+    assert written == Policy.from_sentence("half women in every job apart from nurses")
+
+
+def test_an_unknown_concept_in_a_file_is_warned_of_with_its_line() -> None:
+    policy = Policy.from_yaml(HEAD + "- {concepts: [tiktoker], targets: {gender: uniform}}\n")
+    assert policy.rules[0].concepts == ("tiktoker",)
+    (warning,) = policy.warnings
+    assert warning.startswith("line 3: 'tiktoker'")
+    assert "nearest" in warning
+
+
+def test_words_of_other_languages_by_group() -> None:
+    policy = Policy.from_yaml(
+        "words: {de: {woman: weibliche, man: männlicher}, 'no': {woman: kvinnelig}}\n"
+        + HEAD
+        + "- {every: occupation, targets: {gender: uniform}}\n"
+    )
+    assert policy.words == {"de": {"woman": "weibliche", "man": "männlicher"}, "no": {"woman": "kvinnelig"}}
 
 
 def test_the_published_schema_is_current() -> None:

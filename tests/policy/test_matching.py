@@ -187,7 +187,7 @@ def test_the_length_of_a_prompt_does_not_multiply_the_work(monkeypatch: pytest.M
         looked_up.append(len(texts))
         return np.zeros((len(texts), 384), np.float32)
 
-    monkeypatch.setattr("fair_diffusion.policy.meaning.embed", embed)
+    monkeypatch.setattr("fair_diffusion.policy.minilm.embed", embed)
     match(Policy.from_sentence("doctor: half women"), " ".join(f"stone{i}worker" for i in range(4000)))
     assert 0 < sum(looked_up) <= 10
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 _ORDER_STREAM = 2
 
 
@@ -25,8 +23,10 @@ def assign(quotas: Sequence[int], seed: int) -> list[int]:
     """
     named = [*((f"quota {cell}", quota) for cell, quota in enumerate(quotas)), ("seed", seed)]
     for name, value in named:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        if isinstance(value, bool) or not hasattr(value, "__index__") or value < 0:
             raise ValueError(f"{name} is {value!r}: give a whole number, 0 or more")
+    import numpy as np  # here, since `explain` assigns nothing and need not wait for it
+
     stream = np.random.SeedSequence(int(seed), spawn_key=(_ORDER_STREAM,))
     cells = np.repeat(np.arange(len(quotas)), np.asarray(quotas, dtype=np.int64))
     return [int(cell) for cell in np.random.default_rng(stream).permutation(cells)]

@@ -12,10 +12,10 @@ linear assignment (Crouse 2016, IEEE TAES 52(4), as scipy implements it) with on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _FLOOR = 1e-6
 
@@ -40,6 +40,9 @@ def least_change(
     Raises:
         ValueError: the shapes do not fit, or a probability lies outside 0…1.
     """
+    import numpy as np  # both here, since `explain` need not wait for them
+    from scipy.optimize import linear_sum_assignment
+
     p = np.asarray(probabilities, dtype=np.float64)
     if p.shape != (sum(quotas), len(quotas)) or len(natural) != len(p):
         raise ValueError(

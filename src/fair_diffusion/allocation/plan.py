@@ -8,9 +8,12 @@ from fair_diffusion.policy.target import Cell, Target
 from fair_diffusion.seeds import SEEDS
 
 
-def plan(targets: Sequence[Target], n: int, seed: int) -> list[list[int]]:
-    """Return the quotas of each target: images per cell in the order of its `shares`, summing to `n`."""
-    return [quotas(list(target.shares.values()), n, _lot(seed, k)) for k, target in enumerate(targets)]
+def plan(targets: Sequence[Target], n: int, seed: int, of: str = "", place: int = 0) -> list[list[int]]:
+    """Return the quotas of each target: images per cell in the order of its `shares`, summing to `n`.
+
+    `seed`, `of` and `place` decide who wins among equal remainders, as in `quotas`. Each target has a lot of its own.
+    """
+    return [quotas(list(target.shares.values()), n, _lot(seed, k), of, place) for k, target in enumerate(targets)]
 
 
 def assign_randomly(targets: Sequence[Target], planned: Sequence[Sequence[int]], seed: int) -> list[list[Cell]]:

@@ -1,6 +1,7 @@
 """The lines of a study: every group of every tally with its interval, its verdict and its relation to a reference.
 
     share     = count / n, over all images: an unread image lowers every share instead of disappearing
+    interval  = from that of count / n to that of (count + unknown) / n: an unread image may show any group
     gap       = share − target
     relation  = reflected if |p̂ − r| < 0.04, else amplified if p̂ is farther from 1/K than r, else mitigated
 
@@ -23,7 +24,7 @@ import numpy as np
 
 from fair_diffusion.audit.tally import Tally, check_tallies
 from fair_diffusion.statistics.amplification import MARGIN, label_probabilities
-from fair_diffusion.statistics.intervals import Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
+from fair_diffusion.statistics.intervals import Array, Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
 from fair_diffusion.statistics.metrics import cached_noise_floor
 from fair_diffusion.statistics.stopping import anytime_bounds
 
@@ -52,10 +53,10 @@ class Line:
         count: images that show the group.
         unknown: images that could not be read; the same in every line of a tally.
         share: count over n.
-        low: lower end of the 95 % interval of the share. The interval is Wilson's if at most two groups are in play,
-            else simultaneous for all groups of the tally. If the source was drawn until its intervals were narrow, it
-            is a confidence sequence (see `statistics.stopping`).
-        high: upper end of the 95 % interval of the share.
+        low: lower end of the 95 % interval of the share that shows the group, if no unread image does. The interval is
+            Wilson's if at most two groups are in play, else simultaneous for all groups of the tally. If the source was
+            drawn until its intervals were narrow, it is a confidence sequence (see `statistics.stopping`).
+        high: upper end of the 95 % interval of that share, if all unread images show the group.
         gap: share − target.
         verdict: the interval against target ± tolerance (see `intervals.verdict`).
         noise_floor: expected total variation of as many draws from the target; the same in every line of a tally.
@@ -162,18 +163,25 @@ def relation(share: float, reference: float, *, groups: int = 2, margin: float =
 
 
 def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Interval]:
-    """The intervals of all groups of all tallies, in one call: single calls would take most of an audit's time."""
+    """The intervals of all groups of all tallies, in one call: single calls would take most of an audit's time.
+
+    Unread images give worst-case bounds: they show the group in none for the lower end, in all for the upper end."""
     groups = [len(tally.counts) for tally in tallies]
     counts = np.array([count for tally in tallies for count in tally.counts.values()], dtype=np.float64)
+    most = counts + np.repeat([float(tally.unknown) for tally in tallies], groups)
     n = np.repeat([float(tally.n) for tally in tallies], groups)
     several = np.repeat([tally.in_play > 2 for tally in tallies], groups)
-    tails = (1 - _LEVEL) / 2 / np.repeat(groups, groups)
-    low, high = wilson_bounds(counts, n, _LEVEL)
-    low[several], high[several] = clopper_pearson_bounds(counts[several], n[several], tails[several])
     width = np.repeat([stopped.get(tally.source, 0.0) for tally in tallies], groups)
-    if (watched := width > 0).any():
-        alpha = (1 - _LEVEL) / np.repeat(groups, groups)
-        low[watched], high[watched] = anytime_bounds(counts[watched], n[watched], alpha[watched], width[watched])
+    tails, alpha = (1 - _LEVEL) / 2 / np.repeat(groups, groups), (1 - _LEVEL) / np.repeat(groups, groups)
+
+    def ends(shown: Array) -> tuple[Array, Array]:
+        low, high = wilson_bounds(shown, n, _LEVEL)
+        low[several], high[several] = clopper_pearson_bounds(shown[several], n[several], tails[several])
+        if (watched := width > 0).any():
+            low[watched], high[watched] = anytime_bounds(shown[watched], n[watched], alpha[watched], width[watched])
+        return low, high
+
+    low, high = ends(counts)[0], ends(most)[1]
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 

@@ -1,8 +1,9 @@
 """The audit table of one request: for each group what was asked, what came out, and how certain that is.
 
 Shares are over **all** images. An image that could not be read counts in n and in the column `unknown`, so it lowers
-every share instead of disappearing. The numbers are those of `audit.lines` and `audit.deviations` for the tally of the
-request. Exports `AuditRow`, `audit_rows`, `deviation`, `JOINT`, `joint_groups` and `joint_labels`.
+every share instead of disappearing; it may show any group, so intervals go from none to all of them. The numbers are
+those of `audit.lines` and `audit.deviations` for the tally of the request. Exports `AuditRow`, `audit_rows`,
+`deviation`, `JOINT`, `joint_groups` and `joint_labels`.
 """
 
 import itertools
@@ -33,8 +34,8 @@ class AuditRow:
         count: images that show the group.
         unknown: images of the request in which the attribute could not be read; the same in all rows of an attribute.
         share: count over all images of the request, unknown ones included.
-        low: lower end of the 95 % interval of the share.
-        high: upper end of the 95 % interval of the share.
+        low: lower end of the 95 % interval of the share, if no unread image shows the group.
+        high: upper end of the 95 % interval of the share, if all unread images show it.
         verdict: the interval against target ± tolerance (see `intervals.verdict`); None without a target.
     """
 

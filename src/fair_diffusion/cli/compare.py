@@ -12,7 +12,7 @@ import typer
 from fair_diffusion.cli.console import Columns, Terminal, say
 from fair_diffusion.cli.options import Loading, Sampling, grouped
 from fair_diffusion.cli.progress import counting
-from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors
+from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors, warned
 from fair_diffusion.methods import METHODS
 from fair_diffusion.policy import Policy
 
@@ -90,8 +90,8 @@ def compare(
 
 def instructions(sentences: Sequence[str], files: Sequence[Path]) -> dict[str, Policy]:
     """The policies by the names that tables give them: the sentence, or the file's name."""
-    named = [(sentence, Policy.from_sentence(sentence)) for sentence in sentences]
-    named += [(file.name, Policy.from_file(file)) for file in files]
+    named = [(sentence, warned(Policy.from_sentence(sentence))) for sentence in sentences]
+    named += [(file.name, warned(Policy.from_file(file))) for file in files]
     if not named:
         raise ValueError('say what to aim for: --instruct "every occupation: half women", or --policy FILE')
     names = [name for name, _ in named]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +12,14 @@ from fair_diffusion.allocation import plan
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Instruction, grouped
 from fair_diffusion.cli.usage import instructed, usage_errors
-from fair_diffusion.policy import Match, match
+from fair_diffusion.policy import Match, Policy, match
+from fair_diffusion.policy.concepts import lists
 from fair_diffusion.policy.target import percent
+from fair_diffusion.policy.words import spans, words
 from fair_diffusion.request import check_prompt, check_seed
+
+EVERY = "every occupation: gender equal"
+"""What is asked for where no rule is given, to say what a rule would be about."""
 
 
 @grouped
@@ -29,14 +35,14 @@ def explain(
         check_prompt(prompt)
         check_seed(seed)
         rules = instructed(instruction)
-    found = match(rules, prompt)
-    planned = plan(found.targets, n, seed)
+    found = match(rules, prompt) if rules.rules else without_rules(prompt)
+    planned = plan(found.targets, n, seed, prompt)
     if as_json:
-        typer.echo(json.dumps(plain(found, planned)))
+        typer.echo(json.dumps({**plain(found, planned), "warnings": rules.warnings, "fixed": fixed_phrases(prompt)}))
         return
     say(found.reason)
-    if found.rule:
-        say(f"matched: {found.concept!r} ({found.how}, score {found.score:.2f})")
+    for line in taught(found, prompt):
+        say(line)
     for target, counts in zip(found.targets, planned, strict=True):
         say(f"target: {target}")
         for (cell, share), count in zip(target.shares.items(), counts, strict=True):
@@ -44,6 +50,44 @@ def explain(
                 say(f"  {' + '.join(cell)}: {percent(share)}, {count} of {n} images")
         if target.note:
             say(f"  note: {target.note}")
+
+
+def without_rules(prompt: str) -> Match:
+    """The match of a prompt for which no rule is given. Its reason says what a rule would be about."""
+    found = match(Policy.from_sentence(EVERY), prompt)
+    would = (
+        f"one for every occupation would fire for {found.concept!r}"
+        if found.rule
+        else f"none would fire: {found.reason}"
+    )
+    return Match(
+        None, (), None, "none", 0.0, f"no rule is given (--instruct or --policy); {would}", nearest=found.nearest
+    )
+
+
+def fixed_phrases(prompt: str) -> list[str]:
+    """The phrases of a prompt that hold the word for an occupation and mean no person, such as "nurse shark"."""
+    text = words(prompt)
+    places = spans(text, lists()["never"].__contains__)
+    return [prompt[text[first].start : text[stop - 1].end] for first, stop in places]
+
+
+def taught(found: Match, prompt: str) -> Iterator[str]:
+    """What else is to be known of a match, line by line: how words were read, and what was left aside."""
+    if found.rule:
+        yield f"matched: {found.concept!r} ({found.how}, score {found.score:.2f})"
+    for written, read in found.read_as:
+        yield f"read {written!r} as {read!r}"
+    for attribute, said, whose in found.stated:
+        yield f"stated: {attribute} by {said!r}, of {whose!r}"
+    if found.unsure:
+        yield f"unsure: {found.unsure}"
+    for rule, concept, why in found.losing:
+        yield f"rule {rule.name!r} fits {concept!r} and does not act: {why}"
+    for text in fixed_phrases(prompt):
+        yield f"fixed phrase: {text!r} means no person"
+    if found.nearest and not found.rule:
+        yield "no known word; nearest in meaning is {!r} (score {:.2f})".format(*found.nearest)
 
 
 def plain(found: Match, planned: list[list[int]]) -> dict[str, Any]:
@@ -54,6 +98,11 @@ def plain(found: Match, planned: list[list[int]]) -> dict[str, Any]:
         "how": found.how,
         "score": found.score,
         "reason": found.reason,
+        "losing": [{"rule": rule.name, "concept": concept, "why": why} for rule, concept, why in found.losing],
+        "unsure": found.unsure,
+        "stated": [stated._asdict() for stated in found.stated],
+        "nearest": dict(zip(("concept", "score"), found.nearest, strict=True)) if found.nearest else None,
+        "read_as": dict(found.read_as),
         "targets": [
             {
                 "attributes": target.attributes,

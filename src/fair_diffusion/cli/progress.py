@@ -1,22 +1,29 @@
-"""What takes more than two seconds says so on standard error, with a bar and the time left where that is known."""
+"""What takes more than two seconds says so on standard error: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fair_diffusion.cli.console import say
 from fair_diffusion.files.text import printable
 
 if TYPE_CHECKING:
     from fair_diffusion.backbones import StepInfo
 
+Move = Callable[[str, float, float | None], None]
+"""Moves the progress, given what is being done, how much is done and the whole (None: not known)."""
 PATIENCE = 2.0
 """Seconds before the bar shows."""
+BETWEEN = 15.0
+"""Seconds from line to line where there is no terminal."""
 
 
 @contextmanager
@@ -27,18 +34,29 @@ def loading(model: str) -> Iterator[None]:
 
     for bars in (diffusers_bars, transformers_bars):
         bars.disable_progress_bar()
+    what = f"loading {printable(model)} (downloaded first if it is not cached)"
     console = Console(stderr=True, markup=False)
-    with console.status(f"loading {printable(model)} (downloaded first if it is not cached)"):
+    if console.is_terminal:
+        with console.status(what):
+            yield
+        return
+    late = Timer(PATIENCE, lambda: say(what, err=True))
+    late.start()
+    try:
         yield
+    finally:
+        late.cancel()
 
 
 @contextmanager
-def working() -> Iterator[Callable[[str, float, float | None], None]]:
-    """A callback that moves the bar, given what is being done, how much is done and the whole (None: not known)."""
+def working() -> Iterator[Move]:
+    """A callback that moves the bar, or that now and then prints a line where standard error is no terminal."""
+    if not Console(stderr=True).is_terminal:
+        yield _Lines().move
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     start = time.monotonic()
-    console = Console(stderr=True, force_interactive=True)  # otherwise an empty line is left where there is no terminal
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, visible=False)
 
         def move(what: str, done: float, whole: float | None) -> None:
@@ -48,16 +66,40 @@ def working() -> Iterator[Callable[[str, float, float | None], None]]:
         yield move
 
 
+class _Lines:
+    """Progress as lines: "denoising: 120 of 960, about 40 s left"."""
+
+    def __init__(self) -> None:
+        self._start = self._told = time.monotonic()
+
+    def move(self, what: str, done: float, whole: float | None) -> None:
+        """Print a line if the last one, or the start, is long enough ago."""
+        now = time.monotonic()
+        if now - self._told < BETWEEN:
+            return
+        self._told = now
+        of = "" if whole is None else f" of {whole:,.0f}"
+        left = "" if whole is None or not 0 < done < whole else f", about {_left(now - self._start, done, whole)} left"
+        say(f"{what}: {done:,.0f}{of}{left}", err=True)
+        sys.stderr.flush()
+
+
+def _left(seconds: float, done: float, whole: float) -> str:
+    """The time that is left at the pace so far."""
+    left = seconds * (whole - done) / done
+    return f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
+
+
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A callback that moves the bar, given what is done and the whole (None: not known)."""
+    """A callback that moves the progress, given what is done and the whole (None: not known)."""
     with working() as move:
         yield lambda done, whole: move(what, done, whole)
 
 
 @contextmanager
 def denoising(images: int, steps: int) -> Iterator[Callable[[StepInfo], None]]:
-    """A callback that moves the bar, given the steps of a request as they are done; steps: of each image."""
+    """A callback that moves the progress, given the steps of a request as they are done; steps: of each image."""
     with working() as move:
         whole, done = images * steps, 0
 

@@ -11,7 +11,7 @@ import typer
 from fair_diffusion.cli.console import Terminal, say
 from fair_diffusion.cli.options import Instruction, Loading, Sampling, grouped
 from fair_diffusion.cli.progress import working
-from fair_diffusion.cli.show import deviations, table
+from fair_diffusion.cli.show import outcome, show
 from fair_diffusion.cli.usage import INTERRUPTED, MISSED, instructed, loaded, usage_errors
 from fair_diffusion.methods import METHODS, USUAL
 
@@ -44,13 +44,14 @@ def rebalance(
     ] = None,
     method: Annotated[str, typer.Option(help=_MIDWAY)] = USUAL,
     seed: Annotated[int, typer.Option(help="image i uses seed + i")] = 0,
+    verbose: Annotated[bool, typer.Option("--verbose", help="also intervals, deviations and distances")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per prompt")] = False,
 ) -> None:
     """Move the fewest images of FOLDER that make the groups they show what was asked, and write all to a new folder.
 
-    Images that fit are copied byte for byte; FOLDER is only read. Exit code 3 if a share is outside its target's
-    tolerance with 95 % confidence, or images that miss could not be moved within the budget; 2 for wrong usage; 130 if
-    interrupted, and then nothing is written."""
+    Images that fit are copied byte for byte; FOLDER is only read. Exit code 3 if the images are not as asked: a group
+    is more than 5 points of them from its quota, whatever the judge's known errors and unread images hide; 2 for wrong
+    usage; 130 if interrupted, and then nothing is written."""
     with usage_errors():
         from fair_diffusion.rebalance import Rebalance, check_apart, find_originals, read_prompts
         from fair_diffusion.rebalance import rebalance as run
@@ -73,41 +74,28 @@ def rebalance(
         if as_json:
             typer.echo(json.dumps(result.summary()))
         else:
-            show(result)
+            tell(result, verbose=verbose)
     if not as_json:
         say(f"see {out}")
     if any(result.missed for result in results):
         raise typer.Exit(MISSED)
 
 
-def show(result: RebalancedResult) -> None:
+def tell(result: RebalancedResult, *, verbose: bool) -> None:
     """Print what was asked, the originals' counts and those of the new folder, and what moving did."""
     terminal = Terminal()
-    terminal.write(f"{result.prompt}: {result.reason}", bold=True)
-    for note in result.notes:
-        terminal.write(f"note: {note}")
+    show(result, result.before, verbose=verbose)
     for broken in result.broken:
         terminal.write(f"left out: {broken}")
-    parts = (result.before, result)
-    for part in parts:
-        for attribute in dict.fromkeys(row.attribute for row in part.audit):
-            terminal.print(table(part, attribute))
-    for line in (line for part in parts for line in deviations(part)):
-        terminal.write(line)
-    if result.verdict:
-        missed = result.counts()["missed"]
-        why = f" ({missed} of the images do not surely show what was assigned)" if missed else ""
-        terminal.write(f"verdict: {result.verdict}{why}")
-    terminal.write(", ".join(f"{count} {what}" for what, count in result.counts().items()))
-    moved, cost = result.moved(), result.summary()["cost"]
-    if moved["images"]:
+    moved = result.moved()
+    if verbose and moved["images"]:
         features = "" if moved["feature_distance"] is None else f" and {moved['feature_distance']:.3f} in features"
         terminal.write(
             f"moved images are {moved['pixel_distance']:.1%} of a pixel's range{features} from their originals"
         )
-    if moved["reconstructed"]:
+    if verbose and moved["reconstructed"]:
         terminal.write(
             f"without an edit they come back within {moved['reconstruction_error']:.1%} of a pixel's range, of which "
             f"the image encoder alone makes {moved['encoder_error']:.1%} ({moved['reconstructed']} measured)"
         )
-    terminal.write(f"{cost['ratio']}x the evaluations of drawing all anew, {cost['seconds']} s")
+    terminal.write(outcome(result, result.before, cost="drawing all anew", seconds=f"{result.seconds:,.0f} s"))

@@ -39,8 +39,15 @@ def instructed(instruction: Instruction) -> Policy:
     if len(instruction) > 1:
         raise ValueError("both --instruct and --policy are given; give one")
     if "policy" in instruction:
-        return Policy.from_file(instruction["policy"])
-    return Policy.from_sentence(instruction["instruct"]) if "instruct" in instruction else Policy()
+        return warned(Policy.from_file(instruction["policy"]))
+    return warned(Policy.from_sentence(instruction["instruct"])) if "instruct" in instruction else Policy()
+
+
+def warned(policy: Policy) -> Policy:
+    """The same policy, after its warnings are told on standard error."""
+    for warning in policy.warnings:
+        say(f"warning: {warning}", err=True)
+    return policy
 
 
 def check_requests(prompts: Sequence[str], settings: Mapping[str, Any]) -> None:

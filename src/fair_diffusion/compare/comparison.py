@@ -170,7 +170,8 @@ def asked(pipe: FairPipeline, prompts: Sequence[str], instructions: Mapping[str,
             if matched.rule is None:
                 raise ValueError(f"{name!r} asks nothing of {prompt!r}: {matched.reason}")
             pipe.check(matched)
-            asks.append(Ask(instruction=name, policy=policy, prompt=prompt, matched=matched, seed=seed + k * SPACING))
+            own, lot = seed + k * SPACING, (seed, k)
+            asks.append(Ask(instruction=name, policy=policy, prompt=prompt, matched=matched, seed=own, lot=lot))
     return asks
 
 

@@ -38,6 +38,7 @@ class Ask:
         prompt: the prompt.
         matched: the rule of the policy that fires for the prompt.
         seed: image i is drawn from seed + i.
+        lot: what decides among equal remainders of quotas, as in `Request`.
     """
 
     instruction: str
@@ -45,12 +46,13 @@ class Ask:
     prompt: str
     matched: Match
     seed: int
+    lot: tuple[int, int] | None = None
 
     def identity(self, way: Way) -> dict[str, Any]:
         """All that makes the images of a way, as plain data. Not all ways depend on the instruction."""
         said: dict[str, Any] = {"prompt": self.prompt, "seed": self.seed, "way": way.identity}
         if way.instructed:
-            said["start"] = self.matched.start
+            said["start"], said["lot"] = self.matched.start, self.lot and list(self.lot)
             said["targets"] = [
                 [list(target.attributes), {"/".join(cell): str(share) for cell, share in target.shares.items()}]
                 for target in self.matched.targets
@@ -88,7 +90,8 @@ class Drawing:
     def request(self, ask: Ask, way: Way) -> Request:
         """The request of one way for one prompt."""
         fields: dict[str, Any] = {**vars(self), "method": way.method, **way.options}
-        return Request(prompt=ask.prompt, seed=ask.seed, policy=None if way == PLAIN else ask.policy, **fields)
+        policy = None if way == PLAIN else ask.policy
+        return Request(prompt=ask.prompt, seed=ask.seed, policy=policy, lot=ask.lot, **fields)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from fair_diffusion.control.order import Order
 from fair_diffusion.control.planned import Planned
 from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
 from fair_diffusion.models.provenance import made_with
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import occupations
 from fair_diffusion.policy import ATTRIBUTES, Match
 from fair_diffusion.result import Record, Result
@@ -55,7 +56,7 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
         seconds=order.seconds,
         requested=asked.n,
         stopped=order.interrupted,
-        notes=[target.note for target in targets if target.note] + _truncated(pipe.backbone, told) + order.notes,
+        notes=_truncated(pipe.backbone, told) + order.notes,
         learnt=brief.learnt,
         occupations=occupations(pipe.judge),
         **provenance,
@@ -63,11 +64,13 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
 
 
 def provenance_of(pipe: FairPipeline, matched: Match, file: Path | None = None) -> dict[str, Any]:
-    """What made a result, and how its judge errs: the fields `made_with` and `confusions` of a `Result`."""
+    """What made a result, and how its readers err: the fields of a `Result` on that."""
     facts = made_with(pipe.weights, pipe.card.name, matched, file)
+    perceiver: Sequence[Confusion] = getattr(pipe.perceiver, "confusions", ())
     return {
         "made_with": facts | {"dtype": str(pipe.backbone.dtype).removeprefix("torch.")},
-        "confusions": [confusion for confusion in pipe.confusions if confusion.attribute in ATTRIBUTES],
+        "confusions": [one for one in pipe.confusions if one.attribute in ATTRIBUTES],
+        "perceiver_confusions": [one for one in perceiver if one.attribute in ATTRIBUTES],
     }
 
 

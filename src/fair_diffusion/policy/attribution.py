@@ -53,7 +53,7 @@ def of_adjective(
         if colour and any(word in lists["dress"] or word.endswith("ed") for word in between):  # "a black-clad doctor"
             return NOBODY
         return Owner(head, Same.UNSURE if between and colour else Same.YES)
-    if between and between[-1] in (lists["skins"] if colour else lists["bodies"] | lists["descent"]):
+    if between and between[-1] in (lists["skins"] if colour else lists["bodies"]) | lists["descent"]:
         return of_feature(people, first)  # "of Kenyan origin", "with Asian features"
     if any(not word.endswith(("ing", "ed", "ly")) for word in between):
         return _before_thing(people, first) if strong else NOBODY
@@ -88,7 +88,10 @@ def _head(people: People, stop: int, adjectives: Mapping[int, int]) -> tuple[Per
 def _before_thing(people: People, first: int) -> Owner:
     """Of whom "female" is said before a thing: of nobody, but in "nurse female hospital" it may be the nurse."""
     s = people.sentence
-    before = s.before(first)
+    before, start = s.before(first), people.start(first)
+    if s.joined(start) and s.text[start - 1].possessive:  # "a client's long blonde hair"
+        owner = people.around(start - 1)
+        return Owner(owner, Same.YES) if owner else NOBODY
     if before >= 0 and s.classes[before] in {"determiners", "prepositions"}:
         return NOBODY
     person = people.last_before(first)
@@ -103,6 +106,8 @@ def _predicate(people: People, first: int, *, strong: bool, colour: bool) -> Own
         return WHOEVER
     if s.classes[before] == "copulas" or s.low[before] in grammar()["looking"]:
         return Owner(person, Same.YES) if person else WHOEVER
+    if colour and s.word(first + 1) == "with" and s.word(first + 2) in grammar()["dust"]:  # "black with soot"
+        return NOBODY
     if person and before < person.stop:  # "doctor female"
         return Owner(person, Same.YES if strong else Same.UNSURE)
     if s.classes[before] in {"prepositions", "auxiliaries", "verbs"}:  # "in white", "wearing black", "speaks French"
@@ -115,6 +120,8 @@ def of_feature(people: People, first: int) -> Owner:
     person = people.last_before(first)
     if person is None:
         return WHOEVER
+    if people.sentence.class_of(person.start) == "relatives" or people.sentence.word(person.start - 1) == "whose":
+        return UNSURE  # "a pilot whose parents came from Nigeria"
     if people.count_before(first) > 1 and not people.sentence.one_breath(person.stop - 1, first):
         return UNSURE
     return Owner(person, Same.YES)

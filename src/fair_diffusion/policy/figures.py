@@ -15,6 +15,8 @@ def refused(sentence: Sentence, mention: Mention) -> Mention:
     """The mention, with the reason if the words around it say that no human is meant."""
     if mention.refused:
         return mention
+    if _is_written(sentence, mention):
+        return replace(mention, refused="it is only written")
     if in_place_name(sentence, mention.stop):
         return replace(mention, refused="it is a part of a name")
     if _is_figure(sentence, mention):
@@ -22,11 +24,20 @@ def refused(sentence: Sentence, mention: Mention) -> Mention:
     return mention
 
 
+def _is_written(s: Sentence, mention: Mention) -> bool:
+    """Whether the mention is a text in the picture: "the word nurse", "a sign saying 'best doctor'"."""
+    start = max(mention.first - 2, 0)
+    return any(s.low[i] in grammar()["written"] for i in range(start, mention.first)) and s.one_sentence(
+        start, mention.first
+    )
+
+
 def _is_figure(s: Sentence, mention: Mention) -> bool:
     lists = grammar()
     if s.joined(mention.first) and s.low[mention.first - 1] in lists["materials"]:
         return True
-    if s.joined(mention.stop) and s.text[mention.stop].normal in lists["modelled"]:
+    after = s.text[mention.stop].normal if s.joined(mention.stop) else ""
+    if after in lists["modelled"] and not after.endswith("ing"):
         return True
     figures = [
         Head(i, i + 1, "person")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -14,17 +15,20 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
+from fair_diffusion.policy.concept_text import is_known, read_concept
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE
 from fair_diffusion.policy.errors import PolicyError, Problem
+from fair_diffusion.policy.nodes import Nodes, shown, switch
 from fair_diffusion.policy.rules import Policy, Rule, conflicts
-from fair_diffusion.policy.target import UNIFORM_WORDS, Cell, Target, complete, parse_share, uniform
-from fair_diffusion.policy.words import phrase
+from fair_diffusion.policy.share import MEND, parse_share
+from fair_diffusion.policy.target import UNIFORM_WORDS, Cell, Target, complete, uniform
 
 LARGEST = 1_000_000
 EVERY = {"occupation": EVERY_OCCUPATION, "person": EVERYONE}
-POLICY_KEYS = ("version", "rules", "exemptions")
-RULE_KEYS = ("name", "concepts", "every", "targets", "joint", "exemptions")
-_SHARE_MEND = 'write percent ("50%"), a fraction ("1/3") or a word ("half")'
+POLICY_KEYS = ("version", "rules", "exemptions", "words")
+RULE_KEYS = ("name", "concepts", "every", "except", "targets", "joint", "exemptions")
+GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
+LONGEST_WORD = 60
 
 
 def read_policy(path: Path) -> Policy:
@@ -70,26 +74,23 @@ def parse_policy(text: str) -> Policy:
     return replace(policy, text=text.strip())
 
 
-class _Reader:
+class _Reader(Nodes):
     """Walks the nodes of one file and collects all mistakes instead of stopping at the first."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
-
-    def wrong(self, node: Node | None, value: str, message: str, mend: str) -> None:
-        line = node.start_mark.line + 1 if node is not None else 1
-        self.problems.append(Problem(line, value, message, mend))
+        super().__init__()
+        self.warnings: list[str] = []
 
     def policy(self, root: Node | None) -> Policy:
         if root is None or not isinstance(root, MappingNode):
-            self.wrong(root, _shown(root), "a policy is a mapping", f"write the keys {', '.join(POLICY_KEYS)}")
+            self.wrong(root, shown(root), "a policy is a mapping", f"write the keys {', '.join(POLICY_KEYS)}")
             return Policy()
         keys = self.mapping(root, POLICY_KEYS, "key of a policy")
         version = keys.get("version")
         if version is None:
             self.wrong(root, "version", "the key is missing", "write 'version: 1'")
-        elif _shown(version) != "1":
-            self.wrong(version, _shown(version), "unknown version of the format", "write 'version: 1'")
+        elif shown(version) != "1":
+            self.wrong(version, shown(version), "unknown version of the format", "write 'version: 1'")
         rules = []
         nodes = self.sequence(keys["rules"], "rules") if "rules" in keys else []
         if not nodes and (not isinstance(keys.get("rules"), Node) or isinstance(keys["rules"], SequenceNode)):
@@ -98,32 +99,38 @@ class _Reader:
             if rule := self.rule(node):
                 rules.append((rule, node.start_mark.line + 1))
         self.problems += conflicts(rules)
-        return Policy(tuple(rule for rule, _ in rules), self.phrases(keys.get("exemptions"), "exemptions"))
+        return Policy(
+            tuple(rule for rule, _ in rules),
+            self.phrases(keys.get("exemptions"), "exemptions"),
+            words=self.words(keys["words"]) if "words" in keys else {},
+            warnings=tuple(self.warnings),
+        )
 
     def rule(self, node: Node) -> Rule | None:
         if not isinstance(node, MappingNode):
-            self.wrong(node, _shown(node), "a rule is a mapping", f"write the keys {', '.join(RULE_KEYS)}")
+            self.wrong(node, shown(node), "a rule is a mapping", f"write the keys {', '.join(RULE_KEYS)}")
             return None
         keys = self.mapping(node, RULE_KEYS, "key of a rule")
-        name = self.text(keys["name"], "name") if "name" in keys else ""
-        if "name" not in keys:
-            self.wrong(node, "name", "the rule has no name", "write 'name: …'")
-        concepts = self.concepts(node, keys)
+        concepts, exceptions = self.concepts(node, keys), self.exceptions(keys)
+        label = ", ".join(concepts) + (f" except {', '.join(exceptions)}" if exceptions else "")
+        name = self.text(keys["name"], "name") if "name" in keys else label or f"line {node.start_mark.line + 1}"
         targets = [target for target in self.targets(keys.get("targets")) if target]
         joint = self.joint(keys["joint"]) if "joint" in keys else None
-        for shared in joint.attributes if joint else ():
-            if any(shared in target.attributes for target in targets):
-                message = "the attribute is in 'targets' and in 'joint'"
-                self.wrong(keys["joint"], shared, message, "keep one of the two")
+        self.once(keys)
         if "targets" not in keys and "joint" not in keys:
             self.wrong(node, name, "the rule has no target", "write 'targets:' or 'joint:'")
         exemptions = self.phrases(keys.get("exemptions"), "exemptions")
-        return Rule(
-            name or f"line {node.start_mark.line + 1}",
-            concepts,
-            (*targets, *([joint] if joint else [])),
-            exemptions,
-        )
+        return Rule(name, concepts, (*targets, *([joint] if joint else [])), exemptions, exceptions)
+
+    def once(self, keys: dict[str, Node]) -> None:
+        """Check that no attribute is in 'targets' and in 'joint'."""
+        targets, joint = keys.get("targets"), keys.get("joint")
+        if isinstance(targets, MappingNode) and isinstance(joint, SequenceNode):
+            combined = {shown(key) for entry in joint.value if isinstance(entry, MappingNode) for key, _ in entry.value}
+            for key, _ in targets.value:
+                if shown(key) in combined & ATTRIBUTES.keys():
+                    message = "the attribute is in 'targets' and in 'joint'"
+                    self.wrong(key, shown(key), message, "keep one of the two")
 
     def concepts(self, rule: Node, keys: dict[str, Node]) -> tuple[str, ...]:
         if ("concepts" in keys) == ("every" in keys):
@@ -135,10 +142,66 @@ class _Reader:
             if value not in EVERY:
                 self.wrong(keys["every"], value, "'every' is a kind of concept", suggestion(value, tuple(EVERY)))
             return (EVERY[value],) if value in EVERY else ()
-        found = self.phrases(keys["concepts"], "concepts")
-        if not found and isinstance(keys["concepts"], SequenceNode):
+        found = self.named(keys["concepts"], "concepts")
+        if not found and isinstance(keys["concepts"], SequenceNode) and not keys["concepts"].value:
             self.wrong(keys["concepts"], "concepts", "no concept is stated", "write 'concepts: [firefighter]'")
-        return tuple(dict.fromkeys(" ".join(phrase(text)) for text in found))
+        return found
+
+    def exceptions(self, keys: dict[str, Node]) -> tuple[str, ...]:
+        if "except" not in keys:
+            return ()
+        if "every" not in keys:
+            self.wrong(keys["except"], "except", "only 'every' has exceptions", "write 'every: occupation', or drop it")
+        return self.named(keys["except"], "except", known=True)
+
+    def named(self, node: Node, key: str, *, known: bool = False) -> tuple[str, ...]:
+        """The concepts in a list.
+
+        Args:
+            node: the list.
+            key: its key.
+            known: whether an unknown concept is a mistake.
+        """
+        found = []
+        for item in self.sequence(node, key):
+            text = self.text(item, key)
+            try:
+                concept, warning = read_concept(text) if text else ("", None)
+                if known and concept and not is_known(concept):
+                    raise ValueError("this is no known occupation; name one")
+            except ValueError as error:
+                message, _, mend = str(error).partition("; ")
+                self.wrong(item, text, message, mend)
+                continue
+            found += [concept] if concept else []
+            self.warnings += [f"line {item.start_mark.line + 1}: {warning}"] if warning else []
+        return tuple(dict.fromkeys(found))
+
+    def words(self, node: Node) -> dict[str, dict[str, str]]:
+        """The words for groups by language."""
+        if not isinstance(node, MappingNode):
+            mend = "write 'de: {woman: weibliche, man: männlicher}'"
+            self.wrong(node, shown(node), "'words' maps languages to the words for groups", mend)
+            return {}
+        found: dict[str, dict[str, str]] = {}
+        for key, value in node.value:
+            language = self.text(key, "words")
+            if language and not re.fullmatch(r"[a-z]{2,3}", language):
+                self.wrong(key, language, "this is no code of a language", "write two or three letters, such as 'de'")
+            elif language in found:
+                self.wrong(key, language, "the key is stated twice", "keep one")
+            elif not isinstance(value, MappingNode):
+                self.wrong(value, shown(value), f"{language!r} maps groups to words", "write '{woman: weibliche}'")
+            else:
+                groups = self.mapping(value, GROUPS, "group")
+                found[language] = {group: self.word(word) for group, word in groups.items()}
+        return found
+
+    def word(self, node: Node) -> str:
+        text = self.text(node, "words")
+        if len(text) > LONGEST_WORD or not text.isprintable():
+            self.wrong(node, text, "this is no word", f"write up to {LONGEST_WORD} characters")
+        return text
 
     def targets(self, node: Node | None) -> Iterator[Target | None]:
         if node is None:
@@ -146,7 +209,7 @@ class _Reader:
         if not isinstance(node, MappingNode) or not node.value:
             self.wrong(
                 node,
-                _shown(node),
+                shown(node),
                 "'targets' maps attributes to shares",
                 "write 'gender: {woman: 50%, man: 50%}'",
             )
@@ -160,7 +223,7 @@ class _Reader:
         if not isinstance(node, MappingNode) or not node.value:
             self.wrong(
                 node,
-                _shown(node),
+                shown(node),
                 f"{name} maps groups to shares",
                 "write 'woman: 50%' and so on, or 'uniform'",
             )
@@ -178,7 +241,7 @@ class _Reader:
             if not isinstance(entry, MappingNode):
                 self.wrong(
                     entry,
-                    _shown(entry),
+                    shown(entry),
                     "not a combination",
                     "write '{gender: woman, skin_tone: dark, share: 30%}'",
                 )
@@ -222,53 +285,11 @@ class _Reader:
     def share(self, node: Node) -> Fraction:
         try:
             if isinstance(node, ScalarNode):
+                if said := switch(node):
+                    raise ValueError(f"YAML reads {said} here; {MEND}")
                 return parse_share(node.value)
-            self.wrong(node, _shown(node), "this is not a share", _SHARE_MEND)
+            self.wrong(node, shown(node), "this is not a share", MEND)
         except ValueError as error:
-            self.wrong(node, _shown(node), str(error), _SHARE_MEND)
+            message, _, mend = str(error).partition("; ")
+            self.wrong(node, shown(node), message, mend)
         return Fraction(0)
-
-    def text(self, node: Node, key: str) -> str:
-        if isinstance(node, ScalarNode) and node.value.strip():
-            return str(node.value).strip()
-        self.wrong(node, _shown(node), f"'{key}' is a text", "write one")
-        return ""
-
-    def phrases(self, node: Node | None, key: str) -> tuple[str, ...]:
-        if node is None:
-            return ()
-        found = []
-        for item in self.sequence(node, key):
-            text = self.text(item, key)
-            if text and not phrase(text):
-                self.wrong(item, text, f"an entry of '{key}' has no word", "write words")
-            elif text:
-                found.append(text)
-        return tuple(found)
-
-    def sequence(self, node: Node, key: str) -> list[Node]:
-        if isinstance(node, SequenceNode):
-            return list(node.value)
-        self.wrong(node, _shown(node), f"'{key}' is a list", "write '- …' lines or '[…, …]'")
-        return []
-
-    def mapping(self, node: MappingNode, known: tuple[str, ...], what: str) -> dict[str, Node]:
-        """The known keys of `node` with their values. Unknown and repeated keys are mistakes."""
-        found: dict[str, Node] = {}
-        for key_node, value in node.value:
-            key = _shown(key_node)
-            if key not in known:
-                self.wrong(key_node, key, f"unknown {what}", suggestion(key, known))
-            elif key in found:
-                self.wrong(key_node, key, "the key is stated twice", "keep one")
-            else:
-                found[key] = value
-        return found
-
-
-def _shown(node: Node | None) -> str:
-    if node is None:
-        return ""
-    if isinstance(node, ScalarNode):
-        return str(node.value)
-    return "a list" if isinstance(node, SequenceNode) else "a mapping"

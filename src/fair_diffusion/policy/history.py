@@ -52,11 +52,14 @@ def exempted(text: Sequence[Word], exemptions: Sequence[str]) -> str | None:
 def past(sentence: Sentence, worker: Person) -> str | None:
     """The words that set the worker in a time that fixes who people were; None if there are none."""
     text = sentence.text
-    known = _words("events") | _words("eras") | _words("roles")
+    known = _words("events") | _words("eras") | _words("roles") | _words("styles")
     for first, stop in spans(text, lambda p: p in known):
         words = tuple(word.normal for word in text[first:stop])
         own = worker.start <= first < worker.stop
-        if own or (words not in _words("roles") and _is_when(sentence, first, stop, event=words in _words("events"))):
+        if own or (
+            words not in _words("roles") | _words("styles")
+            and _is_when(sentence, first, stop, event=words in _words("events"))
+        ):
             return " ".join(word.text for word in text[first:stop])
     return next((word for i, word in enumerate(sentence.low) if _is_year(sentence, i, worker)), None)
 

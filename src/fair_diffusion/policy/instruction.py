@@ -1,50 +1,76 @@
 """Instructions as a person writes them: "half of the doctors should be women", "firefighter: 50% woman, 50% man".
 
-An instruction has one or more clauses, separated by ";" or a new line. A clause names concepts and states shares. A
-clause without a concept ("skin tone uniform") adds to the rule before it. `shares_text.py` reads the shares.
+An instruction has one or more clauses, separated by ";", a full stop or a new line. A clause names concepts and states
+shares. A clause without a concept ("skin tone uniform") belongs to the rule before it. `_SHAPES` has the forms that a
+clause may take, as regular expressions over the letters of its tokens (`tokens.KINDS`): they say which tokens are the
+concepts and which are about shares (`shares_text`). A clause must fit a shape as a whole, and all shapes that it fits
+must give the same rule. So nothing is passed over, and nothing is read in one of two ways.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
-from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, known
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from fair_diffusion.policy import vocabulary
+from fair_diffusion.policy.attributes import read_data
+from fair_diffusion.policy.concept_text import Concepts, read_concepts
+from fair_diffusion.policy.concepts import known
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.rules import Policy, Rule, conflicts
-from fair_diffusion.policy.shares_text import LEADING_SHARE, attribute_named, groups_in, read_targets, starts_with_share
+from fair_diffusion.policy.shares_text import Shares, read_shares, written
 from fair_diffusion.policy.target import Target
+from fair_diffusion.policy.tokens import Token, kinds, plain, spelled, tokenize
 from fair_diffusion.policy.words import phrase
 
 LONGEST = 32_000
+LONGEST_CLAUSE = 400
+"""Tokens; a list of concepts may be long."""
 EXAMPLE = 'say for which prompts and which share, such as "firefighter: half women"'
-_JOBS = r"(?:occupations?|jobs?|professions?|careers?|workers?|trades?)"
-_EVERY_OCCUPATION = re.compile(rf"(?:(?:every|all|each|any)(?: the)? {_JOBS}|occupations|jobs|professions|\*)")
-_EVERYONE = re.compile(
-    r"(?:everyone|everybody|anyone|anybody|(?:all|any) (?:people|persons)|(?:every|each|any) person|people)"
+_K = r"(?P<k>P?d?C(?:[,&|]P?d?C)*)"
+_SHAPES = tuple(
+    re.compile(shape)
+    for shape in (
+        rf"{_K},?(?P<v>[VP:at]*)(?P<b>[^C]*)",  # doctors should be half women; among doctors, half women
+        rf"(?P<b>[SN])P?{_K}(?P<v>[VP:at]*)(?P<b2>G[^C]*)",  # half of the doctors should be women
+        rf"(?P<b>[^C]*[^CVPat,&:])[,:]?{_K}",  # gender parity for all jobs; 50% female doctors; half women: doctors
+        rf"(?P<b>G+)[V:P]*(?P<b2>S)P?{_K}",  # women should be half of the doctors
+        rf"(?P<b>T?MG+)P?{_K}(?P<b2>aG+)",  # as many female nurses as male
+        rf"(?P<b>Q){_K}(?P<b2>PL(?:[,&]+L)*)",  # balance doctors by gender
+        rf"P?(?P<b>L(?:[,&]+L)*)P{_K}(?P<v>[V:]?)(?P<b2>[^C]+)",  # the ages of teachers should be uniform
+        rf"P?(?P<b>G+(?:[&,t]+G+)*)P{_K}[V:]?(?P<b2>[SRQ])",  # the share of women among doctors should be 40%
+        rf"(?P<b>G+){_K}[V:](?P<b2>S)",  # female doctors: 50%
+    )
 )
-_DETERMINER = re.compile(r"^(?:(?:all|each|every|any|the|a|an|of|our|my|images?|pictures?|for)\s+)+")
-_VERB = re.compile(
-    r"^(.+?)\s+(?:(?:should|must|shall|ought to|have to|need to)(?: all)? be|should show|to be|are|is|be|as)\s+(.+)$"
+_LOOSE = (
+    re.compile(rf"{_K},?(?P<v>[V:]+)(?P<b>.*)"),
+    re.compile(rf"(?P<b>[SN])P?{_K}(?P<v>[V:]+)(?P<b2>.*)"),
 )
-_MAKE = re.compile(
-    r"^(?:please\s+)?"
-    r"(?:(?:i|we)(?: want|'d like| would like| need| wish)(?: to (?:have|see))?|make|draw|show|have|let|generate)\s+"
-)
-_EXACT = re.compile(
-    r"\b(?:exactly|precisely|about|approximately|roughly|around)\s+(?=\d|a |an |one |two |three |half|all)"
-)
-# Words that bound, deny or blur a share. A concept with such a word was misread, and must not become "all".
-_UNCLEAR = frozenset(
-    (
-        "not no never don't shouldn't isn't aren't most majority minority mostly mainly least more less fewer than "
-        "many much few some several almost nearly only half third quarter percent should must want like always over "
-        "under up roughly about exactly around approximately without except"
-    ).split()
-)
-_AFTER = re.compile(r"^(.+?)\s+(?:for|among|amongst)\s+(.+)$")
-_BEFORE = re.compile(r"^(?:for|among|amongst)\s+([^,]+?)\s*,\s*(.+)$")
+"""How the words about shares are found in a clause that fits no shape, to say what is wrong with them."""
+_SEVERAL = re.compile(r"S?P?d?C(?:[,&|]P?C)*(?:[,&]SP?d?C(?:[,&|]P?C)*)+(?P<v>V)(?P<b>G+)")
+_EXCEPT = re.compile(r",?EP?C(?:[,&|]P?C)*,?")
+
+
+@dataclass
+class _Reading:
+    """One clause, read: its concepts with what is said of shares, and the mistakes of both."""
+
+    concepts: Concepts
+    shares: Shares
+
+    @property
+    def problems(self) -> list[Problem]:
+        return [*self.concepts.problems, *self.shares.problems]
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What two readings must have in common to be the same."""
+        return self.concepts.names, self.concepts.exceptions, tuple(self.shares.targets)
 
 
 def parse_instruction(text: str) -> Policy:
@@ -57,101 +83,189 @@ def parse_instruction(text: str) -> Policy:
         message = f"the instruction is {len(text):,} characters long"
         raise PolicyError([Problem(None, text[:40] + "…", message, f"keep it under {LONGEST:,}")])
     problems: list[Problem] = []
+    warnings: list[str] = []
     rules: list[Rule] = []
     lines: list[int | None] = []
-    empty = True
-    for line, clause in _clauses(text):
-        empty = False
-        named, body = _split(clause)
-        if named is None:
-            if not rules:
-                problems.append(Problem(line, clause, "no concept is named", EXAMPLE))
+    clauses = list(_clauses(text))
+    for line, clause in clauses:
+        readings, read_as = _understood(clause, line)
+        warnings += read_as
+        for reading in readings:
+            problems += reading.problems
+            warnings += [*reading.concepts.warnings, *reading.shares.warnings]
+            if not reading.concepts.names or reading.problems:
                 continue
-            at = len(rules) - 1
-        else:
-            concepts = _concepts(named, line, problems)
-            at = next((i for i, rule in enumerate(rules) if rule.concepts == concepts), len(rules))
+            rule = Rule(reading.concepts.label, reading.concepts.names, (), exceptions=reading.concepts.exceptions)
+            at = next((i for i, other in enumerate(rules) if other.name == rule.name), len(rules))
             if at == len(rules):
-                rules.append(Rule(", ".join(concepts), concepts, ()))
+                rules.append(rule)
                 lines.append(line)
-        targets = read_targets(body, line, problems)
-        rules[at] = replace(rules[at], targets=_joined(rules[at], targets, clause, line, problems))
-    if empty:
+            targets = _joined(rules[at], reading.shares.targets, clause, line, problems)
+            rules[at] = replace(rules[at], targets=targets)
+    if not clauses:
         problems.append(Problem(None, text.strip(), "the instruction is empty", EXAMPLE))
-    problems += conflicts([pair for pair in zip(rules, lines, strict=True) if pair[0].concepts])
+    problems += conflicts(list(zip(rules, lines, strict=True)))
     if problems:
         raise PolicyError(problems)
-    return Policy(tuple(rules), text=text.strip())
+    return Policy(tuple(rules), text=text.strip(), warnings=tuple(dict.fromkeys(warnings)))
 
 
 def _clauses(text: str) -> Iterator[tuple[int | None, str]]:
+    """The words of each clause with its line. A clause without a concept is joined to the one before."""
+    opening, closing = _wrapping()
     lines = text.strip().splitlines()
+    before: tuple[int | None, str] | None = None
     for number, line in enumerate(lines, start=1):
-        for clause in line.split(";"):
-            plain = re.sub(r"\s+", " ", clause).strip(" .!\t")
-            if plain:
-                yield (number if len(lines) > 1 else None), plain
+        for clause in re.split(r";|[.!?]+(?=\s|$)", plain(line)):
+            words = closing.sub("", opening.sub("", clause.strip(" ,\t\"'")))
+            letters = kinds(tokenize(words))
+            if before and letters and not set("C!") & set(letters):
+                before = before[0], f"{before[1]}, {words}"
+            elif letters:
+                if before:
+                    yield before
+                before = (number if len(lines) > 1 else None), words
+    if before:
+        yield before
 
 
-def _split(clause: str) -> tuple[str | None, str]:
-    """The words for the concepts (None if the clause names none) and the words about shares."""
-    plain = _EXACT.sub("", _MAKE.sub("", clause.lower()))
-    left, colon, right = plain.partition(":")
-    if colon:
-        about_shares = attribute_named(left) or groups_in(left) or starts_with_share(left)
-        return (None, plain) if about_shares else (left.strip(), right.strip())
-    if found := _BEFORE.match(plain):
-        return found.group(1), found.group(2)
-    if found := None if plain.startswith("as many") else _VERB.match(plain):
-        subject, body = found.groups()
-        if attribute_named(subject) or subject.startswith("the rest") or groups_in(subject):
-            return None, plain
-        return _shared(subject, body)
-    if (found := _AFTER.match(plain)) and not attribute_named(found.group(2)):
-        return found.group(2), found.group(1)
-    return None, plain
+@cache
+def _wrapping() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What stands before and after the words of an instruction: "please …", "I would like to have …, thanks"."""
+    data = read_data("instruction.yaml")
+    return re.compile(rf"^(?:(?:{'|'.join(data['opening'])})(?![\w'])[ ,:]*)+"), re.compile(rf"{data['closing']}[ ,]*$")
 
 
-def _shared(subject: str, body: str) -> tuple[str, str]:
-    """Move a share from the concept to the body: "half of the doctors" + "women" gives "the doctors" + "half women"."""
-    whole = re.match(r"^(all|every|each|only)\s+(?:of\s+)?(?:the\s+)?(.+)$", subject)
-    if whole and not _EVERY_OCCUPATION.fullmatch(subject) and not _EVERYONE.fullmatch(subject):
-        return whole.group(2), body if _says_shares(body) else f"all {body}"
-    if whole:
-        return subject, body if _says_shares(body) else f"all {body}"
-    if found := LEADING_SHARE.match(subject):
-        rest = subject[found.end() :].strip()
-        return re.sub(r"^(?:of )?", "", rest), f"{found.group().strip()} {body}"
-    return subject, body if _says_shares(body) else f"all {body}"
+def _understood(clause: str, line: int | None) -> tuple[list[_Reading], list[str]]:
+    """What a clause says, and the typos in it. A word is taken for a typo only if the clause cannot be read without."""
+    readings = _readings(tokenize(clause), line)
+    typos = _typos(clause) if any(reading.problems or reading.concepts.unknown for reading in readings) else {}
+    if typos:
+        mended = re.sub(r"[^\W\d_]+", lambda found: typos.get(found.group(), found.group()), clause)
+        again = _readings(tokenize(mended), line)
+        if not any(reading.problems or reading.concepts.unknown for reading in again):
+            return again, [f"read {word!r} as {meant!r}" for word, meant in typos.items()]
+    return readings, []
 
 
-def _says_shares(body: str) -> bool:
-    return bool(re.search(r"\d|equal|even|uniform|balanced|half|third|quarter|all\b|no\b|none|rest|only", body))
+def _typos(clause: str) -> dict[str, str]:
+    """The unknown words of a clause that are one letter, or a swap of two, away from a word of instructions."""
+    unknown = [word for token in tokenize(clause) if token.kind == "C" for word in token.text.split()]
+    found = {}
+    for word in unknown:
+        near = process.extractOne(word, spelled(), scorer=OSA.distance, score_cutoff=1)
+        english = word in vocabulary.ordinary() or phrase(word) in known()
+        if len(word) > 3 and near and near[1] and near[0][0] == word[0] and not english:
+            found[word] = near[0]
+    return found
 
 
-def _concepts(text: str, line: int | None, problems: list[Problem]) -> tuple[str, ...]:
-    found: list[str] = []
-    before = len(problems)
-    for part in re.split(r",|\band\b|\bor\b|&|/", text):
-        plain = part.strip(" \"'“”")
-        if _EVERY_OCCUPATION.fullmatch(plain):
-            found.append(EVERY_OCCUPATION)
-        elif _EVERYONE.fullmatch(plain):
-            found.append(EVERYONE)
-        elif words := phrase(_DETERMINER.sub("", plain)):
-            unclear = [word for word in words if word in _UNCLEAR or word[0].isdigit()]
-            if unclear and words not in known():
-                message = f"{unclear[0]!r} leaves open which share is meant, or of whom"
-                problems.append(Problem(line, plain, message, EXAMPLE))
-            else:
-                found.append(" ".join(words))
-    if not found and len(problems) == before:
-        problems.append(Problem(line, text, "no concept is named", EXAMPLE))
-    return tuple(dict.fromkeys(found))
+def _readings(tokens: list[Token], line: int | None) -> list[_Reading]:
+    """What a clause says: one reading, or several for several concepts with shares of their own."""
+    refused = [token for token in tokens if token.kind == "!"]
+    if refused:
+        return [_failed([_problem(line, token.text, token.value) for token in refused[:1]])]
+    if len(tokens) > LONGEST_CLAUSE:
+        return [_failed([Problem(line, written(tokens[:8]), "the clause is too long", 'put ";" between clauses')])]
+    if not set("SNRQMX") & set(kinds(tokens)) and not re.search("VG|dC[VP]?G", kinds(tokens)):
+        return [_failed([Problem(line, written(tokens), "no share is stated", f"{EXAMPLE}, in English")])]
+    if "C" not in kinds(tokens):
+        return [_failed([Problem(line, written(tokens), "no concept is named", EXAMPLE)])]
+    if readings := _several(tokens, line):
+        return readings
+    single = _single(tokens, line)
+    right = [reading for reading in single if not reading.problems]
+    if len({repr(reading.meaning) for reading in right}) > 1:
+        message = f"this can be read in two ways, for {' and for '.join(repr(r.concepts.label) for r in right[:2])}"
+        return [_failed([Problem(line, written(tokens), message, EXAMPLE)])]
+    if right:
+        return right[:1]
+    return _split(tokens, line) or single[:1] or [_failed(_why_not(tokens, line))]
+
+
+def _single(tokens: list[Token], line: int | None) -> list[_Reading]:
+    """The readings of a clause with one list of concepts, by every shape that it fits."""
+    excepted: list[Token] = []
+    if found := _EXCEPT.search(kinds(tokens)):
+        excepted = [token for token in tokens[found.start() : found.end()] if token.kind in "C,&|"]
+        tokens = [*tokens[: found.start()], *tokens[found.end() :]]
+    readings = []
+    for kept in _without_repeats(tokens):
+        for shape in _SHAPES:
+            if match := shape.fullmatch(kinds(kept)):
+                parts = {name: kept[slice(*match.span(name))] for name in match.groupdict() if match.start(name) >= 0}
+                body = [*parts["b"], *parts.get("b2", ())]
+                whole = bool({"V", "d"} & {*kinds(parts.get("v", ())), *kinds(parts["k"])}) and "b2" not in parts
+                concepts = read_concepts(parts["k"], excepted, line)
+                readings.append(_Reading(concepts, read_shares(body, line, whole=whole)))
+    return readings
+
+
+def _without_repeats(tokens: list[Token]) -> Iterator[list[Token]]:
+    """The tokens with a concept that is named more than once kept at its first place, and then at its last."""
+    named = [token for token in tokens if token.kind == "C"]
+    if len({token.value for token in named}) > 1 or len(named) == 1:
+        yield tokens
+        return
+    for kept in (named[0], named[-1]):
+        yield [token for token in tokens if token.kind != "C" or token is kept]
+
+
+def _several(tokens: list[Token], line: int | None) -> list[_Reading]:
+    """The readings of "50% of doctors and 30% of nurses should be men"; empty if the clause is none such."""
+    found = _SEVERAL.fullmatch(kinds(tokens))
+    if not found:
+        return []
+    groups = tokens[slice(*found.span("b"))]
+    parts = re.finditer(r"SP?d?(?P<k>C(?:[,&|]P?C)*)(?=[,&]S|V)", kinds(tokens))
+    return [
+        _Reading(
+            read_concepts(tokens[slice(*part.span("k"))], [], line), read_shares([tokens[part.start()], *groups], line)
+        )
+        for part in parts
+    ]
+
+
+def _split(tokens: list[Token], line: int | None) -> list[_Reading]:
+    """The readings of two clauses that a comma or "and" joins; empty if there are none such."""
+    for at, token in enumerate(tokens):
+        if token.kind in ",&" and "C" in kinds(tokens[:at]) and "C" in kinds(tokens[at + 1 :]):
+            left = [reading for reading in _single(tokens[:at], line) if not reading.problems]
+            if len({repr(reading.meaning) for reading in left}) == 1:
+                right = _readings(tokens[at + 1 :], line)
+                if not any(reading.problems for reading in right):
+                    return [left[0], *right]
+    return []
+
+
+def _failed(problems: list[Problem]) -> _Reading:
+    return _Reading(Concepts(), Shares(problems=problems))
+
+
+def _problem(line: int | None, value: str, said: str) -> Problem:
+    message, _, mend = said.partition("; ")
+    return Problem(line, value, message, mend)
+
+
+def _why_not(tokens: list[Token], line: int | None) -> list[Problem]:
+    """What is wrong with a clause that fits no shape."""
+    if found := re.match("(P?G+)C", kinds(tokens)):
+        message = f"a rule holds for all who are {tokens[found.end() - 1].text}, whatever group they are of"
+        return [
+            Problem(line, written(tokens[: found.end(1)]), message, 'combine groups: "25% old women, 75% young women"')
+        ]
+    for shape in _LOOSE:
+        if match := shape.fullmatch(kinds(tokens)):
+            body = [
+                token for name in ("b", "b2") if name in match.groupdict() for token in tokens[slice(*match.span(name))]
+            ]
+            if problems := read_shares(body, line).problems:
+                return problems
+    return [Problem(line, written(tokens), "this is not understood as a whole", f"{EXAMPLE}, in English")]
 
 
 def _joined(
-    rule: Rule, targets: list[Target], clause: str, line: int | None, problems: list[Problem]
+    rule: Rule, targets: Sequence[Target], clause: str, line: int | None, problems: list[Problem]
 ) -> tuple[Target, ...]:
     joined = list(rule.targets)
     for target in targets:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known
 from fair_diffusion.policy.history import exempted, past
-from fair_diffusion.policy.meaning import nearest
 from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.noun_phrase import Person, Same
 from fair_diffusion.policy.rules import Policy, Rule, specific
@@ -23,6 +22,9 @@ from fair_diffusion.policy.words import Word, phrase, words
 
 HOW = {"exact": 3, "synonym": 2, "kind": 1, "wildcard": 0}
 """The ways in which a rule's concept covers words of the prompt, and the rank of each."""
+
+Nearest = tuple[str, float]
+"""A concept and its cosine with words of the prompt."""
 
 
 class Losing(NamedTuple):
@@ -72,7 +74,7 @@ class Match:
     losing: tuple[Losing, ...] = ()
     unsure: str | None = None
     stated: tuple[Stated, ...] = ()
-    nearest: tuple[str, float] | None = None
+    nearest: Nearest | None = None
     read_as: tuple[tuple[str, str], ...] = ()
     said: str = field(default="", compare=False, repr=False)
 
@@ -95,11 +97,14 @@ def match(policy: Policy, prompt: str) -> Match:
     elif fitting:
         refused = fitting[-1].mention
         found = _none(f"{' '.join(refused.words)!r}: {refused.refused}")
-    elif near := _by_meaning(policy, text, reading.mentions):
-        found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
     else:
+        near, nearest = _by_meaning(policy, text, reading.mentions)
         found = _none("no rule is about what the prompt shows")
-    return replace(found, said=policy.text)
+        if near:
+            found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
+        found = replace(found, nearest=nearest)
+    read = ((prompt[text[m.first].start : text[m.stop - 1].end], m.read) for m in reading.mentions if m.read)
+    return replace(found, said=policy.text, read_as=tuple(read))
 
 
 class Fit(NamedTuple):
@@ -144,7 +149,7 @@ def _restrained(policy: Policy, fit: Fit, depicted: Sequence[Fit], reading: Read
         0.0,
         "",
         losing=_losing(fit, depicted, prompt, text),
-        stated=tuple(Stated(s.attribute, s.words, shown if s.same else s.whose or "nobody") for s in said),
+        stated=tuple(Stated(s.attribute, s.words, shown if s.same else s.whose) for s in said if s.same or s.whose),
     )
     if silent := _silenced(policy, rule, reading, worker, shown):
         reason, unsure = silent
@@ -193,11 +198,11 @@ def _losing(fit: Fit, depicted: Sequence[Fit], prompt: str, text: Sequence[Word]
     first = fit.mention.first < min((o.mention.first for o in depicted if o.mention != fit.mention), default=10**9)
     why = f"{shown(fit.mention)!r} stands first" if first else f"rule {fit.rule.name!r} is more specific"
     others = {o.mention.words: o for o in reversed(depicted) if o.mention.words != fit.mention.words}
-    workers = [o for o in reversed(list(others.values())) if specific_person(o)]
+    workers = [o for o in reversed(list(others.values())) if _is_worker(o)]
     return (*own, *(Losing(o.rule, shown(o.mention), f"one figure is steered, and {why}") for o in workers))
 
 
-def specific_person(fit: Fit) -> bool:
+def _is_worker(fit: Fit) -> bool:
     """Whether a fit is about an occupation or a concept of the rule itself, not about anybody."""
     return fit.mention.words in known() or fit.rank[0] == 2
 
@@ -208,19 +213,27 @@ def _told(losing: Sequence[Losing], shown: str) -> list[str]:
     return [f"{shown!r} is steered, not {others}"] if others else []
 
 
-def _by_meaning(policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]) -> Fit | None:
-    """The rule with the concept that is nearest in meaning to some words of the prompt; None if none is near enough."""
+def _by_meaning(
+    policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]
+) -> tuple[Fit | None, Nearest | None]:
+    """The rule with the concept that is nearest in meaning to some words of the prompt; that concept and its cosine.
+
+    None for the rule if the concept is not near enough, and twice if no word could be one for a worker.
+    """
+    from fair_diffusion.policy.meaning import NEAR, best  # here, since few prompts need the vectors
+
     taken = {i for mention in mentioned for i in range(mention.first, mention.stop)}
     rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}
-    found = nearest(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None
+    found = best(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None
     if found is None:
-        return None
+        return None, None
     concept, score, first, stop = found
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
-    if rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions):
-        return None
+    excepted = rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions)
+    if rule is None or excepted or score < NEAR:
+        return None, (concept, score)
     mention = Mention(first, stop, tuple(word.normal for word in text[first:stop]), None)
-    return Fit(rule, mention, "meaning", (0, 0), score) if rule else None
+    return Fit(rule, mention, "meaning", (0, 0), score), (concept, score)
 
 
 def _none(reason: str) -> Match:

@@ -12,13 +12,14 @@ import re
 from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from importlib import resources
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.concepts import lists
-from fair_diffusion.policy.minilm import SHA256, Array, embed
 from fair_diffusion.policy.words import Word
+
+if TYPE_CHECKING:
+    from fair_diffusion.policy.minilm import Array
 
 # The threshold favours restraint: of 142 words for things none is taken for a person, of 76 for people 17 are found.
 NEAR = 0.58
@@ -35,10 +36,8 @@ _MOST = 4
 """The limit of phrases looked up in one prompt: each takes some ten milliseconds."""
 
 
-def nearest(
-    text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]
-) -> tuple[str, float, int, int] | None:
-    """The known occupation, or one of `concepts`, that some words of `text` mean; None if none is near enough.
+def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) -> tuple[str, float, int, int] | None:
+    """The known occupation, or one of `concepts`, that is nearest to some words of `text`, however near it is.
 
     Args:
         text: the words of a prompt.
@@ -46,14 +45,9 @@ def nearest(
         taken: the places of words with a known meaning, which are left out.
 
     Returns:
-        The concept, the cosine, and the place of the words: (concept, cosine, first, past last).
+        The concept, the cosine, and the place of the words: (concept, cosine, first, past last). None if no word could
+        be one for a worker. The match counts from a cosine of `NEAR` on.
     """
-    found = best(text, concepts, taken)
-    return found if found and found[1] >= NEAR else None
-
-
-def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) -> tuple[str, float, int, int] | None:
-    """The same, however near it is; None if no word could be one for a worker."""
     places: dict[str, tuple[int, int]] = {}
     for last in range(len(text)):
         if last in taken or not _could_be_a_worker(text, last):
@@ -68,6 +62,8 @@ def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) 
             break
     if not places:
         return None
+    import numpy as np
+
     looked_up = list(places)[:_MOST]
     names = list(dict.fromkeys([*lists()["occupations"], *concepts]))
     meant = np.stack([_meaning(phrase) for phrase in looked_up])
@@ -76,6 +72,14 @@ def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) 
     scores[(meant @ people.T).max(axis=1) <= (meant @ things.T).max(axis=1)] = -1
     row, column = divmod(int(scores.argmax()), len(names))
     return names[column], float(scores[row, column]), *places[looked_up[row]]
+
+
+def nearest_occupation(phrase: str) -> tuple[str, float, float]:
+    """The occupation that is nearest to `phrase`, the cosine, and how much nearer a thing is than a person."""
+    names, meant = list(lists()["occupations"]), _meaning(phrase)
+    scores = [float(meant @ _meaning(name)) for name in names]
+    person, thing = (max(float(meant @ _meaning(name)) for name in group) for group in (PEOPLE, THINGS))
+    return names[scores.index(max(scores))], max(scores), thing - person
 
 
 def _could_be_a_worker(text: Sequence[Word], at: int) -> bool:
@@ -90,6 +94,8 @@ def _could_be_a_worker(text: Sequence[Word], at: int) -> bool:
 @lru_cache(maxsize=4096)
 def _meaning(phrase: str) -> Array:
     """The unit vector of `phrase`, (384,), float32."""
+    from fair_diffusion.policy.minilm import embed
+
     shipped = _shipped().get(phrase)
     vector: Array = embed([phrase])[0] if shipped is None else shipped
     return vector
@@ -98,7 +104,10 @@ def _meaning(phrase: str) -> Array:
 @cache
 def _shipped() -> dict[str, Array]:
     """The shipped vectors of the known occupations and of `PEOPLE` and `THINGS`; none if another model made them."""
+    import numpy as np
     from safetensors import safe_open
+
+    from fair_diffusion.policy.minilm import SHA256
 
     data = resources.files("fair_diffusion.policy").joinpath("lists", SHIPPED)
     with resources.as_file(data) as path, safe_open(path, framework="numpy") as file:

@@ -100,7 +100,7 @@ def _spelt(text: Sequence[Word], extra: frozenset[Phrase]) -> list[Word]:
     titled = sum(word.text[0].isupper() for word in text) > len(text) // 2
     found = []
     for i, word in enumerate(text):
-        name = i > 0 and word.text[0].isupper() and not titled
+        name = i > 0 and word.text[0].isupper() and (not titled or text[i - 1].normal in vocabulary.first_names())
         meant = None if name or word.normal in rules else vocabulary.typo(word.normal)
         found.append(replace(word, normal=meant) if meant else word)
     return found

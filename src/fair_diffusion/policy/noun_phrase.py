@@ -110,6 +110,8 @@ class Sentence:
         for i, word in enumerate(text):
             if word.possessive and self.low[i] in {"who", "that", "she", "he", "it", "there"}:
                 self.classes[i] = "copulas"
+            elif i and self.classes[i - 1] == "copulas" and self.low[i].endswith("ing") and not self.classes[i]:
+                self.classes[i] = "verbs"  # "is helping", not "is a helping"
             elif i and self.classes[i - 1] in {"relatives", "pronouns"} and not self.classes[i] and self.joined(i):
                 self.classes[i] = "verbs"
         self.foreign = sum(word in grammar()["foreign"] for word in self.low) >= 2
@@ -206,7 +208,8 @@ class People:
             i += 1
         if not s.joined(i) or s.classes[i] or i in firsts or s.text[head.stop - 1].possessive:
             return
-        compound = i + 1 in firsts and s.joined(i + 1) and s.low[i + 1] == s.text[i + 1].normal  # "woman boxing coach"
+        singular = i + 1 in firsts and s.joined(i + 1) and s.low[i + 1] == s.text[i + 1].normal
+        compound = singular and s.low[i].endswith("ing")  # "woman boxing coach"
         if s.low[i].endswith(("ing", "ed", "s")) and not s.low[i].endswith("ss") and not compound:
             s.classes[i] = "verbs"
 
@@ -276,9 +279,15 @@ class People:
         if a.stop == b.start and s.classes[b.start] == "determiners":  # "my sister the doctor", "Bob the builder"
             return Same.YES if s.low[b.start] == "the" else Same.UNSURE
         link = s.before(b.start)
-        if link < 0:
+        if link < 0 or (not s.joined(link) and not s.classes[link]):  # "a woman, once a doctor"
             return Same.UNSURE
         word, kind = s.low[link], s.classes[link]
+        if word == "whose":
+            return Same.NO
+        if word in g["looking"]:
+            return Same.UNSURE
+        if s.text[b.stop - 1].possessive and word in {"with", "has", "having"} and s.word(b.stop) in g["bodies"]:
+            return Same.UNSURE  # "with a woman's face"
         nearest = self.last_before(b.start) == a
         if kind in {"copulas", "links"} or word in g["seeming"]:
             if word in g["seeming"] and not self._seems(link):
@@ -289,13 +298,22 @@ class People:
             return Same.YES if sure else Same.UNSURE
         if word == "of" and nearest:
             owner = s.word(link - 1)
-            if owner in g["collectives"] or s.text[link - 1].normal in g["collectives"]:
+            if a.stop == link and s.text[link - 1].normal in g["collectives"]:  # "a crew of astronauts"
                 return Same.YES
-            if owner in g["roles"]:
+            if owner in g["roles"] or owner in g["bodies"]:
                 return Same.UNSURE
-            if owner in g["bodies"]:
-                return Same.UNSURE
+        if s.text[b.stop - 1].normal in g["parents"] and self._descends(a, b, link):
+            return Same.UNSURE
+        if word == "them" and s.word(link - 1) == "of":  # "doctors, all of them women"
+            return Same.UNSURE
         return self._different(a, b, link)
+
+    def _descends(self, a: Person, b: Person, link: int) -> bool:
+        """Whether the first person is said to be of the second ones: "a doctor of Indian parents", "born to"."""
+        s = self.sentence
+        born = s.low[link] == "to" and s.word(link - 1) == "born"
+        beside = a.stop == link and s.low[link] in {"of", "with"} and s.classes[b.start] != "determiners"
+        return born or beside
 
     def _seems(self, link: int) -> bool:
         """Whether "like", "playing" or "to" before a person means that somebody else looks like, or wants to be, it."""
@@ -316,5 +334,8 @@ class People:
         if s.classes[link] == "conjunctions":
             bare = link == a.stop and s.classes[a.start] == "determiners"  # "a scientist and mother"
             return Same.UNSURE if bare else Same.NO
-        clear = s.classes[link] == "prepositions" and s.low[link] not in {"in", "on", "at", "of"}
-        return Same.NO if clear or s.low[link].endswith("ing") or s.low[link] == "to" else Same.UNSURE
+        clear = s.classes[link] in {"prepositions", "verbs"} and s.low[link] not in {"in", "on", "at", "of"}
+        headline = (
+            s.classes[link] == "prepositions" and s.classes[a.start] != "determiners"
+        )  # "nurse beside bed of man"
+        return Same.NO if clear or headline or s.low[link].endswith("ing") or s.low[link] == "to" else Same.UNSURE

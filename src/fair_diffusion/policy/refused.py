@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.concepts import known, lists
@@ -31,10 +30,10 @@ def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str |
     after = text[stop] if stop < len(text) else None
     follower = after if after is not None and after.joined else None
     entry = known().get(words)
-    data = lists()["occupations"].get(entry.occupation, {}) if entry else {}
+    occupation = entry.occupation if entry else ""
     if text[stop - 1].possessive and (follower is None or (follower.normal,) not in lists()["shown"]):
         return "it only says whose something is"
-    if follower and not text[stop - 1].possessive and _makes_thing(text, first, stop, follower, data):
+    if follower and not text[stop - 1].possessive and _makes_thing(text, first, stop, follower, occupation):
         return f"'{follower.text}' follows, so a thing is meant"
     if words in lists()["plural_things"] and text[stop - 1].text.lower().endswith("s"):
         return "it may mean a thing"
@@ -51,17 +50,17 @@ def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str |
         return f"{name!r} is a name"
     if entry and _is_foreign(text, words, entry.language):
         return "it is a name or an English word here"
-    if data.get("maker") and "by" in nouns[-3:]:
+    if "by" in nouns[-3:] and lists()["occupations"].get(occupation, {}).get("maker"):
         return "it names who made the picture"
     return None
 
 
-def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, data: dict[str, Any]) -> bool:
+def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, occupation: str) -> bool:
     """Whether the word after an occupation makes a thing of it: "doctor bag", "chef salad"."""
     word = follower.normal
-    if (word,) in lists()["things"] or (word,) in {phrase(w) for w in data.get("not_before", ())}:
+    if (word,) in lists()["things"] or (word,) in _not_before(occupation):
         return True
-    if word.startswith(_unbroken_things()):
+    if "".join(after.text for after in text[stop : stop + 2]).lstrip("の的").startswith(_unbroken_things()):
         return True
     if word == "who" and text[stop - 1].normal == "doctor":
         return _is_doctor_who(text, first, follower)
@@ -72,6 +71,12 @@ def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, da
     plural = text[stop - 1].text.lower().endswith("s")
     acts = (follower.text.endswith("s") and not plural) or (plural and not follower.text.endswith("s"))
     return word in vocabulary.things() and not (acts and _may_be_verb(text, first, word, plural))
+
+
+@cache
+def _not_before(occupation: str) -> frozenset[Phrase]:
+    """The words that make something else of one occupation when they follow."""
+    return frozenset(phrase(word) for word in lists()["occupations"].get(occupation, {}).get("not_before", ()))
 
 
 def _may_be_verb(text: Sequence[Word], first: int, word: str, plural: bool) -> bool:
@@ -89,8 +94,7 @@ def _is_doctor_who(text: Sequence[Word], first: int, who: Word) -> bool:
 @cache
 def _unbroken_things() -> tuple[str, ...]:
     """What makes a thing of a Chinese or Japanese word before it, alone or after the word for "of"."""
-    plain = [word for words in lists()["unbroken_things"] for word in words]
-    return tuple(of + word for word in plain for of in ("", "的", "の"))
+    return tuple(word for words in lists()["unbroken_things"] for word in words)
 
 
 def _has_modifier(text: Sequence[Word], first: int) -> bool:
@@ -121,9 +125,8 @@ def _is_figure(nouns: list[str]) -> bool:
     figures = lists()["animals"]
     if nouns and (nouns[-1],) in figures:
         return True
-    of = (
-        nouns[-2:-1] if nouns[-1:] == ["of"] and "in" not in nouns[-3:-2] else []
-    )  # "a man in the uniform of a soldier"
+    # "A man in the uniform of a soldier" is one.
+    of = nouns[-2:-1] if nouns[-1:] == ["of"] and "in" not in nouns[-3:-2] else []
     if any((word,) in figures or (word,) in lists()["things_of"] for word in of):
         return True
     return "as" in nouns and any((word,) in figures for word in nouns[: nouns.index("as")])

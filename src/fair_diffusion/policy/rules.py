@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,12 +38,14 @@ class Policy:
         rules: the earlier rule wins where two fit equally well.
         exemptions: phrases that exempt a prompt from all rules.
         text: the sentence or YAML that the policy was read from; empty if it was built otherwise.
+        words: the words for groups in other languages, by language and group; steering puts them into prompts of it.
         warnings: how the text was read where that may surprise its author: a typo, or a concept that is not known.
     """
 
     rules: tuple[Rule, ...] = ()
     exemptions: tuple[str, ...] = ()
     text: str = field(default="", compare=False, repr=False)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     # The two parsers import this module, so they are imported when called.

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.file import LONGEST_WORD
 from fair_diffusion.policy.target import UNIFORM_WORDS
 
 _SHARE: dict[str, Any] = {
@@ -33,6 +34,12 @@ def policy_schema() -> dict[str, Any]:
                 **_TEXTS,
                 "description": "A prompt that holds one of these is left alone by every rule.",
             },
+            "words": {
+                "type": "object",
+                "description": "Words for groups in other languages, such as {de: {woman: weibliche}}.",
+                "additionalProperties": False,
+                "patternProperties": {"^[a-z]{2,3}$": _words()},
+            },
         },
         "$defs": {"share": _SHARE, "rule": _rule(), "targets": _targets(), "combination": _combination()},
     }
@@ -42,13 +49,14 @@ def _rule() -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["name"],
         "oneOf": [{"required": ["concepts"]}, {"required": ["every"]}],
         "anyOf": [{"required": ["targets"]}, {"required": ["joint"]}],
+        "dependentRequired": {"except": ["every"]},
         "properties": {
             "name": {"type": "string", "minLength": 1},
             "concepts": {**_TEXTS, "minItems": 1},
             "every": {"enum": ["occupation", "person"]},
+            "except": {**_TEXTS, "description": "Occupations that 'every' does not cover."},
             "targets": {"$ref": "#/$defs/targets"},
             "joint": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/combination"}},
             "exemptions": {
@@ -80,6 +88,12 @@ def _targets() -> dict[str, Any]:
             for name, attribute in ATTRIBUTES.items()
         },
     }
+
+
+def _words() -> dict[str, Any]:
+    groups = [group for attribute in ATTRIBUTES.values() for group in attribute.group_names]
+    text = {"type": "string", "minLength": 1, "maxLength": LONGEST_WORD}
+    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(groups, text)}
 
 
 def _combination() -> dict[str, Any]:

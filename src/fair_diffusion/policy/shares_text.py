@@ -1,207 +1,295 @@
-"""Shares as a person writes them: "40% women, 60% men", "1/3 men", "men and women equally", "skin tone uniform"."""
+"""What a sentence says about shares: "40% women, 60% men", "2:1 women to men", "gender parity", "the rest old".
+
+The tokens of the sentence are read as statements, one after the other. `_STATEMENTS` has the forms that a statement may
+take, as regular expressions over the letters of the tokens (`tokens.KINDS`). Text that fits none is a mistake, so no
+word is passed over.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
+from itertools import pairwise
 
 from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
 from fair_diffusion.policy.errors import Problem
-from fair_diffusion.policy.target import UNIFORM_WORDS, Cell, Target, complete, parse_share, uniform
-from fair_diffusion.policy.words import Phrase, phrase, spans, words
+from fair_diffusion.policy.share import MEND
+from fair_diffusion.policy.target import Cell, Target, complete, uniform
+from fair_diffusion.policy.tokens import Token, kinds
+from fair_diffusion.policy.vocabulary import demonyms
+from fair_diffusion.policy.words import phrase
 
-_SPELLED = r"(?:(?:one|two|three|four|a|an)[ -])?(?:half|halves|thirds?|quarters?|fourths?|fifths?|tenths?)"
-_NUMBER = r"-?(?:\d+(?:[.,]\d+)?|\.\d+)"
-_SHARE = (
-    rf"{_NUMBER}\s*(?:%|percent\b|per cent\b)|\d+\s*/\s*\d+|\d+ (?:in|out of) \d+|{_NUMBER}"
-    rf"|\b(?:{_SPELLED}|all|none|no|only|zero)\b"
-)
-LEADING_SHARE = re.compile(rf"\s*(?:{_SHARE})", re.I)
-_ANY_SHARE = re.compile(_SHARE, re.I)
-_HALVES = re.compile(r"\b(?:50\s?%?\s?[/:-]\s?50\s?%?|fifty[ -]fifty)")
-_EQUAL = re.compile(rf"\b(?:{'|'.join(sorted(UNIFORM_WORDS, key=len, reverse=True))}|as many)\b")
-_REST = re.compile(r"\b(?:the )?(?:rest|remainder|remaining|others?)\b")
-_PARTS = re.compile(r"(?<!\d),|,(?!\d)|\band\b|&|\+|\bas(?= (?:women|men|woman|man)\b)")
-_FILLERS = frozenset(
-    (
-        "person skin tone skinned should must be of them the is are in number share amount part as many with each a "
-        "an image picture show to split distribution proportion at being gender age and all one have group which that "
-        "color colour"
-    ).split()
-)
+_GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
+_ITEM = r"(?:Sv?G+|G+v?S)"
+_REST = r"(?:[,&]*(?:Xv?G+|G+v?X))?"
+MOST_COUNTED = 10
+"""Larger counts ("60 women, 40 men") must sum to 100, or they were not meant as a ratio."""
 
 
 @dataclass
-class _Bucket:
-    """The statements of a clause about one attribute, or about one combination of attributes."""
+class Shares:
+    """What sentences say about the targets of one rule.
 
-    attributes: tuple[str, ...] = ()
-    entries: list[tuple[Cell, Fraction | None]] = field(default_factory=list)
-    equal: bool = False
-    rest: list[Cell] = field(default_factory=list)
-    faulty: bool = False
+    Attributes:
+        targets: as far as they were read without a mistake.
+        problems: every mistake.
+        warnings: what was read in the only way it can be meant, though it says less than that.
+    """
 
-
-@cache
-def _labels() -> dict[Phrase, str]:
-    found = {phrase(text): name for name, a in ATTRIBUTES.items() for text in (a.label, name.replace("_", " "))}
-    return {**found, phrase("skin color"): "skin_tone", phrase("skin colour"): "skin_tone"}
+    targets: list[Target] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
-@cache
-def _aliases() -> dict[Phrase, tuple[str, str]]:
-    return {
-        phrase(text): (name, group.name)
-        for name, a in ATTRIBUTES.items()
-        for group in a.groups
-        for text in (group.name, group.adjective, *group.phrases)
-    }
+Stated = dict[Cell, Fraction]
+By = tuple[str, ...]
 
 
-def attribute_named(text: str) -> str | None:
-    """The attribute whose label is the whole of `text` ("skin tone" -> "skin_tone"), or None."""
-    return _labels().get(tuple(word for word in phrase(text.replace("_", " ")) if word not in {"the", "their"}))
+def read_shares(tokens: Sequence[Token], line: int | None, *, whole: bool = False) -> Shares:
+    """The targets that tokens without a concept state.
+
+    Args:
+        tokens: of the sentence, without those for concepts.
+        line: of the sentence, for messages.
+        whole: whether a group alone takes all images, as in "doctors should be women".
+    """
+    reader = _Reader([token for token in tokens if token.kind not in "P"], line)
+    reader.read(whole)
+    return reader.shares
 
 
-def groups_in(text: str) -> bool:
-    """Whether `text` holds at least one name of a group, and otherwise only words without meaning of their own."""
-    found, left = _groups(text)
-    return bool(found) and not left
+def written(tokens: Sequence[Token]) -> str:
+    """The tokens as one text, for messages."""
+    text = " ".join(token.text for token in tokens)
+    return re.sub(r" ([,:])", r"\1", text)
 
 
-def starts_with_share(text: str) -> bool:
-    """Whether `text` begins with a share or a word such as "equal"."""
-    return bool(LEADING_SHARE.match(text) or _EQUAL.match(text.strip()))
+class _Reader:
+    """Reads the statements of one body, and collects targets and mistakes."""
 
+    def __init__(self, tokens: list[Token], line: int | None) -> None:
+        self.of_them = {id(after) for token, after in pairwise(tokens) if token.kind == "H"}
+        self.tokens = [token for token in tokens if token.kind != "H"]
+        self.kinds = re.sub(r"[V:]", "v", kinds(self.tokens))
+        self.line, self.shares = line, Shares()
+        self.stated: dict[By, Stated] = {}
+        self.rest: dict[By, list[Cell]] = {}
+        self.uniform: list[tuple[int, Target]] = []
 
-def read_targets(body: str, line: int | None, problems: list[Problem]) -> list[Target]:
-    """The targets that `body` states. Mistakes are added to `problems`, and a target with a mistake is left out."""
-    before = len(problems)
-    buckets: list[_Bucket] = []
-    for part in _PARTS.split(body.lower()):
-        if part.strip(" :.-"):
-            _read_part(part.strip(" :."), buckets, line, problems)
-    targets = []
-    for bucket in buckets:
+    def wrong(self, value: str, message: str, mend: str) -> None:
+        self.shares.problems.append(Problem(self.line, value, message, mend))
+
+    def read(self, whole: bool) -> None:
+        """Read the whole body."""
+        body = written(self.tokens)
+        at = len(self.kinds) - len(self.kinds.lstrip("v,"))
         try:
-            if not bucket.faulty:
-                targets.append(_target(bucket))
+            if whole and re.fullmatch("G+", self.kinds[at:]):
+                self.add(self.tokens, Fraction(1))
+                at = len(self.kinds)
+            while at < len(self.kinds):
+                stop = self.statement(at)
+                if stop is None:
+                    self.not_understood(at)
+                    return
+                between = re.compile("[,&]*(?=[^,&])|,*").match(self.kinds, stop)
+                at = between.end() if between else stop
+            completed = [
+                _completed(by, self.stated.get(by, {}), self.rest.get(by, []))
+                for by in dict.fromkeys([*self.stated, *self.rest])
+            ]
+            for before, target in reversed(self.uniform):
+                completed.insert(before, target)
+            self.shares.targets += _distinct(completed)
         except ValueError as error:
             message, _, mend = str(error).partition("; ")
-            problems.append(Problem(line, body.strip(), message, mend))
-    if not targets and len(problems) == before:
-        problems.append(Problem(line, body.strip(), "no share is stated", 'say one, such as "half women"'))
+            self.wrong(body, message, mend)
+        if not self.shares.targets and not self.shares.problems:
+            self.wrong(body, "no share is stated", 'say one, such as "half women"')
+
+    def statement(self, at: int) -> int | None:
+        """Read the longest statement at token `at`. Returns the token after it; None if there is no statement."""
+        matches = [(found, read) for pattern, read in _STATEMENTS if (found := pattern.match(self.kinds, at))]
+        if not matches:
+            return None
+        found, read = max(matches, key=lambda match: match[0].end())
+        tokens = self.tokens[at : found.end()]
+        label = None
+        if tokens[0].kind == "L" and read not in (_Reader.parity, _Reader.ratio_of_label):
+            label, tokens = tokens[0].value, tokens[1:]
+        for token in tokens:
+            if label and token.kind == "G" and token.value[0] != label:
+                raise ValueError(f"{token.text!r} is no group of {ATTRIBUTES[label].label}; name one of it")
+        read(self, tokens)
+        return found.end()
+
+    def add(self, tokens: Sequence[Token], share: Fraction) -> None:
+        """Add the share of the cell that the groups among `tokens` name."""
+        by, cell = _cell([token for token in tokens if token.kind == "G"])
+        if cell in self.stated.get(by, {}) or cell in self.rest.get(by, []):
+            raise ValueError(f"{' + '.join(cell)!r} is named twice; name each group once")
+        self.stated.setdefault(by, {})[cell] = share
+
+    def add_uniform(self, target: Target) -> None:
+        """Add equal shares for all groups of an attribute, after the targets that are stated so far."""
+        self.uniform.append((len({*self.stated, *self.rest}), target))
+
+    # The readers of the forms in _STATEMENTS, each with the tokens of its statement.
+
+    def listed(self, tokens: list[Token]) -> None:
+        """half women, men 30%, the rest androgynous."""
+        for item in re.finditer(rf"{_ITEM}|Xv?G+|G+v?X", _letters(tokens)):
+            part = tokens[item.start() : item.end()]
+            share = next((token.value for token in part if token.kind == "S"), None)
+            by, cell = _cell([token for token in part if token.kind == "G"])
+            if self.stated and by not in self.stated and any(id(token) in self.of_them for token in part):
+                raise ValueError('of whom is not clear; state combinations, such as "25% dark-skinned women"')
+            if share is not None:
+                self.add(part, share)
+                continue
+            if cell in self.stated.get(by, {}):
+                raise ValueError(f"{' + '.join(cell)!r} is named twice; name each group once")
+            self.rest.setdefault(by, []).append(cell)
+
+    def equal(self, tokens: list[Token]) -> None:
+        """Men and women equally; as many women as men; twice as many women as men."""
+        times = next((token.value for token in tokens if token.kind == "T"), Fraction(1))
+        cells = _cells(tokens)
+        parts = [times, *[Fraction(1)] * (len(cells) - 1)]
+        for cell, part in zip(cells, parts, strict=True):
+            self.add(cell, part / sum(parts))
+
+    def ratio(self, tokens: list[Token]) -> None:
+        """2:1 women to men; women to men 2:1."""
+        parts = next(token.value for token in tokens if token.kind == "R")
+        cells = _cells(tokens)
+        if len(parts) != len(cells):
+            raise ValueError(f"the ratio has {len(parts)} parts for {len(cells)} groups; give one for each")
+        for cell, part in zip(cells, parts, strict=True):
+            self.add(cell, part / sum(parts))
+
+    def ratio_of_label(self, tokens: list[Token]) -> None:
+        """50/50; gender 50/50."""
+        text, parts = next((token.text, token.value) for token in tokens if token.kind == "R")
+        name = next((token.value for token in tokens if token.kind == "L"), None)
+        target = uniform(name or "gender")
+        if len(set(parts)) > 1 or len(parts) != sum(share > 0 for share in target.shares.values()):
+            raise ValueError(f'it is not clear whose ratio {text} is; name the groups: "{text} women to men"')
+        if name is None:
+            self.shares.warnings.append(f"read {text!r} as half women, half men")
+        self.add_uniform(target)
+
+    def parity(self, tokens: list[Token]) -> None:
+        """Gender parity; balanced by gender and skin tone."""
+        for token in tokens:
+            if token.kind == "L":
+                self.add_uniform(uniform(token.value))
+
+    def counts(self, tokens: list[Token]) -> None:
+        """60 women, 40 men; two women for every man."""
+        cells = _cells(tokens)
+        counts = [token.value for token in tokens if token.kind == "N"]
+        counts += [Fraction(1)] * (len(cells) - len(counts))
+        total = sum(counts)
+        if not total or (total != 100 and max(counts) > MOST_COUNTED):
+            raise ValueError(f"it is not clear whether these numbers are percent; {MEND}")
+        for cell, count in zip(cells, counts, strict=True):
+            self.add(cell, count / total)
+        if total != 100 and any(token.kind in ",&" for token in tokens):
+            self.shares.warnings.append(f"read {written(tokens)!r} as a ratio, {' : '.join(map(str, counts))}")
+
+    def each(self, tokens: list[Token]) -> None:
+        """Women and men, 50% each."""
+        share = next(token.value for token in tokens if token.kind == "S")
+        for cell in _cells(tokens):
+            self.add(cell, share)
+
+    def not_understood(self, at: int) -> None:
+        """Say what is wrong with the tokens from `at` on, which are no statement."""
+        rest = self.kinds[at:]
+        token = self.tokens[at]
+        unknown = next((t for t in self.tokens if t.kind == "C"), None)
+        named = next((t.value for t in self.tokens if t.kind == "L"), None)
+        if unknown is not None:
+            self.unknown(unknown, named)
+        elif "N" in rest:
+            self.wrong(written(self.tokens[at:]), "it is not clear whether this is percent", MEND)
+        elif re.match(r"S[v,&]*(?:S|$)|S$", rest):
+            self.wrong(token.text, "a share without a group", 'name it: "50% women"')
+        elif "Q" in rest:
+            self.wrong(written(self.tokens[at:]), "equal shares of what?", 'name the attribute: "gender: equal"')
+        elif re.match(r"G", rest):
+            self.wrong(
+                written(self.tokens), f"no share is stated for {token.text}", f'say one, such as "half {token.text}"'
+            )
+        else:
+            mend = 'say it as in "40% women, 60% men" or "gender: equal"'
+            self.wrong(written(self.tokens), f"{token.text!r} is not understood here", mend)
+
+    def unknown(self, token: Token, named: str | None) -> None:
+        """Say that a word is no group."""
+        if token.value in demonyms() or token.value in (phrase(word) for word, *_ in ATTRIBUTES["skin_tone"].stating):
+            tones = ", ".join(ATTRIBUTES["skin_tone"].group_names)
+            mend = f"use one of: {tones} (no ethnicity is mapped to a skin tone)"
+            self.wrong(token.text, "this says no skin tone", mend)
+            return
+        names = ATTRIBUTES[named].group_names if named else _GROUPS
+        self.wrong(" ".join(token.value), "unknown group", suggestion(" ".join(token.value), names))
+
+
+_STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]], ...] = tuple(
+    (re.compile(pattern), read)
+    for pattern, read in (
+        (rf"(?:Lv?)?{_ITEM}(?:[,&]*{_ITEM})*{_REST}", _Reader.listed),
+        (r"(?:Lv?)?(?:Xv?G+|G+v?X)", _Reader.listed),
+        (r"(?:Lv?)?T?MG+[a&t]G+", _Reader.equal),
+        (r"(?:Lv?)?G+v?T?MaG+", _Reader.equal),
+        (r"(?:Lv?)?Qv?G+(?:[&,a]+G+)+", _Reader.equal),
+        (r"(?:Lv?)?G+(?:[&,]+G+)+v?Q", _Reader.equal),
+        (r"(?:Lv?)?G+v?Qt?G+", _Reader.equal),
+        (r"(?:Lv?)?Rv?L?G+(?:[&t,v]+G+)+", _Reader.ratio),
+        (r"(?:Lv?)?G+(?:[&t,v]+G+)+[v,]*R", _Reader.ratio),
+        (r"R(?:v?L)?|Lv?R", _Reader.ratio_of_label),
+        (r"Qv?L(?:[&,]+L)*(?!v?Q)|L(?:[&,]+L)*v?Q(?![v,&]*G)", _Reader.parity),
+        (r"(?:Lv?)?NG+(?:[,&t]*NG+)+", _Reader.counts),
+        (r"(?:Lv?)?NG+tN?G+", _Reader.counts),
+        (r"(?:Lv?)?G+v?N(?:[,&]*G+v?N)+", _Reader.counts),
+        (r"(?:Lv?)?G+(?:[&,]+G+)+[v,]*Se", _Reader.each),
+        (r"(?:Lv?)?SeG+(?:[&,]+G+)+", _Reader.each),
+    )
+)
+
+
+def _letters(tokens: Sequence[Token]) -> str:
+    return re.sub(r"[V:]", "v", kinds(tokens))
+
+
+def _cells(tokens: Sequence[Token]) -> list[Sequence[Token]]:
+    """The tokens of each run of groups."""
+    return [tokens[found.start() : found.end()] for found in re.finditer("G+", kinds(tokens))]
+
+
+def _cell(tokens: Sequence[Token]) -> tuple[By, Cell]:
+    """The attributes and the groups that neighbouring tokens name together: "dark-skinned women"."""
+    named = sorted({token.value for token in tokens}, key=lambda value: list(ATTRIBUTES).index(value[0]))
+    by = tuple(name for name, _ in named)
+    if len(set(by)) < len(by):
+        raise ValueError("two groups of one attribute share one number; give each its share")
+    return by, tuple(group for _, group in named)
+
+
+def _distinct(targets: list[Target]) -> list[Target]:
+    """The targets. `ValueError` if two of them are about one attribute."""
+    names = [name for target in targets for name in target.attributes]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"there are two targets for {name}; keep one of the two")
     return targets
 
 
-def _read_part(part: str, buckets: list[_Bucket], line: int | None, problems: list[Problem]) -> None:
-    name, part = _strip_label(part)
-    if name is not None or not buckets:
-        buckets.append(_Bucket((name,) if name else ()))
-    bucket = buckets[-1]
-    whole, share = part.strip(), None
-    if _HALVES.search(part) or _EQUAL.search(part):
-        bucket.equal = True
-        part = _EQUAL.sub(" ", _HALVES.sub(" ", part))
-    elif found := _ANY_SHARE.search(part):
-        part = f"{part[: found.start()]} {part[found.end() :]}"
-        try:
-            share = parse_share(_plain_share(found.group()))
-        except ValueError as error:
-            bucket.faulty = True
-            mend = 'write percent ("50%"), a fraction ("1/3") or a word ("half")'
-            problems.append(Problem(line, found.group().strip(), str(error), mend))
-    rest = bool(_REST.search(part))
-    groups, left = _groups(_REST.sub(" ", part))
-    if left or len({name for name, _ in groups}) != len(groups):
-        bucket.faulty = True
-        _complain(part.strip(), left, bucket, line, problems)
-    elif groups:
-        _add(groups, share, rest, buckets)
-    elif share is not None and not bucket.faulty:
-        bucket.faulty = True
-        problems.append(Problem(line, whole, "a share without a group", 'name it: "50% women"'))
-
-
-def _plain_share(text: str) -> str:
-    plain = text.strip().replace(",", ".")
-    return re.sub(r"^(\d+) (?:in|out of) (\d+)$", r"\1/\2", plain)
-
-
-def _strip_label(part: str) -> tuple[str | None, str]:
-    plain = part.replace("_", " ").strip()
-    for label, name in sorted(_labels().items(), key=lambda item: -len(item[0])):
-        pattern = r"^(?:the |their )?" + r"[ -]".join(label) + r"s?\b\s*(?:should be|must be|is|are|be)?\s*[:=]?\s*"
-        if found := re.match(pattern, plain):
-            return name, plain[found.end() :]
-    return None, part
-
-
-def _groups(text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """The groups that `text` names, as (attribute, group), and its remaining words with a meaning."""
-    text_words = words(text)
-    aliases = _aliases()
-    found: list[tuple[str, str]] = []
-    used: set[int] = set()
-    for first, stop in spans(text_words, aliases.__contains__):
-        found.append(aliases[tuple(word.normal for word in text_words[first:stop])])
-        used.update(range(first, stop))
-    order = list(ATTRIBUTES)
-    left = [w.normal for i, w in enumerate(text_words) if i not in used and w.normal not in _FILLERS]
-    return sorted(dict.fromkeys(found), key=lambda item: order.index(item[0])), left
-
-
-def _complain(part: str, left: list[str], bucket: _Bucket, line: int | None, problems: list[Problem]) -> None:
-    if not left:
-        problems.append(Problem(line, part, "two groups of one attribute share one number", "give each its share"))
-        return
-    wanted = [ATTRIBUTES[name] for name in bucket.attributes] or list(ATTRIBUTES.values())
-    names = tuple(name for a in wanted for name in a.group_names)
-    problems.append(Problem(line, " ".join(left), "unknown group", suggestion(" ".join(left), names)))
-
-
-def _add(groups: list[tuple[str, str]], share: Fraction | None, rest: bool, buckets: list[_Bucket]) -> None:
-    attributes = tuple(name for name, _ in groups)
-    cell = tuple(group for _, group in groups)
-    bucket = next((b for b in buckets if b.attributes == attributes), None)
-    if bucket is None and not buckets[-1].attributes:
-        bucket = buckets[-1]
-        bucket.attributes = attributes
-    elif bucket is None:
-        bucket = _Bucket(attributes)
-        buckets.append(bucket)
-    if rest:
-        bucket.rest.append(cell)
-    else:
-        bucket.entries.append((cell, share))
-
-
-def _target(bucket: _Bucket) -> Target:
-    """The target that one bucket states.
-
-    Raises:
-        ValueError: "what is wrong; mend" if it states none.
-    """
-    if not bucket.attributes:
-        raise ValueError('equal shares of what?; name the attribute: "gender: equal"')
-    named = [cell for cell, _ in bucket.entries]
-    twice = [cell for cell in named + bucket.rest if (named + bucket.rest).count(cell) > 1]
-    if twice:
-        raise ValueError(f"{' + '.join(twice[0])!r} is named twice; name each group once")
-    if bucket.equal and not named:
-        return uniform(bucket.attributes[0])
-    if bucket.equal:
-        if any(share is not None for _, share in bucket.entries):
-            raise ValueError("both equal shares and numbers are stated; say one of them")
-        return complete(bucket.attributes, {cell: Fraction(1, len(named)) for cell in named})
-    missing = [" + ".join(cell) for cell, share in bucket.entries if share is None]
-    if missing:
-        raise ValueError(f'no share is stated for {", ".join(missing)}; say one, such as "half {missing[0]}"')
-    stated = {cell: share for cell, share in bucket.entries if share is not None}
+def _completed(by: By, stated: Stated, rest: Sequence[Cell]) -> Target:
+    """The target with the stated shares. The cells in `rest` share what is left."""
     left = max(Fraction(0), 1 - sum(stated.values(), Fraction(0)))
-    stated.update(dict.fromkeys(bucket.rest, left / max(1, len(bucket.rest))))
-    if not stated:
-        raise ValueError('no share is stated; say one, such as "half women"')
-    return complete(bucket.attributes, stated)
+    return complete(by, {**stated, **dict.fromkeys(rest, left / max(1, len(rest)))})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -28,12 +29,15 @@ from fair_diffusion.policy.concepts import Mention, known, lists
 from fair_diffusion.policy.figures import in_place_name, refused
 from fair_diffusion.policy.named import Name, names
 from fair_diffusion.policy.noun_phrase import Head, People, Person, Same, Sentence, grammar
-from fair_diffusion.policy.vocabulary import countries, demonyms
+from fair_diffusion.policy.vocabulary import cities, countries, demonyms
 from fair_diffusion.policy.vocabulary import people as ordinary_people
 from fair_diffusion.policy.words import Phrase, Word, phrase, spans
 
 _SIGNS = re.compile(r"(?P<woman>♀|👩|👧|👵)|(?P<man>♂|👨|👦|👴)")
-_LETTER = re.compile(r"[(\[](?:(?P<woman>f)|(?P<man>m))[)\]]", re.IGNORECASE)
+_LETTER = re.compile(
+    r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|/]|$)|\b\d\d ?(?:yo ?|/)?(?:(?P<woman_>F)|(?P<man_>M))\b",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"^\d{1,2}(?=[a-z])")
 
 
@@ -81,9 +85,18 @@ class Reading:
     def __init__(self, prompt: str, text: Sequence[Word], mentions: Sequence[Mention]) -> None:
         self.prompt = prompt
         self.sentence = Sentence(prompt, text)
+        self.sentence.foreign |= any(m.words in known() and known()[m.words].language != "en" for m in mentions)
         entries = list(_entries(self.sentence))
         self.names = names(self.sentence, {i for first, stop, _ in entries for i in range(first, stop)})
-        self.mentions = [refused(self.sentence, mention) for mention in mentions]
+        named = {i for name in self.names if not name.faint or name.stop > name.first + 2 for i in range(*name[:2])}
+        hidden = {i for name in self.names if not (name.shown or name.faint) for i in range(*name[:2])}
+        entries = [e for e in entries if e[0] not in hidden and (e[0] not in named or e[0] - 1 not in named)]
+        self.mentions = [
+            replace(mention, refused="it is a part of a name")
+            if mention.first in named and not mention.refused
+            else refused(self.sentence, mention)
+            for mention in mentions
+        ]
         self._mentioned = {(m.first, m.stop): m for m in self.mentions if not m.refused}
         self.people = People(self.sentence, [*self._heads(entries)])
         self.statements = sorted(self._statements(entries), key=lambda statement: statement.first)
@@ -106,6 +119,9 @@ class Reading:
                 yield Head(first, stop, "person")
         for (first, stop), found in nouns.items():
             yield Head(first, stop, "person", next((e.group for e in found if e.attribute == "gender"), None))
+        for i, word in enumerate(s.text):
+            if word.normal in grammar()["collectives"] and s.joined(i + 1) and s.low[i + 1] == "of":
+                yield Head(i, i + 1, "person")
         others = lists()["people"] | ordinary_people() | {(word,) for word in grammar()["people"]}
         for first, stop in spans(s.text, lambda p: p in others):
             if first not in adjectives:
@@ -115,6 +131,8 @@ class Reading:
             if s.class_of(first - 1) == "determiners" and s.joined(first) and not _goes_on(s, stop) and not coordinated:
                 yield Head(first, stop, "person")
         for name in self.names:
+            if not name.shown:
+                continue
             yield Head(name.first, name.stop, "name", name.gender)
 
     # --- statements
@@ -134,6 +152,9 @@ class Reading:
                     owner = Owner(person, Same.YES) if person else UNSURE
                 elif person is not None and person.first <= first and stop <= person.stop:
                     owner = Owner(person, Same.YES)
+                elif entry.kind == "features" and s.low[first] == "of":  # "nurse of color"
+                    before = people.around(first - 1)
+                    owner = Owner(before, Same.YES) if before else NOBODY
                 elif entry.kind == "features":
                     owner = of_belonging(people, first, stop)
                 else:
@@ -166,19 +187,24 @@ class Reading:
                 first = self._word_at(found.start())
                 person = self.people.last_before(first)
                 owner = Owner(person, Same.YES) if person and len(self.people.people) == 1 else WHOEVER
-                yield Statement(first, found.group(), "gender", found.lastgroup, owner)
+                yield Statement(first, found.group(), "gender", (found.lastgroup or "").strip("_") or None, owner)
 
     def _origins(self) -> Iterator[Statement]:
         """What "from Kenya" and "born in Kenya" state, for attributes that words for peoples state."""
         s = self.sentence
         told = [name for name, attribute in ATTRIBUTES.items() if attribute.peoples]
-        for first, stop in spans(s.text, lambda p: p in countries()):
+        for first, stop in spans(s.text, lambda p: p in countries() or p in cities()):
+            if s.joined(stop) and s.low[stop] == "born":  # "Nairobi-born"
+                words = self.prompt[s.text[first].start : s.text[stop].end]
+                owner = of_adjective(self.people, first, stop + 1, {}, strong=False, colour=False)
+                yield from (Statement(first, words, name, None, owner) for name in told)
+                continue
             link = first - 1
             while link > 0 and s.joined(link + 1) and (s.classes[link] == "determiners" or s.low[link] in _PARTS):
                 link -= 1
             if link < 0 or not s.joined(link + 1):
                 continue
-            if s.low[link] in {"in", "of"} and s.word(link - 1) in _BORN and s.joined(link):
+            if s.low[link] in {"in", "of", "to"} and s.word(link - 1) in _BORN and s.joined(link):
                 link -= 1
             elif s.low[link] != "from":
                 continue
@@ -219,7 +245,7 @@ class Reading:
             owner = statement.owner
             whose = self._shown(owner.person) if owner.person else ""
             if statement.pronoun:
-                how = self._pronoun(statement, worker, earlier)
+                how, whose = self._pronoun(statement, worker, earlier), "somebody else"
             elif owner.person is not None:
                 how = min(owner.sure, same.get(owner.person, Same.NO))
             elif owner is WHOEVER or owner == WHOEVER:
@@ -248,6 +274,9 @@ class Reading:
         link = s.before(worker.start)
         if link >= i and s.classes[link] in {"copulas", "links"} and s.one_sentence(i, worker.first):
             return Same.YES if s.low[i] not in {"her", "his", "him"} else Same.UNSURE
+        beside = self.people.around(i - 2) if s.word(i - 1) in {"and", "&"} and s.joined(i) else None
+        if beside is not None and beside.gender in (None, statement.group):  # "a woman and her dog"
+            return self.people.same(beside, worker)
         if earlier.count == 0:
             own = worker.start <= i < worker.first
             return Same.NO if own else Same.YES if self.people.people[:1] == [worker] else Same.UNSURE
@@ -261,8 +290,8 @@ class Reading:
             if person is None or person.kind != "name":
                 continue
             same = self.people.same(person, worker)
-            needed = Same.YES if name.faint else Same.NO
-            if same >= needed:
+            tag = name.faint and person.first > worker.first and not self.sentence.joined(name.first)
+            if not tag and same >= (Same.YES if name.faint else Same.NO):
                 found.append((same, name))
         if not found:
             return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,16 +22,6 @@ Assignment = dict[str, str]
 
 ROUNDING = Fraction(1, 1000)
 UNIFORM_WORDS = frozenset({"uniform", "uniformly", "equal", "equally", "even", "evenly", "balanced"})
-_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
-_ONES = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4}
-_PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "tenth": 10}
-_WORDS = {
-    "all": Fraction(1),
-    "none": Fraction(0),
-    "no": Fraction(0),
-    "only": Fraction(1),
-    "zero": Fraction(0),
-}
 
 
 @dataclass(frozen=True)
@@ -71,45 +60,6 @@ def cells(attributes: tuple[str, ...]) -> tuple[Cell, ...]:
 def percent(share: Fraction) -> str:
     """A share as people read it, in percent with at most one decimal: "33.3 %"."""
     return f"{float(share * 100):.1f}".removesuffix(".0") + " %"
-
-
-def parse_share(text: str) -> Fraction:
-    """The exact share in "50%", "50 percent", "0.5", "1/3", "half", "two thirds", "all" or "none".
-
-    Raises:
-        ValueError: it is none of these, negative, or above 100 %. A bare number above 1 is refused, since it could mean
-            percent or a count.
-    """
-    plain = " ".join(text.strip().lower().replace("-", " - ").split()).replace("- ", "-", 1)
-    plain = re.sub(r"(?<=[a-z]) - ?(?=[a-z])|(?<=[a-z]) -(?=[a-z])", " ", plain)
-    if plain.startswith("-"):
-        raise ValueError("a share cannot be negative")
-    if plain in _WORDS:
-        share = _WORDS[plain]
-    elif found := re.fullmatch(rf"({_NUMBER}) ?(?:%|percent|per cent)", plain):
-        share = Fraction(found.group(1)) / 100
-    elif found := re.fullmatch(r"(\d{1,9}) ?/ ?(\d{1,9})", plain):
-        if int(found.group(2)) == 0:
-            raise ValueError("a fraction cannot divide by zero")
-        share = Fraction(int(found.group(1)), int(found.group(2)))
-    elif re.fullmatch(_NUMBER, plain):
-        share = Fraction(plain)
-        if share > 1:
-            raise ValueError(f"it is not clear whether {plain} is percent")
-    else:
-        share = _spelled(plain)
-    if share > 1:
-        raise ValueError("a share cannot be above 100 %")
-    return share
-
-
-def _spelled(plain: str) -> Fraction:
-    parts = plain.split()
-    count = _ONES.get(parts[0]) if len(parts) == 2 else (1 if len(parts) == 1 else None)
-    unit = _PARTS.get(parts[-1].removesuffix("s")) if parts else None
-    if count is None or unit is None:
-        raise ValueError("this is not a share")
-    return Fraction(count, unit)
 
 
 def uniform(name: str) -> Target:

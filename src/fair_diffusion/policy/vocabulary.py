@@ -15,13 +15,15 @@ from rapidfuzz.distance import OSA
 
 Phrase = tuple[str, ...]
 
-ARTICLES = {
-    "fr": {"une": "woman", "la": "woman", "un": "", "le": ""},
-    "es": {"una": "woman", "la": "woman", "un": "", "el": ""},
-    "it": {"una": "woman", "la": "woman", "un": "", "il": ""},
-    "pt": {"uma": "woman", "a": "woman", "um": "", "o": ""},
+STATING: dict[str, dict[Phrase, str]] = {
+    "fr": {("une",): "woman", ("la",): "woman", ("un",): "", ("le",): ""},
+    "es": {("una",): "woman", ("la",): "woman", ("un",): "", ("el",): ""},
+    "it": {("una",): "woman", ("la",): "woman", ("un",): "", ("il",): ""},
+    "pt": {("uma",): "woman", ("a",): "woman", ("um",): "", ("o",): ""},
+    "zh": {("女",): "woman", ("女性",): "woman", ("男",): "man", ("男性",): "man"},
 }
-"""Articles before a word that fits all: "une dentiste" states a woman, and of "un dentiste" it is unsure."""
+STATING["ja"] = STATING["zh"] | {("女性", "の"): "woman", ("男性", "の"): "man"}
+"""What states a gender before a word that fits all: "une dentiste" is a woman, and of "un dentiste" it is unsure."""
 _SHORTEST, _LONG = 5, 9
 """Shorter words are never taken for misspelt; words of `_LONG` letters may have two wrong ones."""
 
@@ -56,13 +58,13 @@ def occupations() -> dict[Phrase, Occupation]:
         words, _, name = line.partition("=")
         language, relation, group, ambiguous = shared
         found[_phrase(words)] = Occupation(name or words, relation, language, group, bool(ambiguous))
-    with_articles = {
-        (article, *words): occupation._replace(relation="gendered", group=group)
+    stated = {
+        before + words: occupation._replace(relation="gendered", group=group)
         for words, occupation in found.items()
         if occupation.relation != "gendered"
-        for article, group in ARTICLES.get(occupation.language, {}).items()
+        for before, group in STATING.get(occupation.language, {}).items()
     }
-    return with_articles | found
+    return stated | found
 
 
 @cache
@@ -160,13 +162,6 @@ def ordinary() -> frozenset[str]:
 def phrases_of_things() -> frozenset[Phrase]:
     """Phrases that hold a word for an occupation and name no person: "mason jar", "pilot whale"."""
     return _phrases("phrases_of_things.txt")
-
-
-@cache
-def eras() -> dict[Phrase, str]:
-    """Phrases for a time or an event of history, with one name for all that mean the same: "wwii", "mediaeval"."""
-    rows = (line.partition("=") for line in _lines("eras.txt"))
-    return {_phrase(words): name or words for words, _, name in rows}
 
 
 @lru_cache(maxsize=20_000)

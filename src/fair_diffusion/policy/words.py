@@ -1,8 +1,9 @@
 """The words of a text in comparable form: whole words in lower case and singular.
 
 Soft hyphens and other characters that take no room are read over, and "photo_of_a_nurse" has five words. Chinese and
-Japanese have no blanks between words: there the shipped words are cut out of the text. An Arabic word loses its article
-and conjunctions where the rest is a shipped word. What a network's name in angle brackets says is no part of the text.
+Japanese have no blanks between words: there the shipped words are cut out of the text. A known Arabic, French or
+Italian word loses the article that is written together with it ("d'architecte"). What a network's name in angle
+brackets says, and a weight in round ones ("(nurse:1.2)"), is no part of the text.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ Phrase = tuple[str, ...]
 _UNSEEN = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 _MARKS = "\u0300-\u036f\u064b-\u0652"
 _LETTERS = rf"[^\W_](?:[{_UNSEEN}{_MARKS}]*[^\W_])*[{_MARKS}]*"
-_WORD = re.compile(rf"<[a-z]+:[^<>]*>|({_LETTERS}(?:['’](?!s\b){_LETTERS})*)", re.IGNORECASE)
+_WORD = re.compile(
+    rf"<[a-z]+:[^<>]*>|:\s?-?\d*+(?:\.\d++)?(?=[)\]])|({_LETTERS}(?:['’](?!s\b){_LETTERS})*)", re.IGNORECASE
+)
 _NOT_PLAIN = re.compile(f"[{_UNSEEN}\u064b-\u0652]")
 _BETWEEN = " \t\r\n\u00a0\u2007\u2009\u202f_-‐‑–'’" + _UNSEEN
 _UNBROKEN = re.compile(r"[\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 _KATAKANA = re.compile(r"[\u30a1-\u30ff]")
 _ARABIC = re.compile(r"[\u0620-\u064a]")
+_ELIDED = re.compile(r"(?:[dlst]|qu|un|dell|all|nell|dall|sull|quell)'(?=..)")
 _CLITICS = re.compile(r"[وف]?(?:[بكل]?ال|لل|[بكل])?")
 _IRREGULAR = {
     "men": "man",
@@ -110,7 +114,11 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def _comparable(plain: str) -> str:
-    """The comparable form of a plain word: the singular, or an Arabic word without what is written together with it."""
+    """The comparable form of a plain word: the singular, and a known word without what is written together with it."""
+    if elided := _ELIDED.match(plain):
+        rest = singular(plain[elided.end() :])
+        known = vocabulary.words_of_occupations("fr") | vocabulary.words_of_occupations("it")
+        return rest if rest in known else singular(plain)
     if not _ARABIC.match(plain):
         return singular(plain)
     known = vocabulary.words_of_occupations("ar")
@@ -163,13 +171,14 @@ def spans(text: Sequence[Word], known: Callable[[Phrase], bool], longest: int = 
 
     The longest phrase wins, and places never overlap.
     """
+    normal = [word.normal for word in text]
     at = 0
     while at < len(text):
         reach = at + 1
         while reach < len(text) and reach - at < longest and text[reach].joined and not text[reach - 1].possessive:
             reach += 1
         for stop in range(reach, at, -1):
-            if known(tuple(word.normal for word in text[at:stop])):
+            if known(tuple(normal[at:stop])):
                 yield at, stop
                 at = stop
                 break

@@ -22,6 +22,7 @@ from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.names import concept_of, concept_of_file
 from fair_diffusion.readers.perceive import Picture, drawn, name_of, perceive, samples_of
+from fair_diffusion.readers.repeats import repeated_files
 
 Concepts = Mapping[str, tuple[str, str]]
 """Concept and source ("" if no source is given) of each file, by the file's path below the folder."""
@@ -69,7 +70,8 @@ def read_folder(
     listing, by = listed(folder, concepts), perceiver_name or name_of(perceiver)
     if not listing.pictures:
         raise ValueError(f"no images in {folder}; it needs files that end in {', '.join(sorted(ENDINGS))}")
-    read = perceive(listing.pictures, perceiver, total=len(listing.pictures), by=by, progress=progress)
+    pictures, repeated = repeated_files(listing.pictures)
+    read = perceive(pictures, perceiver, total=len(pictures), by=by, progress=progress)
     broken = [*listing.broken, *read.broken]
     if not len(read.rows):
         raise ValueError(f"none of {len(listing.pictures)} images in {folder} can be read; {broken[0]}")
@@ -83,7 +85,7 @@ def read_folder(
         samples=samples,
         drawn=drawn(samples, len(read.rows)),
         broken=broken,
-        notes=[*listing.notes, *read.notes, *read.fidelity.notes()],
+        notes=[*listing.notes, *repeated, *read.notes, *read.fidelity.notes()],
     )
     return Findings(study, read.rows.table())
 

@@ -28,7 +28,8 @@ from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.image_rows import ImageRows, Targets
 from fair_diffusion.readers.names import concept_of
 from fair_diffusion.readers.perceive import SAMPLES, Picture, drawn, name_of, perceive, samples_of
-from fair_diffusion.readers.run_sources import Kind, RunSources, kind_of, listed_values
+from fair_diffusion.readers.repeats import Kind
+from fair_diffusion.readers.run_sources import RunSources, kind_of, listed_values
 from fair_diffusion.runs.format import SHEET, pair_name
 from fair_diffusion.runs.records import Record, Run, runs_in, stopped_at
 
@@ -86,11 +87,11 @@ def read_run(
     """
     runs = runs_in(target) if target.is_dir() else [Run(target.parent, table=target)]
     folder = target if target.is_dir() else target.parent
-    scanned = RunSources.of(runs)
+    scanned = RunSources.of(runs, folder)
     concept = lru_cache(maxsize=4096)(lambda prompt: printable((concepts or {}).get(prompt) or concept_of(prompt)))
     if not scanned.total:
         raise ValueError(f"{target} holds no records of images; name a folder that `fair-diffusion generate` wrote")
-    records = (record for run in runs for record in run.records())
+    records = scanned.records(runs)
     if perceiver is None:
         by, reading = "the judge", _recorded(runs, records, scanned, concept, folder, progress)
         source_by = "the model's judge, which never steers; as recorded"
@@ -122,6 +123,7 @@ def read_run(
         broken=reading.broken,
         notes=[
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
+            *scanned.repeats.notes(scanned.names()),
             *reading.notes,
             *(_unmatched(scanned.files, target) if target.is_dir() else ()),
             *_unmeasured(rows, targets, attributes, by),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fair_diffusion.audit.study import Source
 from fair_diffusion.files.text import printable
 from fair_diffusion.models.provenance import INSTRUCTION
+from fair_diffusion.readers.repeats import Kind, Repeats
 from fair_diffusion.runs.label_counts import groups_read, note_groups
-from fair_diffusion.runs.records import Run, title_of
-
-Kind = tuple[str, str, str]
-"""Title, model and method. Images of one kind are one source."""
+from fair_diffusion.runs.records import Record, Run, title_of
 
 _SETTINGS = ("seed", "steps", "guidance", "rule")
 _LISTED = 4
@@ -30,25 +30,37 @@ class RunSources:
         seen: the groups that were read, by attribute.
         prompts: all prompts, in order.
         files: the paths of all images below the audited folder.
-        total: the number of records.
+        repeats: images that are there more than once.
+        kept: images of each run and kind that are counted: those that are there for the first time.
+        again: images of each run and kind that are not.
+        total: the number of records that are counted.
     """
+
+    repeats: Repeats
 
     settings: dict[Kind, dict[str, set[Any]]] = field(default_factory=dict)
     evaluations: dict[Kind, list[int]] = field(default_factory=dict)
     seen: dict[str, dict[str, None]] = field(default_factory=dict)
     prompts: dict[str, None] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+    kept: Counter[tuple[str, Kind]] = field(default_factory=Counter)
+    again: Counter[tuple[str, Kind]] = field(default_factory=Counter)
     total: int = 0
 
     @classmethod
-    def of(cls, runs: Iterable[Run]) -> RunSources:
-        """Read all records once."""
-        scanned = cls()
-        for record in (record for run in runs for record in run.records()):
-            scanned.total += 1
-            scanned.files.add(record["file"])
-            scanned.prompts[record["prompt"]] = None
+    def of(cls, runs: Iterable[Run], folder: Path) -> RunSources:
+        """Read all records of the runs in `folder` once."""
+        scanned = cls(Repeats(folder))
+        every = ((own, record) for own in runs for record in own.records())
+        for place, (run, record) in enumerate(every):
             kind = kind_of(record)
+            scanned.files.add(record["file"])
+            again = scanned.repeats.note(place, record, kind)
+            (scanned.again if again else scanned.kept)[run.name, kind] += 1
+            if again:
+                continue
+            scanned.total += 1
+            scanned.prompts[record["prompt"]] = None
             for name, values in scanned.settings.setdefault(kind, {name: set() for name in _SETTINGS}).items():
                 values.add(record.get(name))
             spent = scanned.evaluations.setdefault(kind, [0, 0])
@@ -57,24 +69,38 @@ class RunSources:
             note_groups(scanned.seen, record["judged"], record["perceived"])
         return scanned
 
+    def records(self, runs: Iterable[Run]) -> Iterator[Record]:
+        """Yield the records of the images that are counted."""
+        every = enumerate(record for run in runs for record in run.records())
+        return (record for place, record in every if place not in self.repeats.places)
+
+    def parts(self, runs: Iterable[Run]) -> Iterator[Mapping[str, Any]]:
+        """Yield the summaries of images, without those whose images are all there more than once."""
+        for run in runs:
+            for part in run.parts:
+                key = (run.name, kind_of(part))
+                if self.kept[key] or not self.again[key]:
+                    yield part
+
     def groups(self) -> dict[str, Sequence[str]]:
         """The groups of every attribute that the judge read."""
         return groups_read(self.seen)
 
     def names(self) -> dict[Kind, str]:
-        """The source's name for each kind: its title, and model and method where kinds of one title differ in them."""
+        """The source's name for each kind: its title, and what else kinds of one title differ in."""
         names = {}
         for kind in self.settings:
             rivals = [other for other in self.settings if other[0] == kind[0]]
-            telling = [kind[k] for k in (1, 2) if len({rival[k] for rival in rivals}) > 1]
+            telling = [kind[k] for k in (1, 2, 3) if kind[k] and len({rival[k] for rival in rivals}) > 1]
             names[kind] = printable(", ".join([kind[0], *telling]))
         return names
 
     def sources(self, perceiver: str, runs: Iterable[Run]) -> list[Source]:
         """One source for each kind, with its facts. `perceiver` names who read the images."""
         parts: dict[Kind, list[Mapping[str, Any]]] = {kind: [] for kind in self.settings}
-        for part in (part for run in runs for part in run.parts if kind_of(part) in parts):
-            parts[kind_of(part)].append(part)
+        for part in self.parts(runs):
+            if kind_of(part) in parts:
+                parts[kind_of(part)].append(part)
         return [
             Source(
                 name=name,
@@ -90,7 +116,7 @@ class RunSources:
 
 def kind_of(record: Mapping[str, Any]) -> Kind:
     """The kind of an image or of a whole run, by its record or summary."""
-    return title_of(record), record["model"], record["method"]
+    return title_of(record), record["model"], record["method"], record.get("control") or ""
 
 
 def listed_values(values: Iterable[Any]) -> str:

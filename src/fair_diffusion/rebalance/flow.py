@@ -90,6 +90,8 @@ def rebalance(
     for image in originals.images:
         by_prompt.setdefault(image.prompt, []).append(image)
     asked = [Rebalance(prompt=text, n=len(images), **request) for text, images in by_prompt.items()]
+    if len(asked) > 1:  # ties of rounding even out over the prompts
+        asked = [replace(one, lot=(one.seed, k)) for k, one in enumerate(asked)]
     pixels = asked[0].pixels
     backbone = pipe.backbone if pixels is None else pipe.backbone.sized(*pixels)
     runs = [_Run(pipe, backbone, one, match(policy, one.prompt), by_prompt[one.prompt]) for one in asked]
@@ -205,7 +207,7 @@ class _Run:
     def start(self, scratch: Path, readers: Readers) -> None:
         """Make the order. Its moved pictures go into the folder `scratch`, which is made."""
         scratch.mkdir()
-        quotas = plan(self.matched.targets, self.asked.n, self.asked.seed) if self.matched.rule else []
+        quotas = plan(self.matched.targets, self.asked.n, *self.asked.ties) if self.matched.rule else []
         self.order = Order(brief=self._brief(), quotas=quotas, readers=readers)
         self.mover = Mover(self.order, self.seen.images, self.seen.shares, scratch)
 
@@ -247,7 +249,7 @@ class _Run:
             records=records,
             audit=rows(now.judged),
             perceived_audit=rows(now.perceived),
-            notes=[*self.notes, *(target.note for target in matched.targets if target.note), *self.order.notes],
+            notes=[*self.notes, *self.order.notes],
             **provenance_of(pipe, matched),
             before=before,
             way=asked.way,

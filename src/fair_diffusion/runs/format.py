@@ -22,10 +22,11 @@ PNG_KEY = "fair-diffusion"
 
 NEEDED = frozenset(["prompt", "model", "method", "judged"])
 """Columns without which a table is no table of records."""
-BY_ATTRIBUTE = ("judged", "perceived", "confidence")
+BY_ATTRIBUTE = ("judged", "perceived", "confidence", "steered_to")
 """Columns that hold a mapping from attributes."""
 USED = (
-    *("index", "file", "prompt", "seed", "reseeds", "model", "method", "rule", "steps", "guidance"),
+    *("index", "file", "prompt", "negative_prompt", "seed", "model", "method", "control", "rule", "steps", "guidance"),
+    *("guidance_rescale", "strength", "repairs", "reseeds", "missed"),
     *BY_ATTRIBUTE,
     *("evaluations", "plain_evaluations"),
 )

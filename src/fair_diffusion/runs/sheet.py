@@ -30,7 +30,7 @@ def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequen
         shown = range(len(result.images)) if places is None else places
         rows.append(
             SheetRow(
-                title=f"{result.title.capitalize()}: {result.prompt}\n{_shares(result.audit, attribute)}",
+                title=f"{result.title.capitalize()}: {result.prompt}\n{_counts(result.audit, attribute)}",
                 images=[result.images[place] for place in shown],
                 labels=[_label(result.records[place], attribute) for place in shown],
                 marks=[result.records[place].steered for place in shown],
@@ -41,11 +41,17 @@ def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequen
     return contact_sheet(rows, path, groups=groups, footer=footer)
 
 
-def _shares(rows: Sequence[AuditRow], attribute: str) -> str:
-    """The shares of an attribute's groups with their intervals, as text."""
-    shown = [row for row in rows if row.attribute == attribute and (row.count or row.target)]
-    parts = [f"{row.group} {row.share:.0%} ({row.low:.0%} to {row.high:.0%})" for row in shown]
-    return ", ".join(parts) + f", unknown {rows[0].unknown}"
+def _counts(rows: Sequence[AuditRow], attribute: str) -> str:
+    """How many images show each group, and how many were asked for, as text."""
+    shown = [row for row in rows if row.attribute == attribute]
+    n = sum(row.count for row in shown) + shown[0].unknown
+    parts = [
+        f"{row.count:,} {row.group}" + ("" if row.quota is None else f" ({row.quota:,} asked)")
+        for row in shown
+        if row.count or row.target
+    ]
+    unread = [f"{shown[0].unknown:,} unknown"] if shown[0].unknown else []
+    return f"{n:,} images: " + ", ".join([*parts, *unread])
 
 
 def _label(record: Record, attribute: str) -> str:

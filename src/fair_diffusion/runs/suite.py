@@ -129,7 +129,7 @@ def draw_suite(
     folder.check(settings)
     fields = suite.arguments | dict(options or {})
     drawing = _Drawing(suite=suite, fields=fields, work=work, images=images, until=until, attributes=attributes)
-    every = [_Concept(name) for name in concepts]
+    every = [_Concept(name, place) for place, name in enumerate(concepts)]
     saved = 0
     waiting, moved = deque(every), StepProgress(progress, len(concepts) * images, steps=suite.steps)
     while waiting:
@@ -155,12 +155,14 @@ class _Concept:
 
     Attributes:
         name: the occupation.
+        place: its place among all occupations.
         done: images that lie in the work folder or are being drawn.
         counts: labels that were counted, by attribute.
         settled: whether all intervals are narrow enough.
     """
 
     name: str
+    place: int
     done: int = 0
     counts: dict[str, Counter[str | None]] = field(default_factory=dict)
     settled: bool = False
@@ -186,9 +188,8 @@ class _Drawing:
             if (part := self._next(concept)) is None:
                 continue
             size = min(PART, self.images - concept.done)
-            request = Request(
-                prompt=self.suite.prompt_for(concept.name), n=size, seed=self.suite.seed + concept.done, **self.fields
-            )
+            prompt, seed = self.suite.prompt_for(concept.name), self.suite.seed + concept.done
+            request = Request(prompt=prompt, n=size, seed=seed, lot=(seed, concept.place), **self.fields)
             concept.done += size
             begun.append((concept, part))
             if self.until is None:

@@ -10,11 +10,13 @@ import torch
 
 from fair_diffusion.backbones import Guide
 from fair_diffusion.policy import ATTRIBUTES, Assignment
+from fair_diffusion.policy.placing import place
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
 
 # words whose first sound is not what their first letter suggests
 _SOUNDS_VOWEL = re.compile(r"hour|honest|hono|heir", re.IGNORECASE)
+_ARTICLE = re.compile(r"(?<![^\W_])(an?)([\s_]+[(\[{\"'“*]*)$", re.IGNORECASE)
 _SOUNDS_CONSONANT = re.compile(r"uni(?!n|m)|use|usu|uto|eu|one\b|once\b", re.IGNORECASE)
 
 
@@ -45,22 +47,27 @@ def with_group(prompt: str, start: int | None, adjectives: Sequence[str]) -> str
 
     "a photo of an engineer", 14, ["female"] → "a photo of a female engineer".
 
+    Where the prompt is in another language, ", female person" is added at the end.
+
     Args:
         prompt: the prompt.
-        start: the character at which the concept begins; if None, ", female person" is added at the end instead.
+        start: the character at which the concept begins; None if the prompt does not name it: then ", female person"
+            is added at the end too.
         adjectives: the adjectives, in order; without adjectives the prompt does not change.
     """
     phrase = " ".join(word for adjective in adjectives for word in adjective.split())
     if not phrase:
         return prompt
-    if start is None:
+    at = None if start is None else place(prompt, start)
+    if at is None:
         return append(prompt, f"{phrase} person")
-    return f"{_mend_article(prompt[:start], phrase)}{phrase} {prompt[start:]}"
+    before, blank = _mend_article(prompt[:at], phrase), "_" if prompt[:at].endswith("_") else " "
+    return f"{before}{phrase.replace(' ', blank)}{blank}{prompt[at:]}"
 
 
 def _mend_article(before: str, phrase: str) -> str:
     """The text `before`, whose last word "a" or "an" is made to fit the phrase that follows; capitals are kept."""
-    article = re.search(r"(?<!\w)(an?)(\s+)$", before, re.IGNORECASE)
+    article = _ARTICLE.search(before)
     if article is None:
         return before
     letter = article[1][0]

@@ -1,0 +1,85 @@
+"""Where the words for a group go in a prompt: before the whole name of the occupation.
+
+    a school bus driver → a female school bus driver        a co-pilot → a female co-pilot
+    [chef|baker]        → female [chef|baker]                (nurse:1.2) → (female nurse:1.2)
+
+A noun that names how the picture is made is no part of the occupation, and alternatives in brackets stay together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fair_diffusion.policy import vocabulary
+from fair_diffusion.policy.concepts import known, lists
+from fair_diffusion.policy.words import Word, words
+
+_MOST = 2
+"""How many nouns before an occupation may belong to it."""
+_LONGEST = 6
+_HYPHENS = frozenset("-‐‑")
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+def place(prompt: str, start: int) -> int | None:
+    """The character of `prompt` before which English words for a group go; None if the prompt is in another language.
+
+    Args:
+        prompt: the prompt.
+        start: the character at which the words for the occupation begin.
+    """
+    text = words(prompt)
+    at = next((i for i, word in enumerate(text) if word.start <= start < word.end), None)
+    if at is None:
+        return start
+    if _language(text, at) != "en":
+        return None
+    return _before_alternatives(prompt, text[_first(prompt, text, at)].start)
+
+
+def _language(text: Sequence[Word], first: int) -> str:
+    """The language of the known phrase that begins at word `first`."""
+    for stop in range(min(len(text), first + _LONGEST), first, -1):
+        if entry := known().get(tuple(word.normal for word in text[first:stop])):
+            return entry.language
+    return "en"
+
+
+def _first(prompt: str, text: Sequence[Word], at: int) -> int:
+    """The first word of the noun compound that word `at` belongs to."""
+    nouns = 0
+    while at > 0 and text[at].joined:
+        before = text[at - 1]
+        gap = prompt[before.end : text[at].start]
+        if gap not in _HYPHENS:
+            nouns += 1
+            if nouns > _MOST or not _is_part(before) or gap.strip(" _\u00a0"):
+                break
+        at -= 1
+    return at
+
+
+def _is_part(word: Word) -> bool:
+    """Whether a noun before an occupation is a part of its name: "school" in "school bus driver"."""
+    plural = word.text.lower() != word.normal
+    one = (word.normal,)
+    noun = word.normal in vocabulary.nouns() and one not in lists()["styles"] and one not in lists()["frame"]
+    return noun and not plural and not word.possessive
+
+
+def _before_alternatives(prompt: str, at: int) -> int:
+    """`at`, or the outermost bracket around it whose parts take turns: "[chef|baker]", "[chef:baker:0.5]"."""
+    found = at
+    opened: list[int] = []
+    for i, character in enumerate(prompt):
+        if character in _OPENING:
+            opened.append(i)
+        elif character in _CLOSING and opened:
+            first = opened.pop()
+            if first < at < i and _take_turns(prompt[first], prompt[first + 1 : i]):
+                found = first
+    return found
+
+
+def _take_turns(bracket: str, inside: str) -> bool:
+    return "|" in inside or (bracket == "[" and inside.count(":") > 1)
