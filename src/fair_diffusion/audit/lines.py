@@ -24,6 +24,7 @@ import numpy as np
 
 from fair_diffusion.audit.tally import Tally, check_tallies
 from fair_diffusion.statistics.amplification import MARGIN, label_probabilities
+from fair_diffusion.statistics.clustered import clustered_bounds
 from fair_diffusion.statistics.intervals import Array, Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
 from fair_diffusion.statistics.metrics import cached_noise_floor
 from fair_diffusion.statistics.stopping import anytime_bounds
@@ -54,7 +55,8 @@ class Line:
         unknown: images that could not be read; the same in every line of a tally.
         share: count over n.
         low: lower end of the 95 % interval of the share that shows the group, if no unread image does. The interval is
-            Wilson's if at most two groups are in play, else simultaneous for all groups of the tally. If the source was
+            Wilson's if at most two groups are in play, else simultaneous for all groups of the tally. If the concept
+            has 5 phrasings or more, it is one over phrasings like these (see `statistics.clustered`). If the source was
             drawn until its intervals were narrow, it is a confidence sequence (see `statistics.stopping`).
         high: upper end of the 95 % interval of that share, if all unread images show the group.
         gap: share − target.
@@ -65,6 +67,7 @@ class Line:
         relation: relation of this share to the reference's, both as observed among read images, or None.
         likely_relation: the most probable relation of the true shares; "cannot tell" if its probability is below 0.8.
         relation_probability: probability of the most probable relation, or None.
+        phrasings: number of phrasings over which the interval is; 0 where it is over images of these phrasings alone.
         corrected: the share corrected for the reader's errors; None where no correction holds.
         corrected_low: lower end of its 95 % interval.
         corrected_high: upper end of its 95 % interval.
@@ -90,6 +93,7 @@ class Line:
     relation: Relation | None
     likely_relation: Likely | None
     relation_probability: float | None
+    phrasings: int = 0
     corrected: float | None = None
     corrected_low: float | None = None
     corrected_high: float | None = None
@@ -151,6 +155,7 @@ def summarize(
                     relation=None if r is None or read is None else relation(read, r, groups=tally.in_play),
                     likely_relation=label,
                     relation_probability=probability,
+                    phrasings=0 if tally.source in (stopped or {}) else len(tally.clusters),
                 )
             )
     return lines
@@ -186,6 +191,10 @@ def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Inte
     def ends(shown: Array) -> tuple[Array, Array]:
         low, high = wilson_bounds(shown, n, LEVEL)
         low[several], high[several] = clopper_pearson_bounds(shown[several], n[several], tails[several])
+        for k, tally in zip(np.cumsum([0, *groups]).tolist(), tallies, strict=False):
+            if tally.clusters:
+                place = slice(k, k + len(tally.counts))
+                low[place], high[place] = _over_phrasings(tally, unread=shown is most)
         if (watched := width > 0).any():
             low[watched], high[watched] = anytime_bounds(shown[watched], n[watched], alpha[watched], width[watched])
         return low, high
@@ -220,6 +229,14 @@ def _likely(
         key: (_RELATIONS[place] if probability >= _SURE else CANNOT_TELL, probability)
         for key, place, probability in zip(keys, best, most, strict=True)
     }
+
+
+def _over_phrasings(tally: Tally, *, unread: bool) -> tuple[Array, Array]:
+    """The ends of the intervals of all groups over phrasings; `unread`: whether the unread images show the group."""
+    rows = np.array(tally.clusters)
+    shown = rows[:, :-1] + (rows[:, -1:] if unread else 0)
+    tail = (1 - LEVEL) / 2 / (len(tally.counts) if tally.in_play > 2 else 1)
+    return clustered_bounds(shown.T, rows.sum(axis=1), tail)
 
 
 def _reference(tally: Tally, reference: Tally | None) -> dict[str, float] | None:

@@ -58,11 +58,12 @@ def _fields(found: Numbers) -> Columns:
 
 def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
     target = f"{default_shares(lines)} (assumed)" if found.assumed else "the target"
-    interval = f" ({found.tv_low:.3f} to {found.tv_high:.3f})" if found.tv_low is not None else ""
+    interval = "" if found.process_low is None else f" ({found.process_low:.3f} to {found.process_high:.3f})"
     many = f"{found.concepts} concepts, " if found.concepts > 1 else ""
     return (
-        f"{found.source}: {found.attribute} deviates {found.tv_mean:.3f}{interval} from {target}, "
-        f"a perfect coin would by {found.noise_floor:.3f}; {many}{found.n} images, {found.unknown} unknown"
+        f"{found.source}: {found.attribute} deviates {found.tv_mean:.3f} from {target}, "
+        f"a perfect coin would by {found.noise_floor:.3f}, the process by {found.process:.3f}{interval}; "
+        f"{many}{found.n} images, {found.unknown} unknown"
     )
 
 

@@ -37,11 +37,10 @@ from numpy.typing import ArrayLike
 from scipy.special import betainc, betaincinv, ndtri, stdtrit
 
 from fair_diffusion.statistics.intervals import Array, Interval, check_level
+from fair_diffusion.statistics.over_prompts import FEWEST
 
 MARGIN = 0.04
 """Smaller differences from the reference count as none."""
-FEWEST = 5
-"""Prompts that an interval of a mean over prompts needs: of fewer the spread is not known."""
 _NODES = (np.arange(25) + 0.5) / 25
 """Quantiles at which the distribution of the reference's share is taken."""
 _EMPTY = 1e-9
