@@ -103,6 +103,8 @@ def plain(found: Match, planned: list[list[int]]) -> dict[str, Any]:
         "stated": [stated._asdict() for stated in found.stated],
         "nearest": dict(zip(("concept", "score"), found.nearest, strict=True)) if found.nearest else None,
         "read_as": dict(found.read_as),
+        "language": found.language,
+        "words": dict(found.words),
         "targets": [
             {
                 "attributes": target.attributes,

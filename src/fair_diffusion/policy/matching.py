@@ -7,12 +7,13 @@ prompt states an identity, the targets for that attribute are dropped. A named p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known
 from fair_diffusion.policy.history import exempted, past
+from fair_diffusion.policy.languages import language, translated
 from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.noun_phrase import Person, Same
 from fair_diffusion.policy.rules import Policy, Rule, specific
@@ -61,6 +62,8 @@ class Match:
         nearest: the known occupation that is nearest in meaning to words of a prompt without a known word, and the
             cosine; None if it was not looked for.
         read_as: words of the prompt that were read as other words, such as ("docter", "doctor").
+        language: of the words for the concept.
+        words: the policy's words for groups in that language, if it is not English.
         said: the policy as its author wrote it.
     """
 
@@ -76,6 +79,8 @@ class Match:
     stated: tuple[Stated, ...] = ()
     nearest: Nearest | None = None
     read_as: tuple[tuple[str, str], ...] = ()
+    language: str = "en"
+    words: Mapping[str, str] = field(default_factory=dict, hash=False)
     said: str = field(default="", compare=False, repr=False)
 
 
@@ -93,7 +98,7 @@ def match(policy: Policy, prompt: str) -> Match:
     depicted = [fit for fit in fitting if not fit.mention.refused]
     if depicted:
         chosen = max(depicted, key=lambda fit: fit.rank[0])
-        found = _restrained(policy, chosen, depicted, reading)
+        found = _in_its_language(policy, _restrained(policy, chosen, depicted, reading), chosen.mention)
     elif fitting:
         refused = fitting[-1].mention
         found = _none(f"{' '.join(refused.words)!r}: {refused.refused}")
@@ -105,6 +110,15 @@ def match(policy: Policy, prompt: str) -> Match:
         found = replace(found, nearest=nearest)
     read = ((prompt[text[m.first].start : text[m.stop - 1].end], m.read) for m in reading.mentions if m.read)
     return replace(found, said=policy.text, read_as=tuple(read))
+
+
+def _in_its_language(policy: Policy, found: Match, mention: Mention) -> Match:
+    """The match, with what can be put into a prompt that is not English."""
+    spoken = language(mention.words)
+    if found.rule is None or spoken == "en":
+        return found
+    words, told = translated(policy, found.targets, spoken)
+    return replace(found, language=spoken, words=words, reason=f"{found.reason}; {told}")
 
 
 class Fit(NamedTuple):
