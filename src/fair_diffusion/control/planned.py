@@ -65,7 +65,7 @@ class Shared:
             readers = replace(readers, early=None)  # an early reader knows latents of the usual size
         texts = self.texts[edit, asked.size]
         brief = Brief(
-            backbone, asked, matched.start, pipe.card, matched.targets, matched.words, pipe.projections, texts
+            backbone, asked, matched.start, pipe.card, matched.targets, pipe.projections, texts, words=matched.words
         )
         return Order(
             brief=brief,

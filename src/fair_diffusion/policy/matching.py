@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known
 from fair_diffusion.policy.history import exempted, past
-from fair_diffusion.policy.languages import language, translated
 from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.noun_phrase import Person, Same
+from fair_diffusion.policy.reading import Reading
 from fair_diffusion.policy.rules import Policy, Rule, specific
-from fair_diffusion.policy.stated import Reading
 from fair_diffusion.policy.target import Target
 from fair_diffusion.policy.words import Word, phrase, words
 
@@ -62,9 +61,8 @@ class Match:
         nearest: the known occupation that is nearest in meaning to words of a prompt without a known word, and the
             cosine; None if it was not looked for.
         read_as: words of the prompt that were read as other words, such as ("docter", "doctor").
-        language: of the words for the concept.
-        words: the policy's words for groups in that language, if it is not English.
         said: the policy as its author wrote it.
+        words: the policy's words for groups, by language and group.
     """
 
     rule: Rule | None
@@ -79,9 +77,8 @@ class Match:
     stated: tuple[Stated, ...] = ()
     nearest: Nearest | None = None
     read_as: tuple[tuple[str, str], ...] = ()
-    language: str = "en"
-    words: Mapping[str, str] = field(default_factory=dict, hash=False)
     said: str = field(default="", compare=False, repr=False)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def match(policy: Policy, prompt: str) -> Match:
@@ -98,7 +95,7 @@ def match(policy: Policy, prompt: str) -> Match:
     depicted = [fit for fit in fitting if not fit.mention.refused]
     if depicted:
         chosen = max(depicted, key=lambda fit: fit.rank[0])
-        found = _in_its_language(policy, _restrained(policy, chosen, depicted, reading), chosen.mention)
+        found = _restrained(policy, chosen, depicted, reading)
     elif fitting:
         refused = fitting[-1].mention
         found = _none(f"{' '.join(refused.words)!r}: {refused.refused}")
@@ -109,16 +106,7 @@ def match(policy: Policy, prompt: str) -> Match:
             found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
         found = replace(found, nearest=nearest)
     read = ((prompt[text[m.first].start : text[m.stop - 1].end], m.read) for m in reading.mentions if m.read)
-    return replace(found, said=policy.text, read_as=tuple(read))
-
-
-def _in_its_language(policy: Policy, found: Match, mention: Mention) -> Match:
-    """The match, with what can be put into a prompt that is not English."""
-    spoken = language(mention.words)
-    if found.rule is None or spoken == "en":
-        return found
-    words, told = translated(policy, found.targets, spoken)
-    return replace(found, language=spoken, words=words, reason=f"{found.reason}; {told}")
+    return replace(found, said=policy.text, words=policy.words, read_as=tuple(read))
 
 
 class Fit(NamedTuple):
@@ -150,7 +138,7 @@ def _best(policy: Policy, mention: Mention) -> Fit | None:
 def _restrained(policy: Policy, fit: Fit, depicted: Sequence[Fit], reading: Reading) -> Match:
     """The match, unless the prompt names a person, is exempt, or states all attributes of the targets."""
     rule, mention = fit.rule, fit.mention
-    prompt, text = reading.prompt, reading.sentence.text
+    prompt, text = reading.sentence.prompt, reading.sentence.text
     worker = reading.worker(mention)
     start, stop = text[mention.first].start, text[mention.stop - 1].end
     shown = prompt[start:stop]
@@ -190,8 +178,7 @@ def _silenced(
     """Why no target at all may act, and what is unsure about it; None if some may."""
     if named := reading.named(worker):
         name, same = named
-        text = reading.sentence.text
-        written = reading.prompt[text[name.first].start : text[name.stop - 1].end]
+        written = reading.sentence.written(name.first, name.stop)
         if same == Same.YES:
             return f"the prompt names a person: {written!r}", None
         return "", f"the prompt names a person, {written!r}, who may be {shown!r} or stand beside"
@@ -245,7 +232,7 @@ def _by_meaning(
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
     excepted = rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions)
     if rule is None or excepted or score < NEAR:
-        return None, (concept, score)
+        return None, (concept, score) if score > 0 else None  # below 0: nearer to a thing than to a person
     mention = Mention(first, stop, tuple(word.normal for word in text[first:stop]), None)
     return Fit(rule, mention, "meaning", (0, 0), score), (concept, score)
 

@@ -61,6 +61,11 @@ def place(prompt: str, start: int) -> Place:
     return Place(text[first].start, language, blank="" if language in _NO_BLANKS else " ")
 
 
+def language(prompt: str, start: int | None) -> str:
+    """The language of the words for the occupation that begin at character `start`, such as "de"; "en" without any."""
+    return "en" if start is None else place(prompt, start).language
+
+
 def _occupation(text: Sequence[Word], first: int) -> tuple[int, str]:
     """Where the known phrase that begins at word `first` ends, and its language."""
     for stop in range(min(len(text), first + _LONGEST), first, -1):

@@ -46,10 +46,10 @@ class Brief:
         start: the character of the prompt at which the concept begins; None if the prompt does not name it.
         card: the usual strengths and the window of the model.
         targets: the targets of the rule that fires; empty if none does.
-        words: for groups, in the language of the prompt if that is not English and the policy gives them.
         projections: cache of text projections, keyed by the groups that each makes alike.
         texts: cache of encoded prompts, shared by the requests that are drawn together; None: no prompt.
         learnt: seconds that learning from text took once, by what was learnt; methods add to it.
+        words: the policy's words for groups in other languages, by language and group.
     """
 
     backbone: Backbone
@@ -57,10 +57,10 @@ class Brief:
     start: int | None = None
     card: Card = field(default_factory=lambda: card_named("pocket"))
     targets: Sequence[Target] = ()
-    words: Mapping[str, str] = field(default_factory=dict)
     projections: dict[str, Projection] = field(default_factory=dict)
     texts: dict[str | None, Conditioning] = field(default_factory=dict)
     learnt: dict[str, float] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _files: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from fair_diffusion.backbones import Guide
 from fair_diffusion.policy import ATTRIBUTES, Assignment
-from fair_diffusion.policy.placing import place
+from fair_diffusion.policy.placing import language, place
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
 
@@ -36,12 +36,16 @@ def guide_by(images: Sequence[Aimed], prompt_of: Callable[[Brief, Assignment], s
 
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:
-    """The prompt with the adjectives of the assigned groups, with gender last, as in English."""
+    """The prompt with the adjectives of the assigned groups, with gender last, as in English.
+
+    A prompt in another language gets the policy's words of that language.
+    """
+    prompt, start = brief.request.prompt, brief.start
     order = sorted(assigned, key=lambda name: name == "gender")
     groups = [ATTRIBUTES[name].group(assigned[name]) for name in order]
-    translated = [brief.words[group.name] for group in groups if group.name in brief.words]
-    translated = translated if len(translated) == len(groups) else []
-    return with_group(brief.request.prompt, brief.start, [group.adjective for group in groups], translated)
+    given = brief.words.get(language(prompt, start), {})
+    translated = [given[group.name] for group in groups] if given.keys() >= set(assigned.values()) else []
+    return with_group(prompt, start, [group.adjective for group in groups], translated)
 
 
 def with_group(prompt: str, start: int | None, adjectives: Sequence[str], translated: Sequence[str] = ()) -> str:
