@@ -15,6 +15,7 @@ from fair_diffusion.cli.interrupt import interruptible
 from fair_diffusion.cli.ledger import ledger
 from fair_diffusion.cli.models import models
 from fair_diffusion.cli.perceiver import perceiver
+from fair_diffusion.cli.plan import plan
 from fair_diffusion.cli.pocket import pocket
 from fair_diffusion.cli.rebalance import rebalance
 from fair_diffusion.cli.report import report
@@ -55,6 +56,7 @@ app.command()(associations)
 app.command(cls=ReadingCommand)(audit)
 app.command()(audit_suite)
 app.command()(compare)
+app.command()(plan)
 app.add_typer(ledger, name="ledger")
 app.add_typer(perceiver, name="perceiver")
 app.command()(models)
