@@ -74,7 +74,9 @@ def _context(found: Numbers) -> dict[str, Any]:
         "looks": looks,
         "colours": {name: f"c{colour}" for name, (colour, _) in looks.items()},
         "attributes": attributes,
-        "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
+        "headlines": headlines(
+            found.lines, found.deviations, found.relations, unit=study.unit, reference=found.reference
+        ),
         "by": by,
         "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance, fields=study.fields),
         "heats": heats,
