@@ -19,7 +19,9 @@ from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.differences import SourceDifference, source_differences
 from fair_diffusion.audit.fields import by_field
 from fair_diffusion.audit.lines import Line, summarize
+from fair_diffusion.audit.needed import Needed, needed
 from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
+from fair_diffusion.audit.relations import SourceRelation, relations
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.audit.verdicts import doubted, judged
@@ -61,6 +63,7 @@ class Numbers:
         asked: the tallies that have a target of their own, by source, concept and attribute.
         predictions: shares as people would see them.
         comparisons: tests of each source against an earlier one.
+        relations: what each source makes of the reference; empty without one.
     """
 
     study: Study
@@ -74,6 +77,7 @@ class Numbers:
     asked: frozenset[tuple[str, str, str]]
     predictions: list[Prediction]
     comparisons: list[SourceDifference]
+    relations: list[SourceRelation]
 
     @property
     def predicted(self) -> dict[tuple[str, str, str, str], Predicted]:
@@ -93,6 +97,11 @@ class Numbers:
             for line in self.lines
             if line.source != self.reference
         )
+
+    @property
+    def needed(self) -> list[Needed]:
+        """How many images the verdicts that cannot tell would take."""
+        return needed(self.lines, self.tolerance)
 
     def plain(self) -> dict[str, Any]:
         """The numbers as plain data for JSON; infinite values become None."""
@@ -124,6 +133,8 @@ class Numbers:
             "deliveries": [asdict(one) for one in self.deliveries],
             "predictions": [asdict(one) for one in self.predictions],
             "comparisons": [asdict(one) for one in self.comparisons],
+            "needed": [asdict(one) for one in self.needed],
+            "relations": [asdict(one) for one in self.relations],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),
         }
@@ -189,6 +200,7 @@ def numbers(
         asked,
         predictions(tallies, study.labelled),
         source_differences(sources, tallies, images),
+        relations(lines, others, base),
     )
 
 
