@@ -20,6 +20,7 @@ from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.study import Sample, Source, Study
 from fair_diffusion.files.pictures import BrokenPicture, jpeg_uri, open_picture
+from fair_diffusion.report.delivered import of_study, reasons, selections
 from fair_diffusion.report.dumbbell import dumbbells, shown
 from fair_diffusion.report.headline import headlines, short, spoken
 from fair_diffusion.report.heat import heat
@@ -74,6 +75,9 @@ def _context(found: Numbers) -> dict[str, Any]:
         "colours": {name: f"c{colour}" for name, (colour, _) in looks.items()},
         "attributes": attributes,
         "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
+        "delivered": [text for attribute in attributes for text in of_study(found, attribute)],
+        "selections": selections(found),
+        "reasons": reasons(found.lines),
         "by": by,
         "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance, fields=study.fields),
         "heats": heats,
