@@ -30,13 +30,14 @@ def show(found: Numbers) -> None:
     for text in selections(found):
         terminal.write(text)
     told: set[str] = set()
+    wanted = any(not line.assumed for line in found.lines)
     for deviation in found.deviations:
         key = (deviation.source, deviation.attribute)
         lines = [line for line in found.lines if (line.source, line.attribute) == key]
         for text in of_study(found, deviation.attribute) if deviation.attribute not in told else ():
             terminal.write(text)
         told.add(deviation.attribute)
-        terminal.write(_sentence(deviation, lines))
+        terminal.write(_sentence(deviation, lines, wanted=wanted))
         if deviation.source != found.reference:
             terminal.print(_table(lines, found.predicted))
             for reason, many in reasons(lines):
@@ -66,15 +67,18 @@ def _fields(found: Numbers) -> Columns:
     return shown
 
 
-def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
+def _sentence(found: Deviation, lines: Sequence[Line], *, wanted: bool) -> str:
+    """What was counted, and how far it is from the target; wanted: whether anything was asked in this study."""
     target = f"{default_shares(lines)} (assumed)" if found.assumed else "the target"
     interval = f" ({100 * found.tv_low:.1f} to {100 * found.tv_high:.1f} %)" if found.tv_low is not None else ""
     many = f" of {found.concepts:,} concepts" if found.concepts > 1 else ""
     unread = f", of which {found.unknown:,} could not be read" if found.unknown else ""
+    counted = f"{found.source}, {found.attribute}: {found.n:,} images{many}{unread}"
+    if wanted and all(line.assumed for line in lines):
+        return f"{counted}; nothing was asked of it."
     return (
-        f"{found.source}, {found.attribute}: {found.n:,} images{many}{unread}. {100 * found.tv_mean:.1f} % of them"
-        f"{interval} would have to change to meet {target}; of as many fair draws from it, "
-        f"{100 * found.noise_floor:.1f} %."
+        f"{counted}. {100 * found.tv_mean:.1f} % of them{interval} would have to change to meet {target}; of as many "
+        f"fair draws from it, {100 * found.noise_floor:.1f} %."
     )
 
 

@@ -1,7 +1,7 @@
 """A delivery in words: "16 of 32 women, as asked (plain: 1 of 32)".
 
-Exports `said`, which is about these images, `process_said`, which is about what made them, and `done`, which is what was
-done to them; `of_study` and `selections` say the same of a study.
+Exports `said`, which is about these images, `process_said`, which is about what made them, and `done`, which is what
+was done to them; `of_study` and `selections` say the same of a study.
 """
 
 from __future__ import annotations
@@ -152,8 +152,8 @@ def _people(whole: Delivery) -> str:
     seen = ", ".join(f"{_range(one.low, one.high)} {plural(one.group)}" for one in shown)
     text = f"People would see {seen}"
     if all(one.shared_low is not None for one in shown):
-        shared = ", ".join(f"{_range(one.shared_low or 0, one.shared_high or 0)} {plural(one.group)}" for one in shown)
-        text += f", if the errors of the judge are independent of the perceiver's; {shared} if they are the very same"
+        shared = ", ".join(_range(one.shared_low or 0, one.shared_high or 0) for one in shown)
+        text += f" ({shared} if the judge makes the very same errors as the perceiver)"
     return text + "."
 
 
