@@ -7,7 +7,8 @@ Where it does not, the reader errs here in ways that nobody has measured, and on
     the readings contradict the matrix, and the like        the interval is as read
 
 If a share is outside its target's band even so, the verdict is "misses"; else it is "cannot tell", with the reason. Of
-a source that was drawn until its intervals were narrow, the corrected intervals do not hold: its verdicts are as read.
+a source that was drawn until its intervals were narrow, and of a concept in several phrasings, corrected intervals do not
+hold: such verdicts are as read.
 Exports `doubted`, which says which corrections do not hold, and `judged`.
 """
 
@@ -68,7 +69,7 @@ def judged(
         made.setdefault((line.source, line.concept, line.attribute), {})[line.group] = line
     for key, own in made.items():
         correction = by_place.get((key[0], key[2]))
-        if correction is not None:
+        if correction is not None and not (correction.groups and by_tally[key].clusters):
             made[key] = _judged(own, by_tally[key], correction, study, disputed.get(key), tolerance)
     return [made[line.source, line.concept, line.attribute][line.group] for line in lines]
 

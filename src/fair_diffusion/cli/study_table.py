@@ -70,16 +70,22 @@ def _fields(found: Numbers) -> Columns:
 def _sentence(found: Deviation, lines: Sequence[Line], *, wanted: bool) -> str:
     """What was counted, and how far it is from the target; wanted: whether anything was asked in this study."""
     target = f"{default_shares(lines)} (assumed)" if found.assumed else "the target"
-    interval = f" ({100 * found.tv_low:.1f} to {100 * found.tv_high:.1f} %)" if found.tv_low is not None else ""
     many = f" of {found.concepts:,} concepts" if found.concepts > 1 else ""
     unread = f", of which {found.unknown:,} could not be read" if found.unknown else ""
     counted = f"{found.source}, {found.attribute}: {found.n:,} images{many}{unread}"
     if wanted and all(line.assumed for line in lines):
         return f"{counted}; nothing was asked of it."
-    return (
-        f"{counted}. {100 * found.tv_mean:.1f} % of them{interval} would have to change to meet {target}; of as many "
-        f"fair draws from it, {100 * found.noise_floor:.1f} %."
+    interval = (
+        "" if found.process_low is None else f" ({_percent(found.process_low)} to {_percent(found.process_high)})"
     )
+    return (
+        f"{counted}. {_percent(found.tv_mean)} of them would have to change to meet {target}; of as many fair draws "
+        f"{_percent(found.noise_floor)}. In the long run it would be {_percent(found.process)}{interval}."
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}\u00a0%"
 
 
 def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], Predicted]) -> Columns:

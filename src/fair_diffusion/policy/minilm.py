@@ -3,7 +3,7 @@
     embedding = normalise( mean over words of BERT(text) )          (Reimers & Gurevych, arXiv 1908.10084)
 
 The forward pass is in numpy, since loading a deep-learning framework takes longer than all of `explain` may take. A
-test compares it with the reference implementation. Exports `folder` and `embed`.
+test compares it with the reference implementation. Exports `folder`, `load` and `embed`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def embed(texts: Sequence[str]) -> Array:
     """Unit embeddings of `texts`, (len(texts), 384), float32. A text is cut after 256 word pieces."""
     if not texts:
         return np.zeros((0, 384), dtype=np.float32)
-    tokenizer, weights, config = _model()
+    tokenizer, weights, config = load()
     out = np.empty((len(texts), config["hidden_size"]), dtype=np.float32)
     # Texts of similar length share a batch, since padding costs time.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -72,7 +72,8 @@ def embed(texts: Sequence[str]) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _model() -> tuple[Tokenizer, dict[str, Array], dict[str, Any]]:
+def load() -> tuple[Tokenizer, dict[str, Array], dict[str, Any]]:
+    """The tokenizer, the weights and the configuration."""
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 
@@ -128,7 +129,15 @@ def _norm(x: Array, w: dict[str, Array], name: str, eps: float) -> Array:
 
 
 def _gelu(x: Array) -> Array:
-    from scipy.special import erf
+    """x · Φ(x), with erf by a rational approximation that errs by 1.5e-7 at most: importing scipy's takes 0.4 s.
 
-    result: Array = x * np.float32(0.5) * (1 + erf(x / np.float32(np.sqrt(2))))
+    erf(z) = 1 − (a₁t + … + a₅t⁵) exp(−z²),  t = 1 / (1 + pz),  z ≥ 0          (Abramowitz & Stegun 1964, 7.1.26)
+    """
+    z = np.abs(x) * np.float32(np.sqrt(0.5))
+    t = 1 / (1 + np.float32(0.3275911) * z)
+    series = np.zeros_like(t)
+    for a in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        series = (series + np.float32(a)) * t
+    erf = np.copysign(1 - series * np.exp(-z * z), x)
+    result: Array = x * np.float32(0.5) * (1 + erf)
     return result
