@@ -6,9 +6,9 @@ Where it does not, the reader errs here in ways that nobody has measured, and on
     the readers disagree more than their errors explain     the images that they read differently may show any group
     the readings contradict the matrix, and the like        the interval is as read
 
-If a share is outside its target's band even so, the verdict is "misses"; else it is "cannot tell", with the reason. Of
-a source that was drawn until its intervals were narrow, and of a concept in several phrasings, corrected intervals do not
-hold: such verdicts are as read.
+If a share is outside its target's band even so, the verdict is "misses"; else it is "cannot tell", with the reason.
+Corrected intervals do not hold for a source that was drawn until its intervals were narrow, nor for a concept in several
+phrasings: such verdicts are as read.
 Exports `doubted`, which says which corrections do not hold, and `judged`.
 """
 
@@ -146,7 +146,7 @@ def _by(line: Line, share: Corrected | None, tolerance: float) -> Line:
 def _wide(tally: Tally, disputed: Disputed) -> Tally:
     """The tally with the images that were read differently as unknown: they may show any group."""
     counts = {group: count - disputed.counts.get(group, 0) for group, count in tally.counts.items()}
-    return replace(tally, counts=counts, unknown=tally.n - sum(counts.values()))
+    return replace(tally, counts=counts, unknown=tally.n - sum(counts.values()), phrasings=())
 
 
 def _matrix(confusions: Sequence[Confusion], correction: Correction) -> Confusion:
