@@ -8,7 +8,7 @@ from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Predicted
-from fair_diffusion.cli.console import Columns, Terminal
+from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.report.delivered import of_study, reasons, selections
 from fair_diffusion.report.headline import default_shares
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fair_diffusion.policy.noun_phrase import Gap, People, Person, Same, grammar
+from fair_diffusion.policy.noun_phrase import People, Person, Same
+from fair_diffusion.policy.sentence import Gap, grammar
 
 _REACH = 8
 """The number of words between an adjective and its noun, at most."""

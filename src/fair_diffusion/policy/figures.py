@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fair_diffusion.policy.concepts import Mention, lists
-from fair_diffusion.policy.noun_phrase import Head, People, Same, Sentence, grammar
+from fair_diffusion.policy.noun_phrase import Head, People, Same
+from fair_diffusion.policy.sentence import Sentence, grammar
 
 
 def refused(sentence: Sentence, mention: Mention) -> Mention:

@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any
 
 from fair_diffusion.policy.attributes import read_data
-from fair_diffusion.policy.noun_phrase import Person, Sentence
+from fair_diffusion.policy.noun_phrase import Person
+from fair_diffusion.policy.sentence import Sentence
 from fair_diffusion.policy.words import Phrase, Word, phrase, spans
 
 _YEARS = range(1100, 1950)

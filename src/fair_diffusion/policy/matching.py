@@ -7,7 +7,7 @@ prompt states an identity, the targets for that attribute are dropped. A named p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS
 from fair_diffusion.policy.history import exempted, past
 from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.noun_phrase import Person, Same
+from fair_diffusion.policy.reading import Reading
 from fair_diffusion.policy.rules import Policy, Rule, specific
-from fair_diffusion.policy.stated import Reading
 from fair_diffusion.policy.target import Target
 from fair_diffusion.policy.words import Word, phrase, words
 
@@ -62,6 +62,7 @@ class Match:
             cosine; None if it was not looked for.
         read_as: words of the prompt that were read as other words, such as ("docter", "doctor").
         said: the policy as its author wrote it.
+        words: the policy's words for groups, by language and group.
     """
 
     rule: Rule | None
@@ -77,6 +78,7 @@ class Match:
     nearest: Nearest | None = None
     read_as: tuple[tuple[str, str], ...] = ()
     said: str = field(default="", compare=False, repr=False)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def match(policy: Policy, prompt: str) -> Match:
@@ -104,7 +106,7 @@ def match(policy: Policy, prompt: str) -> Match:
             found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
         found = replace(found, nearest=nearest)
     read = ((prompt[text[m.first].start : text[m.stop - 1].end], m.read) for m in reading.mentions if m.read)
-    return replace(found, said=policy.text, read_as=tuple(read))
+    return replace(found, said=policy.text, words=policy.words, read_as=tuple(read))
 
 
 class Fit(NamedTuple):
@@ -136,7 +138,7 @@ def _best(policy: Policy, mention: Mention) -> Fit | None:
 def _restrained(policy: Policy, fit: Fit, depicted: Sequence[Fit], reading: Reading) -> Match:
     """The match, unless the prompt names a person, is exempt, or states all attributes of the targets."""
     rule, mention = fit.rule, fit.mention
-    prompt, text = reading.prompt, reading.sentence.text
+    prompt, text = reading.sentence.prompt, reading.sentence.text
     worker = reading.worker(mention)
     start, stop = text[mention.first].start, text[mention.stop - 1].end
     shown = prompt[start:stop]
@@ -176,8 +178,7 @@ def _silenced(
     """Why no target at all may act, and what is unsure about it; None if some may."""
     if named := reading.named(worker):
         name, same = named
-        text = reading.sentence.text
-        written = reading.prompt[text[name.first].start : text[name.stop - 1].end]
+        written = reading.sentence.written(name.first, name.stop)
         if same == Same.YES:
             return f"the prompt names a person: {written!r}", None
         return "", f"the prompt names a person, {written!r}, who may be {shown!r} or stand beside"
@@ -231,7 +232,7 @@ def _by_meaning(
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
     excepted = rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions)
     if rule is None or excepted or score < NEAR:
-        return None, (concept, score)
+        return None, (concept, score) if score > 0 else None  # below 0: nearer to a thing than to a person
     mention = Mention(first, stop, tuple(word.normal for word in text[first:stop]), None)
     return Fit(rule, mention, "meaning", (0, 0), score), (concept, score)
 

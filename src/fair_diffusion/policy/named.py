@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from fair_diffusion.policy.attributes import read_data
 from fair_diffusion.policy.concepts import known, lists
-from fair_diffusion.policy.noun_phrase import Gap, Sentence, grammar
+from fair_diffusion.policy.sentence import Gap, Sentence, grammar
 from fair_diffusion.policy.vocabulary import (
     artists_and_brands,
     cities,

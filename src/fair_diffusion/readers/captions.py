@@ -1,7 +1,7 @@
 """The groups that captions state about the people of an occupation.
 
 A caption counts for each occupation that it depicts (`policy.concepts`), and for a group if it states this group and no
-other of the attribute (`policy.stated`). Captions that state no group or two groups are unknown; most captions are.
+other of the attribute (`policy.reading`). Captions that state no group or two groups are unknown; most captions are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fair_diffusion.audit.tally import Tally
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.policy.concepts import canonical, known
 from fair_diffusion.policy.mentions import mentions
-from fair_diffusion.policy.stated import Reading
+from fair_diffusion.policy.reading import Reading
 from fair_diffusion.policy.words import Phrase, words
 
 LONGEST = 2_000

@@ -10,7 +10,6 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fair_diffusion.audit.corrections import Correction
@@ -19,6 +18,7 @@ from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.study import Sample, Source, Study
+from fair_diffusion.files.guarded import Readable
 from fair_diffusion.files.pictures import BrokenPicture, jpeg_uri, open_picture
 from fair_diffusion.report.delivered import of_study, reasons, selections
 from fair_diffusion.report.dumbbell import dumbbells, shown
@@ -203,7 +203,7 @@ def read_as(labels: Mapping[str, str | None], confidence: Mapping[str, float]) -
     return ", ".join(parts) or "nothing"
 
 
-def _uri(path: Path) -> str | None:
+def _uri(path: Readable) -> str | None:
     """A picture as a small JPEG in a data URI; None if it cannot be opened."""
     try:
         return jpeg_uri(open_picture(path), SIDE)

@@ -1,0 +1,74 @@
+"""The words of a prompt that state an identity, whosever it is: "woman", "Black", "her", "beard"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.figures import in_place_name
+from fair_diffusion.policy.sentence import Sentence, grammar
+from fair_diffusion.policy.vocabulary import demonyms
+from fair_diffusion.policy.words import Phrase, phrase, spans
+
+_COUNTED = re.compile(r"^\d{1,2}(?=[a-z])")
+"""The number before a tag: "2girls"."""
+
+
+class Entry(NamedTuple):
+    """What one phrase states: the attribute, the kind of word (`attributes.yaml`), and the group, if it names one."""
+
+    attribute: str
+    kind: str
+    group: str | None
+
+
+class Found(NamedTuple):
+    """A phrase of a prompt that states something: `text[first:stop]`, and what it states."""
+
+    first: int
+    stop: int
+    entries: tuple[Entry, ...]
+
+    def is_any(self, *kinds: str) -> bool:
+        """Whether the phrase is of one of these kinds of words."""
+        return any(entry.kind in kinds for entry in self.entries)
+
+
+@cache
+def _lexicon() -> dict[Phrase, tuple[Entry, ...]]:
+    """What each phrase states. A phrase to be ignored states nothing."""
+    found: dict[Phrase, list[Entry]] = {}
+    for name, attribute in ATTRIBUTES.items():
+        for word, kind, group in attribute.stating:
+            found.setdefault(phrase(word), []).append(Entry(name, kind, group))
+        if attribute.peoples:
+            for people in demonyms():
+                found.setdefault(people, []).append(Entry(name, "qualifiers", None))
+    for attribute in ATTRIBUTES.values():
+        for ignored in attribute.ignore:
+            found[phrase(ignored)] = []
+    return {words: tuple(dict.fromkeys(entries)) for words, entries in found.items()}
+
+
+def entries(sentence: Sentence) -> list[Found]:
+    """The places of phrases that state something."""
+    lexicon = _lexicon()
+
+    def key(words: Phrase) -> Phrase:
+        return (_COUNTED.sub("", words[0]),) if len(words) == 1 else words
+
+    found = []
+    for first, stop in spans(sentence.text, lambda words: key(words) in lexicon):
+        foreign = sentence.foreign and stop == first + 1 and sentence.low[first] in grammar()["english"]
+        stated = lexicon[key(tuple(word.normal for word in sentence.text[first:stop]))]
+        if stated and not foreign and not in_place_name(sentence, stop):
+            found.append(Found(first, stop, stated))
+    return found
+
+
+def adjectives_of(found: Iterable[Found]) -> dict[int, int]:
+    """The first word of every adjective for people, and the word past it."""
+    return {one.first: one.stop for one in found if one.is_any("adjectives", "qualifiers")}
