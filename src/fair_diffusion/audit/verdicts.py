@@ -7,9 +7,8 @@ Where it does not, the reader errs here in ways that nobody has measured, and on
     the readings contradict the matrix, and the like        the interval is as read
 
 If a share is outside its target's band even so, the verdict is "misses"; else it is "cannot tell", with the reason.
-Corrected intervals do not hold for a source that was drawn until its intervals were narrow, nor for a concept in several
-phrasings: such verdicts are as read.
-Exports `doubted`, which says which corrections do not hold, and `judged`.
+Corrected intervals do not hold for a source that was drawn until its intervals were narrow, nor for a concept in
+several phrasings: such verdicts are as read. Exports `doubted`, which says which corrections do not hold, and `judged`.
 """
 
 from __future__ import annotations
