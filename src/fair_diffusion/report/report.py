@@ -74,7 +74,9 @@ def _context(found: Numbers) -> dict[str, Any]:
         "looks": looks,
         "colours": {name: f"c{colour}" for name, (colour, _) in looks.items()},
         "attributes": attributes,
-        "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
+        "headlines": headlines(
+            found.lines, found.deviations, found.relations, unit=study.unit, reference=found.reference
+        ),
         "delivered": [text for attribute in attributes for text in of_study(found, attribute)],
         "selections": selections(found),
         "reasons": reasons(found.lines),
