@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fair_diffusion.audit.folder import SAMPLE_SIDE, load_study, save_study
-from fair_diffusion.audit.study import Labelled, Sample, Source, Study
+from fair_diffusion.audit.study import Disputed, Labelled, Quota, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import read_csv
 from fair_diffusion.perception.confusion import Confusion
@@ -53,9 +53,11 @@ SOURCES = st.builds(
     name=TEXT,
     kind=st.sampled_from(["data", "plain", "instructed", "other"]),
     facts=st.dictionaries(TEXT, TEXT, max_size=2),
+    asked=st.booleans(),
     ratio=st.none() | NUMBER,
     seconds=st.none() | NUMBER,
     quality=st.dictionaries(TEXT, NUMBER, max_size=2),
+    selection=st.dictionaries(TEXT, COUNT, max_size=2),
     stopped=st.none() | SHARE,
 )
 CONFUSIONS = st.builds(
@@ -65,6 +67,15 @@ CONFUSIONS = st.builds(
     counts=st.lists(st.lists(COUNT, max_size=3), max_size=3),
     measured_on=TEXT,
     sources=st.lists(TEXT, max_size=2),
+)
+QUOTAS = st.builds(Quota, source=TEXT, concept=TEXT, attribute=TEXT, counts=st.dictionaries(TEXT, COUNT, max_size=3))
+DISPUTED = st.builds(
+    Disputed,
+    source=TEXT,
+    concept=TEXT,
+    attribute=TEXT,
+    counts=st.dictionaries(TEXT, COUNT, max_size=3),
+    unknown=COUNT,
 )
 LABELLED = st.builds(
     Labelled,
@@ -84,7 +95,10 @@ STUDIES = st.builds(
     samples=st.just([]),
     drawn=TEXT,
     unit=TEXT,
+    quotas=st.lists(QUOTAS, max_size=2),
+    disputed=st.lists(DISPUTED, max_size=2),
     confusions=st.lists(CONFUSIONS, max_size=2),
+    perceived_confusions=st.lists(CONFUSIONS, max_size=2),
     labelled=st.lists(LABELLED, max_size=2),
     broken=st.lists(TEXT, max_size=2),
     notes=st.lists(TEXT, max_size=2),

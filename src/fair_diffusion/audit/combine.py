@@ -40,10 +40,13 @@ def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> 
         sources=[source for study in renamed for source in study.sources],
         tallies=[tally for study in renamed for tally in study.tallies],
         perceived=[tally for study in renamed for tally in study.perceived],
+        quotas=[one for study in renamed for one in study.quotas],
+        disputed=[one for study in renamed for one in study.disputed],
         samples=[sample for study in renamed for sample in study.samples],
         drawn="; ".join(f"{name}: {study.drawn}" for name, study in named if study.drawn),
         unit=units.pop() if len(units) == 1 else "concept",
         confusions=joined(confusion for study in renamed for confusion in study.confusions),
+        perceived_confusions=joined(confusion for study in renamed for confusion in study.perceived_confusions),
         labelled=[one for study in renamed for one in study.labelled],
         broken=[f"{name}: {broken}" for name, study in named for broken in study.broken],
         notes=[f"{name}: {note}" for name, study in named for note in study.notes],
@@ -91,9 +94,16 @@ def _renamed(study: Study, new: Callable[[str], str]) -> Study:
         tallies=[replace(tally, source=new(tally.source)) for tally in study.tallies],
         perceived=[replace(tally, source=new(tally.source)) for tally in study.perceived],
         samples=[replace(sample, source=new(sample.source)) for sample in study.samples],
+        quotas=[replace(one, source=new(one.source)) for one in study.quotas],
+        disputed=[replace(one, source=new(one.source)) for one in study.disputed],
         labelled=[replace(one, source=new(one.source)) for one in study.labelled],
-        confusions=[replace(one, sources=[new(source) for source in one.sources]) for one in study.confusions],
+        confusions=[_of_sources(one, new) for one in study.confusions],
+        perceived_confusions=[_of_sources(one, new) for one in study.perceived_confusions],
     )
+
+
+def _of_sources(confusion: Confusion, new: Callable[[str], str]) -> Confusion:
+    return replace(confusion, sources=[new(source) for source in confusion.sources])
 
 
 def joined(confusions: Iterable[Confusion]) -> list[Confusion]:

@@ -1,7 +1,8 @@
 """Shares of each source corrected for the reader's errors, over all its concepts together.
 
 One tally per source and attribute, summed over concepts, is corrected by `statistics.correction`. If that is refused,
-the reason is given instead. Exports `corrections`, `corrected`, and their results `Correction` and `Corrected`.
+the reason is given instead. Exports `corrections`, `corrected` and their results `Correction` and `Corrected`, and
+`of_groups`.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def corrected(tally: Tally, confusion: Confusion, *, level: float = 0.95, seed: 
 def _correction(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> Correction:
     matrix = confusions[0]
     known = {*matrix.groups, *matrix.left_out}
-    fitting = [_of_groups(tally, matrix.groups) for tally in tallies if set(tally.counts) == known]
+    fitting = [of_groups(tally, matrix.groups) for tally in tallies if set(tally.counts) == known]
     whole = _sum(fitting or tallies[:1])
     groups: list[Corrected] = []
     refused = None
@@ -135,7 +136,7 @@ def _correction(tallies: Sequence[Tally], confusions: Sequence[Confusion]) -> Co
     )
 
 
-def _of_groups(tally: Tally, groups: Sequence[str]) -> Tally:
+def of_groups(tally: Tally, groups: Sequence[str]) -> Tally:
     """The tally with these groups only; readings of other groups count as unknown."""
     counts = {group: count for group, count in tally.counts.items() if group in groups}
     return replace(tally, counts=counts, unknown=tally.n - sum(counts.values()), target=None)

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Disputed, Labelled, Quota, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import write_csv
 from fair_diffusion.files.format_number import NewerFormatError, check_format, check_metadata, numbered
@@ -177,7 +177,9 @@ def _plain(study: Study) -> dict[str, Any]:
         "unit": study.unit,
         "drawn": study.drawn,
         "sources": [
-            vars(source) | {"facts": dict(source.facts), "quality": dict(source.quality)} for source in study.sources
+            vars(source)
+            | {"facts": dict(source.facts), "quality": dict(source.quality), "selection": dict(source.selection)}
+            for source in study.sources
         ],
         "samples": [
             {
@@ -188,16 +190,10 @@ def _plain(study: Study) -> dict[str, Any]:
             }
             for sample in study.samples
         ],
-        "confusions": [
-            vars(confusion)
-            | {
-                "groups": list(confusion.groups),
-                "counts": [list(row) for row in confusion.counts],
-                "sources": list(confusion.sources),
-                "left_out": list(confusion.left_out),
-            }
-            for confusion in study.confusions
-        ],
+        "confusions": [_plain_confusion(one) for one in study.confusions],
+        "perceived_confusions": [_plain_confusion(one) for one in study.perceived_confusions],
+        "quotas": [vars(one) | {"counts": dict(one.counts)} for one in study.quotas],
+        "disputed": [vars(one) | {"counts": dict(one.counts)} for one in study.disputed],
         "labelled": [
             vars(one) | {"groups": list(one.groups), "counts": [list(row) for row in one.counts]}
             for one in study.labelled
@@ -209,16 +205,28 @@ def _plain(study: Study) -> dict[str, Any]:
     }
 
 
+def _plain_confusion(one: Confusion) -> dict[str, Any]:
+    return vars(one) | {
+        "groups": list(one.groups),
+        "counts": [list(row) for row in one.counts],
+        "sources": list(one.sources),
+        "left_out": list(one.left_out),
+    }
+
+
 def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> Study:
     return Study(
         title=plain["title"],
         unit=plain["unit"],
         drawn=plain["drawn"],
-        sources=[Source(**source) for source in plain["sources"]],
+        sources=[Source(**{"asked": source["kind"] != "plain"} | source) for source in plain["sources"]],
         tallies=tallies,
         perceived=_tallies(plain["perceived"]),
         samples=[Sample(image=_sample(folder, k), **sample) for k, sample in enumerate(plain["samples"])],
         confusions=[Confusion(**confusion) for confusion in plain["confusions"]],
+        perceived_confusions=[Confusion(**confusion) for confusion in plain.get("perceived_confusions", ())],
+        quotas=[Quota(**one) for one in plain.get("quotas", ())],
+        disputed=[Disputed(**one) for one in plain.get("disputed", ())],
         labelled=[Labelled(**one) for one in plain.get("labelled", ())],
         broken=plain["broken"],
         notes=plain["notes"],

@@ -27,7 +27,7 @@ from fair_diffusion.statistics.stopping import anytime_bounds
 
 Relation = Literal["amplified", "reflected", "mitigated"]
 MARGIN = 0.04
-_LEVEL = 0.95
+LEVEL = 0.95
 _ROUNDING = 1e-9
 
 
@@ -51,10 +51,15 @@ class Line:
             drawn until its intervals were narrow, it is a confidence sequence (see `statistics.stopping`).
         high: upper end of the 95 % interval of that share, if all unread images show the group.
         gap: share − target.
-        verdict: the interval against target ± tolerance (see `intervals.verdict`).
+        verdict: the interval against target ± tolerance (see `intervals.verdict`); the corrected one where there is one
+            (see `audit.verdicts`).
         noise_floor: expected total variation of as many draws from the target; the same in every line of a tally.
         reference: share of the group among the read images of the reference, or None.
         relation: relation of this share to the reference's, both among read images, or None.
+        corrected: the share corrected for the reader's errors; None where no correction holds.
+        corrected_low: lower end of its 95 % interval.
+        corrected_high: upper end of its 95 % interval.
+        reason: why nobody can tell, where it is not for too few images.
     """
 
     source: str
@@ -74,6 +79,10 @@ class Line:
     noise_floor: float
     reference: float | None
     relation: Relation | None
+    corrected: float | None = None
+    corrected_low: float | None = None
+    corrected_high: float | None = None
+    reason: str | None = None
 
 
 def summarize(
@@ -157,10 +166,10 @@ def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Inte
     n = np.repeat([float(tally.n) for tally in tallies], groups)
     several = np.repeat([tally.in_play > 2 for tally in tallies], groups)
     width = np.repeat([stopped.get(tally.source, 0.0) for tally in tallies], groups)
-    tails, alpha = (1 - _LEVEL) / 2 / np.repeat(groups, groups), (1 - _LEVEL) / np.repeat(groups, groups)
+    tails, alpha = (1 - LEVEL) / 2 / np.repeat(groups, groups), (1 - LEVEL) / np.repeat(groups, groups)
 
     def ends(shown: Array) -> tuple[Array, Array]:
-        low, high = wilson_bounds(shown, n, _LEVEL)
+        low, high = wilson_bounds(shown, n, LEVEL)
         low[several], high[several] = clopper_pearson_bounds(shown[several], n[several], tails[several])
         if (watched := width > 0).any():
             low[watched], high[watched] = anytime_bounds(shown[watched], n[watched], alpha[watched], width[watched])

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from fair_diffusion.audit.corrections import Correction, corrections
+from fair_diffusion.audit.deliveries import SourceDelivery, deliveries
 from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.differences import SourceDifference, source_differences
 from fair_diffusion.audit.fields import by_field
@@ -21,6 +22,7 @@ from fair_diffusion.audit.lines import Line, summarize
 from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.audit.verdicts import doubted, judged
 
 _KINDS = ("data", "plain", "instructed", "other")
 TAKEN_OVER = (
@@ -41,7 +43,9 @@ class Numbers:
         lines: every share.
         deviations: every source and attribute, over all concepts.
         fields: the deviations of each field of concepts.
-        corrections: shares corrected for the reader's errors.
+        corrections: shares corrected for the reader's errors, where the correction holds.
+        deliveries: what was delivered beside the quotas, where there were any.
+        asked: the tallies that have a target of their own, by source, concept and attribute.
         predictions: shares as people would see them.
         comparisons: tests of each source against an earlier one.
     """
@@ -53,6 +57,8 @@ class Numbers:
     deviations: list[Deviation]
     fields: dict[str, list[Deviation]]
     corrections: list[Correction]
+    deliveries: list[SourceDelivery]
+    asked: frozenset[tuple[str, str, str]]
     predictions: list[Prediction]
     comparisons: list[SourceDifference]
 
@@ -66,12 +72,28 @@ class Numbers:
             for group in one.groups
         }
 
+    @property
+    def missed(self) -> bool:
+        """Whether a share misses a target that was asked of its own images."""
+        return any(
+            line.verdict == "misses" and (line.source, line.concept, line.attribute) in self.asked
+            for line in self.lines
+            if line.source != self.reference
+        )
+
     def plain(self) -> dict[str, Any]:
         """The numbers as plain data for JSON; infinite values become None."""
         return {
             "title": self.study.title,
             "sources": [
-                asdict(replace(source, facts=dict(source.facts), quality=dict(source.quality)))
+                asdict(
+                    replace(
+                        source,
+                        facts=dict(source.facts),
+                        quality=dict(source.quality),
+                        selection=dict(source.selection),
+                    )
+                )
                 for source in self.study.sources
             ],
             "reference": self.reference,
@@ -86,6 +108,7 @@ class Numbers:
                 for field, own_deviations in self.fields.items()
             },
             "corrections": [asdict(one) for one in self.corrections],
+            "deliveries": [asdict(one) for one in self.deliveries],
             "predictions": [asdict(one) for one in self.predictions],
             "comparisons": [asdict(one) for one in self.comparisons],
             "notes": list(self.study.notes),
@@ -120,6 +143,12 @@ def numbers(
     data = [source.name for source in sources if source.kind == "data"]
     reference = reference or (data[0] if len(data) == 1 and len(names) > 1 else None)
     sources.sort(key=lambda source: _KINDS.index(source.kind) if source.kind in _KINDS else len(_KINDS))
+    unasked = {source.name for source in sources if not source.asked}
+    asked = frozenset(
+        (tally.source, tally.concept, tally.attribute)
+        for tally in study.tallies
+        if tally.target is not None and tally.source not in unasked
+    )
     tallies, notes = _measurable(study.tallies, [source.name for source in sources])
     notes += [STOPPED.format(name=s.name, points=100 * s.stopped) for s in sources if s.stopped is not None]
     study = replace(study, sources=sources, tallies=tallies, notes=[*study.notes, *notes])
@@ -132,6 +161,8 @@ def numbers(
             lines += summarize(part, reference=compared, tolerance=tolerance, stopped=stopped)
     order = {(tally.source, tally.concept, tally.attribute): k for k, tally in enumerate(tallies)}
     lines.sort(key=lambda line: order[line.source, line.concept, line.attribute])
+    made = doubted(corrections(tallies, study.confusions), tallies, study)
+    lines = judged(lines, tallies, made, study, tolerance=tolerance)
     return Numbers(
         study,
         reference,
@@ -139,7 +170,9 @@ def numbers(
         lines,
         deviations(tallies),
         by_field(tallies, study.fields),
-        corrections(tallies, study.confusions),
+        made,
+        deliveries(tallies, made, study, tolerance=tolerance),
+        asked,
         predictions(tallies, study.labelled),
         source_differences(sources, tallies, images),
     )

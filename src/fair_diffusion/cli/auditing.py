@@ -133,7 +133,7 @@ def run(asked: Auditing, opened: Callable[[Path], Subject], *, own_sources: bool
         show(found)
         if out is not None:
             say(f"see {out / PAGE}")
-    if missed(found):
+    if found.missed:
         raise typer.Exit(MISSED)
 
 
@@ -162,16 +162,6 @@ def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> N
         write_study(study, part, images)
         write_lines(found, part)
         (part / PAGE).write_text(page, encoding="utf-8")
-
-
-def missed(found: Numbers) -> bool:
-    """Whether a share misses its target: of what was instructed, or of all that has a target if nothing was."""
-    instructed = {source.name for source in found.study.sources if source.kind == "instructed"}
-    return any(
-        line.verdict == "misses" and not line.assumed and (not instructed or line.source in instructed)
-        for line in found.lines
-        if line.source != found.reference
-    )
 
 
 def _recorded(judge: Perceiver) -> dict[str, Sequence[str]]:

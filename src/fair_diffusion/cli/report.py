@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -47,14 +48,17 @@ def report(
         if tables is not None:
             check_new(tables)
         from fair_diffusion.audit.combine import combine, combined_images
+        from fair_diffusion.audit.copies import without_copies
         from fair_diffusion.audit.numbers import numbers
         from fair_diffusion.report.line_tables import write_lines
         from fair_diffusion.report.report import report as html
 
         names, loaded = _names(runs), [_load(run, Path(scratch)) for run in runs]
         named = [(name, findings.study) for name, findings in zip(names, loaded, strict=True)]
-        images = combined_images(named, [findings.images for findings in loaded])
-        found = numbers(combine(named, title=title), images=images, reference=reference, tolerance=tolerance)
+        named, rows, notes = without_copies(named, [findings.images for findings in loaded])
+        images, study = combined_images(named, rows), combine(named, title=title)
+        study = replace(study, notes=[*study.notes, *notes])
+        found = numbers(study, images=images, reference=reference, tolerance=tolerance)
         if tables is not None:
             with new_folder(tables) as part:
                 write_lines(found, part)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from fair_diffusion.audit.study import Sample
+from fair_diffusion.audit.study import Disputed, Sample
 from fair_diffusion.audit.table import JOINT, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.policy.attributes import check_attributes
@@ -94,6 +94,30 @@ class ImageRows:
             for key in self._known
             for attribute, counts in counted.items()
         ]
+
+    def disputed(self, other: ImageRows, attributes: Iterable[str]) -> list[Disputed]:
+        """Count the images that another reader reads differently, by source, concept and attribute.
+
+        Args:
+            other: the same images in the same order, by the other reader.
+            attributes: what to compare, joint attributes as "gender × skin_tone"; those that either lacks are left out.
+        """
+        made = []
+        for attribute in attributes:
+            parts = attribute.split(JOINT)
+            if not (self.groups.keys() >= set(parts) <= other.groups.keys()):
+                continue
+            here, there = (joint_labels(*(rows.labels[part] for part in parts)) for rows in (self, other))
+            counted: dict[Key, Counter[str | None]] = {key: Counter() for key in self._known}
+            for key, one, two in zip(self.keys, here, there, strict=True):
+                if one != two:
+                    counted[key][one] += 1
+            for (source, concept), counts in counted.items():
+                unknown = counts.pop(None, 0)
+                shown = {group: count for group, count in counts.items() if group is not None}
+                about = {"source": source, "concept": concept, "attribute": attribute}
+                made.append(Disputed(**about, counts=shown, unknown=unknown))
+        return made
 
     def unfit(self, targets: Targets) -> dict[tuple[str, str, str], str]:
         """The targets that cannot be measured, each with what was not read: groups, or the whole attribute."""

@@ -8,14 +8,16 @@ model, method and seed. Targets are those of `result.json`.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import nsmallest
 from pathlib import Path
+from typing import Any
 
 from fair_diffusion.audit.combine import joined
-from fair_diffusion.audit.study import Sample, Study
+from fair_diffusion.audit.study import Quota, Sample, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
@@ -116,10 +118,15 @@ def read_run(
         ],
         tallies=rows.tallies(wanted, targets),
         perceived=reading.perceived.tallies(wanted, targets) if reading.perceived.groups else (),
+        quotas=_quotas(scanned.parts(runs), rows, scanned.names(), concept, wanted),
+        disputed=rows.disputed(reading.perceived, wanted),
         samples=reading.samples,
         drawn=reading.drawn,
         unit="prompt" if by_prompt else "concept",
-        confusions=_confusions(runs, wanted, scanned.names()) if perceiver is None else (),
+        confusions=_confusions(runs, wanted, scanned.names(), "confusions") if perceiver is None else (),
+        perceived_confusions=_confusions(runs, wanted, scanned.names(), "perceiver_confusions")
+        if perceiver is None
+        else (),
         broken=reading.broken,
         notes=[
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
@@ -240,9 +247,9 @@ def _unmeasured(rows: ImageRows, targets: Targets, attributes: Sequence[str] | N
     ]
 
 
-def _confusions(runs: Iterable[Run], attributes: Sequence[str], names: Mapping[Kind, str]) -> list[Confusion]:
-    """The confusion matrices of each model's judge, as the runs note them, each once with the model's sources."""
-    noted = {part["model"]: part.get("confusions", []) for run in runs for part in run.parts[:1]}
+def _confusions(runs: Iterable[Run], attributes: Sequence[str], names: Mapping[Kind, str], key: str) -> list[Confusion]:
+    """The confusion matrices that the runs note under `key`, each once with the sources of its model."""
+    noted = {part["model"]: part.get(key, []) for run in runs for part in run.parts[:1]}
     sources = {model: [name for kind, name in names.items() if kind[1] == model] for model in noted}
     return joined(
         Confusion(**one | {"sources": sources[model]})
@@ -250,6 +257,28 @@ def _confusions(runs: Iterable[Run], attributes: Sequence[str], names: Mapping[K
         for one in matrices
         if one["attribute"] in attributes
     )
+
+
+def _quotas(
+    parts: Iterable[Mapping[str, Any]],
+    rows: ImageRows,
+    names: Mapping[Kind, str],
+    concept: Naming,
+    attributes: Sequence[str],
+) -> list[Quota]:
+    """The images asked for by group, of each tally whose images were all asked for so."""
+    asked: dict[tuple[str, str, str], Counter[str]] = {}
+    for part in parts:
+        for row in part.get("audit", ()) if kind_of(part) in names else ():
+            if row.get("quota") is not None and row["attribute"] in attributes:
+                key = (names[kind_of(part)], concept(part["prompt"]), row["attribute"])
+                asked.setdefault(key, Counter())[row["group"]] += row["quota"]
+    counted = Counter(rows.keys)
+    return [
+        Quota(source=source, concept=about, attribute=attribute, counts=dict(counts))
+        for (source, about, attribute), counts in asked.items()
+        if sum(counts.values()) == counted[source, about]
+    ]
 
 
 def _targets(

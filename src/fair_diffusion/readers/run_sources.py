@@ -30,6 +30,7 @@ class RunSources:
         seen: the groups that were read, by attribute.
         prompts: all prompts, in order.
         files: the paths of all images below the audited folder.
+        selection: what was done to the images, by kind, as in `Source.selection`; only where the records tell.
         repeats: images that are there more than once.
         kept: images of each run and kind that are counted: those that are there for the first time.
         again: images of each run and kind that are not.
@@ -40,6 +41,7 @@ class RunSources:
 
     settings: dict[Kind, dict[str, set[Any]]] = field(default_factory=dict)
     evaluations: dict[Kind, list[int]] = field(default_factory=dict)
+    selection: dict[Kind, Counter[str]] = field(default_factory=dict)
     seen: dict[str, dict[str, None]] = field(default_factory=dict)
     prompts: dict[str, None] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
@@ -66,6 +68,8 @@ class RunSources:
             spent = scanned.evaluations.setdefault(kind, [0, 0])
             spent[0] += record.get("evaluations") or 0
             spent[1] += record.get("plain_evaluations") or 0
+            if record.get("strength") is not None:
+                scanned.selection.setdefault(kind, Counter()).update(_done_to(record))
             note_groups(scanned.seen, record["judged"], record["perceived"])
         return scanned
 
@@ -108,6 +112,8 @@ class RunSources:
                 facts={"model": kind[1], "method": kind[2], **_settings_text(self.settings[kind])}
                 | {**_summary_facts(parts[kind]), "perceiver": perceiver},
                 ratio=self.evaluations[kind][0] / self.evaluations[kind][1] if self.evaluations[kind][1] else None,
+                asked=self.settings[kind]["rule"] != {None},
+                selection=dict(self.selection.get(kind, {})) if kind[0] == "instructed" else {},
                 seconds=sum(part.get("cost", {}).get("seconds", 0.0) for part in parts[kind]) if parts[kind] else None,
             )
             for kind, name in self.names().items()
@@ -117,6 +123,19 @@ class RunSources:
 def kind_of(record: Mapping[str, Any]) -> Kind:
     """The kind of an image or of a whole run, by its record or summary."""
     return title_of(record), record["model"], record["method"], record.get("control") or ""
+
+
+def _done_to(record: Mapping[str, Any]) -> Mapping[str, int]:
+    """What was done to one image, as `Result.counts` counts it."""
+    steered, repairs = record["strength"] > 0, record.get("repairs") or 0
+    return {
+        "untouched": not steered,
+        "steered": steered,
+        "repaired": repairs > 0,
+        "reseeded": (record.get("reseeds") or 0) > 0,
+        "missed": bool(record.get("missed")),
+        "looked_at": 1 + repairs if record.get("missed") is not None else 0,
+    }
 
 
 def listed_values(values: Iterable[Any]) -> str:

@@ -183,7 +183,7 @@ def _summary(path: Path) -> Mapping[str, Any]:
             sum(part.get("images", {}).values(), part.get("cost", {}).get("seconds", 0.0))
             "".join([*part.get("notes", ()), *part.get("made_with", {}).keys()])
             "".join(text for pair in part.get("occupations", {}).items() for text in pair)
-            [Confusion(**one) for one in part.get("confusions", ())]
+            [Confusion(**one) for key in ("confusions", "perceiver_confusions") for one in part.get(key, ())]
     except NewerFormatError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -134,14 +134,33 @@ def _unconstrained(rates: Array, shares: Array) -> Array:
 
 
 def _bounded(free: Array, rates: Array, shares: Array) -> Array:
-    """The solutions of `_unconstrained` with the constraint π ≥ 0 too."""
-    from scipy.optimize import nnls
+    """The solutions of `_unconstrained` with the constraint π ≥ 0 too.
 
+    Shares below 0 are set to 0 and the others solved anew until none is left: all pairs with the same zeros at once.
+    Where that is not optimal (a gradient at a zero that points upwards), non-negative least squares decides."""
     if free.shape[1] == 2:  # one unknown, whose squares are convex: the nearest of 0 and 1 is best
         return np.asarray(np.clip(free, 0, 1), dtype=np.float64)
-    solved, heavy = free.copy(), 1e4
-    for k in np.flatnonzero((free < 0).any(axis=1)):
-        # The constraint π ≥ 0 binds. A last equation of large weight asks for Σπ = 1; division removes the rest.
-        bound = nnls(np.vstack([rates[k].T, np.full(rates.shape[1], heavy)]), np.append(shares[k], heavy))[0]
-        solved[k] = bound / bound.sum()
+    solved, zero = free.copy(), free < 0
+    while (negative := np.flatnonzero((solved < 0).any(axis=1))).size:
+        zero |= solved < 0
+        for pattern in np.unique(zero[negative], axis=0):
+            own, kept = negative[(zero[negative] == pattern).all(axis=1)], np.flatnonzero(~pattern)
+            solved[own] = 0
+            one = np.ones((len(own), 1))
+            solved[np.ix_(own, kept)] = _unconstrained(rates[own][:, kept], shares[own]) if len(kept) > 1 else one
+    gradient = ((solved[:, None, :] @ rates)[:, 0] - shares)[:, None, :] @ rates.transpose(0, 2, 1)
+    slope = gradient[:, 0]
+    least = np.where(zero, np.inf, slope).min(axis=1, keepdims=True)
+    for k in np.flatnonzero((zero & (slope < least - 1e-9)).any(axis=1)):
+        solved[k] = _nearest(rates[k], shares[k])
     return solved
+
+
+def _nearest(rates: Array, shares: Array) -> Array:
+    """The distribution π that minimizes ‖ratesᵀ π − shares‖₂, for one pair."""
+    from scipy.optimize import nnls
+
+    # A last equation of large weight asks for Σπ = 1; division removes the rest.
+    heavy = 1e4
+    bound: Array = nnls(np.vstack([rates.T, np.full(rates.shape[0], heavy)]), np.append(shares, heavy))[0]
+    return np.asarray(bound / bound.sum(), dtype=np.float64)
