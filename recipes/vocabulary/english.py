@@ -65,7 +65,7 @@ def phrases_of_things(wordnet: WordNet, occupations: Collection[str]) -> list[st
 
 
 def no_typos(wordnet: WordNet, occupations: Collection[str], names: Iterable[str]) -> list[str]:
-    """English words and names that differ from an occupation by few letters, and are none: "banker", "painted"."""
+    """English words and names that differ from an occupation, or a word for an identity, by few letters, and are none: "banker", "painted"."""
     known: dict[str, list[str]] = {}
     for word in occupations:
         known.setdefault(word[0], []).append(word)

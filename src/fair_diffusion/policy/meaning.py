@@ -39,6 +39,8 @@ _MOST = 4
 def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) -> tuple[str, float, int, int] | None:
     """The known occupation, or one of `concepts`, that is nearest to some words of `text`, however near it is.
 
+    The first call loads the text encoder, even if it looks nothing up, so that no later one has to.
+
     Args:
         text: the words of a prompt.
         concepts: further concepts beside the known occupations.
@@ -60,9 +62,13 @@ def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) 
                 break
         if len(places) >= _MOST:
             break
+    import numpy as np
+
+    from fair_diffusion.policy.minilm import load
+
+    load()
     if not places:
         return None
-    import numpy as np
 
     looked_up = list(places)[:_MOST]
     names = list(dict.fromkeys([*lists()["occupations"], *concepts]))

@@ -3,7 +3,7 @@
     embedding = normalise( mean over words of BERT(text) )          (Reimers & Gurevych, arXiv 1908.10084)
 
 The forward pass is in numpy, since loading a deep-learning framework takes longer than all of `explain` may take. A
-test compares it with the reference implementation. Exports `folder` and `embed`.
+test compares it with the reference implementation. Exports `folder`, `load` and `embed`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def embed(texts: Sequence[str]) -> Array:
     """Unit embeddings of `texts`, (len(texts), 384), float32. A text is cut after 256 word pieces."""
     if not texts:
         return np.zeros((0, 384), dtype=np.float32)
-    tokenizer, weights, config = _model()
+    tokenizer, weights, config = load()
     out = np.empty((len(texts), config["hidden_size"]), dtype=np.float32)
     # Texts of similar length share a batch, since padding costs time.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -72,7 +72,8 @@ def embed(texts: Sequence[str]) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _model() -> tuple[Tokenizer, dict[str, Array], dict[str, Any]]:
+def load() -> tuple[Tokenizer, dict[str, Array], dict[str, Any]]:
+    """The tokenizer, the weights and the configuration, which are read once."""
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 
