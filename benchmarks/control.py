@@ -42,10 +42,11 @@ from fair_diffusion.perception import judge as judges
 from fair_diffusion.perception import pocket as perceivers
 from fair_diffusion.policy import match
 from fair_diffusion.request import Request
-from fair_diffusion.statistics.bootstrap import bootstrap_mean
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 from fair_diffusion.statistics.kid import kid
 from fair_diffusion.statistics.metrics import noise_floor, total_variation
+from fair_diffusion.statistics.over_prompts import high_end, low_end
+from fair_diffusion.statistics.process_deviation import worst_deviation
 from fair_diffusion.steering.window import LOOK
 from recipes.pocket.captions import Mix, article
 from recipes.pocket.checkpoint import digest
@@ -237,8 +238,9 @@ def line(bench: Bench, row: Row, target: str, found: list[Measured], reference: 
     """One row of the table."""
     facts = [measured.facts for measured in found]
     judge, perceiver = zip(*(deviations(each, target) for each in facts), strict=True)
-    low, high = bootstrap_mean(judge)
     (wanted,) = policy(target).rules[0].targets
+    failed = worst_deviation([float(share) for share in wanted.shares.values()])
+    low, high = float(low_end(judge)), float(high_end(judge, max(failed, *judge)))
     n = len(facts[0]["judged"])
 
     def mean(key: str) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from benchmarks import coverage_of_means as means
 from fair_diffusion.statistics.correction import correct
 from fair_diffusion.statistics.differences import newcombe, tango
 from fair_diffusion.statistics.intervals import clopper_pearson_bounds, wilson_bounds
@@ -118,21 +118,6 @@ def at_any_time(counts: NDArray[np.int64], n: NDArray[np.int64]) -> tuple[Array,
     return low[where].reshape(counts.shape), high[where].reshape(counts.shape)
 
 
-def over_prompts(runs: int) -> Iterator[tuple[str, float]]:
-    """Mean deviation over prompts whose shares of women spread as those of occupations do."""
-    rng = np.random.default_rng(0)
-    for shape, name in ((0.5, "extreme"), (2.0, "moderate")):
-        for prompts in (20, 150):
-            many = rng.binomial(250, rng.beta(shape, shape, 400_000)) / 250
-            truth = float(np.abs(many - 0.5).mean())
-            held = 0
-            for run in range(runs):
-                sample = np.abs(rng.binomial(250, rng.beta(shape, shape, prompts)) / 250 - 0.5)
-                low, high = bootstrap_mean(sample, seed=run)
-                held += low <= truth <= high
-            yield f"{prompts} prompts, {name} shares", held / runs
-
-
 def two_runs(*, paired: bool) -> Iterator[tuple[str, float]]:
     """The difference of two shares, exactly: all outcomes weighted by their probability."""
     n = 50
@@ -226,7 +211,36 @@ def measured(runs: int) -> Iterator[Coverage]:
     yield collected("Tango, same seeds", "50 pairs", two_runs(paired=True))
     yield collected("prediction-powered", "30 to 300 human labels, 2,000 of the machine", powered(runs), runs)
     yield collected("corrected for reader errors", "n 250, 100 labelled images per group", corrected(few), few)
-    yield collected("bootstrap over prompts", "20 and 150 prompts × 250 images", over_prompts(few), few)
+    yield from over_prompts(few)
+
+
+def over_prompts(runs: int) -> Iterator[Coverage]:
+    """The kinds that take prompts, or phrasings, as clusters; first what ordinary intervals say of the same."""
+    sizes, few = "20 to 150 prompts × 20 to 250 images", "5 and 10 prompts × 20 and 250 images"
+    plain = means.of_plain_mean(runs)
+    yield collected("Student's of the plain mean deviation, for the process", "20 prompts × 50 images", plain, runs)
+    for name, kinds in (("on target", means.FAIR), ("near it", means.NEAR), ("1 of 10 fails", means.FAIL)):
+        yield collected(f"mean deviation of the process, {name}", sizes, means.of_process(runs, kinds), runs)
+    for name, kinds in (("9 of 10 fail", means.MOST), ("shares spread", means.SPREAD)):
+        yield collected(f"mean deviation of the process, {name}", sizes, means.of_process(runs, kinds), runs)
+    kinds = (*means.FAIR, *means.NEAR, *means.FAIL, *means.SPREAD)
+    found = means.of_process(runs, kinds, prompts=(5, 10), images=(20, 250))
+    yield collected("mean deviation of the process, few prompts", few, found, runs)
+    found = means.phrased_concepts(runs)
+    yield collected("mean deviation of the process, 5 phrasings × 20 of a concept", "20 concepts", found, runs)
+    found = means.stopped_prompts(runs)
+    yield collected("mean deviation of the process, prompts stopped at ±10 points", "20 prompts", found, runs)
+    found = means.stopped_within_chance(4 * runs)
+    yield collected("within chance, prompts stopped at ±10 points", "shares 0.1 to 0.5", found, 4 * runs)
+    found = means.of_many_images(runs)
+    yield collected("mean deviation of as many images", "20 and 50 prompts × 50 images", found, runs)
+    for name, clustered in (("Wilson", False), ("clustered", True)):
+        found = means.phrasings(4 * runs, clustered=clustered)
+        yield collected(f"{name}, a share over phrasings", "5 to 20 phrasings × 5 and 20 images", found, 4 * runs)
+    found = means.ways(runs, few=False)
+    yield collected("differences of four ways, together", "10 to 50 prompts × 50 images", found, runs)
+    found = means.ways(runs, few=True)
+    yield collected("difference of two ways in 1 of 10 prompts", "10 to 50 prompts × 50 images", found, runs)
 
 
 def exact(counts: Array, n: int) -> tuple[Array, Array]:

@@ -39,13 +39,14 @@ def main(folder: Path) -> None:
     things, others = english.nouns(wordnet)
     phrases = {" ".join(entry.words) for entry in entries if entry.language == "en"} | _base()
     usual, rare = _targets(phrases)
+    misspelt = set(own("misspelt"))
     _write("things.txt", things)
     _write("nouns.txt", others)
     _write("verbs.txt", (word for word in things if word in wordnet.senses["v"]))
     _write("phrases_of_things.txt", english.phrases_of_things(wordnet, phrases))
     _write("misspelt.txt", [*sorted(usual), *(f"{word} rare" for word in sorted(rare))])
-    names_too = {*first_names, *surnames}
-    no_typos = (english.no_typos(wordnet, meant, names_too) for meant in (usual | rare, identity_words()))
+    listed = {*things, *others, *first_names, *surnames} - misspelt
+    no_typos = (english.no_typos(wordnet, meant, listed) for meant in (usual | rare, identity_words()))
     _write("no_typos.txt", sorted(set().union(*no_typos)))
     _write("ordinary.txt", english.ordinary(wordnet, {*things, *others}))
     _write("unbroken.txt", own("unbroken"))
@@ -90,7 +91,7 @@ def _targets(phrases: set[str]) -> tuple[set[str], set[str]]:
     """Words as which a misspelt word may be read: the last words of known phrases, usual and rare."""
     usual = {word for text in _base() if len(word := text.split()[-1]) > 4 and word.isalpha()}
     rare = {text.split()[-1] for text in phrases}
-    return usual, {word for word in rare - usual if len(word) > 5 and word.isalpha()}
+    return usual, {word for word in rare - usual if len(word) > 6 and word.isalpha()}
 
 
 def _write_phrases(name: str, phrases: Iterable[Phrase]) -> None:

@@ -54,6 +54,7 @@ def phrases_of_things(wordnet: WordNet, occupations: Collection[str]) -> list[st
         occupations: the phrases for an occupation, words with blanks between.
     """
     synsets = wordnet.synsets("n")
+    left_out = {" ".join(phrase(text)) for text in own("no_phrases_of_things")}
     found = set()
     for lemma, senses in wordnet.senses["n"].items():
         people = any(synsets[offset].file == PERSON for offset in senses)
@@ -61,28 +62,32 @@ def phrases_of_things(wordnet: WordNet, occupations: Collection[str]) -> list[st
         named = any(word in occupations for word in comparable.split()) and comparable not in occupations
         if " " in comparable and named and not people:
             found.add(comparable)
-    return sorted(found)
+    return sorted(found - left_out)
 
 
-def no_typos(wordnet: WordNet, occupations: Collection[str], names: Iterable[str]) -> list[str]:
-    """English words and names that differ from an occupation, or a word for an identity, by few letters, and are none: "banker", "painted"."""
+def no_typos(wordnet: WordNet, occupations: Collection[str], listed: Collection[str]) -> list[str]:
+    """English words that differ from one of `occupations` by few letters: "painted". The `listed` are known."""
     known: dict[str, list[str]] = {}
     for word in occupations:
         known.setdefault(word[0], []).append(word)
     found = set()
-    for word in {singular(form) for lemma in wordnet.common for form in _inflected(lemma, wordnet)} | set(names):
+    lemmas = {lemma for part in "nvar" for lemma in wordnet.senses[part]}
+    forms = {form for lemma in lemmas for form in _inflected(lemma, wordnet)}
+    forms |= {word for lemma in lemmas for word in phrase(lemma)}
+    for word in {singular(form) for form in forms}.difference(listed):
         near = known.get(word[:1], ()) if misspelt_letters(word) and word not in occupations else ()
         most = misspelt_letters(word)
         if any(OSA.distance(word, other, score_cutoff=most) <= most for other in near):
             found.add(word)
-    return sorted(found)
+    return sorted(found - set(own("misspelt")))
 
 
 def ordinary(wordnet: WordNet, nouns: Collection[str]) -> list[str]:
     """Words that end like one for a worker, and are none: "plaster", "bigger". `nouns` are listed elsewhere."""
     synsets = wordnet.synsets("n")
     people = {lemma for lemma, senses in wordnet.senses["n"].items() if any(synsets[s].file == PERSON for s in senses)}
-    seen = {lemma for lemma, _ in wordnet.uses} & wordnet.common - people
+    solid = {lemma for lemma, senses in wordnet.senses["n"].items() if synsets[senses[0]].file in THINGS}
+    seen = ({lemma for lemma, _ in wordnet.uses} | solid) & wordnet.common - people
     words = {form for lemma in seen for form in _inflected(lemma, wordnet)}
     return sorted(
         word

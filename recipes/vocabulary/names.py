@@ -49,7 +49,9 @@ def _gender(women: int, men: int) -> str:
 
 def surnames(english: Collection[str]) -> list[str]:
     """Surnames, sorted. `english` as for `first_names`."""
-    return _kept(_lists(("last_names", "last_names_male", "last_names_female", "last_romanized_names")), english)
+    return _kept(
+        _lists(("last_names", "last_names_male", "last_names_female", "last_romanized_names")), english, least=4
+    )
 
 
 def _kept(lists: Lists, english: Collection[str], least: int = 3) -> list[str]:

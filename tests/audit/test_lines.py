@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from fair_diffusion.audit.deviations import deviations
 from fair_diffusion.audit.lines import relation, summarize
 from fair_diffusion.audit.table import audit_rows, deviation, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from fair_diffusion.statistics.clustered import clustered_bounds
 from fair_diffusion.statistics.intervals import wilson
 from fair_diffusion.statistics.metrics import deviation_ratio, fd, noise_floor, pairwise_bias, smoothed_kl
 from fair_diffusion.statistics.stopping import anytime
@@ -162,7 +163,10 @@ def test_deviations_are_means_over_concepts() -> None:
     plain, instructed = deviations(made)
     assert (plain.source, plain.concepts, plain.n, plain.unknown, plain.assumed) == ("plain", 2, 200, 10, False)
     assert plain.tv_mean == pytest.approx((0.2 + 0.1) / 2)
-    assert (plain.tv_low, plain.tv_high) == pytest.approx(bootstrap_mean([0.2, 0.1]))
+    assert (plain.tv_low, plain.tv_high) == (None, None)  # two concepts do not tell how much concepts differ
+    assert plain.process is not None
+    assert 0.05 < plain.process < plain.tv_mean
+    assert (plain.process_low, plain.process_high) == (None, None)
     assert plain.tv_worst == pytest.approx(0.2)
     assert plain.worst_concept == "doctor"
     assert plain.kl_mean == pytest.approx((0.3 * math.log(0.6) + 0.7 * math.log(1.4)) / 2)
@@ -175,6 +179,43 @@ def test_deviations_are_means_over_concepts() -> None:
     assert plain.smoothed_kl_mean == pytest.approx(sum(smoothed) / 2)
     assert (instructed.concepts, instructed.assumed) == (1, True)
     assert (instructed.tv_low, instructed.tv_high) == (None, None)
+
+
+def phrased(*women: int, n: int = 20) -> Tally:
+    rows = tuple((woman, n - woman, 0) for woman in women)
+    return replace(tally(sum(women), n * len(women) - sum(women), target=HALF), phrasings=rows)
+
+
+def test_five_phrasings_are_clusters_and_four_are_not() -> None:
+    five, four = phrased(2, 18, 10, 4, 16), phrased(2, 18, 10, 10)
+    line, _ = summarize([five])
+    assert (line.low, line.high) == tuple(float(end) for end in clustered_bounds([2, 18, 10, 4, 16], 20))
+    assert line.phrasings == 5
+    alone, _ = summarize([four])
+    assert (alone.low, alone.high) == wilson(40, 80)
+    assert alone.phrasings == 0
+    (stopped, _) = summarize([five], stopped={"plain": 0.05})
+    assert (stopped.low, stopped.high) == anytime([50, 50])[0]
+    many = [replace(five, concept=str(k)) for k in range(6)]
+    clustered, images = (deviations(own)[0] for own in (many, [replace(own, phrasings=()) for own in many]))
+    assert clustered.tv_mean == images.tv_mean == 0
+    assert clustered.process_high == images.process_high  # of the observed deviations, which are the same
+    with pytest.raises(ValueError, match=r"phrasings that do not sum to \[50, 50, 0\]"):
+        summarize([replace(five, phrasings=five.phrasings[:4])])
+
+
+def test_a_process_is_measured_over_all_groups_of_a_source() -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(100, [0.6, 0.3, 0.1], 8).tolist()
+    made = [tally(woman, man, unknown, concept=str(k), target=HALF) for k, (woman, man, unknown) in enumerate(draws)]
+    (found,) = deviations(made)
+    assert found.process is not None
+    assert found.process_low is not None
+    assert found.process_high is not None
+    assert found.process_low < 0.2 < found.process_high  # 0.1 women too many, 0.1 unknown, of 0.4 off in all
+    assert found.process == pytest.approx(0.2, abs=0.03)
+    other = replace(made[0], counts={"man": made[0].counts["man"], "woman": made[0].counts["woman"]})
+    assert deviations([other, *made[1:]])[0].process == pytest.approx(found.process, abs=0.02)
 
 
 def test_the_band_of_one_half() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fair_diffusion.audit.deviations import deviations
 from fair_diffusion.audit.lines import summarize
-from fair_diffusion.audit.numbers import TAKEN_OVER, numbers
+from fair_diffusion.audit.numbers import FEW_PHRASINGS, PHRASED, STOPPED, TAKEN_OVER, numbers
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 
@@ -39,6 +39,19 @@ def test_the_numbers_are_those_of_summary() -> None:
     assert found.lines == summarize([base], tolerance=0.1) + summarize([other], reference=[base], tolerance=0.1)
     assert found.deviations == deviations([base, other])
     assert [line.relation for line in found.lines] == [None, None, "amplified", "amplified"]
+
+
+def test_notes_say_over_what_the_intervals_are() -> None:
+    five = tally("plain", 10, 10, phrasings=((2, 2, 0),) * 5)
+    two = tally("plain", 10, 10, concept="nurse", phrasings=((5, 5, 0),) * 2)
+    stopped = Study(title="t", sources=[Source(name="plain", stopped=0.05)], tallies=[five, two])
+    assert numbers(stopped).study.notes == [
+        PHRASED.format(many="1 concept", fewest=5),
+        FEW_PHRASINGS.format(many="1 concept", most=4),
+        STOPPED.format(name="plain", points=5.0),
+    ]
+    for said in ("mean deviation", "within chance"):
+        assert said in STOPPED
 
 
 def test_a_target_is_taken_over_where_only_one_was_asked_for() -> None:

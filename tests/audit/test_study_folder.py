@@ -131,6 +131,12 @@ def sample(image: Path) -> Sample:
     return Sample(image=image, source="plain", concept="a", labels={"gender": None}, confidence={"gender": 0.5})
 
 
+def test_phrasings_come_back(tmp_path: Path) -> None:
+    phrased = tally(phrasings=((1, 0, 0), (0, 2, 0)))
+    save_study(study(tallies=[phrased, tally(concept="b")]), tmp_path / "study")
+    assert load_study(tmp_path / "study").tallies == [phrased, tally(concept="b")]
+
+
 def test_pictures_come_back_small_and_by_place(tmp_path: Path) -> None:
     large, small = Image.new("RGB", (900, 300), "red"), Image.effect_noise((64, 64), 50).convert("RGB")
     large.save(tmp_path / "large.jpg")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.coverage import collected, exact, joint, one_share, over_prompts, stopped, table, two_runs
+from benchmarks.coverage import collected, exact, joint, one_share, stopped, table, two_runs
+from benchmarks.coverage_of_means import of_many_images, stopped_prompts, stopped_within_chance, ways
 from fair_diffusion.statistics.intervals import wilson_bounds
 
 
@@ -35,8 +36,15 @@ def test_stopping_ruins_ordinary_intervals_and_no_others() -> None:
     assert collected("", "", stopped(300, anytime=False, narrow=False)).mean < 0.75
 
 
-def test_bootstrap_over_prompts() -> None:
-    assert collected("", "", over_prompts(30)).mean >= 0.95 - 2.5 * np.sqrt(0.95 * 0.05 / 120)
+def test_means_over_prompts_that_were_drawn_until_narrow() -> None:
+    give = 2 * np.sqrt(0.95 * 0.05 / 300)
+    assert collected("", "", stopped_prompts(300)).worst >= 0.93 - give
+    assert collected("", "", stopped_within_chance(1_000)).worst >= 0.94 - give
+    assert collected("", "", of_many_images(300)).worst >= 0.93 - give
+
+
+def test_differences_of_ways_hold_together() -> None:
+    assert collected("", "", ways(40, few=False)).mean >= 0.95 - 2 * np.sqrt(0.95 * 0.05 / 120)
 
 
 def test_the_table_names_what_was_simulated_and_what_computed() -> None:

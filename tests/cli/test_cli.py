@@ -75,6 +75,17 @@ def test_explain_tells_all_that_a_match_holds(monkeypatch: pytest.MonkeyPatch) -
     assert plain["read_as"] == {"docter": "doctor"}
 
 
+def test_explain_says_in_which_language_the_words_for_groups_are(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nrules: [{every: occupation, targets: {gender: uniform}}]\n")
+    words = ["explain", "一位医生在医院里的照片", "--policy", str(policy)]
+    assert "words: {zh: {man: …, woman: …}}" in run.invoke(app, words).stdout
+    with policy.open("a", encoding="utf-8") as file:
+        file.write("words: {zh: {woman: 女, man: 男}}\n")
+    assert "the policy's words" in run.invoke(app, words).stdout
+    assert json.loads(run.invoke(app, [*words, "--json"]).stdout)["language"] == "zh"
+
+
 def test_warnings_are_told_once_on_standard_error() -> None:
     found = run.invoke(app, ["explain", "a doctor", "--instruct", "doctor: 50/50"])
     assert found.stderr == "warning: read '50/50' as half women, half men\n"
@@ -88,7 +99,7 @@ def test_explain_loads_neither_models_nor_numbers() -> None:
     )
     words = ["explain", "a photo of a doctor", "--instruct", "doctor: half women"]
     loaded = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True).stdout
-    for name in ("torch", "diffusers", "transformers", "scipy", "pandas", "matplotlib", "numpy"):
+    for name in ("torch", "diffusers", "transformers", "scipy", "pandas", "matplotlib", "numpy", "rich"):
         assert name not in loaded.split(), name
 
 

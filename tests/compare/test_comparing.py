@@ -18,8 +18,9 @@ from scipy.stats import binom
 from stub_readers import GROUPS, StubReader, stub_pipeline
 
 from fair_diffusion.compare import PLAIN, WAYS, Comparison, Drawing, Outcome, Reference, Way, compare, outcomes, write
-from fair_diffusion.compare.drawn import SHOWN, load
+from fair_diffusion.compare.drawn import SHOWN, Drawn, image_rows, load
 from fair_diffusion.compare.measure import Ask, lots
+from fair_diffusion.compare.outcome import _differences
 from fair_diffusion.methods import Method
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
@@ -94,7 +95,7 @@ def test_the_table_follows_from_the_images(
             ratios.append(np.abs(played - 1 / k).max() * k / (k - 1))
         assert line[f"{role}_tv_mean"] == pytest.approx(np.mean(far))
         assert line[f"{role}_tv_worst"] == pytest.approx(max(far))
-        assert line[f"{role}_tv_low"] - 1e-9 <= line[f"{role}_tv_mean"] <= line[f"{role}_tv_high"] + 1e-9
+        assert line[f"{role}_tv_low"] is line[f"{role}_tv_high"] is line[f"{role}_process_low"] is None  # two prompts
         assert line[f"{role}_kl_mean"] == pytest.approx(np.mean(kls))
         assert line[f"{role}_fd_mean"] == pytest.approx(np.mean(fds))
         assert line[f"{role}_pairwise_bias_mean"] == pytest.approx(np.mean(pairs))
@@ -412,3 +413,30 @@ def test_a_coin_draws_independently_for_every_prompt() -> None:
     assert abs(np.mean(counts) - 10) < 5 * np.sqrt(5 / 2000)
     assert abs(np.var(counts) - 5) < 5 * np.sqrt(2 * 25 / 2000)
     assert women(7) == women(7)
+
+
+def test_ways_are_told_apart_by_their_differences_over_the_same_prompts(found: Comparison) -> None:
+    """Ten prompts of made-up readings: the plain images show men alone, one way half women, the other as good as it."""
+    rng = np.random.default_rng(0)
+    shares = {"plain": 0.0, "near": 0.5, "as near": 0.5}
+    ask = found.asks[0]
+    drawn = []
+    for name, share in shares.items():
+        cells = []
+        for k in range(12):
+            labels = rng.permutation(["woman", "man"] * 10).tolist() if share else ["man"] * 20
+            labels = [str(rng.choice(["woman", "man"])) for _ in labels] if name == "as near" else labels
+            rows = image_rows([{"index": i, "judged.gender": label} for i, label in enumerate(labels)])
+            cell = Drawn(images=rows, vectors=None, pictures=[], seconds=1.0, memory=1, notes=[])
+            cells.append((replace(ask, prompt=f"prompt {k}"), cell))
+        drawn.append((Way(name=name), cells))
+    told = _differences(drawn, "gender")
+    assert told["near"].keys() == {"from_plain", "from_plain_low", "from_plain_high"}  # it is the nearest
+    assert told["near"]["from_plain"] == -0.5
+    assert told["near"]["from_plain_low"] == pytest.approx(-0.5 * (2 - 0.05 ** (1 / 12)))  # all prompts differ alike
+    gap, low, high = (told["as near"][f"from_nearest{end}"] for end in ("", "_low", "_high"))
+    assert gap is not None
+    assert low is not None
+    assert high is not None
+    assert 0 < low < gap < high
+    assert told["as near"]["from_plain"] == pytest.approx(gap - 0.5)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fair_diffusion.policy import Policy, PolicyError
+from fair_diffusion.policy import Policy, PolicyError, Problem, Target
 
 HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
 SENTENCES = [
@@ -87,3 +87,77 @@ rules:
         Policy.from_yaml(text)
     assert {5, 6, 8} <= {problem.line for problem in caught.value.problems}
     assert all(problem.mend for problem in caught.value.problems)
+
+
+def rules(text: str) -> dict[str, list[str]]:
+    """The targets of each rule of a sentence, as people read them."""
+    return {rule.name: [str(target) for target in rule.targets] for rule in Policy.from_sentence(text).rules}
+
+
+def test_lines_and_full_stops_part_clauses_like_semicolons() -> None:
+    expected = rules("nurse: 40% men; doctor: half women; skin tone uniform")
+    assert len(expected) == 2
+    assert rules("nurse: 40% men\ndoctor: half women\nskin tone uniform\n") == expected
+    assert rules("- nurse: 40% men\n- doctor: half women\n- skin tone uniform") == expected
+    assert rules("1. **nurse**: 40% men\n2. **doctor**: half women, skin tone uniform") == expected
+    assert rules("Nurse: 40% men. Doctor: half women. Skin tone uniform.") == expected
+
+
+def test_a_rest_may_stand_in_a_sentence_of_its_own() -> None:
+    assert rules("A third of the doctors should be women. The rest should be men.") == rules(
+        "doctor: 1/3 women, 2/3 men"
+    )
+
+
+def test_each_of_several_concepts_gets_its_own_share() -> None:
+    expected = rules("doctor: 50% women; nurse: 30% men")
+    for text in (
+        "doctors should be 50% women and nurses 30% men",
+        "half of the doctors should be women and 30% of the nurses should be men",
+        "doctor: 50% women, nurse: 30% men",
+        "doctors should be half women, but nurses should be 30% men",
+    ):
+        assert rules(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "doctor: half women and half of them dark-skinned",
+        "doctor: 50% of the women old",
+        "half of the women doctors should be old",
+        "half of women should be doctors",
+        "female doctors: 30% dark",
+        "only doctors should not be women",
+    ],
+)
+def test_a_share_of_a_group_is_not_a_share_of_all(text: str) -> None:
+    with pytest.raises(PolicyError):
+        Policy.from_sentence(text)
+
+
+def test_a_word_that_says_nothing_elsewhere_is_part_of_a_concept_before_its_noun() -> None:
+    assert list(rules("picture editor: half women")) == ["picture editor"]
+    assert list(rules("half of the pictures of editors should show women")) == ["editor"]
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=60) | st.text(alphabet="doctr: 50%,;womenad/.-()<>±½", max_size=60))
+def test_any_text_is_read_or_refused_with_the_mend(text: str) -> None:
+    targets: list[Target] = []
+    problems: list[Problem] = []
+    try:
+        targets = [target for rule in Policy.from_sentence(text).rules for target in rule.targets]
+    except PolicyError as error:
+        problems = error.problems
+    assert bool(targets) != bool(problems)
+    assert all(problem.message and problem.mend for problem in problems)
+
+
+LONG = [":", "half ", "1 ", "doctor, ", "50-", "(", "**a", "please ", "every occupation except "]
+
+
+@pytest.mark.parametrize("piece", LONG)
+def test_a_long_instruction_is_refused_at_once(piece: str) -> None:
+    with pytest.raises(PolicyError):
+        Policy.from_sentence((piece * 32_000)[:32_000])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fair_diffusion.policy import Policy, match
+from fair_diffusion.policy import Policy, Stated, match
 
 EVERY = "every occupation: half women"
 FIRES = [
@@ -199,3 +199,77 @@ def test_a_wildcard_does_not_cover_its_exceptions() -> None:
         assert match(policy, prompt).rule is None, prompt
     for prompt in ("a judge", "a nurse beside a judge"):
         assert match(policy, prompt).rule is not None, prompt
+
+
+def test_a_match_says_of_whom_everything_is_stated() -> None:
+    found = match(Policy.from_sentence(EVERY), "a female doctor talking to an old woman with a beard")
+    assert found.stated == (
+        Stated("gender", "female", "doctor"),
+        Stated("age", "old", "woman"),
+        Stated("gender", "woman", "woman"),
+        Stated("gender", "beard", "woman"),
+    )
+    assert found.unsure is None
+
+
+def test_what_is_unsure_silences_and_is_told() -> None:
+    found = match(
+        Policy.from_sentence("doctor: half women; skin tone uniform"), "a doctor talking to a woman in her office"
+    )
+    assert [target.attributes for target in found.targets] == [("skin_tone",)]
+    assert found.unsure == "gender: 'her' may be said of 'doctor'"
+    assert "unsure: gender: 'her'" in found.reason
+    alone = match(Policy.from_sentence("doctor: half women"), "a doctor talking to a woman in her office")
+    assert alone.rule is None
+    assert alone.reason.startswith("unsure: ")
+
+
+def test_losing_rules_are_told_with_their_workers() -> None:
+    policy = Policy.from_sentence("doctor: half women; nurse: half men")
+    found = match(policy, "a nurse and a doctor")
+    assert found.rule is not None
+    assert found.rule.concepts == ("nurse",)
+    assert [(lost.rule.concepts, lost.concept, lost.why) for lost in found.losing] == [
+        (("doctor",), "doctor", "one figure is steered, and 'nurse' stands first")
+    ]
+    assert "'nurse' is steered, not 'doctor'" in found.reason
+
+
+def test_a_worker_that_the_rule_names_is_steered_before_one_that_stands_first() -> None:
+    policy = Policy.from_sentence("every occupation: half women; nurse: half men")
+    found = match(policy, "a doctor and a nurse")
+    assert found.concept == "nurse"
+    assert [(lost.concept, lost.why) for lost in found.losing] == [
+        ("nurse", "rule 'nurse' fits better"),
+        ("doctor", "one figure is steered, and rule 'nurse' is more specific"),
+    ]
+
+
+def test_nobody_is_steered_because_of_a_second_worker() -> None:
+    found = match(Policy.from_sentence(EVERY), "a female doctor and a nurse")
+    assert found.rule is None
+    assert [lost.concept for lost in found.losing] == ["nurse"]
+
+
+def test_misspelt_words_and_the_nearest_concept_are_told() -> None:
+    assert match(Policy.from_sentence(EVERY), "a photo of a firefigher").read_as == (("firefigher", "firefighter"),)
+    nearest = match(Policy.from_sentence("doctor: half women"), "a photo of a hirundologist").nearest
+    assert nearest is not None
+    assert 0 < nearest[1] < 1
+
+
+@pytest.mark.parametrize(
+    ("exemption", "prompt"),
+    [
+        ("medieval", "a cook from the Middle Ages, mediaeval tapestry"),
+        ("WWII", "a nurse of the Second World War"),
+        ("world war 2", "a nurse, ww2"),
+        ("19th century", "a nineteenth-century doctor"),
+        ("Victorian", "a photo of a doctor, Victorian era"),
+        ("ancient rome", "a cook in the Roman Empire"),
+    ],
+)
+def test_an_exemption_holds_for_all_names_of_a_time(exemption: str, prompt: str) -> None:
+    rule = "{name: a, every: occupation, targets: {gender: uniform}}"
+    policy = Policy.from_yaml(f"version: 1\nexemptions: [{exemption}]\nrules: [{rule}]\n")
+    assert match(policy, prompt).reason == f"the exemption {exemption!r} applies"

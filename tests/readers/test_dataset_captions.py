@@ -31,6 +31,11 @@ def stated(*captions: str, attribute: str = "gender") -> dict[str, tuple[dict[st
         ("the air hostess smiles", "woman"),
         ("a firefighter", None),
         ("a male and a female firefighter", None),
+        ("a firefighter rescuing a woman from a burning house", None),
+        ("a hairdresser cutting a woman's hair", None),
+        ("a male firefighter rescuing a woman", "man"),
+        ("a woman working as a firefighter", "woman"),
+        ("a firefighter talking to a woman in her garden", None),
     ],
 )
 def test_gender(caption: str, group: str | None) -> None:

@@ -76,6 +76,22 @@ def test_runs_of_one_concept_add_up_and_others_stay_apart(tmp_path: Path) -> Non
     assert found["instructed, prompt", "nurse"] == 0
 
 
+def test_phrasings_of_one_concept_are_counted_apart(tmp_path: Path) -> None:
+    prompts = ("a photo of a nurse", "a photo of the face of a nurse", "a photo of a cook")
+    for k, prompt in enumerate(prompts):
+        rows = [record(i, ("woman", "man")[i % 2 if k else 0], prompt=prompt) for i in range(4)]
+        write_run(tmp_path / "runs" / str(k), rows)
+    found = read_run(tmp_path / "runs", scratch=tmp_path)
+    nurse, cook = (t for t in found.study.tallies if t.attribute == "gender")
+    assert nurse.phrasings == ((4, 0, 0, 0), (2, 2, 0, 0))  # woman, man, androgynous, unknown
+    assert cook.phrasings == ()
+    assert found.images is not None
+    assert found.images["phrasing"].to_pylist() == [prompt for prompt in prompts for _ in range(4)]
+    again = read_run(tmp_path / "runs", ByColour(), scratch=tmp_path)
+    (nurse, *_) = again.study.tallies
+    assert nurse.phrasings == ((4, 0, 0), (2, 2, 0))
+
+
 def test_contradicting_targets_are_refused(tmp_path: Path) -> None:
     write_run(tmp_path / "all" / "a", [record(0, "woman")], target=HALF)
     write_run(tmp_path / "all" / "b", [record(0, "woman")], target={"woman": 1.0, "man": 0.0, "androgynous": 0.0})

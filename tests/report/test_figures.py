@@ -116,7 +116,7 @@ def test_scatters_have_a_dot_for_every_source_with_a_quality() -> None:
     sources = [Source(name="a", quality={"KID": 0.1}), Source(name="b", quality={"KID": 0.3, "FID": 20.0})]
     figures = scatters(sources, found)  # what is known of one source alone is against nothing
     assert [(figure.name, [dot.point.name for dot in figure.plot.dots]) for figure in figures] == [("KID", ["a", "b"])]
-    means = {one.source: (one.tv_mean, one.tv_low, one.tv_high) for one in found}
+    means = {one.source: (one.process, one.process_low, one.process_high) for one in found}
     for figure in figures:
         for point in (dot.point for dot in figure.plot.dots):
             assert (point.up, point.low, point.high) == means[point.name]

@@ -260,9 +260,10 @@ def test_the_other_tables_hold_their_numbers(page: Element, found: Numbers) -> N
     _, *rows = table(page, "Look of x: deviation from target")
     for row, one in zip(rows, found.deviations, strict=True):
         assert row[:4] == [one.source, str(one.concepts), str(one.n), f"{one.tv_mean:.3f}"]
-        assert row[5] == f"{one.noise_floor:.3f}"
-        assert row[6] == f"{one.tv_worst:.3f} ({one.worst_concept})"
-        assert row[7] == f"{one.within_chance} of {one.concepts}"
+        assert row[4:6] == [f"{one.noise_floor:.3f}", f"{one.process:.3f}"]
+        assert row[6] == "–"  # fewer than five concepts
+        assert row[7] == f"{one.tv_worst:.3f} ({one.worst_concept})"
+        assert row[8] == f"{one.within_chance} of {one.concepts}"
         metrics = (
             one.kl_mean,
             one.smoothed_kl_mean,
@@ -270,9 +271,8 @@ def test_the_other_tables_hold_their_numbers(page: Element, found: Numbers) -> N
             one.pairwise_bias_mean,
             one.deviation_ratio_mean,
         )
-        assert row[8:13] == [f"{value:.3f}" for value in metrics if value is not None]
-        assert row[13] == percent(one.unknown / one.n)
-    assert rows[2][4] == "–"
+        assert row[9:14] == [f"{value:.3f}" for value in metrics if value is not None]
+        assert row[14] == percent(one.unknown / one.n)
     _, *rows = table(page, "Images that could not be read")
     assert rows[1] == ["plain x", "look of x", "4", "200", "2.0 %"]
     _, *rows = table(page, "Look of x: what the reader makes of labelled images (blue: right), measured on pictures x")

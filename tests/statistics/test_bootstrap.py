@@ -1,55 +1,78 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from fair_diffusion.statistics.bootstrap import FEWEST_PAIRS, paired_differences
 
 
-def bca_by_hand(values: list[float], seed: int, level: float) -> tuple[float, float]:
-    """Efron's interval at Hesterberg's percentiles, written from its definition, with resamples of its own."""
-    sample = np.array(values)
-    n, mean = len(sample), sample.mean()
-    means = np.random.default_rng(seed).choice(sample, (40_000, n)).mean(axis=1)
-    bias = stats.norm.ppf((np.sum(means < mean) + np.sum(means <= mean)) / 2 / len(means))
-    left = (sample.sum() - sample) / (n - 1)
-    centred = left.mean() - left
-    acceleration = (centred**3).sum() / 6 / (centred**2).sum() ** 1.5
-    ends = []
-    for t in stats.t.ppf([(1 - level) / 2, (1 + level) / 2], n - 1):
-        z = t * np.sqrt(n / (n - 1))
-        shifted = bias + (bias + z) / (1 - acceleration * (bias + z))
-        ends.append(float(np.quantile(means, stats.norm.cdf(shifted))))
-    return ends[0], ends[1]
+def by_hand(values: np.ndarray, seed: int) -> float:
+    """The quantile of the largest statistic, pair by pair, with resamples of its own."""
+    prompts, ways = values.shape
+    again = values[np.random.default_rng(seed).integers(prompts, size=(4_000, prompts))]
+    largest = np.zeros(4_000)
+    for i, j in itertools.combinations(range(ways), 2):
+        own, whole = again[..., i] - again[..., j], (values[:, i] - values[:, j]).mean()
+        largest = np.maximum(largest, np.abs(own.mean(axis=1) - whole) / stats.sem(own, axis=1))
+    return float(np.quantile(largest, 0.95))
 
 
-@pytest.mark.parametrize(("n", "error", "level"), [(10, 0.05, 0.95), (40, 0.02, 0.95), (40, 0.02, 0.8)])
-def test_it_is_efrons_interval_for_few_values_too(n: int, error: float, level: float) -> None:
-    values = np.random.default_rng(3).exponential(size=n).tolist()
-    assert bootstrap_mean(values, level=level) == pytest.approx(bca_by_hand(values, 7, level), abs=error)
+def test_intervals_are_those_of_the_largest_statistic() -> None:
+    values = np.random.default_rng(0).random((25, 3))
+    difference, low, high = paired_differences(values)
+    for i, j in ((0, 1), (2, 1)):
+        paired = values[:, i] - values[:, j]
+        assert difference[i, j] == pytest.approx(paired.mean())
+        half = by_hand(values, 1) * stats.sem(paired)
+        assert (low[i, j], high[i, j]) == pytest.approx(
+            (paired.mean() - half, paired.mean() + half), rel=0.05, abs=0.01
+        )
 
 
-def test_two_values_are_held_whole() -> None:
-    assert bootstrap_mean([0.2, 0.4]) == (0.2, 0.4)
+def test_two_ways_of_many_prompts_give_the_normal_interval() -> None:
+    values = np.random.default_rng(4).normal(size=(2_000, 2))
+    difference, low, high = paired_differences(values)
+    half = 1.96 * stats.sem(values[:, 0] - values[:, 1])
+    assert (low[0, 1], high[0, 1]) == pytest.approx((difference[0, 1] - half, difference[0, 1] + half), abs=0.05 * half)
+    assert (low[1, 0], high[1, 0]) == pytest.approx((-high[0, 1], -low[0, 1]))
 
 
-def test_many_values_give_the_normal_interval() -> None:
-    values = np.random.default_rng(4).random(30_000)
-    error = values.std() / np.sqrt(len(values))
-    expected = (values.mean() - 1.96 * error, values.mean() + 1.96 * error)
-    assert bootstrap_mean(values) == pytest.approx(expected, abs=0.15 * error)
+def test_what_prompts_have_in_common_cancels_out() -> None:
+    rng = np.random.default_rng(2)
+    prompt, noise = rng.normal(0, 10, (30, 1)), rng.normal(0, 0.1, (30, 2))
+    _, low, high = paired_differences(prompt + noise + [0, 1])
+    assert 0.8 < low[1, 0] < 1 < high[1, 0] < 1.2
 
 
-def test_it_is_reproducible_and_needs_spread() -> None:
-    values = np.random.default_rng(6).random(12).tolist()
-    assert bootstrap_mean(values, seed=5) == bootstrap_mean(values, seed=5)
-    assert bootstrap_mean(values, seed=5) != bootstrap_mean(values, seed=6)
-    assert bootstrap_mean([0.25] * 9) == (0.25, 0.25)
+def test_it_is_reproducible() -> None:
+    values = np.random.default_rng(6).random((12, 2))
+    assert np.array_equal(paired_differences(values, seed=5)[1], paired_differences(values, seed=5)[1], equal_nan=True)
+    assert not np.array_equal(paired_differences(values, seed=5)[1], paired_differences(values, seed=6)[1])
+
+
+def test_no_interval_where_the_prompts_do_not_tell() -> None:
+    few = np.random.default_rng(0).random((FEWEST_PAIRS - 1, 2))
+    difference, low, high = paired_differences(few)
+    assert difference[0, 1] == pytest.approx((few[:, 0] - few[:, 1]).mean())
+    assert np.isnan([low, high]).all()
+    values = np.random.default_rng(1).random((20, 3))
+    values[:, 1] = values[:, 0]  # two ways that are the same
+    _, low, high = paired_differences(values)
+    assert np.isnan([low[0, 1], high[0, 1], low[0, 0], high[0, 0]]).all()
+    assert np.isfinite([low[0, 2], high[1, 2]]).all()
+    apart = np.array([[0.0, 0.5]] * 20)  # no spread, but there may be prompts on which they do not differ
+    difference, low, high = paired_differences(apart)
+    assert (difference[1, 0], low[1, 0]) == pytest.approx((0.5, 0.5 * 0.05 ** (1 / 20)))
+    once = np.zeros((20, 2))
+    once[0, 1] = 0.5  # one prompt of 20: a third of the resamples lack it
+    assert np.isnan(paired_differences(once)[1]).all()
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(ValueError, match="at least 2 of them"):
-        bootstrap_mean([0.5])
-    with pytest.raises(ValueError, match="not finite: leave those prompts out"):
-        bootstrap_mean([0.5, np.inf])
+    with pytest.raises(ValueError, match="give a finite number for every prompt and way"):
+        paired_differences([0.5])
+    with pytest.raises(ValueError, match="give a finite number for every prompt and way"):
+        paired_differences([[0.5, np.inf]] * 12)
     with pytest.raises(ValueError, match="level is 95"):
-        bootstrap_mean([0.5, 0.4], level=95)
+        paired_differences([[0.5, 0.4]] * 12, level=95)

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from fair_diffusion.steering.prompt import with_group
+from fair_diffusion.request import Request
+from fair_diffusion.steering.brief import Brief
+from fair_diffusion.steering.prompt import used_prompt, with_group
 
 
 @pytest.mark.parametrize(
@@ -58,3 +63,31 @@ def test_with_group(prompt: str, concept: str | None, adjectives: list[str], exp
 def test_the_words_at_the_place_change() -> None:
     prompt = "a doctor's bag beside a doctor"
     assert with_group(prompt, prompt.rindex("doctor"), ["female"]) == "a doctor's bag beside a female doctor"
+
+
+WORDS = {"de": {"woman": "weibliche", "man": "männlicher", "dark": "dunkelhäutiger"}, "zh": {"woman": "女"}}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "concept", "assigned", "expected"),
+    [
+        ("ein Elektriker bei der Arbeit", "Elektriker", {"gender": "man"}, "ein männlicher Elektriker bei der Arbeit"),
+        (
+            "ein Elektriker bei der Arbeit",
+            "Elektriker",
+            {"gender": "man", "skin_tone": "dark"},
+            "ein dunkelhäutiger männlicher Elektriker bei der Arbeit",
+        ),
+        ("一位医生在医院里", "医生", {"gender": "woman"}, "一位女医生在医院里"),
+        # without a word for one of the groups, and in English, all is as without a policy's words
+        ("ein Elektriker", "Elektriker", {"gender": "androgynous"}, "ein Elektriker, androgynous person"),
+        ("an electrician", "electrician", {"gender": "man"}, "a male electrician"),
+        ("an electrician", "electrician", {}, "an electrician"),
+    ],
+)
+def test_a_prompt_in_another_language_gets_the_policys_words(
+    prompt: str, concept: str, assigned: dict[str, str], expected: str
+) -> None:
+    backbone: Any = SimpleNamespace(distilled=False)
+    brief = Brief(backbone, Request(prompt=prompt), prompt.index(concept), words=WORDS)
+    assert used_prompt(brief, assigned) == expected

@@ -3,6 +3,9 @@
     mean over concepts of each metric of `statistics.metrics`, its noise floor, and the number of concepts in the band
     band: |p̂_k − τ_k| ≤ z √(τ_k (1 − τ_k) / n) for every group k, which holds for 95 % of draws from the target
 
+The mean of few images is too large: a perfect coin has the noise floor. What the process behind them would deviate by
+is estimated beside it, with an interval over concepts (see `statistics.process_deviation`).
+
 p̂ is the share among the n images that could be read, τ the target. The band is that of Fair Diffusion (arXiv
 2302.10893), whose published counts give its published values here. With several groups or few images it holds fewer
 draws than it says, so the exact multinomial test stands beside it (see `statistics.multinomial`). Exports
@@ -19,7 +22,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from fair_diffusion.audit.tally import Tally, by_source_and_attribute, check_tallies
-from fair_diffusion.statistics.bootstrap import bootstrap_mean
 from fair_diffusion.statistics.intervals import Array
 from fair_diffusion.statistics.metrics import (
     cached_noise_floor,
@@ -31,6 +33,8 @@ from fair_diffusion.statistics.metrics import (
     total_variation,
 )
 from fair_diffusion.statistics.multinomial import chance_p
+from fair_diffusion.statistics.over_prompts import FEWEST, high_end, low_end
+from fair_diffusion.statistics.process_deviation import process_deviation, worst_deviation
 
 _LEVEL = 0.95
 
@@ -47,8 +51,12 @@ class Deviation:
         unknown: images of all concepts that could not be read.
         assumed: some tally had no target, so the default shares stand in (see `Tally.asked`).
         tv_mean: mean total variation; "unknown" is a group whose target is zero.
-        tv_low: lower end of its 95 % interval, by bootstrap over concepts; None for a single concept.
-        tv_high: upper end of its 95 % interval.
+        tv_low: lower end of its 95 % interval: how far the mean would move with as many images of other concepts of the
+            same sort, noise included; None for fewer than 5 concepts.
+        tv_high: upper end of that interval.
+        process: mean total variation of the process behind the images, without the noise of few images.
+        process_low: lower end of its 95 % interval over concepts of the same sort; None for fewer than 5 concepts.
+        process_high: upper end of that interval.
         tv_worst: largest total variation of a concept.
         worst_concept: the concept with the largest total variation.
         kl_mean: mean divergence of the read images in nats; infinite if an image shows a group with target zero. This
@@ -73,6 +81,9 @@ class Deviation:
     tv_mean: float
     tv_low: float | None
     tv_high: float | None
+    process: float | None = None
+    process_low: float | None = None
+    process_high: float | None = None
     tv_worst: float
     worst_concept: str
     kl_mean: float | None
@@ -128,7 +139,12 @@ def deviations(tallies: Sequence[Tally]) -> list[Deviation]:
 def _deviation(tallies: Sequence[Tally]) -> Deviation:
     parts = [tally_deviation(tuple(tally.counts.values()), tally.unknown, tally.asked) for tally in tallies]
     tv = [part.tv for part in parts]
-    low, high = bootstrap_mean(tv) if len(tv) > 1 else (None, None)
+    failed = max(*tv, *(worst_deviation(tally.asked) for tally in tallies))
+    low, high = (float(low_end(tv)), float(high_end(tv, failed))) if len(tv) >= FEWEST else (None, None)
+    groups = list(dict.fromkeys(group for tally in tallies for group in tally.counts))
+    process = process_deviation(
+        [_by_phrasing(tally, groups) for tally in tallies], [_targets(tally, groups) for tally in tallies]
+    )
     worst = int(np.argmax(tv))
     return Deviation(
         source=tallies[0].source,
@@ -140,6 +156,9 @@ def _deviation(tallies: Sequence[Tally]) -> Deviation:
         tv_mean=float(np.mean(tv)),
         tv_low=low,
         tv_high=high,
+        process=process.estimate,
+        process_low=process.low,
+        process_high=process.high,
         tv_worst=tv[worst],
         worst_concept=tallies[worst].concept,
         kl_mean=_mean(part.kl for part in parts),
@@ -151,6 +170,19 @@ def _deviation(tallies: Sequence[Tally]) -> Deviation:
         inside_band=sum(part.inside_band for part in parts),
         within_chance=sum(part.within_chance for part in parts),
     )
+
+
+def _by_phrasing(tally: Tally, groups: Sequence[str]) -> list[list[int]]:
+    """The counts of every phrasing that counts as a cluster, else of all images: of `groups`, then unknown."""
+    rows = tally.clusters or [[*tally.counts.values(), tally.unknown]]
+    places = {group: k for k, group in enumerate(tally.counts)}
+    return [[*(row[places[group]] if group in places else 0 for group in groups), row[-1]] for row in rows]
+
+
+def _targets(tally: Tally, groups: Sequence[str]) -> list[float]:
+    """The target of each of `groups`, then of unknown."""
+    asked = dict(zip(tally.counts, tally.asked, strict=True))
+    return [*(asked.get(group, 0.0) for group in groups), 0.0]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -170,6 +170,18 @@ def _tallies(rows: Iterable[Mapping[str, Any]]) -> list[Tally]:
     ]
 
 
+def _phrased(tallies: Sequence[Tally], phrasings: Iterable[Mapping[str, Any]]) -> list[Tally]:
+    """The tallies with their counts by phrasing."""
+    by_phrasing = {
+        (one["source"], one["prompt"], one["attribute"]): tuple(tuple(row) for row in one["counts"])
+        for one in phrasings
+    }
+    return [
+        replace(tally, phrasings=by_phrasing.get((tally.source, tally.concept, tally.attribute), ()))
+        for tally in tallies
+    ]
+
+
 def _plain(study: Study) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -198,6 +210,16 @@ def _plain(study: Study) -> dict[str, Any]:
             vars(one) | {"groups": list(one.groups), "counts": [list(row) for row in one.counts]}
             for one in study.labelled
         ],
+        "phrasings": [
+            {
+                "source": tally.source,
+                "prompt": tally.concept,
+                "attribute": tally.attribute,
+                "counts": [list(row) for row in tally.phrasings],
+            }
+            for tally in study.tallies
+            if tally.phrasings
+        ],
         "perceived": list(_rows(study.perceived)),
         "broken": list(study.broken),
         "notes": list(study.notes),
@@ -220,7 +242,7 @@ def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> 
         unit=plain["unit"],
         drawn=plain["drawn"],
         sources=[Source(**{"asked": source["kind"] != "plain"} | source) for source in plain["sources"]],
-        tallies=tallies,
+        tallies=_phrased(tallies, plain.get("phrasings", ())),
         perceived=_tallies(plain["perceived"]),
         samples=[Sample(image=_sample(folder, k), **sample) for k, sample in enumerate(plain["samples"])],
         confusions=[Confusion(**confusion) for confusion in plain["confusions"]],

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 
 from fair_diffusion.audit.tally import Tally, check_tallies
+from fair_diffusion.statistics.clustered import clustered_bounds
 from fair_diffusion.statistics.intervals import Array, Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
 from fair_diffusion.statistics.metrics import cached_noise_floor
 from fair_diffusion.statistics.stopping import anytime_bounds
@@ -47,7 +48,8 @@ class Line:
         unknown: images that could not be read; the same in every line of a tally.
         share: count over n.
         low: lower end of the 95 % interval of the share that shows the group, if no unread image does. The interval is
-            Wilson's if at most two groups are in play, else simultaneous for all groups of the tally. If the source was
+            Wilson's if at most two groups are in play, else simultaneous for all groups of the tally. If the concept
+            has 5 phrasings or more, it is one over phrasings like these (see `statistics.clustered`). If the source was
             drawn until its intervals were narrow, it is a confidence sequence (see `statistics.stopping`).
         high: upper end of the 95 % interval of that share, if all unread images show the group.
         gap: share − target.
@@ -56,6 +58,7 @@ class Line:
         noise_floor: expected total variation of as many draws from the target; the same in every line of a tally.
         reference: share of the group among the read images of the reference, or None.
         relation: relation of this share to the reference's, both among read images, or None.
+        phrasings: number of phrasings over which the interval is; 0 where it is over images of these phrasings alone.
         corrected: the share corrected for the reader's errors; None where no correction holds.
         corrected_low: lower end of its 95 % interval.
         corrected_high: upper end of its 95 % interval.
@@ -79,6 +82,7 @@ class Line:
     noise_floor: float
     reference: float | None
     relation: Relation | None
+    phrasings: int = 0
     corrected: float | None = None
     corrected_low: float | None = None
     corrected_high: float | None = None
@@ -136,6 +140,7 @@ def summarize(
                     noise_floor=floor,
                     reference=r,
                     relation=None if r is None or read is None else relation(read, r, groups=tally.in_play),
+                    phrasings=0 if tally.source in (stopped or {}) else len(tally.clusters),
                 )
             )
     return lines
@@ -171,12 +176,24 @@ def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Inte
     def ends(shown: Array) -> tuple[Array, Array]:
         low, high = wilson_bounds(shown, n, LEVEL)
         low[several], high[several] = clopper_pearson_bounds(shown[several], n[several], tails[several])
+        for k, tally in zip(np.cumsum([0, *groups]).tolist(), tallies, strict=False):
+            if tally.clusters:
+                place = slice(k, k + len(tally.counts))
+                low[place], high[place] = _over_phrasings(tally, unread=shown is most)
         if (watched := width > 0).any():
             low[watched], high[watched] = anytime_bounds(shown[watched], n[watched], alpha[watched], width[watched])
         return low, high
 
     low, high = ends(counts)[0], ends(most)[1]
     return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _over_phrasings(tally: Tally, *, unread: bool) -> tuple[Array, Array]:
+    """The ends of the intervals of all groups over phrasings; `unread`: whether the unread images show the group."""
+    rows = np.array(tally.clusters)
+    shown = rows[:, :-1] + (rows[:, -1:] if unread else 0)
+    tail = (1 - LEVEL) / 2 / (len(tally.counts) if tally.in_play > 2 else 1)
+    return clustered_bounds(shown.T, rows.sum(axis=1), tail)
 
 
 def _reference(tally: Tally, reference: Tally | None) -> dict[str, float] | None:

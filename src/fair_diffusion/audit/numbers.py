@@ -23,13 +23,26 @@ from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.audit.verdicts import doubted, judged
+from fair_diffusion.statistics.over_prompts import FEWEST
 
 _KINDS = ("data", "plain", "instructed", "other")
 TAKEN_OVER = (
     "{names}: nothing was asked of these images, so their gaps and deviations are measured against the target that "
     "other sources were asked for"
 )
-STOPPED = "{name}: drawn until every interval was within ±{points:.3g} points; its intervals hold under such stopping"
+STOPPED = (
+    "{name}: drawn until every interval was within ±{points:.3g} points. The intervals of its shares hold whenever one "
+    "stops. The interval of its mean deviation and “within chance” are made for a fixed number of images; they held "
+    "under such stopping in simulations"
+)
+PHRASED = (
+    "{many} with {fewest} phrasings or more: intervals of shares and of mean deviations are over phrasings like these, "
+    "since images of one phrasing are alike"
+)
+FEW_PHRASINGS = (
+    "{many} with 2 to {most} phrasings: intervals are over images of these phrasings alone, since the spread of so few "
+    "is not known"
+)
 
 
 @dataclass(frozen=True)
@@ -150,6 +163,7 @@ def numbers(
         if tally.target is not None and tally.source not in unasked
     )
     tallies, notes = _measurable(study.tallies, [source.name for source in sources])
+    notes += _phrasing_notes(tallies, study.unit)
     notes += [STOPPED.format(name=s.name, points=100 * s.stopped) for s in sources if s.stopped is not None]
     study = replace(study, sources=sources, tallies=tallies, notes=[*study.notes, *notes])
     base = [tally for tally in tallies if tally.source == reference]
@@ -193,6 +207,18 @@ def _measurable(tallies: Sequence[Tally], order: Sequence[str]) -> tuple[list[Ta
     filled = [_with_target(tally, asked.get((tally.concept, tally.attribute), [])) for tally in kept]
     taken = dict.fromkeys(new.source for new, old in zip(filled, kept, strict=True) if new != old)
     return filled, [*notes, *([TAKEN_OVER.format(names=", ".join(taken))] if taken else [])]
+
+
+def _phrasing_notes(tallies: Sequence[Tally], unit: str) -> list[str]:
+    """How intervals take the phrasings of concepts that have several."""
+    numbers = {(t.source, t.concept): len(t.phrasings) for t in tallies if t.phrasings}
+    enough = sum(number >= FEWEST for number in numbers.values())
+    told = ((enough, PHRASED), (len(numbers) - enough, FEW_PHRASINGS))
+    return [
+        note.format(many=f"{many} {unit}{'s' if many > 1 else ''}", fewest=FEWEST, most=FEWEST - 1)
+        for many, note in told
+        if many
+    ]
 
 
 def _with_target(tally: Tally, asked: Sequence[dict[str, float]]) -> Tally:

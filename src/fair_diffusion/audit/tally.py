@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.statistics.over_prompts import FEWEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Tally:
         counts: images per group, zeros included, in the order of the attribute's groups.
         unknown: images in which the attribute could not be read.
         target: share asked for of each group, or None if nothing was asked.
+        phrasings: the same images by phrasing, if the concept has several: images per group, then those unknown.
     """
 
     source: str
@@ -31,6 +33,7 @@ class Tally:
     counts: Mapping[str, int]
     unknown: int = 0
     target: Mapping[str, float] | None = None
+    phrasings: Sequence[Sequence[int]] = ()
 
     @property
     def n(self) -> int:
@@ -57,6 +60,11 @@ class Tally:
         """How many groups have a target above zero."""
         return sum(share > 0 for share in self.asked)
 
+    @property
+    def clusters(self) -> Sequence[Sequence[int]]:
+        """The phrasings if they are `FEWEST` or more, so that their spread is known; else none."""
+        return self.phrasings if len(self.phrasings) >= FEWEST else ()
+
 
 def check_tallies(tallies: Sequence[Tally]) -> None:
     """Check that every tally can be summed up and none is counted twice; a `ValueError` names tally and mend."""
@@ -73,6 +81,9 @@ def check_tallies(tallies: Sequence[Tally]) -> None:
             raise ValueError(f"{where} has a negative count: {dict(tally.counts)}, unknown {tally.unknown}")
         if not tally.n:
             raise ValueError(f"{where} has no images: leave it out, and say so in a note")
+        whole = [*tally.counts.values(), tally.unknown]
+        if tally.phrasings and [sum(column) for column in zip(*tally.phrasings, strict=True)] != whole:
+            raise ValueError(f"{where} has phrasings that do not sum to {whole}: give groups, then unknown, for each")
         if tally.target is None:
             continue
         if set(tally.target) != set(tally.counts):

@@ -1,30 +1,53 @@
 """The command `fair-diffusion`: one file per verb."""
 
 import os
-from typing import Annotated
+from collections import UserDict
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from fair_diffusion.cli.associations import associations
-from fair_diffusion.cli.audit import ReadingCommand, audit
-from fair_diffusion.cli.audit_suite import audit_suite
-from fair_diffusion.cli.compare import compare
-from fair_diffusion.cli.explain import explain
-from fair_diffusion.cli.generate import generate
 from fair_diffusion.cli.interrupt import interruptible
-from fair_diffusion.cli.ledger import ledger
-from fair_diffusion.cli.models import models
-from fair_diffusion.cli.perceiver import perceiver
-from fair_diffusion.cli.pocket import pocket
-from fair_diffusion.cli.rebalance import rebalance
-from fair_diffusion.cli.report import report
 
+VERBS = (
+    *("generate", "rebalance", "explain", "associations", "audit", "audit-suite", "compare", "models", "report"),
+    *("ledger", "perceiver", "pocket"),
+)
+"""Each has a file and in it a function, or a group of verbs, of its name."""
 # Model libraries report on their own loading; a person at a terminal reads ours.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+class _Files(UserDict[str, Any]):
+    """The commands of the verbs. A verb's file is imported when it is asked for, so no verb waits for the others."""
+
+    def __getitem__(self, verb: str) -> Any:
+        if self.data[verb] is None:
+            name = verb.replace("-", "_")
+            module = import_module(f"fair_diffusion.cli.{name}")
+            named = getattr(module, name)
+            alone = typer.Typer(callback=lambda: None, rich_markup_mode=None)
+            if isinstance(named, typer.Typer):
+                alone.add_typer(named, name=verb)
+            else:
+                alone.command(verb, cls=getattr(module, "COMMAND", None))(named)
+            group: Any = typer.main.get_command(alone)
+            self.data[verb] = group.commands[verb]
+        return self.data[verb]
+
+
+class _Verbs(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Files(dict.fromkeys(VERBS))
+
+
+app = typer.Typer(
+    cls=_Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
 
 
 def print_version(asked: bool) -> None:
@@ -47,18 +70,5 @@ def start(
     Exit codes: 0 done, 2 wrong usage, 3 a target is missed, 130 interrupted."""
     interruptible()
 
-
-app.command()(generate)
-app.command()(rebalance)
-app.command()(explain)
-app.command()(associations)
-app.command(cls=ReadingCommand)(audit)
-app.command()(audit_suite)
-app.command()(compare)
-app.add_typer(ledger, name="ledger")
-app.add_typer(perceiver, name="perceiver")
-app.command()(models)
-app.command()(report)
-app.add_typer(pocket, name="pocket")
 
 __all__ = ["app"]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from fair_diffusion.cli.console import Columns, Terminal, say
+from fair_diffusion.cli.console import say
+from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:

@@ -31,6 +31,10 @@ class ReadingCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+COMMAND = ReadingCommand
+"""The class of this verb's command."""
+
+
 @grouped
 def audit(
     target: Annotated[

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import Columns, Terminal, say
+from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Loading, Sampling, grouped
 from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors, warned
 from fair_diffusion.methods import METHODS
 from fair_diffusion.policy import Policy

@@ -14,6 +14,7 @@ from fair_diffusion.cli.options import Instruction, grouped
 from fair_diffusion.cli.usage import instructed, usage_errors
 from fair_diffusion.policy import Match, Policy, match
 from fair_diffusion.policy.concepts import lists
+from fair_diffusion.policy.placing import language
 from fair_diffusion.policy.target import percent
 from fair_diffusion.policy.words import spans, words
 from fair_diffusion.request import check_prompt, check_seed
@@ -38,7 +39,8 @@ def explain(
     found = match(rules, prompt) if rules.rules else without_rules(prompt)
     planned = plan(found.targets, n, seed, prompt)
     if as_json:
-        typer.echo(json.dumps({**plain(found, planned), "warnings": rules.warnings, "fixed": fixed_phrases(prompt)}))
+        told = plain(found, prompt, planned)
+        typer.echo(json.dumps({**told, "warnings": rules.warnings, "fixed": fixed_phrases(prompt)}))
         return
     say(found.reason)
     for line in taught(found, prompt):
@@ -80,17 +82,34 @@ def taught(found: Match, prompt: str) -> Iterator[str]:
         yield f"read {written!r} as {read!r}"
     for attribute, said, whose in found.stated:
         yield f"stated: {attribute} by {said!r}, of {whose!r}"
-    if found.unsure:
+    if found.unsure and found.unsure not in found.reason:
         yield f"unsure: {found.unsure}"
     for rule, concept, why in found.losing:
         yield f"rule {rule.name!r} fits {concept!r} and does not act: {why}"
+    if found.rule and (tongue := language(prompt, found.start)) != "en":
+        yield spoken(found, tongue)
     for text in fixed_phrases(prompt):
         yield f"fixed phrase: {text!r} means no person"
     if found.nearest and not found.rule:
-        yield "no known word; nearest in meaning is {!r} (score {:.2f})".format(*found.nearest)
+        concept, score = found.nearest
+        near = f"nearest in meaning is {concept!r} (score {score:.2f})" if score > 0 else "all are nearer to a thing"
+        yield f"no word for an occupation is known; {near}"
 
 
-def plain(found: Match, planned: list[list[int]]) -> dict[str, Any]:
+def spoken(found: Match, tongue: str) -> str:
+    """In which words steering names the groups in a prompt of another language than English."""
+    groups = {group for target in found.targets for cell, share in target.shares.items() if share for group in cell}
+    lacking = sorted(groups - found.words.get(tongue, {}).keys())
+    if not lacking:
+        return f"language: {tongue!r}, with the policy's words for the groups"
+    wanted = ", ".join(f"{group}: …" for group in lacking)
+    return (
+        f"language: {tongue!r}; words for the groups are added to the prompt's end in English; "
+        f"a policy file may give those of the language: words: {{{tongue}: {{{wanted}}}}}"
+    )
+
+
+def plain(found: Match, prompt: str, planned: list[list[int]]) -> dict[str, Any]:
     """A match with its quotas as plain data."""
     return {
         "rule": found.rule.name if found.rule else None,
@@ -98,6 +117,7 @@ def plain(found: Match, planned: list[list[int]]) -> dict[str, Any]:
         "how": found.how,
         "score": found.score,
         "reason": found.reason,
+        "language": language(prompt, found.start),
         "losing": [{"rule": rule.name, "concept": concept, "why": why} for rule, concept, why in found.losing],
         "unsure": found.unsure,
         "stated": [stated._asdict() for stated in found.stated],

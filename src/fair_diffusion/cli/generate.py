@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fair_diffusion.cli.console import Terminal, say
+from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Instruction, Loading, Sampling, Steering, grouped
 from fair_diffusion.cli.progress import denoising
 from fair_diffusion.cli.show import outcome, show
+from fair_diffusion.cli.terminal import Terminal
 from fair_diffusion.cli.usage import INTERRUPTED, MISSED, check_requests, instructed, loaded, usage_errors
 from fair_diffusion.runs.format import SHEET
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import Columns, Terminal, say
+from fair_diffusion.cli.console import say
+from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
 from fair_diffusion.policy.target import percent
 

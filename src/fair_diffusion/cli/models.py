@@ -10,7 +10,8 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from fair_diffusion.cli.console import Terminal, say
+from fair_diffusion.cli.console import say
+from fair_diffusion.cli.terminal import Terminal
 from fair_diffusion.models.cards import Card, cards
 
 SHORT = {"epsilon": "ε", "v_prediction": "v", "sample": "x0"}

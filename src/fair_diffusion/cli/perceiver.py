@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import Columns, Terminal
 from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:

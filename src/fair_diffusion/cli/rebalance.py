@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fair_diffusion.cli.console import Terminal, say
+from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Instruction, Loading, Sampling, grouped
 from fair_diffusion.cli.progress import working
 from fair_diffusion.cli.show import outcome, show
+from fair_diffusion.cli.terminal import Terminal
 from fair_diffusion.cli.usage import INTERRUPTED, MISSED, instructed, loaded, usage_errors
 from fair_diffusion.methods import METHODS, USUAL
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fair_diffusion.cli.console import Columns, Terminal
+from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.report.delivered import done, process_said, said
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Predicted
-from fair_diffusion.cli.console import Columns, Terminal
+from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.report.headline import default_shares
 
 CONCEPTS = 12
@@ -58,11 +58,12 @@ def _fields(found: Numbers) -> Columns:
 
 def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
     target = f"{default_shares(lines)} (assumed)" if found.assumed else "the target"
-    interval = f" ({found.tv_low:.3f} to {found.tv_high:.3f})" if found.tv_low is not None else ""
+    interval = "" if found.process_low is None else f" ({found.process_low:.3f} to {found.process_high:.3f})"
     many = f"{found.concepts} concepts, " if found.concepts > 1 else ""
     return (
-        f"{found.source}: {found.attribute} deviates {found.tv_mean:.3f}{interval} from {target}, "
-        f"a perfect coin would by {found.noise_floor:.3f}; {many}{found.n} images, {found.unknown} unknown"
+        f"{found.source}: {found.attribute} deviates {found.tv_mean:.3f} from {target}, "
+        f"a perfect coin would by {found.noise_floor:.3f}, the process by {found.process:.3f}{interval}; "
+        f"{many}{found.n} images, {found.unknown} unknown"
     )
 
 

@@ -1,6 +1,6 @@
 """The columns of the table, each with its definition, for the terminal, the page and Markdown.
 
-Exports `DEVIATION`, `QUALITY`, `COST`, `Column`, `cells` and `coin`.
+Exports `DEVIATION`, `QUALITY`, `COST`, `Column`, `filled`, `cells` and `coin`.
 """
 
 from __future__ import annotations
@@ -50,10 +50,31 @@ def _of(reader: str, name: str) -> Callable[[Outcome], str]:
 def _mean(reader: str) -> Callable[[Outcome], str]:
     def show(line: Outcome) -> str:
         deviation: Deviation = getattr(line, reader)
-        interval = "" if deviation.tv_low is None else f" ({number(deviation.tv_low)} to {number(deviation.tv_high)})"
-        return number(deviation.tv_mean) + interval
+        return number(deviation.tv_mean) + _between(deviation.tv_low, deviation.tv_high)
 
     return show
+
+
+def _process(line: Outcome) -> str:
+    deviation = line.judge
+    if deviation is None or deviation.process is None:
+        return NONE
+    ends = (deviation.process_low, deviation.process_high)
+    return number(deviation.process) + _between(*ends)
+
+
+def _difference(name: str) -> Callable[[Outcome], str]:
+    """A difference with its interval: "−0.210 (−0.270 to −0.150)"."""
+
+    def show(line: Outcome) -> str:
+        value = getattr(line, name)
+        return number(value) + _between(getattr(line, f"{name}_low"), getattr(line, f"{name}_high"))
+
+    return show
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "" if low is None else f" ({number(low)} to {number(high)})"
 
 
 def _fact(show: Callable[[Facts], str]) -> Callable[[Outcome], str]:
@@ -68,9 +89,26 @@ DEVIATION: Sequence[Column] = (
     Column(
         "TV by the judge",
         "total variation ½ Σ |share − target|, unknown being a group whose target is 0: the share of images that would "
-        "have to change; mean over prompts, with its 95 % interval by bootstrap over prompts",
+        "have to change; mean over prompts, with its 95 % interval for as many images of other such prompts",
         _mean("judge"),
         "total_variation",
+    ),
+    Column(
+        "from plain",
+        "the difference of this mean from that of the plain images, over the same prompts, with its 95 % interval by "
+        "bootstrap over prompts; all intervals of a table hold together",
+        _difference("from_plain"),
+    ),
+    Column(
+        "from the nearest",
+        "likewise from the way that is nearest to the target: an interval that holds 0 does not tell the two apart",
+        _difference("from_nearest"),
+    ),
+    Column(
+        "of the process",
+        "the mean total variation that very many images would have, without the noise of few ones, with its 95 % "
+        "interval over prompts of the same sort; images that are assigned by quota vary less than it supposes",
+        _process,
     ),
     Column("worst by the judge", "the largest total variation of a prompt", _of("judge", "tv_worst")),
     Column("TV by the perceiver", "the same as read by the perceiver, which may steer", _mean("perceiver")),
@@ -135,7 +173,7 @@ QUALITY: Sequence[Column] = (
     Column(
         "occupation kept",
         "fidelity: images whose occupation, as the judge reads it, is the one that most plain images of their prompt "
-        "show, unknown counting against; with its 95 % interval by bootstrap over prompts",
+        "show, unknown counting against; with its 95 % interval over prompts of the same sort",
         _fact(_fidelity),
     ),
     Column(
@@ -189,6 +227,12 @@ COST: Sequence[Column] = (
     ),
     Column("memory", "the highest level while drawing", _fact(lambda facts: f"{facts.memory / 2**20:,.0f} MiB")),
 )
+
+
+def filled(lines: Sequence[Outcome], columns: Sequence[Column]) -> list[Column]:
+    """The columns in which at least one measured outcome has a value."""
+    measured = [line for line in lines if line.judge]
+    return [column for column in columns if not measured or any(column.show(line) != NONE for line in measured)]
 
 
 def cells(line: Outcome, columns: Sequence[Column]) -> list[str]:

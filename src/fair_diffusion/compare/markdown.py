@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, Column, cells, coin
+from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, Column, cells, coin, filled
 from fair_diffusion.compare.outcome import Outcome
 from fair_diffusion.report.headline import spoken
 
 
 def markdown(lines: Sequence[Outcome], *, level: int = 2) -> str:
     """Three tables for each instruction and attribute: deviation, quality and cost.
+
+    Columns of the first one in which no way has a value are left out.
 
     Args:
         lines: the lines of the table.
@@ -20,8 +22,9 @@ def markdown(lines: Sequence[Outcome], *, level: int = 2) -> str:
     parts = []
     for (instruction, attribute), own in groupby(lines, key=lambda line: (line.instruction, line.attribute)):
         group = list(own)
-        rows = _table(group, DEVIATION)
-        rows.append(_row(["*a perfect coin*", *coin(group[0], DEVIATION)]))
+        deviation = filled(group, DEVIATION)
+        rows = _table(group, deviation)
+        rows.append(_row(["*a perfect coin*", *coin(group[0], deviation)]))
         parts += [
             f"{'#' * level} {instruction}: {spoken(attribute)}",
             "",

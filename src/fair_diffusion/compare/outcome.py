@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fair_diffusion.audit.deviations import Deviation, deviations
+from fair_diffusion.audit.deviations import Deviation, deviations, tally_deviation
 from fair_diffusion.audit.table import JOINT, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.compare.comparison import Comparison
@@ -25,11 +25,15 @@ from fair_diffusion.compare.way import PLAIN, Way
 from fair_diffusion.perception.vocabulary import known_labels
 from fair_diffusion.policy import ATTRIBUTES, Target
 from fair_diffusion.readers.kid_reference import FEWEST
-from fair_diffusion.statistics.bootstrap import bootstrap_mean
+from fair_diffusion.statistics.bootstrap import paired_differences
 from fair_diffusion.statistics.kid import Kid, kid
 from fair_diffusion.statistics.metrics import noise_floors
+from fair_diffusion.statistics.over_prompts import FEWEST as FEWEST_PROMPTS
+from fair_diffusion.statistics.over_prompts import high_end, low_end
 
 OCCUPATION = "occupation"
+DIFFERENCES = tuple(f"from_{other}{end}" for other in ("plain", "nearest") for end in ("", "_low", "_high"))
+"""The fields of an outcome that are differences."""
 
 Cells = Sequence[tuple[Ask, Drawn]]
 
@@ -42,7 +46,7 @@ class Facts:
         images: the number of images.
         fidelity: share of images whose occupation, as the judge reads it, is the one that most plain images of their
             prompt show; unknown counts against it. None if the judge reads no occupations.
-        fidelity_low: lower end of its 95 % interval, by bootstrap over prompts; None for a single prompt.
+        fidelity_low: lower end of its 95 % interval over prompts; None for fewer than 5 prompts.
         fidelity_high: upper end of that interval.
         kid: kernel distance of the judge's features to the reference.
         kid_std: its standard error; None under 50 images.
@@ -97,6 +101,14 @@ class Outcome:
         perceiver: the same as the perceiver reads them.
         facts: quality and cost.
         floors: the scores of a perfect coin with as many images, by metric.
+        from_plain: mean total variation by the judge, less that of the plain images of the same prompts; None for the
+            plain way, and for one without numbers. This and the next are differences over prompts; all intervals of one
+            instruction and attribute hold together (see `statistics.bootstrap`).
+        from_plain_low: lower end of its 95 % interval; None where there is none.
+        from_plain_high: upper end of that interval.
+        from_nearest: likewise, less that of the way that is nearest to the target; None for that way itself.
+        from_nearest_low: lower end of its interval.
+        from_nearest_high: upper end of its interval.
     """
 
     instruction: str
@@ -107,10 +119,16 @@ class Outcome:
     perceiver: Deviation | None = None
     facts: Facts | None = None
     floors: dict[str, float]
+    from_plain: float | None = None
+    from_plain_low: float | None = None
+    from_plain_high: float | None = None
+    from_nearest: float | None = None
+    from_nearest_low: float | None = None
+    from_nearest_high: float | None = None
 
     def plain(self) -> dict[str, Any]:
         """The line as a flat row of plain data: `judge_tv_mean`, `perceiver_tv_mean`, `ratio`, `floor_kl`, …"""
-        row = {name: getattr(self, name) for name in ("instruction", "attribute", "way", "failed")}
+        row = {name: getattr(self, name) for name in ("instruction", "attribute", "way", "failed", *DIFFERENCES)}
         for reader, deviation in (("judge", self.judge), ("perceiver", self.perceiver)):
             row |= {f"{reader}_{name}": getattr(deviation, name, None) for name in Deviation.__annotations__}
         facts = asdict(self.facts) if self.facts else dict.fromkeys(Facts.__annotations__)
@@ -132,8 +150,9 @@ def outcomes(comparison: Comparison, reference: Reference | None = None) -> list
         attributes = dict.fromkeys(JOINT.join(t.attributes) for ask in asks for t in ask.matched.targets)
         floors = {name: _floors(asks, name, comparison.settings["n"]) for name in attributes}
         own: dict[str, list[Outcome]] = {name: [] for name in attributes}
-        for way in comparison.ways:
-            cells = plain if way == PLAIN else comparison.cells(way, instruction)
+        drawn = [(way, plain if way == PLAIN else comparison.cells(way, instruction)) for way in comparison.ways]
+        told = {name: _differences(drawn, name) for name in attributes}
+        for way, cells in drawn:
             failed = comparison.failures.get((instruction, way.name))
             facts = _facts(way, cells, plain, reference) if cells else None
             for name, kept in own.items():
@@ -147,6 +166,7 @@ def outcomes(comparison: Comparison, reference: Reference | None = None) -> list
                         perceiver=_deviation(way, cells, name, "perceived"),
                         facts=facts,
                         floors=floors[name],
+                        **told[name].get(way.name, {}),
                     )
                 )
         made += [line for kept in own.values() for line in kept]
@@ -179,6 +199,33 @@ def _target(ask: Ask, attribute: str) -> Target | None:
 def _deviation(way: Way, cells: Cells, attribute: str, reader: str) -> Deviation | None:
     measured = deviations(_tallies(way, cells, attribute, reader))
     return measured[0] if measured else None
+
+
+def _differences(drawn: Sequence[tuple[Way, Cells]], attribute: str) -> dict[str, dict[str, float | None]]:
+    """The differences of every way that has numbers, from plain and from the nearest way, as fields of `Outcome`."""
+    values = {
+        way.name: [
+            tally_deviation(tuple(tally.counts.values()), tally.unknown, tally.asked).tv
+            for tally in _tallies(way, cells, attribute, "judged")
+        ]
+        for way, cells in drawn
+        if cells
+    }
+    names = list(values)
+    if len(names) < 2:
+        return {}
+    means = {name: float(np.mean(values[name])) for name in names}
+    nearest = min(names[1:], key=lambda name: means[name])
+    ends = paired_differences(np.array(list(values.values())).T)
+    told: dict[str, dict[str, float | None]] = {}
+    for k, name in enumerate(names):
+        told[name] = {}
+        for field, other in (("from_plain", names[0]), ("from_nearest", nearest)):
+            if name != other:
+                found = [float(end[k, names.index(other)]) for end in ends]
+                fields = (field, f"{field}_low", f"{field}_high")
+                told[name] |= {at: None if np.isnan(end) else end for at, end in zip(fields, found, strict=True)}
+    return told
 
 
 def _tallies(way: Way, cells: Cells, attribute: str, reader: str) -> list[Tally]:
@@ -227,7 +274,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
     twins = [value for value in column("pixels") if value is not None]
     angles = [value for value in column("features") if value is not None]
     kept = _kept(cells, plain)
-    low, high = bootstrap_mean(kept) if len(kept) > 1 else (None, None)
+    low, high = _fidelity_ends(kept)
     distance = _kid(way, cells, plain, reference)
     evaluations, images = column("evaluations"), sum(cell.images.num_rows for _, cell in cells)
     learnt = {name: seconds for _, cell in cells for name, seconds in cell.learnt.items()}  # each is learnt once
@@ -265,6 +312,14 @@ def _kept(cells: Cells, plain: Cells) -> list[float]:
         if labels and known:
             shares.append(labels.count(known.most_common(1)[0][0]) / len(labels))
     return shares
+
+
+def _fidelity_ends(kept: Sequence[float]) -> tuple[float | None, float | None]:
+    """The ends of the interval of the mean fidelity over prompts: what is lost is a deviation from 1."""
+    if len(kept) < FEWEST_PROMPTS:
+        return None, None
+    lost = 1 - np.array(kept)
+    return 1 - float(high_end(lost, 1.0)), 1 - float(low_end(lost))
 
 
 def _kid(way: Way, cells: Cells, plain: Cells, reference: Reference | None) -> Kid | None:

@@ -25,6 +25,7 @@ from fair_diffusion.compare.way import Way
 from fair_diffusion.files.pictures import jpeg_uri
 from fair_diffusion.report.headline import spoken, units
 from fair_diffusion.report.page import environment, rendered
+from fair_diffusion.statistics.bootstrap import FEWEST_PAIRS
 
 SIDE = 96
 PROMPTS = 3
@@ -81,12 +82,19 @@ def headline(lines: Sequence[Outcome]) -> str:
         interval = "" if best.tv_low is None else f" ({number(best.tv_low)} to {number(best.tv_high)})"
         ratio = f", at {line.facts.ratio:.2f}× the evaluations" if line.facts else ""
         words.append(f"Nearest to the target is {best.source}: {number(best.tv_mean)}{interval}{ratio}.")
-        top = best.tv_mean if best.tv_high is None else best.tv_high
-        close = [one.source for one, _ in measured if one is not best and one.tv_mean <= top]
-        if close:
-            words.append(f"Within its interval: {', '.join(close)}.")
+        words += _told_apart(plain.concepts, [line for _, line in measured if line.way != best.source])
     words.append(f"A perfect coin with as many images would deviate {number(plain.noise_floor)}.")
     return " ".join(words)
+
+
+def _told_apart(prompts: int, others: Sequence[Outcome]) -> list[str]:
+    """Which other ways cannot be told from the nearest one by their differences over the same prompts."""
+    if not others:
+        return []
+    if prompts < FEWEST_PAIRS:
+        return [f"Ways are told apart over {FEWEST_PAIRS} prompts or more."]
+    close = [line.way for line in others if line.from_nearest_low is None or line.from_nearest_low <= 0]
+    return [f"Over these prompts it cannot be told from {', '.join(close)}."] if close else []
 
 
 def made(way: Way) -> str:

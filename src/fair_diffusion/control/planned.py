@@ -64,7 +64,9 @@ class Shared:
             backbone = self.backbones.setdefault(asked.size, backbone.sized(*asked.pixels))
             readers = replace(readers, early=None)  # an early reader knows latents of the usual size
         texts = self.texts[edit, asked.size]
-        brief = Brief(backbone, asked, matched.start, pipe.card, matched.targets, pipe.projections, texts)
+        brief = Brief(
+            backbone, asked, matched.start, pipe.card, matched.targets, pipe.projections, texts, words=matched.words
+        )
         return Order(
             brief=brief,
             quotas=planned.quotas,

@@ -29,15 +29,15 @@ from fair_diffusion.policy.tokens import Token, kinds, plain, spelled, tokenize
 from fair_diffusion.policy.words import phrase
 
 LONGEST = 32_000
-LONGEST_CLAUSE = 400
-"""Tokens; a list of concepts may be long."""
+LONGEST_CLAUSE, MOST_TOKENS = 4_000, 400
+"""Characters and tokens of one clause: reading it takes more than linear time."""
 EXAMPLE = 'say for which prompts and which share, such as "firefighter: half women"'
 _K = r"(?P<k>P?d?C(?:[,&|]P?d?C)*)"
 _SHAPES = tuple(
     re.compile(shape)
     for shape in (
         rf"{_K},?(?P<v>[VP:at]*)(?P<b>[^C]*)",  # doctors should be half women; among doctors, half women
-        rf"(?P<b>[SN])P?{_K}(?P<v>[VP:at]*)(?P<b2>G[^C]*)",  # half of the doctors should be women
+        rf"P?(?P<b>[SN])P?{_K}(?P<v>[VP:at]*)(?P<b2>G[^C]*)",  # half of the doctors should be women
         rf"(?P<b>[^C]*[^CVPat,&:])[,:]?{_K}",  # gender parity for all jobs; 50% female doctors; half women: doctors
         rf"(?P<b>G+)[V:P]*(?P<b2>S)P?{_K}",  # women should be half of the doctors
         rf"(?P<b>T?MG+)P?{_K}(?P<b2>aG+)",  # as many female nurses as male
@@ -49,7 +49,7 @@ _SHAPES = tuple(
 )
 _LOOSE = (
     re.compile(rf"{_K},?(?P<v>[V:]+)(?P<b>.*)"),
-    re.compile(rf"(?P<b>[SN])P?{_K}(?P<v>[V:]+)(?P<b2>.*)"),
+    re.compile(rf"P?(?P<b>[SN])P?{_K}(?P<v>[V:]+)(?P<b2>.*)"),
 )
 """How the words about shares are found in a clause that fits no shape, to say what is wrong with them."""
 _SEVERAL = re.compile(r"S?P?d?C(?:[,&|]P?C)*(?:[,&]SP?d?C(?:[,&|]P?C)*)+(?P<v>V)(?P<b>G+)")
@@ -117,6 +117,9 @@ def _clauses(text: str) -> Iterator[tuple[int | None, str]]:
     before: tuple[int | None, str] | None = None
     for number, line in enumerate(lines, start=1):
         for clause in re.split(r";|[.!?]+(?=\s|$)", plain(line)):
+            if len(clause) > LONGEST_CLAUSE:
+                message = f"the clause is {len(clause):,} characters long"
+                raise PolicyError([Problem(None, clause[:40] + "…", message, 'put ";" between clauses')])
             words = closing.sub("", opening.sub("", clause.strip(" ,\t\"'")))
             letters = kinds(tokenize(words))
             if before and letters and not set("C!") & set(letters):
@@ -165,8 +168,12 @@ def _readings(tokens: list[Token], line: int | None) -> list[_Reading]:
     refused = [token for token in tokens if token.kind == "!"]
     if refused:
         return [_failed([_problem(line, token.text, token.value) for token in refused[:1]])]
-    if len(tokens) > LONGEST_CLAUSE:
-        return [_failed([Problem(line, written(tokens[:8]), "the clause is too long", 'put ";" between clauses')])]
+    if len(tokens) > MOST_TOKENS:
+        return [
+            _failed(
+                [Problem(line, written(tokens[:8]), f"the clause has {len(tokens)} words", 'put ";" between clauses')]
+            )
+        ]
     if not set("SNRQMX") & set(kinds(tokens)) and not re.search("VG|dC[VP]?G", kinds(tokens)):
         return [_failed([Problem(line, written(tokens), "no share is stated", f"{EXAMPLE}, in English")])]
     if "C" not in kinds(tokens):
@@ -204,7 +211,7 @@ def _single(tokens: list[Token], line: int | None) -> list[_Reading]:
 def _without_repeats(tokens: list[Token]) -> Iterator[list[Token]]:
     """The tokens with a concept that is named more than once kept at its first place, and then at its last."""
     named = [token for token in tokens if token.kind == "C"]
-    if len({token.value for token in named}) > 1 or len(named) == 1:
+    if len(named) < 2 or len({token.value for token in named}) > 1:
         yield tokens
         return
     for kept in (named[0], named[-1]):
@@ -227,12 +234,13 @@ def _several(tokens: list[Token], line: int | None) -> list[_Reading]:
 
 
 def _split(tokens: list[Token], line: int | None) -> list[_Reading]:
-    """The readings of two clauses that a comma or "and" joins; empty if there are none such."""
+    """The readings of two clauses that a comma, "and" or "but" joins; empty if there are none such."""
     for at, token in enumerate(tokens):
-        if token.kind in ",&" and "C" in kinds(tokens[:at]) and "C" in kinds(tokens[at + 1 :]):
+        if (token.kind in ",&" or token.text == "but") and "C" in kinds(tokens[:at]) and "C" in kinds(tokens[at + 1 :]):
             left = [reading for reading in _single(tokens[:at], line) if not reading.problems]
             if len({repr(reading.meaning) for reading in left}) == 1:
-                right = _readings(tokens[at + 1 :], line)
+                rest = tokens[at + 1 :]
+                right = _readings(rest[1:] if rest[0].text == "but" else rest, line)
                 if not any(reading.problems for reading in right):
                     return [left[0], *right]
     return []

@@ -7,7 +7,7 @@ prompt states an identity, the targets for that attribute are dropped. A named p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -62,6 +62,7 @@ class Match:
             cosine; None if it was not looked for.
         read_as: words of the prompt that were read as other words, such as ("docter", "doctor").
         said: the policy as its author wrote it.
+        words: the policy's words for groups, by language and group.
     """
 
     rule: Rule | None
@@ -77,6 +78,7 @@ class Match:
     nearest: Nearest | None = None
     read_as: tuple[tuple[str, str], ...] = ()
     said: str = field(default="", compare=False, repr=False)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def match(policy: Policy, prompt: str) -> Match:
@@ -104,7 +106,7 @@ def match(policy: Policy, prompt: str) -> Match:
             found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
         found = replace(found, nearest=nearest)
     read = ((prompt[text[m.first].start : text[m.stop - 1].end], m.read) for m in reading.mentions if m.read)
-    return replace(found, said=policy.text, read_as=tuple(read))
+    return replace(found, said=policy.text, words=policy.words, read_as=tuple(read))
 
 
 class Fit(NamedTuple):
@@ -230,7 +232,7 @@ def _by_meaning(
     rule = rules.get(concept) or rules.get(EVERY_OCCUPATION) or rules.get(EVERYONE)
     excepted = rule and concept not in rule.concepts and concept in map(canonical, rule.exceptions)
     if rule is None or excepted or score < NEAR:
-        return None, (concept, score)
+        return None, (concept, score) if score > 0 else None  # below 0: nearer to a thing than to a person
     mention = Mention(first, stop, tuple(word.normal for word in text[first:stop]), None)
     return Fit(rule, mention, "meaning", (0, 0), score), (concept, score)
 

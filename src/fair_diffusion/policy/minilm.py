@@ -73,7 +73,7 @@ def embed(texts: Sequence[str]) -> Array:
 
 @lru_cache(maxsize=1)
 def load() -> tuple[Tokenizer, dict[str, Array], dict[str, Any]]:
-    """The tokenizer, the weights and the configuration, which are read once."""
+    """The tokenizer, the weights and the configuration."""
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 
@@ -129,7 +129,15 @@ def _norm(x: Array, w: dict[str, Array], name: str, eps: float) -> Array:
 
 
 def _gelu(x: Array) -> Array:
-    from scipy.special import erf
+    """x · Φ(x), with erf by a rational approximation that errs by 1.5e-7 at most: importing scipy's takes 0.4 s.
 
-    result: Array = x * np.float32(0.5) * (1 + erf(x / np.float32(np.sqrt(2))))
+    erf(z) = 1 − (a₁t + … + a₅t⁵) exp(−z²),  t = 1 / (1 + pz),  z ≥ 0          (Abramowitz & Stegun 1964, 7.1.26)
+    """
+    z = np.abs(x) * np.float32(np.sqrt(0.5))
+    t = 1 / (1 + np.float32(0.3275911) * z)
+    series = np.zeros_like(t)
+    for a in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        series = (series + np.float32(a)) * t
+    erf = np.copysign(1 - series * np.exp(-z * z), x)
+    result: Array = x * np.float32(0.5) * (1 + erf)
     return result

@@ -37,6 +37,13 @@ def place(prompt: str, start: int) -> int | None:
     return _before_alternatives(prompt, text[_first(prompt, text, at)].start)
 
 
+def language(prompt: str, start: int | None) -> str:
+    """The language of the words for the occupation that begin at character `start`, such as "de"; "en" without any."""
+    text = words(prompt)
+    at = next((i for i, word in enumerate(text) if start is not None and word.start <= start < word.end), None)
+    return "en" if at is None else _language(text, at)
+
+
 def _language(text: Sequence[Word], first: int) -> str:
     """The language of the known phrase that begins at word `first`."""
     for stop in range(min(len(text), first + _LONGEST), first, -1):

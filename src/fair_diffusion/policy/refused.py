@@ -73,7 +73,15 @@ def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, oc
         return False
     plural = text[stop - 1].text.lower().endswith("s")
     acts = (follower.text.endswith("s") and not plural) or (plural and not follower.text.endswith("s"))
-    return word in vocabulary.things() and not (acts and _may_be_verb(text, first, word, plural))
+    if word in vocabulary.things():
+        return not (acts and _may_be_verb(text, first, word, plural))
+    return word in vocabulary.nouns() and (word,) not in lists()["styles"] and _thing_follows(text, stop)
+
+
+def _thing_follows(text: Sequence[Word], at: int) -> bool:
+    """Whether the noun `text[at]` is only the first part of a thing's name: "appreciation card"."""
+    after = text[at + 1] if at + 1 < len(text) else None
+    return after is not None and after.joined and not text[at].possessive and after.normal in vocabulary.things()
 
 
 @cache
@@ -101,9 +109,11 @@ def _unbroken_things() -> tuple[str, ...]:
 
 
 def _has_modifier(text: Sequence[Word], first: int) -> bool:
-    """Whether a noun stands before the words, as in "umbrella maker"."""
-    before = text[first - 1] if first else None
-    return before is not None and text[first].joined and before.normal in vocabulary.nouns()
+    """Whether a noun, or a word of known occupations, stands before the words, as in "umbrella maker"."""
+    if first == 0 or not text[first].joined:
+        return False
+    before = text[first - 1].normal
+    return before in vocabulary.nouns() or before in vocabulary.words_of_occupations("en")
 
 
 def _is_verb(text: Sequence[Word], first: int, stop: int, before: list[str], follower: Word | None) -> bool:

@@ -55,7 +55,7 @@ def read_shares(tokens: Sequence[Token], line: int | None, *, whole: bool = Fals
         line: of the sentence, for messages.
         whole: whether a group alone takes all images, as in "doctors should be women".
     """
-    reader = _Reader([token for token in tokens if token.kind not in "P"], line)
+    reader = _Reader(tokens, line)
     reader.read(whole)
     return reader.shares
 
@@ -69,9 +69,10 @@ def written(tokens: Sequence[Token]) -> str:
 class _Reader:
     """Reads the statements of one body, and collects targets and mistakes."""
 
-    def __init__(self, tokens: list[Token], line: int | None) -> None:
+    def __init__(self, tokens: Sequence[Token], line: int | None) -> None:
         self.of_them = {id(after) for token, after in pairwise(tokens) if token.kind == "H"}
-        self.tokens = [token for token in tokens if token.kind != "H"]
+        self.of_group = {id(after) for token, after in pairwise(tokens) if token.kind == "P" and token.text == "of"}
+        self.tokens = [token for token in tokens if token.kind not in "HP"]
         self.kinds = re.sub(r"[V:]", "v", kinds(self.tokens))
         self.line, self.shares = line, Shares()
         self.stated: dict[By, Stated] = {}
@@ -144,7 +145,8 @@ class _Reader:
             part = tokens[item.start() : item.end()]
             share = next((token.value for token in part if token.kind == "S"), None)
             by, cell = _cell([token for token in part if token.kind == "G"])
-            if self.stated and by not in self.stated and any(id(token) in self.of_them for token in part):
+            others = self.stated and by not in self.stated and any(id(token) in self.of_them for token in part)
+            if others or (len(cell) > 1 and any(id(token) in self.of_group for token in part)):
                 raise ValueError('of whom is not clear; state combinations, such as "25% dark-skinned women"')
             if share is not None:
                 self.add(part, share)
@@ -236,7 +238,7 @@ class _Reader:
             self.wrong(token.text, "this says no skin tone", mend)
             return
         names = ATTRIBUTES[named].group_names if named else _GROUPS
-        self.wrong(" ".join(token.value), "unknown group", suggestion(" ".join(token.value), names))
+        self.wrong(token.text, "unknown group", suggestion(token.text, names))
 
 
 _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]], ...] = tuple(
@@ -253,11 +255,11 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]
         (r"(?:Lv?)?G+(?:[&t,v]+G+)+[v,]*R", _Reader.ratio),
         (r"R(?:v?L)?|Lv?R", _Reader.ratio_of_label),
         (r"Qv?L(?:[&,]+L)*(?!v?Q)|L(?:[&,]+L)*v?Q(?![v,&]*G)", _Reader.parity),
-        (r"(?:Lv?)?NG+(?:[,&t]*NG+)+", _Reader.counts),
+        (r"(?:Lv?)?NG+(?:[,&tv]*NG+)+", _Reader.counts),
         (r"(?:Lv?)?NG+tN?G+", _Reader.counts),
         (r"(?:Lv?)?G+v?N(?:[,&]*G+v?N)+", _Reader.counts),
         (r"(?:Lv?)?G+(?:[&,]+G+)+[v,]*Se", _Reader.each),
-        (r"(?:Lv?)?SeG+(?:[&,]+G+)+", _Reader.each),
+        (r"(?:Lv?)?Sev?G+(?:[&,]+G+)+", _Reader.each),
     )
 )
 

@@ -68,7 +68,7 @@ class Finder:
 
     def statements(self, stating: Sequence[Found]) -> Iterator[Statement]:
         """The statements, given every phrase that states something."""
-        s, people = self.sentence, self.people
+        s = self.sentence
         adjectives = adjectives_of(stating)
         for first, stop, found in stating:
             shown = stop + 1 if s.joined(stop) and s.low[stop] in grammar()["descent"] else stop  # "Asian descent"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -184,13 +185,17 @@ def _mark(text: str, at: int) -> Token | None:
 def _resolved(tokens: list[Token]) -> list[Token]:
     """The tokens with one kind each: what "every", "all", "only", "for" and "one" mean depends on their neighbours."""
     found: list[Token] = []
+    told = [i for i, token in enumerate(tokens) if token.kind not in "_n"]
     for i, token in enumerate(tokens):
-        later = [other for other in tokens[i + 1 :] if other.kind not in "_n"]
+        place = bisect_right(told, i)
+        later = [tokens[k] for k in told[place : place + 2]]
         after = later[0].kind if later else ""
         before = found[-1].kind if found else ""
         kind, value = token.kind, token.value
         named = i + 1 < len(tokens) and tokens[i + 1].kind in "Cnp" and after == "C"
-        if kind in "nwp" and named:  # "picture editor", "set designer", "figure skater"
+        if (
+            kind in "nwp" and named and not token.text.endswith("s")
+        ):  # "picture editor", "set designer", "figure skater"
             kind, value = "C", phrase(token.text)
         elif token.kind in "DA" and after == "C" and value != 0:
             kind = "d"

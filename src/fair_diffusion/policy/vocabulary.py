@@ -190,8 +190,8 @@ def typo(word: str) -> str | None:
     for targets in _targets():
         near = process.extract(word, targets.get(word[0], ()), scorer=OSA.distance, score_cutoff=most, limit=2)
         if near:
-            unsure = len(near) > 1 and near[0][1] == near[1][1]
-            return None if unsure else str(near[0][0])
+            known, unsure = near[0][1] == 0, len(near) > 1 and near[0][1] == near[1][1]
+            return None if known or unsure else str(near[0][0])
     return None
 
 
@@ -219,7 +219,8 @@ def is_no_typo(word: str) -> bool:
 @cache
 def _no_typos() -> frozenset[str]:
     everywhere = frozenset(word for words in occupations() for word in words)
-    return everywhere | things() | nouns() | frozenset(_lines("no_typos.txt"))
+    names = surnames() | first_names().keys()
+    return everywhere | nouns() | names | frozenset(_lines("no_typos.txt"))
 
 
 def _phrases(name: str) -> frozenset[Phrase]:

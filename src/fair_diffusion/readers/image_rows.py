@@ -27,6 +27,7 @@ class ImageRows:
         files: the name of each image.
         keys: source and concept of each image.
         seeds: the seed of each image; None if it is not known.
+        phrasings: the words that asked for each image; None if they are not known.
         labels: by attribute, the group that each image shows; None if it could not be read.
         confidence: by attribute, the reader's confidence in each label.
     """
@@ -36,6 +37,7 @@ class ImageRows:
         self.files: list[str] = []
         self.keys: list[Key] = []
         self.seeds: list[int | None] = []
+        self.phrasings: list[str | None] = []
         self.labels: dict[str, list[str | None]] = {attribute: [] for attribute in groups}
         self.confidence: dict[str, list[float | None]] = {attribute: [] for attribute in groups}
         self._known: dict[Key, Key] = {}
@@ -51,10 +53,12 @@ class ImageRows:
         labels: Mapping[str, str | None],
         confidence: Mapping[str, float | None],
         seed: int | None = None,
+        phrasing: str | None = None,
     ) -> None:
         """Append one image. Attributes without a label are unknown."""
         self.files.append(file)
         self.seeds.append(seed)
+        self.phrasings.append(phrasing)
         key = (source, concept)
         self.keys.append(self._known.setdefault(key, key))  # one tuple per source and concept, however many images
         for attribute, column in self.labels.items():
@@ -74,11 +78,15 @@ class ImageRows:
         wanted = list(attributes or self.groups)
         check_attributes([part for attribute in wanted for part in attribute.split(JOINT)], list(self.groups))
         counted: dict[str, Counter[tuple[Key, str | None]]] = {}
+        phrased: dict[str, Counter[tuple[Key, str | None, str | None]]] = {}
+        several = self._phrasings()
         names = {attribute: attribute.split(JOINT) for attribute in wanted}
         for attribute, parts in names.items():
             columns = [self.labels[part] for part in parts]
             labels = columns[0] if len(columns) == 1 else joint_labels(*columns)
             counted[attribute] = Counter(zip(self.keys, labels, strict=True))
+            if several:
+                phrased[attribute] = Counter(zip(self.keys, self.phrasings, labels, strict=True))
             strange = {label for _, label in counted[attribute]} - {None, *self._groups(parts)}
             if strange:
                 raise ValueError(f"{min(map(str, strange))!r} is no group of {attribute}: {self._groups(parts)}")
@@ -90,10 +98,21 @@ class ImageRows:
                 counts={group: counts[key, group] for group in self._groups(names[attribute])},
                 unknown=counts[key, None],
                 target=_fitting((targets or {}).get((*key, attribute)), self._groups(names[attribute])),
+                phrasings=tuple(
+                    tuple(phrased[attribute][key, words, group] for group in (*self._groups(names[attribute]), None))
+                    for words in several.get(key, ())
+                ),
             )
             for key in self._known
             for attribute, counts in counted.items()
         ]
+
+    def _phrasings(self) -> dict[Key, list[str | None]]:
+        """The phrasings of each source and concept that has several, in the order in which they came."""
+        found: dict[Key, dict[str | None, None]] = {}
+        for key, words in zip(self.keys, self.phrasings, strict=True):
+            found.setdefault(key, {})[words] = None
+        return {key: list(words) for key, words in found.items() if len(words) > 1 and None not in words}
 
     def disputed(self, other: ImageRows, attributes: Iterable[str]) -> list[Disputed]:
         """Count the images that another reader reads differently, by source, concept and attribute.
@@ -146,7 +165,8 @@ class ImageRows:
         return joint_groups(*(self.groups[attribute] for attribute in attributes))
 
     def table(self) -> pa.Table:
-        """The rows as a table: file, source, concept, seed if any is known, and two columns for each attribute.
+        """The rows as a table: file, source, concept, seed if any is known, phrasing if a concept has several, and two
+        columns for each attribute.
 
         The columns of an attribute hold its label and, as `<attribute>_confidence`, the reader's confidence."""
         columns = {
@@ -156,6 +176,8 @@ class ImageRows:
         }
         if any(seed is not None for seed in self.seeds):
             columns["seed"] = pa.array(self.seeds, pa.int64())
+        if self._phrasings():
+            columns["phrasing"] = pa.array(self.phrasings, pa.string())
         for attribute, labels in self.labels.items():
             columns[attribute] = pa.array(labels, pa.string())
             columns[f"{attribute}_confidence"] = pa.array(self.confidence[attribute], pa.float32())

@@ -30,6 +30,7 @@ class Picture:
         concept: what it is about.
         data: its file, or the bytes of the file.
         seed: the seed that made it, if that is known.
+        phrasing: the words that asked for it, if they are known.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Picture:
     concept: str
     data: Path | bytes
     seed: int | None = None
+    phrasing: str | None = None
 
 
 @dataclass
@@ -113,6 +115,7 @@ def perceive(
                 {name: person[name].label for name in attributes},
                 {name: person[name].confidence for name in attributes},
                 picture.seed,
+                picture.phrasing,
             )
             if OCCUPATION in person:
                 fidelity.add(picture.source, picture.concept, person[OCCUPATION].label)

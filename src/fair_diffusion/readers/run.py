@@ -155,7 +155,7 @@ def _recorded(
     judged, perceived = ImageRows(groups), ImageRows(groups)
     for record in records:
         about = (printable(record["file"]), names[kind_of(record)], concept(record["prompt"]))
-        judged.add(*about, record["judged"], record["confidence"], record["asked_seed"])
+        judged.add(*about, record["judged"], record["confidence"], record["asked_seed"], record["prompt"])
         if OCCUPATION in record["judged"]:
             fidelity.add(*about[1:], record["judged"][OCCUPATION])
         if record["perceived"]:
@@ -190,7 +190,7 @@ def _pictures(records: Iterable[Record], names: Mapping[Kind, str], concept: Nam
     """Yield the image of each record, not yet opened."""
     for record in records:
         about = (record["file"], names[kind_of(record)], concept(record["prompt"]))
-        yield Picture(*about, folder / record["file"], record["asked_seed"])
+        yield Picture(*about, folder / record["file"], record["asked_seed"], record["prompt"])
 
 
 def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:

@@ -261,7 +261,7 @@ class _Run:
 
     def _brief(self) -> Brief:
         matched = self.matched
-        return Brief(self.backbone, self.asked, matched.start, self.pipe.card, matched.targets)
+        return Brief(self.backbone, self.asked, matched.start, self.pipe.card, matched.targets, words=matched.words)
 
     def _records(self, now: Seen, moved: Sequence[Moved]) -> list[RebalancedRecord]:
         """One record per image, from the readings of the originals and of the images as they are now."""

@@ -16,7 +16,7 @@ from fair_diffusion.report.plot import Plot, Point, plot
 
 @dataclass(frozen=True)
 class Scatter:
-    """One figure: mean deviation from the targets of `attribute` upwards, the quality `name` to the right."""
+    """One figure: mean deviation of the process from the targets of `attribute` upwards, the quality to the right."""
 
     attribute: str
     name: str
@@ -36,13 +36,14 @@ def _scatter(attribute: str, name: str, sources: Sequence[Source], deviations: S
         Point(
             source.name,
             source.quality[name],
-            own[source.name].tv_mean,
-            own[source.name].tv_low,
-            own[source.name].tv_high,
+            own[source.name].process or 0.0,
+            own[source.name].process_low,
+            own[source.name].process_high,
         )
         for source in sources
         if source.name in own and name in source.quality
     ]
     if len(points) < 2:
         return None
-    return Scatter(attribute, name, plot(points, across=name, up=f"mean deviation of {spoken(attribute)}", zero=False))
+    up = f"mean deviation of the process in {spoken(attribute)}"
+    return Scatter(attribute, name, plot(points, across=name, up=up, zero=False))

@@ -1,67 +1,101 @@
-"""Bootstrap intervals over prompts: how far a mean over prompts would move with other prompts.
+"""Differences of ways over the same prompts, with intervals that hold for all pairs of ways together.
 
-    bootstrap: draw n of the n prompts with replacement, take their mean, repeat   (Efron 1979, Annals of Statistics 7)
-    BCa:       percentiles of these means, corrected for bias and skewness         (Efron 1987, JASA 82)
-    expanded:  percentiles at Φ(√(n / (n−1)) t_{α/2, n−1}) instead of α/2: resampled means spread too little, by the
-               factor √((n−1) / n), and means of few values have Student's tails (Hesterberg 2015, The American
-               Statistician 69)
+    d_ij = mean over prompts of (v_ki − v_kj),        s_ij its standard error over the K prompts
+    c    = 95 % quantile of max_ij |d*_ij − d_ij| / s*_ij over resamples of the prompts
+    interval: d_ij ± c · s_ij,      and at least ± |d_ij| · (1 − 0.05^(1/K))
 
-Without the expansion, intervals over 20 prompts cover 93 %; `benchmarks/coverage.md` has the coverage with it. The
-interval assumes that the prompts are a random sample of the prompts that matter; a hand-picked list is not one.
-Exports `bootstrap_mean`.
+A resample draws K of the K prompts with replacement, with all their ways: prompts are clusters, and ways are compared
+on the same ones (Efron and Tibshirani 1993, chapters 9 and 12; the largest statistic of all pairs as in Romano and Wolf
+2005, JASA 100). Two ways that differ by the same on all K prompts have no spread; the second term allows for prompts on
+which they do not differ, as `over_prompts` does. The interval assumes that the prompts are a random sample of those
+that matter, and it cannot know what happens in 1 of 10 prompts if it has seen only 20: `benchmarks/coverage.md` has the
+coverage. Exports `FEWEST_PAIRS` and `paired_differences`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, stdtrit
 
-from fair_diffusion.statistics.intervals import Interval, check_level
+from fair_diffusion.statistics.intervals import Array, check_level
 
-_RESAMPLES, _FEWEST, _DRAWS = 9_999, 999, 20_000_000
-# BCa leaves out each value once, which takes quadratic time; for more values it agrees with plain percentiles.
-_LARGEST_BCA = 2_000
-_WIDEST = 1 - 1e-9
-"""Largest level for SciPy. Two or three values ask for more; at this level all resamples lie inside."""
+FEWEST_PAIRS = 10
+"""The least number of prompts with intervals: with fewer, they hold less often than they say."""
+_RESAMPLES, _TOGETHER = 4_999, 4_000_000
+_EQUAL = 1e-12
+"""Standard errors below this value are rounding: the ways are equal on all prompts."""
 
 
-def bootstrap_mean(values: ArrayLike, *, level: float = 0.95, seed: int = 0) -> Interval:
-    """Bootstrap interval (BCa, expanded) of a mean over prompts.
-
-    It takes 9,999 resamples; above 2,000 values it takes fewer, and plain percentiles. Values that are all equal give
-    an interval of no width.
+def paired_differences(values: ArrayLike, *, level: float = 0.95, seed: int = 0) -> tuple[Array, Array, Array]:
+    """Differences of all pairs of ways, and the ends of their simultaneous intervals.
 
     Args:
-        values: one value per prompt, shape (prompts,), at least 2.
-        level: confidence, strictly between 0 and 1.
+        values: what was measured, shape (prompts, ways).
+        level: confidence for all pairs together, strictly between 0 and 1.
         seed: seed of the resamples.
 
+    Returns:
+        Three arrays of shape (ways, ways): row i, column j is way i less way j. The ends are not numbers where there
+        are fewer than `FEWEST_PAIRS` prompts, where two ways are equal on all prompts, and everywhere if two ways
+        differ on so few prompts that resamples often have none of them.
+
     Raises:
-        ValueError: fewer than 2 values, values that are not finite, or a level outside 0 to 1.
+        ValueError: values of another shape or that are not finite, or a level outside 0 to 1.
     """
-    from scipy.stats import bootstrap
-
-    sample = np.asarray(values, dtype=np.float64)
-    if sample.ndim != 1 or len(sample) < 2:
-        raise ValueError(f"values has shape {sample.shape}: a bootstrap over prompts needs at least 2 of them in a row")
-    if not np.isfinite(sample).all():
-        raise ValueError("values holds numbers that are not finite: leave those prompts out and say so")
+    measured = np.asarray(values, dtype=np.float64)
     check_level(level)
-    if np.ptp(sample) == 0:
-        return float(sample[0]), float(sample[0])
-    interval = bootstrap(
-        (sample,),
-        np.mean,
-        confidence_level=min(1 - 2 * _tail(len(sample), (1 - level) / 2), _WIDEST),
-        n_resamples=int(np.clip(_DRAWS // len(sample), _FEWEST, _RESAMPLES)),
-        batch=max(1, 1_000_000 // len(sample)),
-        method="BCa" if len(sample) <= _LARGEST_BCA else "percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+    if measured.ndim != 2 or not measured.size or not np.isfinite(measured).all():
+        raise ValueError(f"values has shape {measured.shape}: give a finite number for every prompt and way")
+    prompts = len(measured)
+    mean, error = _differences(measured, np.ones((1, prompts)))
+    if prompts < FEWEST_PAIRS:
+        return mean[0], np.full_like(mean[0], np.nan), np.full_like(mean[0], np.nan)
+    different = error[0] > _EQUAL
+    half = np.where(different, np.maximum(error[0], _EQUAL) * _quantile(measured, mean[0], different, level, seed), 0)
+    half = np.maximum(half, np.abs(mean[0]) * (1 - (1 - level) ** (1 / prompts)))
+    half = np.where(np.isfinite(half) & (half > _EQUAL), half, np.nan)
+    return mean[0], mean[0] - half, mean[0] + half
 
 
-def _tail(n: int, tail: float) -> float:
-    """The expanded percentile: where to cut resampled means of `n` values instead of at `tail`."""
-    return float(ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, tail)))
+def _quantile(measured: Array, mean: Array, different: Array, level: float, seed: int) -> float:
+    """The quantile of the largest statistic over resamples; infinite where a pair often has no spread in them."""
+    if not different.any():
+        return 0.0
+    rng = np.random.default_rng(seed)
+    prompts, ways = measured.shape
+    largest = []
+    for size in _sizes(max(1, _TOGETHER // max(ways * ways, prompts))):
+        drawn = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size)
+        again, error = _differences(measured, drawn)
+        # A resample without the prompts on which two ways differ says nothing of their spread.
+        statistic = np.where(error > _EQUAL, np.abs(again - mean) / np.maximum(error, _EQUAL), np.inf)
+        largest.append(np.where(different, statistic, 0).max(axis=(1, 2)))
+    return float(np.quantile(np.concatenate(largest), level, method="higher"))
+
+
+def _sizes(most: int) -> list[int]:
+    """The resamples in parts of at most `most`."""
+    return [min(most, _RESAMPLES - first) for first in range(0, _RESAMPLES, most)]
+
+
+def _differences(measured: Array, times: ArrayLike) -> tuple[Array, Array]:
+    """Mean differences of all pairs and their standard errors, of prompts that count so many times.
+
+    Args:
+        measured: shape (prompts, ways).
+        times: shape (resamples, prompts); every row sums to the number of prompts.
+
+    Returns:
+        Two arrays of shape (resamples, ways, ways).
+    """
+    weights = np.asarray(times, dtype=np.float64)
+    prompts, ways = measured.shape
+    centred = measured - measured.mean(axis=0)
+    products = (centred[:, :, None] * centred[:, None, :]).reshape(prompts, ways * ways)
+    mean = weights @ centred / prompts
+    second = (weights @ products).reshape(-1, ways, ways) / prompts - mean[:, :, None] * mean[:, None, :]
+    own = np.diagonal(second, axis1=1, axis2=2)
+    variance = own[:, :, None] + own[:, None, :] - 2 * second
+    error = np.sqrt(np.maximum(variance, 0) / max(prompts - 1, 1))
+    shift = measured.mean(axis=0)
+    return mean[:, :, None] - mean[:, None, :] + (shift[:, None] - shift), error

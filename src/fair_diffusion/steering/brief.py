@@ -12,7 +12,7 @@ method.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +49,7 @@ class Brief:
         projections: cache of text projections, keyed by the groups that each makes alike.
         texts: cache of encoded prompts, shared by the requests that are drawn together; None: no prompt.
         learnt: seconds that learning from text took once, by what was learnt; methods add to it.
+        words: the policy's words for groups in other languages, by language and group.
     """
 
     backbone: Backbone
@@ -59,6 +60,7 @@ class Brief:
     projections: dict[str, Projection] = field(default_factory=dict)
     texts: dict[str | None, Conditioning] = field(default_factory=dict)
     learnt: dict[str, float] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _files: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

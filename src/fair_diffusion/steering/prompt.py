@@ -10,13 +10,15 @@ import torch
 
 from fair_diffusion.backbones import Guide
 from fair_diffusion.policy import ATTRIBUTES, Assignment
-from fair_diffusion.policy.placing import place
+from fair_diffusion.policy.placing import language, place
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
 
 # words whose first sound is not what their first letter suggests
 _SOUNDS_VOWEL = re.compile(r"hour|honest|hono|heir", re.IGNORECASE)
 _ARTICLE = re.compile(r"(?<![^\W_])(an?)([\s_]+[(\[{\"'“*]*)$", re.IGNORECASE)
+_UNSPACED = "\u2e80"
+"""From here on the letters of Chinese and Japanese, which leave no blank between words."""
 _SOUNDS_CONSONANT = re.compile(r"uni(?!n|m)|use|usu|uto|eu|one\b|once\b", re.IGNORECASE)
 
 
@@ -36,10 +38,18 @@ def guide_by(images: Sequence[Aimed], prompt_of: Callable[[Brief, Assignment], s
 
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:
-    """The prompt with the adjectives of the assigned groups, with gender last, as in English."""
+    """The prompt with the adjectives of the assigned groups, with gender last, as in English.
+
+    A prompt in another language gets the policy's words of that language.
+    """
+    prompt, start = brief.request.prompt, brief.start
     order = sorted(assigned, key=lambda name: name == "gender")
-    adjectives = [ATTRIBUTES[name].group(assigned[name]).adjective for name in order]
-    return with_group(brief.request.prompt, brief.start, adjectives)
+    given = brief.words.get(language(prompt, start), {}) if start is not None else {}
+    if start is not None and assigned and given.keys() >= set(assigned.values()):
+        phrase = " ".join(given[assigned[name]] for name in order)
+        blank = "" if phrase[-1] >= _UNSPACED else " "
+        return f"{prompt[:start]}{phrase}{blank}{prompt[start:]}"
+    return with_group(prompt, start, [ATTRIBUTES[name].group(assigned[name]).adjective for name in order])
 
 
 def with_group(prompt: str, start: int | None, adjectives: Sequence[str]) -> str:

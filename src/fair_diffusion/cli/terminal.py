@@ -1,0 +1,32 @@
+"""Tables and styled lines on the terminal, in which names from outside are printable."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from fair_diffusion.cli.console import visible
+
+
+class Terminal(Console):
+    """Standard output, on which square brackets are text."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, highlight=False)
+
+    def write(self, text: str, *, bold: bool = False, wrap: bool = True) -> None:
+        """Print one line, wrapped at words unless the terminal is to wrap it."""
+        self.print(visible(text), style="bold" if bold else None, soft_wrap=not wrap)
+
+
+class Columns(Table):
+    """A table in the one look that all verbs have."""
+
+    def __init__(self, *heads: str, title: str | None = None) -> None:
+        shown = None if title is None else visible(title)
+        super().__init__(*map(visible, heads), title=shown, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+
+    def row(self, *cells: str) -> None:
+        """Add a row."""
+        self.add_row(*map(visible, cells))
