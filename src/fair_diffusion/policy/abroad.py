@@ -23,7 +23,7 @@ _UNBROKEN = ("zh", "ja")
 _STEPS = 1
 """The number of adjectives between a person and what is said of it, at most: "une infirmière souriante noire"."""
 _REACH = 5
-_BEFORE = 24
+_BEFORE = 14
 """The characters before a word without blanks in which a people may stand."""
 _ELIDED = re.compile(r"^(?:d|l|dell|all|un)'")
 _LAST = {"de": re.compile(r"(?:land|ien|en|[aeiouy]+)$"), "ar": re.compile(r"(?:يا|[اةه])$")}

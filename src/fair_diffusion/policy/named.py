@@ -91,7 +91,7 @@ class _Finder:
         """The name that begins at word `i`; None if none does."""
         s, capital = self.s, self.s.capital(i)
         before = s.word(i - 1) if s.joined(i) else ""
-        if s.prompt[: s.text[i].start].endswith("--"):  # "--chaos 20"
+        if s.prompt.endswith("--", 0, s.text[i].start):  # "--chaos 20"
             return None
         if i in self.famous:
             return Name(i, self._end(i, self.famous[i]), self._gender(i), i in self.makes)
@@ -213,9 +213,9 @@ class _Finder:
     def _has_make_before(self, name: Name) -> bool:
         """Whether an article and other capitals make a thing of a name: "an Alfa Romeo Giulia"."""
         s, i = self.s, name.first
-        while s.joined(i) and s.capitals_tell and s.capital(i - 1) and not self._ordinary(i - 1):
+        while s.joined(i) and name.first - i < _LONGEST and s.capital(i - 1) and not self._ordinary(i - 1):
             i -= 1
-        return i < name.first and s.joined(i) and s.low[i - 1] in {"a", "an"}
+        return s.capitals_tell and i < name.first and s.joined(i) and s.low[i - 1] in {"a", "an"}
 
     def _acts(self, i: int) -> bool:
         """Whether "as a doctor", "dressed as a doctor" or "the builder" may follow at word `i`."""

@@ -111,6 +111,7 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", _NOT_PLAIN.sub("", text)).casefold().replace("’", "'")
 
 
+@lru_cache(maxsize=20_000)
 def unaccented(word: str) -> str:
     """A word without accents: "beyoncé" gives "beyonce"."""
     if word.isascii():
