@@ -110,19 +110,36 @@ def _stops(s: Sentence, i: int) -> bool:
 def _unbroken(people: People, language: str) -> Iterator[Abroad]:
     """The statements directly before a person, or behind "is", in a language without blanks."""
     s = people.sentence
-    before, after = _around(language)
+    _, after = _around(language)
     for person in people.people:
         start, end = s.text[person.first].start, s.text[person.stop - 1].end
-        if before.search(s.prompt[max(0, start - _BEFORE) : start]) or after.match(s.prompt, end):
+        if _ends_with_people(s.prompt[max(0, start - _BEFORE) : start], language) or after.match(s.prompt, end):
             yield Abroad(person.first, person.stop, Owner(person, Same.YES))
+
+
+def _ends_with_people(before: str, language: str) -> bool:
+    """Whether the text before a person ends with a people: "一位印度裔" before "工程师"."""
+    names, links = _names(language), _around(language)[0]
+    for first in range(len(before)):
+        if first and before[first - 1] in "在住":  # "a doctor who lives in Japan"
+            continue
+        for stop in range(len(before), first, -1):
+            if before[first:stop] in names and links.fullmatch(before, stop):
+                return True
+    return False
+
+
+@cache
+def _names(language: str) -> frozenset[str]:
+    return territories(language).union(word_lists()[language]["peoples"])
 
 
 @cache
 def _around(language: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What states a people before a person, and behind one."""
+    """What may stand between a people and a person, and what states a people behind one."""
     words = word_lists()[language]
-    names = "|".join(map(re.escape, sorted({*words["peoples"], *territories(language)}, key=len, reverse=True)))
-    return re.compile(f"(?<![在住])(?:{names}){words['links']}$"), re.compile(f"{words['said']}(?:{names})")
+    names = "|".join(map(re.escape, sorted(_names(language), key=len, reverse=True)))
+    return re.compile(words["links"]), re.compile(f"{words['said']}(?:{names})")
 
 
 @cache
