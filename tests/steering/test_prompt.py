@@ -60,6 +60,22 @@ def test_with_group(prompt: str, concept: str | None, adjectives: list[str], exp
     assert with_group(prompt, start, adjectives) == expected
 
 
+@pytest.mark.parametrize(
+    ("prompt", "concept", "translated", "expected"),
+    [
+        ("eine Lehrkraft im Klassenzimmer", "Lehrkraft", ["weibliche"], "eine weibliche Lehrkraft im Klassenzimmer"),
+        ("une photo de dentiste au travail", "dentiste", ["femme"], "une photo de dentiste femme au travail"),
+        ("一位医生的照片", "医生", ["女"], "一位女医生的照片"),
+        ("消防士の写真", "消防士", ["女性の"], "女性の消防士の写真"),
+        ("a doctor", "doctor", ["weibliche"], "a female doctor"),
+    ],
+)
+def test_translated_words_go_into_prompts_of_their_language(
+    prompt: str, concept: str, translated: list[str], expected: str
+) -> None:
+    assert with_group(prompt, prompt.index(concept), ["female"], translated) == expected
+
+
 def test_the_words_at_the_place_change() -> None:
     prompt = "a doctor's bag beside a doctor"
     assert with_group(prompt, prompt.rindex("doctor"), ["female"]) == "a doctor's bag beside a female doctor"

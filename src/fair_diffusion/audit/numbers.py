@@ -19,6 +19,7 @@ from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.differences import SourceDifference, source_differences
 from fair_diffusion.audit.fields import by_field
 from fair_diffusion.audit.lines import Line, summarize
+from fair_diffusion.audit.needed import Needed, needed
 from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
 from fair_diffusion.audit.relations import SourceRelation, relations
 from fair_diffusion.audit.study import Source, Study
@@ -97,6 +98,11 @@ class Numbers:
             if line.source != self.reference
         )
 
+    @property
+    def needed(self) -> list[Needed]:
+        """How many images the verdicts that cannot tell would take."""
+        return needed(self.lines, self.tolerance)
+
     def plain(self) -> dict[str, Any]:
         """The numbers as plain data for JSON; infinite values become None."""
         return {
@@ -127,6 +133,7 @@ class Numbers:
             "deliveries": [asdict(one) for one in self.deliveries],
             "predictions": [asdict(one) for one in self.predictions],
             "comparisons": [asdict(one) for one in self.comparisons],
+            "needed": [asdict(one) for one in self.needed],
             "relations": [asdict(one) for one in self.relations],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),

@@ -11,8 +11,8 @@ from typer.core import TyperGroup
 from fair_diffusion.cli.interrupt import interruptible
 
 VERBS = (
-    *("generate", "rebalance", "explain", "associations", "audit", "audit-suite", "compare", "models", "report"),
-    *("ledger", "perceiver", "pocket"),
+    *("generate", "rebalance", "explain", "associations", "audit", "audit-suite", "compare", "plan", "models"),
+    *("report", "ledger", "perceiver", "pocket"),
 )
 """Each has a file and in it a function, or a group of verbs, of its name."""
 # Model libraries report on their own loading; a person at a terminal reads ours.

@@ -3,12 +3,14 @@
     a school bus driver → a female school bus driver        a co-pilot → a female co-pilot
     [chef|baker]        → female [chef|baker]                (nurse:1.2) → (female nurse:1.2)
 
-A noun that names how the picture is made is no part of the occupation, and alternatives in brackets stay together.
+A noun that names how the picture is made is no part of the occupation, and alternatives in brackets stay together. In
+Romance languages and Arabic the words follow the occupation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.concepts import known, lists
@@ -19,37 +21,57 @@ _MOST = 2
 _LONGEST = 6
 _HYPHENS = frozenset("-‐‑")
 _OPENING, _CLOSING = "([{", ")]}"
+_WORDS_FOLLOW = frozenset(["fr", "es", "it", "pt", "ar"])
+_NO_BLANKS = frozenset(["zh", "ja"])
 
 
-def place(prompt: str, start: int) -> int | None:
-    """The character of `prompt` before which English words for a group go; None if the prompt is in another language.
+class Place(NamedTuple):
+    """Where words for a group go.
+
+    Attributes:
+        at: the character of the prompt before which they go.
+        language: of the words for the occupation.
+        before: whether the occupation follows them; in some languages they follow it.
+        blank: what separates them from it.
+    """
+
+    at: int
+    language: str = "en"
+    before: bool = True
+    blank: str = " "
+
+
+def place(prompt: str, start: int) -> Place:
+    """The place in `prompt` of the words for a group.
 
     Args:
         prompt: the prompt.
         start: the character at which the words for the occupation begin.
     """
     text = words(prompt)
-    at = next((i for i, word in enumerate(text) if word.start <= start < word.end), None)
-    if at is None:
-        return start
-    if _language(text, at) != "en":
-        return None
-    return _before_alternatives(prompt, text[_first(prompt, text, at)].start)
+    first = next((i for i, word in enumerate(text) if word.start <= start < word.end), None)
+    if first is None:
+        return Place(start)
+    stop, language = _occupation(text, first)
+    if language == "en":
+        at = _before_alternatives(prompt, text[_first(prompt, text, first)].start)
+        return Place(at, blank="_" if prompt[:at].endswith("_") else " ")
+    if language in _WORDS_FOLLOW:
+        return Place(text[stop - 1].end, language, before=False)
+    return Place(text[first].start, language, blank="" if language in _NO_BLANKS else " ")
 
 
 def language(prompt: str, start: int | None) -> str:
     """The language of the words for the occupation that begin at character `start`, such as "de"; "en" without any."""
-    text = words(prompt)
-    at = next((i for i, word in enumerate(text) if start is not None and word.start <= start < word.end), None)
-    return "en" if at is None else _language(text, at)
+    return "en" if start is None else place(prompt, start).language
 
 
-def _language(text: Sequence[Word], first: int) -> str:
-    """The language of the known phrase that begins at word `first`."""
+def _occupation(text: Sequence[Word], first: int) -> tuple[int, str]:
+    """Where the known phrase that begins at word `first` ends, and its language."""
     for stop in range(min(len(text), first + _LONGEST), first, -1):
         if entry := known().get(tuple(word.normal for word in text[first:stop])):
-            return entry.language
-    return "en"
+            return stop, entry.language
+    return first + 1, "en"
 
 
 def _first(prompt: str, text: Sequence[Word], at: int) -> int:

@@ -178,14 +178,15 @@ def spans(text: Sequence[Word], known: Callable[[Phrase], bool], longest: int = 
 
     The longest phrase wins, and places never overlap.
     """
-    normal = [word.normal for word in text]
-    at = 0
+    normal = tuple(word.normal for word in text)
+    at = end = 0
     while at < len(text):
-        reach = at + 1
-        while reach < len(text) and reach - at < longest and text[reach].joined and not text[reach - 1].possessive:
-            reach += 1
-        for stop in range(reach, at, -1):
-            if known(tuple(normal[at:stop])):
+        if at >= end:
+            end = at + 1
+            while end < len(text) and text[end].joined and not text[end - 1].possessive:
+                end += 1
+        for stop in range(min(end, at + longest), at, -1):
+            if known(normal[at:stop]):
                 yield at, stop
                 at = stop
                 break

@@ -15,6 +15,7 @@ from typing import Any
 from fair_diffusion.audit.corrections import Correction
 from fair_diffusion.audit.differences import SourceDifference
 from fair_diffusion.audit.lines import Line
+from fair_diffusion.audit.needed import POWER
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.study import Sample, Source, Study
@@ -93,6 +94,7 @@ def _context(found: Numbers) -> dict[str, Any]:
         "facts": list(dict.fromkeys(key for source in study.sources for key in source.facts)),
         "qualities": list(dict.fromkeys(name for source in study.sources for name in source.quality)),
         "costs": any(source.ratio is not None or source.seconds is not None for source in study.sources),
+        "power": POWER,
         "limits": limits(found),
         "version": version("fair-diffusion"),
     }

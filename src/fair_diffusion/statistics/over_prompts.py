@@ -11,7 +11,8 @@ none may fail although 1 in 10 does. So no end lies on the mean, however alike t
 are spent at the low end and 1.5 % at the high one.
 
 The ends assume that the prompts are a random sample of the prompts that matter; a hand-picked list is not one.
-`benchmarks/coverage.md` has the coverage. Exports `FEWEST`, `low_end` and `high_end`.
+`benchmarks/coverage.md` has the coverage. Exports `FEWEST`, `low_end`, `high_end` and
+`high_end_of`.
 """
 
 from __future__ import annotations
@@ -52,8 +53,25 @@ def high_end(deviations: ArrayLike, worst: ArrayLike) -> Array:
         An array of shape (…).
     """
     values = np.asarray(deviations, dtype=np.float64)
-    largest = np.broadcast_to(np.asarray(worst, dtype=np.float64), values.shape[:-1])
-    values = np.concatenate([values, largest[..., None]], axis=-1)
-    m = values.shape[-1]
+    return high_end_of(values.shape[-1], values.mean(axis=-1), values.std(axis=-1), worst)
+
+
+def high_end_of(prompts: int, mean: ArrayLike, spread: ArrayLike, worst: ArrayLike) -> Array:
+    """Upper ends of 95 % intervals, from the mean and the spread of the deviations.
+
+    Args:
+        prompts: how many there are, 1 or more; not checked.
+        mean: their mean deviation, shape (…).
+        spread: the root of their mean squared distance from it, shape (…).
+        worst: the deviation of a prompt that fails wholly, shape (…).
+
+    Returns:
+        An array of shape (…).
+    """
+    centre, largest = np.asarray(mean, dtype=np.float64), np.asarray(worst, dtype=np.float64)
+    m = prompts + 1
+    # Of the prompts and one more with the worst deviation: the mean, and the variance with m − 1 in the denominator.
+    moved = (prompts * centre + largest) / m
+    variance = np.asarray(spread) ** 2 + (largest - centre) ** 2 / m
     t = float(stdtrit(m - 1, 1 - _HIGH_ERROR))
-    return np.asarray(np.minimum(values.mean(axis=-1) + t * values.std(axis=-1, ddof=1) / np.sqrt(m), largest))
+    return np.asarray(np.minimum(moved + t * np.sqrt(variance / m), largest))

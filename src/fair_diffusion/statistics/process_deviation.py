@@ -21,7 +21,7 @@ of y_k, which are too large:
 
 This is the observed deviation less its bias as a bootstrap estimates it (Efron and Tibshirani 1993, chapter 10), which
 is less than all of it. `benchmarks/coverage.md` has the coverage. Exports `process_deviation`, `process_bounds`,
-`expected_deviation` and `worst_deviation`.
+`less_biased_deviations`, `expected_deviation` and `worst_deviation`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def process_bounds(
     estimate = np.maximum(fitted.mean(axis=-1), 0)
     if shown.shape[-3] < 2:
         return estimate, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
-    less_biased = np.maximum(_less_biased(shown.sum(axis=-2), asked), 0)
+    less_biased = less_biased_deviations(shown.sum(axis=-2), asked)
     worst = np.maximum(less_biased.max(axis=-1), max(map(worst_deviation, asked)))
     return estimate, low_end(fitted), np.maximum(high_end(less_biased, worst), estimate)
 
@@ -191,11 +191,19 @@ def _excess(half: NDArray[np.int64], asked: Array, groups: NDArray[np.bool_]) ->
     return off.sum(axis=-1), (n[..., 0] > 0).astype(np.int64)
 
 
-def _less_biased(images: NDArray[np.int64], asked: Array) -> Array:
-    """y_k: twice the observed deviation, less its mean over as many draws from the observed shares. (…, prompts)"""
+def less_biased_deviations(images: NDArray[np.int64], asked: Array) -> Array:
+    """y_k: twice the observed deviation, less its mean over as many draws from the observed shares; 0 or more.
+
+    Args:
+        images: counts, shape (…, groups), each with at least 1 image; not checked.
+        asked: targets, which broadcast against the counts.
+
+    Returns:
+        An array of shape (…).
+    """
     n = images.sum(axis=-1, keepdims=True)
     share = images / n
-    return np.asarray(np.abs(share - asked).sum(axis=-1) - expected_deviation(share, asked, n[..., 0]))
+    return np.asarray(np.maximum(np.abs(share - asked).sum(axis=-1) - expected_deviation(share, asked, n[..., 0]), 0))
 
 
 def expected_deviation(shares: ArrayLike, targets: ArrayLike, n: ArrayLike) -> Array:

@@ -17,8 +17,6 @@ from fair_diffusion.steering.brief import Aimed, Brief
 # words whose first sound is not what their first letter suggests
 _SOUNDS_VOWEL = re.compile(r"hour|honest|hono|heir", re.IGNORECASE)
 _ARTICLE = re.compile(r"(?<![^\W_])(an?)([\s_]+[(\[{\"'“*]*)$", re.IGNORECASE)
-_UNSPACED = "\u2e80"
-"""From here on the letters of Chinese and Japanese, which leave no blank between words."""
 _SOUNDS_CONSONANT = re.compile(r"uni(?!n|m)|use|usu|uto|eu|one\b|once\b", re.IGNORECASE)
 
 
@@ -44,35 +42,40 @@ def used_prompt(brief: Brief, assigned: Assignment) -> str:
     """
     prompt, start = brief.request.prompt, brief.start
     order = sorted(assigned, key=lambda name: name == "gender")
-    given = brief.words.get(language(prompt, start), {}) if start is not None else {}
-    if start is not None and assigned and given.keys() >= set(assigned.values()):
-        phrase = " ".join(given[assigned[name]] for name in order)
-        blank = "" if phrase[-1] >= _UNSPACED else " "
-        return f"{prompt[:start]}{phrase}{blank}{prompt[start:]}"
-    return with_group(prompt, start, [ATTRIBUTES[name].group(assigned[name]).adjective for name in order])
+    groups = [ATTRIBUTES[name].group(assigned[name]) for name in order]
+    given = brief.words.get(language(prompt, start), {})
+    translated = [given[group.name] for group in groups] if given.keys() >= set(assigned.values()) else []
+    return with_group(prompt, start, [group.adjective for group in groups], translated)
 
 
-def with_group(prompt: str, start: int | None, adjectives: Sequence[str]) -> str:
+def with_group(prompt: str, start: int | None, adjectives: Sequence[str], translated: Sequence[str] = ()) -> str:
     """The prompt with adjectives before the concept, and an article that fits them.
 
     "a photo of an engineer", 14, ["female"] → "a photo of a female engineer".
 
-    Where the prompt is in another language, ", female person" is added at the end.
+    Where the prompt is in another language, the translated words are put there; without them ", female person" is added
+    at the end.
 
     Args:
         prompt: the prompt.
         start: the character at which the concept begins; None if the prompt does not name it: then ", female person"
             is added at the end too.
         adjectives: the adjectives, in order; without adjectives the prompt does not change.
+        translated: the same in the language of the prompt, if it is another one.
     """
     phrase = " ".join(word for adjective in adjectives for word in adjective.split())
     if not phrase:
         return prompt
-    at = None if start is None else place(prompt, start)
-    if at is None:
+    found = None if start is None else place(prompt, start)
+    if found is None or (found.language != "en" and not translated):
         return append(prompt, f"{phrase} person")
-    before, blank = _mend_article(prompt[:at], phrase), "_" if prompt[:at].endswith("_") else " "
-    return f"{before}{phrase.replace(' ', blank)}{blank}{prompt[at:]}"
+    before, after = prompt[: found.at], prompt[found.at :]
+    if found.language == "en":
+        before = _mend_article(before, phrase)
+        put = phrase.replace(" ", found.blank)
+    else:
+        put = found.blank.join(translated)
+    return f"{before}{put}{found.blank}{after}" if found.before else f"{before}{found.blank}{put}{after}"
 
 
 def _mend_article(before: str, phrase: str) -> str:
