@@ -11,9 +11,10 @@ from itertools import groupby
 from pathlib import Path
 
 import fair_diffusion.policy
+from fair_diffusion.policy.lexicon import identity_words
 from fair_diffusion.policy.meaning import SHIPPED
 from fair_diffusion.policy.words import Phrase
-from recipes.vocabulary import english, makes, meanings, names, occupations, places
+from recipes.vocabulary import english, languages, makes, meanings, names, occupations, places
 from recipes.vocabulary.own import own
 from recipes.vocabulary.wordnet import FOLDER, WordNet
 
@@ -34,6 +35,7 @@ def main(folder: Path) -> None:
     _write_phrases("capital_demonyms.txt", capital)
     _write_phrases("countries.txt", places.countries(wordnet))
     _write_phrases("cities.txt", places.cities(wordnet))
+    _write("territories.txt", _by_language())
     things, others = english.nouns(wordnet)
     phrases = {" ".join(entry.words) for entry in entries if entry.language == "en"} | _base()
     usual, rare = _targets(phrases)
@@ -43,9 +45,9 @@ def main(folder: Path) -> None:
     _write("verbs.txt", (word for word in things if word in wordnet.senses["v"]))
     _write("phrases_of_things.txt", english.phrases_of_things(wordnet, phrases))
     _write("misspelt.txt", [*sorted(usual), *(f"{word} rare" for word in sorted(rare))])
-    _write(
-        "no_typos.txt", english.no_typos(wordnet, usual | rare, {*things, *others, *first_names, *surnames} - misspelt)
-    )
+    listed = {*things, *others, *first_names, *surnames} - misspelt
+    no_typos = (english.no_typos(wordnet, meant, listed) for meant in (usual | rare, identity_words()))
+    _write("no_typos.txt", sorted(set().union(*no_typos)))
     _write("ordinary.txt", english.ordinary(wordnet, {*things, *others}))
     _write("unbroken.txt", own("unbroken"))
     _write_phrases("people.txt", occupations.people(wordnet))
@@ -71,6 +73,13 @@ def _by_gender(first_names: dict[str, str]) -> Iterator[str]:
     for gender in ("woman", "man", ""):
         yield f"[{gender or '-'}]"
         yield from (name for name in sorted(first_names) if first_names[name] == gender)
+
+
+def _by_language() -> Iterator[str]:
+    """The countries in each language below a line "[de]"."""
+    for language in languages.FAKER:
+        yield f"[{language}]"
+        yield from places.territories(language)
 
 
 def _base() -> set[str]:

@@ -66,7 +66,7 @@ def phrases_of_things(wordnet: WordNet, occupations: Collection[str]) -> list[st
 
 
 def no_typos(wordnet: WordNet, occupations: Collection[str], listed: Collection[str]) -> list[str]:
-    """English words that differ from an occupation by few letters, and are none: "painted". The `listed` are known."""
+    """English words that differ from one of `occupations` by few letters: "painted". The `listed` are known."""
     known: dict[str, list[str]] = {}
     for word in occupations:
         known.setdefault(word[0], []).append(word)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from babel import Locale
 
-from fair_diffusion.policy.words import Phrase, phrase
+from fair_diffusion.policy.words import Phrase, phrase, unaccented
 from recipes.vocabulary.own import own
 from recipes.vocabulary.wordnet import PERSON, PLACE, WordNet
 
@@ -36,6 +37,16 @@ def countries(wordnet: WordNet) -> list[Phrase]:
     names = [name for code, name in Locale("en").territories.items() if code not in NOWHERE]
     names += [*_instances(wordnet, ("country", "continent")), *own("countries")]
     return _sorted(part for name in names for part in _forms(name))
+
+
+def territories(language: str) -> list[str]:
+    """Countries and continents in a language, in one word without accents. The Arabic article is left out."""
+    places = {name for code, name in Locale(language).territories.items() if code not in NOWHERE}
+    parts = {part.strip() for name in places for part in name.lower().replace(")", "").split("(")}
+    if language in {"zh", "ja"}:
+        return sorted(part for part in parts if len(part) > 1 and not re.search(r"[\W\da-z]", part))
+    words = {unaccented(part.removeprefix("ال")) for part in parts}
+    return sorted(word for word in words if word.isalpha() and len(word) > 2)
 
 
 def cities(wordnet: WordNet) -> list[Phrase]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
 from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.concepts import known
 from fair_diffusion.policy.figures import in_place_name
 from fair_diffusion.policy.sentence import Sentence, grammar
-from fair_diffusion.policy.vocabulary import demonyms
+from fair_diffusion.policy.vocabulary import capital_demonyms, cities, countries, demonyms, is_no_typo, misspelt_letters
 from fair_diffusion.policy.words import Phrase, phrase, spans
 
 _COUNTED = re.compile(r"^\d{1,2}(?=[a-z])")
@@ -45,7 +49,7 @@ def _lexicon() -> dict[Phrase, tuple[Entry, ...]]:
         for word, kind, group in attribute.stating:
             found.setdefault(phrase(word), []).append(Entry(name, kind, group))
         if attribute.peoples:
-            for people in demonyms():
+            for people in demonyms() | capital_demonyms():
                 found.setdefault(people, []).append(Entry(name, "qualifiers", None))
     for attribute in ATTRIBUTES.values():
         for ignored in attribute.ignore:
@@ -64,9 +68,50 @@ def entries(sentence: Sentence) -> list[Found]:
     for first, stop in spans(sentence.text, lambda words: key(words) in lexicon):
         foreign = sentence.foreign and stop == first + 1 and sentence.low[first] in grammar()["english"]
         stated = lexicon[key(tuple(word.normal for word in sentence.text[first:stop]))]
-        if stated and not foreign and not in_place_name(sentence, stop):
+        if stated and not foreign and not _is_common(sentence, first, stop) and not in_place_name(sentence, stop):
             found.append(Found(first, stop, stated))
     return found
+
+
+def _is_common(sentence: Sentence, first: int, stop: int) -> bool:
+    """Whether a word that names a people with a capital is a common word here: "nail polish", no "Polish chef"."""
+    word = sentence.text[first]
+    if stop > first + 1 or (word.normal,) not in capital_demonyms() or word.text[0].isupper():
+        return False
+    beside = sentence.joined(stop) and (sentence.text[stop].normal,) in known()
+    return not beside
+
+
+@lru_cache(maxsize=20_000)
+def misspelt(word: str) -> tuple[Entry, ...]:
+    """What the word would state that `word`, in comparable form, was meant to be: "femal" gives what "female" states.
+
+    The word is held to be misspelt under the conditions of `vocabulary.typo`; which word was meant may stay open.
+    """
+    most = misspelt_letters(word)
+    if not most or not word.isalpha() or (word,) in _lexicon().keys() | countries() | cities() or is_no_typo(word):
+        return ()
+    near = process.extract(word, _targets().get(word[0], ()), scorer=OSA.distance, score_cutoff=most, limit=1)
+    return _lexicon()[(near[0][0],)] if near else ()
+
+
+@cache
+def _targets() -> dict[str, list[str]]:
+    """The words as which a misspelt word may be read, by their first letter."""
+    found: dict[str, list[str]] = {}
+    for word in sorted(identity_words()):
+        found.setdefault(word[0], []).append(word)
+    return found
+
+
+def identity_words() -> frozenset[str]:
+    """The long English words that state an identity of a person beside them."""
+    return frozenset(
+        words[0]
+        for words, stated in _lexicon().items()
+        if len(words) == 1 and words[0].isascii() and words[0].isalpha() and misspelt_letters(words[0])
+        if any(entry.kind in {"nouns", "adjectives", "qualifiers"} for entry in stated)
+    )
 
 
 def adjectives_of(found: Iterable[Found]) -> dict[int, int]:

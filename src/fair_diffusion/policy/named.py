@@ -8,7 +8,6 @@ Kahlo"), places ("in Florence"), works and things ("reading Shakespeare", "a For
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Iterator
 from functools import cache
 from typing import NamedTuple
@@ -28,7 +27,7 @@ from fair_diffusion.policy.vocabulary import (
     things,
     verbs,
 )
-from fair_diffusion.policy.words import Phrase, phrase, spans
+from fair_diffusion.policy.words import Phrase, phrase, spans, unaccented
 
 _LONGEST = 6
 
@@ -65,7 +64,7 @@ class _Finder:
     def __init__(self, sentence: Sentence, taken: Collection[int]) -> None:
         self.s = sentence
         self.taken = taken
-        self.plain = [_plain(word) for word in sentence.low]
+        self.plain = [unaccented(word) for word in sentence.low]
         self.places = self._words_of(_places())
         self.workers = self._words_of(_long_workers())
         self.makes = {i: span for span in self._spans(artists_and_brands()) for i in range(*span)}
@@ -75,7 +74,7 @@ class _Finder:
     def _spans(self, phrases: Collection[Phrase]) -> Iterator[tuple[int, int]]:
         if all(word.isascii() for word in self.s.low):
             return spans(self.s.text, phrases.__contains__)
-        return spans(self.s.text, lambda words: words in phrases or tuple(map(_plain, words)) in phrases)
+        return spans(self.s.text, lambda words: words in phrases or tuple(map(unaccented, words)) in phrases)
 
     def _words_of(self, phrases: Collection[Phrase]) -> frozenset[int]:
         return frozenset(i for span in self._spans(phrases) for i in range(*span))
@@ -92,6 +91,8 @@ class _Finder:
         """The name that begins at word `i`; None if none does."""
         s, capital = self.s, self.s.capital(i)
         before = s.word(i - 1) if s.joined(i) else ""
+        if s.prompt.endswith("--", 0, s.text[i].start):  # "--chaos 20"
+            return None
         if i in self.famous:
             return Name(i, self._end(i, self.famous[i]), self._gender(i), i in self.makes)
         if i in self.towns:
@@ -161,7 +162,8 @@ class _Finder:
         if self._is_behind_maker(name) or self._is_thing(name):
             return False
         ends, starts = (s.text[name.stop - 1].normal,), (s.text[name.first].normal,)
-        if starts in lists()["place_starts"] or (name.faint and ends in lists()["place_ends"]):
+        place = ends in lists()["place_ends"] and (name.faint or ends[0] not in surnames())
+        if starts in lists()["place_starts"] or place:
             return False
         return not (
             name.stop < len(s) and s.gaps[name.stop] == Gap.COMMA and name.stop in self.places
@@ -202,7 +204,18 @@ class _Finder:
                 return True
         if before in {"a", "an", "the"} and not person:
             return True
+        if before and s.text[name.first - 1].possessive and name.first in self.makes:  # "a nurse's Mercedes"
+            return True
+        if self._has_make_before(name):
+            return True
         return name.faint and before in {"a", "an", "the", "this", "her", "his", "my"}
+
+    def _has_make_before(self, name: Name) -> bool:
+        """Whether an article and other capitals make a thing of a name: "an Alfa Romeo Giulia"."""
+        s, i = self.s, name.first
+        while s.joined(i) and name.first - i < _LONGEST and s.capital(i - 1) and not self._ordinary(i - 1):
+            i -= 1
+        return s.capitals_tell and i < name.first and s.joined(i) and s.low[i - 1] in {"a", "an"}
 
     def _acts(self, i: int) -> bool:
         """Whether "as a doctor", "dressed as a doctor" or "the builder" may follow at word `i`."""
@@ -272,13 +285,6 @@ _TITLES = _SHORT_TITLES | frozenset("president pope king queen prince princess".
 _FRAME = frozenset(
     "my close draw show painting drawing photo photograph photorealistic portrait picture image illustration".split()
 )
-
-
-def _plain(word: str) -> str:
-    """A word without accents: "beyoncé" gives "beyonce"."""
-    if word.isascii():
-        return word
-    return "".join(letter for letter in unicodedata.normalize("NFKD", word) if not unicodedata.combining(letter))
 
 
 def _is_english(word: str) -> bool:

@@ -88,6 +88,8 @@ class People:
             i += 1
         if not s.joined(i) or s.classes[i] or i in firsts or s.text[head.stop - 1].possessive:
             return
+        if s.foreign and s.low[i] in grammar()["foreign"]:  # "Frau als Pilotin"
+            return
         singular = i + 1 in firsts and s.joined(i + 1) and s.low[i + 1] == s.text[i + 1].normal
         compound = singular and s.low[i].endswith("ing")  # "woman boxing coach"
         if s.low[i].endswith(("ing", "ed", "s")) and not s.low[i].endswith("ss") and not compound:
@@ -126,6 +128,8 @@ class People:
             return Same.YES
         a, b = (one, other) if one.first < other.first else (other, one)
         s = self.sentence
+        if (child := self._child_of(b)) and child != b:
+            return min(Same.UNSURE, self.same(child, a))
         if s.text[a.stop - 1].possessive and s.low[a.stop - 1] not in {"who"}:
             return self._possessed(a, b)
         if a.stop == b.first and s.joined(b.first):  # "a woman doctor"
@@ -135,6 +139,14 @@ class People:
         if not s.joined(b.start):
             return self._after_pause(a, b)
         return self._linked(a, b)
+
+    def _child_of(self, parents: Person) -> Person | None:
+        """The person of whom a word for parents says something: "the daughter of Chinese immigrants"."""
+        s, of = self.sentence, parents.start - 1
+        if s.text[parents.stop - 1].normal not in grammar()["parents"] or s.word(of) != "of":
+            return None
+        child = self.around(of - 1)
+        return child if child and s.text[of - 1].normal in grammar()["offspring"] else None
 
     def _possessed(self, a: Person, b: Person) -> Same:
         """What "a woman's …" says of a later person: "a woman's doctor" is another person."""
@@ -168,7 +180,10 @@ class People:
             return Same.UNSURE
         if s.text[b.stop - 1].possessive and word in {"with", "has", "having"} and s.word(b.stop) in g["bodies"]:
             return Same.UNSURE  # "with a woman's face"
-        nearest = self.last_before(b.start) == a
+        before = self.last_before(b.start)
+        nearest = before == a
+        if not nearest and kind == "copulas" and before and before.stop == link and s.low[link - 1] in g["served"]:
+            return Same.NO  # "a lawyer whose client is a man"
         if kind in {"copulas", "links"} or word in g["seeming"]:
             if word in g["seeming"] and not self._seems(link):
                 return self._different(a, b, link)

@@ -15,6 +15,9 @@ from fair_diffusion.policy.words import Phrase, Word, phrase
 
 ARTICLES = frozenset(["a", "an", "the", "any", "single"])
 _ONE = frozenset("a an the one this that each every his her my our their your".split())
+_WHO = frozenset("he she it who".split())
+_USHERED = frozenset("theatre theater cinema church wedding stadium concert opera movie hall".split())
+"""Where ushers work."""
 _DETERMINERS = frozenset("a an the of one two three every each my our your his her their".split())
 
 
@@ -120,6 +123,14 @@ def _is_verb(text: Sequence[Word], first: int, stop: int, before: list[str], fol
         return True
     if joined and stop - first == 1 and not text[first].text.lower().endswith("s") and _is_plural(text[first - 1]):
         return True
+    said = before[-1] if joined else ""
+    third = stop - first == 1 and text[first].text.lower().endswith("s")
+    if said in _WHO and third and not (follower and follower.normal in {"and", "or"}):  # "she doctors the photo"
+        return True
+    if (
+        third and follower and follower.normal == "in" and text[first].normal == "usher"
+    ):  # "spring ushers in", "ushers in a hall"
+        return said in vocabulary.nouns() and (said,) not in lists()["shown"] and said not in _USHERED
     determined = bool(before) and before[-1] in _DETERMINERS
     return not determined and follower is not None and (follower.normal,) in lists()["objects"]
 

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from fair_diffusion.policy.abroad import abroad
 from fair_diffusion.policy.attributes import ATTRIBUTES
 from fair_diffusion.policy.attribution import (
     NOBODY,
@@ -19,7 +20,7 @@ from fair_diffusion.policy.attribution import (
     of_origin,
 )
 from fair_diffusion.policy.concepts import Mention, known
-from fair_diffusion.policy.lexicon import Entry, Found, adjectives_of
+from fair_diffusion.policy.lexicon import Entry, Found, adjectives_of, misspelt
 from fair_diffusion.policy.noun_phrase import People, Same
 from fair_diffusion.policy.sentence import grammar
 from fair_diffusion.policy.vocabulary import cities, countries
@@ -34,6 +35,8 @@ _LETTER = re.compile(
 
 _PARTS = frozenset(["rural", "southern", "northern", "eastern", "western", "south", "north", "east", "west", "central"])
 _BORN = frozenset(["born", "raised", "native", "natives", "citizen", "up"])
+_BESIDE = 3
+"""The number of words before a worker among which a misspelt one is looked for."""
 
 
 class Statement(NamedTuple):
@@ -74,9 +77,11 @@ class Finder:
                 owner = self._owner(entry, first, stop, adjectives)
                 yield Statement(first, words, entry.attribute, entry.group, owner, entry.kind == "pronouns")
         yield from self._gendered()
+        yield from self._misspelt()
         yield from self._signs()
         yield from self._origins()
         yield from self._patterns()
+        yield from self._abroad()
 
     def _owner(self, entry: Entry, first: int, stop: int, adjectives: Mapping[int, int]) -> Owner:
         """Of whom the words `first:stop` are said."""
@@ -109,6 +114,16 @@ class Finder:
                     Owner(person, sure),
                 )
 
+    def _misspelt(self) -> Iterator[Statement]:
+        """What misspelt words directly before a worker may state: "a femal doctor"."""
+        s = self.sentence
+        for person in self.people.people:
+            i = person.first - 1
+            while person.kind == "worker" and s.joined(i + 1) and person.first - i <= _BESIDE and not s.classes[i]:
+                for entry in misspelt(s.text[i].normal):
+                    yield Statement(i, s.low[i], entry.attribute, None, Owner(person, Same.UNSURE))
+                i -= 1
+
     def _signs(self) -> Iterator[Statement]:
         for pattern in (_SIGNS, _LETTER):
             for found in pattern.finditer(self.sentence.prompt):
@@ -139,6 +154,14 @@ class Finder:
             words = s.written(link, stop)
             for name in told:
                 yield Statement(link, words, name, None, of_origin(self.people, link))
+
+    def _abroad(self) -> Iterator[Statement]:
+        """What other languages than English state, for attributes that words for peoples state."""
+        languages = {known()[m.words].language for m in self.mentioned.values() if m.words in known()}
+        told = [name for name, attribute in ATTRIBUTES.items() if attribute.peoples]
+        for found in abroad(self.people, languages):
+            words = self.sentence.written(found.first, found.stop)
+            yield from (Statement(found.first, words, name, None, found.owner) for name in told)
 
     def _patterns(self) -> Iterator[Statement]:
         for name, attribute in ATTRIBUTES.items():

@@ -104,6 +104,19 @@ def cities() -> frozenset[Phrase]:
 
 
 @cache
+def territories(language: str) -> frozenset[str]:
+    """Countries in another language, in one word without accents: "senegal", "marokko", "日本"."""
+    found: dict[str, set[str]] = {}
+    names: set[str] = set()
+    for line in _lines("territories.txt"):
+        if line[0] == "[":
+            names = found.setdefault(line[1:-1], set())
+        else:
+            names.add(line)
+    return frozenset(found.get(language, ()))
+
+
+@cache
 def first_names() -> dict[str, str]:
     """First names with "woman" or "man" where the sources agree on one, and "" where they do not."""
     found: dict[str, str] = {}
@@ -196,6 +209,11 @@ def _targets() -> tuple[dict[str, list[str]], ...]:
         word, _, mark = line.partition(" ")
         (rare if mark else usual).setdefault(word[0], []).append(word)
     return usual, rare
+
+
+def is_no_typo(word: str) -> bool:
+    """Whether a word is known, English or a name, so that it is never held to be misspelt."""
+    return word in _no_typos() or word in ordinary()
 
 
 @cache

@@ -112,6 +112,14 @@ def _plain(text: str) -> str:
 
 
 @lru_cache(maxsize=20_000)
+def unaccented(word: str) -> str:
+    """A word without accents: "beyoncé" gives "beyonce"."""
+    if word.isascii():
+        return word
+    return "".join(letter for letter in unicodedata.normalize("NFKD", word) if not unicodedata.combining(letter))
+
+
+@lru_cache(maxsize=20_000)
 def _comparable(plain: str) -> str:
     """The comparable form of a plain word: the singular, and a known word without what is written together with it."""
     if elided := _ELIDED.match(plain):
