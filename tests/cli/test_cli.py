@@ -57,7 +57,7 @@ def test_explain_tells_all_that_a_match_holds(monkeypatch: pytest.MonkeyPatch) -
         nearest=("surgeon", 0.5),
         read_as=(("docter", "doctor"),),
     )
-    monkeypatch.setattr(import_module("fair_diffusion.cli.explain"), "match", lambda policy, prompt: found)
+    monkeypatch.setattr(import_module("fair_diffusion.cli.explain"), "match", lambda policy, prompt, last: found)
     words = ["explain", "x", "--instruct", "doctor: half women"]
     told = run.invoke(app, words).stdout
     for said in (
@@ -93,11 +93,12 @@ def test_warnings_are_told_once_on_standard_error() -> None:
     assert json.loads(found.stdout)["warnings"] == ["read '50/50' as half women, half men"]
 
 
-def test_explain_loads_neither_models_nor_numbers() -> None:
+@pytest.mark.parametrize("prompt", ["a photo of a doctor", "a photo of a nurse", "a bowl of fruit"])
+def test_explain_loads_neither_models_nor_numbers(prompt: str) -> None:
     code = (
         "import sys; from fair_diffusion.cli import app; app(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
     )
-    words = ["explain", "a photo of a doctor", "--instruct", "doctor: half women"]
+    words = ["explain", prompt, "--instruct", "doctor: half women"]
     loaded = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True).stdout
     for name in ("torch", "diffusers", "transformers", "scipy", "pandas", "matplotlib", "numpy", "rich"):
         assert name not in loaded.split(), name

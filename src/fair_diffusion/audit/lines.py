@@ -25,7 +25,7 @@ import numpy as np
 from fair_diffusion.audit.tally import Tally, check_tallies
 from fair_diffusion.statistics.amplification import MARGIN, label_probabilities
 from fair_diffusion.statistics.clustered import clustered_bounds
-from fair_diffusion.statistics.intervals import Array, Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
+from fair_diffusion.statistics.intervals import Array, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
 from fair_diffusion.statistics.metrics import cached_noise_floor
 from fair_diffusion.statistics.stopping import anytime_bounds
 
@@ -37,6 +37,7 @@ LEVEL = 0.95
 _SURE = 0.8
 """A relation that is less probable than this cannot be told."""
 _ROUNDING = 1e-9
+_UNREAD = "{:,} images could not be read"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,9 @@ def summarize(
         floor = cached_noise_floor(tally.asked, tally.n)
         other = _reference(tally, references.get((tally.concept, tally.attribute)))
         for (group, count), share in zip(tally.counts.items(), tally.asked, strict=True):
-            low, high = next(bounds)
+            low, high, read_high = next(bounds)
+            told = verdict(low, high, share, tolerance)
+            unread = told == "cannot tell" != verdict(low, read_high, share, tolerance)
             r = None if other is None else other[group]
             read = count / tally.known if tally.known else None
             label, probability = likely.get((tally.source, tally.concept, tally.attribute, group), (None, None))
@@ -149,10 +152,11 @@ def summarize(
                     low=low,
                     high=high,
                     gap=count / tally.n - share,
-                    verdict=verdict(low, high, share, tolerance),
+                    verdict=told,
                     noise_floor=floor,
                     reference=r,
                     relation=None if r is None or read is None else relation(read, r, groups=tally.in_play),
+                    reason=_UNREAD.format(tally.unknown) if unread else None,
                     likely_relation=label,
                     relation_probability=probability,
                     phrasings=0 if tally.source in (stopped or {}) else len(tally.clusters),
@@ -176,10 +180,11 @@ def relation(share: float, reference: float, *, groups: int = 2, margin: float =
     return "amplified" if farther > _ROUNDING else "mitigated"
 
 
-def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Interval]:
+def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[tuple[float, float, float]]:
     """The intervals of all groups of all tallies, in one call: single calls would take most of an audit's time.
 
-    Unread images give worst-case bounds: they show the group in none for the lower end, in all for the upper end."""
+    Unread images give worst-case bounds: they show the group in none for the lower end, in all for the upper end. The
+    third number is the upper end if they show it in none."""
     groups = [len(tally.counts) for tally in tallies]
     counts = np.array([count for tally in tallies for count in tally.counts.values()], dtype=np.float64)
     most = counts + np.repeat([float(tally.unknown) for tally in tallies], groups)
@@ -199,8 +204,8 @@ def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Inte
             low[watched], high[watched] = anytime_bounds(shown[watched], n[watched], alpha[watched], width[watched])
         return low, high
 
-    low, high = ends(counts)[0], ends(most)[1]
-    return list(zip(low.tolist(), high.tolist(), strict=True))
+    (low, read), high = ends(counts), ends(most)[1]
+    return list(zip(low.tolist(), high.tolist(), read.tolist(), strict=True))
 
 
 def _likely(

@@ -6,9 +6,9 @@ Where it does not, the reader errs here in ways that nobody has measured, and on
     the readers disagree more than their errors explain     the images that they read differently may show any group
     the readings contradict the matrix, and the like        the interval is as read
 
-If a share is outside its target's band even so, the verdict is "misses"; else it is "cannot tell", with the reason. Of
-a source that was drawn until its intervals were narrow, the corrected intervals do not hold: its verdicts are as read.
-Exports `doubted`, which says which corrections do not hold, and `judged`.
+If a share is outside its target's band even so, the verdict is "misses"; else it is "cannot tell", with the reason.
+Corrected intervals do not hold for a source that was drawn until its intervals were narrow, nor for a concept in
+several phrasings: such verdicts are as read. Exports `doubted`, which says which corrections do not hold, and `judged`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def judged(
         made.setdefault((line.source, line.concept, line.attribute), {})[line.group] = line
     for key, own in made.items():
         correction = by_place.get((key[0], key[2]))
-        if correction is not None:
+        if correction is not None and not (correction.groups and by_tally[key].clusters):
             made[key] = _judged(own, by_tally[key], correction, study, disputed.get(key), tolerance)
     return [made[line.source, line.concept, line.attribute][line.group] for line in lines]
 
@@ -145,7 +145,7 @@ def _by(line: Line, share: Corrected | None, tolerance: float) -> Line:
 def _wide(tally: Tally, disputed: Disputed) -> Tally:
     """The tally with the images that were read differently as unknown: they may show any group."""
     counts = {group: count - disputed.counts.get(group, 0) for group, count in tally.counts.items()}
-    return replace(tally, counts=counts, unknown=tally.n - sum(counts.values()))
+    return replace(tally, counts=counts, unknown=tally.n - sum(counts.values()), phrasings=())
 
 
 def _matrix(confusions: Sequence[Confusion], correction: Correction) -> Confusion:

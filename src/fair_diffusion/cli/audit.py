@@ -52,7 +52,8 @@ def audit(
 ) -> None:
     """Count the groups that TARGET shows for each concept, say how sure that is, and how far from target or reference.
 
-    Exit code 3 if a share is outside its target's tolerance with 95 % confidence; 2 for wrong usage."""
+    Exit code 3 if a share is outside the tolerance of a target that was asked of its images, with 95 % confidence; 2
+    for wrong usage."""
     with usage_errors():
         from fair_diffusion.readers.target import kind_of_target
 

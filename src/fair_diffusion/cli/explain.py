@@ -36,7 +36,7 @@ def explain(
         check_prompt(prompt)
         check_seed(seed)
         rules = instructed(instruction)
-    found = match(rules, prompt) if rules.rules else without_rules(prompt)
+    found = match(rules, prompt, last=True) if rules.rules else without_rules(prompt)
     planned = plan(found.targets, n, seed, prompt)
     if as_json:
         told = plain(found, prompt, planned)
@@ -56,7 +56,7 @@ def explain(
 
 def without_rules(prompt: str) -> Match:
     """The match of a prompt for which no rule is given. Its reason says what a rule would be about."""
-    found = match(Policy.from_sentence(EVERY), prompt)
+    found = match(Policy.from_sentence(EVERY), prompt, last=True)
     would = (
         f"one for every occupation would fire for {found.concept!r}"
         if found.rule

@@ -9,13 +9,15 @@ from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Predicted
 from fair_diffusion.cli.terminal import Columns, Terminal
+from fair_diffusion.report.delivered import of_study, reasons, selections
 from fair_diffusion.report.headline import default_shares
 
 CONCEPTS = 12
 """Concepts of one source and attribute that are shown in full."""
 NAMED = 5
 """Broken images that are named."""
-NUMBERS = ("count", "share (95 %)")
+SHARE, CORRECTED = "share (95 %)", "corrected (95 %)"
+NUMBERS = ("count", SHARE, CORRECTED)
 """Columns that are never broken into lines."""
 NAME = 11
 """The least width of the concepts and of the groups, in letters, where one is as long."""
@@ -25,12 +27,21 @@ def show(found: Numbers) -> None:
     """Print the lines by source and attribute under their deviation, then quality, fields, notes and what is broken."""
     terminal, study = Terminal(), found.study
     terminal.write(study.title, bold=True)
+    for text in selections(found):
+        terminal.write(text)
+    told: set[str] = set()
+    wanted = any(not line.assumed for line in found.lines)
     for deviation in found.deviations:
         key = (deviation.source, deviation.attribute)
         lines = [line for line in found.lines if (line.source, line.attribute) == key]
-        terminal.write(_sentence(deviation, lines))
+        for text in of_study(found, deviation.attribute) if deviation.attribute not in told else ():
+            terminal.write(text)
+        told.add(deviation.attribute)
+        terminal.write(_sentence(deviation, lines, wanted=wanted))
         if deviation.source != found.reference:
             terminal.print(_table(lines, found.predicted))
+            for reason, many in reasons(lines):
+                terminal.write(f"cannot tell, of {many:,} share{'s' if many > 1 else ''}: {reason}")
     for source in study.sources:
         for name, value in source.quality.items():
             terminal.write(f"{source.name}: {name} {value:.4g}")
@@ -56,21 +67,32 @@ def _fields(found: Numbers) -> Columns:
     return shown
 
 
-def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
+def _sentence(found: Deviation, lines: Sequence[Line], *, wanted: bool) -> str:
+    """What was counted, and how far it is from the target; wanted: whether anything was asked in this study."""
     target = f"{default_shares(lines)} (assumed)" if found.assumed else "the target"
-    interval = "" if found.process_low is None else f" ({found.process_low:.3f} to {found.process_high:.3f})"
-    many = f"{found.concepts} concepts, " if found.concepts > 1 else ""
-    return (
-        f"{found.source}: {found.attribute} deviates {found.tv_mean:.3f} from {target}, "
-        f"a perfect coin would by {found.noise_floor:.3f}, the process by {found.process:.3f}{interval}; "
-        f"{many}{found.n} images, {found.unknown} unknown"
+    many = f" of {found.concepts:,} concepts" if found.concepts > 1 else ""
+    unread = f", of which {found.unknown:,} could not be read" if found.unknown else ""
+    counted = f"{found.source}, {found.attribute}: {found.n:,} images{many}{unread}"
+    if wanted and all(line.assumed for line in lines):
+        return f"{counted}; nothing was asked of it."
+    interval = (
+        "" if found.process_low is None else f" ({_percent(found.process_low)} to {_percent(found.process_high)})"
     )
+    return (
+        f"{counted}. {_percent(found.tv_mean)} of them would have to change to meet {target}; of as many fair draws "
+        f"{_percent(found.noise_floor)}. In the long run it would be {_percent(found.process)}{interval}."
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}\u00a0%"
 
 
 def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], Predicted]) -> Columns:
     """The lines of one source and attribute, the concepts farthest from the target first."""
     compared, asked = any(line.likely_relation for line in lines), any(not line.assumed for line in lines)
-    columns = ["concept", "group", *(["target"] if asked else []), *NUMBERS]
+    corrected = any(line.corrected is not None for line in lines)
+    columns = ["concept", "group", *(["target"] if asked else []), "count", CORRECTED if corrected else SHARE]
     people = any(_key(line) in predicted for line in lines)
     columns += [
         *(["as people see it"] if people else []),
@@ -90,7 +112,10 @@ def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], 
     for concept in chosen:
         for k, line in enumerate(line for line in lines if line.concept == concept):
             if line.count or line.target or compared:
-                shown.row("" if k else concept, *_cells(line, predicted, people=people, asked=asked, compared=compared))
+                shown.row(
+                    "" if k else concept,
+                    *_cells(line, predicted, corrected=corrected, people=people, asked=asked, compared=compared),
+                )
         first = next(line for line in lines if line.concept == concept)
         if first.unknown:
             blank = [""] if asked else []
@@ -109,12 +134,18 @@ def _cells(
     line: Line,
     predicted: Mapping[tuple[str, str, str, str], Predicted],
     *,
+    corrected: bool,
     people: bool,
     asked: bool,
     compared: bool,
 ) -> list[str]:
     target = f"{line.target:.0%}" if not line.assumed else ""
-    counts = [f"{line.count} / {line.n}", f"{line.share:.0%} ({line.low:.0%} to {line.high:.0%})"]
+    share = f"{line.share:.0%} ({line.low:.0%} to {line.high:.0%})"
+    if line.corrected is not None:
+        share = f"{line.corrected:.0%} ({line.corrected_low:.0%} to {line.corrected_high:.0%})"
+    elif corrected:
+        share = f"{line.share:.0%} as read"
+    counts = [f"{line.count:,} / {line.n:,}", share]
     cells = [line.group, *([target] if asked else []), *counts]
     seen = predicted.get(_key(line))
     cells += [f"{seen.estimate:.0%} ({seen.low:.0%} to {seen.high:.0%})" if seen else ""] if people else []

@@ -81,12 +81,17 @@ class Match:
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
 
 
-def match(policy: Policy, prompt: str) -> Match:
+def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
     """The rule of `policy` that fits `prompt` best, and the reason.
 
     For one worker words win over wildcards, the same word over a synonym, and a synonym over a wider word; then the
     earlier rule wins. Of several workers the one with the more specific rule is steered, then the first one: a model
     draws one figure mostly, and that one stands first in a prompt.
+
+    Args:
+        policy: the rules.
+        prompt: the prompt.
+        last: whether no other prompt follows, so that nothing is loaded which this one does not need.
     """
     text = words(prompt)
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
@@ -100,7 +105,7 @@ def match(policy: Policy, prompt: str) -> Match:
         refused = fitting[-1].mention
         found = _none(f"{' '.join(refused.words)!r}: {refused.refused}")
     else:
-        near, nearest = _by_meaning(policy, text, reading.mentions)
+        near, nearest = _by_meaning(policy, text, reading.mentions, last)
         found = _none("no rule is about what the prompt shows")
         if near:
             found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
@@ -215,7 +220,7 @@ def _told(losing: Sequence[Losing], shown: str) -> list[str]:
 
 
 def _by_meaning(
-    policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention]
+    policy: Policy, text: Sequence[Word], mentioned: Sequence[Mention], last: bool
 ) -> tuple[Fit | None, Nearest | None]:
     """The rule with the concept that is nearest in meaning to some words of the prompt; that concept and its cosine.
 
@@ -225,7 +230,7 @@ def _by_meaning(
 
     taken = {i for mention in mentioned for i in range(mention.first, mention.stop)}
     rules = {canonical(c): rule for rule in reversed(policy.rules) for c in rule.concepts}
-    found = best(text, [c for c in rules if c not in WILDCARDS], taken) if rules else None
+    found = best(text, [c for c in rules if c not in WILDCARDS], taken, ahead=not last) if rules else None
     if found is None:
         return None, None
     concept, score, first, stop = found

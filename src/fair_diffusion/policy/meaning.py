@@ -36,25 +36,28 @@ _MOST = 2
 """The limit of phrases looked up in one prompt: each takes some fifteen milliseconds."""
 
 
-def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) -> tuple[str, float, int, int] | None:
+def best(
+    text: Sequence[Word], concepts: Sequence[str], taken: Collection[int], *, ahead: bool = True
+) -> tuple[str, float, int, int] | None:
     """The known occupation, or one of `concepts`, that is nearest to some words of `text`, however near it is.
-
-    The first call loads the model, whether or not it is needed, so that no later prompt waits for it.
 
     Args:
         text: the words of a prompt.
         concepts: further concepts beside the known occupations.
         taken: the places of words with a known meaning, which are left out.
+        ahead: whether the first call loads the model even if it is not needed, so that no later prompt waits for it.
 
     Returns:
         The concept, the cosine, and the place of the words: (concept, cosine, first, past last). None if no word could
         be one for a worker. The match counts from a cosine of `NEAR` on.
     """
-    from fair_diffusion.policy import minilm
-
-    minilm.load()
     names = list(dict.fromkeys([*lists()["occupations"], *concepts]))
-    known = [_meaning(name) for name in names]
+    if ahead:
+        from fair_diffusion.policy import minilm
+
+        minilm.load()
+        for name in names:
+            _meaning(name)
     places: dict[str, tuple[int, int]] = {}
     for last in range(len(text)):
         if last in taken or not _could_be_a_worker(text, last):
@@ -73,7 +76,7 @@ def best(text: Sequence[Word], concepts: Sequence[str], taken: Collection[int]) 
 
     looked_up = list(places)[:_MOST]
     meant = np.stack([_meaning(phrase) for phrase in looked_up])
-    scores = meant @ np.stack(known).T
+    scores = meant @ np.stack([_meaning(name) for name in names]).T
     people, things = (np.stack([_meaning(name) for name in group]) for group in (PEOPLE, THINGS))
     scores[(meant @ people.T).max(axis=1) <= (meant @ things.T).max(axis=1)] = -1
     row, column = divmod(int(scores.argmax()), len(names))

@@ -1,13 +1,19 @@
 """A delivery in words: "16 of 32 women, as asked (plain: 1 of 32)".
 
-Exports `said`, which is about these images, `process_said`, which is about what made them, and `done`, what was done.
+Exports `said`, which is about these images, `process_said`, which is about what made them, and `done`, which is what
+was done to them; `of_study` and `selections` say the same of a study.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from fair_diffusion.audit.deliveries import SourceDelivery
 from fair_diffusion.audit.delivery import TOLERANCE, Delivery
+from fair_diffusion.audit.lines import Line
+from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.study import Source
 from fair_diffusion.audit.table import AuditRow
 from fair_diffusion.report.headline import percent, plural, spoken, units
 
@@ -73,3 +79,91 @@ def done(counts: Mapping[str, int], *, checked: bool) -> str:
     if checked:
         parts.append(f"{counts['missed']:,} missed" if counts["missed"] else "none missed")
     return ", ".join(parts)
+
+
+def of_study(found: Numbers, attribute: str) -> list[str]:
+    """What the sources of a study delivered of one attribute, one sentence each; empty if nothing was asked by quota.
+
+    The first sentences are about these images, and the last ones about how many people would see.
+    """
+    own = [one for one in found.deliveries if one.whole.attribute == attribute]
+    several = len(own) > 1
+    heads = [f"{one.source}: " if several else "" for one in own]
+    lead = [f"{head}{_whole(one, found)}." for head, one in zip(heads, own, strict=True)]
+    return lead + [head + text for head, one in zip(heads, own, strict=True) if (text := _people(one.whole))]
+
+
+def selections(found: Numbers) -> list[str]:
+    """What was done to the images of each source that knows it, one sentence each."""
+    known = [source for source in found.study.sources if source.selection]
+    return [
+        (f"{source.name}: " if len(known) > 1 else "")
+        + _capital(done(source.selection, checked=_checked(source)))
+        + "."
+        for source in known
+    ]
+
+
+def reasons(lines: Sequence[Line]) -> list[tuple[str, int]]:
+    """Why nobody can tell, where it is not for too few images, and of how many shares with a target."""
+    asked = (line for line in lines if not line.assumed)
+    unread = "images could not be read"
+    return list(
+        Counter(
+            unread if line.reason.endswith(unread) else line.reason for line in asked if line.reason is not None
+        ).items()
+    )
+
+
+def _whole(one: SourceDelivery, found: Numbers) -> str:
+    """The images of one source, all its concepts together."""
+    before, counts = _before(one, found)
+    text = said(one.whole, counts, name=before)
+    if one.concepts == 1:
+        return text
+    return f"as asked in {one.met:,} of {units(one.concepts, found.study.unit)}; in all {text}"
+
+
+def _before(one: SourceDelivery, found: Numbers) -> tuple[str, dict[str, int] | None]:
+    """The source that another one is compared with, and its counts over the same concepts, if it has all of them."""
+    attribute = one.whole.attribute
+    compared = [row for row in found.comparisons if (row.after, row.attribute) == (one.source, attribute)]
+    asked = {
+        quota.concept for quota in found.study.quotas if (quota.source, quota.attribute) == (one.source, attribute)
+    }
+    if not compared:
+        return "", None
+    name = compared[0].before
+    own = [t for t in found.study.tallies if (t.source, t.attribute) == (name, attribute) and t.concept in asked]
+    if len(own) != len(asked):
+        return "", None
+    counts: Counter[str] = Counter()
+    for tally in own:
+        counts.update(tally.counts)
+        counts["unknown"] += tally.unknown
+    return name, dict(counts)
+
+
+def _people(whole: Delivery) -> str:
+    """How many people would see, and how far that may go if the judge makes the perceiver's errors."""
+    if not whole.corrected:
+        return ""
+    shown = [one for one in whole.groups if one.quota or one.count]
+    seen = ", ".join(f"{_range(one.low, one.high)} {plural(one.group)}" for one in shown)
+    text = f"People would see {seen}"
+    if all(one.shared_low is not None for one in shown):
+        shared = ", ".join(_range(one.shared_low or 0, one.shared_high or 0) for one in shown)
+        text += f" ({shared} if the judge makes the very same errors as the perceiver)"
+    return text + "."
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _checked(source: Source) -> bool:
+    return source.selection.get("looked_at", 0) > 0
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -21,6 +21,7 @@ from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.study import Sample, Source, Study
 from fair_diffusion.files.guarded import Readable
 from fair_diffusion.files.pictures import BrokenPicture, jpeg_uri, open_picture
+from fair_diffusion.report.delivered import of_study, reasons, selections
 from fair_diffusion.report.dumbbell import dumbbells, shown
 from fair_diffusion.report.headline import headlines, short, spoken
 from fair_diffusion.report.heat import heat
@@ -77,6 +78,9 @@ def _context(found: Numbers) -> dict[str, Any]:
         "headlines": headlines(
             found.lines, found.deviations, found.relations, unit=study.unit, reference=found.reference
         ),
+        "delivered": [text for attribute in attributes for text in of_study(found, attribute)],
+        "selections": selections(found),
+        "reasons": reasons(found.lines),
         "by": by,
         "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance, fields=study.fields),
         "heats": heats,
