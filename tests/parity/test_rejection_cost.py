@@ -36,7 +36,7 @@ def drawn(women: int, men: int, p: float, batch_size: int) -> NDArray[np.int64]:
     def arrival() -> Any:
         shown = "woman" if chance.random() < p else "man"
         shares = {"gender": np.array([0.95 if group == shown else 0.01 for group in groups])}
-        return SimpleNamespace(evaluations=1, picture=None, shares=shares)
+        return SimpleNamespace(evaluations=1, picture=None, shares=shares, finite=True)
 
     nothing: Any = None
     targets = Policy.from_sentence("doctor: half women").rules[0].targets
