@@ -20,7 +20,7 @@ from rapidfuzz.distance import OSA
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.attributes import read_data
 from fair_diffusion.policy.concept_text import Concepts, read_concepts
-from fair_diffusion.policy.concepts import known
+from fair_diffusion.policy.concepts import WILDCARDS, known
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.rules import Policy, Rule, conflicts
 from fair_diffusion.policy.shares_text import Shares, read_shares, written
@@ -194,8 +194,10 @@ def _single(tokens: list[Token], line: int | None) -> list[_Reading]:
     """The readings of a clause with one list of concepts, by every shape that it fits."""
     excepted: list[Token] = []
     if found := _EXCEPT.search(kinds(tokens)):
-        excepted = [token for token in tokens[found.start() : found.end()] if token.kind in "C,&|"]
-        tokens = [*tokens[: found.start()], *tokens[found.end() :]]
+        wildcards = (i for i in range(*found.span()) if tokens[i].kind == "C" and tokens[i].value[0] in WILDCARDS)
+        stop = next(wildcards, found.end())
+        excepted = tokens[found.start() : stop]
+        tokens = [*tokens[: found.start()], *tokens[stop:]]
     readings = []
     for kept in _without_repeats(tokens):
         for shape in _SHAPES:

@@ -206,6 +206,8 @@ def _resolved(tokens: list[Token]) -> list[Token]:
             kind, value = ("_", None) if silent else ("S", Fraction(token.value))
         elif kind == "O":
             kind, value = ("_", None) if after in set("SNRQM") else ("S", Fraction(1))
+        elif kind == "X" and after == "S":  # "the remaining 60% men"
+            kind = "_"
         elif kind == "P" and token.text == "for" and after == "D" and later[1:2] and later[1].kind in "NG":
             kind = "t"
         elif kind == "P" and token.text == "over" and after in set("SN"):
