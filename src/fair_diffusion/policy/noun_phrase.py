@@ -122,10 +122,24 @@ class People:
 
     def same(self, one: Person, other: Person) -> Same:
         """Whether two people of the prompt are the same person."""
-        if one == other:
-            return Same.YES
         a, b = (one, other) if one.first < other.first else (other, one)
+        crew = self._collective(b)
+        if crew and crew.first > a.first:  # "a men-only crew of miners"
+            return self._same(a, crew)
+        return self._same(a, b)
+
+    def _collective(self, person: Person) -> Person | None:
+        """The word for a group of which a person is said to be one: "a crew of astronauts"; None without one."""
+        link = self.sentence.before(person.start)
+        crew = self._around.get(link - 1) if self.sentence.word(link) == "of" else None
+        found = crew is not None and self.sentence.text[link - 1].normal in grammar()["collectives"]
+        return crew if found else None
+
+    def _same(self, a: Person, b: Person) -> Same:
+        """The same of two people, given the first one of the prompt first."""
         s = self.sentence
+        if a == b:
+            return Same.YES
         if s.text[a.stop - 1].possessive and s.low[a.stop - 1] not in {"who"}:
             return self._possessed(a, b)
         if a.stop == b.first and s.joined(b.first):  # "a woman doctor"
