@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from benchmarks import coverage_of_comparisons as comparisons
+from benchmarks import coverage_of_labels as labels
 from benchmarks import coverage_of_means as means
 from fair_diffusion.statistics.correction import correct
-from fair_diffusion.statistics.differences import newcombe, tango
 from fair_diffusion.statistics.intervals import clopper_pearson_bounds, wilson_bounds
 from fair_diffusion.statistics.prediction_powered import predict
 from fair_diffusion.statistics.stopping import anytime_bounds
@@ -38,14 +39,15 @@ shares holds 95 % in 6,000 runs.
 class Coverage:
     """How often one kind of interval held the truth.
 
-    `mean` and `worst` are over the settings tried (`where` is the worst), `runs` simulated ones in each, or None where
-    the coverage was computed exactly.
+    `mean`, `worst` and `most` are over the settings tried (`where` is the worst), `runs` simulated ones in each, or
+    None where the coverage was computed exactly.
     """
 
     name: str
     settings: str
     mean: float
     worst: float
+    most: float
     where: str
     runs: int | None
 
@@ -53,15 +55,24 @@ class Coverage:
     def row(self) -> str:
         """As a row of the table."""
         runs = "exact" if self.runs is None else f"{self.runs:,}"
-        return f"| {self.name} | {self.settings} | {runs} | {self.mean:.1%} | {self.worst:.1%} | {self.where} |"
+        ends = f"{self.worst:.1%} | {self.where} | {self.most:.1%}"
+        return f"| {self.name} | {self.settings} | {runs} | {self.mean:.1%} | {ends} |"
 
 
 def collected(name: str, settings: str, found: Iterable[tuple[str, float]], runs: int | None = None) -> Coverage:
     """A line from the coverage in each setting."""
     covered = list(found)
     where, worst = min(covered, key=lambda pair: pair[1])
-    mean = float(np.mean([share for _, share in covered]))
-    return Coverage(name=name, settings=settings, mean=mean, worst=worst, where=where, runs=runs)
+    shares = [share for _, share in covered]
+    return Coverage(
+        name=name,
+        settings=settings,
+        mean=float(np.mean(shares)),
+        worst=worst,
+        most=max(shares),
+        where=where,
+        runs=runs,
+    )
 
 
 def one_share(bounds: Callable[[Array, int], tuple[Array, Array]], n: int) -> Iterator[tuple[str, float]]:
@@ -118,45 +129,8 @@ def at_any_time(counts: NDArray[np.int64], n: NDArray[np.int64]) -> tuple[Array,
     return low[where].reshape(counts.shape), high[where].reshape(counts.shape)
 
 
-def two_runs(*, paired: bool) -> Iterator[tuple[str, float]]:
-    """The difference of two shares, exactly: all outcomes weighted by their probability."""
-    n = 50
-    ends = _paired_ends(n) if paired else _unpaired_ends(n)
-    low, high = ends[..., 0], ends[..., 1]
-    k = np.arange(n + 1)
-    for before in (0.02, 0.1, 0.3, 0.5):
-        for after in (0.1, 0.3, 0.5, 0.9):
-            if paired:
-                # Of the images that could change in either direction, as many as independence would have it do.
-                gain, loss = (1 - before) * after, before * (1 - after)
-                weight = _trinomial(n, gain, loss)
-            else:
-                weight = np.outer(binom.pmf(k, n, before), binom.pmf(k, n, after))
-            inside = (low <= after - before) & (after - before <= high)
-            yield f"{before:.2f} → {after:.2f}", float(weight[inside].sum())
-
-
-def _unpaired_ends(n: int) -> Array:
-    return np.array([[newcombe(x, n, y, n) for y in range(n + 1)] for x in range(n + 1)])
-
-
-def _paired_ends(n: int) -> Array:
-    """Ends by images gained and lost; where these are more than n, the weight is 0."""
-    ends = np.zeros((n + 1, n + 1, 2))
-    for gained in range(n + 1):
-        for lost in range(n + 1 - gained):
-            ends[gained, lost] = tango(gained, lost, n)
-    return ends
-
-
-def _trinomial(n: int, gain: float, loss: float) -> Array:
-    k = np.arange(n + 1)
-    gained = binom.pmf(k, n, gain)
-    return np.stack([gained[g] * binom.pmf(k, n - g, loss / (1 - gain)) for g in range(n + 1)])
-
-
-def corrected(runs: int) -> Iterator[tuple[str, float]]:
-    """Shares corrected by a confusion matrix of 100 images per group, n = 250."""
+def corrected(runs: int, n: int) -> Iterator[tuple[str, float]]:
+    """Shares of `n` images corrected by a confusion matrix of 100 images per group, where they are not refused."""
     rng = np.random.default_rng(0)
     readers = {
         "good reader": [[0.95, 0.03, 0.02], [0.04, 0.94, 0.02]],
@@ -167,13 +141,17 @@ def corrected(runs: int) -> Iterator[tuple[str, float]]:
     for name, rates in readers.items():
         groups = [f"group {k}" for k in range(len(rates))]
         for truth in truths[len(rates)]:
-            held = np.zeros(len(groups))
+            held, told = np.zeros(len(groups)), 0
             for run in range(runs):
-                readings = rng.multinomial(250, np.array(truth) @ rates)
-                shares = correct(readings, [rng.multinomial(100, row) for row in rates], seed=run)
+                readings = rng.multinomial(n, np.array(truth) @ rates)
+                try:
+                    shares = correct(readings, [rng.multinomial(100, row) for row in rates], seed=run)
+                except ValueError:  # the readings contradict the matrix
+                    continue
+                told += 1
                 held += (shares.low <= truth) & (truth <= shares.high)
             for group, share, count in zip(groups, truth, held, strict=True):
-                yield f"{name}, {group} at {share:g}", count / runs
+                yield f"{name}, {group} at {share:g}", count / told
 
 
 def powered(runs: int) -> Iterator[tuple[str, float]]:
@@ -207,10 +185,15 @@ def measured(runs: int) -> Iterator[Coverage]:
             found = stopped(runs, anytime=name == "anytime", narrow=narrow)
             yield collected(f"{name}, stopped {when}", "a look every 25 images, to 1,500", found, runs)
     yield collected("anytime, all looks together", "a look after each image, to 1,500", ever(few), few)
-    yield collected("Newcombe, two runs", "50 and 50 images", two_runs(paired=False))
-    yield collected("Tango, same seeds", "50 pairs", two_runs(paired=True))
+    yield from between_sources(runs)
     yield collected("prediction-powered", "30 to 300 human labels, 2,000 of the machine", powered(runs), runs)
-    yield collected("corrected for reader errors", "n 250, 100 labelled images per group", corrected(few), few)
+    of_labels = "20 concepts × 40 to 1,000 images"
+    yield collected("prediction-powered, labels of concepts pooled", of_labels, labels.pooled(few), few)
+    yield collected("prediction-powered, concepts as strata", of_labels, labels.stratified(few), few)
+    for n in (250, 2_000):
+        yield collected(
+            "corrected for reader errors", f"n {n:,}, 100 labelled images per group", corrected(few, n), few
+        )
     yield from over_prompts(few)
 
 
@@ -243,6 +226,39 @@ def over_prompts(runs: int) -> Iterator[Coverage]:
     yield collected("difference of two ways in 1 of 10 prompts", "10 to 50 prompts × 50 images", found, runs)
 
 
+def between_sources(runs: int) -> Iterator[Coverage]:
+    """What is said about a source and another, or a reference; of tests, how often there is no false alarm."""
+    few = max(2, runs // 4)
+    for n, m in ((50, 50), (20, 250)):
+        found = comparisons.differences(n, m)
+        yield collected("Newcombe, as Fisher's mid-p test agrees", f"{n} and {m} images", found)
+    yield collected("Tango, as McNemar's mid-p test agrees", "50 pairs", comparisons.paired(50))
+    of_tables = "20 and 100 prompts × 3 groups, 20 to 250 images"
+    for name, by_group in (("group by group", True), ("over the table", False)):
+        found = comparisons.no_false_alarm(runs, by_group=by_group)
+        yield collected(f"no false alarm in a table: Holm {name}", of_tables, found, runs)
+    found = comparisons.no_false_alarm_in_pairs(runs)
+    yield collected("no false alarm in a table of pairs: Holm over the table", of_tables, found, runs)
+    for name, exact_test in (("the published band", False), ("the exact test", True)):
+        found = comparisons.within_chance(few, exact=exact_test)
+        yield collected(f"within chance, by {name}", "3 and 5 groups, n 8 to 250", found, few)
+    for name, likely in (("observed", False), ("likeliest", True)):
+        found = comparisons.not_called_amplified(4 * runs, likely=likely)
+        yield collected(
+            f"not called amplified, by the {name} relation",
+            "a model that draws the reference's shares",
+            found,
+            4 * runs,
+        )
+    yield collected(
+        "how many prompts are amplified", "20 and 50 prompts × 20 and 100 images", comparisons.amplified(few), few
+    )
+    for m in (20, 2_000):
+        found = comparisons.mean_amplification(few, m)
+        yield collected("mean amplification", f"5 to 100 prompts × 50 images, {m:,} of the reference", found, few)
+    yield collected("KID ± 1.96 standard errors", "50 to 400 images", comparisons.kernel_distance(few), few)
+
+
 def exact(counts: Array, n: int) -> tuple[Array, Array]:
     """A single interval by Clopper and Pearson."""
     return clopper_pearson_bounds(counts, n, 0.025)
@@ -250,8 +266,8 @@ def exact(counts: Array, n: int) -> tuple[Array, Array]:
 
 def table(found: Iterable[Coverage]) -> str:
     """The lines as Markdown."""
-    head = "| interval (nominal 95 %) | settings | runs per setting | mean | worst | where |"
-    return "\n".join([head, "|---|---|---|---|---|---|", *(line.row for line in found)]) + "\n"
+    head = "| interval (nominal 95 %) | settings | runs per setting | mean | worst | where | most |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *(line.row for line in found)]) + "\n"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from fair_diffusion.audit.folder import SAMPLE_SIDE, load_study, save_study
 from fair_diffusion.audit.study import Disputed, Labelled, Quota, Sample, Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import read_csv
+from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.perception.confusion import Confusion
 
 COLUMNS = ("prompt", "attribute", "group", "count", "source", "target")
@@ -145,10 +146,8 @@ def test_pictures_come_back_small_and_by_place(tmp_path: Path) -> None:
     save_study(given, tmp_path / "study")
     found = load_study(tmp_path / "study")
     assert [replace(s, image=o.image) for s, o in zip(found.samples, given.samples, strict=True)] == given.samples
-    with Image.open(found.samples[0].image) as image:
-        assert image.size == (SAMPLE_SIDE, SAMPLE_SIDE * 300 // 900)
-    with Image.open(found.samples[1].image) as image:
-        assert image.tobytes() == small.tobytes()
+    assert open_picture(found.samples[0].image).size == (SAMPLE_SIDE, SAMPLE_SIDE * 300 // 900)
+    assert open_picture(found.samples[1].image).tobytes() == small.tobytes()
 
 
 def test_pictures_stand_upright(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.coverage import collected, exact, joint, one_share, stopped, table, two_runs
+from benchmarks import coverage_of_comparisons as comparisons
+from benchmarks import coverage_of_labels as labels
+from benchmarks.coverage import collected, exact, joint, one_share, stopped, table
 from benchmarks.coverage_of_means import of_many_images, stopped_prompts, stopped_within_chance, ways
 from fair_diffusion.statistics.intervals import wilson_bounds
 
@@ -21,7 +23,7 @@ def test_one_share(n: int) -> None:
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_differences(paired: bool) -> None:
-    found = collected("", "", two_runs(paired=paired))
+    found = collected("", "", comparisons.paired(50) if paired else comparisons.differences(50, 50))
     assert found.mean >= 0.945
     assert found.worst >= 0.94
 
@@ -47,9 +49,27 @@ def test_differences_of_ways_hold_together() -> None:
     assert collected("", "", ways(40, few=False)).mean >= 0.95 - 2 * np.sqrt(0.95 * 0.05 / 120)
 
 
+def test_labels_of_concepts_are_strata() -> None:
+    assert collected("", "", labels.pooled(100)).mean < 0.8
+    assert collected("", "", labels.stratified(60)).mean >= 0.94
+
+
+def test_what_is_said_of_sources_and_references_holds() -> None:
+    assert collected("", "", comparisons.no_false_alarm(600, by_group=True)).worst < 0.92
+    for found in (comparisons.no_false_alarm(600, by_group=False), comparisons.no_false_alarm_in_pairs(600)):
+        assert collected("", "", found).worst >= 0.94 - 2 * np.sqrt(0.94 * 0.06 / 600)
+    assert collected("", "", comparisons.within_chance(300, exact=False)).worst < 0.9
+    assert collected("", "", comparisons.within_chance(300, exact=True)).worst >= 0.92
+    assert collected("", "", comparisons.not_called_amplified(2_000, likely=False)).worst < 0.65
+    assert collected("", "", comparisons.not_called_amplified(2_000, likely=True)).worst >= 0.97
+    assert collected("", "", comparisons.amplified(20)).mean >= 0.95
+    assert collected("", "", comparisons.mean_amplification(60, 20)).mean >= 0.93
+    assert collected("", "", comparisons.kernel_distance(30)).mean >= 0.91
+
+
 def test_the_table_names_what_was_simulated_and_what_computed() -> None:
     lines = [collected("a", "n 5", [("x", 0.9), ("y", 1.0)]), collected("b", "n 6", [("z", 0.95)], 1_000)]
     assert table(lines).splitlines()[2:] == [
-        "| a | n 5 | exact | 95.0% | 90.0% | x |",
-        "| b | n 6 | 1,000 | 95.0% | 95.0% | z |",
+        "| a | n 5 | exact | 95.0% | 90.0% | x | 100.0% |",
+        "| b | n 6 | 1,000 | 95.0% | 95.0% | z | 95.0% |",
     ]

@@ -90,7 +90,9 @@ def test_a_reference_may_be_a_source_of_the_target_itself(tmp_path: Path) -> Non
 
 
 def test_a_table_with_every_column_fits_a_terminal_and_names_stay(tmp_path: Path) -> None:
-    labour = put(tmp_path / "labour.csv", "prompt,attribute,group,count\nnurse,gender,woman,1\nnurse,gender,man,1\n")
+    labour = put(
+        tmp_path / "labour.csv", "prompt,attribute,group,count\nnurse,gender,woman,300\nnurse,gender,man,200\n"
+    )
     shown = run.invoke(app, ["audit", put(tmp_path / "t.csv", MISSED), "--reference", labour])
     lines = shown.stdout.splitlines()
     assert max(map(len, lines)) <= 80

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from fair_diffusion.audit.folder import save_study
 from fair_diffusion.audit.numbers import numbers
 from fair_diffusion.cli import app
+from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.readers.run import read_run
 from fair_diffusion.runs.records import runs_in
 
@@ -51,7 +52,7 @@ def test_a_run_with_twins(tmp_path: Path) -> None:
     assert table.num_rows == images
     assert all((folder / name).is_file() for name in table["file"].to_pylist())
     for sample in found.samples:
-        red, _, blue = Image.open(sample.image).getpixel((0, 0))  # type: ignore[misc]
+        red, _, blue = open_picture(sample.image).getpixel((0, 0))  # type: ignore[misc]
         assert sample.labels["gender"] in (None, "woman" if red > blue else "man")
 
 

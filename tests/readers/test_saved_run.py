@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from audit_examples import GROUPS, READ, TARGET, both, result
-from PIL import Image
 
 from fair_diffusion.audit.folder import load_study, save_study
 from fair_diffusion.audit.numbers import numbers
 from fair_diffusion.audit.study import Study
+from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.readers.perceive import SAMPLES
 from fair_diffusion.readers.target import read_target
 from fair_diffusion.report.report import report
@@ -69,8 +69,7 @@ def test_a_picture_is_shown_with_what_was_read_in_it(tmp_path: Path) -> None:
     both().save(tmp_path / "run")
     third = next(sample for sample in study_of(tmp_path / "run").samples if sample.image.name == "image-00002.png")
     assert (third.labels, third.confidence) == ({"gender": None}, {"gender": 0.27})
-    with Image.open(third.image) as image:
-        assert image.getpixel((0, 0)) == (2, 100, 0)
+    assert open_picture(third.image).getpixel((0, 0)) == (2, 100, 0)
 
 
 def test_runs_in_sub_folders(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from fair_diffusion.perception.reader import Reader
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import ATTRIBUTES, Policy
 from fair_diffusion.readers.target import read_target
-from fair_diffusion.rebalance import RebalancedResult, rebalance
+from fair_diffusion.rebalance import RebalancedResult, flow, rebalance
 from fair_diffusion.runs.format import PNG_KEY, SHEET
 
 HALF = Policy.from_sentence("doctor: half women")
@@ -361,3 +362,54 @@ def test_what_cannot_be_is_said(pipe: FairPipeline, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot read 'age'"):
         rebalance(pipe, folder, tmp_path / "new", policy=Policy.from_sentence("doctor: half young"), prompt="a doctor")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("how", ["interrupt", "error", "none"])
+def test_what_others_put_into_the_new_folder_meanwhile_stays(pipe: FairPipeline, tmp_path: Path, how: str) -> None:
+    folder, out = photos(tmp_path / "photos"), tmp_path / "new"
+
+    def meanwhile(what: str, done: float, total: float) -> None:
+        if what == "moving":
+            out.mkdir(exist_ok=True)
+            (out / "thesis.txt").write_text("precious")
+            if how != "none":
+                raise {"interrupt": KeyboardInterrupt, "error": RuntimeError}[how]
+
+    with pytest.raises((KeyboardInterrupt, RuntimeError, ValueError)) as error:
+        rebalance(pipe, folder, out, policy=HALF, prompt="a doctor", progress=meanwhile, **SETTINGS)
+    assert how != "none" or "is not empty any more; name a new folder" in str(error.value)
+    assert [path.name for path in out.iterdir()] == ["thesis.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "photos"]
+
+
+def test_originals_that_vanish_or_change_meanwhile_lose_nothing(pipe: FairPipeline, tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos")
+    whole = hashes(folder)
+
+    def meanwhile(what: str, done: float, total: float) -> None:
+        if what == "moving" and folder.exists():
+            shutil.rmtree(folder)
+
+    (result,) = rebalance(
+        pipe, folder, tmp_path / "new", policy=HALF, prompt="a doctor", progress=meanwhile, **SETTINGS
+    )
+    assert result.counts()["moved"] == 3
+    kept = [record.file for record in result.records if not record.steered]
+    assert {name: hashes(tmp_path / "new")[name] for name in kept} == {name: whole[name] for name in kept}
+    assert not [path for path in (tmp_path / "new").rglob("*") if path.name.startswith(".")]
+
+
+def test_an_original_that_is_gone_before_it_is_copied_is_named(
+    pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photos(tmp_path / "photos")
+    check = flow._Run.check
+
+    def checked(self: flow._Run) -> None:
+        check(self)
+        (folder / "b.png").unlink()
+
+    monkeypatch.setattr(flow._Run, "check", checked)
+    (result,) = rebalance(pipe, folder, tmp_path / "new", policy=HALF, prompt="a doctor", **SETTINGS)
+    assert "b.png: not there" in result.broken
+    assert len(result.records) == 5

@@ -105,7 +105,7 @@ class World:
         with tempfile.TemporaryDirectory() as folder:
             originals = [Original(f"{i}.png", Path(folder, f"{i}.png"), "-") for i in range(len(self.shows))]
             for i, original in enumerate(originals):
-                Image.new("RGB", (10 + i, 9), (GREY,) * 3).save(original.path)
+                Image.new("RGB", (10 + i, 9), (GREY,) * 3).save(str(original.path))
             backbone: Any = Still(self.price)
             readers: Any = self
             self.order = Order(

@@ -90,9 +90,13 @@ CASES: dict[str, tuple[list[Tally], dict[str, str], list[tuple[str, str]]]] = {
                 "plain 0.39; instructed 0.075. A perfect coin with 100 images would deviate 0.040.",
                 "No target is asked for gender: the default shares are assumed. "
                 "Within what chance gives 95 times of 100: "
-                "plain in 0 of 2 occupations and instructed in 2. Against labour, plain amplifies 50\u00a0% of "
-                "shares, reflects 50\u00a0% and mitigates 0\u00a0%. Against labour, instructed amplifies 0\u00a0% of "
-                "shares, reflects 0\u00a0% and mitigates 100\u00a0%.",
+                "plain in 0 of 2 occupations and instructed in 2. "
+                "Against labour, plain amplifies 1 of 2 occupations, reflects 1 and mitigates 0; 0 cannot be told. "
+                "With 95\u00a0% confidence it amplifies 1. "
+                "The groups that labour shows more than evenly are 14.0 points more frequent there, on average. "
+                "Against labour, instructed amplifies 0 of 2 occupations, reflects 0 and mitigates 1; "
+                "1 cannot be told. With 95\u00a0% confidence it amplifies 0 to 1. "
+                "The groups that labour shows more than evenly are 17.5 points less frequent there, on average.",
             )
         ],
     ),
@@ -197,7 +201,7 @@ def test_sentences(case: str) -> None:
     names = dict.fromkeys(tally.source for tally in tallies)
     sources = [Source(name=name, kind=kinds.get(name, "other")) for name in names]
     found = numbers(Study(title="t", sources=sources, tallies=tallies, unit="occupation"))
-    written = headlines(found.lines, found.deviations, unit="occupation", reference=found.reference)
+    written = headlines(found.lines, found.deviations, found.relations, unit="occupation", reference=found.reference)
     assert [(words.lead, words.more) for words in written] == expected
 
 

@@ -251,7 +251,8 @@ def test_the_table_of_lines_is_that_of_summarize(page: Element, found: Numbers) 
         assert (seen is not None) == ((source, concept) == ("plain x", "p x"))
         assert float(gap.replace("−", "-")) == pytest.approx(100 * line.gap, abs=0.0501)
         assert verdict[2:] == line.verdict
-        assert relation == ("–" if line.relation is None else f"{line.relation} ({percent(line.reference or 0)})")
+        expected = f"{line.likely_relation} {line.relation_probability or 0:.0%} ({percent(line.reference or 0)})"
+        assert relation == ("–" if line.relation is None else expected.replace("%", " %", 1))
     assert len(shown) == len(found.lines) == 15
     assert {line.relation for line in found.lines} >= {None, "amplified"}
 

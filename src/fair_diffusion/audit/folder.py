@@ -23,12 +23,16 @@ from fair_diffusion.audit.study import Confusion, Disputed, Labelled, Quota, Sam
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import write_csv
 from fair_diffusion.files.format_number import NewerFormatError, check_format, check_metadata, numbered
+from fair_diffusion.files.guarded import InnerFile, content, opened, why
+from fair_diffusion.files.image_files import STUDY
 from fair_diffusion.files.new_folder import new_folder
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.text import printable
 
 FORMAT = 1
 """Format of study.json, tallies.parquet and images.parquet."""
+LARGEST = 64 * 2**20
+"""The most bytes of a study.json."""
 UNKNOWN = "unknown"
 SAMPLE_SIDE = 256
 
@@ -63,16 +67,19 @@ def save_study(study: Study, folder: Path, images: pa.Table | None = None) -> No
 def write_study(study: Study, folder: Path, images: pa.Table | None = None) -> None:
     """Write a study into an existing folder, beside other files of the same audit; as `save_study`."""
     rows = list(_rows(study.tallies))
-    (folder / "study.json").write_text(json.dumps(_plain(study), indent=2, allow_nan=False) + "\n")
+    (folder / STUDY).write_text(json.dumps(_plain(study), indent=2, allow_nan=False) + "\n")
     pq.write_table(numbered(pa.Table.from_pylist(rows, _SCHEMA), FORMAT), folder / "tallies.parquet")
     write_csv(folder / "tallies.csv", _SCHEMA.names, rows)
     if images is not None:
         pq.write_table(numbered(images, FORMAT), folder / "images.parquet")
     (folder / "samples").mkdir()
     for k, sample in enumerate(study.samples):
-        small = open_picture(sample.image)
+        try:
+            small = open_picture(sample.image)
+        except BrokenPicture as error:
+            raise ValueError(f"{sample.image} cannot be shown: {error}") from error
         small.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
-        small.save(_sample(folder, k))
+        small.save(folder / _sample(k))
 
 
 def load_study(folder: Path) -> Study:
@@ -82,15 +89,16 @@ def load_study(folder: Path) -> Study:
         ValueError: the folder is no study, or its files are damaged.
         OSError: a file is missing or cannot be read.
     """
-    if not (folder / "study.json").is_file():
-        raise ValueError(f"{folder} is no study: it has no study.json")
+    facts, table = InnerFile(folder, STUDY), InnerFile(folder, "tallies.parquet")
+    if not facts.is_file():
+        raise ValueError(f"{folder} is no study: it has no {STUDY}")
     try:
-        plain = json.loads((folder / "study.json").read_text())
-        check_format(plain.get("format"), FORMAT, folder / "study.json")
-        table = folder / "tallies.parquet"
-        check_metadata(pq.read_schema(table).metadata, FORMAT, table)
-        rows = pq.read_table(table, schema=_SCHEMA).to_pylist()
-        return _shown(_study(plain, _tallies(rows), folder), folder)
+        plain = json.loads(content(facts, LARGEST))
+        check_format(plain.get("format"), FORMAT, facts)
+        with opened(table) as source, pq.ParquetFile(source) as file:
+            check_metadata(file.schema_arrow.metadata, FORMAT, table)
+            rows = file.read().select(_SCHEMA.names).cast(_SCHEMA).to_pylist()
+        return _shown(_study(plain, _tallies(rows), folder))
     except NewerFormatError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
@@ -103,29 +111,31 @@ def load_images(folder: Path) -> pa.Table | None:
     Raises:
         ValueError: the table is damaged.
     """
-    table = folder / "images.parquet"
+    table = InnerFile(folder, "images.parquet")
     if not table.is_file():
         return None
     try:
-        check_metadata(pq.read_schema(table).metadata, FORMAT, table)
-        return pq.read_table(table)
+        with opened(table) as file:
+            read = pq.read_table(file)
+        check_metadata(read.schema.metadata, FORMAT, table)
+        return read
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{table} cannot be read ({error}); write the study anew") from error
+        raise ValueError(f"{table} cannot be read ({why(error)}); write the study anew") from error
 
 
-def _sample(folder: Path, k: int) -> Path:
+def _sample(k: int) -> str:
     """The path of picture k of the contact sheet. It follows from k, so no study file can point to another path."""
-    return folder / "samples" / f"{k:05d}.png"
+    return f"samples/{k:05d}.png"
 
 
-def _shown(study: Study, folder: Path) -> Study:
+def _shown(study: Study) -> Study:
     """The study without samples whose picture is damaged or missing; a note counts them and names the first."""
     samples, lost = [], []
-    for sample in study.samples:
+    for k, sample in enumerate(study.samples):
         try:
             open_picture(sample.image)
         except BrokenPicture as error:
-            lost.append(f"{sample.image.relative_to(folder).as_posix()} ({error})")
+            lost.append(f"{_sample(k)} ({error})")
         else:
             samples.append(sample)
     if not lost:
@@ -244,7 +254,7 @@ def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> 
         sources=[Source(**{"asked": source["kind"] != "plain"} | source) for source in plain["sources"]],
         tallies=_phrased(tallies, plain.get("phrasings", ())),
         perceived=_tallies(plain["perceived"]),
-        samples=[Sample(image=_sample(folder, k), **sample) for k, sample in enumerate(plain["samples"])],
+        samples=[Sample(image=InnerFile(folder, _sample(k)), **sample) for k, sample in enumerate(plain["samples"])],
         confusions=[Confusion(**confusion) for confusion in plain["confusions"]],
         perceived_confusions=[Confusion(**confusion) for confusion in plain.get("perceived_confusions", ())],
         quotas=[Quota(**one) for one in plain.get("quotas", ())],

@@ -6,10 +6,12 @@
     relation  = reflected if |p̂ − r| < 0.04, else amplified if p̂ is farther from 1/K than r, else mitigated
 
 p̂ is the share among the images that could be read, r the same share of the reference, and K the number of groups in
-play, which have a target above zero. For two groups, 1/K is one half and the relation is that of Fair Diffusion (arXiv
-2302.10893), whose published counts give its published values here. For more groups, each group has its own relation to
-its uniform share. A share that is as far from 1/K as the reference, but on the other side, counts as mitigated.
-Exports `summarize`, `relation` and their results `Line` and `Relation`.
+play, which have a target above zero. The relation is that of the observed shares, which a model has by chance too: the
+likeliest relation of the true shares stands beside it (see `statistics.amplification`). For two groups, 1/K is one half
+and the relation is that of Fair Diffusion (arXiv 2302.10893), whose published counts give its published values here.
+For more groups, each group has its own relation to its uniform share. A share that is as far from 1/K as the reference,
+but on the other side, counts as mitigated. Exports `summarize`, `relation` and their results `Line`, `Relation` and
+`Likely`.
 """
 
 from __future__ import annotations
@@ -21,14 +23,19 @@ from typing import Literal
 import numpy as np
 
 from fair_diffusion.audit.tally import Tally, check_tallies
+from fair_diffusion.statistics.amplification import MARGIN, label_probabilities
 from fair_diffusion.statistics.clustered import clustered_bounds
 from fair_diffusion.statistics.intervals import Array, Interval, Verdict, clopper_pearson_bounds, verdict, wilson_bounds
 from fair_diffusion.statistics.metrics import cached_noise_floor
 from fair_diffusion.statistics.stopping import anytime_bounds
 
 Relation = Literal["amplified", "reflected", "mitigated"]
-MARGIN = 0.04
+Likely = Literal["amplified", "reflected", "mitigated", "cannot tell"]
+CANNOT_TELL: Likely = "cannot tell"
+_RELATIONS: tuple[Likely, ...] = ("amplified", "reflected", "mitigated")
 LEVEL = 0.95
+_SURE = 0.8
+"""A relation that is less probable than this cannot be told."""
 _ROUNDING = 1e-9
 
 
@@ -57,7 +64,9 @@ class Line:
             (see `audit.verdicts`).
         noise_floor: expected total variation of as many draws from the target; the same in every line of a tally.
         reference: share of the group among the read images of the reference, or None.
-        relation: relation of this share to the reference's, both among read images, or None.
+        relation: relation of this share to the reference's, both as observed among read images, or None.
+        likely_relation: the most probable relation of the true shares; "cannot tell" if its probability is below 0.8.
+        relation_probability: probability of the most probable relation, or None.
         phrasings: number of phrasings over which the interval is; 0 where it is over images of these phrasings alone.
         corrected: the share corrected for the reader's errors; None where no correction holds.
         corrected_low: lower end of its 95 % interval.
@@ -82,6 +91,8 @@ class Line:
     noise_floor: float
     reference: float | None
     relation: Relation | None
+    likely_relation: Likely | None
+    relation_probability: float | None
     phrasings: int = 0
     corrected: float | None = None
     corrected_low: float | None = None
@@ -113,6 +124,7 @@ def summarize(
     check_tallies(tallies)
     references = _by_concept(reference or ())
     bounds = iter(_bounds(tallies, stopped or {}))
+    likely = _likely(tallies, references)
     lines = []
     for tally in tallies:
         floor = cached_noise_floor(tally.asked, tally.n)
@@ -121,6 +133,7 @@ def summarize(
             low, high = next(bounds)
             r = None if other is None else other[group]
             read = count / tally.known if tally.known else None
+            label, probability = likely.get((tally.source, tally.concept, tally.attribute, group), (None, None))
             lines.append(
                 Line(
                     source=tally.source,
@@ -140,6 +153,8 @@ def summarize(
                     noise_floor=floor,
                     reference=r,
                     relation=None if r is None or read is None else relation(read, r, groups=tally.in_play),
+                    likely_relation=label,
+                    relation_probability=probability,
                     phrasings=0 if tally.source in (stopped or {}) else len(tally.clusters),
                 )
             )
@@ -186,6 +201,34 @@ def _bounds(tallies: Sequence[Tally], stopped: Mapping[str, float]) -> list[Inte
 
     low, high = ends(counts)[0], ends(most)[1]
     return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _likely(
+    tallies: Sequence[Tally], references: Mapping[tuple[str, str], Tally]
+) -> dict[tuple[str, str, str, str], tuple[Likely, float]]:
+    """The likeliest relation of each line that has one, with its probability; in one call, as for `_bounds`."""
+    rows = [
+        ((tally.source, tally.concept, tally.attribute, group), count, tally, other)
+        for tally in tallies
+        if tally.known and (other := references.get((tally.concept, tally.attribute))) is not None and other.known
+        for group, count in tally.counts.items()
+    ]
+    if not rows:
+        return {}
+    keys, counts, own, others = zip(*rows, strict=True)
+    probabilities = label_probabilities(
+        counts,
+        [tally.known for tally in own],
+        [other.counts.get(key[-1], 0) for key, other in zip(keys, others, strict=True)],
+        [other.known for other in others],
+        [1 / tally.in_play for tally in own],
+    )
+    best = probabilities.argmax(axis=0).tolist()
+    most = probabilities.max(axis=0).tolist()
+    return {
+        key: (_RELATIONS[place] if probability >= _SURE else CANNOT_TELL, probability)
+        for key, place, probability in zip(keys, best, most, strict=True)
+    }
 
 
 def _over_phrasings(tally: Tally, *, unread: bool) -> tuple[Array, Array]:

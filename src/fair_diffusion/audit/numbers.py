@@ -20,6 +20,7 @@ from fair_diffusion.audit.differences import SourceDifference, source_difference
 from fair_diffusion.audit.fields import by_field
 from fair_diffusion.audit.lines import Line, summarize
 from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
+from fair_diffusion.audit.relations import SourceRelation, relations
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.audit.verdicts import doubted, judged
@@ -61,6 +62,7 @@ class Numbers:
         asked: the tallies that have a target of their own, by source, concept and attribute.
         predictions: shares as people would see them.
         comparisons: tests of each source against an earlier one.
+        relations: what each source makes of the reference; empty without one.
     """
 
     study: Study
@@ -74,6 +76,7 @@ class Numbers:
     asked: frozenset[tuple[str, str, str]]
     predictions: list[Prediction]
     comparisons: list[SourceDifference]
+    relations: list[SourceRelation]
 
     @property
     def predicted(self) -> dict[tuple[str, str, str, str], Predicted]:
@@ -124,6 +127,7 @@ class Numbers:
             "deliveries": [asdict(one) for one in self.deliveries],
             "predictions": [asdict(one) for one in self.predictions],
             "comparisons": [asdict(one) for one in self.comparisons],
+            "relations": [asdict(one) for one in self.relations],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),
         }
@@ -189,6 +193,7 @@ def numbers(
         asked,
         predictions(tallies, study.labelled),
         source_differences(sources, tallies, images),
+        relations(lines, others, base),
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.files.guarded import Readable
 from fair_diffusion.perception.confusion import Confusion
 
 __all__ = ["Confusion", "Disputed", "Labelled", "Quota", "Sample", "Source", "Study"]
@@ -46,7 +46,7 @@ class Source:
 class Sample:
     """One image of the contact sheet, drawn at random; nobody picked it. `labels` and `confidence` are by attribute."""
 
-    image: Path
+    image: Readable
     source: str
     concept: str
     labels: Mapping[str, str | None]

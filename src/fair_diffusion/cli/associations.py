@@ -12,6 +12,8 @@ import typer
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.files import guarded
+from fair_diffusion.files.guarded import InnerFile
 
 if TYPE_CHECKING:
     from fair_diffusion.statistics.association import Association
@@ -23,7 +25,7 @@ class Members(NamedTuple):
     """One set of a test: words, or the files of images."""
 
     names: list[str]
-    files: list[Path]
+    files: list[InnerFile]
 
 
 def associations(
@@ -63,16 +65,16 @@ def members(name: str, text: str) -> Members:
     from fair_diffusion.readers.kid_reference import pictures_of
 
     path = existing(text)
-    files: list[Path] = []
+    files: list[InnerFile] = []
     if path and path.is_dir():
         files = pictures_of(path)[0]
-        names = [file.relative_to(path).as_posix() for file in files]
+        names = [file.path for file in files]
         kind = f"images in {text}"
     elif path:
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{text} is not text in UTF-8: give one word per line") from error
+            lines = guarded.text(path).splitlines()
+        except guarded.RefusedFile as error:
+            raise ValueError(f"{text} is {error}: give text in UTF-8, with one word per line") from error
         names, kind = [line.strip() for line in lines if line.strip()], f"words in {text}"
     elif "," in text:
         names, kind = [word.strip() for word in text.split(",") if word.strip()], "words"

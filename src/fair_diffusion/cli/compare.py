@@ -14,6 +14,7 @@ from fair_diffusion.cli.options import Loading, Sampling, grouped
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors, warned
+from fair_diffusion.files import guarded
 from fair_diffusion.methods import METHODS
 from fair_diffusion.policy import Policy
 
@@ -111,9 +112,9 @@ def read_prompts(given: Sequence[str], suite: str | None, frame: str) -> list[st
             texts.append(text)
             continue
         try:
-            rows = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{text} is not text in UTF-8; write one prompt per line") from error
+            rows = guarded.text(path).splitlines()
+        except guarded.RefusedFile as error:
+            raise ValueError(f"{text} is {error}; give text in UTF-8, with one prompt per line") from error
         texts += [row.strip() for row in rows if row.strip() and not row.startswith("#")]
     if suite is not None:
         from fair_diffusion.models.pocket import OCCUPATIONS
@@ -130,7 +131,7 @@ def read_prompts(given: Sequence[str], suite: str | None, frame: str) -> list[st
 def _existing(text: str) -> Path | None:
     """The file of that name, if there is one: a prompt is often too long to be a name."""
     try:
-        return Path(text) if Path(text).is_file() else None
+        return Path(text) if Path(text).exists() and not Path(text).is_dir() else None
     except (OSError, ValueError):
         return None
 

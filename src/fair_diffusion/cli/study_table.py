@@ -69,7 +69,7 @@ def _sentence(found: Deviation, lines: Sequence[Line]) -> str:
 
 def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], Predicted]) -> Columns:
     """The lines of one source and attribute, the concepts farthest from the target first."""
-    compared, asked = any(line.relation for line in lines), any(not line.assumed for line in lines)
+    compared, asked = any(line.likely_relation for line in lines), any(not line.assumed for line in lines)
     columns = ["concept", "group", *(["target"] if asked else []), *NUMBERS]
     people = any(_key(line) in predicted for line in lines)
     columns += [
@@ -119,5 +119,5 @@ def _cells(
     seen = predicted.get(_key(line))
     cells += [f"{seen.estimate:.0%} ({seen.low:.0%} to {seen.high:.0%})" if seen else ""] if people else []
     cells += ["" if line.assumed else line.verdict] if asked else []
-    relation = "" if line.relation is None else f"{line.relation} ({line.reference:.0%})"
+    relation = "" if line.likely_relation is None else f"{line.likely_relation} ({line.reference:.0%})"
     return [*cells, *([relation] if compared else [])]

@@ -16,6 +16,7 @@ from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Instruction, Loading, Sampling, Steering
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import INTERRUPTED, MODEL, check_requests, instructed
+from fair_diffusion.files import guarded
 from fair_diffusion.policy import Policy
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def order(
         raise ValueError(f"--method {steering['method']} needs --instruct or --policy")
     told: dict[str, Any] = {**steering, **sampling, **({"method": "none"} if plain else {})}
     batch = {name: told.pop(name) for name in ("batch_size",) if name in told}
-    policy = instruction["policy"].read_text(encoding="utf-8") if "policy" in instruction else ""
+    policy = guarded.text(instruction["policy"]) if "policy" in instruction else ""
     plan = Suite(
         model=loading.get("model", MODEL),
         prompt=prompt,

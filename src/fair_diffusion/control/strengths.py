@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fair_diffusion.files import guarded
 from fair_diffusion.files.format_number import NewerFormatError, check_format
 from fair_diffusion.files.whole_file import whole_file
 
@@ -57,14 +58,14 @@ class Strengths:
         if not path.exists():
             return cls()
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(guarded.text(path))
             if isinstance(content, dict):
                 check_format(content.get("format"), FORMAT, path)
             rows = content["strengths"] if isinstance(content, dict) else content
             return cls({tuple(row["of"]): [[int(a), int(b)] for a, b in _all_levels(row["attempts"])] for row in rows})
         except NewerFormatError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path} does not hold strengths ({error}); remove it, it is made again") from None
 
     def save(self, path: Path) -> None:

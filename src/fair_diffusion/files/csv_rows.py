@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
+
+from fair_diffusion.files.guarded import RefusedFile, opened
 
 SHOWN = 20
 """How many mistakes of one file a message names."""
@@ -55,7 +58,7 @@ def read_csv(
         ValueError: the file is no such table; the message names file, line and mend.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with TextIOWrapper(opened(path), encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file, strict=True)
             header = [name.strip().lower() for name in next(table, [])]
             _check_header(path, header, required)
@@ -72,6 +75,8 @@ def read_csv(
                 yield table.line_num, {name: _read(row[k]) for name, k in wanted.items()} | missing
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
+    except RefusedFile as error:
+        raise ValueError(f"{path} cannot be read ({error}); name a CSV file") from error
     except csv.Error as error:
         raise ValueError(f"{path}, line {table.line_num}: {error}; save it as CSV in UTF-8") from error
 

@@ -8,7 +8,6 @@ hold it in their metadata under `KEY`, because other programs use the key "forma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class NewerFormatError(ValueError):
     """A file was written by a newer version of fair-diffusion."""
 
 
-def check_format(number: object, known: int, what: Path | str) -> None:
+def check_format(number: object, known: int, what: object) -> None:
     """Check that a file can be read.
 
     Args:
@@ -44,7 +43,7 @@ def check_format(number: object, known: int, what: Path | str) -> None:
         )
 
 
-def check_metadata(metadata: Mapping[str, str] | Mapping[bytes, bytes] | None, known: int, what: Path | str) -> None:
+def check_metadata(metadata: Mapping[str, str] | Mapping[bytes, bytes] | None, known: int, what: object) -> None:
     """Do what `check_format` does, for the metadata of a Parquet or safetensors file (None: there is no metadata)."""
     told = {_text(key): _text(value) for key, value in (metadata or {}).items()}
     number = told.get(KEY)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from fair_diffusion.files.guarded import InnerFile
 from fair_diffusion.files.pictures import ENDINGS
 
 STUDY = "study.json"
@@ -14,11 +15,11 @@ STUDY = "study.json"
 
 def is_study(folder: Path) -> bool:
     """Whether an audit wrote `folder`."""
-    return (folder / STUDY).is_file()
+    return InnerFile(folder, STUDY).is_file()
 
 
-def image_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every image file below `folder` in order: its path below the folder, with "/", and its whole path.
+def image_files(folder: Path) -> Iterator[InnerFile]:
+    """Yield every image file below `folder`, in order of the paths. Nothing is opened.
 
     A file's ending decides. Hidden files and folders, the folders of studies, and links to folders are passed over."""
     for place, folders, files in os.walk(folder, followlinks=False):
@@ -26,4 +27,14 @@ def image_files(folder: Path) -> Iterator[tuple[str, Path]]:
         for name in sorted(files):
             path = Path(place, name)
             if path.suffix.lower() in ENDINGS and not name.startswith("."):
-                yield path.relative_to(folder).as_posix(), path
+                yield InnerFile(folder, path.relative_to(folder).as_posix())
+
+
+def linked_folders(folder: Path) -> list[str]:
+    """The links to folders below `folder`, which nothing follows, by their paths below it."""
+    return sorted(
+        Path(place, name).relative_to(folder).as_posix()
+        for place, folders, _ in os.walk(folder, followlinks=False)
+        for name in folders
+        if Path(place, name).is_symlink()
+    )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from PIL import Image
 
+from fair_diffusion.files.guarded import Readable
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class PictureBatch(NamedTuple, Generic[T]):
 
 
 def picture_batches(
-    series: Iterable[T], data: Callable[[T], Path | bytes], name: Callable[[T], str] = lambda _: ""
+    series: Iterable[T], data: Callable[[T], Readable | bytes], name: Callable[[T], str] = lambda _: ""
 ) -> Iterator[PictureBatch[T]]:
     """Open the pictures of a series, `BATCH` at a time.
 

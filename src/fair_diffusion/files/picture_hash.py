@@ -7,16 +7,18 @@ says when and how it was made. Of other files, all bytes count. Nothing is decod
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+
+from fair_diffusion.files.guarded import Readable, content
+from fair_diffusion.files.pictures import MAX_BYTES
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SHOWN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 """The chunks of a PNG that decide what it shows (PNG specification, third edition, section 4.8)."""
 
 
-def picture_hash(path: Path) -> bytes:
-    """The hash of a picture file, 16 bytes. `OSError` if it cannot be read."""
-    data = path.read_bytes()
+def picture_hash(file: Readable) -> bytes:
+    """The hash of a picture file, 16 bytes. `OSError` or `RefusedFile` if it cannot be read."""
+    data = content(file, MAX_BYTES)
     found = hashlib.blake2b(digest_size=16)
     if not data.startswith(_PNG):
         found.update(data)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import warnings
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from fair_diffusion.files.guarded import Readable, RefusedFile, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +37,7 @@ def from_pixels(pixels: Tensor) -> list[Image.Image]:
     return [Image.fromarray(row) for row in rows]
 
 
-def open_picture(data: Path | bytes, name: str = "") -> Image.Image:
+def open_picture(data: Readable | bytes, name: str = "") -> Image.Image:
     """Open a picture as RGB, its longer side at most `SIDE` pixels.
 
     Args:
@@ -46,36 +48,41 @@ def open_picture(data: Path | bytes, name: str = "") -> Image.Image:
         BrokenPicture: the picture cannot be read; the message says why.
     """
     try:
-        size = data.stat().st_size if isinstance(data, Path) else len(data)
-        if size > MAX_BYTES:
-            raise BrokenPicture(f"{size:,} bytes, more than {MAX_BYTES:,}")
-        with warnings.catch_warnings():
+        with BytesIO(data) if isinstance(data, bytes) else opened(data) as file, warnings.catch_warnings():
+            size = file.seek(0, os.SEEK_END)
+            if size > MAX_BYTES:
+                raise BrokenPicture(f"{size:,} bytes, more than {MAX_BYTES:,}")
+            file.seek(0)
             warnings.simplefilter("ignore")  # about metadata that no audit reads
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise BrokenPicture(f"{opened.width} × {opened.height} pixels, more than {MAX_PIXELS:,}")
-                opened.thumbnail((SIDE, SIDE))
-                opened.load()
-                picture = _upright(opened)
+            with Image.open(file, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise BrokenPicture(f"{image.width} × {image.height} pixels, more than {MAX_PIXELS:,}")
+                image.thumbnail((SIDE, SIDE))
+                image.load()
+                picture = _upright(image)
     except BrokenPicture:
         raise
+    except RefusedFile as error:
+        raise BrokenPicture(str(error)) from error
     except UnidentifiedImageError as error:  # its message holds the whole path, which reports must not show
         raise BrokenPicture("no picture of a kind that is read") from error
     except Exception as error:  # decoders raise nearly everything, from SyntaxError to struct.error
-        raise BrokenPicture(f"{type(error).__name__}: {error}".split("\n")[0]) from error
+        named = isinstance(error, OSError) and error.filename is not None  # nor may they show a path that was opened
+        said = os.strerror(error.errno or 0) if isinstance(error, OSError) and named else str(error)
+        raise BrokenPicture(f"{type(error).__name__}: {said}".split("\n")[0]) from error
     picture.info = {"file": name}
     return picture
 
 
-def upright_size(path: Path) -> tuple[int, int]:
+def upright_size(file: Readable) -> tuple[int, int]:
     """Width and height in pixels of an upright picture, before `open_picture` reduces it. Only the header is read."""
-    with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as opened:
+    with warnings.catch_warnings(), opened(file) as source, Image.open(source, formats=FORMATS) as image:
         warnings.simplefilter("ignore")
         turned = False
         with contextlib.suppress(Exception):
-            turned = opened.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)  # the quarter turns
-        return (opened.height, opened.width) if turned else opened.size
+            turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)  # the quarter turns
+        return (image.height, image.width) if turned else image.size
 
 
 def jpeg_uri(picture: Image.Image, side: int) -> str:

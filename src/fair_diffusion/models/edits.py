@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fair_diffusion.files.format_number import check_metadata
+from fair_diffusion.files.guarded import RefusedFile, regular, why
 from fair_diffusion.models.loras import act, adding, check_peft, present
 
 FORMAT = 1
@@ -101,11 +102,12 @@ def read(path: Path) -> dict[str, Tensor]:
         ValueError: the file cannot be one.
     """
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(regular(path), "pt") as file:
             metadata = file.metadata()
         tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path} cannot be read as safetensors ({error}); name a file of edited weights") from error
+    except (OSError, RefusedFile, SafetensorError) as error:
+        said = f"{path} cannot be read as safetensors ({why(error)})"
+        raise ValueError(f"{said}; name a file of edited weights") from error
     check_metadata(metadata, FORMAT, path)
     if not tensors:
         raise ValueError(f"{path} holds no weights; name a file of edited weights")

@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fair_diffusion.files.guarded import opened
+
 if TYPE_CHECKING:
     from fair_diffusion.policy import Match
 
@@ -41,5 +43,8 @@ def versions() -> dict[str, str]:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with opened(path) as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

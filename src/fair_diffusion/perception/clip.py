@@ -19,6 +19,7 @@ import yaml
 from PIL import Image
 from torch import Tensor
 
+from fair_diffusion.files import guarded
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.prepared import prepared
 from fair_diffusion.perception.pretrained import loaded
@@ -164,8 +165,8 @@ def read_phrases(path: Path) -> Phrases:
         ValueError: the file is not `attribute: {group: [phrase, …]}`.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        data = yaml.safe_load(guarded.text(path))
+    except (yaml.YAMLError, guarded.RefusedFile, RecursionError) as error:
         raise ValueError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
     mend = f"{path} must say `attribute: {{group: [phrase, …]}}`"
     if not isinstance(data, dict) or not data:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fair_diffusion.files.guarded import Readable
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def embed_words(encoder: str, words: Sequence[str]) -> Embeddings:
     return np.concatenate(parts)
 
 
-def embed_images(encoder: str, files: Sequence[Path]) -> Embeddings:
+def embed_images(encoder: str, files: Sequence[Readable]) -> Embeddings:
     """One embedding per image, (images, width). Images are read in batches, never all at once.
 
     Raises:
@@ -72,7 +72,7 @@ def embed_images(encoder: str, files: Sequence[Path]) -> Embeddings:
     return np.concatenate(parts)
 
 
-def _opened(file: Path) -> Image:
+def _opened(file: Readable) -> Image:
     try:
         return open_picture(file, file.name)
     except BrokenPicture as error:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from fair_diffusion.files.format_number import NewerFormatError, check_format
+from fair_diffusion.files.guarded import InnerFile, text, why
 from fair_diffusion.files.new_folder import new_folder
 from fair_diffusion.perception import judge
 from fair_diffusion.perception.confusion import Confusion
@@ -104,7 +105,7 @@ class TrainedPerceiver:
             ValueError: the folder holds none.
         """
         try:
-            card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            card: dict[str, Any] = json.loads(text(InnerFile(folder, CARD)))
             check_format(card.get("format"), FORMAT, folder / CARD)
             confusion = Confusion(
                 attribute=card["attribute"],
@@ -118,7 +119,7 @@ class TrainedPerceiver:
         except NewerFormatError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-            message = f"{folder} is no trained perceiver ({type(error).__name__}: {error})".splitlines()[0]
+            message = f"{folder} is no trained perceiver ({type(error).__name__}: {why(error)})".splitlines()[0]
             raise ValueError(f"{message}; make one with `fair-diffusion perceiver train`") from error
 
 

@@ -78,7 +78,7 @@ def known() -> dict[Phrase, Known]:
                 found.setdefault(phrase(text), Known(name, relation))
     for words, shipped in vocabulary.occupations().items():
         found.setdefault(words, Known(shipped.name, _RELATIONS[shipped.relation], shipped.language, shipped.group))
-    for words in lists()["heads"]:
+    for words in lists()["heads"] | lists()["faced"]:
         found.setdefault(words, Known(" ".join(words), "name"))
     return found
 

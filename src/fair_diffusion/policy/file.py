@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from fair_diffusion.files import guarded
 from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
 from fair_diffusion.policy.concept_text import is_known, read_concept
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE
@@ -38,16 +39,11 @@ def read_policy(path: Path) -> Policy:
         PolicyError: every mistake of the file, or the reason why it cannot be read.
     """
     try:
-        data = path.read_bytes()
-        if len(data) > LARGEST:
-            mend = f"keep it under {LARGEST:,} bytes"
-            raise PolicyError([Problem(None, str(path), f"the file has {len(data):,} bytes", mend)])
-        return parse_policy(data.decode("utf-8"))
-    except OSError as error:
-        message = f"cannot read the policy: {error.strerror or error}"
-        raise PolicyError([Problem(None, str(path), message, "name a readable YAML file")]) from None
-    except UnicodeDecodeError:
-        raise PolicyError([Problem(None, str(path), "the file is not text in UTF-8", "save it as UTF-8")]) from None
+        return parse_policy(guarded.text(path, LARGEST))
+    except (OSError, guarded.RefusedFile) as error:
+        message = f"cannot read the policy: {guarded.why(error)}"
+        mend = f"name a readable YAML file in UTF-8, of up to {LARGEST:,} bytes"
+        raise PolicyError([Problem(None, str(path), message, mend)]) from None
 
 
 def parse_policy(text: str) -> Policy:

@@ -37,6 +37,10 @@ def mentions(text: Sequence[Word], extra: frozenset[Phrase], *, people: bool) ->
         words = _meant(written, wanted) or written
         misspelt = any(spelt[i] is not text[i] for i in range(first, stop))
         refused = refusal(text, first, stop, words)
+        if words in lists()["faced"] - extra and not any(
+            word.normal == "face" for word in text[max(0, first - 5) : first]
+        ):
+            refused = refused or "it may mean a thing"
         found.append(Mention(first, stop, words, refused, " ".join(words) if misspelt else None))
     return found
 

@@ -37,7 +37,8 @@ def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str |
         return f"'{follower.text}' follows, so a thing is meant"
     if words in lists()["plural_things"] and text[stop - 1].text.lower().endswith("s"):
         return "it may mean a thing"
-    if words in lists()["heads"] and not _has_modifier(text, first):
+    faced = words in lists()["faced"] and "face" in before
+    if words in lists()["heads"] and not faced and not _has_modifier(text, first):
         return "it names no occupation by itself"
     if words in lists()["verbs"] and _is_verb(text, first, stop, before, follower):
         return "it is a verb here"

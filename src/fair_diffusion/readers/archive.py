@@ -14,18 +14,19 @@ import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
 
+from fair_diffusion.files.guarded import Readable, opened, why
 from fair_diffusion.files.pictures import ENDINGS, MAX_BYTES
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.caption_text import CAPTION_BYTES, Item, caption_column, caption_text
 
-_PACKED: Mapping[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+_PACKED: Mapping[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
-def archive_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
+def archive_items(shard: Readable, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
     """Yield the examples of an archive.
 
     Args:
@@ -35,7 +36,11 @@ def archive_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterat
     """
     name, files = "", dict[str, bytes]()
     try:
-        with _opened(shard) as packed, _Archive.open(fileobj=packed, mode="r|", ignore_zeros=True) as archive:
+        with (
+            opened(shard) as file,
+            _unpacked(file) as packed,
+            _Archive.open(fileobj=packed, mode="r|", ignore_zeros=True) as archive,
+        ):
             while (member := archive.next()) is not None:
                 archive.members.clear()  # tarfile would keep them all
                 stem, ending = _split(member.name)
@@ -49,16 +54,16 @@ def archive_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterat
                     files["picture"] = b""  # only that it is there
                 elif member.size > (MAX_BYTES if picture else CAPTION_BYTES):
                     broken.append(printable(f"{shard.name}/{member.name}: {member.size:,} bytes, too many"))
-                elif file := archive.extractfile(member):
-                    files["picture" if picture else ending] = file.read()
+                elif inner := archive.extractfile(member):
+                    files["picture" if picture else ending] = inner.read()
             if archive.damaged:
                 broken.append(
                     f"{printable(shard.name)}: {archive.damaged} blocks are no part of an archive; the others count"
                 )
-            elif _ends_early(shard):
+            elif _ends_early(file):
                 broken.append(f"{printable(shard.name)}: it ends early; what came before counts")
     except _DAMAGE as error:
-        broken.append(printable(f"{shard.name}: {type(error).__name__}: {error}; what came before counts"))
+        broken.append(printable(f"{shard.name}: {type(error).__name__}: {why(error)}; what came before counts"))
     yield from _example(name, files)
 
 
@@ -82,21 +87,27 @@ class _Archive(tarfile.TarFile):
     members: list[tarfile.TarInfo]
 
 
-def _opened(shard: Path) -> IO[bytes]:
-    """The archive, opened and decompressed."""
-    with shard.open("rb") as file:
-        opener = _PACKED.get(file.read(2))
-    return opener(shard) if opener else shard.open("rb")
+def _packing(file: BinaryIO) -> Callable[[BinaryIO], Any] | None:
+    """What unpacks an archive; None if it is not packed. Afterwards the file is at its start."""
+    file.seek(0)
+    start = file.read(2)
+    file.seek(0)
+    return _PACKED.get(start)
 
 
-def _ends_early(shard: Path) -> bool:
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    """The archive, decompressed."""
+    unpack = _packing(file)
+    return unpack(file) if unpack else file
+
+
+def _ends_early(file: BinaryIO) -> bool:
     """Whether an uncompressed archive lacks the block of zeros at its end; `tarfile` does not tell."""
-    with shard.open("rb") as file:
-        if file.read(2) in _PACKED:
-            return False
-        size = file.seek(0, os.SEEK_END)
-        file.seek(-min(tarfile.BLOCKSIZE, size), os.SEEK_END)
-        return any(file.read()) or size % tarfile.BLOCKSIZE != 0
+    if _packing(file):
+        return False
+    size = file.seek(0, os.SEEK_END)
+    file.seek(-min(tarfile.BLOCKSIZE, size), os.SEEK_END)
+    return any(file.read()) or size % tarfile.BLOCKSIZE != 0
 
 
 def _example(name: str, files: Mapping[str, bytes]) -> Iterator[Item]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fair_diffusion.files.guarded import Readable, opened, why
 from fair_diffusion.files.pictures import MAX_BYTES
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.caption_text import CAPTION_BYTES, CAPTIONS, Item, caption_column, caption_text
@@ -23,10 +23,10 @@ BATCH = 8
 """Rows with pictures that are in memory at the same time."""
 
 
-def table_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
+def table_items(shard: Readable, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
     """Yield the rows of a table; arguments as for `archive.archive_items`."""
     try:
-        with pq.ParquetFile(shard, buffer_size=2**20) as file:  # else it reads row groups whole
+        with opened(shard) as source, pq.ParquetFile(source, buffer_size=2**20) as file:  # else row groups come whole
             names = file.schema_arrow.names
             column = caption_column(names)
             if column is None:
@@ -48,7 +48,7 @@ def table_items(shard: Path, with_pictures: bool, broken: list[str]) -> Iterator
                     broken.append(printable(f"{place}: not all can be read: {error}"))
                 first += rows
     except (pa.ArrowException, OSError, ValueError) as error:
-        broken.append(printable(f"{shard.name}: {error}"))
+        broken.append(printable(f"{shard.name}: {why(error)}"))
 
 
 @dataclass(frozen=True)

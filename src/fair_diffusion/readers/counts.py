@@ -18,6 +18,7 @@ from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import CsvErrors, read_csv
 from fair_diffusion.files.format_number import NewerFormatError, check_metadata
+from fair_diffusion.files.guarded import opened, why
 from fair_diffusion.files.text import printable
 from fair_diffusion.policy.attributes import ordered_groups
 from fair_diffusion.readers.findings import Findings
@@ -76,12 +77,13 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         yield from read_csv(path, required=COLUMNS, optional=OPTIONAL)
         return
     try:
-        table = pq.read_table(path)
+        with opened(path) as file:
+            table = pq.read_table(file)
         check_metadata(table.schema.metadata, FORMAT, path)
     except NewerFormatError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        raise ValueError(f"{path} cannot be read: {why(error)}") from error
     for line, row in enumerate(table.to_pylist(), start=1):
         yield line, {name: "" if row.get(name) is None else str(row[name]).strip() for name in (*COLUMNS, *OPTIONAL)}
 

@@ -7,12 +7,13 @@ exactly one occupation.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.files.guarded import InnerFile, Readable
 from fair_diffusion.files.image_files import is_study
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
@@ -64,7 +65,8 @@ def read_dataset(
         ValueError: no caption can be read, or none depicts a known occupation.
     """
     name = printable(target.resolve().name)
-    stream = _Stream(shards_in(target), f"{name}, pictures", perceiver is not None, progress)
+    inner = [InnerFile(target, path.relative_to(target).as_posix()) for path in shards_in(target) if path != target]
+    stream = _Stream(inner or [target], f"{name}, pictures", perceiver is not None, progress)
     if perceiver is None:
         for _ in stream.pictures():
             pass
@@ -110,7 +112,7 @@ class _Stream:
         progress: called with the number of captions so far.
     """
 
-    shards: list[Path]
+    shards: Sequence[Readable]
     source: str
     with_pictures: bool
     progress: Progress

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.files.guarded import refusal
 from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import ENDINGS
 from fair_diffusion.files.progress import Progress, silent
@@ -117,19 +118,17 @@ def read_concepts(path: Path) -> Concepts:
 
 def listed(folder: Path, concepts: Concepts | None = None) -> Listing:
     """List the pictures below `folder`. Links that lead out of the folder are listed as broken and not followed."""
-    root = folder.resolve()
-    here, missing = printable(root.name) or "images", dict(concepts or {})
+    here, missing = printable(folder.resolve().name) or "images", dict(concepts or {})
     pictures, broken, unlisted = [], [], 0
-    for name, path in image_files(folder):
+    for file in image_files(folder):
+        name = file.path
         if concepts is not None and name not in concepts:
             unlisted += 1
-        elif path.is_symlink() and not path.resolve().is_relative_to(root):
-            broken.append(f"{printable(name)}: a link out of the folder, not followed")
-        elif not path.is_file():
-            broken.append(f"{printable(name)}: no regular file")
+        elif why := refusal(file):
+            broken.append(f"{printable(name)}: {why}")
         else:
             concept, source = concepts[name] if concepts is not None else _about(name)
-            pictures.append(Picture(name, printable(source) or here, printable(concept), path))
+            pictures.append(Picture(name, printable(source) or here, printable(concept), file))
         missing.pop(name, None)
     broken += [f"{printable(name)}: in the table, but not there" for name in sorted(missing)]
     notes = [f"{unlisted} images are not in the table and were left out"] if unlisted else []

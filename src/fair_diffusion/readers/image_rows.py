@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
 from fair_diffusion.audit.study import Disputed, Sample
 from fair_diffusion.audit.table import JOINT, joint_groups, joint_labels
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.files.guarded import Readable
 from fair_diffusion.policy.attributes import check_attributes
 
 Key = tuple[str, str]
@@ -149,7 +149,7 @@ class ImageRows:
                 unfit[key] = ", ".join(asked) if groups else key[-1]
         return unfit
 
-    def sample(self, row: int, image: Path) -> Sample:
+    def sample(self, row: int, image: Readable) -> Sample:
         """One row as a sample to show, with its image in the file `image`."""
         source, concept = self.keys[row]
         return Sample(

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from fair_diffusion.audit.folder import FORMAT, UNKNOWN
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.files.format_number import check_metadata
+from fair_diffusion.files.guarded import opened, why
 from fair_diffusion.files.text import printable
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.policy.attributes import ordered_groups
@@ -36,12 +37,12 @@ def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Find
         ValueError: the table is damaged or empty, or one of the attributes was not read.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with opened(path) as source, pq.ParquetFile(source) as file:
             check_metadata(file.schema_arrow.metadata, FORMAT, path)
             names = _attributes(file.schema_arrow.names)
             rows = _rows(path, file, names)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        raise ValueError(f"{path} cannot be read: {why(error)}") from error
     if not len(rows):
         raise ValueError(f"{path} holds no images")
     sources = dict.fromkeys(source for source, _ in rows.keys)

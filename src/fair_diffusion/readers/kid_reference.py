@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fair_diffusion.files.guarded import InnerFile
 from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.picture_batches import picture_batches
 from fair_diffusion.files.progress import Progress, silent
@@ -96,11 +97,11 @@ class KidReference:
             ValueError: no image that was counted lies below the target.
         """
         folder = target if target.is_dir() else target.parent
-        files: dict[str, list[Path]] = {}
+        files: dict[str, list[InnerFile]] = {}
         if findings.images is not None:
             names, sources = (findings.images[column].to_pylist() for column in ("file", "source"))
             for name, source in zip(names, sources, strict=True):
-                files.setdefault(source, []).append(folder / name)
+                files.setdefault(source, []).append(InnerFile(folder, name))
         there = {source: [path for path in paths if path.is_file()] for source, paths in files.items()}
         if not any(there.values()):
             raise ValueError(
@@ -131,19 +132,21 @@ class KidReference:
         return replace(findings, study=replace(study, sources=measured, notes=[*study.notes, *notes]))
 
 
-def pictures_of(folder: Path) -> tuple[list[Path], int]:
+def pictures_of(folder: Path) -> tuple[list[InnerFile], int]:
     """The pictures below a folder, without plain twins of a run, and how many twins were left out."""
-    every = [path for _, path in image_files(folder) if path.name != SHEET]
-    own = [path for path in every if not is_twin(path)]
+    every = [file for file in image_files(folder) if file.name != SHEET]
+    own = [file for file in every if not is_twin(file)]
     return own, len(every) - len(own)
 
 
-def read_features(paths: Sequence[Path], reader: Embedding, progress: Progress = silent) -> tuple[Features, list[str]]:
+def read_features(
+    files: Sequence[InnerFile], reader: Embedding, progress: Progress = silent
+) -> tuple[Features, list[str]]:
     """The features of up to `MOST` pictures, drawn at random, and the names of pictures that cannot be read."""
-    chosen = sorted(random.Random(0).sample(list(paths), min(MOST, len(paths))))
+    chosen = sorted(random.Random(0).sample(list(files), min(MOST, len(files))), key=lambda file: file.path)
     rows, broken = [], []
-    for batch in picture_batches(chosen, lambda path: path):
-        broken += [f"{path.name} ({error})" for path, error in batch.broken]
+    for batch in picture_batches(chosen, lambda file: file):
+        broken += [f"{file.name} ({error})" for file, error in batch.broken]
         if batch.opened:
             rows.append(reader.embed([picture for _, picture in batch.opened]).float().cpu().numpy())
         progress(batch.done, len(chosen))

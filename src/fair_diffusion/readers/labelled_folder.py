@@ -42,16 +42,16 @@ def read_labelled(
         raise ValueError(f"{folder} is no folder; name one with a sub-folder of pictures for each group")
     pixels, groups, broken = [], [], []
     files = list(image_files(folder))
-    for done, (name, path) in enumerate(files, start=1):
-        group, _, inner = name.partition("/")
+    for done, file in enumerate(files, start=1):
+        group, _, inner = file.path.partition("/")
         try:
             if not inner:
                 raise BrokenPicture("in no sub-folder, and so of no group")
-            if path.is_symlink() or not path.is_file():
-                raise BrokenPicture("a link or no regular file")
-            small = open_picture(path).resize((side, side), Image.Resampling.BOX)
+            if (folder / file.path).is_symlink():  # it would count for two groups, or be learnt and tested at once
+                raise BrokenPicture("a link")
+            small = open_picture(file).resize((side, side), Image.Resampling.BOX)
         except BrokenPicture as error:
-            broken.append(printable(f"{name}: {error}"))
+            broken.append(printable(f"{file.path}: {error}"))
         else:
             pixels.append(np.asarray(small))
             groups.append(group)

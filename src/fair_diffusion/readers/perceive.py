@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fair_diffusion.audit.study import Sample
+from fair_diffusion.files.guarded import Readable
 from fair_diffusion.files.picture_batches import picture_batches
 from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.files.progress import Progress, silent
@@ -36,7 +37,7 @@ class Picture:
     name: str
     source: str
     concept: str
-    data: Path | bytes
+    data: Readable | bytes
     seed: int | None = None
     phrasing: str | None = None
 
@@ -144,12 +145,12 @@ def samples_of(read: Perceived, scratch: Path) -> list[Sample]:
     """The samples as a study holds them. Pictures that came as bytes are written to `scratch` first."""
     samples = []
     for number, (row, picture) in enumerate(read.samples):
-        if isinstance(picture.data, Path):
-            path = picture.data
-        else:
+        image = picture.data
+        if isinstance(image, bytes):
             path = scratch / f"sample-{number:03d}.png"
-            open_picture(picture.data, picture.name).save(path)
-        samples.append(read.rows.sample(row, path))
+            open_picture(image, picture.name).save(path)
+            image = path
+        samples.append(read.rows.sample(row, image))
     return samples
 
 

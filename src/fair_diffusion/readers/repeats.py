@@ -10,13 +10,16 @@ Exports `Repeats`, which finds them among records, and `repeated_files`.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fair_diffusion.files.guarded import InnerFile, Readable, RefusedFile, opened
 from fair_diffusion.files.picture_hash import picture_hash
+from fair_diffusion.files.pictures import MAX_BYTES
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.perceive import Picture
 
@@ -65,10 +68,10 @@ class Repeats:
         return True
 
     def _same(self, one: str, other: str) -> bool:
-        """Whether two files show the same picture; files that are not there are taken to."""
+        """Whether two files show the same picture; files that are not there, or are not opened, are taken to."""
         try:
-            return picture_hash(self.folder / one) == picture_hash(self.folder / other)
-        except OSError:
+            return picture_hash(InnerFile(self.folder, one)) == picture_hash(InnerFile(self.folder, other))
+        except (OSError, RefusedFile):
             return True
 
     def notes(self, names: Mapping[Kind, str]) -> list[str]:
@@ -90,13 +93,13 @@ def repeated_files(pictures: Iterable[Picture]) -> tuple[list[Picture], list[str
     alike: dict[tuple[str, str, int], list[Picture]] = defaultdict(list)
     kept = list(pictures)
     for picture in kept:
-        if isinstance(picture.data, Path):
-            alike[picture.source, picture.concept, picture.data.stat().st_size].append(picture)
+        if not isinstance(picture.data, bytes) and (size := _size(picture.data)) is not None:
+            alike[picture.source, picture.concept, size].append(picture)
     again: dict[str, str] = {}
     for several in alike.values():
         first: dict[bytes, str] = {}
         for picture in several if len(several) > 1 else ():
-            assert isinstance(picture.data, Path)
+            assert not isinstance(picture.data, bytes)
             name = first.setdefault(picture_hash(picture.data), picture.name)
             if name != picture.name:
                 again[picture.name] = name
@@ -104,6 +107,16 @@ def repeated_files(pictures: Iterable[Picture]) -> tuple[list[Picture], list[str
         return kept, []
     said = _again(len(again), *next(iter(again.items())))
     return [picture for picture in kept if picture.name not in again], [printable(said)]
+
+
+def _size(file: Readable) -> int | None:
+    """The bytes of a file; None if it is not opened, or is too large to be read."""
+    try:
+        with opened(file) as source:
+            size = source.seek(0, os.SEEK_END)
+    except (OSError, RefusedFile):
+        return None
+    return size if size <= MAX_BYTES else None
 
 
 def _again(count: int, one: str, other: str) -> str:

@@ -19,8 +19,9 @@ from typing import Any
 from fair_diffusion.audit.combine import joined
 from fair_diffusion.audit.study import Quota, Sample, Study
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.files.guarded import InnerFile, why
 from fair_diffusion.files.image_files import image_files
-from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.confusion import Confusion
@@ -190,7 +191,7 @@ def _pictures(records: Iterable[Record], names: Mapping[Kind, str], concept: Nam
     """Yield the image of each record, not yet opened."""
     for record in records:
         about = (record["file"], names[kind_of(record)], concept(record["prompt"]))
-        yield Picture(*about, folder / record["file"], record["asked_seed"], record["prompt"])
+        yield Picture(*about, InnerFile(folder, record["file"]), record["asked_seed"], record["prompt"])
 
 
 def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:
@@ -210,19 +211,23 @@ def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:
         members.setdefault(source, []).append((number, row))
     chosen = [row for own in members.values() for row in sorted(row for _, row in nsmallest(SAMPLES, own))]
     samples, broken = [], []
-    for row in (row for row in chosen if (folder / rows.files[row]).is_file()):
+    for row in chosen:
+        image = InnerFile(folder, rows.files[row])
         try:
-            open_picture(folder / rows.files[row])
-        except BrokenPicture as error:
-            broken.append(printable(f"{rows.files[row]}: {error}; not shown, its record counts"))
+            image.open().close()
+            open_picture(image)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            broken.append(printable(f"{rows.files[row]}: {why(error)}; not shown, its record counts"))
         else:
-            samples.append(rows.sample(row, folder / rows.files[row]))
+            samples.append(rows.sample(row, image))
     return samples, broken
 
 
 def _unmatched(recorded: set[str], folder: Path) -> list[str]:
     """Notes on records without an image and images without a record. A plain twin needs no record of its own."""
-    there = {name for name, path in image_files(folder) if path.name != SHEET}
+    there = {file.path for file in image_files(folder) if file.name != SHEET}
     known = {pair_name(name) for name in recorded}
     gone, strange = recorded - there, sorted(name for name in there if pair_name(name) not in known)
     notes = []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from fair_diffusion.audit.folder import load_images, load_study
-from fair_diffusion.files.image_files import image_files, is_study
+from fair_diffusion.files.image_files import image_files, is_study, linked_folders
 from fair_diffusion.files.new_folder import is_unfinished
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
@@ -68,10 +69,18 @@ def read_target(
         return _counted(target, kind, attributes)
     reader = reader or (open_perceiver(perceiver) if perceiver else None)
     findings = _read(target, kind, reader, perceiver, named, scratch, attributes, progress)
-    if target.is_dir() and (studies := studies_in(target)):
-        note = printable(f"studies inside were left out: {len(studies)}, such as {studies[0].relative_to(target)}")
-        findings = replace(findings, study=replace(findings.study, notes=[*findings.study.notes, note]))
+    if target.is_dir():
+        notes = [*findings.study.notes, *map(printable, _passed_over(target))]
+        findings = replace(findings, study=replace(findings.study, notes=notes))
     return about_reader(findings, reader)
+
+
+def _passed_over(target: Path) -> Iterator[str]:
+    """Notes on what lies in a folder and is not audited."""
+    if studies := studies_in(target):
+        yield f"studies inside were left out: {len(studies)}, such as {studies[0].relative_to(target)}"
+    if links := linked_folders(target):
+        yield f"links to folders were not followed: {len(links)}, such as {links[0]}"
 
 
 def about_reader(findings: Findings, reader: Perceiver | None) -> Findings:

@@ -1,7 +1,8 @@
 """The flow of a rebalancing:
 
-folder → originals, by prompt → match → read → quotas → move the fewest → judge → records, audit → new folder
+folder → originals, by prompt → match → copy → read → quotas → move the fewest → judge → records, audit → new folder
 
+Originals are copied first, and the copies are what is read: so nothing that happens to the originals meanwhile matters.
 Only one batch of pictures is in memory at a time; moved pictures are on disk. The new folder is written whole or not at
 all.
 """
@@ -9,7 +10,6 @@ all.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -27,8 +27,11 @@ from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
 from fair_diffusion.control.results import provenance_of
+from fair_diffusion.files.durable import about
+from fair_diffusion.files.guarded import InnerFile, content, why
 from fair_diffusion.files.new_folder import check_new, new_folder
-from fair_diffusion.files.pictures import upright_size
+from fair_diffusion.files.pictures import MAX_BYTES, upright_size
+from fair_diffusion.files.text import printable
 from fair_diffusion.methods import USUAL
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Match, Policy, match
@@ -39,7 +42,7 @@ from fair_diffusion.rebalance.request import Rebalance, RebalanceFields
 from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
 from fair_diffusion.request import check_fields
 from fair_diffusion.result import Record
-from fair_diffusion.runs.format import SHEET
+from fair_diffusion.runs.format import RESULT, SHEET
 from fair_diffusion.runs.saving import write_image, write_records
 from fair_diffusion.steering.brief import Brief
 from fair_diffusion.steering.window import window
@@ -97,24 +100,30 @@ def rebalance(
     runs = [_Run(pipe, backbone, one, match(policy, one.prompt), by_prompt[one.prompt]) for one in asked]
     for run in runs:
         run.check()
-    for run in runs:
-        run.read(progress)
-    readable = [(k, run) for k, run in enumerate(runs) if run.seen.images]
-    left_out = [*originals.broken, *(name for run in runs if not run.seen.images for name in run.broken)]
-    if not readable:
-        raise ValueError(f"none of {len(originals.images)} images in {folder} can be read; {left_out[-1]}")
-    readable[0][1].broken[:0], readable[0][1].notes = left_out, originals.notes
     results: list[RebalancedResult] = []
     readers = Readers(pipe.perceiver, pipe.early)
-    with new_folder(out) as part, TemporaryDirectory(prefix=".moved-", dir=part) as scratch:
+    with new_folder(out) as part, TemporaryDirectory(prefix=".work-", dir=part) as work:
+        for k, run in enumerate(runs):
+            run.read(Path(work) / f"originals-{k:03d}", progress)
+        readable = [(k, run) for k, run in enumerate(runs) if run.seen.images]
+        left_out = [*originals.broken, *(name for run in runs if not run.seen.images for name in run.broken)]
+        if not readable:
+            raise ValueError(f"none of {len(originals.images)} images in {folder} can be read; {left_out[-1]}")
+        readable[0][1].broken[:0], readable[0][1].notes = left_out, originals.notes
         for k, run in readable:
-            run.start(Path(scratch) / f"{k:03d}", readers)
+            run.start(Path(work) / f"moved-{k:03d}", readers)
         _move([run for _, run in readable], progress)
         for k, run in readable:
             at = PurePosixPath("" if len(runs) == 1 else f"{k:03d}")
-            result = run.result(part / at)
-            results.append(replace(result, images=Pictures([out / at / r.file for r in result.records])))
+            results.append(_at(run.result(part / at), out / at, folder))
     return results
+
+
+def _at(result: RebalancedResult, out: Path, folder: Path) -> RebalancedResult:
+    """The result with its pictures where they are in the end: in the new folder, and in that of the originals."""
+    now = Pictures([out / record.file for record in result.records])
+    before = Pictures([InnerFile(folder, record.original) for record in result.records])
+    return replace(result, images=now, before=replace(result.before, images=before))
 
 
 def _move(runs: Sequence[_Run], progress: Progress) -> None:
@@ -197,10 +206,18 @@ class _Run:
                 f"before such an image begins; use a depth well above {1 - card.end:g}, or the method {USUAL!r}"
             )
 
-    def read(self, progress: Progress) -> None:
-        """Read the originals."""
+    def read(self, folder: Path, progress: Progress) -> None:
+        """Copy the originals to `folder`, and read the copies."""
         start = time.monotonic()
-        self.seen = read_originals(self.pipe, self.images, self.broken, progress)
+        copies = []
+        for image in self.images:
+            try:
+                copies.append(image.copied(folder))
+            except (OSError, ValueError) as error:
+                if isinstance(error, OSError) and about(error, folder):
+                    raise
+                self.broken.append(printable(f"{image.name}: {why(error)}"))
+        self.seen = read_originals(self.pipe, copies, self.broken, progress)
         self.asked = replace(self.asked, n=max(1, len(self.seen.images)))
         self.seconds = time.monotonic() - start
 
@@ -313,13 +330,13 @@ def _write(result: RebalancedResult, folder: Path, images: Sequence[Original], m
         path = folder / record.file
         path.parent.mkdir(parents=True, exist_ok=True)
         if one.picture is None:
-            shutil.copyfile(image.path, path)
+            path.write_bytes(content(image.path, MAX_BYTES))
         else:
             with Image.open(one.picture) as picture:
                 write_image(picture.resize(upright_size(image.path), Image.Resampling.LANCZOS), record, path)
             one.picture.unlink()
     write_records(result.records, folder)
-    (folder / "result.json").write_text(json.dumps(result.summary(), indent=2) + "\n")
+    (folder / RESULT).write_text(json.dumps(result.summary(), indent=2) + "\n")
     result.contact_sheet(folder / SHEET)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from PIL import Image
 
 from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
-from fair_diffusion.files.pictures import ENDINGS, open_picture
+from fair_diffusion.files.guarded import InnerFile, Readable, content
+from fair_diffusion.files.pictures import ENDINGS, MAX_BYTES, open_picture
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.folder import listed
 from fair_diffusion.request import MAX_IMAGES, check_prompt
@@ -34,7 +35,7 @@ class Original:
     """
 
     name: str
-    path: Path
+    path: Readable
     prompt: str
 
     def open(self) -> Image.Image:
@@ -44,6 +45,18 @@ class Original:
             BrokenPicture: it cannot be read.
         """
         return open_picture(self.path, self.name)
+
+    def copied(self, folder: Path) -> Original:
+        """Copy the file into `folder`, under the same name; the original of the copy.
+
+        Raises:
+            ValueError: it is not opened, or is too large to be read; the message says why.
+            OSError: it is not there, or cannot be read or written.
+        """
+        data, place = content(self.path, MAX_BYTES), folder / self.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        return replace(self, path=place)
 
 
 @dataclass(frozen=True)
@@ -87,15 +100,15 @@ def find_originals(
     originals, broken, notes = [], list(listing.broken), list(listing.notes)
     sheets, twins = [], 0
     for picture in listing.pictures:
-        file = PurePosixPath(picture.name).name
+        file = InnerFile(folder, picture.name)
         if printable(picture.name) != picture.name:
             broken.append(f"{printable(picture.name)}: a name with signs that cannot be printed; rename it")
-        elif file == SHEET:
+        elif file.name == SHEET:
             sheets.append(picture.name)
-        elif is_twin(folder / picture.name):
+        elif is_twin(file):
             twins += 1
         else:
-            originals.append(Original(picture.name, folder / picture.name, ""))
+            originals.append(Original(picture.name, file, ""))
     if sheets:
         notes.append(f"{', '.join(sheets)} left out: a run's own overview is no image of it")
     if twins:
@@ -142,7 +155,7 @@ def read_prompts(path: Path) -> dict[str, str]:
 def _prompted(image: Original, prompt: str | None, prompts: Mapping[str, str] | None) -> Original:
     if prompts is not None:
         return replace(image, prompt=prompts[image.name])
-    record = png_record(image.path) if prompt is None and image.path.suffix.lower() == ".png" else None
+    record = png_record(image.path) if prompt is None and image.name.lower().endswith(".png") else None
     said = prompt or (record or {}).get("prompt")
     if not isinstance(said, str) or not said.strip():
         raise ValueError(

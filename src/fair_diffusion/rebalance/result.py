@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 from PIL import Image
 
+from fair_diffusion.files.guarded import Readable
 from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.result import Record, Result
 from fair_diffusion.runs.sheet import sheet
@@ -58,7 +59,7 @@ class RebalancedRecord(Record):
 class Pictures(Sequence[Image.Image]):
     """Pictures in files. Each is opened when it is used, and not kept in memory."""
 
-    files: Sequence[Path]
+    files: Sequence[Readable]
 
     def __len__(self) -> int:
         return len(self.files)

@@ -6,12 +6,12 @@ A perfect coin with 250 images would deviate 0.025.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.lines import Line
+from fair_diffusion.audit.relations import SourceRelation
 
 _PLURAL = {"woman": "women", "man": "men", "person": "people", "child": "children"}
 _NAMED = 3
@@ -27,13 +27,19 @@ class Headline:
 
 
 def headlines(
-    lines: Sequence[Line], deviations: Sequence[Deviation], *, unit: str, reference: str | None
+    lines: Sequence[Line],
+    deviations: Sequence[Deviation],
+    relations: Sequence[SourceRelation] = (),
+    *,
+    unit: str,
+    reference: str | None,
 ) -> list[Headline]:
     """One headline for each attribute, in the order of `deviations`.
 
     Args:
         lines: every share.
         deviations: every source and attribute.
+        relations: what each source makes of the reference.
         unit: what a concept is, in the singular.
         reference: name of the source that the others are compared with, or None.
     """
@@ -47,7 +53,7 @@ def headlines(
         more = [
             *_assumed(own, found),
             *_band(found, unit, reference),
-            *_relations(own, reference),
+            *_relations([one for one in relations if one.attribute == attribute], unit, reference),
             *_unread(attribute, found),
         ]
         written.append(Headline(lead, " ".join(more)))
@@ -181,17 +187,34 @@ def _band(found: Sequence[Deviation], unit: str, reference: str | None) -> list[
     return [f"Within what chance gives 95 times of 100: {_and(each)}."]
 
 
-def _relations(lines: Sequence[Line], reference: str | None) -> list[str]:
+def _relations(found: Sequence[SourceRelation], unit: str, reference: str | None) -> list[str]:
     sentences = []
-    for source in dict.fromkeys(line.source for line in lines if line.relation):
-        counts = Counter(line.relation for line in lines if line.source == source and line.relation)
-        total = sum(counts.values())
-        share = {name: percent(counts[name] / total, 0) for name in ("amplified", "reflected", "mitigated")}
+    for one in found:
+        counted = units(one.shares, unit if one.shares == one.concepts else "share")
         sentences.append(
-            f"Against {reference}, {source} amplifies {share['amplified']} of shares, reflects {share['reflected']} "
-            f"and mitigates {share['mitigated']}."
+            f"Against {reference}, {one.source} amplifies {one.amplified:,} of {counted}, reflects "
+            f"{one.reflected:,} and mitigates {one.mitigated:,}; {one.cannot_tell:,} cannot be told. With 95\u00a0% "
+            f"confidence it amplifies {_range(one.amplified_low, one.amplified_high)}."
         )
+        if one.difference is None:
+            continue
+        interval = (
+            ""
+            if one.difference_low is None or one.difference_high is None
+            else f" ({_points(one.difference_low)} to {_points(one.difference_high)})"
+        )
+        more = f"{abs(100 * one.difference):.1f} points {'less' if one.difference < 0 else 'more'} frequent"
+        sentences.append(f"The groups that {reference} shows more than evenly are {more} there, on average{interval}.")
     return sentences
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low:,} to {high:,}" if low < high else f"{low:,}"
+
+
+def _points(difference: float) -> str:
+    """A difference of shares in points, with its sign."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def _unread(attribute: str, found: Sequence[Deviation]) -> list[str]:

@@ -10,7 +10,6 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fair_diffusion.audit.corrections import Correction
@@ -19,6 +18,7 @@ from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.study import Sample, Source, Study
+from fair_diffusion.files.guarded import Readable
 from fair_diffusion.files.pictures import BrokenPicture, jpeg_uri, open_picture
 from fair_diffusion.report.dumbbell import dumbbells, shown
 from fair_diffusion.report.headline import headlines, short, spoken
@@ -73,7 +73,9 @@ def _context(found: Numbers) -> dict[str, Any]:
         "looks": looks,
         "colours": {name: f"c{colour}" for name, (colour, _) in looks.items()},
         "attributes": attributes,
-        "headlines": headlines(found.lines, found.deviations, unit=study.unit, reference=found.reference),
+        "headlines": headlines(
+            found.lines, found.deviations, found.relations, unit=study.unit, reference=found.reference
+        ),
         "by": by,
         "dumbbells": dumbbells(found.lines, names, by=by, tolerance=found.tolerance, fields=study.fields),
         "heats": heats,
@@ -199,7 +201,7 @@ def read_as(labels: Mapping[str, str | None], confidence: Mapping[str, float]) -
     return ", ".join(parts) or "nothing"
 
 
-def _uri(path: Path) -> str | None:
+def _uri(path: Readable) -> str | None:
     """A picture as a small JPEG in a data URI; None if it cannot be opened."""
     try:
         return jpeg_uri(open_picture(path), SIDE)

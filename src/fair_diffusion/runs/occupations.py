@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from fair_diffusion.files import guarded
+
 SHIPPED = "occupations"
 """The name of the list that comes with the package."""
 LONGEST = 200
@@ -27,11 +29,10 @@ def read_occupations(spec: str) -> dict[str, str]:
         text = resources.files("fair_diffusion.runs").joinpath("occupations.yaml").read_text(encoding="utf-8")
     else:
         try:
-            text = Path(spec).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{spec!r} is no list of occupations that can be read; use {SHIPPED!r} or a file"
-            ) from error
+            text = guarded.text(Path(spec))
+        except (OSError, guarded.RefusedFile) as error:
+            said = f"{spec!r} is no list of occupations that can be read ({guarded.why(error)})"
+            raise ValueError(f"{said}; use {SHIPPED!r} or a file") from error
     if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
         occupations = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
     else:
@@ -48,7 +49,7 @@ def _of_yaml(spec: str, text: str) -> dict[str, str]:
     """The occupations in a YAML text, each with its field."""
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{spec} is no YAML: {str(error).splitlines()[0]}") from error
     fields = data if isinstance(data, dict) else {"": data}
     occupations: dict[str, str] = {}

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from fair_diffusion.files.format_number import NewerFormatError, check_format, check_metadata
+from fair_diffusion.files.guarded import InnerFile, Readable, content, opened, why
 from fair_diffusion.files.pictures import ENDINGS
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.runs.format import (
@@ -37,6 +38,10 @@ the audited folder, and `asked_seed`, the seed that was asked for. An image that
 seed with its plain twin."""
 
 
+LARGEST = 64 * 2**20
+"""The most bytes of a result.json."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The files that one request wrote.
@@ -50,7 +55,7 @@ class Run:
 
     folder: Path
     name: str = ""
-    table: Path | None = None
+    table: Readable | None = None
     summary: Mapping[str, Any] | None = None
 
     @property
@@ -93,19 +98,19 @@ def runs_in(folder: Path) -> list[Run]:
     """
     if _is_run(folder):
         return [run_at(folder)]
-    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    return [run_at(path, path.name) for path in inner if _is_run(path)]
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink()]
+    return [run_at(path, path.name) for path in inner if not path.name.startswith(".") and _is_run(path)]
 
 
 def run_at(folder: Path, name: str = "") -> Run:
     """The run in `folder`, called `name`."""
-    table, result = folder / RECORDS, folder / RESULT
+    table, result = InnerFile(folder, RECORDS), InnerFile(folder, RESULT)
     return Run(folder, name, table if table.is_file() else None, _summary(result) if result.is_file() else None)
 
 
-def is_twin(image: Path) -> bool:
+def is_twin(image: InnerFile) -> bool:
     """Whether an image is the plain twin of another one in the folder of a run."""
-    return is_twin_name(image.name) and any((image.parent / name).is_file() for name in (RECORDS, RESULT))
+    return is_twin_name(image.name) and any(image.beside(name).is_file() for name in (RECORDS, RESULT))
 
 
 def stopped_at(work: Path) -> float | None:
@@ -126,26 +131,27 @@ def title_of(record: Mapping[str, Any]) -> str:
     return title(record.get("rule"), record.get("method", "none"))
 
 
-def schema_of(table: Path) -> pa.Schema:
+def schema_of(table: Readable) -> pa.Schema:
     """The schema of a Parquet file.
 
     Raises:
         ValueError: the file cannot be read as Parquet.
     """
     try:
-        return pq.read_schema(table)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{table} is no Parquet file that can be read: {error}") from error
+        with opened(table) as file:
+            return pq.read_schema(file)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"{table} is no Parquet file that can be read: {why(error)}") from error
 
 
-def png_record(path: Path) -> dict[str, Any] | None:
+def png_record(path: Readable) -> dict[str, Any] | None:
     """The record inside a PNG; None if there is none.
 
     Raises:
         ValueError: the record has a newer format.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as png:
+        with opened(path) as file, Image.open(file, formats=["PNG"]) as png:
             record = json.loads(png.info.get(PNG_KEY, "null"))
         if not isinstance(record, dict):
             return None
@@ -161,18 +167,18 @@ def png_record(path: Path) -> dict[str, Any] | None:
 
 def _is_run(folder: Path) -> bool:
     """Whether `folder` has a table of records, a summary and at least one image with a record, or only such images."""
-    if (folder / RECORDS).is_file():
+    if InnerFile(folder, RECORDS).is_file():
         return True
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
-    images = [path for path in files if path.name != SHEET and not path.name.startswith(".")]
-    recorded = (png_record(path) is not None for path in images)
-    return any(recorded) if (folder / RESULT).is_file() else bool(images) and all(recorded)
+    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+    images = [InnerFile(folder, name) for name in names if name != SHEET and not name.startswith(".")]
+    recorded = (png_record(image) is not None for image in images)
+    return any(recorded) if InnerFile(folder, RESULT).is_file() else bool(images) and all(recorded)
 
 
-def _summary(path: Path) -> Mapping[str, Any]:
+def _summary(path: Readable) -> Mapping[str, Any]:
     """The content of result.json; every value that an audit uses is checked here, once."""
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = json.loads(content(path, LARGEST))
         check_format(summary.get("format"), FORMAT, path)
         for part in (summary, summary.get("plain") or summary):
             for name in ("prompt", "model", "method"):
@@ -192,7 +198,7 @@ def _summary(path: Path) -> Mapping[str, Any]:
     return dict(summary)
 
 
-def _table_records(table: Path) -> Iterator[dict[str, Any]]:
+def _table_records(table: Readable) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table of records."""
     schema = schema_of(table)
     check_metadata(schema.metadata, FORMAT, table)
@@ -202,19 +208,19 @@ def _table_records(table: Path) -> Iterator[dict[str, Any]]:
     if lacking := NEEDED - set(names):
         raise ValueError(f"{table} lacks the column {min(lacking)!r}; name a table of records of images")
     try:
-        with pq.ParquetFile(table) as file:
+        with opened(table) as source, pq.ParquetFile(source) as file:
             for batch in file.iter_batches(batch_size=8192, columns=[name for name in USED if name in names]):
                 for row in batch.to_pylist():
                     yield row | {name: _mapping(row.get(name)) for name in BY_ATTRIBUTE}
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{table} cannot be read: {error}") from error
+        raise ValueError(f"{table} cannot be read: {why(error)}") from error
 
 
 def _png_records(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the records inside the PNGs of a folder."""
-    for path in sorted(folder.glob("*.png")):
-        if record := png_record(path):
-            yield {**record, "file": path.name}
+    for name in sorted(path.name for path in folder.iterdir() if path.suffix == ".png"):
+        if record := png_record(InnerFile(folder, name)):
+            yield {**record, "file": name}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

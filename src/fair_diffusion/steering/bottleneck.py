@@ -27,6 +27,7 @@ from torch import Tensor
 from fair_diffusion.backbones import Conditioning, Guide
 from fair_diffusion.backbones.adapter import MIDDLE
 from fair_diffusion.files.format_number import NewerFormatError, check_metadata, file_metadata
+from fair_diffusion.files.guarded import regular, why
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed
@@ -114,7 +115,7 @@ class Directions:
             ValueError: the file holds something else, or has a newer format.
         """
         try:
-            with safe_open(path, "pt") as file:
+            with safe_open(regular(path), "pt") as file:
                 check_metadata(file.metadata(), FORMAT, path)
             vectors = {(name.split("/")[0], name.split("/")[1]): vector for name, vector in load_file(path).items()}
             shapes = {vector.shape for vector in vectors.values()}
@@ -126,5 +127,5 @@ class Directions:
         except NewerFormatError:
             raise
         except (OSError, SafetensorError, IndexError, ValueError) as error:
-            message = f"{path} does not hold directions of groups ({error})"
+            message = f"{path} does not hold directions of groups ({why(error)})"
             raise ValueError(f"{message}; learn them: steering.learn.bottleneck") from error

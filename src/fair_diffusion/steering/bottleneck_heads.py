@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from fair_diffusion.files.format_number import NewerFormatError, check_metadata, file_metadata
+from fair_diffusion.files.guarded import regular, why
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.steering.cost import Cost
 
@@ -89,7 +90,7 @@ class BottleneckHeads:
             ValueError: the file holds something else, or has a newer format.
         """
         try:
-            with safe_open(path, "pt") as file:
+            with safe_open(regular(path), "pt") as file:
                 said = file.metadata()
             check_metadata(said, FORMAT, path)
             groups = json.loads(said["heads"])
@@ -101,7 +102,7 @@ class BottleneckHeads:
         except NewerFormatError:
             raise
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise ValueError(f"{path} holds no bottleneck heads ({error}); make them with `train`") from error
+            raise ValueError(f"{path} holds no bottleneck heads ({why(error)}); make them with `train`") from error
 
     def _nearest(self, t: float) -> int:
         return int((self.times - t).abs().argmin())
