@@ -8,6 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.concepts import known, lists
 from fair_diffusion.policy.figures import in_place_name
 from fair_diffusion.policy.named import famous
 from fair_diffusion.policy.sentence import Sentence, grammar
@@ -78,9 +79,20 @@ def entries(sentence: Sentence) -> list[Found]:
         foreign = sentence.foreign and stop == first + 1 and sentence.low[first] in grammar()["english"]
         words = tuple(word.normal for word in sentence.text[first:stop])
         stated = lexicon.get(key(words)) or _by_ending(words)
+        if words == ("black", "and", "white") and _are_people(sentence, stop):
+            stated = lexicon[("black",)]
         if stated and not foreign and not in_place_name(sentence, stop):
             found.append(Found(first, stop, stated))
     return found
+
+
+def _are_people(sentence: Sentence, i: int) -> bool:
+    """Whether "black and white" before word `i` is about people: "… heritage", "… nurses"."""
+    if not sentence.joined(i):
+        return False
+    one = (sentence.text[i].normal,)
+    several = sentence.low[i] != one[0] and (one in known() or one in lists()["people"])
+    return several or sentence.low[i] in grammar()["descent"]
 
 
 def adjectives_of(found: Iterable[Found]) -> dict[int, int]:

@@ -198,6 +198,8 @@ class People:
                 return Same.UNSURE
         if s.text[b.stop - 1].normal in g["parents"] and self._descends(a, b, link):
             return Same.UNSURE
+        if word in {"among", "amongst"} and b.kind == "worker":  # "the only woman among engineers"
+            return Same.UNSURE
         if word == "them" and s.word(link - 1) == "of":  # "doctors, all of them women"
             return Same.UNSURE
         return self._different(a, b, link)
@@ -229,7 +231,5 @@ class People:
             bare = link == a.stop and s.classes[a.start] == "determiners"  # "a scientist and mother"
             return Same.UNSURE if bare else Same.NO
         clear = s.classes[link] in {"prepositions", "verbs"} and s.low[link] not in {"in", "on", "at", "of"}
-        headline = (
-            s.classes[link] == "prepositions" and s.classes[a.start] != "determiners"
-        )  # "nurse beside bed of man"
+        headline = s.low[link] == "of" and s.classes[a.start] != "determiners"  # "nurse beside bed of man"
         return Same.NO if clear or headline or s.low[link].endswith("ing") or s.low[link] == "to" else Same.UNSURE
