@@ -11,10 +11,19 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from fair_diffusion.policy.attributes import ATTRIBUTES
-from fair_diffusion.policy.concepts import known
+from fair_diffusion.policy.concepts import known, lists
 from fair_diffusion.policy.figures import in_place_name
+from fair_diffusion.policy.named import famous
 from fair_diffusion.policy.sentence import Sentence, grammar
-from fair_diffusion.policy.vocabulary import capital_demonyms, cities, countries, demonyms, is_no_typo, misspelt_letters
+from fair_diffusion.policy.vocabulary import (
+    capital_demonyms,
+    cities,
+    countries,
+    demonyms,
+    is_no_typo,
+    misspelt_letters,
+    surnames,
+)
 from fair_diffusion.policy.words import Phrase, phrase, spans
 
 _COUNTED = re.compile(r"^\d{1,2}(?=[a-z])")
@@ -57,6 +66,18 @@ def _lexicon() -> dict[Phrase, tuple[Entry, ...]]:
     return {words: tuple(dict.fromkeys(entries)) for words, entries in found.items()}
 
 
+def _by_ending(words: Phrase) -> tuple[Entry, ...]:
+    """What the ending of an unknown word states: "tradeswoman", "stuntman", "Balinese"."""
+    word = words[0]
+    if len(words) > 1 or len(word) < 6 or word in grammar()["endless"] or words in famous():
+        return ()
+    if word.endswith("woman"):
+        return (Entry("gender", "nouns", "woman"),)
+    if word.endswith("man") and word not in surnames():
+        return (Entry("gender", "nouns", "man"),)
+    return (Entry("skin_tone", "qualifiers", None),) if word.endswith("ese") else ()
+
+
 def entries(sentence: Sentence) -> list[Found]:
     """The places of phrases that state something."""
     lexicon = _lexicon()
@@ -65,9 +86,12 @@ def entries(sentence: Sentence) -> list[Found]:
         return (_COUNTED.sub("", words[0]),) if len(words) == 1 else words
 
     found = []
-    for first, stop in spans(sentence.text, lambda words: key(words) in lexicon):
+    for first, stop in spans(sentence.text, lambda words: key(words) in lexicon or bool(_by_ending(words))):
         foreign = sentence.foreign and stop == first + 1 and sentence.low[first] in grammar()["english"]
-        stated = lexicon[key(tuple(word.normal for word in sentence.text[first:stop]))]
+        words = tuple(word.normal for word in sentence.text[first:stop])
+        stated = lexicon.get(key(words)) or _by_ending(words)
+        if words == ("black", "and", "white") and _are_people(sentence, stop):
+            stated = lexicon[("black",)]
         if stated and not foreign and not _is_common(sentence, first, stop) and not in_place_name(sentence, stop):
             found.append(Found(first, stop, stated))
     return found
@@ -112,6 +136,15 @@ def identity_words() -> frozenset[str]:
         if len(words) == 1 and words[0].isascii() and words[0].isalpha() and misspelt_letters(words[0])
         if any(entry.kind in {"nouns", "adjectives", "qualifiers"} for entry in stated)
     )
+
+
+def _are_people(sentence: Sentence, i: int) -> bool:
+    """Whether "black and white" before word `i` is about people: "… heritage", "… nurses"."""
+    if not sentence.joined(i):
+        return False
+    one = (sentence.text[i].normal,)
+    several = sentence.low[i] != one[0] and (one in known() or one in lists()["people"])
+    return several or sentence.low[i] in grammar()["descent"]
 
 
 def adjectives_of(found: Iterable[Found]) -> dict[int, int]:

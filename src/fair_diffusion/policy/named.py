@@ -69,7 +69,7 @@ class _Finder:
         self.workers = self._words_of(_long_workers())
         self.makes = {i: span for span in self._spans(artists_and_brands()) for i in range(*span)}
         self.towns = {first: stop for first, stop in self._spans(_towns()) if stop > first + 1}
-        self.famous = dict(self._spans(_famous()))
+        self.famous = dict(self._spans(famous()))
 
     def _spans(self, phrases: Collection[Phrase]) -> Iterator[tuple[int, int]]:
         if all(word.isascii() for word in self.s.low):
@@ -93,10 +93,10 @@ class _Finder:
         before = s.word(i - 1) if s.joined(i) else ""
         if s.prompt.endswith("--", 0, s.text[i].start):  # "--chaos 20"
             return None
-        if i in self.famous:
-            return Name(i, self._end(i, self.famous[i]), self._gender(i), i in self.makes)
         if i in self.towns:
             return Name(i, self.towns[i], None, faint=False)
+        if i in self.famous:
+            return Name(i, self._end(i, self.famous[i]), self._gender(i), i in self.makes)
         if i in self.makes and self.makes[i][1] > i + 1 and self.makes[i][0] == i:
             return Name(i, self.makes[i][1], self._gender(i), faint=True)
         if capital and i not in self.places and (self.plain[i],) in lists()["surnames"]:
@@ -114,9 +114,10 @@ class _Finder:
     def _titled(self, i: int) -> Name | None:
         """The name behind a title at word `i`: "Dr. Smith", "Chef Ramsay"."""
         s, before = self.s, self.s.word(i - 1)
-        if not s.joined(i) or i in self.makes or i in self.places or (before,) not in lists()["titles"]:
+        titles = before in _lists()["kin"] or (before,) in lists()["titles"]
+        if not s.joined(i) or i in self.makes or i in self.places or not titles:
             return None
-        listed = self._first(i) or self._surname(i)
+        listed = (self._first(i) or self._surname(i)) and (s.capital(i) or not self._wordlike(i))
         odd = self.s.capital(i) and not _is_english(s.text[i].normal)
         if not (odd or (listed and (s.capital(i) or not s.capitals_tell))):
             return None
@@ -127,7 +128,7 @@ class _Finder:
         s = self.s
         if not self._first(i) or i in self.places or i in self.workers:
             return None
-        stop, wordlike = self._end(i, i + 1), not _lists()["wordlike"].isdisjoint((self.plain[i], s.text[i].normal))
+        stop, wordlike = self._end(i, i + 1), self._wordlike(i)
         if stop > i + 1:
             return Name(i, stop, self._gender(i), i in self.makes)
         if wordlike:
@@ -162,8 +163,9 @@ class _Finder:
         if self._is_behind_maker(name) or self._is_thing(name):
             return False
         ends, starts = (s.text[name.stop - 1].normal,), (s.text[name.first].normal,)
+        begins = starts in lists()["place_starts"] and name.first not in self.famous
         place = ends in lists()["place_ends"] and (name.faint or ends[0] not in surnames())
-        if starts in lists()["place_starts"] or place:
+        if begins or place:
             return False
         return not (
             name.stop < len(s) and s.gaps[name.stop] == Gap.COMMA and name.stop in self.places
@@ -256,6 +258,10 @@ class _Finder:
         clear = self.plain[i] not in _lists()["wordlike"]
         return any(form in surnames() for form in forms) and (clear or self.plain[i - 1] in _clear_first_names())
 
+    def _wordlike(self, i: int) -> bool:
+        """Whether word `i` is no name by itself in small letters."""
+        return not _lists()["wordlike"].isdisjoint((self.plain[i], self.s.text[i].normal))
+
     def _gender(self, i: int) -> str | None:
         return first_names().get(self.plain[i]) or first_names().get(self.s.text[i].normal) or None
 
@@ -310,7 +316,8 @@ def _long_workers() -> frozenset[Phrase]:
 
 
 @cache
-def _famous() -> frozenset[Phrase]:
+def famous() -> frozenset[Phrase]:
+    """Names that are one person or character, in any case of letters."""
     return frozenset().union(lists()["famous"], map(phrase, _lists()["characters"]))
 
 

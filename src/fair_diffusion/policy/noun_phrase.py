@@ -124,10 +124,24 @@ class People:
 
     def same(self, one: Person, other: Person) -> Same:
         """Whether two people of the prompt are the same person."""
-        if one == other:
-            return Same.YES
         a, b = (one, other) if one.first < other.first else (other, one)
+        crew = self._collective(b)
+        if crew and crew.first > a.first:  # "a men-only crew of miners"
+            return self._same(a, crew)
+        return self._same(a, b)
+
+    def _collective(self, person: Person) -> Person | None:
+        """The word for a group of which a person is said to be one: "a crew of astronauts"; None without one."""
+        link = self.sentence.before(person.start)
+        crew = self._around.get(link - 1) if self.sentence.word(link) == "of" else None
+        found = crew is not None and self.sentence.text[link - 1].normal in grammar()["collectives"]
+        return crew if found else None
+
+    def _same(self, a: Person, b: Person) -> Same:
+        """The same of two people, given the first one of the prompt first."""
         s = self.sentence
+        if a == b:
+            return Same.YES
         if (child := self._child_of(b)) and child != b:
             return min(Same.UNSURE, self.same(child, a))
         if s.text[a.stop - 1].possessive and s.low[a.stop - 1] not in {"who"}:
@@ -199,6 +213,8 @@ class People:
                 return Same.UNSURE
         if s.text[b.stop - 1].normal in g["parents"] and self._descends(a, b, link):
             return Same.UNSURE
+        if word in {"among", "amongst"} and b.kind == "worker":  # "the only woman among engineers"
+            return Same.UNSURE
         if word == "them" and s.word(link - 1) == "of":  # "doctors, all of them women"
             return Same.UNSURE
         return self._different(a, b, link)
@@ -230,7 +246,5 @@ class People:
             bare = link == a.stop and s.classes[a.start] == "determiners"  # "a scientist and mother"
             return Same.UNSURE if bare else Same.NO
         clear = s.classes[link] in {"prepositions", "verbs"} and s.low[link] not in {"in", "on", "at", "of"}
-        headline = (
-            s.classes[link] == "prepositions" and s.classes[a.start] != "determiners"
-        )  # "nurse beside bed of man"
+        headline = s.low[link] == "of" and s.classes[a.start] != "determiners"  # "nurse beside bed of man"
         return Same.NO if clear or headline or s.low[link].endswith("ing") or s.low[link] == "to" else Same.UNSURE
