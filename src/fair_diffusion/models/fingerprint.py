@@ -1,7 +1,8 @@
 """Fingerprints: the SHA-256 of networks, folders and readers, by which two of them are never confused.
 
 A network's fingerprint covers its tensors, sorted by name: name, number type, shape and bytes of each, on any device. A
-folder's covers its safetensors files: name and content of each. Exports `of_network`, `of_folder`, `of_reader`.
+folder's covers the files from which a model is loaded, in it and in the folders of its parts: name and content of each.
+Exports `of_network`, `of_folder`, `of_reader`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from fair_diffusion.files.guarded import InnerFile
+from fair_diffusion.models.parts import READ
 from fair_diffusion.models.provenance import sha256
 
 if TYPE_CHECKING:
@@ -31,9 +34,10 @@ def of_network(network: nn.Module) -> str:
 
 
 def of_folder(folder: Path) -> str:
-    """The hash of all safetensors files under `folder`; empty if there is none."""
-    files = sorted(path for path in folder.rglob("*.safetensors") if path.is_file())
-    said = [f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in files]
+    """The hash of the weights, settings and vocabularies of the model in `folder`; empty if there are none."""
+    paths = sorted(path for depth in ("*", "*/*") for path in folder.glob(depth) if path.suffix in READ)
+    files = [InnerFile(folder, path.relative_to(folder).as_posix()) for path in paths]
+    said = [f"{file.path} {sha256(file)}\n" for file in files if file.is_file()]
     return hashlib.sha256("".join(said).encode()).hexdigest() if said else ""
 
 

@@ -7,6 +7,7 @@ If something cannot be had, a `ValueError` of one line names it and the mend. Ex
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -65,6 +66,26 @@ class Hub:
             self.holds(model, asked=asked)
             self._fetched[model, file] = _fetched(model, file, asked or model, silence=self._silence)
         return self._fetched[model, file]
+
+    def folder(self, model: str, *, files: Sequence[str]) -> Path:
+        """The folder with some files of a model, downloaded or cached.
+
+        Args:
+            model: OWNER/NAME.
+            files: patterns of their paths.
+
+        Raises:
+            ValueError: it cannot be had.
+        """
+        self.holds(model)
+        from huggingface_hub import snapshot_download
+
+        try:
+            found = snapshot_download(model, allow_patterns=list(files), local_files_only=bool(self._silence))
+        except Exception as error:  # any failure of the network, of the rights, or of the cache
+            said = self._silence or _first_line(error)
+            raise ValueError(f"{model!r} is no folder here, and the hub does not give it ({said})") from error
+        return Path(found)
 
 
 def _fetched(model: str, file: str, asked: str, *, silence: str) -> Path:

@@ -122,12 +122,13 @@ def provenance(
     *,
     lora: str | Sequence[str] = (),
     textual_inversion: str | Sequence[str] = (),
+    config: str | None = None,
     hub: Hub | None = None,
 ) -> str:
     """The loaded weights, for the record: the hub's commit or a hash, and the additions, each with its hash.
 
-    The hash covers a file, all safetensors files of a folder (names and contents), or, for a pipeline that came loaded,
-    the tensors of its UNet or transformer.
+    The hash covers a file, the files from which a folder is loaded (names and contents), or, for a pipeline that came
+    loaded, the tensors of its UNet or transformer. A folder with the configuration of a single file has a hash, too.
     """
     folder = _folder_of(pipeline)
     facts = [f"commit {folder.name}"] if folder.parent.name == "snapshots" else []
@@ -136,6 +137,8 @@ def provenance(
         facts += [f"{type(network).__name__} sha256 {found}"] if (found := of_network(network)) else []
     elif Path(model).is_file():
         facts.append(f"sha256 {sha256(Path(model))}")
+        if config is not None and Path(config).is_dir():
+            facts.append(f"config sha256 {of_folder(Path(config))}")
     elif Path(model).is_dir():
         facts.append(f"sha256 {of_folder(Path(model))}")
     return ", ".join([*facts, *added(lora=lora, textual_inversion=textual_inversion, hub=hub)])

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fair_diffusion.files.guarded import opened
+from fair_diffusion.files.guarded import Readable, opened
 
 if TYPE_CHECKING:
     from fair_diffusion.policy import Match
@@ -41,7 +41,7 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Readable) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with opened(path) as file:

@@ -8,8 +8,7 @@ code of its own. Both are refused before any of it is read, with the mend. Every
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,15 @@ from typing import Any
 import torch
 
 from fair_diffusion.backbones import FAMILIES
+from fair_diffusion.files.guarded import InnerFile, content
 from fair_diffusion.models.hub import Hub
+from fair_diffusion.models.parts import PICKLES, SAFE, check_class, check_part, own_code
 
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-SAFE = ".safetensors"
 INDEX = "model_index.json"
-READ_FIRST = re.compile(r"(diffusion_pytorch_)?model\.safetensors(\.index\.json)?")
-"""The weight files that diffusers and transformers prefer to a pickle beside them."""
+SETTINGS = ("*.json", "*.txt", "*.model")
+"""Files of a model that are settings and vocabularies, without weights."""
+LARGEST = 2**20
+"""The most bytes of the index of a model."""
 
 
 def check_model(model: str, hub: Hub) -> None:
@@ -47,7 +48,7 @@ def pipeline_of(model: str, dtype: torch.dtype, config: str | None, hub: Hub) ->
     if config is not None:
         raise ValueError(f"config {config!r} is for a single file, and {model!r} is not one; leave it out")
     folder = path if path.is_dir() else _fetched(model, hub)
-    unread = _check_folder(model, folder)
+    unread = _check_folder(model, folder, whole=True)
     import diffusers
 
     with one_line(model, "its folder is incomplete, or not as diffusers writes it"):
@@ -124,6 +125,8 @@ def _of_single_file(path: Path, dtype: torch.dtype, config: str | None, hub: Hub
     try:
         folder = _home(home, hub)
         kind = _class_of(home, _index(home, folder))
+        if not Path(home).is_dir():
+            folder = hub.folder(home, files=SETTINGS)
     except ValueError as error:
         raise ValueError(f"{path} needs a configuration (config): {error}") from None
     _check_folder(home, folder)  # its index names the classes of all parts, and it gives the parts that the file lacks
@@ -132,9 +135,8 @@ def _of_single_file(path: Path, dtype: torch.dtype, config: str | None, hub: Hub
     reader = getattr(getattr(diffusers, kind), "from_single_file", None)
     if reader is None:
         raise ValueError(f"diffusers reads no single file for {kind}; name a folder or a hub id")
-    local = Path(home).is_dir() or hub.holds(home) is None
     with one_line(str(path), "if it lacks text encoders or image decoder, name a folder or hub id that has them all"):
-        return reader(str(path), dtype=dtype, config=home, local_files_only=local)
+        return reader(str(path), dtype=dtype, config=str(folder), local_files_only=True)
 
 
 def _like(path: Path) -> str:
@@ -152,41 +154,33 @@ def _shapes(path: Path) -> dict[str, torch.Tensor]:
         return {key: torch.empty(file.get_slice(key).get_shape(), device="meta") for key in file.keys()}  # noqa: SIM118
 
 
-def _check_folder(model: str, folder: Path) -> dict[str, Any]:
-    """Refuse code and pickles. Returns the components that are not loaded, as arguments of diffusers."""
+def _check_folder(model: str, folder: Path, *, whole: bool = False) -> dict[str, Any]:
+    """Refuse code and pickles.
+
+    Args:
+        model: the model, for messages.
+        folder: its folder; it may hold the index alone, if the rest is not downloaded yet.
+        whole: whether every part must have a folder.
+
+    Returns:
+        The components that are not loaded, as arguments of diffusers.
+    """
     index = _index(model, folder)
-    kind = _class_of(model, index)
+    _class_of(model, index)
     # the denoising loop never uses it, and its weights are often pickled
     unread = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
     for name, entry in index.items():
         if name in unread or not isinstance(entry, list) or not any(entry[:1]):
             continue
-        _check_class(model, name, *entry)
-        files = sorted(file.relative_to(folder / name) for file in (folder / name).rglob("*"))
-        _check_tokenizer(model, name, [str(file) for file in files])
-        pickled = next((file for file in files if file.suffix in PICKLES), None)
-        if pickled and not any(READ_FIRST.fullmatch(str(file)) for file in files):
-            raise ValueError(
-                f"{model!r} has only pickled weights for its {name} ({pickled}), which can run code when read; "
-                f"if you trust them, convert them once: diffusers.{kind}.from_pretrained({model!r})"
-                ".save_pretrained(NEW_FOLDER), and load that"
-            )
+        weights = check_class(model, name, *entry)
+        if whole and not (folder / name).is_dir():  # diffusers would look for it in the folder of the model
+            raise ValueError(f"{model!r} cannot be loaded: it has no {name}; its folder is incomplete")
+        _check_tokenizer(model, name, folder / name)
+        check_part(model, folder, name, weights)
     return unread
 
 
-def _check_class(model: str, name: str, library: object, kind: object = None, *_: object) -> None:
-    """Refuse a component unless its class belongs to diffusers or transformers and reads only weights and settings."""
-    import diffusers
-
-    if library not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, str(library)):
-        raise ValueError(_own_code(model, f"its {name} is code of its own ({library}.py)"))
-    chosen = re.match("Auto[A-Z]", str(kind))  # matches AutoTokenizer, not AutoencoderKL
-    if chosen or str(kind).endswith("Pipeline"):
-        what = "a class that its files choose" if chosen else "a whole pipeline, with parts"
-        raise ValueError(_own_code(model, f"its {name} is {what} ({kind}), so it can be code of its own"))
-
-
-def _check_tokenizer(model: str, name: str, files: Sequence[str]) -> None:
+def _check_tokenizer(model: str, name: str, folder: Path) -> None:
     """Check that the reader of a tokenizer's files is installed.
 
     Raises:
@@ -194,7 +188,7 @@ def _check_tokenizer(model: str, name: str, files: Sequence[str]) -> None:
     """
     from transformers.utils import is_protobuf_available, is_sentencepiece_available
 
-    if "spiece.model" not in files or "tokenizer.json" in files:
+    if not (folder / "spiece.model").is_file() or (folder / "tokenizer.json").is_file():
         return
     if not (is_sentencepiece_available() and is_protobuf_available()):
         raise ValueError(
@@ -205,9 +199,9 @@ def _check_tokenizer(model: str, name: str, files: Sequence[str]) -> None:
 
 def _index(model: str, folder: Path) -> Mapping[str, Any]:
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = json.loads(content(InnerFile(folder, INDEX), LARGEST))
         index["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{model!r} is not a model as diffusers writes it: it has no readable {INDEX}") from None
     return dict(index)
 
@@ -215,14 +209,10 @@ def _index(model: str, folder: Path) -> Mapping[str, Any]:
 def _class_of(model: str, index: Mapping[str, Any]) -> str:
     kind = index["_class_name"]
     if not isinstance(kind, str):
-        raise ValueError(_own_code(model, "its pipeline is code of its own"))
+        raise ValueError(own_code(model, "its pipeline is code of its own"))
     if kind not in FAMILIES:
         raise ValueError(f"{model!r} is a {kind}, which is not supported; {', '.join(FAMILIES)} are")
     return kind
-
-
-def _own_code(model: str, why: str) -> str:
-    return f"{model!r} is refused: {why}, which is not run; if you trust it, load it yourself and pass the pipeline"
 
 
 def _home(model: str, hub: Hub) -> Path:

@@ -44,7 +44,7 @@ def assembled(model: Any, perceiver: Named | None, judge: Named | None, loading:
         "name": name,
         "perceiver": steers,
         "judge": scores,
-        "weights": provenance(pipeline, model, **_additions(loading), hub=hub),
+        "weights": provenance(pipeline, model, **_additions(loading), config=loading.get("config"), hub=hub),
         "confusions": getattr(scores, "confusions", ()),
     }
 

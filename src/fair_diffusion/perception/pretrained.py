@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+
+from fair_diffusion.models.hub import Hub
+from fair_diffusion.models.parts import check_files
+
+READ = ("*.json", "*.txt", "*.model", "model.safetensors", "model-*.safetensors")
+"""Files of a reader that are downloaded."""
 
 
 def loaded(kind: Any, model: str) -> Any:
@@ -18,9 +25,11 @@ def loaded(kind: Any, model: str) -> Any:
     """
     weights = hasattr(kind, "forward") or kind.__name__.startswith("AutoModel")
     try:
+        folder = Path(model) if Path(model).is_dir() else Hub().folder(model, files=READ)
+        check_files("it", folder)
         auto = {"trust_remote_code": False} if kind.__name__.startswith("Auto") else {}
         as_read = {"use_safetensors": True, "dtype": torch.float32} if weights else {}
-        part = kind.from_pretrained(model, **auto, **as_read)
+        part = kind.from_pretrained(str(folder), local_files_only=True, **auto, **as_read)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(
