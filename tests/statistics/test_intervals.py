@@ -68,8 +68,9 @@ def test_simultaneous_intervals_cover_all_shares_together() -> None:
 
 
 def test_intervals_at_the_ends() -> None:
-    assert wilson(0, 32)[0] == 0
-    assert wilson(32, 32)[1] == 1
+    for n in range(1, 300):
+        assert wilson(0, n)[0] == 0
+        assert wilson(n, n)[1] == 1
     assert simultaneous([0, 5, 5])[0][0] == 0
     assert simultaneous([10, 0, 0])[0][1] == 1
 
@@ -83,6 +84,10 @@ def test_intervals_at_the_ends() -> None:
         (0.54, 0.70, "cannot tell"),
         (0.10, 0.44, "misses"),
         (0.56, 0.90, "misses"),
+        # An end on the edge of the band lies inside it.
+        (0.45, 0.55, "meets"),
+        (0.30, 0.45, "cannot tell"),
+        (0.55, 0.70, "cannot tell"),
     ],
 )
 def test_verdict_compares_the_interval_with_the_band(low: float, high: float, expected: str) -> None:
