@@ -80,17 +80,6 @@ class WordNet:
         return counts
 
     @cached_property
-    def sense_uses(self) -> dict[tuple[str, int], int]:
-        """How often (lemma, number of the sense) of a noun was seen in the tagged texts."""
-        found = {}
-        for line in (self.folder / "cntlist.rev").read_text(encoding="latin-1").splitlines():
-            key, number, count = line.split()
-            lemma, _, rest = key.partition("%")
-            if rest.startswith("1:"):
-                found[lemma.replace("_", " "), int(number)] = int(count)
-        return found
-
-    @cached_property
     def common(self) -> frozenset[str]:
         """Every lemma that is written in lower case, of all parts of speech."""
         lemmas = (lemma for part in FILES for synset in self.synsets(part).values() for lemma in synset.lemmas)

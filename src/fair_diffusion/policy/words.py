@@ -22,7 +22,7 @@ Phrase = tuple[str, ...]
 _UNSEEN = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 _MARKS = "\u0300-\u036f\u064b-\u0652"
 _LETTERS = rf"[^\W_](?:[{_UNSEEN}{_MARKS}]*[^\W_])*[{_MARKS}]*"
-_NO_WORDS = r"<[a-z]+:[^<>]*>|:\s?-?\d*+(?:\.\d++)?(?=[)\]])"
+_NO_WORDS = r"<[a-z]+:[^<>]*>|\bembedding:[^\s,]+|:\s?-?\d*+(?:\.\d++)?(?=[)\]])"
 _WORD = re.compile(rf"{_NO_WORDS}|({_LETTERS}(?:['’](?!s\b){_LETTERS})*)", re.IGNORECASE)
 _NOT_PLAIN = re.compile(f"[{_UNSEEN}\u064b-\u0652]")
 _BETWEEN = " \t\r\n\u00a0\u2007\u2009\u202f_-‐‑–'’" + _UNSEEN
