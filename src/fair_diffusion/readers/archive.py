@@ -26,6 +26,11 @@ _PACKED: Mapping[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"
 _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
+def is_archive(start: bytes) -> bool:
+    """Whether a file that starts so, in its first 512 bytes, is an archive, perhaps a packed one."""
+    return start[257:262] == b"ustar" or start[:2] in _PACKED
+
+
 def archive_items(shard: Readable, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
     """Yield the examples of an archive.
 
