@@ -1,12 +1,15 @@
-"""The kind of a picture by the first bytes of its file: endings are often wrong, or missing."""
+"""The kind of a picture by the first bytes of its file, as endings are often wrong, and what makes one take long."""
 
 from __future__ import annotations
+
+from typing import BinaryIO
 
 START = 64
 """How many bytes of a file tell."""
 
-READ = {"PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "HEIF"}
-"""The kinds that are read; HEIF only if a package for it is there."""
+CHUNKS, SCANS, WORK = 5_000, 20, 400_000_000
+"""The most chunks of a PNG beside those of pixels, and scans of a JPEG. Small pictures may have more scans: up to so
+many pixels times scans."""
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -56,3 +59,23 @@ def kind_of_picture(start: bytes) -> str | None:
     if text == b"<svg " or (text.startswith(b"<?xml") and b"<svg" in start.lower()):
         return "SVG"
     return next((kind for magic, kind in _MAGIC if start.startswith(magic)), None)
+
+
+def is_crowded(file: BinaryIO) -> bool:
+    """Whether an open PNG has more than `CHUNKS` chunks without pixels. Afterwards the file is at its start."""
+    file.seek(8)
+    count = 0
+    while count <= CHUNKS and len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        count += head[4:] not in (b"IDAT", b"fdAT")
+        file.seek(int.from_bytes(head[:4]) + 4, 1)
+    file.seek(0)
+    return count > CHUNKS
+
+
+def scans_of(file: BinaryIO) -> int:
+    """The number of scans of an open JPEG. Afterwards the file is where it was."""
+    before = file.tell()
+    file.seek(0)
+    count = sum(block.count(b"\xff\xda") for block in iter(lambda: file.read(2**24), b""))
+    file.seek(before)
+    return count

@@ -77,7 +77,7 @@ def count_rows(path: Path) -> Iterator[Row]:
         if _has(header, "prompt") and not (_has(header, "attribute") or _has(header, "group")):
             raise ValueError(
                 f"{path} lacks the column 'group'; write prompt,attribute,group,count, or one column of counts per "
-                f"group, as in prompt,woman,man,unknown; its first line names {', '.join(name[:30] for name in header[:8])}"
+                f"group, as in prompt,woman,man,unknown; its first line names {', '.join(header[:8])[:200]}"
             )
     yield from chosen(path, header, rows, required=COLUMNS, optional=OPTIONAL, also=ALSO)
 

@@ -111,9 +111,7 @@ def _rows(path: Path, errors: CsvErrors) -> Iterator[_Row]:
             mend = mend or f"write a whole number from 0 to {MOST}"
             errors.add(line, f"count is {row['count'][:40]!r}; {mend}")
         elif (target := share(row["target"])) is not None and not 0 <= target <= 1:
-            errors.add(
-                line, f"target is {row['target'][:40]!r}; write a share from 0 to 1, as in 0.5 or 50%, or nothing"
-            )
+            errors.add(line, f"target is {row['target'][:40]!r}; write a share as in 0.5 or 50%, or nothing")
         else:
             yield _Row(line, row["source"] or path.stem, row["prompt"], row["attribute"], row["group"], found, target)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -83,13 +84,19 @@ def read_target(
     reader = reader or (open_perceiver(perceiver) if perceiver else None)
     findings = _read(target, kind, reader, perceiver, named, scratch, attributes, progress)
     if target.is_dir():
-        notes = [*findings.study.notes, *map(printable, _passed_over(target))]
+        notes = [*findings.study.notes, *map(printable, _passed_over(target, kind))]
         findings = replace(findings, study=replace(findings.study, notes=notes))
     return about_reader(findings, reader)
 
 
-def _passed_over(target: Path) -> Iterator[str]:
+def _passed_over(target: Path, kind: Kind) -> Iterator[str]:
     """Notes on what lies in a folder and is not audited."""
+    shards = [path for path in shards_in(target) if not is_study(path.parent)] if kind == "folder" else []
+    if shards:
+        first = shards[0].relative_to(target)
+        yield f"tables or archives inside were left out: {len(shards)}, such as {first}; audit them by name"
+    if kind == "dataset" and (pictures := sum(1 for _ in image_files(target))):
+        yield f"pictures beside the dataset were left out: {pictures}"
     if studies := studies_in(target):
         yield f"studies inside were left out: {len(studies)}, such as {studies[0].relative_to(target)}"
     if links := linked_folders(target):
@@ -156,7 +163,7 @@ def kind_of_target(target: Path, *, named: bool = False) -> Kind:
             return "folder"
         if runs_in(target):
             return "run"
-        if shards_in(target):
+        if _is_dataset(target):
             return "dataset"
         if (studies := studies_in(target)) and not any(image_files(target)):
             shown = " ".join(shlex.quote(printable(str(study))) for study in studies[:3])
@@ -164,6 +171,20 @@ def kind_of_target(target: Path, *, named: bool = False) -> Kind:
             raise ValueError(f"{target} holds studies and no images; `fair-diffusion report {shown}{more}` shows them")
         return "folder"
     return _kind_of_file(target)
+
+
+def _is_dataset(folder: Path) -> bool:
+    """Whether shards are what a folder holds: there are as many as pictures, or more, and each has captions."""
+    shards = shards_in(folder)
+    pictures = sum(1 for _ in islice(image_files(folder), len(shards) + 1)) if shards else 0
+    return bool(shards) and (not pictures or (pictures <= len(shards) and all(map(_has_captions, shards))))
+
+
+def _has_captions(shard: Path) -> bool:
+    try:
+        return not is_parquet(shard) or caption_column(schema_of(shard).names) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _kind_of_file(target: Path) -> Kind:
