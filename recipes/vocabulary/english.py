@@ -77,7 +77,9 @@ def no_typos(wordnet: WordNet, occupations: Collection[str], listed: Collection[
     for word in {singular(form) for form in forms}.difference(listed):
         most = misspelt_letters(word) or (1 if len(word) == 4 else 0)
         near = known.get(word[:1], ()) if most and word not in occupations else ()
-        if any(OSA.distance(word, other, score_cutoff=most) <= most for other in near if len(word) > 4 or len(other) == 5):
+        if any(
+            OSA.distance(word, other, score_cutoff=most) <= most for other in near if len(word) > 4 or len(other) == 5
+        ):
             found.add(word)
     return sorted(found - set(own("misspelt")))
 

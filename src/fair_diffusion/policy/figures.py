@@ -12,8 +12,9 @@ from fair_diffusion.policy.noun_phrase import Head, People, Same
 from fair_diffusion.policy.refused import ARTICLES
 from fair_diffusion.policy.sentence import Gap, Sentence, grammar
 
-
-_TOWNS = frozenset("city town village lake beach bay valley river island county hill hills creek falls springs heights".split())
+_TOWNS = frozenset(
+    "city town village lake beach bay valley river island county hill hills creek falls springs heights".split()
+)
 """Ends of names of places that are no places to work at."""
 
 
@@ -49,9 +50,9 @@ def _is_figure(s: Sentence, mention: Mention) -> bool:
     nouns = [word for word in before if word not in ARTICLES]
     if nouns and nouns[-1] in lists["figures"] | lists["materials"]:
         return True
-    if nouns[-1:] == ["of"] and nouns[-3:-2] != ["in"] and nouns[-2:-1]:  # "in the uniform of a soldier" is one
-        if nouns[-2] in lists["figures"] | lists["things_of"]:
-            return True
+    owned = nouns[-2:-1] if nouns[-1:] == ["of"] and nouns[-3:-2] != ["in"] else []  # "in the uniform of" is worn
+    if not (lists["figures"] | lists["things_of"]).isdisjoint(owned):
+        return True
     if "as" in nouns and not lists["figures"].isdisjoint(nouns[: nouns.index("as")]):
         return True
     return _same_as_figure(s, mention, first)
@@ -70,7 +71,9 @@ def _same_as_figure(s: Sentence, mention: Mention, first: int) -> bool:
     """Whether a figure before word `first` is the worker: "a penguin in a hat, working as a chef"."""
     lists = grammar()
     figures = [
-        Head(i, i + 1, "person") for i in range(max(0, mention.first - 12), first) if s.text[i].normal in lists["figures"]
+        Head(i, i + 1, "person")
+        for i in range(max(0, mention.first - 12), first)
+        if s.text[i].normal in lists["figures"]
     ]
     if not figures:
         return False

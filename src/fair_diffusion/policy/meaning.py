@@ -113,7 +113,6 @@ def _meaning(phrase: str) -> Array:
 @cache
 def _shipped() -> dict[str, Array]:
     """The shipped vectors of the known occupations and of `PEOPLE` and `THINGS`; none if another model made them."""
-    import numpy as np
     from safetensors import safe_open
 
     from fair_diffusion.policy.minilm import SHA256

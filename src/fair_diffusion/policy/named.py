@@ -125,7 +125,7 @@ class _Finder:
         return Name(i, self._end(i, i + 1), self._gender(i), faint=not (self._first(i) or before in _TITLES))
 
     def _surnamed(self, i: int) -> Name | None:
-        """The name behind a title that is a usual word or a place too: "Nurse Brown", "aunt May", "Detective Colombo"."""
+        """The name behind a title that is a usual word or a place too: "aunt May", "Detective Colombo"."""
         s = self.s
         if not self._is_titled(i) or (s.joined(i - 1) and s.low[i - 2] in {"a", "an"}):
             return None

@@ -233,7 +233,7 @@ class People:
         return i if s.joined(i + 1) and s.class_of(i) == "links" else -1
 
     def family(self, parents: Person, worker: Person) -> bool:
-        """Whether words for parents may be of those of the worker: "whose parents are Kenyan", "raised by Somali parents".
+        """Whether words for parents may mean the worker's: "whose parents are Kenyan", "raised by Somali parents".
 
         What is said of the people of somebody's parents may be said of somebody too.
         """
@@ -246,7 +246,9 @@ class People:
         if s.low[parents.start] in {"her", "his", "their", "whose"} or s.word(link) == "whose":
             return True
         raised = s.word(link) in {"by", "to"} and s.word(link - 1) in _RAISED
-        return raised or (s.word(link) in {"with", "has", "of"} and link == worker.stop and s.low[parents.stop - 1] in _OWN)
+        return raised or (
+            s.word(link) in {"with", "has", "of"} and link == worker.stop and s.low[parents.stop - 1] in _OWN
+        )
 
     def _descends(self, a: Person, b: Person, link: int) -> bool:
         """Whether the first person is said to be of the second ones: "a doctor of Indian parents", "born to"."""

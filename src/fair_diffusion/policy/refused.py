@@ -95,7 +95,7 @@ def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, oc
 
 
 def _thing_follows(text: Sequence[Word], at: int) -> bool:
-    """Whether the noun `text[at]` is only the first part of a thing's name: "appreciation card", "TV show title screen"."""
+    """Whether the noun `text[at]` is only the first part of a thing's name: "appreciation card", "TV show screen"."""
     last = at
     while last + 1 < len(text) and text[last + 1].joined and not text[last].possessive and last - at < _LONGEST:
         word = text[last + 1]

@@ -35,7 +35,9 @@ _LETTER = re.compile(
 
 
 _PARTS = frozenset(["rural", "southern", "northern", "eastern", "western", "south", "north", "east", "west", "central"])
-_BORN = frozenset("born raised native natives citizen up roots root origins ancestry heritage ancestors family relatives".split())
+_BORN = frozenset(
+    "born raised native natives citizen up roots root origins ancestry heritage ancestors family relatives".split()
+)
 _BESIDE = 3
 """The number of words before a worker among which a misspelt one is looked for."""
 
