@@ -53,8 +53,7 @@ def deliveries(
         if tally is not None and set(quota.counts) <= set(tally.counts):
             parts.setdefault((quota.source, quota.attribute), []).append((quota, tally))
     disputed = {
-        (one.source, one.concept, one.attribute): Counter[str | None]({**one.counts, None: one.unknown})
-        for one in study.disputed
+        (one.source, one.concept, one.attribute): Counter[str | None](dict(one.counts)) for one in study.disputed
     }
     holding = {(one.source, one.attribute) for one in corrections if one.groups}
     looked_at = {source.name: source.selection.get("looked_at") or None for source in study.sources}

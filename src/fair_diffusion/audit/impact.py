@@ -197,7 +197,7 @@ def _lines(samples: Sequence[_Sample], groups: Sequence[str], audited: str) -> l
     if len(groups) < 2:
         return []
     counts = np.array([[one.counts.get(group, 0) for group in groups] for one in samples])
-    read = counts.any(axis=1)
+    read = counts.sum(axis=1) > 0
     counted = np.where(read[:, None], counts, 1)
     found = impact_ratios(counted, [one.unknown for one in samples])
     lines = []
