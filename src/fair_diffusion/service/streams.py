@@ -66,9 +66,7 @@ class Counted:
     def changes(self) -> list[dict[str, Any]]:
         """For each cell that has more images now: its name, and how many by each column of `COLUMNS`."""
         shares = self.turn.target.shares
-        counted = [
-            seen if seen in shares else asked for asked, seen in zip(self.assigned, self.perceived, strict=True)
-        ]
+        counted = [seen if seen in shares else asked for asked, seen in zip(self.assigned, self.perceived, strict=True)]
         columns = zip(COLUMNS, (self.assigned, self.perceived, self.judged, counted), strict=True)
         found = {column: Counter(read) for column, read in columns}
         rows = [
@@ -139,9 +137,7 @@ def count(connection: Connection, counted: Iterable[Counted], *, job: str | None
         .with_for_update()
     )
     ended = connection.execute(delete(turns).where(ours).returning(turns.c.id, turns.c.stream)).all()
-    changes = [
-        {"of": row.stream, **change} for row in ended if row.id in found for change in found[row.id].changes()
-    ]
+    changes = [{"of": row.stream, **change} for row in ended if row.id in found for change in found[row.id].changes()]
     if changes:
         connection.execute(_ADD, changes)
     return {row.id for row in ended if row.id in found}

@@ -5,6 +5,8 @@ Times are seconds since 1970 by the database's clock. Bodies, progress and resul
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -22,6 +24,13 @@ from sqlalchemy import (
 
 tables = MetaData()
 
+
+def _only(state: str) -> dict[str, Any]:
+    """An index holds the jobs of this state alone."""
+    condition = text(f"state = '{state}'")
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
 jobs = Table(
     "jobs",
     tables,
@@ -33,7 +42,7 @@ jobs = Table(
     Column("cost", Float, nullable=False),  # images × steps × evaluations
     Column("images", Integer, nullable=False),
     Column("priority", Integer, nullable=False),  # higher goes first
-    Column("start", Float),  # the place in the fair order: `order.py`; none if it was cancelled in the queue
+    Column("start", Float),  # the place in the fair order, see `fair_order.py`; none if it was cancelled in the queue
     Column("body", JSON, nullable=False),
     Column("digest", Text, nullable=False),  # SHA-256 of the body
     Column("idempotency", Text),
@@ -51,18 +60,12 @@ jobs = Table(
     Column("result", JSON),
     Column("reason", Text),  # why it failed
     UniqueConstraint("key", "idempotency"),
-    Index("jobs_order", "priority", "start"),
-    Index("jobs_of_key", "key", "priority", "start"),
+    Index("jobs_order", "kind", "priority", "start"),
+    Index("jobs_of_key", "key", "kind", "priority", "start"),
     Index("jobs_by_time", "key", "created"),
-    Index("jobs_leases", "lease", sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'")),
-    Index(
-        "jobs_queue",
-        text("priority DESC"),
-        "start",
-        "created",
-        sqlite_where=text("state = 'queued'"),
-        postgresql_where=text("state = 'queued'"),
-    ),
+    Index("jobs_queue", "kind", text("priority DESC"), "start", "created", **_only("queued")),
+    Index("jobs_waiting", "key", "kind", **_only("queued")),
+    Index("jobs_leases", "lease", **_only("running")),
     Index("jobs_expiry", "expires"),
 )
 events = Table(

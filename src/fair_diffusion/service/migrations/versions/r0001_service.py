@@ -144,23 +144,19 @@ def upgrade() -> None:
         sa.Column("time", sa.Float, nullable=False),
         sa.Column("undone", sa.Float),
     )
-    op.create_index("jobs_order", "jobs", ["priority", "start"])
-    op.create_index("jobs_of_key", "jobs", ["key", "priority", "start"])
+    op.create_index("jobs_order", "jobs", ["kind", "priority", "start"])
+    op.create_index("jobs_of_key", "jobs", ["key", "kind", "priority", "start"])
     op.create_index("jobs_by_time", "jobs", ["key", "created"])
-    op.create_index(
-        "jobs_leases",
-        "jobs",
-        ["lease"],
-        sqlite_where=sa.text("state = 'running'"),
-        postgresql_where=sa.text("state = 'running'"),
-    )
+    queued, running = sa.text("state = 'queued'"), sa.text("state = 'running'")
     op.create_index(
         "jobs_queue",
         "jobs",
-        [sa.text("priority DESC"), "start", "created"],
-        sqlite_where=sa.text("state = 'queued'"),
-        postgresql_where=sa.text("state = 'queued'"),
+        ["kind", sa.text("priority DESC"), "start", "created"],
+        sqlite_where=queued,
+        postgresql_where=queued,
     )
+    op.create_index("jobs_waiting", "jobs", ["key", "kind"], sqlite_where=queued, postgresql_where=queued)
+    op.create_index("jobs_leases", "jobs", ["lease"], sqlite_where=running, postgresql_where=running)
     op.create_index("jobs_expiry", "jobs", ["expires"])
     op.create_index("ix_turns_stream", "turns", ["stream"])
     op.create_index("ix_turns_job", "turns", ["job"])

@@ -1,4 +1,4 @@
-"""Every test that takes `url` or `database` runs on SQLite and on PostgreSQL."""
+"""Fixtures: every test that takes `url` or `database` runs on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
