@@ -118,7 +118,7 @@ class _Reader:
         found, read = max(matches, key=lambda match: match[0].end())
         tokens = self.tokens[at : found.end()]
         label = None
-        if tokens[0].kind == "L" and read not in (_Reader.parity, _Reader.ratio_of_label):
+        if tokens[0].kind == "L" and read not in (_Reader.parity, _Reader.ratio_of_label, _Reader.each_of_label):
             label, tokens = tokens[0].value, tokens[1:]
         for token in tokens:
             if label and token.kind == "G" and token.value[0] != label:
@@ -208,6 +208,18 @@ class _Reader:
         for cell in _cells(tokens):
             self.add(cell, share)
 
+    def each_of_label(self, tokens: list[Token]) -> None:
+        """Each skin tone 20%; 50% each."""
+        share = next(token.value for token in tokens if token.kind == "S")
+        name = next((token.value for token in tokens if token.kind == "L"), None)
+        target = uniform(name or "gender")
+        if share not in target.shares.values() or not share:
+            groups = sum(held > 0 for held in target.shares.values())
+            raise ValueError(f"{groups} groups of {float(share * 100):g} % each do not make 100 %; name each group's share")
+        if name is None:
+            self.shares.warnings.append(f"read {written(tokens)!r} as half women, half men")
+        self.add_uniform(target)
+
     def not_understood(self, at: int) -> None:
         """Say what is wrong with the tokens from `at` on, which are no statement."""
         rest = self.kinds[at:]
@@ -260,6 +272,7 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]
         (r"(?:Lv?)?G+v?N(?:[,&]*G+v?N)+", _Reader.counts),
         (r"(?:Lv?)?G+(?:[&,]+G+)+[v,]*Se", _Reader.each),
         (r"(?:Lv?)?Sev?G+(?:[&,]+G+)+", _Reader.each),
+        (r"eLv?S|SeL?", _Reader.each_of_label),
     )
 )
 
