@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
@@ -19,7 +20,7 @@ from fair_diffusion.policy.share import MEND
 from fair_diffusion.policy.target import Cell, Target, complete, uniform
 from fair_diffusion.policy.tokens import Token, kinds
 from fair_diffusion.policy.vocabulary import demonyms
-from fair_diffusion.policy.words import phrase
+from fair_diffusion.policy.words import Phrase, phrase
 
 _GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 _ITEM = r"(?:Sv?G+|G+v?S)"
@@ -244,7 +245,7 @@ class _Reader:
 
     def unknown(self, token: Token, named: str | None) -> None:
         """Say that a word is no group."""
-        if token.value in demonyms() or token.value in (phrase(word) for word, *_ in ATTRIBUTES["skin_tone"].stating):
+        if token.value in demonyms() or token.value in _tones():
             tones = ", ".join(ATTRIBUTES["skin_tone"].group_names)
             mend = f"use one of: {tones} (no ethnicity is mapped to a skin tone)"
             self.wrong(token.text, "this says no skin tone", mend)
@@ -275,6 +276,12 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]
         (r"eLv?S|SeL?", _Reader.each_of_label),
     )
 )
+
+
+@cache
+def _tones() -> frozenset[Phrase]:
+    """Words that state a skin tone or a people in a prompt."""
+    return frozenset(phrase(word) for word, *_ in ATTRIBUTES["skin_tone"].stating)
 
 
 def _letters(tokens: Sequence[Token]) -> str:
