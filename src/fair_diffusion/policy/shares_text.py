@@ -216,7 +216,9 @@ class _Reader:
         target = uniform(name or "gender")
         if share not in target.shares.values() or not share:
             groups = sum(held > 0 for held in target.shares.values())
-            raise ValueError(f"{groups} groups of {float(share * 100):g} % each do not make 100 %; name each group's share")
+            raise ValueError(
+                f"{groups} groups of {float(share * 100):g} % each do not make 100 %; name each group's share"
+            )
         if name is None:
             self.shares.warnings.append(f"read {written(tokens)!r} as half women, half men")
         self.add_uniform(target)

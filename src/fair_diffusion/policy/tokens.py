@@ -38,7 +38,7 @@ _LETTERS = re.compile(
 )
 """Letters that stand for groups: "f/m 40/60", "60% f", "f: 60%"."""
 _ONE_OF = re.compile(
-    rf"\b({_MANY}) ((?:wom[ae]n|m[ae]n|females?|males?)) (?:in|of|out of) (?:every |each )?({_MANY})\b(?![\s-]*(?:%|per))"
+    rf"\b({_MANY}) (wom[ae]n|m[ae]n|females?|males?) (?:in|of|out of) (?:every |each )?({_MANY})\b(?![\s-]*(?:%|per))"
 )
 """One woman in every four."""
 
@@ -226,10 +226,8 @@ def _resolved(tokens: list[Token]) -> list[Token]:
             kind, value = ("_", None) if silent else ("S", Fraction(token.value))
         elif kind == "O":
             kind, value = ("_", None) if after in set("SNRQM") else ("S", Fraction(1))
-        elif kind == "N" and after == "L" and value == _number_of_groups(later[0].value):  # "all five skin tones"
-            kind = "_"
-        elif kind == "X" and after == "S":  # "the remaining 60% men"
-            kind = "_"
+        elif (kind == "X" and after == "S") or (kind + after == "NL" and value == _number_of_groups(later[0].value)):
+            kind = "_"  # "the remaining 60% men"; "all five skin tones"
         elif kind == "P" and token.text == "for" and after == "D" and later[1:2] and later[1].kind in "NG":
             kind = "t"
         elif kind == "P" and token.text == "over" and after in set("SN"):
