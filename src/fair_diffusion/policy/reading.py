@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
+from fair_diffusion.policy.attributes import ATTRIBUTES
 from fair_diffusion.policy.attribution import WHOEVER
 from fair_diffusion.policy.concepts import Mention, known, lists
 from fair_diffusion.policy.figures import refused
@@ -21,7 +22,7 @@ from fair_diffusion.policy.noun_phrase import Head, People, Person, Same
 from fair_diffusion.policy.sentence import Sentence, grammar
 from fair_diffusion.policy.stated import Finder, Statement
 from fair_diffusion.policy.vocabulary import people as ordinary_people
-from fair_diffusion.policy.words import Phrase, Word, spans
+from fair_diffusion.policy.words import Phrase, Word, first_words, spans
 
 
 class Said(NamedTuple):
@@ -77,7 +78,7 @@ class Reading:
                 yield Head(first, stop, "person")
         for (first, stop), stated in nouns.items():
             yield Head(first, stop, "person", next((e.group for e in stated if e.attribute == "gender"), None))
-        for first, stop in spans(s.text, _people().__contains__):
+        for first, stop in spans(s.text, _people().__contains__, begins=first_words(_people())):
             if first not in adjectives:
                 yield Head(first, stop, "person")
         for i, word in enumerate(s.text):
@@ -110,6 +111,8 @@ class Reading:
                 how, whose = self._pronoun(statement, worker, earlier), "somebody else"
             elif owner.person is not None:
                 how = min(owner.sure, same.get(owner.person, Same.NO))
+                if how == Same.NO and owner.sure and ATTRIBUTES[statement.attribute].peoples:
+                    how = Same.UNSURE if self.people.family(owner.person, worker) else Same.NO
             elif owner == WHOEVER:
                 how = Same.YES if len(same) == 1 else Same.UNSURE
             else:
