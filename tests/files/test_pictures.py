@@ -128,7 +128,7 @@ def saved(values: object, kind: str) -> bytes:
     ],
 )
 def test_grey_pictures_of_more_than_eight_bits_are_scaled(dtype: type, values: tuple[float, ...], kind: str) -> None:
-    row = np.array([values], dtype)
+    row: np.ndarray = np.array([values], dtype)
     shown = open_picture(saved(row.view(np.int32) if dtype is np.uint32 else row, kind))
     assert [shown.getpixel((k, 0)) for k in range(3)] == [(0, 0, 0), (128, 128, 128), (255, 255, 255)]
 
