@@ -185,5 +185,5 @@ def test_a_model_and_the_database_agree(url: str) -> None:
     class Here(Machine):
         opened = staticmethod(lambda: database)
 
-    run_state_machine_as_test(Here, settings=settings(max_examples=12, stateful_step_count=25, deadline=None))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Here, settings=settings(max_examples=12, stateful_step_count=25, deadline=None))
     database.close()

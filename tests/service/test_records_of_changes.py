@@ -126,7 +126,8 @@ def test_wrong_policies_are_refused_with_all_mistakes(database: Database) -> Non
 @pytest.mark.parametrize("kind", ["folder", "file", "objects"])
 def test_images_are_found_by_hash_by_those_whose_they_are(database: Database, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "images"
-    ours = Images(database, {"folder": folder, "file": folder.as_uri(), "objects": f"memory:/{folder}"}[kind])
+    where: dict[str, str | Path] = {"folder": folder, "file": folder.as_uri(), "objects": f"memory:/{folder}"}
+    ours = Images(database, where[kind])
     system = fsspec.filesystem("memory" if kind == "objects" else "file")
     digest = ours.put(b"picture", key="a", job="job_1")
     assert digest == hashlib.sha256(b"picture").hexdigest()

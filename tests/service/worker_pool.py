@@ -1,4 +1,4 @@
-"""Workers beside test_kills.py: `python worker_pool.py URL LEASE`. Each line on standard input starts one more.
+"""Workers beside test_worker_kills.py: `python worker_pool.py URL LEASE`. Each line on standard input starts one more.
 
 A worker prints its process id, then claims jobs, takes turns and ends jobs until none is left. When standard input
 ends, the pool waits for its workers. They are forked, because one that is killed soon should cost no second to start.
