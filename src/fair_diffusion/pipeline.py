@@ -16,7 +16,7 @@ from fair_diffusion.allocation import plan
 from fair_diffusion.backbones import OnStep, StepInfo, adapt
 from fair_diffusion.control.loop import check_order, draw
 from fair_diffusion.control.order import Order
-from fair_diffusion.control.planned import Planned, Shared
+from fair_diffusion.control.planned import Planned, Shared, held_by
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.records import Readings
 from fair_diffusion.control.results import result_of
@@ -119,7 +119,7 @@ class FairPipeline:
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
             fields: of `Request`, which tells what each is: n, seed, instruct, policy, method, control, steps,
-                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss, lot.
+                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss, hold, lot.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything is drawn.
@@ -201,7 +201,8 @@ class FairPipeline:
         if request.file is not None:
             check_file(request.row, request.file)
         quotas = plan(matched.targets, request.n, *request.ties) if matched.rule and request.assigns else []
-        planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths)
+        held = held_by(self, request, matched)
+        planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths, held=held)
         check_order(Shared(Readers(self.perceiver, self.early)).order(self, planned))
         return planned
 

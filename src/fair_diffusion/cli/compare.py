@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fair_diffusion.cli.console import say
-from fair_diffusion.cli.options import Loading, Sampling, grouped
+from fair_diffusion.cli.options import Holding, Loading, Sampling, grouped
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors, warned
@@ -35,6 +35,7 @@ _WAYS = ", ".join(
 def compare(
     out: Annotated[Path, typer.Option(help="a folder; one that the same settings left is gone on with")],
     sampling: Sampling,
+    holding: Holding,
     loading: Loading,
     methods: Annotated[
         list[str] | None,
@@ -67,9 +68,9 @@ def compare(
         texts = read_prompts(prompts or [], suite, prompt)
         if reference is not None and not reference.is_dir():
             raise ValueError(f"{reference} is not there; name a folder of images for the kernel distance")
-        Request(prompt="-", n=n, seed=seed, **sampling)
+        Request(prompt="-", n=n, seed=seed, **sampling, **holding)
         pipe = loaded(loading)
-        drawing = Drawing(n=n, **pipe.with_usual(sampling))
+        drawing = Drawing(n=n, **pipe.with_usual(sampling), **holding)
         with counting("reading the reference") as progress:  # what it lacks is said before hours of drawing
             images = read_reference(pipe.judge, reference, progress) if reference else None
         try:
