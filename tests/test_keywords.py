@@ -122,12 +122,13 @@ def test_arguments_beside_the_request_are_checked_too(pipe: FairPipeline, tmp_pa
             pipe.many([one], **{name: value})
     with pytest.raises(ValueError, match=r"^on_step is 3; give "):
         pipe.each([one], on_step=3)  # type: ignore[arg-type]
-    for draw in (pipe.many, pipe.each):
+    draws: list[Any] = [pipe.many, pipe.each]
+    for draw in draws:
         for value in (one, None, "a doctor"):
             with pytest.raises(ValueError, match=r"^requests is .*; give a list of Request"):
-                draw(value)  # type: ignore[operator]
+                draw(value)
         with pytest.raises(ValueError, match=r"^requests\[1\] is 'a doctor'; give a Request"):
-            list(draw([one, "a doctor"], on_step=lambda _: drawn.append(1)))  # type: ignore[operator]
+            list(draw([one, "a doctor"], on_step=lambda _: drawn.append(1)))
     assert not drawn
     for value in (3, None):
         with pytest.raises(ValueError, match=f"^model is {value}; give a hub id, a folder"):
@@ -139,7 +140,8 @@ def test_requests_of_a_generator_are_all_drawn(pipe: FairPipeline) -> None:
     asked: dict[str, Any] = {"prompt": "a doctor", "steps": 1, "method": "none"}
     results = pipe.many(Request(seed=seed, **asked) for seed in (4, 7))
     assert [result.seed for result in results] == [4, 7]
-    assert pipe.many([]) == list(pipe.each([])) == []
+    assert pipe.many([]) == []
+    assert list(pipe.each([])) == []
 
 
 def test_several_prompts_are_sent_to_many(pipe: FairPipeline) -> None:

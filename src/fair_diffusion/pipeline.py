@@ -286,7 +286,7 @@ class FairPipeline:
         return [found[k] for k in range(len(planned))]
 
 
-def _checked(requests: Iterable[Request]) -> Iterator[Request]:
+def _checked(requests: Any) -> Iterator[Request]:
     """The requests as they come. `ValueError` naming what is no request: at once if it is not even a list."""
     if isinstance(requests, str) or not isinstance(requests, Iterable):
         raise ValueError(f"requests is {requests!r}; give a list of Request")

@@ -120,6 +120,8 @@ def test_the_other_verbs_do_not_wait_for_the_database_library() -> None:
 
 
 def test_a_stream_of_one_image_says_so(tmp_path: Path) -> None:
-    Ledger(tmp_path / "one.sqlite").reserve(rule="nurse", target=GENDER, n=1, model="pocket")
+    ledger = Ledger(tmp_path / "one.sqlite")
+    turn = ledger.reserve(rule="nurse", target=GENDER, n=1, model="pocket")
+    ledger.settle(turn, assigned=[WOMAN], perceived=[WOMAN], judged=[WOMAN])
     shown = run.invoke(app, ["ledger", "show", str(tmp_path / "one.sqlite")])
-    assert "nurse: gender by pocket, 1 image " in shown.stdout.splitlines()[0] + " "
+    assert shown.stdout.splitlines()[0].rstrip() == "nurse: gender by pocket, 1 image"
