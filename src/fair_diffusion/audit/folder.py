@@ -234,6 +234,7 @@ def _plain(study: Study) -> dict[str, Any]:
         "broken": list(study.broken),
         "notes": list(study.notes),
         "fields": dict(study.fields),
+        "audited": study.audited,
     }
 
 
@@ -263,4 +264,5 @@ def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> 
         broken=plain["broken"],
         notes=plain["notes"],
         fields=plain.get("fields", {}),
+        audited=plain.get("audited", ""),
     )
