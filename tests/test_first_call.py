@@ -12,8 +12,6 @@ from fair_diffusion import FairPipeline
 pipe = FairPipeline.from_pretrained("pocket")
 result = pipe("a photo of a firefighter", n=2, steps=4, instruct="firefighter: 50% woman, 50% man")
 print(len(result.images))
-result = pipe("a photo of a nurse" + ", in the evening light" * 9, steps=1, negative_prompt="dark, " * 30)
-print(len([note for note in result.notes if note.startswith("the model reads ")]))
 """
 QUIETERS = ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY", "HF_HUB_DISABLE_PROGRESS_BARS", "PYTHONWARNINGS")
 
@@ -21,4 +19,4 @@ QUIETERS = ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY", "HF_HUB_DISABLE_PRO
 def test_the_first_call_prints_nothing_of_other_libraries() -> None:
     plain = {name: value for name, value in os.environ.items() if name not in QUIETERS}
     said = subprocess.run([sys.executable, "-c", CALL], env=plain, capture_output=True, text=True, check=True)
-    assert (said.stdout, said.stderr) == ("2\n2\n", "")
+    assert (said.stdout, said.stderr) == ("2\n", "")

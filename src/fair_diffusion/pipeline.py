@@ -302,7 +302,7 @@ def _checked(requests: Any) -> Iterator[Request]:
 
 def _check_arguments(
     strengths: Strengths | None = None,
-    ledger: Ledger | None = None,
+    ledger: KeepsStreams | None = None,
     compare_plain: bool = False,
     on_step: OnStep | None = None,
 ) -> None:

@@ -17,7 +17,6 @@ from PIL import Image
 from torch import Tensor
 
 from fair_diffusion.backbones.backbone import Conditioning
-from fair_diffusion.backbones.quiet import quiet
 from fair_diffusion.backbones.sampler import Sampler
 from fair_diffusion.files.pictures import from_pixels
 
@@ -153,8 +152,7 @@ class Adapter(ABC):
         if getattr(self.pipeline, "_all_hooks", None):
             self.pipeline.maybe_free_model_hooks()  # an offloaded model needs only its text encoders now
         unique = list(dict.fromkeys(prompts)) or [""]
-        # Both libraries warn of a prompt that is cut; results tell it once, in a note.
-        with quiet(), torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
             rows = [self._encode(unique[i : i + CHUNK]) for i in range(0, len(unique), CHUNK)]
         place = {prompt: i for i, prompt in enumerate(unique)}
         return Conditioning.cat(rows)[[place[prompt] for prompt in prompts]]

@@ -13,8 +13,8 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import AutoTokenizer, BertModel
 
-from fair_diffusion.backbones.quiet import quiet
 from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.models.quiet import quiet
 from fair_diffusion.policy import minilm
 
 with quiet():  # diffusers asks for torchvision's image processors, and Pillow's take their place
