@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self, TypedDict
 
-from fair_diffusion.methods import ASSIGNED, CONTROLS, METHODS, NATURAL_FIRST, USUAL, Method, named
+from fair_diffusion.methods import ASSIGNED, CONTROLS, METHODS, NATURAL_FIRST, NONE, USUAL, Method, named
 from fair_diffusion.policy import Policy
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.policy.holding import attributes_in
@@ -209,7 +209,7 @@ class Request:
     @property
     def plain(self) -> Request:
         """The same request, without instruction and unsteered."""
-        return replace(self, method="none", control=None, file=None, loss=None, instruct=None, policy=None)
+        return replace(self, method=NONE, control=None, file=None, loss=None, instruct=None, policy=None)
 
     @property
     def fairness_loss(self) -> str:

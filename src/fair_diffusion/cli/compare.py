@@ -121,12 +121,11 @@ def read_prompts(given: Sequence[str], suite: str | None, frame: str) -> list[st
             raise ValueError(f"{text} is {error}; give text in UTF-8, with one prompt per line") from error
         texts += [row.strip() for row in rows if row.strip() and not row.startswith("#")]
     if suite is not None:
-        from fair_diffusion.models.pocket import OCCUPATIONS
         from fair_diffusion.runs.occupations import read_occupations
         from fair_diffusion.runs.suite import Suite
 
         plan = Suite(model="", prompt=frame)
-        texts += [plan.prompt_for(name) for name in read_occupations(str(OCCUPATIONS) if suite == "pocket" else suite)]
+        texts += [plan.prompt_for(name) for name in read_occupations(suite)]
     if not texts:
         raise ValueError("there is no prompt; give --prompts, or --suite")
     return texts

@@ -12,6 +12,7 @@ from fair_diffusion.backbones import Backbone, Conditioning
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.strengths import Strengths
+from fair_diffusion.methods import EDIT
 from fair_diffusion.perception.vocabulary import known_groups
 from fair_diffusion.policy import Match
 from fair_diffusion.policy.holding import held
@@ -77,7 +78,7 @@ class Shared:
         """The order of a planned request, for the loop."""
         asked, matched = planned.request, planned.matched
         # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
-        edit = asked.file if asked.row.name == "edit" and matched.rule else None
+        edit = asked.file if asked.row.name == EDIT and matched.rule else None
         backbone: Backbone = pipe.backbone
         readers = self.readers
         if asked.size is not None and asked.pixels is not None:

@@ -34,7 +34,7 @@ from fair_diffusion.files.guarded import InnerFile, content, why
 from fair_diffusion.files.new_folder import check_new, new_folder
 from fair_diffusion.files.pictures import MAX_BYTES, upright_size
 from fair_diffusion.files.text import printable
-from fair_diffusion.methods import USUAL
+from fair_diffusion.methods import NONE, USUAL
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Match, Policy, match
 from fair_diffusion.rebalance.moving import Moved, Mover
@@ -256,7 +256,7 @@ class _Run:
         }
         before = OriginalsResult(
             **facts | {"control": "none"},
-            method="none",
+            method=NONE,
             rule=None,
             reason="",
             images=Pictures([image.path for image in read.images]),
