@@ -38,6 +38,7 @@ WRONG: Mapping[str, Any] = {
     "repair_budget": "all",
     "batch_size": 2.0,
     "size": 512,
+    "hold": 4,
     "lot": 3,
     "file": 12,
     "loss": 0,
