@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from figures_of_docs import PAGES, ROOT, Block, blocks, found
+from measured_figures import PAGES, ROOT, Block, blocks, found
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
