@@ -96,7 +96,8 @@ def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
     text = words(prompt)
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
     reading = Reading(prompt, text, mentions(text, wanted, people=True))
-    fitting = [fit for mention in reading.mentions if (fit := _best(policy, mention))]
+    best = {mention.words: _best(policy, mention) for mention in {m.words: m for m in reading.mentions}.values()}
+    fitting = [fit._replace(mention=mention) for mention in reading.mentions if (fit := best[mention.words])]
     depicted = [fit for fit in fitting if not fit.mention.refused]
     if depicted:
         chosen = max(depicted, key=lambda fit: fit.rank[0])
