@@ -10,10 +10,11 @@ import typer
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.cli.console import say
-from fair_diffusion.cli.options import Instruction, grouped
+from fair_diffusion.cli.options import Holding, Instruction, grouped
 from fair_diffusion.cli.usage import instructed, usage_errors
 from fair_diffusion.policy import Match, Policy, match
 from fair_diffusion.policy.concepts import lists
+from fair_diffusion.policy.holding import attributes_in, held
 from fair_diffusion.policy.placing import language
 from fair_diffusion.policy.target import percent
 from fair_diffusion.policy.words import spans, words
@@ -27,6 +28,7 @@ EVERY = "every occupation: gender equal"
 def explain(
     prompt: Annotated[str, typer.Argument(help="the prompt", metavar="PROMPT")],
     instruction: Instruction,
+    holding: Holding,
     n: Annotated[int, typer.Option("-n", "--images", min=1, help="images to share out")] = 64,
     seed: Annotated[int, typer.Option(help="breaks ties in rounding")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -36,10 +38,11 @@ def explain(
         check_prompt(prompt)
         check_seed(seed)
         rules = instructed(instruction)
+        hold = attributes_in(holding["hold"]) if "hold" in holding else None
     found = match(rules, prompt, last=True) if rules.rules else without_rules(prompt)
-    planned = plan(found.targets, n, seed, prompt)
+    planned, kept = plan(found.targets, n, seed, prompt), held(found, hold)
     if as_json:
-        told = plain(found, prompt, planned)
+        told = plain(found, prompt, planned) | {"held": kept}
         typer.echo(json.dumps({**told, "warnings": rules.warnings, "fixed": fixed_phrases(prompt)}))
         return
     say(found.reason)
@@ -52,6 +55,8 @@ def explain(
                 say(f"  {' + '.join(cell)}: {percent(share)}, {count} of {n} images")
         if target.note:
             say(f"  note: {target.note}")
+    if kept:
+        say(f"held in steered images, where the perceiver reads it: {', '.join(kept)}")
 
 
 def without_rules(prompt: str) -> Match:
