@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import yaml
@@ -31,6 +32,8 @@ POLICY_KEYS = ("version", "rules", "exemptions", "words", "hold")
 RULE_KEYS = ("name", "concepts", "every", "except", "targets", "joint", "exemptions")
 GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 LONGEST_WORD = 60
+DEEPEST = 100
+"""Brackets within each other, at most: the time of reading them grows with the square of their number."""
 
 
 def read_policy(path: Path) -> Policy:
@@ -53,6 +56,10 @@ def parse_policy(text: str) -> Policy:
     Raises:
         PolicyError: every mistake of the text.
     """
+    if _depth(text) > DEEPEST:
+        raise PolicyError(
+            [Problem(None, text[:40], f"more than {DEEPEST} brackets are open", "write a policy as documented")]
+        )
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -69,6 +76,11 @@ def parse_policy(text: str) -> Policy:
     if reader.problems:
         raise PolicyError(reader.problems)
     return replace(policy, text=text.strip())
+
+
+def _depth(text: str) -> int:
+    """The most brackets that are open at any place of a text."""
+    return max(accumulate((character in "[{") - (character in "]}") for character in text), default=0)
 
 
 class _Reader(Nodes):
