@@ -7,6 +7,8 @@ import os
 
 def printable(text: str) -> str:
     """`text` with every invisible character written as an escape: safe to print and to store."""
+    if text.isprintable():  # nearly all texts; an audit has hundreds of thousands
+        return text
     decoded = os.fsencode(text).decode("utf-8", "backslashreplace") if _surrogates(text) else text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in decoded)
 
