@@ -52,12 +52,12 @@ WHY = {
     "clustered": "phrasings of few images differ by chance alone",
 }
 """Why a line is outside its bar, by the beginning of its name."""
-HEAD = """How often a nominal 95 % interval holds the truth, by `python -m benchmarks.coverage`. {intervals} of
-{of_intervals} kinds of intervals hold it in 93 to 98 of 100 runs in every setting; the mean over the settings of a kind
-goes from {low} to {high}. The others are outside in some setting, and their lines say why. {tests} of {of_tests} tests,
-labels and bounds of counts raise at most 6 false alarms in 100 runs in every setting. A simulated figure has a
-standard error of 0.3 points (4,000 runs) or 0.7 (1,000), so the worst and the most of many settings lie farther out
-than they are in truth.
+HEAD = """How often a nominal 95 % interval holds the truth, by `python -m benchmarks.coverage`. {enough} of
+{of_intervals} kinds of intervals hold it in 93 or more of 100 runs in every setting, and {intervals} of these in no more
+than 98; the mean over the settings of a kind goes from {low} to {high}. The others are outside in some setting, and their
+lines say why. {tests} of {of_tests} tests, labels and bounds of counts raise at most 6 false alarms in 100 runs in every
+setting. A simulated figure has a standard error of 0.3 points (4,000 runs) or 0.7 (1,000), so the worst and the most of
+many settings lie farther out than they are in truth.
 """
 
 
@@ -378,6 +378,7 @@ def page(found: Sequence[Coverage]) -> str:
     own = {kind: [line for line in found if line.kind == kind] for kind in TABLES}
     means = [line.mean for line in own["interval"]]
     head = HEAD.format(
+        enough=sum(line.worst >= LEAST for line in own["interval"]),
         intervals=sum(line.inside for line in own["interval"]),
         of_intervals=len(own["interval"]),
         low=f"{min(means):.1%}",

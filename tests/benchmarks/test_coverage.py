@@ -95,7 +95,7 @@ def test_the_introduction_is_counted_from_the_lines() -> None:
     ]
     assert outside.why.startswith("near 0 or 1")
     text = " ".join(page([inside, outside, scatter, unknown, alarm, never]).split())
-    assert "1 of 4 kinds of intervals hold it in 93 to 98 of 100 runs" in text
+    assert "1 of 4 kinds of intervals hold it in 93 or more of 100 runs in every setting, and 1 of these" in text
     assert "from 50.0% to 96.0%" in text
     assert "1 of 1 tests" in text
 

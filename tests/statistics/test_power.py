@@ -135,5 +135,5 @@ def test_mistakes_are_named() -> None:
 @pytest.mark.parametrize("share", [0.01, 0.15, 0.5, 0.95])
 def test_quantiles_are_those_of_the_binomial_distribution(share: float) -> None:
     n = np.arange(1, 600)
-    for probability in (0.005, 0.5, 1 - 0.025 / 3):
+    for probability in (0.005, 0.3, 1 - 0.025 / 3):
         assert _exact(n, share, probability).tolist() == binom.ppf(probability, n, share).tolist()
