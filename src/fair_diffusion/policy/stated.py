@@ -29,7 +29,7 @@ from fair_diffusion.policy.words import first_words, spans
 _SIGNS = re.compile(r"(?P<woman>[♀👩👧👵👸🧕🤰🤱💃🤶👰])|(?P<man>[♂👨👦👴🤴🧔🎅🕺🕴🤵])|[🏻🏼🏽🏾🏿]")
 _TONES = dict(zip("🏻🏼🏽🏾🏿", ATTRIBUTES["skin_tone"].group_names, strict=True))
 _LETTER = re.compile(
-    r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|/]|$)|\b\d\d ?(?:yo ?|/)?(?:(?P<woman_>F)|(?P<man_>M))\b",
+    r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|]|/(?! ?\d)|$)|\b\d\d ?(?:yo ?|/)?(?:(?P<woman_>F)|(?P<man_>M))\b",
     re.IGNORECASE,
 )
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from fair_diffusion.files.format_number import NewerFormatError, check_format, check_metadata
 from fair_diffusion.files.guarded import InnerFile, Readable, content, opened, why
+from fair_diffusion.files.picture_kinds import is_crowded
 from fair_diffusion.files.pictures import ENDINGS
 from fair_diffusion.methods import NONE
 from fair_diffusion.perception.confusion import Confusion
@@ -152,14 +153,23 @@ def png_record(path: Readable) -> dict[str, Any] | None:
         ValueError: the record has a newer format.
     """
     try:
-        with opened(path) as file, Image.open(file, formats=["PNG"]) as png:
-            record = json.loads(png.info.get(PNG_KEY, "null"))
+        with opened(path) as file:
+            if is_crowded(file):
+                return None
+            with Image.open(file, formats=["PNG"]) as png:
+                record = json.loads(png.info.get(PNG_KEY, "null"))
         if not isinstance(record, dict):
             return None
         check_format(record.pop("format", None), FORMAT, path)
     except NewerFormatError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's errors for damaged files
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        RecursionError,
+        Image.DecompressionBombError,
+    ):  # Pillow's errors for damaged files
         return None
     if not (record.keys() >= NEEDED and isinstance(record["judged"], dict)):
         return None
