@@ -53,11 +53,11 @@ WHY = {
 }
 """Why a line is outside its bar, by the beginning of its name."""
 HEAD = """How often a nominal 95 % interval holds the truth, by `python -m benchmarks.coverage`. {enough} of
-{of_intervals} kinds of intervals hold it in 93 or more of 100 runs in every setting, and {intervals} of these in no more
-than 98; the mean over the settings of a kind goes from {low} to {high}. The others are outside in some setting, and their
-lines say why. {tests} of {of_tests} tests, labels and bounds of counts raise at most 6 false alarms in 100 runs in every
-setting. A simulated figure has a standard error of 0.3 points (4,000 runs) or 0.7 (1,000), so the worst and the most of
-many settings lie farther out than they are in truth.
+{of_intervals} kinds of intervals hold it in 93 or more of 100 runs in every setting, and {intervals} of these in no
+more than 98; the mean over the settings of a kind goes from {low} to {high}. The others are outside in some
+setting, and their lines say why. {tests} of {of_tests} tests, labels and bounds of counts raise at most 6 false
+alarms in 100 runs in every setting. A simulated figure has a standard error of 0.3 points (4,000 runs) or 0.7
+(1,000), so the worst and the most of many settings lie farther out than they are in truth.
 """
 
 
