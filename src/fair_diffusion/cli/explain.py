@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.options import Instruction, grouped
 from fair_diffusion.cli.usage import instructed, usage_errors
 from fair_diffusion.policy import Match, Policy, match
@@ -40,7 +39,7 @@ def explain(
     planned = plan(found.targets, n, seed, prompt)
     if as_json:
         told = plain(found, prompt, planned)
-        typer.echo(json.dumps({**told, "warnings": rules.warnings, "fixed": fixed_phrases(prompt)}))
+        say_json({**told, "warnings": rules.warnings, "fixed": fixed_phrases(prompt)})
         return
     say(found.reason)
     for line in taught(found, prompt):

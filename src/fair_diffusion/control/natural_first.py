@@ -211,7 +211,7 @@ class _NaturalFirst:
                 key = (*self.order.key, name, plan.assigned[name])
                 self.order.strengths.learn(key, level, complied=complied)
         self.order.shown[image] = Shown(
-            image=arrival.picture,
+            picture=self.order.kept(arrival),
             seed=plan.seed,
             assigned=plan.assigned,
             natural=plan.natural,

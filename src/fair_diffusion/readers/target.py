@@ -12,7 +12,7 @@ from fair_diffusion.audit.folder import load_images, load_study
 from fair_diffusion.files.image_files import image_files, is_study, linked_folders
 from fair_diffusion.files.new_folder import is_unfinished
 from fair_diffusion.files.progress import Progress, silent
-from fair_diffusion.files.text import printable
+from fair_diffusion.files.text import printable, public
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.opening import NAMES, open_perceiver
 from fair_diffusion.perception.perceiver import Perceiver
@@ -112,14 +112,15 @@ def _read(
         return read_folder(
             target,
             reader,
-            perceiver_name=perceiver,
+            perceiver_name=perceiver and public(perceiver),
             concepts=named,
             scratch=scratch,
             attributes=attributes,
             progress=progress,
         )
     read = read_run if kind == "run" else read_dataset
-    return read(target, reader, perceiver_name=perceiver, scratch=scratch, attributes=attributes, progress=progress)
+    by = perceiver and public(perceiver)
+    return read(target, reader, perceiver_name=by, scratch=scratch, attributes=attributes, progress=progress)
 
 
 def kind_of_target(target: Path, *, named: bool = False) -> Kind:
