@@ -193,7 +193,7 @@ def test_a_lease_runs_out_unless_renewed_and_a_late_settle_counts_once(file: Pat
 
 
 def test_a_clock_that_jumped_ahead_holds_no_turn_longer_than_its_lease(file: Path, clock: list[float]) -> None:
-    """Of a turn that claims to expire later than a lease from now, the lease is over; it can be settled all the same."""
+    """Of a turn that claims to expire later than a lease from now, it is over. It can be settled."""
     ledger, slow = Ledger(file), Ledger(file, lease=7 * LEASE)
     clock[0] += 365 * 24 * 3600
     late = ask(ledger, GENDER, 3)

@@ -1,7 +1,7 @@
 """Kill `generate --ledger` at many moments, one after another, and count: `python killed_generate.py FOLDER`.
 
-All of them share one ledger. A moment is an event of Python's audit hooks (a file is opened, made, renamed or removed, a
-database is opened) or a step of denoising. The process ends there without any clean-up. Prints one line for each of
+All of them share one ledger. A moment is an event of Python's audit hooks (a file is opened, made, renamed or removed,
+a database is opened) or a step of denoising. The process ends there without any clean-up. Prints one line for each of
 them: how it ended, images in its folder, and images that the ledger counts for it.
 """
 

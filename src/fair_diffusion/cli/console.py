@@ -14,7 +14,7 @@ import typer
 
 from fair_diffusion.files.text import printable
 
-_Refusal = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_Refusal: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """What the parser of the command line raises for wrong arguments; typer exports only kinds of it."""
 
 

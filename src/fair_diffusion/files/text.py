@@ -42,7 +42,7 @@ def _last_part(text: str) -> str:
         return windows.name
     if not (text.startswith(("/", "~", ".")) or is_there(text)):
         return text
-    path = Path(os.path.abspath(Path(text)))
+    path = Path(os.path.abspath(Path(text)))  # noqa: PTH100  (a link keeps its own name)
     if path.parent.name == "snapshots":  # of the hub's cache
         return path.parent.parent.name.removeprefix("models--").replace("--", "/")
     return path.name or text
