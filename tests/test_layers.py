@@ -25,6 +25,7 @@ LAYERS = (
     ("pipeline",),
     ("readers",),
     ("compare", "rebalance"),
+    ("service",),
     ("cli",),
 )
 """From the lowest to the highest; those of one layer do not import each other."""

@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
     _write("verbs.txt", (word for word in things if word in wordnet.senses["v"]))
     _write("phrases_of_things.txt", english.phrases_of_things(wordnet, phrases))
     _write("misspelt.txt", [*sorted(usual), *(f"{word} rare" for word in sorted(rare))])
-    listed = {*things, *others, *first_names, *surnames} - misspelt
+    listed = {*things, *others, *{*first_names, *surnames} - wordnet.common} - misspelt
     no_typos = (english.no_typos(wordnet, meant, listed) for meant in (usual | rare, identity_words()))
     _write("no_typos.txt", sorted(set().union(*no_typos)))
     _write("ordinary.txt", english.ordinary(wordnet, {*things, *others}))

@@ -75,9 +75,11 @@ def no_typos(wordnet: WordNet, occupations: Collection[str], listed: Collection[
     forms = {form for lemma in lemmas for form in _inflected(lemma, wordnet)}
     forms |= {word for lemma in lemmas for word in phrase(lemma)}
     for word in {singular(form) for form in forms}.difference(listed):
-        near = known.get(word[:1], ()) if misspelt_letters(word) and word not in occupations else ()
-        most = misspelt_letters(word)
-        if any(OSA.distance(word, other, score_cutoff=most) <= most for other in near):
+        most = misspelt_letters(word) or (1 if len(word) == 4 else 0)
+        near = known.get(word[:1], ()) if most and word not in occupations else ()
+        if any(
+            OSA.distance(word, other, score_cutoff=most) <= most for other in near if len(word) > 4 or len(other) == 5
+        ):
             found.add(word)
     return sorted(found - set(own("misspelt")))
 

@@ -29,7 +29,7 @@ def demonyms(wordnet: WordNet) -> tuple[list[Phrase], list[Phrase]]:
             people.append(adjective)
     lemmas = {lemma.lower() for synset in people for lemma in synset.lemmas if lemma[:1].isupper()}
     lemmas -= set(own("no_peoples"))
-    return _sorted([*own("peoples"), *(lemmas - wordnet.common)]), _sorted(lemmas.intersection(own("capital_peoples")))
+    return _sorted([*own("peoples"), *(lemmas - wordnet.common)]), _sorted(own("capital_peoples"))
 
 
 def countries(wordnet: WordNet) -> list[Phrase]:

@@ -21,6 +21,7 @@ The flow is in `pipeline`, top to bottom: a request is matched with a policy, qu
     report         a study as one page
     compare        all ways to meet a target, on one table
     rebalance      existing images, the fewest of them moved
+    service        what a service of many requests shares: jobs, the ledger, keys, policies, images, labels
     files          files and folders that are written whole or not at all, tables, pictures, text
     cli            the command `fair-diffusion`: one file for each verb
 

@@ -37,7 +37,7 @@ from fair_diffusion.steering import check_file
 from fair_diffusion.steering.brief import Projection
 
 if TYPE_CHECKING:
-    from fair_diffusion.allocation.ledger import Ledger
+    from fair_diffusion.allocation.keeps_streams import KeepsStreams
     from fair_diffusion.perception.early import EarlyReader
 
 
@@ -105,7 +105,7 @@ class FairPipeline:
         prompt: str,
         *,
         strengths: Strengths | None = None,
-        ledger: Ledger | None = None,
+        ledger: KeepsStreams | None = None,
         compare_plain: bool = False,
         on_step: OnStep | None = None,
         **fields: Unpack[RequestFields],
@@ -137,7 +137,7 @@ class FairPipeline:
         requests: Sequence[Request],
         *,
         strengths: Strengths | None = None,
-        ledger: Ledger | None = None,
+        ledger: KeepsStreams | None = None,
         compare_plain: bool = False,
         on_step: OnStep | None = None,
         keep: Keep | None = None,

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,7 @@ class Result:
         occupations: for each name of an occupation, the judge's name of it.
         plain: the plain twins with the same seeds, if they were asked for.
         twins: the distances to the plain twins, if there are any.
+        drawn: the day on which the images were made, as 2026-01-31.
     """
 
     prompt: str
@@ -155,6 +157,7 @@ class Result:
     occupations: Mapping[str, str] = field(default_factory=dict)
     plain: Result | None = None
     twins: Twins | None = None
+    drawn: str = field(default_factory=lambda: date.today().isoformat())
 
     def summary(self) -> dict[str, Any]:
         """The result as plain data, ready for JSON. `deviation` is that of the attribute farthest from its target."""
@@ -190,6 +193,7 @@ class Result:
             },
             "images": self.counts(),
             "made_with": dict(self.made_with),
+            "drawn": self.drawn,
             "confusions": [asdict(confusion) for confusion in self.confusions],
             "perceiver_confusions": [asdict(confusion) for confusion in self.perceiver_confusions],
             **({"occupations": dict(self.occupations)} if self.occupations else {}),

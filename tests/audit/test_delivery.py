@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fair_diffusion.audit.delivery import WITHIN_ERRORS, Delivery, delivery
+from fair_diffusion.audit.delivery import DIFFER, WITHIN_ERRORS, Delivery, delivery
 from fair_diffusion.audit.transfer import DISAGREE, UNREAD, doubt
 from fair_diffusion.perception.confusion import Confusion
 
@@ -76,6 +76,23 @@ def test_readers_that_disagree_more_than_their_errors_explain() -> None:
     assert (found.verdict, found.reason, found.corrected) == ("cannot tell", DISAGREE, False)
     assert [(one.low, one.high) for one in found.groups] == [(400, 567), (433, 600)]
     assert of(200, 800, **told, disputed={"woman": 100, "man": 67}).verdict == "misses"  # 267 women at most
+
+
+def test_the_word_of_a_judge_whose_errors_are_unknown_is_no_miss_alone() -> None:
+    # A request of one image, as requests with a ledger are: the perceiver reads what was assigned, the judge does not.
+    one = of(0, 1, asked=(1, 0), disputed={"man": 1})
+    assert (one.verdict, one.reason) == ("cannot tell", DIFFER.format("1 image"))
+    assert [(group.low, group.high) for group in one.groups] == [(0, 1), (0, 1)]
+    assert of(0, 1, asked=(1, 0), disputed={}).verdict == "misses"  # both readers see a man
+    assert of(0, 1, asked=(1, 0)).verdict == "misses"  # there is no other reader
+    assert of(0, 4, asked=(4, 0), disputed={"man": 3}).verdict == "misses"  # one of four is a man to both
+    assert of(4, 0, asked=(4, 0), disputed={"woman": 1}).verdict == "meets"
+
+
+def test_an_unread_image_is_open_once() -> None:
+    found = of(2, 1, 1, asked=(2, 2), disputed={None: 1})
+    assert [(group.low, group.high) for group in found.groups] == [(2, 3), (1, 2)]
+    assert found.reason == "1 image could not be read"
 
 
 def test_a_matrix_of_other_groups_corrects_nothing() -> None:

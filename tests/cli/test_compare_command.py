@@ -35,7 +35,14 @@ def test_a_table_a_page_and_json() -> None:
     tables = [line for line in shown.stdout.splitlines() if not line.startswith(("“", "latents", "see"))]
     assert max(map(len, tables)) <= 80
     assert "…" not in shown.stdout
-    assert "25.0\u00a0%" in shown.stdout
+    heads = " ".join(line for line in tables if "way" in line or "judge" in line)
+    assert "pairwise" not in shown.stdout
+    assert "cost" in heads
+    everything = run.invoke(app, [*arguments, "--verbose"])
+    tables = [line for line in everything.stdout.splitlines() if not line.startswith(("“", "latents", "see"))]
+    assert max(map(len, tables)) <= 80
+    assert "pairwise" in everything.stdout
+    assert "25.0\u00a0%" in everything.stdout
     assert {path.name for path in Path("out").iterdir()} >= {"compare.html", "table.parquet", "images.parquet"}
     again = run.invoke(app, [*arguments, "--json"])
     # a group that was not to appear makes KL infinite, which JSON cannot say

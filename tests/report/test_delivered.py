@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import unescape
 from typing import Any
 
 import pytest
@@ -94,7 +96,7 @@ def test_the_page_begins_with_these_images_and_ends_with_why_nobody_can_tell() -
     reason = "the readers disagree more than their errors explain"
     assert reasons(found.lines) == [(reason, 2)]
     assert f"Nobody can tell of 2 shares because {reason}." in page
-    assert "is not corrected for the reader's errors: the readers disagree more" in page
+    assert "is not corrected for the reader's errors: the readers disagree more" in unescape(page)
 
 
 def test_the_terminal_of_an_audit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,3 +111,44 @@ def test_the_terminal_of_an_audit(capsys: pytest.CaptureFixture[str]) -> None:
     assert "corrected (95 %)" in text
     assert "woman 50% 16 / 32 53% (36% to 70%) cannot tell" in text
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_terminal_says_why_nothing_is_corrected(capsys: pytest.CaptureFixture[str]) -> None:
+    disputed = [Disputed(source="instructed", concept="cook", attribute="gender", counts={"woman": 200, "man": 134})]
+    told: dict[str, Any] = {"confusions": [JUDGE], "perceived_confusions": [JUDGE], "disputed": disputed}
+    show(numbers(study([tally("plain", 10, 1990), tally("instructed", 1000, 1000)], **told)))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Gender of instructed is not corrected for the reader's errors: the readers disagree more" in shown
+
+
+def test_the_terminal_speaks_of_the_long_run_only_where_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    few = [tally("plain", 10, 90, concept) for concept in "abcd"]
+    show(numbers(study(few)))
+    assert "In the long run" not in capsys.readouterr().out
+    show(numbers(study([*few, tally("plain", 10, 90, "e")])))
+    assert "In the long run it would be 40.0\u00a0% (" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_combinations_say_that_what_people_would_see_is_not_known() -> None:
+    joint = {"woman × dark": 50, "man × light": 50}
+    one = Tally(
+        source="instructed",
+        concept="cook",
+        attribute="gender × skin_tone",
+        counts=joint,
+        target={"woman × dark": 0.5, "man × light": 0.5},
+    )
+    quota = Quota(source="instructed", concept="cook", attribute=one.attribute, counts=joint)
+    found = numbers(Study(title="t", sources=[Source(name="instructed")], tallies=[one], quotas=[quota]))
+    assert of_study(found, one.attribute)[-1].startswith("How many people would see of gender × skin tone is not told")
+
+
+def test_one_misread_image_of_a_judge_whose_errors_are_unknown_is_no_miss() -> None:
+    counts = {"woman": 1, "man": 0}
+    one = tally("instructed", 0, 1)
+    quota = Quota(source="instructed", concept="cook", attribute="gender", counts=counts)
+    alone = Study(title="t", sources=[Source(name="instructed")], tallies=[one], quotas=[quota])
+    assert [(own.missed, own.whole.verdict) for own in numbers(alone).deliveries] == [(1, "misses")]
+    disputed = [Disputed(source="instructed", concept="cook", attribute="gender", counts={"man": 1})]
+    (own,) = numbers(replace(alone, disputed=disputed)).deliveries
+    assert (own.missed, own.whole.verdict) == (0, "cannot tell")

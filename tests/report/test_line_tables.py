@@ -35,3 +35,19 @@ def test_tables_hold_what_the_report_shows(tmp_path: Path) -> None:
     with (tmp_path / "deviations.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert float(row["tv_mean"]) == found.deviations[0].tv_mean
+
+
+def test_the_four_fifths_table_lies_beside(tmp_path: Path) -> None:
+    tallies = [Tally(source="plain", concept="cook", attribute="gender", counts={"woman": 10, "man": 40}, unknown=2)]
+    found = numbers(Study(title="t", sources=[Source(name="plain")], tallies=tallies, audited="2026-02-01"))
+    write_lines(found, tmp_path)
+    assert pq.read_table(tmp_path / "impact.parquet").to_pylist() == [asdict(one) for one in found.impacts]
+    with (tmp_path / "impact.csv").open(newline="", encoding="utf-8") as file:
+        woman, man = csv.DictReader(file)
+    assert (woman["ratio"], woman["told"], woman["unknown"], woman["audited"]) == (
+        "0.25",
+        "below 0.8",
+        "2",
+        "2026-02-01",
+    )
+    assert (man["ratio"], man["low"]) == ("1.0", "")

@@ -517,7 +517,7 @@ def test_a_study_of_one_bare_tally() -> None:
     tally = Tally(source="a", concept="b", attribute="c", counts={"x": 1, "y": 0})
     page = Page(report(numbers(Study(title="t", sources=[], tallies=[tally])))).root
     ids = {element.attributes["id"] for element in page.find("h2")}
-    assert ids == {"shares", "gaps", "numbers", "readers", "how", "limits"}
+    assert ids == {"shares", "gaps", "numbers", "impact", "readers", "how", "limits"}
     assert "No confusion matrix of the reader is given" in page.text
     assert "merely assumed" in page.text
 

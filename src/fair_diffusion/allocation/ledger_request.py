@@ -9,7 +9,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from fair_diffusion.allocation.ledger import Ledger, LedgerError, Turn
+from fair_diffusion.allocation.keeps_streams import KeepsStreams
+from fair_diffusion.allocation.ledger import LedgerError, Turn
 from fair_diffusion.files.text import without_folders
 from fair_diffusion.policy import Cell, Match
 from fair_diffusion.policy.concepts import WILDCARDS, canonical
@@ -34,7 +35,7 @@ class Turns:
         notes: what the ledger did not count, for the result.
     """
 
-    def __init__(self, ledger: Ledger, matched: Match, *, n: int, model: str) -> None:
+    def __init__(self, ledger: KeepsStreams, matched: Match, *, n: int, model: str) -> None:
         self._ledger, self._renewed = ledger, time.monotonic()
         self._turns: list[Turn] = []
         self.notes: list[str] = []

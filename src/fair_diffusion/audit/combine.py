@@ -51,6 +51,7 @@ def combine(named: Sequence[tuple[str, Study]], *, title: str | None = None) -> 
         broken=[f"{name}: {broken}" for name, study in named for broken in study.broken],
         notes=[f"{name}: {note}" for name, study in named for note in study.notes],
         fields={concept: field for study in reversed(renamed) for concept, field in study.fields.items()},
+        audited=", ".join(dict.fromkeys(study.audited for study in renamed if study.audited)),
     )
 
 

@@ -52,15 +52,26 @@ def deliveries(
         tally = counted.get((quota.source, quota.concept, quota.attribute))
         if tally is not None and set(quota.counts) <= set(tally.counts):
             parts.setdefault((quota.source, quota.attribute), []).append((quota, tally))
+    disputed = {
+        (one.source, one.concept, one.attribute): Counter[str | None](dict(one.counts)) for one in study.disputed
+    }
     holding = {(one.source, one.attribute) for one in corrections if one.groups}
     looked_at = {source.name: source.selection.get("looked_at") or None for source in study.sources}
     made = []
     for (source, attribute), own in parts.items():
         single = [
-            delivery(attribute, _asked(quota, tally), tally.counts, unread=tally.unknown, tolerance=tolerance)
+            delivery(
+                attribute,
+                _asked(quota, tally),
+                tally.counts,
+                unread=tally.unknown,
+                disputed=disputed.get((source, tally.concept, attribute)),
+                tolerance=tolerance,
+            )
             for quota, tally in own
         ]
         asked, shown = Counter[str](), Counter[str]()
+        differ = [disputed.get((source, tally.concept, attribute)) for _, tally in own]
         for quota, tally in own:
             asked.update(_asked(quota, tally))
             shown.update(tally.counts)
@@ -74,6 +85,7 @@ def deliveries(
             unread=sum(tally.unknown for _, tally in own),
             looked_at=known if known is not None and known >= n else None,
             confusion=matrices[0] if (source, attribute) in holding else None,
+            disputed=sum((one for one in differ if one), Counter[str | None]()) if None not in differ else None,
             tolerance=tolerance,
         )
         made.append(

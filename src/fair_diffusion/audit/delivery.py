@@ -5,8 +5,8 @@ show in the long run is another one: `audit.lines`.
 
     band     quota ± tolerance · n for every group
     ends     the fewest and the most images that show a group: as people would see them if the reader's errors are known
-             and hold (`statistics.true_counts`), else unread images may show anything, and so may those on which two
-             readers disagree
+             and hold (`statistics.true_counts`), else unread images may show anything, and so may those on which the
+             judge and the perceiver disagree: where nobody knows how often the judge errs, its word alone is no miss
 
     misses        the ends of a group lie outside its band
     meets         not so, and every count lies in its band, whatever unread images show
@@ -27,6 +27,7 @@ from fair_diffusion.statistics.true_counts import shared_counts, true_counts
 
 TOLERANCE = 0.05
 WITHIN_ERRORS = "the difference is within the errors of the judge"
+DIFFER = "judge and perceiver read {} otherwise, and how often the judge errs is not known"
 _ROUNDING = 1e-9
 
 
@@ -119,6 +120,8 @@ def delivery(
         raise ValueError(f"there are no images of {attribute}: nothing was delivered")
     fits = confusion is not None and {*confusion.groups, *confusion.left_out} == set(quotas)
     differ = None if disputed is None else sum(disputed.values())
+    # An image that the judge could not read is open already.
+    otherwise = sum(number for group, number in (disputed or {}).items() if group is not None)
     why = doubt(counts, unread, confusion, other=other, differ=differ) if confusion and fits else None
     open_ = unread - given_up
     ends = {group: (count, count + open_) for group, count in counts.items()}
@@ -131,10 +134,9 @@ def delivery(
         if looked_at is not None:
             most = shared_counts(readings, confusion.counts, looked_at=looked_at)
             shared = dict(zip(confusion.groups, most, strict=True))
-    elif why == DISAGREE and disputed is not None:
-        whole = sum(disputed.values())
+    elif disputed is not None:
         ends = {
-            group: (count - disputed.get(group, 0), min(n, count + open_ + whole - disputed.get(group, 0)))
+            group: (count - disputed.get(group, 0), count + open_ + otherwise - disputed.get(group, 0))
             for group, count in counts.items()
         }
     groups = [
@@ -149,7 +151,9 @@ def delivery(
         )
         for group, quota in quotas.items()
     ]
-    verdict, reason = _verdict(groups, n=n, unread=open_, corrected=fits and why is None, doubted=why, band=tolerance)
+    verdict, reason = _verdict(
+        groups, n=n, unread=open_, differ=otherwise, corrected=fits and why is None, doubted=why, band=tolerance
+    )
     return Delivery(
         attribute=attribute,
         n=n,
@@ -162,7 +166,14 @@ def delivery(
 
 
 def _verdict(
-    groups: list[Delivered], *, n: int, unread: int, corrected: bool, doubted: str | None, band: float
+    groups: list[Delivered],
+    *,
+    n: int,
+    unread: int,
+    differ: int,
+    corrected: bool,
+    doubted: str | None,
+    band: float,
 ) -> tuple[Verdict, str | None]:
     """The verdict and, if nobody can tell, the reason."""
     asked = sum(one.quota for one in groups)
@@ -177,4 +188,10 @@ def _verdict(
         return "meets", None
     if corrected:
         return "cannot tell", WITHIN_ERRORS
-    return "cannot tell", f"{unread:,} image{'s' if unread > 1 else ''} could not be read"
+    if differ:
+        return "cannot tell", DIFFER.format(_images(differ))
+    return "cannot tell", f"{_images(unread)} could not be read"
+
+
+def _images(number: int) -> str:
+    return f"{number:,} image{'s' if number > 1 else ''}"

@@ -240,6 +240,7 @@ def _plain(study: Study) -> dict[str, Any]:
         "broken": list(study.broken),
         "notes": list(study.notes),
         "fields": dict(study.fields),
+        "audited": study.audited,
     }
 
 
@@ -275,4 +276,5 @@ def _study(plain: StudyFile, tallies: Sequence[Tally], folder: Path) -> Study:
         broken=plain["broken"],
         notes=plain["notes"],
         fields=plain.get("fields", {}),
+        audited=plain.get("audited", ""),
     )

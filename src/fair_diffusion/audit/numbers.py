@@ -18,6 +18,7 @@ from fair_diffusion.audit.deliveries import SourceDelivery, deliveries
 from fair_diffusion.audit.deviations import Deviation, deviations
 from fair_diffusion.audit.differences import SourceDifference, source_differences
 from fair_diffusion.audit.fields import by_field
+from fair_diffusion.audit.impact import Impact, impacts
 from fair_diffusion.audit.lines import Line, summarize
 from fair_diffusion.audit.needed import Needed, needed
 from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
@@ -64,6 +65,7 @@ class Numbers:
         predictions: shares as people would see them.
         comparisons: tests of each source against an earlier one.
         relations: what each source makes of the reference; empty without one.
+        impacts: the four-fifths table, by group and by combination of two attributes.
     """
 
     study: Study
@@ -78,6 +80,7 @@ class Numbers:
     predictions: list[Prediction]
     comparisons: list[SourceDifference]
     relations: list[SourceRelation]
+    impacts: list[Impact]
 
     @property
     def predicted(self) -> dict[tuple[str, str, str, str], Predicted]:
@@ -135,6 +138,7 @@ class Numbers:
             "comparisons": [asdict(one) for one in self.comparisons],
             "needed": [asdict(one) for one in self.needed],
             "relations": [asdict(one) for one in self.relations],
+            "impacts": [asdict(one) for one in self.impacts],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),
         }
@@ -147,7 +151,8 @@ def numbers(
 
     Args:
         study: what was counted.
-        images: one row per image, if there are any. If they have seeds, tests between sources are paired.
+        images: one row per image, if there are any. If they have seeds, tests between sources are paired. Without them
+            there are no combinations of attributes but those that were tallied.
         reference: name of the source that the others are compared with; by default the source of kind "data", if there
             is exactly one.
         tolerance: half the width of the band around a target, as a share, 0 to 1.
@@ -201,6 +206,7 @@ def numbers(
         predictions(tallies, study.labelled),
         source_differences(sources, tallies, images),
         relations(lines, others, base),
+        impacts(sources, tallies, images, audited=study.audited),
     )
 
 

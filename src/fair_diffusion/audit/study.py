@@ -132,6 +132,7 @@ class Study:
         broken: images that could not be read, and why.
         notes: what else a reader must know.
         fields: the field of each concept: "nurse" belongs to "health".
+        audited: the day of the audit, as 2026-01-31; empty if that is not known.
     """
 
     title: str
@@ -149,3 +150,4 @@ class Study:
     broken: Sequence[str] = ()
     notes: Sequence[str] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
+    audited: str = ""

@@ -6,7 +6,8 @@ Exports `Subject`, and `run`, which audits one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -121,7 +122,8 @@ def run(asked: Auditing, opened: Callable[[Path], Subject], *, own_sources: bool
         if kid_reference:
             with counting("measuring quality") as progress:
                 findings = kid_reference.measured(findings, subject.pictures, progress=progress)
-        study, data = with_reference(findings.study, compared) if compared is not None else (findings.study, None)
+        today = replace(findings.study, audited=findings.study.audited or date.today().isoformat())
+        study, data = with_reference(today, compared) if compared is not None else (today, None)
         found = numbers(study, images=findings.images, reference=data)
         if out is not None:
             write(study, found, findings.images, out)

@@ -51,6 +51,9 @@ def compare(
     reference: Annotated[
         Path | None, typer.Option(help="a folder of images for the kernel distance; the plain images if not given")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="also every column of the page, in several tables")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per line of the table")] = False,
 ) -> None:
     """Draw every prompt with every method from the same seeds, and say how near each comes, and what it costs.
@@ -85,7 +88,7 @@ def compare(
         for line in table:
             say_json(finite(line.plain()))
     else:
-        show(table)
+        show(table, verbose=verbose)
         say(f"see {page}")
 
 
@@ -135,9 +138,14 @@ def _existing(text: str) -> Path | None:
         return None
 
 
-def show(table: Sequence[Outcome]) -> None:
-    """Print how near and at what cost, for every instruction and attribute, and why what has no numbers has none."""
-    from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, coin
+def show(table: Sequence[Outcome], *, verbose: bool) -> None:
+    """Print how near and at what cost, for every instruction and attribute, and why what has no numbers has none.
+
+    Args:
+        table: the lines.
+        verbose: whether every column is printed, in as many tables as it takes; else one table that fits.
+    """
+    from fair_diffusion.compare.columns import COST, DEVIATION, QUALITY, SHORT, coin
     from fair_diffusion.compare.page import headline
 
     terminal = Terminal()
@@ -147,10 +155,12 @@ def show(table: Sequence[Outcome]) -> None:
         for attribute in attributes:
             own = [line for line in asked if line.attribute == attribute]
             terminal.write(headline(own), bold=True, wrap=False)
-            _print(terminal, own, DEVIATION, coin(own[0], DEVIATION))
+            columns = DEVIATION if verbose else SHORT
+            _print(terminal, own, columns, coin(own[0], columns))
         own = [line for line in asked if line.attribute == attributes[0]]
-        _print(terminal, own, QUALITY)
-        _print(terminal, own, COST)
+        if verbose:
+            _print(terminal, own, QUALITY)
+            _print(terminal, own, COST)
         for line in own:
             if line.failed is not None:
                 say(f"{line.way} is not measured: {line.failed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +57,7 @@ def report(
         named = [(name, findings.study) for name, findings in zip(names, loaded, strict=True)]
         named, rows, notes = without_copies(named, [findings.images for findings in loaded])
         images, study = combined_images(named, rows), combine(named, title=title)
-        study = replace(study, notes=[*study.notes, *notes])
+        study = replace(study, notes=[*study.notes, *notes], audited=study.audited or date.today().isoformat())
         found = numbers(study, images=images, reference=reference, tolerance=tolerance)
         if tables is not None:
             with new_folder(tables) as part:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fair_diffusion.cli.terminal import Columns, Terminal
-from fair_diffusion.report.delivered import done, process_said, said
+from fair_diffusion.report.delivered import done, people_unknown, process_said, said
 
 if TYPE_CHECKING:
     from fair_diffusion.result import Result
@@ -30,6 +30,9 @@ def show(result: Result, before: Result | None, *, verbose: bool) -> None:
     attributes = list(dict.fromkeys(row.attribute for row in result.audit))
     for attribute in attributes:
         terminal.print(short_table(result, before, attribute))
+    for text in (people_unknown(one.attribute) for one in result.deliveries):
+        if text and result.confusions:
+            terminal.write(text)
     if verbose:
         for part in [part for part in (before, result) if part]:
             for attribute in attributes:

@@ -9,7 +9,7 @@ from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Predicted
 from fair_diffusion.cli.terminal import Columns, Terminal
-from fair_diffusion.report.delivered import of_study, reasons, selections
+from fair_diffusion.report.delivered import of_study, reasons, refusals, selections
 from fair_diffusion.report.headline import default_shares
 
 CONCEPTS = 12
@@ -42,6 +42,8 @@ def show(found: Numbers) -> None:
             terminal.print(_table(lines, found.predicted))
             for reason, many in reasons(lines):
                 terminal.write(f"cannot tell, of {many:,} share{'s' if many > 1 else ''}: {reason}")
+    for text in refusals(found):
+        terminal.write(text)
     for source in study.sources:
         for name, value in source.quality.items():
             terminal.write(f"{source.name}: {name} {value:.4g}")
@@ -75,13 +77,14 @@ def _sentence(found: Deviation, lines: Sequence[Line], *, wanted: bool) -> str:
     counted = f"{found.source}, {found.attribute}: {found.n:,} images{many}{unread}"
     if wanted and all(line.assumed for line in lines):
         return f"{counted}; nothing was asked of it."
-    interval = (
-        "" if found.process_low is None else f" ({_percent(found.process_low)} to {_percent(found.process_high)})"
-    )
-    return (
+    text = (
         f"{counted}. {_percent(found.tv_mean)} of them would have to change to meet {target}; of as many fair draws "
-        f"{_percent(found.noise_floor)}. In the long run it would be {_percent(found.process)}{interval}."
+        f"{_percent(found.noise_floor)}."
     )
+    if found.process_low is None:  # of few concepts nothing is known of others
+        return text
+    interval = f"{_percent(found.process_low)} to {_percent(found.process_high)}"
+    return f"{text} In the long run it would be {_percent(found.process)} ({interval})."
 
 
 def _percent(share: float | None) -> str:

@@ -1,6 +1,6 @@
 """The columns of the table, each with its definition, for the terminal, the page and Markdown.
 
-Exports `DEVIATION`, `QUALITY`, `COST`, `Column`, `filled`, `cells` and `coin`.
+Exports `DEVIATION`, `QUALITY`, `COST`, `SHORT`, `Column`, `filled`, `cells` and `coin`.
 """
 
 from __future__ import annotations
@@ -227,6 +227,15 @@ COST: Sequence[Column] = (
     ),
     Column("memory", "the highest level while drawing", _fact(lambda facts: f"{facts.memory / 2**20:,.0f} MiB")),
 )
+
+
+SHORT: Sequence[Column] = (
+    Column("TV by the judge", DEVIATION[0].meaning, _of("judge", "tv_mean"), "total_variation"),
+    DEVIATION[1],
+    Column("occupation kept", QUALITY[0].meaning, _share("fidelity")),
+    Column("cost", "network evaluations over plain generation", _fact(lambda facts: f"{facts.ratio:.2f}×")),
+)
+"""What fits on a terminal of 80 columns: how near, whether nearer than plain, at what loss and at what cost."""
 
 
 def filled(lines: Sequence[Outcome], columns: Sequence[Column]) -> list[Column]:

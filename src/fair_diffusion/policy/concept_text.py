@@ -144,7 +144,7 @@ def checked(text: str, words: Phrase, *, title: bool = False) -> tuple[str, str 
         if entry.relation == "gendered" and (entry.group or entry.language == "en"):
             return concept, f"{text!r} states a gender itself; the rule holds for prompts about {canonical(concept)!r}"
         return concept, None
-    corrected = tuple(vocabulary.typo(word) or word for word in words)
+    corrected = tuple(vocabulary.typo(word, noun=True) or word for word in words)
     if corrected != words and (corrected in known() or corrected in _people()):
         return " ".join(corrected), f"read {text!r} as {' '.join(corrected)!r}"
     return " ".join(words), _unknown(text, words, title)

@@ -67,8 +67,10 @@ def _lexicon() -> dict[Phrase, tuple[Entry, ...]]:
 
 
 def _by_ending(words: Phrase) -> tuple[Entry, ...]:
-    """What the ending of an unknown word states: "tradeswoman", "stuntman", "Balinese"."""
+    """What the ending of an unknown word states: "tradeswoman", "stuntman", "Balinese", "mahogany-skinned"."""
     word = words[0]
+    if len(words) == 2 and words[1] in {"skinned", "complexioned", "complected"} and word not in grammar()["textures"]:
+        return (Entry("skin_tone", "adjectives", None),)
     if len(words) > 1 or len(word) < 6 or word in grammar()["endless"] or words in famous():
         return ()
     if word.endswith("woman"):
@@ -107,16 +109,29 @@ def _is_common(sentence: Sentence, first: int, stop: int) -> bool:
 
 
 @lru_cache(maxsize=20_000)
-def misspelt(word: str) -> tuple[Entry, ...]:
+def misspelt(word: str, worker: Phrase) -> tuple[Entry, ...]:
     """What the word would state that `word`, in comparable form, was meant to be: "femal" gives what "female" states.
 
-    The word is held to be misspelt under the conditions of `vocabulary.typo`; which word was meant may stay open.
+    The word is held to be misspelt under the conditions of `vocabulary.typo`; which word was meant may stay open. It
+    states nothing where it is as near to a word that belongs to the `worker` behind it: "polise officer".
     """
+    if any(OSA.distance(word, first, score_cutoff=1) <= 1 for first in _first_words().get(worker, ())):
+        return ()
     most = misspelt_letters(word)
     if not most or not word.isalpha() or (word,) in _lexicon().keys() | countries() | cities() or is_no_typo(word):
         return ()
     near = process.extract(word, _targets().get(word[0], ()), scorer=OSA.distance, score_cutoff=most, limit=1)
     return _lexicon()[(near[0][0],)] if near else ()
+
+
+@cache
+def _first_words() -> dict[Phrase, list[str]]:
+    """The words that begin a known phrase, by the rest of it: "police" before "officer"."""
+    found: dict[Phrase, list[str]] = {}
+    for words in known():
+        if len(words) > 1:
+            found.setdefault(words[1:], []).append(words[0])
+    return found
 
 
 @cache

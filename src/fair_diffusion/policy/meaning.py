@@ -113,7 +113,6 @@ def _meaning(phrase: str) -> Array:
 @cache
 def _shipped() -> dict[str, Array]:
     """The shipped vectors of the known occupations and of `PEOPLE` and `THINGS`; none if another model made them."""
-    import numpy as np
     from safetensors import safe_open
 
     from fair_diffusion.policy.minilm import SHA256
@@ -121,7 +120,7 @@ def _shipped() -> dict[str, Array]:
     data = resources.files("fair_diffusion.policy").joinpath("lists", SHIPPED)
     with resources.as_file(data) as path, safe_open(path, framework="numpy") as file:
         told = file.metadata() or {}
-        vectors = file.get_tensor("vectors").astype(np.float32)
+        vectors = file.get_tensor("lows") + file.get_tensor("steps") * file.get_tensor("vectors")
     if told.get("model") != SHA256:
         return {}
     return dict(zip(json.loads(told["phrases"]), vectors, strict=True))

@@ -6,11 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
 
+from rapidfuzz.distance import OSA
+
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.concepts import Mention, known, lists
-from fair_diffusion.policy.refused import refusal
+from fair_diffusion.policy.refused import ARTICLES, refusal
 from fair_diffusion.policy.words import Phrase, Word, spans
 
+_SHORTEST_PART = 3
+"""The letters of either word of a misspelt pair, at least."""
 _NOT_THE_SAME = frozenset(["vice", "ex", "former", "deputy", "assistant", "apprentice", "trainee"])
 """Words that make another occupation of the one that follows."""
 
@@ -64,8 +68,21 @@ def _meant(written: Phrase, wanted: Sequence[Collection[Phrase]]) -> Phrase | No
             return written
     closed = ("".join(written),)
     if 1 < len(written) < 4 and min(map(len, written)) > 1:
-        return next((closed for phrases in wanted if closed in phrases and _is_english(closed)), None)
+        told = next((closed for phrases in wanted if closed in phrases and _is_english(closed)), None)
+        return told or _misspelt_pair(written, wanted)
     return _closed().get(closed) if len(written) == 1 else None
+
+
+def _misspelt_pair(written: Phrase, wanted: Sequence[Collection[Phrase]]) -> Phrase | None:
+    """The phrase that two words were meant to be with one letter wrong in one of them: "fire figher"."""
+    closed = "".join(written)
+    if len(written) != 2 or min(map(len, written)) < _SHORTEST_PART or closed in vocabulary.ordinary():
+        return None
+    meant = vocabulary.typo(closed)
+    if meant is None or abs(len(meant) - len(closed)) > 1 or OSA.distance(meant, closed) > 1:
+        return None
+    begun = meant.startswith(written[0]) or meant.endswith(written[1])
+    return (meant,) if begun and any((meant,) in phrases for phrases in wanted) else None
 
 
 def _is_english(words: Phrase) -> bool:
@@ -105,6 +122,7 @@ def _spelt(text: Sequence[Word], extra: frozenset[Phrase]) -> list[Word]:
     found = []
     for i, word in enumerate(text):
         name = i > 0 and word.text[0].isupper() and (not titled or text[i - 1].normal in vocabulary.first_names())
-        meant = None if name or word.normal in rules else vocabulary.typo(word.normal)
+        article = i > 0 and word.joined and text[i - 1].normal in ARTICLES and word.text.islower()
+        meant = None if name or word.normal in rules else vocabulary.typo(word.normal, noun=article)
         found.append(replace(word, normal=meant) if meant else word)
     return found

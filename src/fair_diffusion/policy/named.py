@@ -107,6 +107,8 @@ class _Finder:
             return named._replace(first=i)
         if (last := self._initials(i)) > i:
             return Name(i, self._end(last, last + 1), None, faint=False)
+        if capital and (named := self._surnamed(i)):
+            return named
         if self._ordinary(i):
             return None
         return self._titled(i) or self._listed(i) or self._faint(i)
@@ -114,14 +116,35 @@ class _Finder:
     def _titled(self, i: int) -> Name | None:
         """The name behind a title at word `i`: "Dr. Smith", "Chef Ramsay"."""
         s, before = self.s, self.s.word(i - 1)
-        titles = before in _lists()["kin"] or (before,) in lists()["titles"]
-        if not s.joined(i) or i in self.makes or i in self.places or not titles:
+        if i in self.makes or i in self.places or not self._is_titled(i):
             return None
         listed = (self._first(i) or self._surname(i)) and (s.capital(i) or not self._wordlike(i))
         odd = self.s.capital(i) and not _is_english(s.text[i].normal)
         if not (odd or (listed and (s.capital(i) or not s.capitals_tell))):
             return None
         return Name(i, self._end(i, i + 1), self._gender(i), faint=not (self._first(i) or before in _TITLES))
+
+    def _surnamed(self, i: int) -> Name | None:
+        """The name behind a title that is a usual word or a place too: "aunt May", "Detective Colombo"."""
+        s = self.s
+        if not self._is_titled(i) or (s.joined(i - 1) and s.low[i - 2] in {"a", "an"}):
+            return None
+        told = s.capitals_tell or not s.text[i - 1].text[0].isupper()
+        place = i in self.places and s.capital(i - 1)
+        listed = place or self._first(i) or self._wordlike(i) or self.plain[i] in surnames()
+        if not (told and listed) or (s.joined(i + 1) and self._is_person(i + 1)):
+            return None
+        return Name(i, self._end(i, i + 1), self._gender(i), faint=False)
+
+    def _is_titled(self, i: int) -> bool:
+        """Whether a title or a word for a relative stands directly before word `i`."""
+        before = self.s.word(i - 1)
+        return self.s.joined(i) and (before in _lists()["kin"] or (before,) in lists()["titles"])
+
+    def _is_person(self, i: int) -> bool:
+        """Whether word `i` is a word for people: a worker, or "woman"."""
+        one = (self.s.text[i].normal,)
+        return i in self.taken or one in known() or one in lists()["people"] or one in people()
 
     def _listed(self, i: int) -> Name | None:
         """The name that begins with a first name at word `i`."""
@@ -163,7 +186,8 @@ class _Finder:
         if self._is_behind_maker(name) or self._is_thing(name):
             return False
         ends, starts = (s.text[name.stop - 1].normal,), (s.text[name.first].normal,)
-        begins = starts in lists()["place_starts"] and name.first not in self.famous
+        alone = name.stop == name.first + 1 and self._is_titled(name.first)  # "Judge Black"
+        begins = starts in lists()["place_starts"] and name.first not in self.famous and not alone
         place = ends in lists()["place_ends"] and (name.faint or ends[0] not in surnames())
         if begins or place:
             return False

@@ -22,6 +22,10 @@ _SHORT = 6
 """The number of words that a noun phrase has before its head, at most."""
 
 
+_RAISED = frozenset("born raised reared up".split())
+_OWN = frozenset("parents grandparents ancestors forefathers mother father".split())
+
+
 class Same(IntEnum):
     """Whether two phrases are about the same person."""
 
@@ -187,6 +191,8 @@ class People:
         link = s.before(b.start)
         if link < 0 or (not s.joined(link) and not s.classes[link]):  # "a woman, once a doctor"
             return Same.UNSURE
+        if s.classes[link] == "conjunctions" and (to := self._link_of_list(link)) >= 0:  # "men as warriors and herders"
+            link = to
         word, kind = s.low[link], s.classes[link]
         if word == "whose":
             return Same.NO
@@ -218,6 +224,31 @@ class People:
         if word == "them" and s.word(link - 1) == "of":  # "doctors, all of them women"
             return Same.UNSURE
         return self._different(a, b, link)
+
+    def _link_of_list(self, conjunction: int) -> int:
+        """The "as" before the words that a conjunction goes on from; -1 if there is none."""
+        s, i = self.sentence, conjunction - 1
+        while s.joined(i + 1) and i >= 0 and s.classes[i] in {"", "determiners"}:
+            i -= 1
+        return i if s.joined(i + 1) and s.class_of(i) == "links" else -1
+
+    def family(self, parents: Person, worker: Person) -> bool:
+        """Whether words for parents may mean the worker's: "whose parents are Kenyan", "raised by Somali parents".
+
+        What is said of the people of somebody's parents may be said of somebody too.
+        """
+        s = self.sentence
+        if parents.first < worker.first or s.text[parents.stop - 1].normal not in grammar()["parents"]:
+            return False
+        if not s.one_sentence(worker.first, parents.first):
+            return False
+        link = s.before(parents.start) if s.joined(parents.start) else -1
+        if s.low[parents.start] in {"her", "his", "their", "whose"} or s.word(link) == "whose":
+            return True
+        raised = s.word(link) in {"by", "to"} and s.word(link - 1) in _RAISED
+        return raised or (
+            s.word(link) in {"with", "has", "of"} and link == worker.stop and s.low[parents.stop - 1] in _OWN
+        )
 
     def _descends(self, a: Person, b: Person, link: int) -> bool:
         """Whether the first person is said to be of the second ones: "a doctor of Indian parents", "born to"."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
+from fair_diffusion.policy.attributes import ATTRIBUTES
 from fair_diffusion.policy.attribution import WHOEVER
 from fair_diffusion.policy.concepts import Mention, known, lists
 from fair_diffusion.policy.figures import refused
@@ -110,6 +111,8 @@ class Reading:
                 how, whose = self._pronoun(statement, worker, earlier), "somebody else"
             elif owner.person is not None:
                 how = min(owner.sure, same.get(owner.person, Same.NO))
+                if how == Same.NO and owner.sure and ATTRIBUTES[statement.attribute].peoples:
+                    how = Same.UNSURE if self.people.family(owner.person, worker) else Same.NO
             elif owner == WHOEVER:
                 how = Same.YES if len(same) == 1 else Same.UNSURE
             else:

@@ -6,16 +6,22 @@ A word counts only if it means a person in the picture. "A doctor's bag", "pilot
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.concepts import known, lists
+from fair_diffusion.policy.sentence import is_content
 from fair_diffusion.policy.words import Phrase, Word, phrase
 
 ARTICLES = frozenset(["a", "an", "the", "any", "single"])
 _ONE = frozenset("a an the one this that each every his her my our their your".split())
 _WHO = frozenset("he she it who".split())
+_LONGEST = 4
+"""The number of nouns behind an occupation that may make a thing of it."""
+_ABSTRACT = re.compile(r"[a-z]{3,}(?:tion|sion|ment|ance|ence|ship|ity|ness|ism)")
+"""Nouns of events and states: "teacher appreciation card"."""
 _USHERED = frozenset("theatre theater cinema church wedding stadium concert opera movie hall".split())
 """Where ushers work."""
 _DETERMINERS = frozenset("a an the of one two three every each my our your his her their".split())
@@ -34,7 +40,7 @@ def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str |
     follower = after if after is not None and after.joined else None
     entry = known().get(words)
     occupation = entry.occupation if entry else ""
-    if text[stop - 1].possessive and (follower is None or (follower.normal,) not in lists()["shown"]):
+    if text[stop - 1].possessive and (follower is None or not _shows(text, stop)):
         return "it only says whose something is"
     if follower and not text[stop - 1].possessive and _makes_thing(text, first, stop, follower, occupation):
         return f"'{follower.text}' follows, so a thing is meant"
@@ -48,8 +54,6 @@ def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str |
     nouns = [word for word in before if word not in ARTICLES]
     if nouns and (nouns[-1],) in lists()["absent"]:
         return f"'{nouns[-1]}' says that there is none"
-    if _is_figure(nouns):
-        return "no human is meant"
     if name := _name(text, first, stop):
         return f"{name!r} is a name"
     if entry and _is_foreign(text, words, entry.language):
@@ -59,9 +63,20 @@ def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str |
     return None
 
 
+def _shows(text: Sequence[Word], at: int) -> bool:
+    """Whether a possession shows its owner: "a doctor's portrait", and no "doctor's drawing of a house"."""
+    one = (text[at].normal,)
+    of = at + 1 < len(text) and text[at + 1].joined and text[at + 1].normal == "of"
+    return one in lists()["shown"] and not (of and one in lists()["styles"])
+
+
 def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, occupation: str) -> bool:
     """Whether the word after an occupation makes a thing of it: "doctor bag", "chef salad"."""
     word = follower.normal
+    plural = text[stop - 1].text.lower().endswith("s")
+    deed = plural and stop + 1 < len(text) and text[stop + 1].joined and text[stop + 1].normal in _ONE
+    if deed or (plural and word.endswith("ing")):  # "judges award a medal", "teachers training children"
+        return False
     if (word,) in lists()["things"] or (word,) in _not_before(occupation):
         return True
     if "".join(after.text for after in text[stop : stop + 2]).lstrip("の的").startswith(_unbroken_things()):
@@ -70,19 +85,26 @@ def _makes_thing(text: Sequence[Word], first: int, stop: int, follower: Word, oc
         return _is_doctor_who(text, first, follower)
     if (word,) in known() or (word,) in lists()["people"] or (word,) in lists()["shown"]:
         return False
-    if word.endswith("ing"):  # "a plumber fixing"
+    if word.endswith("ing") and (word,) not in lists()["thing_parts"]:  # "a plumber fixing"
         return False
-    plural = text[stop - 1].text.lower().endswith("s")
     acts = (follower.text.endswith("s") and not plural) or (plural and not follower.text.endswith("s"))
     if word in vocabulary.things():
         return not (acts and _may_be_verb(text, first, word, plural))
-    return word in vocabulary.nouns() and (word,) not in lists()["styles"] and _thing_follows(text, stop)
+    part = word in vocabulary.nouns() or (word,) in lists()["thing_parts"] or _ABSTRACT.fullmatch(word)
+    return bool(part) and (word,) not in lists()["styles"] and not acts and _thing_follows(text, stop)
 
 
 def _thing_follows(text: Sequence[Word], at: int) -> bool:
-    """Whether the noun `text[at]` is only the first part of a thing's name: "appreciation card"."""
-    after = text[at + 1] if at + 1 < len(text) else None
-    return after is not None and after.joined and not text[at].possessive and after.normal in vocabulary.things()
+    """Whether the noun `text[at]` is only the first part of a thing's name: "appreciation card", "TV show screen"."""
+    last = at
+    while last + 1 < len(text) and text[last + 1].joined and not text[last].possessive and last - at < _LONGEST:
+        word = text[last + 1]
+        verb = word.normal.endswith(("ing", "ed")) and (word.normal,) not in lists()["thing_parts"]
+        if verb or not is_content(word.text.lower()):
+            break
+        last += 1
+    head = text[last].normal
+    return last > at and (head in vocabulary.things() or (head,) in lists()["things"] | lists()["thing_heads"])
 
 
 @cache
@@ -114,7 +136,7 @@ def _has_modifier(text: Sequence[Word], first: int) -> bool:
     if first == 0 or not text[first].joined:
         return False
     before = text[first - 1].normal
-    return before in vocabulary.nouns() or before in vocabulary.words_of_occupations("en")
+    return before in vocabulary.nouns() or (is_content(before) and before in vocabulary.words_of_occupations("en"))
 
 
 def _is_verb(text: Sequence[Word], first: int, stop: int, before: list[str], follower: Word | None) -> bool:
@@ -140,18 +162,6 @@ def _is_plural(word: Word) -> bool:
     one = (word.normal,)
     people = one in lists()["people"] or one in known() or one in vocabulary.people()
     return people and word.text.lower() != word.normal and not word.possessive
-
-
-def _is_figure(nouns: list[str]) -> bool:
-    """Whether the words before an occupation name an animal, a toy or a statue: "lego firefighter", "statue of a"."""
-    figures = lists()["animals"]
-    if nouns and (nouns[-1],) in figures:
-        return True
-    # "A man in the uniform of a soldier" is one.
-    of = nouns[-2:-1] if nouns[-1:] == ["of"] and "in" not in nouns[-3:-2] else []
-    if any((word,) in figures or (word,) in lists()["things_of"] for word in of):
-        return True
-    return "as" in nouns and any((word,) in figures for word in nouns[: nouns.index("as")])
 
 
 def _name(text: Sequence[Word], first: int, stop: int) -> str | None:

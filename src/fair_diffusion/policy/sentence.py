@@ -44,6 +44,11 @@ def _classes() -> dict[str, str]:
     return found
 
 
+def is_content(word: str) -> bool:
+    """Whether a word in lower case is of no closed class: a noun, an adjective, a verb or a name."""
+    return word not in _classes()
+
+
 class Sentence:
     """The words of a prompt with what separates them and the closed class of each.
 

@@ -26,7 +26,8 @@ from fair_diffusion.policy.sentence import grammar
 from fair_diffusion.policy.vocabulary import cities, countries
 from fair_diffusion.policy.words import spans
 
-_SIGNS = re.compile(r"(?P<woman>♀|👩|👧|👵)|(?P<man>♂|👨|👦|👴)")
+_SIGNS = re.compile(r"(?P<woman>[♀👩👧👵👸🧕🤰🤱💃🤶👰])|(?P<man>[♂👨👦👴🤴🧔🎅🕺🕴🤵])|[🏻🏼🏽🏾🏿]")
+_TONES = dict(zip("🏻🏼🏽🏾🏿", ATTRIBUTES["skin_tone"].group_names, strict=True))
 _LETTER = re.compile(
     r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|/]|$)|\b\d\d ?(?:yo ?|/)?(?:(?P<woman_>F)|(?P<man_>M))\b",
     re.IGNORECASE,
@@ -34,7 +35,9 @@ _LETTER = re.compile(
 
 
 _PARTS = frozenset(["rural", "southern", "northern", "eastern", "western", "south", "north", "east", "west", "central"])
-_BORN = frozenset(["born", "raised", "native", "natives", "citizen", "up"])
+_BORN = frozenset(
+    "born raised native natives citizen up roots root origins ancestry heritage ancestors family relatives".split()
+)
 _BESIDE = 3
 """The number of words before a worker among which a misspelt one is looked for."""
 
@@ -120,7 +123,8 @@ class Finder:
         for person in self.people.people:
             i = person.first - 1
             while person.kind == "worker" and s.joined(i + 1) and person.first - i <= _BESIDE and not s.classes[i]:
-                for entry in misspelt(s.text[i].normal):
+                worker = tuple(word.normal for word in s.text[i + 1 : person.stop])
+                for entry in misspelt(s.text[i].normal, worker):
                     yield Statement(i, s.low[i], entry.attribute, None, Owner(person, Same.UNSURE))
                 i -= 1
 
@@ -130,7 +134,9 @@ class Finder:
                 first = self._word_at(found.start())
                 person = self.people.last_before(first)
                 owner = Owner(person, Same.YES) if person and len(self.people.people) == 1 else WHOEVER
-                yield Statement(first, found.group(), "gender", (found.lastgroup or "").strip("_") or None, owner)
+                tone = _TONES.get(found.group())
+                group = tone or (found.lastgroup or "").strip("_") or None
+                yield Statement(first, found.group(), "skin_tone" if tone else "gender", group, owner)
 
     def _origins(self) -> Iterator[Statement]:
         """What "from Kenya" and "born in Kenya" state, for attributes that words for peoples state."""
@@ -147,8 +153,9 @@ class Finder:
                 link -= 1
             if link < 0 or not s.joined(link + 1):
                 continue
-            if s.low[link] in {"in", "of", "to"} and s.word(link - 1) in _BORN and s.joined(link):
-                link -= 1
+            root = link - 2 if s.class_of(link - 1) == "copulas" and s.joined(link - 1) else link - 1
+            if s.low[link] in {"in", "of", "to"} and s.word(root) in _BORN and s.joined(link):
+                link = root  # "born in", "whose roots are in"
             elif s.low[link] != "from":
                 continue
             words = s.written(link, stop)

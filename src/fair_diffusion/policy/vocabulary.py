@@ -168,7 +168,13 @@ def verbs() -> frozenset[str]:
 @cache
 def ordinary() -> frozenset[str]:
     """English words and names that end like a word for a worker, and are none: "plaster", "bigger"."""
-    return frozenset(_lines("ordinary.txt")) | nouns() | surnames() | first_names().keys()
+    return ordinary_words() | nouns() | surnames() | first_names().keys()
+
+
+@cache
+def ordinary_words() -> frozenset[str]:
+    """Those of `ordinary` that are English, and neither nouns nor names."""
+    return frozenset(_lines("ordinary.txt"))
 
 
 @cache
@@ -178,17 +184,24 @@ def phrases_of_things() -> frozenset[Phrase]:
 
 
 @lru_cache(maxsize=20_000)
-def typo(word: str) -> str | None:
+def typo(word: str, *, noun: bool = False) -> str | None:
     """The word of an occupation that `word`, in comparable form, was meant to be: "docter" gives "doctor".
 
     Only long words are read so, with one wrong letter, or two in very long words, and never a word that is English, a
     name, or as near to another occupation that is as usual.
+
+    Args:
+        word: in comparable form.
+        noun: whether it can only be a common noun. Then a name may be a misspelt usual occupation ("a gardner"), and a
+            word of four letters may lack the fifth ("a pilt").
     """
-    most = misspelt_letters(word)
-    if not most or not word.isalpha() or word in _no_typos():
+    short, name = len(word) == _SHORTEST - 1, word in _names()
+    most = misspelt_letters(word) or (1 if short and noun else 0)
+    if not most or not word.isalpha() or word in _no_typos() or (name and (not noun or word in ordinary_words())):
         return None
-    for targets in _targets():
+    for targets in _targets()[: 1 if short or name else 2]:
         near = process.extract(word, targets.get(word[0], ()), scorer=OSA.distance, score_cutoff=most, limit=2)
+        near = [found for found in near if not short or len(found[0]) == _SHORTEST]
         if near:
             known, unsure = near[0][1] == 0, len(near) > 1 and near[0][1] == near[1][1]
             return None if known or unsure else str(near[0][0])
@@ -213,14 +226,18 @@ def _targets() -> tuple[dict[str, list[str]], ...]:
 
 def is_no_typo(word: str) -> bool:
     """Whether a word is known, English or a name, so that it is never held to be misspelt."""
-    return word in _no_typos() or word in ordinary()
+    return word in _no_typos() or word in _names() or word in ordinary()
 
 
 @cache
 def _no_typos() -> frozenset[str]:
     everywhere = frozenset(word for words in occupations() for word in words)
-    names = surnames() | first_names().keys()
-    return everywhere | nouns() | names | frozenset(_lines("no_typos.txt"))
+    return everywhere | nouns() | frozenset(_lines("no_typos.txt"))
+
+
+@cache
+def _names() -> frozenset[str]:
+    return surnames() | first_names().keys()
 
 
 def _phrases(name: str) -> frozenset[Phrase]:

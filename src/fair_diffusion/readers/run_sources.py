@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fair_diffusion.audit.impact import DRAWN
 from fair_diffusion.audit.study import Source
 from fair_diffusion.files.text import printable
 from fair_diffusion.models.provenance import INSTRUCTION
@@ -164,6 +165,8 @@ def _summary_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         facts["seeds"] = listed_values(ranges)
         asked = sum(part["requested"] for part in parts)
         facts["images"] = f"{sum(part['n'] for part in parts)} of {asked} asked for"
+    if days := sorted({part["drawn"] for part in parts if isinstance(part.get("drawn"), str)}):
+        facts[DRAWN] = printable(days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}")
     provenance = [part.get("made_with", {}) for part in parts]
     for name in dict.fromkeys(name for one in provenance for name in one):
         values = [one[name] for one in provenance if name in one]

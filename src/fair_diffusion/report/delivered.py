@@ -1,7 +1,8 @@
 """A delivery in words: "16 of 32 women, as asked (plain: 1 of 32)".
 
-Exports `said`, which is about these images, `process_said`, which is about what made them, and `done`, which is what
-was done to them; `of_study` and `selections` say the same of a study.
+Exports `said`, which is about these images, `process_said`, which is about what made them, `people_unknown`, which says
+why nobody can tell what people would see, and `done`, which is what was done to them; `of_study`, `selections`,
+`reasons` and `refusals` say the same of a study.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from fair_diffusion.audit.corrections import Correction
 from fair_diffusion.audit.deliveries import SourceDelivery
 from fair_diffusion.audit.delivery import TOLERANCE, Delivery
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.study import Source
-from fair_diffusion.audit.table import AuditRow
-from fair_diffusion.report.headline import percent, plural, spoken, units
+from fair_diffusion.audit.table import JOINT, AuditRow
+from fair_diffusion.report.headline import percent, plural, short, spoken, units
 
+_NAMED = 4
 _DONE = {"repaired": "made again", "reseeded": "from a new seed", "put back": "put back"}
 
 
@@ -45,6 +49,16 @@ def said(delivered: Delivery, before: Mapping[str, int] | None = None, *, name: 
     if before is not None:
         text += f" ({name}: {were:,} of {sum(before.values()):,})"
     return text + (f"; cannot tell: {delivered.reason}" if delivered.reason else "")
+
+
+def people_unknown(attribute: str) -> str:
+    """Why it is not told how many images people would see of a combination of attributes; empty for a single one."""
+    if JOINT not in attribute:
+        return ""
+    return (
+        f"How many people would see of {spoken(attribute)} is not told: the errors of the judge are measured for each "
+        "attribute alone, and errors in two attributes of one image need not be independent."
+    )
 
 
 def process_said(rows: Sequence[AuditRow]) -> str:
@@ -115,6 +129,36 @@ def reasons(lines: Sequence[Line]) -> list[tuple[str, int]]:
     )
 
 
+def _refused(estimates: Sequence[Correction | Prediction]) -> list[tuple[str, str, list[str]]]:
+    """The corrections or predictions that were refused: attribute, reason, and the sources or concepts."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in estimates:
+        if one.refused is not None:
+            concept = one.concept if isinstance(one, Prediction) else None
+            place = one.source if concept is None else f"{short(concept)} ({one.source})"
+            places.setdefault((one.attribute, one.refused), []).append(place)
+    return [(attribute, reason, own) for (attribute, reason), own in places.items()]
+
+
+def refusals(found: Numbers) -> list[str]:
+    """Which shares are not corrected, or not told as people would see them, and why; one sentence each."""
+    parts = (
+        (found.corrections, "is not corrected for the reader's errors"),
+        (found.predictions, "as people would see it is not told"),
+    )
+    return [
+        f"{_capital(spoken(attribute))} of {_listed(places)} {what}: {reason}."
+        for estimates, what in parts
+        for attribute, reason, places in _refused(estimates)
+    ]
+
+
+def _listed(places: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(places) - _NAMED:,} more" if len(places) > _NAMED else ""
+    return ", ".join(places[:_NAMED]) + more
+
+
 def _whole(one: SourceDelivery, found: Numbers) -> str:
     """The images of one source, all its concepts together."""
     before, counts = _before(one, found)
@@ -147,7 +191,7 @@ def _before(one: SourceDelivery, found: Numbers) -> tuple[str, dict[str, int] | 
 def _people(whole: Delivery) -> str:
     """How many people would see, and how far that may go if the judge makes the perceiver's errors."""
     if not whole.corrected:
-        return ""
+        return people_unknown(whole.attribute)
     shown = [one for one in whole.groups if one.quota or one.count]
     seen = ", ".join(f"{_range(one.low, one.high)} {plural(one.group)}" for one in shown)
     text = f"People would see {seen}"

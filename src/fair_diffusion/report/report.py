@@ -14,14 +14,14 @@ from typing import Any
 
 from fair_diffusion.audit.corrections import Correction
 from fair_diffusion.audit.differences import SourceDifference
+from fair_diffusion.audit.impact import MEANING, Impact
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.needed import POWER
 from fair_diffusion.audit.numbers import Numbers
-from fair_diffusion.audit.predictions import Prediction
 from fair_diffusion.audit.study import Sample, Source, Study
 from fair_diffusion.files.guarded import Readable
 from fair_diffusion.files.pictures import BrokenPicture, jpeg_uri, open_picture
-from fair_diffusion.report.delivered import of_study, reasons, selections
+from fair_diffusion.report.delivered import of_study, reasons, refusals, selections
 from fair_diffusion.report.dumbbell import dumbbells, shown
 from fair_diffusion.report.headline import headlines, short, spoken
 from fair_diffusion.report.heat import heat
@@ -90,15 +90,16 @@ def _context(found: Numbers) -> dict[str, Any]:
         "sheets": _sheets(study),
         "predicted": found.predicted,
         "people": [one for one in found.predictions if one.groups],
-        "untold": _refused(found.predictions),
         "corrected": _corrected(found.corrections),
-        "refused": _refused(found.corrections),
+        "refusals": refusals(found),
         "readers": _readers(study),
         "scatters": scatters(study.sources, found.deviations),
         "facts": list(dict.fromkeys(key for source in study.sources for key in source.facts)),
         "qualities": list(dict.fromkeys(name for source in study.sources for name in source.quality)),
         "costs": any(source.ratio is not None or source.seconds is not None for source in study.sources),
         "power": POWER,
+        "impacts": _impacts(found.impacts),
+        "impact_meaning": MEANING,
         "limits": limits(found),
         "version": version("fair-diffusion"),
     }
@@ -159,6 +160,16 @@ def _tested(one: SourceDifference) -> str:
     return f"McNemar's mid-p test for the {one.paired} of {one.concepts} with the same seeds, else Fisher's"
 
 
+def _impacts(lines: Sequence[Impact]) -> list[tuple[str, str, list[Impact]]]:
+    """The four-fifths table of each source and attribute: of all concepts together, or of the only one."""
+    whole: dict[tuple[str, str], dict[str | None, list[Impact]]] = {}
+    for one in lines:
+        whole.setdefault((one.attribute, one.source), {}).setdefault(one.concept, []).append(one)
+    return [
+        (attribute, source, own.get(None) or next(iter(own.values()))) for (attribute, source), own in whole.items()
+    ]
+
+
 def _corrected(corrections: Sequence[Correction]) -> list[tuple[str, list[Correction]]]:
     """The corrections that were made, by attribute."""
     by_attribute: dict[str, list[Correction]] = {}
@@ -166,17 +177,6 @@ def _corrected(corrections: Sequence[Correction]) -> list[tuple[str, list[Correc
         if one.groups:
             by_attribute.setdefault(one.attribute, []).append(one)
     return list(by_attribute.items())
-
-
-def _refused(estimates: Sequence[Correction | Prediction]) -> list[tuple[str, str, list[str]]]:
-    """The corrections or predictions that were refused: attribute, reason, and the sources or concepts."""
-    places: dict[tuple[str, str], list[str]] = {}
-    for one in estimates:
-        if one.refused is not None:
-            concept = one.concept if isinstance(one, Prediction) else None
-            place = one.source if concept is None else f"{concept} ({one.source})"
-            places.setdefault((one.attribute, one.refused), []).append(place)
-    return [(attribute, reason, own) for (attribute, reason), own in places.items()]
 
 
 def _sheets(study: Study) -> list[dict[str, Any]]:

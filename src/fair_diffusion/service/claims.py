@@ -1,0 +1,227 @@
+"""Jobs as workers see them: claim, renew, write, end. Every write checks that the job is still this worker's.
+
+    claims = Claims(database, worker="host 4711")
+    for job in claims.claim(["draw"], most=8):
+        turn = claims.reserve(job, rule=…, target=…, n=1, model="pocket")
+        …
+        claims.end(job, result={…}, counted=[Counted.of(turn, records)])
+
+A job is a worker's for the time of its lease, which `Holding` renews. If the lease runs out, another worker may claim
+the job, and gets the turns that it has. A job whose worker died is claimed alone the next time, so that the others of
+its batch live, and the one that kills is found.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select, tuple_, update
+
+from fair_diffusion.allocation.ledger import Turn
+from fair_diffusion.policy.target import Target
+from fair_diffusion.service import writes
+from fair_diffusion.service.database import Database, now
+from fair_diffusion.service.job import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, LostError
+from fair_diffusion.service.streams import Counted, count, take
+from fair_diffusion.service.tables import jobs
+
+LEASE = 30.0
+"""Seconds that a worker has a job without renewing it."""
+ATTEMPTS = 3
+"""How many workers a job may cost."""
+SWEEP = 1.0
+"""Seconds after which a worker looks again for jobs whose worker died."""
+
+
+class Claims:
+    """The jobs that one worker has.
+
+    Args:
+        database: where the jobs are.
+        worker: the name of the worker, for people.
+        lease: seconds that it has a job without renewing it.
+        attempts: how many workers a job may cost before it fails.
+    """
+
+    def __init__(self, database: Database, worker: str, *, lease: float = LEASE, attempts: int = ATTEMPTS) -> None:
+        self.database, self.worker, self.lease, self.attempts = database, worker, lease, attempts
+        self._swept = float("-inf")
+
+    def claim(self, kinds: Sequence[str], *, most: int = 1, lane: str | None = None) -> list[Job]:
+        """Take the next job, and more of its kind and lane that may be done with it, in the fair order.
+
+        Args:
+            kinds: what this worker does; an earlier kind goes first.
+            most: how many jobs at most.
+            lane: fill up a batch of this lane: take only its jobs, and none whose worker died.
+
+        Returns:
+            The jobs, all of one lane; none if none waits.
+        """
+        if time.monotonic() - self._swept > SWEEP:
+            self.sweep()
+        for kind in kinds:
+            with self.database.writing() as connection:
+                first = _waiting(kind, 1 if lane is None else most, lane)
+                taken = self._take(connection, first)
+                if taken and lane is None and most > 1 and taken[0].attempts == 1:
+                    taken += self._take(connection, _waiting(kind, most - 1, taken[0].lane))
+            if taken:
+                return taken
+        return []
+
+    def renew(self, held: Iterable[Job]) -> dict[str, bool]:
+        """Restart the lease of jobs.
+
+        Returns:
+            For each job that is still this worker's, by its id: whether somebody cancelled it.
+        """
+        ours = [(job.id, job.token) for job in held]
+        if not ours:
+            return {}
+        here = (tuple_(jobs.c.id, jobs.c.token).in_(ours), jobs.c.state == RUNNING)
+        renewed = update(jobs).where(*here).values(lease=now() + self.lease)
+        with self.database.writing() as connection:
+            rows = connection.execute(renewed.returning(jobs.c.id, jobs.c.cancelling)).all()
+        return {row.id: bool(row.cancelling) for row in rows}
+
+    def look(self, held: Iterable[Job]) -> dict[str, bool]:
+        """The same as `renew` gives, without renewing: it writes nothing."""
+        ours = [(job.id, job.token) for job in held]
+        found = select(jobs.c.id, jobs.c.cancelling).where(tuple_(jobs.c.id, jobs.c.token).in_(ours))
+        with self.database.reading() as connection:
+            rows = connection.execute(found.where(jobs.c.state == RUNNING)).all() if ours else []
+        return {row.id: bool(row.cancelling) for row in rows}
+
+    def reserve(self, job: Job, *, rule: str, target: Target, n: int, model: str) -> Turn:
+        """Take a turn for a job; if the job has one in this stream already, of a worker before, that one.
+
+        The turn lasts as long as the job. Every end of the job counts it or gives it back.
+
+        Raises:
+            LostError: the job is not this worker's any more.
+        """
+        with self.database.writing() as connection:
+            self._check(connection, job)
+            return take(connection, rule=rule, target=target, n=n, model=model, job=job.id)
+
+    def progress(self, job: Job, progress: dict[str, Any]) -> None:
+        """Write how far a job is. `LostError` if it is not this worker's any more."""
+        with self.database.writing() as connection:
+            changed = connection.execute(update(jobs).where(*_held(job)).values(progress=progress))
+            if not changed.rowcount:
+                raise LostError(_lost(job))
+
+    def event(self, job: Job, kind: str, data: dict[str, Any]) -> int:
+        """Append an event, and wake who waits for it. Returns its number. `LostError` as in `progress`."""
+        with self.database.writing() as connection:
+            self._check(connection, job)
+            return writes.add_event(connection, job.id, kind, data)
+
+    def end(
+        self,
+        job: Job,
+        state: str = DONE,
+        *,
+        result: dict[str, Any] | None = None,
+        reason: str | None = None,
+        counted: Iterable[Counted] = (),
+    ) -> None:
+        """End a job: its state, its result and the counts of its turns change together, or not at all.
+
+        Args:
+            job: a job of this worker.
+            state: "done", "failed" or "cancelled".
+            result: what came out. A cancelled job keeps the images that were finished.
+            reason: why it failed.
+            counted: what came out of its turns; the turns that are not named are given back.
+
+        Raises:
+            LostError: the job is not this worker's any more. Nothing is counted.
+        """
+        with self.database.writing() as connection:
+            self._check(connection, job)
+            count(connection, counted, job=job.id)
+            writes.end(connection, job.id, state, result=result, reason=reason)
+
+    def release(self, held: Iterable[Job]) -> None:
+        """Put jobs back into the queue, where they were, as a worker that stops does. They keep their turns.
+
+        A job that is not this worker's any more is left alone. A cancelled one ends."""
+        for job in held:
+            with self.database.writing() as connection:
+                row = connection.execute(select(jobs.c.cancelling).where(*_held(job)).with_for_update()).first()
+                if row is not None:
+                    self._again(connection, job.id, bool(row.cancelling), attempts=jobs.c.attempts - 1)
+
+    def sweep(self) -> int:
+        """Put the jobs of dead workers back into the queue; those that cost too many workers fail. Returns how many."""
+        expired = (jobs.c.state == RUNNING, jobs.c.lease < now())
+        dead = select(jobs.c.id, jobs.c.attempts, jobs.c.cancelling).where(*expired)
+        self._swept = time.monotonic()
+        with self.database.reading() as connection:
+            found = connection.scalars(select(jobs.c.id).where(*expired)).all()
+        swept = 0
+        for job in found:  # in a transaction of its own, so that none waits for a stream while it has another
+            with self.database.writing() as connection:
+                row = connection.execute(dead.where(jobs.c.id == job).with_for_update(skip_locked=True)).first()
+                if row is None:
+                    continue
+                swept += 1
+                if row.attempts >= self.attempts and not row.cancelling:
+                    reason = f"its worker died or stopped answering, {row.attempts} times"
+                    count(connection, [], job=job)
+                    writes.end(connection, job, FAILED, reason=reason)
+                else:
+                    self._again(connection, job, bool(row.cancelling))
+        return swept
+
+    def _take(self, connection: Connection, waiting: Select[Any]) -> list[Job]:
+        """Claim the jobs that `waiting` selects."""
+        mine = {
+            "state": RUNNING,
+            "worker": self.worker,
+            "token": jobs.c.token + 1,
+            "attempts": jobs.c.attempts + 1,
+            "began": func.coalesce(jobs.c.began, now()),
+            "lease": now() + self.lease,
+        }
+        chosen = waiting.cte("chosen")
+        rows = connection.execute(
+            update(jobs).where(jobs.c.id.in_(select(chosen.c.id))).values(mine).returning(jobs)
+        ).all()
+        return [Job.of(row) for row in sorted(rows, key=lambda row: (row.start, row.created))]
+
+    def _check(self, connection: Connection, job: Job) -> None:
+        """Lock the row of a job. `LostError` if it is not this worker's any more."""
+        if connection.execute(select(jobs.c.id).where(*_held(job)).with_for_update()).first() is None:
+            raise LostError(_lost(job))
+
+    def _again(self, connection: Connection, job: str, cancelling: bool, **values: Any) -> None:
+        """Put a job back into the queue, or end it if it was cancelled."""
+        if cancelling:
+            count(connection, [], job=job)
+            writes.end(connection, job, CANCELLED)
+            return
+        back = {"state": QUEUED, "worker": None, "lease": None, **values}
+        connection.execute(update(jobs).where(jobs.c.id == job).values(back))
+        writes.tell(connection, writes.QUEUE)
+
+
+def _waiting(kind: str, most: int, lane: str | None) -> Select[Any]:
+    """The ids of the jobs that wait, in the fair order. Jobs that another worker is just claiming are skipped."""
+    waiting = select(jobs.c.id).where(jobs.c.state == QUEUED, jobs.c.kind == kind)
+    if lane is not None:
+        waiting = waiting.where(jobs.c.lane == lane, jobs.c.attempts == 0)
+    order = (jobs.c.priority.desc(), jobs.c.start, jobs.c.created, jobs.c.id)
+    return waiting.order_by(*order).limit(most).with_for_update(skip_locked=True)
+
+
+def _held(job: Job) -> tuple[Any, ...]:
+    return jobs.c.id == job.id, jobs.c.token == job.token, jobs.c.state == RUNNING
+
+
+def _lost(job: Job) -> str:
+    return f"job {job.id} is not this worker's any more; what it did is not counted"

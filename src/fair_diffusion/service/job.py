@@ -1,0 +1,88 @@
+"""A job as plain data, and what can go wrong with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Row
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = STATES = ("queued", "running", "done", "failed", "cancelled")
+ENDS = (DONE, FAILED, CANCELLED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work, as it was when it was read. Times are seconds since 1970.
+
+    Attributes:
+        id: "job_" and 32 hexadecimal digits.
+        kind: "draw", or another kind that workers know.
+        state: one of `STATES`.
+        key: the id of the API key that put it; "" for this machine's own jobs.
+        lane: jobs of one lane may be done in one batch.
+        cost: what it takes, in evaluations of the network.
+        images: how many images it is for.
+        priority: jobs of a higher one go first.
+        body: what is to be done.
+        created, began, ended, expires: when it was put, first claimed, ended, and will be forgotten.
+        worker: who has it.
+        token: rises with every claim. Only the holder of the newest one may write.
+        attempts: how often it was claimed, without those that gave it back.
+        cancelling: somebody cancelled it while it runs.
+        progress, result: what its worker wrote.
+        reason: why it failed.
+    """
+
+    id: str
+    kind: str
+    state: str
+    key: str
+    lane: str
+    cost: float
+    images: int
+    priority: int
+    body: dict[str, Any]
+    created: float
+    began: float | None
+    ended: float | None
+    expires: float | None
+    worker: str | None
+    token: int
+    attempts: int
+    cancelling: bool
+    progress: dict[str, Any] | None
+    result: dict[str, Any] | None
+    reason: str | None
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Job:
+        """The job in a row of the table."""
+        return cls(**{field.name: row._mapping[field.name] for field in fields(cls)})
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will be done any more."""
+        return self.state in ENDS
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a job: `number` counts from 1 without a gap. The last one is named like the end."""
+
+    number: int
+    kind: str
+    data: dict[str, Any]
+    time: float
+
+
+class UnknownJobError(LookupError):
+    """There is no such job, or it belongs to another key."""
+
+
+class IdempotencyError(ValueError):
+    """An idempotency key was used before, for something else."""
+
+
+class LostError(RuntimeError):
+    """The job is not this worker's any more: its lease ran out and another one has it, or it has ended."""

@@ -1,0 +1,278 @@
+"""Jobs as clients see them: put, look, cancel, retry. `claims.py` is the workers' side.
+
+jobs = Jobs(database)
+job, new = jobs.put("draw", body, key="ab12", lane="pocket 64x64 25", cost=100.0)
+jobs.get(job.id).state
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from fair_diffusion.service.database import Database, now
+from fair_diffusion.service.fair_order import start
+from fair_diffusion.service.job import (
+    CANCELLED,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    Event,
+    IdempotencyError,
+    Job,
+    UnknownJobError,
+)
+from fair_diffusion.service.limits import LimitError, Limits
+from fair_diffusion.service.streams import count
+from fair_diffusion.service.tables import events
+from fair_diffusion.service.tables import jobs as table
+from fair_diffusion.service.writes import QUEUE, add_event, end, tell
+
+KEPT = 24 * 3600.0
+"""Seconds for which a job and its result are kept after its end."""
+MINUTE = 60.0
+
+
+class Jobs:
+    """The jobs in a database.
+
+    Args:
+        database: where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def put(
+        self,
+        kind: str,
+        body: dict[str, Any],
+        *,
+        key: str = "",
+        lane: str = "",
+        cost: float = 1.0,
+        images: int = 1,
+        priority: int = 0,
+        idempotency: str | None = None,
+        limits: Limits | None = None,
+        most_waiting: int | None = None,
+        kept: float = KEPT,
+    ) -> tuple[Job, bool]:
+        """Put a job into the queue.
+
+        Args:
+            kind: what it is; workers name the kinds that they do.
+            body: what is to be done, as JSON.
+            key: the id of the API key; the fair order is between keys.
+            lane: jobs of one kind and lane may be done in one batch.
+            cost: what it takes, above 0.
+            images: how many images it is for.
+            priority: jobs of a higher one go first.
+            idempotency: a text of the client. The same text with the same body gives the job that is there.
+            limits: of the key.
+            most_waiting: jobs of this kind that may wait at once.
+            kept: seconds for which it is kept after its end.
+
+        Returns:
+            The job, and whether it is new.
+
+        Raises:
+            IdempotencyError: `idempotency` was used before, with another body.
+            LimitError: a limit is reached.
+            ValueError: the body is no JSON, or cost or images are out of range.
+        """
+        if not 0 < cost < float("inf") or images < 0:
+            raise ValueError(f"cost is {cost} and images {images}; give a cost above 0 and no images below 0")
+        digest = digest_of(kind, body)
+        with self.database.writing() as connection:
+            place = start(self.database, connection, key=key, kind=kind, priority=priority)
+            if idempotency is not None:
+                here = (table.c.key == key, table.c.idempotency == idempotency)
+                before = connection.execute(select(table).where(*here)).first()
+                if before is not None:
+                    if before.digest != digest:
+                        raise IdempotencyError(
+                            "the idempotency key was used before, for another request; use a new one"
+                        )
+                    return Job.of(before), False
+            self._check(connection, key, kind, images, limits or Limits(), most_waiting)
+            values = {
+                "id": f"job_{uuid.uuid4().hex}",
+                "kind": kind,
+                "state": QUEUED,
+                "key": key,
+                "lane": lane,
+                "cost": cost,
+                "images": images,
+                "priority": priority,
+                "start": place,
+                "body": body,
+                "digest": digest,
+                "idempotency": idempotency,
+                "created": now(),
+                "kept": kept,
+                "token": 0,
+                "attempts": 0,
+                "cancelling": False,
+            }
+            row = connection.execute(insert(table).values(values).returning(table)).one()
+            tell(connection, QUEUE)
+        return Job.of(row), True
+
+    def get(self, job: str, *, key: str | None = None) -> Job:
+        """The job with this id. `UnknownJobError` if there is none, or if it is not of `key`, where one is given."""
+        with self.database.reading() as connection:
+            row = connection.execute(_find(job, key)).first()
+        if row is None:
+            raise UnknownJobError(_unknown(job))
+        return Job.of(row)
+
+    def newest(self, *, key: str | None = None, states: Sequence[str] = (), most: int = 100) -> list[Job]:
+        """Jobs, the newest first.
+
+        Args:
+            key: only those of this key.
+            states: only those in one of these states.
+            most: how many at most.
+        """
+        wanted = select(table).order_by(table.c.created.desc(), table.c.id).limit(most)
+        if key is not None:
+            wanted = wanted.where(table.c.key == key)
+        if states:
+            wanted = wanted.where(table.c.state.in_(states))
+        with self.database.reading() as connection:
+            return [Job.of(row) for row in connection.execute(wanted)]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are, by kind and state."""
+        counted = select(table.c.kind, table.c.state, func.count()).group_by(table.c.kind, table.c.state)
+        with self.database.reading() as connection:
+            return {(kind, state): number for kind, state, number in connection.execute(counted)}
+
+    def ahead(self, job: Job) -> int:
+        """How many jobs of its kind go before a job that waits."""
+        with self.database.reading() as connection:
+            place = connection.scalar(select(table.c.start).where(table.c.id == job.id, table.c.state == QUEUED))
+            if place is None:
+                return 0
+            before = or_(table.c.priority > job.priority, (table.c.priority == job.priority) & (table.c.start < place))
+            queue = (table.c.kind == job.kind, table.c.state == QUEUED)
+            return connection.scalar(select(func.count()).where(*queue, before)) or 0
+
+    def images_in_last_minute(self, key: str) -> int:
+        """How many images a key asked for in the last 60 seconds."""
+        with self.database.reading() as connection:
+            return sum(images for _, images in _recent(connection, key))
+
+    def events(self, job: str, *, after: int = 0) -> list[Event]:
+        """What happened to a job after event number `after`, in order. The last one is named like the job's end."""
+        wanted = select(events).where(events.c.job == job, events.c.number > after).order_by(events.c.number)
+        with self.database.reading() as connection:
+            return [Event(row.number, row.kind, row.data, row.time) for row in connection.execute(wanted)]
+
+    def cancel(self, job: str, *, key: str | None = None) -> Job:
+        """Cancel a job. One that waits has ended then; a running one ends when its worker sees it (`Job.cancelling`).
+
+        Returns:
+            The job as it is then. One that had ended stays as it was.
+
+        Raises:
+            UnknownJobError: as in `get`.
+        """
+        with self.database.writing() as connection:
+            row = connection.execute(_find(job, key).with_for_update()).first()
+            if row is None:
+                raise UnknownJobError(_unknown(job))
+            if row.state == QUEUED:
+                count(connection, [], job=job)  # it may have a turn of a worker that gave it back
+                end(connection, job, CANCELLED, start=None)
+            elif row.state == RUNNING:
+                connection.execute(update(table).where(table.c.id == job).values(cancelling=True))
+                tell(connection, job)
+            return Job.of(connection.execute(_find(job, key)).one())
+
+    def retry(self, job: str, *, key: str | None = None) -> Job:
+        """Put a job that failed or was cancelled into the queue again, at its end.
+
+        Raises:
+            UnknownJobError: as in `get`.
+            ValueError: the job did not fail and was not cancelled.
+        """
+        with self.database.writing() as connection:
+            row = connection.execute(_find(job, key)).first()
+            if row is None:
+                raise UnknownJobError(_unknown(job))
+            place = start(self.database, connection, key=row.key, kind=row.kind, priority=row.priority)
+            again = {"state": QUEUED, "start": place, "attempts": 0, "cancelling": False}
+            none = dict.fromkeys(("ended", "expires", "progress", "result", "reason"))
+            ended = (table.c.id == job, table.c.state.in_([FAILED, CANCELLED]))
+            if not connection.execute(update(table).where(*ended).values(again | none)).rowcount:
+                state = connection.scalar(select(table.c.state).where(table.c.id == job))
+                raise ValueError(f"job {job} is {state}; only one that failed or was cancelled can be tried again")
+            add_event(connection, job, QUEUED, {})
+            tell(connection, QUEUE)
+            return Job.of(connection.execute(_find(job, key)).one())
+
+    def expire(self) -> int:
+        """Forget jobs that ended long ago, with their events and results. Returns how many."""
+        old = (table.c.expires < now(), table.c.created < now() - MINUTE)  # the last minute counts for limits
+        with self.database.writing() as connection:
+            return connection.execute(delete(table).where(*old)).rowcount
+
+    def _check(
+        self, connection: Connection, key: str, kind: str, images: int, limits: Limits, most_waiting: int | None
+    ) -> None:
+        """`LimitError` if a job of this key does not fit into the queue now."""
+        waiting = (table.c.state == QUEUED, table.c.kind == kind)
+        for most, who, name in ((limits.queued, (table.c.key == key,), "queued"), (most_waiting, (), "waiting")):
+            if most is None:
+                continue
+            few = select(table.c.id).where(*waiting, *who).limit(most).subquery()
+            if (connection.scalar(select(func.count()).select_from(few)) or 0) >= most:
+                whose = "of this key " if who else ""
+                raise LimitError(f"{most} jobs {whose}wait already; try again when some have ended", name, 1.0)
+        if limits.images_per_minute is not None:
+            _check_rate(_recent(connection, key), images, limits.images_per_minute)
+
+
+def digest_of(kind: str, body: dict[str, Any]) -> str:
+    """The SHA-256 of a job's kind and body. `ValueError` if the body is no JSON."""
+    try:
+        text = json.dumps([kind, body], sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the body of a job is no JSON ({error}); give texts, numbers, lists and objects") from None
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _find(job: str, key: str | None) -> Any:
+    found = select(table).where(table.c.id == job)
+    return found if key is None else found.where(table.c.key == key)
+
+
+def _unknown(job: str) -> str:
+    return f"there is no job {job}; `fair-diffusion jobs list` shows those that there are"
+
+
+def _recent(connection: Connection, key: str) -> Sequence[tuple[float, int]]:
+    """For each job that a key put in the last 60 seconds, its age in seconds and its images; the oldest first."""
+    age = now() - table.c.created
+    found = select(age, table.c.images).where(table.c.key == key, table.c.created > now() - MINUTE)
+    return [(float(old), int(images)) for old, images in connection.execute(found.order_by(table.c.created))]
+
+
+def _check_rate(recent: Sequence[tuple[float, int]], images: int, most: int) -> None:
+    over = sum(before for _, before in recent) + images - most
+    if over <= 0:
+        return
+    message = f"this key may ask for {most} images per minute"
+    for age, before in recent:
+        over -= before
+        if over <= 0:
+            wait = max(MINUTE - age, 0.001)
+            raise LimitError(f"{message}; try again in {wait:.0f} seconds", "images_per_minute", wait)
+    raise LimitError(f"{message}, and {images} are asked for at once; ask for fewer", "images_per_minute")

@@ -1,0 +1,60 @@
+"""What one API key may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+class LimitError(ValueError):
+    """A request is over a limit.
+
+    Attributes:
+        limit: the name of the limit, as in `Limits`, or "waiting" for the whole queue.
+        retry_after: seconds after which it may fit; None if it never will.
+    """
+
+    def __init__(self, message: str, limit: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.limit, self.retry_after = limit, retry_after
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a key; None is no limit.
+
+    Attributes:
+        images_per_minute: images in any 60 seconds, by when they were asked for.
+        queued: jobs that wait at once.
+        pixels: pixels of one image.
+        steps: denoising steps.
+        n: images of one request.
+    """
+
+    images_per_minute: int | None = None
+    queued: int | None = None
+    pixels: int | None = None
+    steps: int | None = None
+    n: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"the limit {field.name} is {value!r}; give a whole number, 1 or more, or none")
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Self:
+        """The limits as they are stored; a limit of a newer version is left out."""
+        return cls(**{field.name: given.get(field.name) for field in fields(cls)})
+
+    def stored(self) -> dict[str, int]:
+        """The limits that are set, as plain data."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def check(self, *, n: int = 1, pixels: int | None = None, steps: int | None = None) -> None:
+        """`LimitError` if one request asks for more than the key may."""
+        for name, asked in (("n", n), ("pixels", pixels), ("steps", steps)):
+            most = getattr(self, name)
+            if asked is not None and most is not None and asked > most:
+                raise LimitError(f"{name} is {asked}, and this key may have {most}; ask for less", name)

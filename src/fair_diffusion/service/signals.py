@@ -1,0 +1,117 @@
+"""To learn at once that something changed: PostgreSQL tells it (LISTEN); SQLite is asked, 50 times a second.
+
+    with signals.listen(job.id, ring):     # first listen, then look, then wait: so no change is missed
+        ...
+
+One thread for each process listens for all who wait. PostgreSQL's notices may be lost with a connection, so everybody
+is woken every second as well: whoever is woken looks, and waits again if nothing is new.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from fair_diffusion.service.database import Database, DatabaseError
+from fair_diffusion.service.writes import CHANNEL
+
+POLL = 1.0
+"""Seconds after which everybody is woken on PostgreSQL."""
+LOOK = 0.02
+"""Seconds between two looks at an SQLite file."""
+
+
+class Signals:
+    """Wakes those who wait for changes of a database.
+
+    Args:
+        database: where the changes are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rings: dict[str, list[Callable[[], None]]] = {}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def listen(self, topic: str, ring: Callable[[], None]) -> Iterator[None]:
+        """Call `ring`, from another thread, whenever something of `topic` may have changed.
+
+        Args:
+            topic: the id of a job, or `writes.QUEUE` for new jobs.
+            ring: returns at once, as `threading.Event().set` does.
+        """
+        with self._lock:
+            self._rings.setdefault(topic, []).append(ring)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._rings[topic].remove(ring)
+                if not self._rings[topic]:
+                    del self._rings[topic]
+
+    def close(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                if self._database.postgres:
+                    self._listen()
+                else:
+                    self._watch()
+            except (DatabaseError, DBAPIError, sqlite3.Error, OSError):
+                self._ring(None)
+                self._ended.wait(POLL)
+
+    def _listen(self) -> None:
+        """Ring for what PostgreSQL tells, until the connection breaks."""
+        engine = self._database.engine
+        with closing(engine.raw_connection()) as pooled:
+            connection: Any = pooled.dbapi_connection
+            pooled.detach()  # it listens, so it must not go back to the others
+            with closing(connection):
+                connection.autocommit = True
+                connection.execute(f"LISTEN {CHANNEL}")
+                self._ring(None)  # what was told before
+                while not self._ended.is_set():
+                    try:
+                        told = list(connection.notifies(timeout=POLL, stop_after=1))
+                    except engine.dialect.loaded_dbapi.Error as error:
+                        raise OSError(str(error)) from error
+                    for topic in [notice.payload for notice in told] or [None]:
+                        self._ring(topic)
+
+    def _watch(self) -> None:
+        """Ring when another connection wrote to the SQLite file."""
+        with closing(self._database.engine.raw_connection()) as connection:
+            cursor, seen = connection.cursor(), None
+            while not self._ended.wait(LOOK):
+                version = cursor.execute("PRAGMA data_version").fetchone()[0]
+                if version != seen:
+                    seen = version
+                    self._ring(None)
+
+    def _ring(self, topic: str | None) -> None:
+        """Ring for those who listen to `topic`, or for everybody."""
+        with self._lock:
+            if topic is None:
+                rings = [ring for some in self._rings.values() for ring in some]
+            else:
+                rings = list(self._rings.get(topic, ()))
+        for ring in rings:
+            ring()

@@ -1,0 +1,179 @@
+"""The tables of the service. `migrations/` makes them; a test holds that both agree.
+
+Times are seconds since 1970 by the database's clock. Bodies, progress and results are JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+tables = MetaData()
+
+
+def _only(state: str) -> dict[str, Any]:
+    """An index holds the jobs of this state alone."""
+    condition = text(f"state = '{state}'")
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
+jobs = Table(
+    "jobs",
+    tables,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # "draw", "cell"; who claims names the kinds that it can do
+    Column("state", Text, nullable=False),  # queued, running, done, failed, cancelled
+    Column("key", Text, nullable=False),  # the id of the API key; "" for this machine's own jobs
+    Column("lane", Text, nullable=False),  # jobs of one lane may be drawn in one batch
+    Column("cost", Float, nullable=False),  # images × steps × evaluations
+    Column("images", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),  # higher goes first
+    Column("start", Float),  # the place in the fair order, see `fair_order.py`; none if it was cancelled in the queue
+    Column("body", JSON, nullable=False),
+    Column("digest", Text, nullable=False),  # SHA-256 of the body
+    Column("idempotency", Text),
+    Column("created", Float, nullable=False),
+    Column("began", Float),  # when it was first claimed
+    Column("ended", Float),
+    Column("kept", Float, nullable=False),  # seconds for which the job is kept after its end
+    Column("expires", Float),
+    Column("worker", Text),
+    Column("token", Integer, nullable=False),  # rises with every claim: who holds an older one may not write
+    Column("lease", Float),  # until when its worker has it
+    Column("attempts", Integer, nullable=False),
+    Column("cancelling", Boolean, nullable=False),  # a running job that somebody cancelled
+    Column("progress", JSON),
+    Column("result", JSON),
+    Column("reason", Text),  # why it failed
+    UniqueConstraint("key", "idempotency"),
+    Index("jobs_order", "kind", "priority", "start"),
+    Index("jobs_of_key", "key", "kind", "priority", "start"),
+    Index("jobs_by_time", "key", "created"),
+    Index("jobs_queue", "kind", text("priority DESC"), "start", "created", **_only("queued")),
+    Index("jobs_waiting", "key", "kind", **_only("queued")),
+    Index("jobs_leases", "lease", **_only("running")),
+    Index("jobs_expiry", "expires"),
+)
+events = Table(
+    "events",
+    tables,
+    Column("job", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # from 1, without a gap
+    Column("kind", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("time", Float, nullable=False),
+)
+
+streams = Table(
+    "streams",
+    tables,
+    Column("id", Integer, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("attributes", Text, nullable=False),  # "gender × skin_tone"
+    Column("target", Text, nullable=False),  # "man 1/2, woman 1/2": exact, and the same for the same target
+    Column("lot", Integer, nullable=False),  # the seed that breaks ties
+    UniqueConstraint("rule", "model", "attributes", "target"),
+)
+cells = Table(
+    "cells",
+    tables,
+    Column("stream", ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),  # "woman + dark"
+    Column("share", Text, nullable=False),  # "1/3"
+    Column("asked", Integer, nullable=False),
+    Column("perceived", Integer, nullable=False),
+    Column("judged", Integer, nullable=False),
+    Column("counted", Integer, nullable=False),  # as perceived, else as asked; the next choice goes by it
+)
+turns = Table(
+    "turns",
+    tables,
+    Column("id", Text, primary_key=True),
+    Column("stream", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("job", ForeignKey("jobs.id", ondelete="CASCADE"), index=True),  # whose turn it is, if a job took it
+    Column("quotas", JSON, nullable=False),  # {"woman": 2}
+    Column("expires", Float),  # none for the turn of a job, which lasts as long as the job
+)
+
+keys = Table(
+    "keys",
+    tables,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the key, which itself is nowhere
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),  # client, operator, rater
+    Column("limits", JSON, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("revoked", Float),
+)
+policies = Table(
+    "policies",
+    tables,
+    Column("version", Integer, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("text", Text, nullable=False),  # the YAML
+    Column("created", Float, nullable=False),
+    Column("by", Text, nullable=False),  # the id of a key, or "command line"
+)
+activations = Table(
+    "activations",
+    tables,
+    Column("id", Integer, primary_key=True),
+    Column("version", ForeignKey("policies.version")),  # none: no policy is active from then on
+    Column("time", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+trail = Table(
+    "trail",
+    tables,
+    Column("id", Integer, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("change", Text, nullable=False),  # "key added"
+    Column("subject", Text, nullable=False),  # the id of what changed
+    Column("details", JSON, nullable=False),
+)
+
+images = Table(
+    "images",
+    tables,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the file
+    Column("key", Text, primary_key=True),  # who may see it; the same content may belong to several keys
+    Column("media", Text, nullable=False),  # "image/png"
+    Column("size", Integer, nullable=False),  # bytes
+    Column("job", Text),  # the job that drew it, if one did
+    Column("created", Float, nullable=False),
+    Column("expires", Float, index=True),  # none: it is kept
+)
+labels = Table(
+    "labels",
+    tables,
+    Column("id", Integer, primary_key=True),
+    Column("image", Text, nullable=False, index=True),  # its hash
+    Column("attribute", Text, nullable=False),
+    Column("answer", Text),  # the group; none if the rater cannot tell, or skipped the image
+    Column("reason", Text),  # "cannot tell", or why it was skipped
+    Column("rater", Text, nullable=False),  # a pseudonym
+    Column("queue", Text, nullable=False),  # random, active, gold, second, correction
+    Column("probability", Float),  # with which the image was shown; none where no estimate may use the label
+    Column("guideline", Text, nullable=False),  # its version
+    Column("time", Float, nullable=False),
+    Column("undone", Float),  # when the rater took it back
+)
