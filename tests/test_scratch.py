@@ -1,4 +1,4 @@
-"""Pictures that lie in files while a request is drawn: memory does not grow with their number, and results are the same."""
+"""Pictures that lie in files while a request is drawn: memory does not grow with their number."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from sqlalchemy import Connection, Text, bindparam, cast, delete, insert, select
 
 from fair_diffusion.allocation.ledger_file import LedgerError, cells, open_file, plain_errors, reading, streams, turns
 from fair_diffusion.allocation.ledger_file import writing as transaction
-from fair_diffusion.allocation.ledger_rows import StreamRow, cells_of, quotas_of, streams_of
+from fair_diffusion.allocation.ledger_rows import StreamRow, cells_of, lot_of, quotas_of, streams_of
 from fair_diffusion.allocation.stream import deficits, next_cells
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.policy.target import Cell, Target
@@ -255,7 +255,7 @@ def _stream(connection: Connection, rule: str, target: Target, model: str) -> tu
     }
     known = connection.execute(select(streams.c.id, streams.c.lot).filter_by(**key)).first()
     if known:
-        return known.id, known.lot
+        return known.id, lot_of(known.lot)
     lot = secrets.randbelow(2**31)
     stream = connection.execute(insert(streams).values(**key, lot=lot).returning(streams.c.id)).scalar_one()
     none = dict.fromkeys(("asked", "perceived", "judged", "counted"), 0)

@@ -49,8 +49,14 @@ def _whole(rows: Sequence[CellRow]) -> Sequence[CellRow]:
 
 
 _QUOTAS: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, Count])
+_LOT: TypeAdapter[int] = TypeAdapter(Count)
 _CELLS: TypeAdapter[list[CellRow]] = TypeAdapter(Annotated[list[CellRow], AfterValidator(_whole)])
 _STREAMS: TypeAdapter[list[StreamRow]] = TypeAdapter(list[StreamRow])
+
+
+def lot_of(value: Any) -> int:
+    """The seed that breaks ties. `ValidationError` if it is none."""
+    return _LOT.validate_python(value, strict=True)
 
 
 def quotas_of(text: Any) -> dict[str, int]:

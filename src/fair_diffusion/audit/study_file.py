@@ -76,6 +76,7 @@ class StudyFile(TypedDict):
     broken: Sequence[str]
     notes: Sequence[str]
     fields: NotRequired[Mapping[str, str]]
+    audited: NotRequired[str]
 
 
 STUDY_FILE: TypeAdapter[StudyFile] = TypeAdapter(StudyFile)

@@ -35,7 +35,7 @@ def loading(model: str) -> Iterator[None]:
     for bars in (diffusers_bars, transformers_bars):
         bars.disable_progress_bar()
     what = f"loading {printable(model)} (downloaded first if it is not cached)"
-    console = Terminal(stderr=True)
+    console = Terminal(error=True)
     if console.is_terminal:
         with console.status(what):
             yield
@@ -51,17 +51,17 @@ def loading(model: str) -> Iterator[None]:
 @contextmanager
 def working() -> Iterator[Move]:
     """A callback that moves the bar, or that now and then prints a line where standard error is no terminal."""
-    if not Terminal(stderr=True).is_terminal:
+    if not Terminal(error=True).is_terminal:
         yield _Lines().move
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     start = time.monotonic()
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Terminal(error=True), transient=True) as bar:
         task = bar.add_task("", total=None, visible=False)
 
         def move(what: str, done: float, whole: float | None) -> None:
-            visible = time.monotonic() - start > PATIENCE
-            bar.update(task, description=visible(what), completed=done, total=whole, visible=visible)
+            late = time.monotonic() - start > PATIENCE
+            bar.update(task, description=visible(what), completed=done, total=whole, visible=late)
 
         yield move
 

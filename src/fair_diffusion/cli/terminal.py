@@ -12,8 +12,8 @@ from fair_diffusion.cli.console import visible
 class Terminal(Console):
     """Standard output, or standard error. Square brackets and colons are text."""
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+    def __init__(self, *, error: bool = False) -> None:
+        super().__init__(stderr=error, markup=False, emoji=False, highlight=False)
 
     def write(self, text: str, *, bold: bool = False, wrap: bool = True) -> None:
         """Print one line, wrapped at words unless the terminal is to wrap it."""

@@ -12,7 +12,7 @@ from fair_diffusion.control.planned import Planned
 from fair_diffusion.result import Result
 
 if TYPE_CHECKING:
-    from fair_diffusion.allocation.ledger import Ledger
+    from fair_diffusion.allocation.keeps_streams import KeepsStreams
     from fair_diffusion.allocation.ledger_request import Turns
 
 Keep = Callable[[int, Result], None]
@@ -31,7 +31,7 @@ class Counting(ExitStack):
         planned: the requests, with the quotas of their turns.
     """
 
-    def __init__(self, ledger: Ledger | None, planned: Sequence[Planned], *, model: str) -> None:
+    def __init__(self, ledger: KeepsStreams | None, planned: Sequence[Planned], *, model: str) -> None:
         super().__init__()
         self.planned, self._ledger = list(planned), ledger
         self._turns: dict[int, Turns] = {}

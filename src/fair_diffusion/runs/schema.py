@@ -43,6 +43,7 @@ class ResultPart(TypedDict):
     rule: NotRequired[str | None]
     n: NotRequired[Count]
     requested: NotRequired[Count]
+    drawn: NotRequired[str]
     seed: NotRequired[Seed]
     images: NotRequired[Mapping[str, Count]]
     cost: NotRequired[CostFile]
