@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, visible
 from fair_diffusion.cli.terminal import Terminal
 from fair_diffusion.files.text import printable
 
