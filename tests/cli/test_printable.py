@@ -67,7 +67,7 @@ def test_wrong_arguments() -> None:
     check(invoked(EVIL))
     check(invoked("generate", f"--{EVIL}"))
     check(invoked("plan", "--target", EVIL), repeats=False)
-    check(invoked("explain", "a nurse", "--instruct", EVIL))
+    check(invoked("explain", "a nurse", "--instruct", EVIL), repeats=False)
     check(invoked("explain", "a nurse", "--policy", f"/nowhere/{EVIL}"))
     check(invoked("generate", "a nurse", "--out", "/dev/null/x", "--instruct", f"nurse: half {EVIL}"))
     for verb in ("audit", "report"):

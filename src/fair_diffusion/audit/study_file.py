@@ -85,14 +85,12 @@ _TEXTS = ("file", "source", "concept")
 
 
 def check_image_table(table: pa.Table, what: object) -> None:
-    """Check the columns of images.parquet, as `ImageRows.table` makes them.
+    """Check the columns that images.parquet has, as `ImageRows.table` makes them.
 
     Raises:
-        DamagedFile: a column is missing, twice there, or of another type.
+        DamagedFile: a column is twice there, or of another type.
     """
     names = table.column_names
-    if lacking := [name for name in _TEXTS if name not in names]:
-        raise DamagedFile(f"{what} is damaged: it lacks the column {lacking[0]!r}")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DamagedFile(f"{what} is damaged: it has two columns {twice[0]!r}")
     for field in table.schema:
@@ -104,3 +102,10 @@ def check_image_table(table: pa.Table, what: object) -> None:
             fits = pa.types.is_string(field.type) and not (field.name in _TEXTS and table[field.name].null_count)
         if not fits:
             raise DamagedFile(f"{what} is damaged: the column {field.name!r} does not hold what it must")
+
+
+def check_complete(table: pa.Table | None, what: object) -> pa.Table | None:
+    """The same table, after a check that it has the columns that are calculated with; `DamagedFile` names the first."""
+    if table is not None and (lacking := [name for name in _TEXTS if name not in table.column_names]):
+        raise DamagedFile(f"{what} is damaged: images.parquet lacks the column {lacking[0]!r}")
+    return table

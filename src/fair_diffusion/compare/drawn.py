@@ -74,7 +74,9 @@ class Drawn:
     learnt: Mapping[str, float] = field(default_factory=dict)
 
     def column(self, name: str) -> list[Any]:
-        """The values of one column."""
+        """The values of one column. `DamagedFile` if there is none of that name."""
+        if name not in self.images.column_names:
+            raise DamagedFile(f"a cell of the comparison lacks the column {name!r}; delete it, it is drawn anew")
         values: list[Any] = self.images[name].to_pylist()
         return values
 
@@ -149,12 +151,12 @@ def load(path: Path, *, pictures: bool = False) -> Drawn:
 
 
 def _check_columns(rows: pa.Table, path: Path) -> None:
-    """`DamagedFile` if a column of images is missing, twice there, or of another type."""
+    """`DamagedFile` if a column of images is twice there, or of another type."""
     names = rows.column_names
     for name, kind in _TYPES.items():
-        if names.count(name) != 1:
-            raise DamagedFile(f"{path} has {names.count(name)} columns {name!r}")
-        if not (rows.schema.field(name).type.equals(kind) or rows.schema.field(name).type == pa.null()):
+        if names.count(name) > 1:
+            raise DamagedFile(f"{path} has two columns {name!r}")
+        if name in names and not (rows.schema.field(name).type.equals(kind) or rows.schema.field(name).type == pa.null()):
             raise DamagedFile(f"the column {name!r} of {path} does not hold what it must")
     for name in names:
         if names.count(name) > 1 or (
@@ -162,7 +164,7 @@ def _check_columns(rows: pa.Table, path: Path) -> None:
         ):
             raise DamagedFile(f"the column {name!r} of {path} does not hold what it must")
     for name in ("index", "seed", "steered", "repairs", "reseeds", "evaluations", "plain_evaluations"):
-        if rows[name].null_count:
+        if name in names and rows[name].null_count:
             raise DamagedFile(f"the column {name!r} of {path} has rows that are empty")
 
 

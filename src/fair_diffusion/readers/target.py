@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fair_diffusion.audit.folder import load_images, load_study
+from fair_diffusion.audit.study_file import check_complete
 from fair_diffusion.files.image_files import image_files, is_study, linked_folders
 from fair_diffusion.files.new_folder import is_unfinished
 from fair_diffusion.files.progress import Progress, silent
@@ -178,9 +179,14 @@ def _kind_of_table(table: Path) -> Kind:
     raise ValueError(f"{table} has neither records nor captions, only the columns {shown}; name {TARGETS}")
 
 
+def _studied(target: Path) -> Findings:
+    """A study with the rows of its images."""
+    return Findings(load_study(target), check_complete(load_images(target), target))
+
+
 def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
     """Audit a target whose images somebody has read or counted already."""
     if kind == "images":
         return read_image_table(target, attributes=attributes)
-    counted = read_counts(target) if kind == "counts" else Findings(load_study(target), load_images(target))
+    counted = read_counts(target) if kind == "counts" else _studied(target)
     return only(counted, attributes)

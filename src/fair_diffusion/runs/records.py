@@ -158,7 +158,7 @@ def png_record(path: Readable) -> dict[str, Any] | None:
         return None
     if not isinstance(text, str):
         return None
-    record = parsed(str(text), RECORD, FORMAT, f"the record in {path}")
+    record = parsed(str(text), RECORD, FORMAT, path)
     return {**record, **{name: record.get(name) or {} for name in BY_ATTRIBUTE}}
 
 
