@@ -15,7 +15,15 @@ from scipy.stats import binom, multinomial
 
 from fair_diffusion.audit.deviations import tally_deviation
 from fair_diffusion.audit.lines import relation
-from fair_diffusion.statistics.amplification import Lean, fewest, label_probabilities, lean, mean_lean, tails
+from fair_diffusion.statistics.amplification import (
+    FEWEST_LEANS,
+    Lean,
+    fewest,
+    label_probabilities,
+    lean,
+    mean_lean,
+    tails,
+)
 from fair_diffusion.statistics.differences import agreed, fisher_p, mcnemar_p, newcombe, tango
 from fair_diffusion.statistics.kid import kid
 
@@ -124,6 +132,12 @@ MODELS: Sequence[tuple[str, Model]] = (
     ("off by ± 15 points", lambda r, rng: np.clip(r + rng.normal(0, 0.15, r.shape), 0, 1)),
 )
 """What models make of the reference's shares of one of two groups."""
+ODD: Sequence[tuple[str, Model]] = (
+    ("1 of 10 shows one group alone", lambda r, rng: np.where(rng.random(r.shape) < 0.1, 1.0, r)),
+    ("1 of 10 is mirrored", lambda r, rng: np.where(rng.random(r.shape) < 0.1, 1 - r, r)),
+    ("1 of 10 shows the rarer group alone", lambda r, rng: np.where(rng.random(r.shape) < 0.1, (r < 0.5) * 1.0, r)),
+)
+"""Models that treat one prompt of ten unlike the others."""
 
 
 def amplified(runs: int) -> Iterator[tuple[str, float]]:
@@ -154,8 +168,8 @@ def mean_amplification(runs: int, m: int, n: int = 50) -> Iterator[tuple[str, fl
         assert found is not None
         return found
 
-    for prompts in (5, 20, 100):
-        for name, model in MODELS:
+    for prompts in (FEWEST_LEANS, 100):
+        for name, model in (*MODELS, *ODD):
             r = rng.beta(2, 2, 200_000)
             # The group that the reference shows more than evenly among all its images but one.
             favoured = binom.sf((m - 1) // 2, m - 1, r) - binom.cdf((m - 2) // 2, m - 1, r)

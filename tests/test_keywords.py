@@ -38,6 +38,7 @@ WRONG: Mapping[str, Any] = {
     "repair_budget": "all",
     "batch_size": 2.0,
     "size": 512,
+    "hold": 4,
     "lot": 3,
     "file": 12,
     "loss": 0,
@@ -112,6 +113,36 @@ def test_a_number_type_of_torch_is_a_dtype() -> None:
     assert pipe.backbone.dtype == torch.bfloat16
     with pytest.raises(ValueError, match=r"unknown dtype 'int8'; use one of float32"):
         FairPipeline.from_pretrained("pocket", dtype=torch.int8)
+
+
+def test_arguments_beside_the_request_are_checked_too(pipe: FairPipeline, tmp_path: Path) -> None:
+    one, drawn = Request(prompt="a doctor", steps=1), list[int]()
+    wrong: Mapping[str, Any] = {"ledger": "ledger.sqlite", "strengths": {}, "compare_plain": 1, "on_step": 3}
+    for name, value in wrong.items():
+        with pytest.raises(ValueError, match=f"^{name} is {re.escape(repr(value))}; give "):
+            pipe.many([one], **{name: value})
+    with pytest.raises(ValueError, match=r"^on_step is 3; give "):
+        pipe.each([one], on_step=3)  # type: ignore[arg-type]
+    draws: list[Any] = [pipe.many, pipe.each]
+    for draw in draws:
+        for value in (one, None, "a doctor"):
+            with pytest.raises(ValueError, match=r"^requests is .*; give a list of Request"):
+                draw(value)
+        with pytest.raises(ValueError, match=r"^requests\[1\] is 'a doctor'; give a Request"):
+            list(draw([one, "a doctor"], on_step=lambda _: drawn.append(1)))
+    assert not drawn
+    for value in (3, None):
+        with pytest.raises(ValueError, match=f"^model is {value}; give a hub id, a folder"):
+            FairPipeline.from_pretrained(value, perceiver="clip", judge="clip")
+    assert Strengths.load(str(tmp_path / "none.json")) == Strengths()
+
+
+def test_requests_of_a_generator_are_all_drawn(pipe: FairPipeline) -> None:
+    asked: dict[str, Any] = {"prompt": "a doctor", "steps": 1, "method": "none"}
+    results = pipe.many(Request(seed=seed, **asked) for seed in (4, 7))
+    assert [result.seed for result in results] == [4, 7]
+    assert pipe.many([]) == []
+    assert list(pipe.each([])) == []
 
 
 def test_several_prompts_are_sent_to_many(pipe: FairPipeline) -> None:

@@ -39,7 +39,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, tiny_sd: Any) -> Path:
         counts = [[9, 1, 0, 0], [1, 9, 0, 0], [0, 0, 10, 0]]
         confusion = Confusion(attribute="gender", groups=GROUPS, counts=counts, measured_on="10 pictures")
         TrainedPerceiver(reader, confusion, 0).save(home / "readers" / name)
-    (home / "policy.yaml").write_text("version: 1\nrules:\n  - concepts: [nurse]\n    targets:\n      gender: {woman: 0.5, man: 0.5}\n")
+    (home / "policy.yaml").write_text(
+        "version: 1\nrules:\n  - concepts: [nurse]\n    targets:\n      gender: {woman: 0.5, man: 0.5}\n"
+    )
     return home
 
 

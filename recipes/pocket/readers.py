@@ -1,9 +1,9 @@
 """Train the two readers of the pocket model: the perceiver, which steers, and the judge, which scores.
 
-They share neither architecture nor weights, and learn from different drawings: folds 1–5 teach the perceiver, folds
-3–9 the judge, which must know every figure to read well, and fold 0 tests both. Both see blurred, noisy and shifted
-pictures; the judge turned, patched and recoloured ones too; the perceiver generated pictures too, as what their
-captions ask for (`recipes.pocket.trajectories`), since they are what it will read.
+They share neither architecture nor weights, and learn from drawings that differ in part: folds 1–5 teach the
+perceiver, folds 3–9 the judge, which must know every figure to read well, and fold 0 tests both. Both see blurred,
+noisy and shifted pictures; the judge turned, patched and recoloured ones too; the perceiver generated pictures too,
+as what their captions ask for (`recipes.pocket.trajectories`), since they are what it will read.
 "Unknown" is learnt from drawings without a person, from yellow figures (skin tone), and from pictures of which nothing
 is left.
 

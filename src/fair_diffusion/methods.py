@@ -17,6 +17,9 @@ CONTROLS = (NATURAL_FIRST, ALL)
 ASSIGNED = "assigned"
 """The fairness loss that assigns a group to each image."""
 
+NONE, EDIT = "none", "edit"
+"""The methods that others ask for by name: the model as it is, and edited weights."""
+
 DRAWN_BY = ("everyone", "rejection", "descent", "distribution")
 """The controls that can draw a method, beside natural-first."""
 
@@ -136,7 +139,7 @@ METHODS: Mapping[str, Method] = {
             learnt_ways=("bottleneck",),
         ),
         Method(
-            name="edit",
+            name=EDIT,
             does="the model draws with the edited weights, or the LoRA, of a file",
             acts_on="network",
             assigns=False,
@@ -173,7 +176,7 @@ METHODS: Mapping[str, Method] = {
             learnt_ways=("distribution-heads",),
         ),
         Method(
-            name="none",
+            name=NONE,
             does="the model draws as it is",
             acts_on="nothing",
             home="plain",

@@ -17,7 +17,7 @@ from fair_diffusion.backbones import OnStep, adapt
 from fair_diffusion.control.counting import Counting, Keep
 from fair_diffusion.control.loop import check_order, draw
 from fair_diffusion.control.order import Order
-from fair_diffusion.control.planned import Planned, Shared
+from fair_diffusion.control.planned import Planned, Shared, held_by
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.records import Readings
 from fair_diffusion.control.results import images_of, result_of
@@ -121,7 +121,7 @@ class FairPipeline:
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
             fields: of `Request`, which tells what each is: n, seed, instruct, policy, method, control, steps,
-                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss, lot.
+                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss, hold, lot.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything is drawn.
@@ -134,7 +134,7 @@ class FairPipeline:
 
     def many(
         self,
-        requests: Sequence[Request],
+        requests: Iterable[Request],
         *,
         strengths: Strengths | None = None,
         ledger: KeepsStreams | None = None,
@@ -158,8 +158,8 @@ class FairPipeline:
         Returns:
             One result per request, in their order.
         """
-        _check_arguments(requests, strengths, compare_plain, on_step)
-        planned = [self.plan(request, strengths) for request in requests]
+        _check_arguments(strengths, ledger, compare_plain, on_step)
+        planned = [self.plan(request, strengths) for request in _checked(requests)]
         with Counting(ledger, planned, model=self.name) as counting:
             shared = Shared(Readers(self.perceiver, self.early), scratch=scratch)
             on_step = counting.renewing(on_step)
@@ -172,7 +172,8 @@ class FairPipeline:
             The number of a request and its result, as soon as it is finished: not always in their order. After an
             interrupt those that were begun, with the images that are finished.
         """
-        return self.run((self.plan(request) for request in requests), on_step)
+        _check_arguments(on_step=on_step)
+        return self.run((self.plan(request) for request in _checked(requests)), on_step)
 
     def plan(self, request: Request, strengths: Strengths | None = None) -> Planned:
         """The request with the rule that fires and its quotas. `ValueError` naming what cannot be read or used."""
@@ -186,7 +187,8 @@ class FairPipeline:
         if request.file is not None:
             check_file(request.row, request.file)
         quotas = plan(matched.targets, request.n, *request.ties) if matched.rule and request.assigns else []
-        planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths)
+        held = held_by(self, request, matched)
+        planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths, held=held)
         check_order(Shared(Readers(self.perceiver, self.early)).order(self, planned))
         return planned
 
@@ -273,12 +275,29 @@ class FairPipeline:
         return [found[k] for k in range(len(planned))]
 
 
+def _checked(requests: Any) -> Iterator[Request]:
+    """The requests as they come. `ValueError` naming what is no request: at once if it is not even a list."""
+    if isinstance(requests, str) or not isinstance(requests, Iterable):
+        raise ValueError(f"requests is {requests!r}; give a list of Request")
+
+    def each() -> Iterator[Request]:
+        for k, request in enumerate(requests):
+            if not isinstance(request, Request):
+                raise ValueError(f"requests[{k}] is {request!r}; give a Request, such as Request(prompt=...)")
+            yield request
+
+    return each()
+
+
 def _check_arguments(
-    requests: Sequence[Request], strengths: Strengths | None, compare_plain: bool, on_step: OnStep | None
+    strengths: Strengths | None = None,
+    ledger: KeepsStreams | None = None,
+    compare_plain: bool = False,
+    on_step: OnStep | None = None,
 ) -> None:
     """`ValueError` naming the first argument that is of a wrong type."""
-    if isinstance(requests, Request) or not all(isinstance(request, Request) for request in requests):
-        raise ValueError(f"requests is {requests!r}; give a list of Request")
+    if ledger is not None and not hasattr(ledger, "reserve"):  # its class loads a database library
+        raise ValueError(f"ledger is {ledger!r}; give a Ledger, such as Ledger(PATH)")
     if strengths is not None and not isinstance(strengths, Strengths):
         raise ValueError(f"strengths is {strengths!r}; give Strengths, such as Strengths.load(PATH)")
     if not isinstance(compare_plain, bool):

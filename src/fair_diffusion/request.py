@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self, TypedDict
 
-from fair_diffusion.methods import ASSIGNED, CONTROLS, METHODS, NATURAL_FIRST, USUAL, Method, named
+from fair_diffusion.methods import ASSIGNED, CONTROLS, METHODS, NATURAL_FIRST, NONE, USUAL, Method, named
 from fair_diffusion.policy import Policy
 from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.policy.holding import attributes_in
 from fair_diffusion.seeds import SEEDS
 
 MAX_PROMPT = 32_000
@@ -63,6 +64,7 @@ class RequestFields(TypedDict, total=False):
     size: str | None
     file: Path | None
     loss: str | None
+    hold: str | Sequence[str] | None
     lot: tuple[int, int] | None
 
 
@@ -88,6 +90,9 @@ class Request:
         size: width and height of the pictures in pixels, such as "768x512"; the model's own if None.
         file: what the method learnt beforehand (safetensors), for methods that take a file.
         loss: the fairness loss, for methods that descend on one; the method's usual one if None.
+        hold: the attributes that steered images keep: names, as a list or one text with commas, or "none"; if None,
+            what the policy says, and every attribute that the perceiver reads where it says nothing. Attributes that a
+            target asks for, or that the prompt states, are never held. Kept as a tuple.
         lot: for requests that belong together, a seed that they share and the place of this one among them, from 0.
             Groups that equal remainders of quotas tie win in turn over the places, so that they even out. If None,
             prompt and seed decide.
@@ -109,6 +114,7 @@ class Request:
     size: str | None = None
     file: Path | None = None
     loss: str | None = None
+    hold: str | Sequence[str] | None = None
     lot: tuple[int, int] | None = None
 
     def __new__(cls, **given: Any) -> Self:
@@ -183,6 +189,11 @@ class Request:
         return named(self.method)
 
     @property
+    def hold_names(self) -> tuple[str, ...] | None:
+        """The attributes to hold; None if the policy decides."""
+        return None if self.hold is None else attributes_in(self.hold)
+
+    @property
     def pixels(self) -> tuple[int, int] | None:
         """Width and height of the pictures; None: the model's own."""
         if self.size is None:
@@ -198,7 +209,7 @@ class Request:
     @property
     def plain(self) -> Request:
         """The same request, without instruction and unsteered."""
-        return replace(self, method="none", control=None, file=None, loss=None, instruct=None, policy=None)
+        return replace(self, method=NONE, control=None, file=None, loss=None, instruct=None, policy=None)
 
     @property
     def fairness_loss(self) -> str:
@@ -254,6 +265,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], Callable[[Any], Any], str]] = {
     "float": ((Real,), float, "a number"),
     "Path": ((Path, str), Path, "a path"),
     "Policy": ((Policy,), lambda policy: policy, "a Policy, such as Policy.from_file(PATH)"),
+    "str | Sequence[str]": ((str, list, tuple), attributes_in, "names of attributes, or 'none'"),
     "str | Method": ((str, Method), lambda method: method, "the name of a method, or a Method"),
 }
 """For each type of a field: what is taken for it, how it is kept, and what messages call it."""

@@ -14,8 +14,10 @@ from typing import Any
 from PIL import Image
 
 from fair_diffusion.audit.delivery import Delivery, delivery
+from fair_diffusion.audit.side_effects import SideEffect, side_effect
 from fair_diffusion.audit.table import JOINT, AuditRow, deviation, joint_labels
 from fair_diffusion.perception.confusion import Confusion
+from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.runs.format import FORMAT, title
 from fair_diffusion.runs.saving import save
 from fair_diffusion.runs.sheet import sheet
@@ -40,6 +42,7 @@ class Record:
         natural: by attribute, the group that the plain image would show, as read mid-way; None if it could not be read.
         natural_confidence: the confidence of those readings.
         steered_to: by attribute, the group that the image was steered to; empty if it was steered to none.
+        held: by attribute, the group that steering was to keep, because nobody asked to change it.
         strength: the strength of the steering; 0 for a plain image.
         repairs: how often the image was made again.
         reseeds: how many of these repairs used a new seed.
@@ -78,6 +81,7 @@ class Record:
     plain_evaluations: int
     negative_prompt: str | None = None
     guidance_rescale: float = 0.0
+    held: dict[str, str] = field(default_factory=dict)
 
     @property
     def steered(self) -> bool:
@@ -197,6 +201,7 @@ class Result:
             "confusions": [asdict(confusion) for confusion in self.confusions],
             "perceiver_confusions": [asdict(confusion) for confusion in self.perceiver_confusions],
             **({"occupations": dict(self.occupations)} if self.occupations else {}),
+            **({"side_effects": [asdict(one) for one in self.side_effects]} if self.side_effects else {}),
             **({"twins": asdict(self.twins)} if self.twins else {}),
             **({"plain": self.plain.summary()} if self.plain else {}),
         }
@@ -236,6 +241,31 @@ class Result:
     def interrupted(self) -> bool:
         """Whether an interrupt from the keyboard ended the request or its plain twins early."""
         return self.stopped or (self.plain is not None and self.plain.stopped)
+
+    @property
+    def compared(self) -> Result | None:
+        """The images that these are compared with one by one: the plain twins."""
+        return self.plain
+
+    @cached_property
+    def side_effects(self) -> list[SideEffect]:
+        """How the judge's readings changed in attributes that nobody asked to change; empty without plain twins."""
+        if self.compared is None or not self.records:
+            return []
+        twins = {twin.seed: twin for twin in self.compared.records}
+        pairs = [(twins[record.seed], record) for record in self.records if record.seed in twins]
+        asked = {part for row in self.audit if row.target is not None for part in row.attribute.split(JOINT)}
+        return [
+            side_effect(
+                name,
+                ATTRIBUTES[name].group_names,
+                [twin.judged[name] for twin, _ in pairs],
+                [record.judged[name] for _, record in pairs],
+                [record.steered for _, record in pairs],
+            )
+            for name in ATTRIBUTES
+            if name not in asked and all(name in one.judged for pair in pairs for one in pair)
+        ]
 
     def deviations(self) -> list[dict[str, Any]]:
         """The total variation from the target and its noise floor, for each attribute that has a target."""

@@ -51,7 +51,7 @@ def test_two_groups_count_once_and_several_each() -> None:
     assert (found.amplified_low, found.amplified_high) == (fewest(both.amplified), 6 - fewest(both.other))
     leans = [lean([3 * k, 100 - 3 * k], [40 * k, 1_000 - 40 * k], 0.5) for k in range(6)]
     mean, interval = mean_lean([one for one in leans if one is not None])
-    assert (found.difference, (found.difference_low, found.difference_high)) == (mean, interval)
+    assert (found.difference, found.difference_low, found.difference_high, interval) == (mean, None, None, None)
 
     reference = [tally("data", "cook", 500, 300, 200, 0)]
     own = [tally("s", "cook", 80, 10, 10, 0, target=(1 / 3, 1 / 3, 1 / 3, 0))]
@@ -59,6 +59,15 @@ def test_two_groups_count_once_and_several_each() -> None:
     assert (found.concepts, found.shares) == (1, 3)
     assert found.difference == pytest.approx(0.3)
     assert (found.difference_low, found.difference_high) == (None, None)
+
+
+def test_many_concepts_have_an_interval() -> None:
+    reference = [tally("data", f"c{k}", 400 + k, 600 - k) for k in range(50)]
+    own = [tally("s", f"c{k}", 30 + k % 7, 70 - k % 7) for k in range(50)]
+    (found,) = relations(summarize(own, reference=reference), own, reference)
+    leans = [lean([30 + k % 7, 70 - k % 7], [400 + k, 600 - k], 0.5) for k in range(50)]
+    mean, interval = mean_lean([one for one in leans if one is not None])
+    assert (found.difference, (found.difference_low, found.difference_high)) == (mean, interval)
 
 
 def test_numbers_have_them_for_every_source_but_the_reference() -> None:

@@ -117,3 +117,11 @@ def test_reset_asks_a_person_at_a_terminal(answer: str, left: int, file: Path) -
 def test_the_other_verbs_do_not_wait_for_the_database_library() -> None:
     code = "import sys, fair_diffusion.cli; sys.exit('sqlalchemy' in sys.modules or 'alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_stream_of_one_image_says_so(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "one.sqlite")
+    turn = ledger.reserve(rule="nurse", target=GENDER, n=1, model="pocket")
+    ledger.settle(turn, assigned=[WOMAN], perceived=[WOMAN], judged=[WOMAN])
+    shown = run.invoke(app, ["ledger", "show", str(tmp_path / "one.sqlite")])
+    assert shown.stdout.splitlines()[0].rstrip() == "nurse: gender by pocket, 1 image"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,3 +79,9 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
         "reading: 7",
         "denoising: 960 of 960",
     ]
+
+
+def test_only_what_a_hub_has_is_said_to_be_downloaded(tmp_path: Path) -> None:
+    assert progress.loading_text("pocket") == "loading pocket"
+    assert progress.loading_text(str(tmp_path)) == f"loading {tmp_path}"
+    assert progress.loading_text("owner/name") == "loading owner/name (downloaded first if it is not cached)"

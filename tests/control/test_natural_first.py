@@ -8,115 +8,26 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from known_world import STEPS, World
 from PIL import Image
 
-from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import Batch, Guide, StableDiffusion, StepInfo
-from fair_diffusion.control.assignments import Shares
-from fair_diffusion.control.loop import draw
+from fair_diffusion.backbones import Guide, StableDiffusion
 from fair_diffusion.control.natural_first import NEW_SEED, RESEEDS
 from fair_diffusion.control.order import Order
-from fair_diffusion.control.strengths import LEVELS, Strengths
+from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.control.tries import SPARE
-from fair_diffusion.policy import ATTRIBUTES, Policy, Target
+from fair_diffusion.policy import Target
 from fair_diffusion.policy.target import cells as all_cells
-from fair_diffusion.request import Request
-from fair_diffusion.steering.aim import Aim
-from fair_diffusion.steering.brief import Aimed, Brief
+from fair_diffusion.steering.brief import Aimed
 from fair_diffusion.steering.semantic import SemanticGuidance
 from fair_diffusion.steering.window import look_step
 
-STEPS = 5
 PLAIN = 2 * STEPS
 REPAIR = 2 * (STEPS - look_step(STEPS))
-
-
-class World:
-    """Images that show `looks` mid-way and `shows` in the end, unless steered at least as strongly as `needs` says.
-
-    A group that is not in `needs` takes the usual strength. An image from a new seed shows what it did.
-    The world is what steering asks, in the place of readers.
-    """
-
-    perceiver = early = None
-
-    def __init__(
-        self,
-        backbone: StableDiffusion,
-        shows: Sequence[Mapping[str, str | None]],
-        *,
-        looks: Sequence[Mapping[str, str | None]] | None = None,
-        needs: Mapping[str, float] | None = None,
-    ) -> None:
-        self.backbone, self.shows, self.looks, self.needs = backbone, shows, looks or shows, needs or {}
-        self.aims: Sequence[Aim] = []
-        self.images: Sequence[int] = []
-        self.strengths = Strengths()
-        self.targets: tuple[Target, ...] = ()
-        self.interrupt_at: int | None = None
-
-    def run(self, instruction: str | Target, **request: Any) -> Order:
-        if isinstance(instruction, str):
-            self.targets = Policy.from_sentence(instruction).rules[0].targets
-        else:
-            self.targets = (instruction,)
-        asked = Request(prompt="a doctor", n=len(self.shows), steps=STEPS, guidance=2.0, batch_size=3, **request)
-        readers: Any = self
-        order = Order(
-            brief=Brief(self.backbone, asked, targets=self.targets),
-            quotas=plan(self.targets, asked.n, asked.seed),
-            guide=self.guide,
-            readers=readers,
-            key=("world",),
-            strengths=self.strengths,
-        )
-        assert list(draw([order], self.on_step)) == [[order]]
-        return order
-
-    def guide(self, images: Sequence[Aimed]) -> Guide:
-        self.aims = [aim for _, aim in images]
-        rows = [0] * len(images)
-        return Guide(self.backbone.encode(["a doctor"])[rows], self.backbone.encode([""])[rows], 2.0)
-
-    def on_step(self, info: StepInfo) -> None:
-        self.images = info.images
-        if self.interrupt_at is not None:
-            self.interrupt_at -= 1
-            if self.interrupt_at < 0:
-                raise KeyboardInterrupt
-
-    def look(self, batch: Batch) -> Shares:
-        return self.read(self.looked(batch.images))
-
-    def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
-        return self.read(self.made(pictures))
-
-    def looked(self, images: Sequence[int]) -> Sequence[Mapping[str, str | None]]:
-        return [self.looks[i] for i in images]
-
-    def made(self, pictures: Sequence[Image.Image]) -> list[dict[str, str | None]]:
-        assert len(pictures) == len(self.images) == len(self.aims)
-        return [
-            {
-                name: aim.assigned[name]
-                if name in aim.assigned and aim.strength >= self.needs.get(aim.assigned[name], 1.0)
-                else own
-                for name, own in self.shows[i].items()
-            }
-            for i, aim in zip(self.images, self.aims, strict=True)
-        ]
-
-    def read(self, labels: Sequence[Mapping[str, str | None]]) -> Shares:
-        def row(name: str, group: str | None) -> list[float]:
-            return [0.9 if g == group else 0.02 for g in ATTRIBUTES[name].group_names]
-
-        names = [name for target in self.targets for name in target.attributes]
-        return {name: np.array([row(name, label[name]) for label in labels]) for name in names}
 
 
 def genders(text: str) -> list[dict[str, str | None]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fair_diffusion.models import pocket
 from fair_diffusion.policy import Policy, match
-from fair_diffusion.runs.occupations import SHIPPED, read_occupations
+from fair_diffusion.runs.occupations import POCKET, SHIPPED, read_occupations
 from fair_diffusion.runs.suite import PROMPT
 
 EVERY = Policy.from_sentence("every occupation: half women")
@@ -26,3 +27,7 @@ def test_a_thing_of_the_same_name_is_none(prompt: str) -> None:
 
 def test_a_rule_for_such_a_word_holds_everywhere() -> None:
     assert match(Policy.from_sentence("model: half women"), "a model on a runway").rule is not None
+
+
+def test_the_occupations_of_the_pocket_model_are_a_list_by_name() -> None:
+    assert list(read_occupations(POCKET)) == pocket.OCCUPATIONS.read_text(encoding="utf-8").splitlines()

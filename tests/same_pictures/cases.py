@@ -44,7 +44,7 @@ def pipe() -> FairPipeline:
 
 
 def _draw(folder: Path, **asked: Any) -> list[Result]:
-    request: dict[str, Any] = {"prompt": PROMPT, "n": N, "steps": STEPS, "instruct": HALF} | asked
+    request: dict[str, Any] = {"prompt": PROMPT, "n": N, "steps": STEPS, "instruct": HALF, "hold": "none"} | asked
     return [pipe()(**request)]
 
 
@@ -125,7 +125,7 @@ def _rebalance(folder: Path, **asked: Any) -> Sequence[Result]:
         prompt=PROMPT,
         policy=Policy.from_sentence(HALF),
         steps=STEPS,
-        **asked,
+        **{"hold": "none"} | asked,
     )
 
 

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fair_diffusion.audit.lines import relation
-from fair_diffusion.statistics.amplification import Lean, fewest, label_probabilities, lean, mean_lean, tails
+from fair_diffusion.statistics.amplification import (
+    FEWEST_LEANS,
+    Lean,
+    fewest,
+    label_probabilities,
+    lean,
+    mean_lean,
+    tails,
+)
 
 MANY = 10**9
 NAMES = ["amplified", "reflected", "mitigated"]
@@ -178,26 +186,39 @@ def test_the_lean_of_equal_shares_is_none_however_few_images() -> None:
 
 
 def test_the_interval_of_the_mean_is_students() -> None:
-    differences = [0.1, 0.05, -0.02, 0.2, 0.12, 0.3]
+    differences = [0.1, 0.05, -0.02, 0.2, 0.12, 0.3, -0.1, -0.15, 0.25, 0.0] * 5
+    differences += [2 * 0.075 - value for value in differences]  # symmetric: no skewness
     mean, interval = mean_lean([Lean(value, 0.0) for value in differences])
-    expected = stats.t.interval(0.95, 5, np.mean(differences), stats.sem(differences))
+    expected = stats.t.interval(0.95, 99, np.mean(differences), stats.sem(differences))
     assert mean == pytest.approx(np.mean(differences))
     assert interval == pytest.approx(expected)
     # Prompts that are alike by chance are as uncertain as their images.
-    _, interval = mean_lean([Lean(0.1, 0.0025)] * 5)
-    half = stats.norm.ppf(0.975) * math.sqrt(5 * 0.0025) / 5
+    _, interval = mean_lean([Lean(0.1, 0.0025)] * 50)
+    half = stats.norm.ppf(0.975) * math.sqrt(50 * 0.0025) / 50
     assert interval == pytest.approx((0.1 - half, 0.1 + half))
-    mean, interval = mean_lean([Lean(0.1, 0.01)] * 4)
+    mean, interval = mean_lean([Lean(0.1, 0.01)] * (FEWEST_LEANS - 1))
     assert mean == pytest.approx(0.1)
     assert interval is None
-    _, interval = mean_lean([Lean(0.9, 1.0)] * 5)
+    _, interval = mean_lean([Lean(0.9, 50.0)] * 50)
     assert interval is not None
     assert interval[1] == 1
     with pytest.raises(ValueError, match="level is 95"):
         mean_lean([Lean(0.1, 0.01)], level=95)
 
 
-@pytest.mark.parametrize(("prompts", "factor"), [(5, 1.0), (20, 1.0), (20, 1.5)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_end_at_the_longer_tail_is_farther(sign: int) -> None:
+    differences = sign * np.array([0.0] * 45 + [0.5] * 5)
+    _, interval = mean_lean([Lean(value, 0.0) for value in differences.tolist()])
+    low, high = stats.t.interval(0.95, 49, differences.mean(), stats.sem(differences))
+    t = stats.t.ppf(0.975, 49)
+    skewness = ((differences - differences.mean()) ** 3).mean() / differences.std(ddof=1) ** 3
+    moved = stats.sem(differences) * skewness * (1 + 2 * t * t) / (6 * math.sqrt(50))
+    assert interval == pytest.approx((low + min(moved, 0), high + max(moved, 0)))
+    assert abs(moved) > 0.01
+
+
+@pytest.mark.parametrize(("prompts", "factor"), [(50, 1.0), (50, 1.5)])
 def test_the_interval_of_the_mean_covers_the_truth(prompts: int, factor: float) -> None:
     rng = np.random.default_rng(4)
     runs, held = 600, 0

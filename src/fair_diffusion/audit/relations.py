@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 from fair_diffusion.audit.lines import CANNOT_TELL, Likely, Line
 from fair_diffusion.audit.tally import Tally, by_source_and_attribute
-from fair_diffusion.statistics.amplification import fewest, lean, mean_lean, tails
+from fair_diffusion.statistics.amplification import FEWEST_LEANS, fewest, lean, mean_lean, tails
+
+FEWEST_CONCEPTS = FEWEST_LEANS
+"""The least number of concepts with an interval of the mean difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class SourceRelation:
         amplified_high: at most as many shares are amplified; both ends hold together with 95 % confidence.
         difference: share of those groups that the reference shows more than evenly, less their share in the reference;
             the mean over concepts. Above 0 the source amplifies on the whole. None if no concept allows it.
-        difference_low: lower end of its 95 % interval over concepts; None for fewer than 5 concepts.
+        difference_low: lower end of its 95 % interval over concepts; None for fewer than 50 concepts.
         difference_high: upper end of that interval.
     """
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fair_diffusion.cli.console import say, say_json
-from fair_diffusion.cli.options import Loading, Sampling, grouped
+from fair_diffusion.cli.options import Holding, Loading, Sampling, grouped
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors, warned
@@ -34,6 +34,7 @@ _WAYS = ", ".join(
 def compare(
     out: Annotated[Path, typer.Option(help="a folder; one that the same settings left is gone on with")],
     sampling: Sampling,
+    holding: Holding,
     loading: Loading,
     methods: Annotated[
         list[str] | None,
@@ -69,9 +70,9 @@ def compare(
         texts = read_prompts(prompts or [], suite, prompt)
         if reference is not None and not reference.is_dir():
             raise ValueError(f"{reference} is not there; name a folder of images for the kernel distance")
-        Request(prompt="-", n=n, seed=seed, **sampling)
+        Request(prompt="-", n=n, seed=seed, **sampling, **holding)
         pipe = loaded(loading)
-        drawing = Drawing(n=n, **pipe.with_usual(sampling))
+        drawing = Drawing(n=n, **pipe.with_usual(sampling), **holding)
         with counting("reading the reference") as progress:  # what it lacks is said before hours of drawing
             images = read_reference(pipe.judge, reference, progress) if reference else None
         try:
@@ -119,12 +120,11 @@ def read_prompts(given: Sequence[str], suite: str | None, frame: str) -> list[st
             raise ValueError(f"{text} is {error}; give text in UTF-8, with one prompt per line") from error
         texts += [row.strip() for row in rows if row.strip() and not row.startswith("#")]
     if suite is not None:
-        from fair_diffusion.models.pocket import OCCUPATIONS
         from fair_diffusion.runs.occupations import read_occupations
         from fair_diffusion.runs.suite import Suite
 
         plan = Suite(model="", prompt=frame)
-        texts += [plan.prompt_for(name) for name in read_occupations(str(OCCUPATIONS) if suite == "pocket" else suite)]
+        texts += [plan.prompt_for(name) for name in read_occupations(suite)]
     if not texts:
         raise ValueError("there is no prompt; give --prompts, or --suite")
     return texts

@@ -9,10 +9,11 @@ import typer
 
 from fair_diffusion.allocation import plan
 from fair_diffusion.cli.console import say, say_json
-from fair_diffusion.cli.options import Instruction, grouped
+from fair_diffusion.cli.options import Holding, Instruction, grouped
 from fair_diffusion.cli.usage import instructed, usage_errors
 from fair_diffusion.policy import Match, Policy, match
 from fair_diffusion.policy.concepts import lists
+from fair_diffusion.policy.holding import attributes_in, held
 from fair_diffusion.policy.placing import language
 from fair_diffusion.policy.target import percent
 from fair_diffusion.policy.words import spans, words
@@ -26,6 +27,7 @@ EVERY = "every occupation: gender equal"
 def explain(
     prompt: Annotated[str, typer.Argument(help="the prompt", metavar="PROMPT")],
     instruction: Instruction,
+    holding: Holding,
     n: Annotated[int, typer.Option("-n", "--images", min=1, help="images to share out")] = 64,
     seed: Annotated[int, typer.Option(help="breaks ties in rounding")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -35,10 +37,11 @@ def explain(
         check_prompt(prompt)
         check_seed(seed)
         rules = instructed(instruction)
+        hold = attributes_in(holding["hold"]) if "hold" in holding else None
     found = match(rules, prompt, last=True) if rules.rules else without_rules(prompt)
-    planned = plan(found.targets, n, seed, prompt)
+    planned, kept = plan(found.targets, n, seed, prompt), held(found, hold)
     if as_json:
-        told = plain(found, prompt, planned)
+        told = plain(found, prompt, planned) | {"held": kept}
         say_json({**told, "warnings": rules.warnings, "fixed": fixed_phrases(prompt)})
         return
     say(found.reason)
@@ -51,6 +54,8 @@ def explain(
                 say(f"  {' + '.join(cell)}: {percent(share)}, {count} of {n} images")
         if target.note:
             say(f"  note: {target.note}")
+    if kept:
+        say(f"held in steered images, where the perceiver reads it: {', '.join(kept)}")
 
 
 def without_rules(prompt: str) -> Match:

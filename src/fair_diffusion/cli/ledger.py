@@ -70,7 +70,7 @@ def table(rows: Sequence[Row]) -> Columns:
     """One stream: images per group as asked, perceived and judged, and how many each group still lacks."""
     columns = ("group", "target", "asked", "perceived", "judged", "judged share", "under way", "lacks")
     first = rows[0]
-    title = f"{first.rule}: {first.attributes} by {first.model}, {first.n} images"
+    title = f"{first.rule}: {first.attributes} by {first.model}, {first.n:,} image{'' if first.n == 1 else 's'}"
     shown = Columns(*columns, title=title)
     for row in rows:
         if row.share or row.asked or row.perceived or row.judged or row.pending:

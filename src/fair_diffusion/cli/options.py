@@ -63,6 +63,18 @@ class Instruction(TypedDict, total=False):
     policy: Annotated[Path, typer.Option(help="a policy file (YAML)")]
 
 
+class Holding(TypedDict, total=False):
+    """What the images are to keep: a field of `Request`."""
+
+    hold: Annotated[
+        str,
+        typer.Option(
+            help="attributes that steered images keep, with commas, or none; if not given, what the policy says, or "
+            "every attribute that the perceiver reads and no target asks for"
+        ),
+    ]
+
+
 class Sampling(TypedDict, total=False):
     """How images are drawn, whatever the method: fields of `Request`."""
 
@@ -83,7 +95,7 @@ class Sampling(TypedDict, total=False):
     size: Annotated[str, typer.Option(help="width and height in pixels, such as 768x512; the model's own if not given")]
 
 
-class Steering(TypedDict, total=False):
+class Steering(Holding, total=False):
     """How images are steered: fields of `Request`."""
 
     method: Annotated[str, typer.Option(help=f"{described()}; {USUAL} if not given")]

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def loading(model: str) -> Iterator[None]:
 
     for bars in (diffusers_bars, transformers_bars):
         bars.disable_progress_bar()
-    what = f"loading {printable(model)} (downloaded first if it is not cached)"
+    what = loading_text(model)
     console = Terminal(error=True)
     if console.is_terminal:
         with console.status(what):
@@ -46,6 +47,12 @@ def loading(model: str) -> Iterator[None]:
         yield
     finally:
         late.cancel()
+
+
+def loading_text(model: str) -> str:
+    """What is said while a model is loaded: only a model on the hub can be downloaded."""
+    on_hub = "/" in model and not Path(model).exists()
+    return f"loading {printable(model)}" + (" (downloaded first if it is not cached)" if on_hub else "")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fair_diffusion.cli.console import say, say_json
-from fair_diffusion.cli.options import Instruction, Loading, Sampling, grouped
+from fair_diffusion.cli.options import Holding, Instruction, Loading, Sampling, grouped
 from fair_diffusion.cli.progress import working
 from fair_diffusion.cli.show import outcome, show
 from fair_diffusion.cli.terminal import Terminal
@@ -30,6 +30,7 @@ def rebalance(
         Path, typer.Option("--out", "-o", help="a new folder; a sub-folder per prompt if there are several")
     ],
     instruction: Instruction,
+    holding: Holding,
     sampling: Sampling,
     loading: Loading,
     prompt: Annotated[str | None, typer.Option(help="the prompt of all images")] = None,
@@ -58,7 +59,7 @@ def rebalance(
 
         rules = instructed(instruction)
         check_apart(folder, out)
-        settings: dict[str, Any] = {"method": method, "way": way, "depth": depth, "seed": seed, **sampling}
+        settings: dict[str, Any] = {"method": method, "way": way, "depth": depth, "seed": seed, **sampling, **holding}
         Rebalance(prompt="-", **settings)
         named = read_prompts(prompts) if prompts else None
         which: dict[str, Any] = {"prompt": prompt, "prompts": named, "n": n}

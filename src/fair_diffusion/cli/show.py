@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fair_diffusion.cli.terminal import Columns, Terminal
-from fair_diffusion.report.delivered import done, people_unknown, process_said, said
+from fair_diffusion.report.delivered import besides, done, people_unknown, process_said, said
 
 if TYPE_CHECKING:
     from fair_diffusion.result import Result
@@ -59,6 +59,8 @@ def outcome(result: Result, before: Result | None, *, cost: str, seconds: str) -
     checked = any(record.missed is not None for record in result.records)
     was_done = done(result.counts(), checked=checked)
     was_done = was_done[0].upper() + was_done[1:]
+    moved = "; ".join(besides(effect) for effect in result.side_effects if effect.steered)
+    was_done += f". {moved[0].upper()}{moved[1:]}" if moved else ""
     return f"{'; '.join(_outcomes(result, before))}. {was_done}. {ratio}× the cost of {cost}, {seconds}."
 
 

@@ -18,6 +18,7 @@ from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import INTERRUPTED, MODEL, check_requests, instructed
 from fair_diffusion.files import guarded
 from fair_diffusion.files.text import is_there, public
+from fair_diffusion.methods import NONE
 from fair_diffusion.policy import Policy
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def order(
         raise ValueError(f"--until is {until:g}; give points between 0 and 50, such as 5 for intervals under ±5 points")
     rules = instructed(instruction)
     plain = rules == Policy()
-    if plain and steering.get("method", "none") != "none":
+    if plain and steering.get("method", NONE) != NONE:
         raise ValueError(f"--method {steering['method']} needs --instruct or --policy")
-    told: dict[str, Any] = {**steering, **sampling, **({"method": "none"} if plain else {})}
+    told: dict[str, Any] = {**steering, **sampling, **({"method": NONE} if plain else {})}
     batch = {name: told.pop(name) for name in ("batch_size",) if name in told}
     policy = guarded.text(instruction["policy"]) if "policy" in instruction else ""
     plan = Suite(

@@ -156,7 +156,9 @@ def _check_columns(rows: pa.Table, path: Path) -> None:
     for name, kind in _TYPES.items():
         if names.count(name) > 1:
             raise DamagedFile(f"{path} has two columns {name!r}")
-        if name in names and not (rows.schema.field(name).type.equals(kind) or rows.schema.field(name).type == pa.null()):
+        if name in names and not (
+            rows.schema.field(name).type.equals(kind) or rows.schema.field(name).type == pa.null()
+        ):
             raise DamagedFile(f"the column {name!r} of {path} does not hold what it must")
     for name in names:
         if names.count(name) > 1 or (

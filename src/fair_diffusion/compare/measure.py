@@ -66,7 +66,7 @@ class Drawing:
 
     Attributes:
         n: images per prompt.
-        steps, guidance, batch_size, negative_prompt, guidance_rescale, repair_budget, size: fields of `Request`.
+        steps, guidance, batch_size, negative_prompt, guidance_rescale, repair_budget, size, hold: fields of `Request`.
     """
 
     n: int
@@ -77,14 +77,15 @@ class Drawing:
     guidance_rescale: float = 0.0
     repair_budget: float = 0.25
     size: str | None = None
+    hold: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """The fields as settings of a folder.
 
-        The last four are left out if they have their defaults, because folders of earlier versions lack them."""
+        The last five are left out if they have their defaults, because folders of earlier versions lack them."""
         usual = vars(Drawing(n=self.n))
-        later = ("negative_prompt", "guidance_rescale", "repair_budget", "size")
+        later = ("negative_prompt", "guidance_rescale", "repair_budget", "size", "hold")
         return {name: value for name, value in vars(self).items() if name not in later or value != usual[name]}
 
     def request(self, ask: Ask, way: Way) -> Request:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fair_diffusion.methods import METHODS, Method
+from fair_diffusion.methods import EDIT, METHODS, NONE, Method
 from fair_diffusion.models.provenance import sha256
 from fair_diffusion.request import Request
 from fair_diffusion.steering.cost import cost_of
@@ -32,7 +32,7 @@ class Way:
     """
 
     name: str
-    method: str | Method = "none"
+    method: str | Method = NONE
     coin: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     training_steps: int | None = 0
@@ -51,7 +51,7 @@ class Way:
     @property
     def instructed(self) -> bool:
         """Whether its images depend on the instruction. Those of the plain model and of edited weights do not."""
-        return self.request.row.name not in ("none", "edit")
+        return self.request.row.name not in (NONE, EDIT)
 
     @property
     def assigns(self) -> bool:
@@ -128,6 +128,6 @@ def _with_file(word: str) -> Way:
     if not file.is_file():
         raise ValueError(f"{path!r} is not there; {name}=FILE names a safetensors file that was learnt")
     cost = cost_of(file)
-    method = LEARNT[name].name if name in LEARNT else "edit"
+    method = LEARNT[name].name if name in LEARNT else EDIT
     way = Way(name=name, method=method, options={"file": file})
     return replace(way, training_steps=cost.steps, training_seconds=cost.seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fair_diffusion.allocation import assign_randomly
 from fair_diffusion.control.order import Order
+from fair_diffusion.methods import NONE
 from fair_diffusion.policy import Assignment
 from fair_diffusion.steering.aim import PLAIN, Aim, asked_groups
 
@@ -12,7 +13,7 @@ def aims(order: Order) -> list[Aim]:
     """One aim per image: towards the groups of its cells, and away from the other groups that the targets ask for."""
     n, targets, row = order.n, order.brief.targets, order.request.row
     if not order.quotas:
-        acts = targets and row.name != "none" and not order.request.assigns
+        acts = targets and row.name != NONE and not order.request.assigns
         return [Aim(strength=1.0) if acts else PLAIN] * n
     asked = {name: asked_groups(target, name) for target in targets for name in target.attributes}
     assigned: list[Assignment] = [{} for _ in range(n)]

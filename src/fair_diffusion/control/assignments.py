@@ -19,6 +19,9 @@ it."""
 SURE_AT_END = 0.7
 """The least probability at which a finished picture counts as showing a group. Less sure pictures are made again,
 because readers often differ on them; docs/control.md tells how the number was chosen."""
+LIKELY_AT_LOOK = 0.35
+"""The least probability at which the look says which group of a held attribute an image keeps. Naming no group is
+better than naming a guess."""
 TOO_HARD = 10.0
 """The effort of an image for which every attempt has failed, against 1 for others: others are changed instead."""
 
@@ -64,6 +67,31 @@ def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:
     """
     k = int(shares.argmax())
     return ATTRIBUTES[name].group_names[k] if shares[k] >= sure else None
+
+
+def natural_groups(names: Sequence[str], shares: Mapping[str, NDArray[np.float64]]) -> Assignment:
+    """The groups that an image would show by itself.
+
+    Args:
+        names: the attributes.
+        shares: its probabilities (groups,) at the look, by attribute.
+
+    Returns:
+        The most probable group by attribute, without attributes for which none is likely.
+    """
+    found = {name: label(name, shares[name], LIKELY_AT_LOOK) for name in names}
+    return {name: group for name, group in found.items() if group is not None}
+
+
+def lost_groups(held: Assignment, shares: Mapping[str, NDArray[np.float64]]) -> list[str]:
+    """The held attributes of which an image surely shows another group.
+
+    Args:
+        held: the groups that it was to keep, by attribute.
+        shares: its probabilities (groups,), by attribute.
+    """
+    shown = {name: label(name, shares[name], SURE_AT_LOOK) for name in held}
+    return [name for name, group in held.items() if shown[name] not in (None, group)]
 
 
 def cells_of(shares: Shares, target: Target, sure: float) -> tuple[list[int | None], NDArray[np.float64]]:

@@ -6,6 +6,7 @@
 4. Images whose natural group fits go on plain, bit-identical to an unsteered run. The others are steered from the look.
 5. The finished pictures are perceived. While the quotas are missed, the fewest images that mend that are made again
    from their state at the look, each time more strongly and at last from a new seed, until the budget is spent.
+6. Steered images that lost a held group are made again once, from what is left of the budget.
 
 The batches of 1 and 4 are those of an unsteered run. Models of few steps have a look too, because it is at a share of
 the trajectory. In a run of one step the look is at the end, and images that do not fit begin again.
@@ -21,7 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fair_diffusion.backbones import batches
-from fair_diffusion.control.assignments import SURE_AT_END, SURE_AT_LOOK, assignments, differing, label
+from fair_diffusion.control.assignments import (
+    SURE_AT_END,
+    SURE_AT_LOOK,
+    assignments,
+    differing,
+    label,
+    lost_groups,
+    natural_groups,
+)
 from fair_diffusion.control.order import Arrival, Order, Shown, State, Steps, Stretch
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.control.tries import missing, repair
@@ -34,6 +43,10 @@ RESEEDS = 2
 """New seeds for one image, at most."""
 NEW_SEED = 2**32
 """The difference between a new seed and the old one. Seeds within a request differ by less."""
+
+HARD_TO_HOLD = 0.5
+"""The additional effort of changing an image of which nobody knows what it should keep. Below 1, so that never two
+images are changed in the place of one."""
 
 Read = Mapping[str, NDArray[np.float64]]
 """Probabilities (groups,) by attribute, read in one image."""
@@ -55,6 +68,7 @@ class _Plan:
         shows: the groups that it showed last, or would show by the look (None: unknown).
         natural: the groups that it would show by itself, as the look reads them (None: unknown).
         natural_confidence: the probability of the most probable group at the look, by attribute.
+        held: the groups that it keeps if it is steered, by attribute.
         looked: its state at the look; None if it has not come there, or has a new seed.
         steered: whether it is steered on the next stretch.
         level: the lowest level of strength that was not yet tried with this seed and assignment.
@@ -68,6 +82,7 @@ class _Plan:
     shows: dict[str, str | None] = field(default_factory=dict)
     natural: dict[str, str | None] = field(default_factory=dict)
     natural_confidence: dict[str, float] = field(default_factory=dict)
+    held: Assignment = field(default_factory=dict)
     looked: State | None = None
     steered: bool = False
     level: int = 0
@@ -82,7 +97,8 @@ class _NaturalFirst:
     def __init__(self, order: Order) -> None:
         self.order, self._brief = order, order.brief
         self._plans = [_Plan(seed=order.request.seed + i) for i in range(order.n)]
-        self._read = {name: np.zeros((order.n, len(ATTRIBUTES[name].groups))) for name in order.brief.attributes}
+        names = (*order.brief.attributes, *order.brief.held)
+        self._read = {name: np.zeros((order.n, len(ATTRIBUTES[name].groups))) for name in names}
         self._looks: dict[int, Read] = {}
         self._look = look_step(self._brief.times, self._brief.card.start)
         self._dearest = order.plain_evaluations
@@ -104,7 +120,7 @@ class _NaturalFirst:
             for part in parts:
                 yield from self._to_look(part)
             shares = {name: np.stack([self._looks[i][name] for i in range(order.n)]) for name in self._read}
-            for i, assigned in enumerate(self._assign(shares, SURE_AT_LOOK)):
+            for i, assigned in enumerate(self._assign(shares, SURE_AT_LOOK, self._holding_effort())):
                 self._plans[i].assigned = assigned
                 self._note_look(i)
             for part in parts:
@@ -139,6 +155,37 @@ class _NaturalFirst:
             self._plans[i].repairs += 1
         yield from self._from({i: self._begin(i) for i in images if self._plans[i].looked is not None})
 
+    def lost(self) -> list[int]:
+        """The steered images that show what they are assigned, but not what they were to keep, with a try left."""
+        fitting = [i for i, shown in self.order.shown.items() if shown.steered_to and not shown.missed]
+        left = [i for i in fitting if self._plans[i].level < len(LEVELS) and self._plans[i].looked is not None]
+        return sorted(i for i in left if lost_groups(self._plans[i].held, {n: p[i] for n, p in self._read.items()}))
+
+    def regain(self, images: Sequence[int]) -> Steps:
+        """Make images again more strongly. A picture that is no better is dropped, and the former one stays."""
+        stretches = []
+        for i in images:
+            plan = self._plans[i]
+            aim = Aim(plan.assigned, differing(plan.natural, plan.assigned), LEVELS[plan.level], plan.held)
+            plan.level, plan.repairs = plan.level + 1, plan.repairs + 1
+            take = partial(self._take_regained, i, aim)
+            stretches.append(
+                Stretch(order=self.order, image=i, seed=plan.seed, aim=aim, state=self._begin(i), take=take)
+            )
+        yield stretches
+
+    def _take_regained(self, image: int, aim: Aim, arrival: Arrival) -> None:
+        """Keep a new picture if it shows what it is assigned and what it was to keep; else the former one."""
+        plan, shown, read = self._plans[image], self.order.shown[image], arrival.shares
+        plan.evaluations += arrival.evaluations
+        if arrival.finite and not lost_groups(plan.held, read):
+            shows = {name: label(name, read[name], SURE_AT_END) for name in plan.assigned}
+            if shows == plan.assigned:
+                shown = replace(shown, image=arrival.picture, strength=aim.strength)
+                for name, known in self._read.items():
+                    known[image] = read[name]
+        self.order.shown[image] = replace(shown, repairs=plan.repairs, evaluations=plan.evaluations)
+
     def _to_look(self, images: Sequence[int]) -> Steps:
         """Run images plain up to the look."""
         seeds = {i: self._plans[i].seed for i in images}
@@ -165,6 +212,7 @@ class _NaturalFirst:
         plan, natural = self._plans[image], self._looks[image]
         plan.natural = {name: label(name, natural[name], SURE_AT_LOOK) for name in plan.assigned}
         plan.shows, plan.natural_confidence = plan.natural, {name: float(natural[name].max()) for name in plan.assigned}
+        plan.held = natural_groups(self._brief.held, natural)
         plan.steered = plan.natural != plan.assigned
 
     def _finish(self, images: Sequence[int]) -> Steps:
@@ -217,6 +265,7 @@ class _NaturalFirst:
             natural=plan.natural,
             natural_confidence=plan.natural_confidence,
             steered_to=aim.assigned,
+            held=aim.held,
             strength=aim.strength,
             repairs=plan.repairs,
             reseeds=plan.reseeds,
@@ -224,13 +273,23 @@ class _NaturalFirst:
             evaluations=plan.evaluations,
         )
 
+    def _holding_effort(self) -> list[float] | None:
+        """How hard it is to change each image: harder if it is less sure what it would show of held attributes."""
+        held = self._brief.held
+        if not held:
+            return None
+        sure = [float(np.prod([self._looks[i][name].max() for name in held])) for i in range(self.order.n)]
+        return [1 + HARD_TO_HOLD * (1 - p) for p in sure]
+
     def _assign(
         self, shares: Mapping[str, NDArray[np.float64]], sure: float, effort: Sequence[float] | None = None
     ) -> list[Assignment]:
         return assignments(self._brief.targets, self.order.quotas, shares, sure, effort)
 
     def _aim(self, plan: _Plan, level: int) -> Aim:
-        return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level]) if plan.steered else PLAIN
+        if not plan.steered:
+            return PLAIN
+        return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level], plan.held)
 
     def _level(self, plan: _Plan) -> int:
         """The level of strength for an image: one level for all its groups, because they are steered together."""

@@ -105,6 +105,7 @@ class Shown:
         natural: the groups that it would show by itself, as the look read them (None: unknown).
         natural_confidence: the probability of the most probable group at the look, by attribute.
         steered_to: the groups that it was steered to; empty if it was not steered.
+        held: the groups that steering was to keep, by attribute; empty if it was not steered.
         strength: the strength of steering, as a multiple of the usual one; 0 if it was not steered.
         repairs: how often it was made again.
         reseeds: how many repairs began from a new seed.
@@ -118,6 +119,7 @@ class Shown:
     natural: Mapping[str, str | None] = field(default_factory=dict)
     natural_confidence: Mapping[str, float] = field(default_factory=dict)
     steered_to: Assignment
+    held: Assignment = field(default_factory=dict)
     strength: float
     repairs: int = 0
     reseeds: int = 0

@@ -12,7 +12,10 @@ from fair_diffusion.backbones import Backbone, Conditioning
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.strengths import Strengths
+from fair_diffusion.methods import EDIT
+from fair_diffusion.perception.vocabulary import known_groups
 from fair_diffusion.policy import Match
+from fair_diffusion.policy.holding import held
 from fair_diffusion.request import Request
 from fair_diffusion.steering.brief import Brief
 
@@ -29,12 +32,30 @@ class Planned:
         matched: the rule that fires, if one does.
         quotas: for each target one count per cell, in the order of its shares; empty: no image is assigned a group.
         strengths: what steering took so far; it is used and added to. None: nothing is known.
+        held: the attributes that steered images keep.
     """
 
     request: Request
     matched: Match
     quotas: Sequence[Sequence[int]] = ()
     strengths: Strengths | None = None
+    held: Sequence[str] = ()
+
+
+def held_by(pipe: FairPipeline, request: Request, matched: Match) -> tuple[str, ...]:
+    """The attributes that steered images of a request keep: only natural-first knows what images would show.
+
+    Raises:
+        ValueError: the request names an attribute that the perceiver does not read.
+    """
+    wanted = held(matched, request.hold_names)
+    read = tuple(name for name in wanted if known_groups(pipe.perceiver, name))
+    if request.hold_names is not None and (unread := [name for name in wanted if name not in read]):
+        able = ", ".join(pipe.attributes)
+        raise ValueError(
+            f"hold names {unread[0]!r}, which the perceiver of {pipe.name!r} does not read; it reads {able}"
+        )
+    return read if request.natural_first and request.assigns else ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +80,7 @@ class Shared:
         """The order of a planned request, for the loop."""
         asked, matched = planned.request, planned.matched
         # Without a rule that asks for it, the plain twins among it, images are drawn with the weights as they are.
-        edit = asked.file if asked.row.name == "edit" and matched.rule else None
+        edit = asked.file if asked.row.name == EDIT and matched.rule else None
         backbone: Backbone = pipe.backbone
         readers = self.readers
         if asked.size is not None and asked.pixels is not None:
@@ -67,7 +88,15 @@ class Shared:
             readers = replace(readers, early=None)  # an early reader knows latents of the usual size
         texts = self.texts[edit, asked.size]
         brief = Brief(
-            backbone, asked, matched.start, pipe.card, matched.targets, pipe.projections, texts, words=matched.words
+            backbone,
+            asked,
+            matched.start,
+            pipe.card,
+            matched.targets,
+            pipe.projections,
+            texts,
+            words=matched.words,
+            held=planned.held,
         )
         return Order(
             brief=brief,

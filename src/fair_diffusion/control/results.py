@@ -34,7 +34,7 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
             **same,
             **read_fields(judged, perceived, i),
             index=i,
-            used_prompt=prompt_of(brief, shown.steered_to),
+            used_prompt=prompt_of(brief, {**shown.held, **shown.steered_to}),
             control=order.control,
             plain_evaluations=order.plain_evaluations,
         )

@@ -52,12 +52,13 @@ class Strengths:
         attempt[1] += complied
 
     @classmethod
-    def load(cls, path: Path) -> Strengths:
+    def load(cls, path: str | Path) -> Strengths:
         """The strengths in a file that `save` wrote; none if there is no such file.
 
         Raises:
             ValueError: the file holds something else, or has a newer format.
         """
+        path = Path(path)
         if not path.exists():
             return cls()
         try:
@@ -67,10 +68,10 @@ class Strengths:
         rows = content["strengths"] if isinstance(content, dict) else content
         return cls({tuple(row["of"]): [list(level) for level in row["attempts"]] for row in rows})
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the strengths to a file, whole or not at all."""
         rows = [json.dumps({"of": key, "attempts": counts}) for key, counts in sorted(self.counts.items())]
-        with whole_file(path) as part:
+        with whole_file(Path(path)) as part:
             part.write_text(f'{{"format": {FORMAT}, "strengths": [\n' + ",\n".join(rows) + "\n]}\n")
 
 

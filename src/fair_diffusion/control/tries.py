@@ -45,12 +45,20 @@ class Tries(Protocol):
     def again(self, images: Sequence[int]) -> Steps:
         """Make up to `batch_size` images again."""
 
+    def lost(self) -> list[int]:
+        """The steered images that show what they are assigned, but not the groups that they were to keep."""
+
+    def regain(self, images: Sequence[int]) -> Steps:
+        """Make up to `batch_size` images again. A picture that is no better is dropped, and the former one stays."""
+
 
 def repair(tries: Tries) -> Generator[list[Stretch], None, str]:
     """Make missed images again until there are none, every try has failed, or the budget is spent.
 
+    Images that lost a held group come last, once each, from what is left of the budget, so that the target comes first.
+
     Returns:
-        Why repairs ended.
+        Why repairs of missed images ended.
     """
     order, given_up = tries.order, set[int]()
     n, budget, size = order.n, order.request.repair_budget, order.request.batch_size
@@ -60,17 +68,23 @@ def repair(tries: Tries) -> Generator[list[Stretch], None, str]:
         missed = tries.assign_anew([TOO_HARD if i in given_up else 1.0 for i in range(n)])
         return [i for i in missed if i not in given_up]
 
+    def affordable() -> int:
+        return min(size, max(0, int((limit - tries.spent) / tries.dearest)))  # a batch may have cost too much
+
     while missed := misses():
         waiting = tries.left(missed)
         given_up |= set(missed) - set(waiting)
         while waiting:
-            affordable = max(0, int((limit - tries.spent) / tries.dearest))  # a batch may have cost too much
-            part = waiting[: min(size, affordable)]
+            part = waiting[: affordable()]
             if not part:
                 misses()
                 return "the repair budget is spent"
             yield from tries.again(part)
             waiting = waiting[len(part) :]
+    lost = tries.lost()
+    while part := lost[: affordable()]:
+        yield from tries.regain(part)
+        lost = lost[len(part) :]
     return "everything was tried"
 
 

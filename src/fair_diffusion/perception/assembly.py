@@ -35,6 +35,8 @@ def assembled(model: Any, perceiver: Named | None, judge: Named | None, loading:
             raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
         return _pocket(loading, hub)
     named = isinstance(model, (str, Path))
+    if not named and not hasattr(model, "config"):
+        raise ValueError(f"model is {model!r}; give a hub id, a folder, a .safetensors file, or a diffusers pipeline")
     name = str(model) if named else name_of(model)
     if named:
         check_model(name, hub)

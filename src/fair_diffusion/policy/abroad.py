@@ -120,7 +120,10 @@ def _unbroken(people: People, language: str) -> Iterator[Abroad]:
 def _ends_with_people(before: str, language: str) -> bool:
     """Whether the text before a person ends with a people: "一位印度裔" before "工程师"."""
     names, links = _names(language), _around(language)[0]
+    begins = _first_letters(language)
     for first in range(len(before)):
+        if before[first] not in begins:
+            continue
         if first and before[first - 1] in "在住":  # "a doctor who lives in Japan"
             continue
         for stop in range(len(before), first, -1):
@@ -132,6 +135,11 @@ def _ends_with_people(before: str, language: str) -> bool:
 @cache
 def _names(language: str) -> frozenset[str]:
     return territories(language).union(word_lists()[language]["peoples"])
+
+
+@cache
+def _first_letters(language: str) -> frozenset[str]:
+    return frozenset(name[0] for name in _names(language))
 
 
 @cache

@@ -19,6 +19,7 @@ from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
 from fair_diffusion.policy.concept_text import is_known, read_concept
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE
 from fair_diffusion.policy.errors import PolicyError, Problem
+from fair_diffusion.policy.holding import NOTHING
 from fair_diffusion.policy.nodes import Nodes, shown, switch
 from fair_diffusion.policy.rules import Policy, Rule, conflicts
 from fair_diffusion.policy.share import MEND, parse_share
@@ -26,7 +27,7 @@ from fair_diffusion.policy.target import UNIFORM_WORDS, Cell, Target, complete, 
 
 LARGEST = 1_000_000
 EVERY = {"occupation": EVERY_OCCUPATION, "person": EVERYONE}
-POLICY_KEYS = ("version", "rules", "exemptions", "words")
+POLICY_KEYS = ("version", "rules", "exemptions", "words", "hold")
 RULE_KEYS = ("name", "concepts", "every", "except", "targets", "joint", "exemptions")
 GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 LONGEST_WORD = 60
@@ -99,8 +100,19 @@ class _Reader(Nodes):
             tuple(rule for rule, _ in rules),
             self.phrases(keys.get("exemptions"), "exemptions"),
             words=self.words(keys["words"]) if "words" in keys else {},
+            hold=self.hold(keys["hold"]) if "hold" in keys else None,
             warnings=tuple(self.warnings),
         )
+
+    def hold(self, node: Node) -> tuple[str, ...]:
+        """The attributes that steered images keep."""
+        if isinstance(node, ScalarNode) and node.value == NOTHING:
+            return ()
+        found = dict.fromkeys(self.text(item, "hold") for item in self.sequence(node, "hold"))
+        for name in found:
+            if name and name not in ATTRIBUTES:
+                self.wrong(node, name, "unknown attribute", suggestion(name, tuple(ATTRIBUTES)))
+        return tuple(found)
 
     def rule(self, node: Node) -> Rule | None:
         if not isinstance(node, MappingNode):

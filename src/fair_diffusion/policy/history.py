@@ -14,7 +14,7 @@ from typing import Any
 from fair_diffusion.policy.attributes import read_data
 from fair_diffusion.policy.noun_phrase import Person
 from fair_diffusion.policy.sentence import Sentence
-from fair_diffusion.policy.words import Phrase, Word, phrase, spans
+from fair_diffusion.policy.words import Phrase, Word, first_words, phrase, spans
 
 _YEARS = range(1100, 1950)
 _SIZES = frozenset(["1024", "1080", "1152", "1216", "1280", "1344", "1440", "1536", "1600", "1920"])
@@ -54,7 +54,7 @@ def past(sentence: Sentence, worker: Person) -> str | None:
     """The words that set the worker in a time that fixes who people were; None if there are none."""
     text = sentence.text
     known = _words("events") | _words("eras") | _words("roles") | _words("styles")
-    for first, stop in spans(text, lambda p: p in known):
+    for first, stop in spans(text, known.__contains__, begins=first_words(known)):
         words = tuple(word.normal for word in text[first:stop])
         own = worker.start <= first < worker.stop
         if own or (

@@ -63,6 +63,7 @@ class Match:
         read_as: words of the prompt that were read as other words, such as ("docter", "doctor").
         said: the policy as its author wrote it.
         words: the policy's words for groups, by language and group.
+        hold: the attributes that the policy holds; None if it does not say.
     """
 
     rule: Rule | None
@@ -79,6 +80,7 @@ class Match:
     read_as: tuple[tuple[str, str], ...] = ()
     said: str = field(default="", compare=False, repr=False)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
+    hold: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
 
 
 def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
@@ -96,7 +98,8 @@ def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
     text = words(prompt)
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
     reading = Reading(prompt, text, mentions(text, wanted, people=True))
-    fitting = [fit for mention in reading.mentions if (fit := _best(policy, mention))]
+    best = {mention.words: _best(policy, mention) for mention in {m.words: m for m in reading.mentions}.values()}
+    fitting = [fit._replace(mention=mention) for mention in reading.mentions if (fit := best[mention.words])]
     depicted = [fit for fit in fitting if not fit.mention.refused]
     if depicted:
         chosen = max(depicted, key=lambda fit: fit.rank[0])
@@ -111,7 +114,7 @@ def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
             found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
         found = replace(found, nearest=nearest)
     read = ((prompt[text[m.first].start : text[m.stop - 1].end], m.read) for m in reading.mentions if m.read)
-    return replace(found, said=policy.text, words=policy.words, read_as=tuple(read))
+    return replace(found, said=policy.text, words=policy.words, hold=policy.hold, read_as=tuple(read))
 
 
 class Fit(NamedTuple):

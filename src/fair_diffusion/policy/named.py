@@ -27,7 +27,7 @@ from fair_diffusion.policy.vocabulary import (
     things,
     verbs,
 )
-from fair_diffusion.policy.words import Phrase, phrase, spans, unaccented
+from fair_diffusion.policy.words import Phrase, first_words, phrase, spans, unaccented
 
 _LONGEST = 6
 
@@ -65,18 +65,19 @@ class _Finder:
         self.s = sentence
         self.taken = taken
         self.plain = [unaccented(word) for word in sentence.low]
+        self._accentless = all(unaccented(word.normal) == word.normal for word in sentence.text)
         self.places = self._words_of(_places())
         self.workers = self._words_of(_long_workers())
         self.makes = {i: span for span in self._spans(artists_and_brands()) for i in range(*span)}
         self.towns = {first: stop for first, stop in self._spans(_towns()) if stop > first + 1}
         self.famous = dict(self._spans(famous()))
 
-    def _spans(self, phrases: Collection[Phrase]) -> Iterator[tuple[int, int]]:
-        if all(word.isascii() for word in self.s.low):
-            return spans(self.s.text, phrases.__contains__)
+    def _spans(self, phrases: frozenset[Phrase]) -> Iterator[tuple[int, int]]:
+        if self._accentless:
+            return spans(self.s.text, phrases.__contains__, begins=first_words(phrases))
         return spans(self.s.text, lambda words: words in phrases or tuple(map(unaccented, words)) in phrases)
 
-    def _words_of(self, phrases: Collection[Phrase]) -> frozenset[int]:
+    def _words_of(self, phrases: frozenset[Phrase]) -> frozenset[int]:
         return frozenset(i for span in self._spans(phrases) for i in range(*span))
 
     def names(self) -> Iterator[Name]:

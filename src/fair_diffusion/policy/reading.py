@@ -22,7 +22,7 @@ from fair_diffusion.policy.noun_phrase import Head, People, Person, Same
 from fair_diffusion.policy.sentence import Sentence, grammar
 from fair_diffusion.policy.stated import Finder, Statement
 from fair_diffusion.policy.vocabulary import people as ordinary_people
-from fair_diffusion.policy.words import Phrase, Word, spans
+from fair_diffusion.policy.words import Phrase, Word, first_words, spans
 
 
 class Said(NamedTuple):
@@ -78,7 +78,7 @@ class Reading:
                 yield Head(first, stop, "person")
         for (first, stop), stated in nouns.items():
             yield Head(first, stop, "person", next((e.group for e in stated if e.attribute == "gender"), None))
-        for first, stop in spans(s.text, _people().__contains__):
+        for first, stop in spans(s.text, _people().__contains__, begins=first_words(_people())):
             if first not in adjectives:
                 yield Head(first, stop, "person")
         for i, word in enumerate(s.text):

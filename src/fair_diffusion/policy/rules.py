@@ -39,6 +39,7 @@ class Policy:
         exemptions: phrases that exempt a prompt from all rules.
         text: the sentence or YAML that the policy was read from; empty if it was built otherwise.
         words: the words for groups in other languages, by language and group; steering puts them into prompts of it.
+        hold: the attributes that steered images keep if nobody asks for them; None: all that can be read.
         warnings: how the text was read where that may surprise its author: a typo, or a concept that is not known.
     """
 
@@ -46,6 +47,7 @@ class Policy:
     exemptions: tuple[str, ...] = ()
     text: str = field(default="", compare=False, repr=False)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    hold: tuple[str, ...] | None = None
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     # The two parsers import this module, so they are imported when called.

@@ -34,6 +34,10 @@ def policy_schema() -> dict[str, Any]:
                 **_TEXTS,
                 "description": "A prompt that holds one of these is left alone by every rule.",
             },
+            "hold": {
+                "description": "The attributes that steered images keep where no target asks for them; else all.",
+                "anyOf": [{"const": "none"}, {"type": "array", "items": {"enum": list(ATTRIBUTES)}}],
+            },
             "words": {
                 "type": "object",
                 "description": "Words for groups in other languages, such as {de: {woman: weibliche}}.",

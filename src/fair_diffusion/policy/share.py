@@ -38,6 +38,7 @@ _TENS_AND_ONES = rf"(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_SMALL[1:10])}))?"
 _SPELLED = rf"(?:(?:a |one )?hundred|{_TENS_AND_ONES}|{'|'.join(reversed(_SMALL))})\b"
 _N = rf"(?:{_DIGITS}|{_SPELLED})"
 _PERCENT = r"(?:\s*%|[\s-]*(?:percent|per cent|pct)\b)"
+_MIXED = rf"\d{{1,2}}(?:\s+|-|\s+and\s+)\d{{1,2}}/\d{{1,2}}{_PERCENT}"
 _UNIT = rf"(?:{'|'.join(f'{unit}s?' for unit in _PARTS)})\b"
 _NTH = rf"(?:other|second|{'|'.join(list(_PARTS)[2:])}|\d{{1,3}}(?:st|nd|rd|th))\b"
 
@@ -64,6 +65,12 @@ def _share(value: Fraction) -> Fraction:
 
 def _percent(text: str) -> Fraction:
     return _share(number(_numbers_in(text)[0]) / 100)
+
+
+def _mixed(text: str) -> Fraction:
+    """ "33 1/3 %"."""
+    whole, part, of = map(number, _numbers_in(text))
+    return _share((whole + _fraction(part, of)) / 100)
 
 
 def _n_of_m(text: str) -> Fraction:
@@ -111,7 +118,9 @@ def _halves(_: str) -> Ratio:
 
 
 def _times(text: str) -> Fraction:
-    return Fraction(2) if text in {"twice", "double"} else number(_numbers_in(text)[0])
+    if text in {"twice", "double"}:
+        return Fraction(2)
+    return _parts(text) if text.endswith(("half", "third", "quarter")) else number(_numbers_in(text)[0])
 
 
 def _digits(text: str) -> Fraction:
@@ -136,7 +145,8 @@ def _numbers_in(text: str) -> list[str]:
 NUMBERS: tuple[tuple[str, re.Pattern[str], Callable[[str], Fraction | Ratio]], ...] = tuple(
     (kind, re.compile(pattern), read)
     for kind, pattern, read in (
-        ("times", rf"(?:twice|double|{_N} times)(?= as (?:many|often))", _times),
+        ("times", rf"(?:twice|double|half|an? (?:half|third|quarter)|{_N} times)(?= as (?:many|often))", _times),
+        ("share", _MIXED, _mixed),
         ("share", r"(?:±|\+\s?/\s?-)\s?\.?\d[\d.,]*(?:\s*%)?", _refused(f"this is a range; {EXACT}")),
         ("share", r"(?:>=|<=|=>|=<|[<>≥≤≧≦])\s*[\d.,]*(?:\s*%)?", _refused(f"this is a bound; {EXACT}")),
         ("share", r"(?<![\w%)])-\.?\d[\d.,]*(?:\s*%)?", _refused(f"a share cannot be negative; {MEND}")),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
@@ -19,7 +20,7 @@ from fair_diffusion.policy.share import MEND
 from fair_diffusion.policy.target import Cell, Target, complete, uniform
 from fair_diffusion.policy.tokens import Token, kinds
 from fair_diffusion.policy.vocabulary import demonyms
-from fair_diffusion.policy.words import phrase
+from fair_diffusion.policy.words import Phrase, phrase
 
 _GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 _ITEM = r"(?:Sv?G+|G+v?S)"
@@ -118,7 +119,7 @@ class _Reader:
         found, read = max(matches, key=lambda match: match[0].end())
         tokens = self.tokens[at : found.end()]
         label = None
-        if tokens[0].kind == "L" and read not in (_Reader.parity, _Reader.ratio_of_label):
+        if tokens[0].kind == "L" and read not in (_Reader.parity, _Reader.ratio_of_label, _Reader.each_of_label):
             label, tokens = tokens[0].value, tokens[1:]
         for token in tokens:
             if label and token.kind == "G" and token.value[0] != label:
@@ -208,6 +209,20 @@ class _Reader:
         for cell in _cells(tokens):
             self.add(cell, share)
 
+    def each_of_label(self, tokens: list[Token]) -> None:
+        """Each skin tone 20%; 50% each."""
+        share = next(token.value for token in tokens if token.kind == "S")
+        name = next((token.value for token in tokens if token.kind == "L"), None)
+        target = uniform(name or "gender")
+        if share not in target.shares.values() or not share:
+            groups = sum(held > 0 for held in target.shares.values())
+            raise ValueError(
+                f"{groups} groups of {float(share * 100):g} % each do not make 100 %; name each group's share"
+            )
+        if name is None:
+            self.shares.warnings.append(f"read {written(tokens)!r} as half women, half men")
+        self.add_uniform(target)
+
     def not_understood(self, at: int) -> None:
         """Say what is wrong with the tokens from `at` on, which are no statement."""
         rest = self.kinds[at:]
@@ -232,7 +247,7 @@ class _Reader:
 
     def unknown(self, token: Token, named: str | None) -> None:
         """Say that a word is no group."""
-        if token.value in demonyms() or token.value in (phrase(word) for word, *_ in ATTRIBUTES["skin_tone"].stating):
+        if token.value in demonyms() or token.value in _tones():
             tones = ", ".join(ATTRIBUTES["skin_tone"].group_names)
             mend = f"use one of: {tones} (no ethnicity is mapped to a skin tone)"
             self.wrong(token.text, "this says no skin tone", mend)
@@ -260,8 +275,15 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]
         (r"(?:Lv?)?G+v?N(?:[,&]*G+v?N)+", _Reader.counts),
         (r"(?:Lv?)?G+(?:[&,]+G+)+[v,]*Se", _Reader.each),
         (r"(?:Lv?)?Sev?G+(?:[&,]+G+)+", _Reader.each),
+        (r"eLv?S|SeL?", _Reader.each_of_label),
     )
 )
+
+
+@cache
+def _tones() -> frozenset[Phrase]:
+    """Words that state a skin tone or a people in a prompt."""
+    return frozenset(phrase(word) for word, *_ in ATTRIBUTES["skin_tone"].stating)
 
 
 def _letters(tokens: Sequence[Token]) -> str:

@@ -24,7 +24,7 @@ from fair_diffusion.policy.lexicon import Entry, Found, adjectives_of, misspelt
 from fair_diffusion.policy.noun_phrase import People, Same
 from fair_diffusion.policy.sentence import grammar
 from fair_diffusion.policy.vocabulary import cities, countries
-from fair_diffusion.policy.words import spans
+from fair_diffusion.policy.words import first_words, spans
 
 _SIGNS = re.compile(r"(?P<woman>[♀👩👧👵👸🧕🤰🤱💃🤶👰])|(?P<man>[♂👨👦👴🤴🧔🎅🕺🕴🤵])|[🏻🏼🏽🏾🏿]")
 _TONES = dict(zip("🏻🏼🏽🏾🏿", ATTRIBUTES["skin_tone"].group_names, strict=True))
@@ -142,7 +142,8 @@ class Finder:
         """What "from Kenya" and "born in Kenya" state, for attributes that words for peoples state."""
         s = self.sentence
         told = [name for name, attribute in ATTRIBUTES.items() if attribute.peoples]
-        for first, stop in spans(s.text, lambda p: p in countries() or p in cities()):
+        begins = first_words(countries()) | first_words(cities())
+        for first, stop in spans(s.text, lambda p: p in countries() or p in cities(), begins=begins):
             if s.joined(stop) and s.low[stop] == "born":  # "Nairobi-born"
                 words = s.written(first, stop + 1)
                 owner = of_adjective(self.people, first, stop + 1, {}, strong=False, colour=False)

@@ -31,6 +31,16 @@ KINDS = {
 _MARKS = {",": ",", "(": ",", ")": ",", "[": ",", "]": ",", ":": ":", "=": ":", "|": ":", "→": ":", "&": "&", "+": "&"}
 _SILENT = frozenset("\"'`~≈.“”„«»‘’*#")
 _LONGEST = 6
+_MANY = rf"(?:\d{{1,3}}|{'|'.join(SPELLED[:13])})"
+_LETTERS = re.compile(
+    r"(?<![\w'])[fwm](?:\s?[/:]\s?|-)[fwm](?!\w)|(?<=[\d%])\s?[fwm](?!\w|\s?/\s?[a-z])"
+    r"|(?<![\w'])[fwm](?=\s?[:=]?\s?\d{1,3}\s?%)"
+)
+"""Letters that stand for groups: "f/m 40/60", "60% f", "f: 60%"."""
+_ONE_OF = re.compile(
+    rf"\b({_MANY}) (wom[ae]n|m[ae]n|females?|males?) (?:in|of|out of) (?:every |each )?({_MANY})\b(?![\s-]*(?:%|per))"
+)
+"""One woman in every four."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,7 @@ def kinds(tokens: Sequence[Token]) -> str:
 
 def plain(text: str) -> str:
     """`text` in lower case, with one form of each mark and without markup and invisible characters."""
+    text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)  # "12½" is no "121/2"
     text = unicodedata.normalize("NFKC", text).lower()
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     for old, new in (("⁄", "/"), ("−", "-"), ("’", "'"), ("、", ","), ("。", ". "), ("_", " "), ("→", ":")):
@@ -69,7 +80,14 @@ def plain(text: str) -> str:
     text = re.sub(r"-+>", ":", text)
     text = re.sub(r"(?m)^\s*\*\s*:", "every occupation:", text)
     text = re.sub(r"(?m)^\s*(?:[-*•+>]\s+|#+\s*|\d+[.)]\s+)+", "", text)
+    text = _LETTERS.sub(_spelled_out, text)
+    text = _ONE_OF.sub(r"\1 in \3 \2", text)
     return re.sub(r"(\*\*|`|\*)(?=\S)([^*`]+)(?<=\S)\1", r"\2", text)
+
+
+def _spelled_out(letters: re.Match[str]) -> str:
+    """The groups that letters stand for: "f/m", "60% f"."""
+    return re.sub(r"\s?([fwm])", lambda found: " men" if found[1] == "m" else " women", letters.group())
 
 
 @cache
@@ -188,7 +206,7 @@ def _resolved(tokens: list[Token]) -> list[Token]:
     told = [i for i, token in enumerate(tokens) if token.kind not in "_n"]
     for i, token in enumerate(tokens):
         place = bisect_right(told, i)
-        later = [tokens[k] for k in told[place : place + 2]]
+        later = [tokens[k] for k in told[place : place + 3]]
         after = later[0].kind if later else ""
         before = found[-1].kind if found else ""
         kind, value = token.kind, token.value
@@ -199,6 +217,8 @@ def _resolved(tokens: list[Token]) -> list[Token]:
             kind, value = "C", phrase(token.text)
         elif token.kind in "DA" and after == "C" and value != 0:
             kind = "d"
+        elif kind == "D" and after == "L" and _takes_share(found, later):
+            kind = "e"
         elif kind == "D":
             kind = "e" if before == "S" and after != "L" else "_"
         elif kind == "A":
@@ -206,8 +226,8 @@ def _resolved(tokens: list[Token]) -> list[Token]:
             kind, value = ("_", None) if silent else ("S", Fraction(token.value))
         elif kind == "O":
             kind, value = ("_", None) if after in set("SNRQM") else ("S", Fraction(1))
-        elif kind == "X" and after == "S":  # "the remaining 60% men"
-            kind = "_"
+        elif (kind == "X" and after == "S") or (kind + after == "NL" and value == _number_of_groups(later[0].value)):
+            kind = "_"  # "the remaining 60% men"; "all five skin tones"
         elif kind == "P" and token.text == "for" and after == "D" and later[1:2] and later[1].kind in "NG":
             kind = "t"
         elif kind == "P" and token.text == "over" and after in set("SN"):
@@ -220,6 +240,17 @@ def _resolved(tokens: list[Token]) -> list[Token]:
             kind = "_"
         found.append(replace(token, kind=kind, value=value))
     return found
+
+
+def _takes_share(before: Sequence[Token], later: Sequence[Token]) -> bool:
+    """Whether a share is that of each group of an attribute: "each skin tone 20%", "20% for each skin tone"."""
+    letters = kinds(before).replace("_", "")
+    return bool(re.search("SP?$", letters)) or kinds(later[1:2]) == "S" or kinds(later[1:3]) in {"VS", ":S"}
+
+
+def _number_of_groups(name: str) -> int:
+    """The number of groups that "all" means: those with a default share."""
+    return sum(share > 0 for share in ATTRIBUTES[name].default_shares.values())
 
 
 def _spoken(tokens: Sequence[Token]) -> list[Token]:

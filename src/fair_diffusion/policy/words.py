@@ -173,14 +173,29 @@ def phrase(text: str) -> Phrase:
     return tuple(word.normal for word in words(text))
 
 
-def spans(text: Sequence[Word], known: Callable[[Phrase], bool], longest: int = 6) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=64)
+def first_words(phrases: frozenset[Phrase]) -> frozenset[str]:
+    """The words with which `phrases` begin."""
+    return frozenset(words[0] for words in phrases)
+
+
+def spans(
+    text: Sequence[Word],
+    known: Callable[[Phrase], bool],
+    longest: int = 6,
+    begins: frozenset[str] | None = None,
+) -> Iterator[tuple[int, int]]:
     """The places of known phrases in `text`, as (first, past last) word.
 
-    The longest phrase wins, and places never overlap.
+    The longest phrase wins, and places never overlap. `begins` are the words with which known phrases begin; None if
+    any word may.
     """
     normal = tuple(word.normal for word in text)
     at = end = 0
     while at < len(text):
+        if begins is not None and normal[at] not in begins:
+            at += 1
+            continue
         if at >= end:
             end = at + 1
             while end < len(text) and text[end].joined and not text[end - 1].possessive:

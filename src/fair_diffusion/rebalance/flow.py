@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Unpack
@@ -24,6 +25,7 @@ from fair_diffusion.audit.table import AuditRow
 from fair_diffusion.backbones import Backbone, StepInfo
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
+from fair_diffusion.control.planned import held_by
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
 from fair_diffusion.control.results import provenance_of
@@ -33,7 +35,7 @@ from fair_diffusion.files.new_folder import check_new, new_folder
 from fair_diffusion.files.picture_files import Pictures
 from fair_diffusion.files.pictures import MAX_BYTES, upright_size
 from fair_diffusion.files.text import printable
-from fair_diffusion.methods import USUAL
+from fair_diffusion.methods import NONE, USUAL
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Match, Policy, match
 from fair_diffusion.rebalance.moving import Moved, Mover
@@ -77,7 +79,7 @@ def rebalance(
         n: the number of images to take, in order of their names; all if None.
         progress: called as images are read and moved.
         request: fields of `Rebalance`: way, depth, method, steps, guidance, repair_budget, seed, batch_size,
-            size, negative_prompt, guidance_rescale.
+            size, negative_prompt, guidance_rescale, hold.
 
     Returns:
         One result per prompt, in the order in which the prompts first occur.
@@ -186,6 +188,11 @@ class _Run:
     notes: Sequence[str] = ()
     seconds: float = 0.0
 
+    @cached_property
+    def held(self) -> tuple[str, ...]:
+        """The attributes that moved images keep."""
+        return held_by(self.pipe, self.asked, self.matched)
+
     def check(self) -> None:
         """Check what is asked for.
 
@@ -250,7 +257,7 @@ class _Run:
         }
         before = OriginalsResult(
             **facts | {"control": "none"},
-            method="none",
+            method=NONE,
             rule=None,
             reason="",
             images=Pictures([image.path for image in read.images]),
@@ -279,7 +286,15 @@ class _Run:
 
     def _brief(self) -> Brief:
         matched = self.matched
-        return Brief(self.backbone, self.asked, matched.start, self.pipe.card, matched.targets, words=matched.words)
+        return Brief(
+            self.backbone,
+            self.asked,
+            matched.start,
+            self.pipe.card,
+            matched.targets,
+            words=matched.words,
+            held=self.held,
+        )
 
     def _records(self, now: Seen, moved: Sequence[Moved]) -> list[RebalancedRecord]:
         """One record per image, from the readings of the originals and of the images as they are now."""
@@ -288,7 +303,7 @@ class _Run:
         names = {image.name for image in read.images}
         records = []
         for i, (image, one) in enumerate(zip(read.images, moved, strict=True)):
-            steered_to = one.assigned if one.picture else {}
+            steered_to, held = (one.assigned, one.held) if one.picture else ({}, {})
             pixels, features = now.distances.get(i, (None, None))
             before = read_fields(read.judged, read.perceived, i)
             records.append(
@@ -296,13 +311,14 @@ class _Run:
                     **same,
                     **read_fields(now.judged, now.perceived, i),
                     index=i,
-                    used_prompt=prompt_of(brief, steered_to),
+                    used_prompt=prompt_of(brief, {**held, **steered_to}),
                     seed=asked.seed + i,
                     control="rebalance",
                     assigned=one.assigned,
                     natural=one.natural,
                     natural_confidence=one.natural_confidence,
                     steered_to=steered_to,
+                    held=held,
                     strength=one.strength,
                     repairs=max(0, one.tries - 1),
                     reseeds=0,

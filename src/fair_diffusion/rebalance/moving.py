@@ -12,7 +12,7 @@ Every attempt starts from the original, the weakest attempt first, so that an im
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fair_diffusion.backbones import Batch
-from fair_diffusion.control.assignments import SURE_AT_END, SURE_AT_LOOK, Shares, assignments, differing, label
+from fair_diffusion.control.assignments import (
+    SURE_AT_END,
+    SURE_AT_LOOK,
+    Shares,
+    assignments,
+    differing,
+    label,
+    lost_groups,
+    natural_groups,
+)
 from fair_diffusion.control.order import Arrival, Order, State, Steps, Stretch
 from fair_diffusion.control.tries import missing, repair
 from fair_diffusion.policy import Assignment
@@ -43,6 +52,7 @@ class Moved:
         natural: the groups that the original shows, by attribute (None: unknown).
         natural_confidence: the probability of the most probable group, by attribute.
         shows: the groups that the image shows now, by attribute (None: unknown).
+        held: the groups of the original that it keeps, by attribute.
         assigned: the groups that it is to show, by attribute.
         picture: the file of the moved picture, in the size of `Original.open`; None if the image is its original.
         attempt: the number of the next attempt with this assignment.
@@ -59,6 +69,7 @@ class Moved:
     natural: dict[str, str | None]
     natural_confidence: dict[str, float]
     shows: dict[str, str | None]
+    held: Assignment = field(default_factory=dict)
     assigned: Assignment = field(default_factory=dict)
     picture: Path | None = None
     attempt: int = 0
@@ -95,12 +106,13 @@ class Mover:
         self.order, self._originals, self._read, self._scratch = order, originals, read, scratch
         order.control, order.drawn_by = "rebalance", lambda order: self.draw()
         names = order.brief.attributes
-        self._now = {name: read[name].copy() for name in names}
+        self._now = {name: read[name].copy() for name in (*names, *order.brief.held)}
         self.images = []
         for i in range(len(originals)):
             shows = {name: label(name, read[name][i], SURE_AT_END) for name in names}
             sure = {name: float(read[name][i].max()) for name in names}
-            self.images.append(Moved(natural=shows, natural_confidence=sure, shows=shows))
+            held = natural_groups(order.brief.held, {name: rows[i] for name, rows in read.items()})
+            self.images.append(Moved(natural=shows, natural_confidence=sure, shows=shows, held=held))
         self.done, self.to_do = 0, 0
         """How many moves are done, and how many are planned; an image that is moved again counts again."""
         self.spent_on_reconstruction = 0
@@ -148,6 +160,37 @@ class Mover:
         """Move images again."""
         self.to_do += len(images)
         yield from self._move(images)
+
+    def lost(self) -> list[int]:
+        """The moved images that show what they are assigned, but not what they were to keep, with an attempt left."""
+        moved = [i for i, one in enumerate(self.images) if one.picture is not None and not one.misses]
+        left = [i for i in moved if self.images[i].attempt < len(self._asked.attempts)]
+        return [i for i in left if lost_groups(self.images[i].held, self._reads(i))]
+
+    def regain(self, images: Sequence[int]) -> Steps:
+        """Move images again. A picture that is no better is dropped, and the former one stays."""
+        former = {i: replace(self.images[i]) for i in images}
+        pictures = {i: before.picture.read_bytes() for i, before in former.items() if before.picture}
+        read = {i: self._reads(i) for i in images}
+        yield from self.again(images)
+        for i, before in former.items():
+            one = self.images[i]
+            if not one.misses and not lost_groups(one.held, self._reads(i)):
+                continue
+            one.picture, one.shows, one.depth, one.strength = (
+                before.picture,
+                before.shows,
+                before.depth,
+                before.strength,
+            )
+            assert one.picture is not None
+            one.picture.write_bytes(pictures[i])
+            for name, known in self._now.items():
+                known[i] = read[i][name]
+
+    def _reads(self, image: int) -> dict[str, NDArray[np.float64]]:
+        """What the perceiver reads in an image as it is now: probabilities (groups,) by attribute."""
+        return {name: known[image].copy() for name, known in self._now.items()}
 
     @property
     def _asked(self) -> Rebalance:
@@ -276,7 +319,7 @@ class Mover:
     def _aim(self, image: int) -> Aim:
         """The aim of an image: from the groups of its original to its assigned groups."""
         one = self.images[image]
-        return Aim(one.assigned, differing(one.natural, one.assigned), self._attempt(image)[1])
+        return Aim(one.assigned, differing(one.natural, one.assigned), self._attempt(image)[1], one.held)
 
     def _labels(self, image: int, sure: float) -> dict[str, str | None]:
-        return {name: label(name, known[image], sure) for name, known in self._now.items()}
+        return {name: label(name, self._now[name][image], sure) for name in self.order.brief.attributes}

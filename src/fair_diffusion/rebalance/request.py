@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -28,6 +29,7 @@ class RebalanceFields(TypedDict, total=False):
     repair_budget: float
     batch_size: int
     size: str | None
+    hold: str | Sequence[str] | None
     way: str
     depth: float | None
 

@@ -97,6 +97,11 @@ class RebalancedResult(Result):
             "broken": len(self.broken),
         }
 
+    @property
+    def compared(self) -> Result:
+        """The images that these are compared with one by one: the originals."""
+        return self.before
+
     def moved(self) -> dict[str, float | int | None]:
         """Means over the moved images, differences in 0…1. `reconstructed` counts those with a reconstruction."""
         of = [record for record in self.records if record.steered]

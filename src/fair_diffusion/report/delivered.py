@@ -16,6 +16,7 @@ from fair_diffusion.audit.delivery import TOLERANCE, Delivery
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Prediction
+from fair_diffusion.audit.side_effects import SideEffect
 from fair_diffusion.audit.study import Source
 from fair_diffusion.audit.table import JOINT, AuditRow
 from fair_diffusion.report.headline import percent, plural, short, spoken, units
@@ -93,6 +94,16 @@ def done(counts: Mapping[str, int], *, checked: bool) -> str:
     if checked:
         parts.append(f"{counts['missed']:,} missed" if counts["missed"] else "none missed")
     return ", ".join(parts)
+
+
+def besides(effect: SideEffect) -> str:
+    """How an attribute changed that nobody asked to change: "skin tone changed in 3 of 15 steered images (7 to 45 %)".
+
+    Args:
+        effect: the change; at least one image was steered.
+    """
+    text = f"{spoken(effect.attribute)} changed in {effect.changed:,} of {units(effect.steered, 'steered image')}"
+    return f"{text} ({100 * effect.low:.0f} to {percent(effect.high, 0)})"
 
 
 def of_study(found: Numbers, attribute: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fair_diffusion.audit.numbers import Numbers
+from fair_diffusion.audit.relations import FEWEST_CONCEPTS
 from fair_diffusion.report.headline import units
 
 _FEW = 100
@@ -59,6 +60,11 @@ def limits(found: Numbers) -> list[str]:
         )
     if any(line.unknown for line in lines):
         sentences.append("What the unread images show. They lower every share; they need not be like the others.")
+    if any(one.difference is not None and one.difference_low is None for one in found.relations):
+        sentences.append(
+            f"How sure the mean difference from {found.reference} is: of fewer than {FEWEST_CONCEPTS} {study.unit}s no "
+            "interval is given, because none holds where 1 of 10 behaves unlike the others."
+        )
     if found.reference:
         sentences.append(f"That {found.reference} is right or wanted: it is only what the others are compared with.")
     return sentences

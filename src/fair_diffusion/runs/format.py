@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 
+from fair_diffusion.methods import NONE
+
 FORMAT = 1
 """Format of result.json, records.parquet, suite.json and the records in PNGs."""
 RECORDS, RESULT, SHEET = "records.parquet", "result.json", "contact-sheet.png"
@@ -53,4 +55,4 @@ def pair_name(name: str) -> str:
 
 def title(rule: str | None, method: str) -> str:
     """The kind of images: "instructed" if a rule steered them, else "plain"."""
-    return "instructed" if rule and method != "none" else "plain"
+    return "instructed" if rule and method != NONE else "plain"

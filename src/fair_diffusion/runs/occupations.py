@@ -11,6 +11,8 @@ from fair_diffusion.files import guarded
 
 SHIPPED = "occupations"
 """The name of the list that comes with the package."""
+POCKET = "pocket"
+"""The name of the list of those that the pocket model knows."""
 LONGEST = 200
 """Characters of the name of an occupation."""
 
@@ -19,20 +21,24 @@ def read_occupations(spec: str) -> dict[str, str]:
     """Read a list of occupations, each with its field ("" if the list has no fields).
 
     Args:
-        spec: "occupations" for the list that comes with the package, or a file: YAML (`field: [occupation, …]`, or a
-            list), or text with one occupation per line.
+        spec: "occupations" for the list that comes with the package, "pocket" for the 20 of the pocket model, or a
+            file: YAML (`field: [occupation, …]`, or a list), or text with one occupation per line.
 
     Raises:
         ValueError: the list cannot be read, is empty, or holds something that is no name.
     """
     if spec == SHIPPED:
         text = resources.files("fair_diffusion.runs").joinpath("occupations.yaml").read_text(encoding="utf-8")
+    elif spec == POCKET:
+        from fair_diffusion.models.pocket import OCCUPATIONS  # here, since it loads torch
+
+        return read_occupations(str(OCCUPATIONS))
     else:
         try:
             text = guarded.text(Path(spec))
         except (OSError, guarded.RefusedFile) as error:
             said = f"{spec!r} is no list of occupations that can be read ({guarded.why(error)})"
-            raise ValueError(f"{said}; use {SHIPPED!r} or a file") from error
+            raise ValueError(f"{said}; use {SHIPPED!r}, {POCKET!r} or a file") from error
     if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
         occupations = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
     else:

@@ -17,6 +17,7 @@ from fair_diffusion.files.format_number import check_metadata
 from fair_diffusion.files.guarded import InnerFile, Readable, opened
 from fair_diffusion.files.pictures import ENDINGS
 from fair_diffusion.files.schema import DamagedFile, arrow_errors, checked, parsed, read_json, wrong
+from fair_diffusion.methods import NONE
 from fair_diffusion.runs.format import (
     BY_ATTRIBUTE,
     FORMAT,
@@ -128,7 +129,7 @@ def stopped_at(work: Path) -> float | None:
 
 def title_of(record: Mapping[str, Any]) -> str:
     """The kind of an image or a whole run by its record or summary, as `format.title`."""
-    return title(record.get("rule"), record.get("method", "none"))
+    return title(record.get("rule"), record.get("method", NONE))
 
 
 def schema_of(table: Readable) -> pa.Schema:

@@ -60,8 +60,8 @@ class Suite:
         model: the model's name.
         prompt: the prompt, with {} for the occupation.
         policy: the text of the instruction or policy; "" if there is none.
-        method, control, loss, negative_prompt, guidance_rescale, repair_budget, size, file, steps, guidance: fields of
-            `Request`; None leaves the choice to the pipeline.
+        method, control, loss, hold, negative_prompt, guidance_rescale, repair_budget, size, file, steps, guidance:
+            fields of `Request`; None leaves the choice to the pipeline.
         seed: image i of an occupation uses seed + i.
         loaded: other loading options that images depend on, such as the judge or a LoRA.
     """
@@ -72,6 +72,7 @@ class Suite:
     method: str | None = None
     control: str | None = None
     loss: str | None = None
+    hold: str | None = None
     steps: int = 25
     guidance: float | None = None
     negative_prompt: str | None = None
@@ -91,7 +92,7 @@ class Suite:
     @property
     def arguments(self) -> dict[str, Any]:
         """The fields of `Request` that are given."""
-        names = ("method", "control", "loss", "steps", "guidance", "negative_prompt", "guidance_rescale")
+        names = ("method", "control", "loss", "hold", "steps", "guidance", "negative_prompt", "guidance_rescale")
         told = {name: getattr(self, name) for name in (*names, "repair_budget", "size", "file")}
         return {name: value for name, value in told.items() if value is not None}
 

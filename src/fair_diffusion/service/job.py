@@ -76,7 +76,7 @@ class Event:
     time: float
 
 
-class UnknownJobError(LookupError):
+class UnknownJobError(ValueError):
     """There is no such job, or it belongs to another key."""
 
 

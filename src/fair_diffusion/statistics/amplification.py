@@ -21,8 +21,8 @@ be one. The bounds are wide where images are few.
 How much a model amplifies is measured as by Zhao et al. (2017, arXiv 1707.09457): S are the groups whose share in the
 reference is above c, and the difference is the share of S in the model less that in the reference. S is chosen without
 the image whose share is counted, for each image of the reference in turn: else chance alone would make S frequent in
-the reference, and every model mitigate. Exports `label_probabilities`, `tails`, `fewest`, `lean`, `mean_lean`, and the
-results `Tails` and `Lean`.
+the reference, and every model mitigate. Exports `label_probabilities`, `tails`, `fewest`, `lean`, `mean_lean`,
+`FEWEST_LEANS`, and the results `Tails` and `Lean`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ from numpy.typing import ArrayLike
 from scipy.special import betainc, betaincinv, ndtri, stdtrit
 
 from fair_diffusion.statistics.intervals import Array, Interval, check_level
-from fair_diffusion.statistics.over_prompts import FEWEST
 
+FEWEST_LEANS = 50
+"""The least number of prompts with an interval of the mean difference. If 1 prompt of 10 is unlike the others, 12 of
+100 samples of 20 prompts hold none of its kind and look as if there were none; of 50 prompts 1 of 200 does."""
 MARGIN = 0.04
 """Smaller differences from the reference count as none."""
 _NODES = (np.arange(25) + 0.5) / 25
@@ -210,10 +212,11 @@ def lean(counts: Sequence[int], reference: Sequence[int], even: float) -> Lean |
 
 
 def mean_lean(leans: Sequence[Lean], *, level: float = 0.95) -> tuple[float, Interval | None]:
-    """The mean over prompts, and its interval over prompts of the same sort; None under 5 prompts.
+    """The mean over prompts, and its interval over prompts of the same sort; None under `FEWEST_LEANS` prompts.
 
-    It is Student's interval of the differences, but at least as wide as the normal one that their images alone give:
-    few prompts can be alike by chance.
+    It is Student's interval of the differences. The end on the side of the longer tail is moved out by Johnson's
+    correction for skewness (1978, JASA 73), and no end is nearer than the normal one that the images alone give: few
+    prompts can be alike by chance.
 
     Args:
         leans: one for each prompt, at least 1.
@@ -222,10 +225,15 @@ def mean_lean(leans: Sequence[Lean], *, level: float = 0.95) -> tuple[float, Int
     check_level(level)
     differences = np.array([one.difference for one in leans])
     mean, prompts = float(differences.mean()), len(leans)
-    if prompts < FEWEST:
+    if prompts < FEWEST_LEANS:
         return mean, None
-    of_images = math.sqrt(sum(one.variance for one in leans)) / prompts
-    of_prompts = float(differences.std(ddof=1)) / math.sqrt(prompts)
-    upper = (1 + level) / 2
-    half = max(float(stdtrit(prompts - 1, upper)) * of_prompts, float(ndtri(upper)) * of_images)
-    return mean, (max(-1.0, mean - half), min(1.0, mean + half))
+    upper, spread = (1 + level) / 2, float(differences.std(ddof=1))
+    of_images = float(ndtri(upper)) * math.sqrt(sum(one.variance for one in leans)) / prompts
+    of_prompts = spread / math.sqrt(prompts)
+    t = float(stdtrit(prompts - 1, upper))
+    # Equal values differ by rounding alone; their skewness is none.
+    skewness = float(((differences - mean) ** 3).mean()) / spread**3 if spread > _EMPTY else 0.0
+    moved = of_prompts * skewness * (1 + 2 * t * t) / (6 * math.sqrt(prompts))
+    below = max(t * of_prompts - min(moved, 0), of_images)
+    above = max(t * of_prompts + max(moved, 0), of_images)
+    return mean, (max(-1.0, mean - below), min(1.0, mean + above))

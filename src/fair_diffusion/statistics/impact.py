@@ -10,6 +10,8 @@ mid-p interval. Which group is shown most is not known, so the ends are taken ov
     low    the smallest of the low ends of p_g / p_h. That of the true maximum is among them: no correction is needed.
     high   the smallest of the high ends, each with the error of that end divided by K − 1 (Bonferroni).
 
+Both are those of the rival that most images show: the more show it, the smaller are the ends.
+
 An image that could not be read may show any group: the low end gives all of them to h, the high end all of them to g.
 A group that is surely shown most has a ratio of 1 and needs no interval. Exports `impact_ratios`.
 """
@@ -38,17 +40,17 @@ def impact_ratios(counts: ArrayLike, unread: ArrayLike = 0, *, level: float = 0.
     """
     check_level(level)
     shown = np.asarray(counts, dtype=np.float64)
-    open_ = np.broadcast_to(np.asarray(unread, dtype=np.float64), shown.shape[:-1])[..., None, None]
-    own, other = np.broadcast_arrays(shown[..., :, None], shown[..., None, :])
+    open_ = np.broadcast_to(np.asarray(unread, dtype=np.float64), shown.shape[:-1])[..., None]
     groups = shown.shape[-1]
     tail = (1 - level) / 2
-    low = _odds(betaincinv(own + _JEFFREYS, other + open_ + _JEFFREYS, tail))
-    high = _odds(betaincinv(own + open_ + _JEFFREYS, other + _JEFFREYS, 1 - tail / (groups - 1)))
-    # Of no image of g the ratio may be 0, and of no image of h it has no upper bound. A group is not its own rival.
-    low = np.where(own > 0, low, 0)
-    high = np.where(other > 0, high, np.inf)
-    itself = np.eye(groups, dtype=bool)
-    low, high = (np.where(itself, 1.0, ends).min(axis=-1) for ends in (low, high))
+    first, second = np.sort(shown, axis=-1)[..., -1:], np.sort(shown, axis=-1)[..., -2:-1]
+    only = (shown == first).sum(axis=-1, keepdims=True) == 1
+    rival = np.where((shown == first) & only, second, first)
+    low = _odds(betaincinv(shown + _JEFFREYS, rival + open_ + _JEFFREYS, tail))
+    high = _odds(betaincinv(shown + open_ + _JEFFREYS, rival + _JEFFREYS, 1 - tail / (groups - 1)))
+    # Of no image of the group the ratio may be 0, and of no image of a rival it has no upper bound.
+    low = np.minimum(np.where(shown > 0, low, 0), 1)
+    high = np.minimum(np.where(rival > 0, high, np.inf), 1)
     return shown / shown.max(axis=-1, keepdims=True), low, high
 
 

@@ -98,7 +98,8 @@ def verdict(low: float, high: float, target: float, tolerance: float) -> Verdict
     The verdict is "meets" if the whole interval lies in the band, "misses" if it lies outside the band, and "cannot
     tell" if the images are too few for either. A verdict is about the process (see above). A run of few images that
     delivers its quota exactly is therefore still "cannot tell"; its counts and quotas show that these images are as
-    asked. With a tolerance of 0.05, "meets" at a target of one half takes about 380 images.
+    asked. With a tolerance of 0.05, "meets" at a target of one half takes at least 1,000 images
+    to be likely: `fair-diffusion plan` says how many.
 
     Args:
         low: lower end of the interval.

@@ -17,11 +17,18 @@ class Aim:
         change: the attributes that do not fit yet, each with the groups to leave; no groups if it is unknown what the
             image shows.
         strength: a multiple of the method's usual strength; 0 for a plain image.
+        held: the groups that it shows by itself and keeps, by attribute; none of these attributes is in `assigned`.
     """
 
     assigned: Assignment = field(default_factory=dict)
     change: Mapping[str, Sequence[str]] = field(default_factory=dict)
     strength: float = 0.0
+    held: Assignment = field(default_factory=dict)
+
+    @property
+    def named(self) -> Assignment:
+        """The groups that its prompt names: those that it keeps, and those that it is to show."""
+        return {**self.held, **self.assigned}
 
 
 PLAIN = Aim()

@@ -50,6 +50,7 @@ class Brief:
         texts: cache of encoded prompts, shared by the requests that are drawn together; None: no prompt.
         learnt: seconds that learning from text took once, by what was learnt; methods add to it.
         words: the policy's words for groups in other languages, by language and group.
+        held: the attributes that steered images keep.
     """
 
     backbone: Backbone
@@ -61,6 +62,7 @@ class Brief:
     texts: dict[str | None, Conditioning] = field(default_factory=dict)
     learnt: dict[str, float] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    held: Sequence[str] = ()
     _files: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

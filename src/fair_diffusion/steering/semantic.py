@@ -27,16 +27,20 @@ from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
 from fair_diffusion.steering.window import window
 
+HOLD = 0.5
+"""The strength towards a held group, as a multiple of the usual strength: it only has to stay."""
+
 PerConcept = float | Sequence[float]
 """One number for all concepts, or one number per concept."""
 
 
 def guide(images: Sequence[Aimed]) -> Guide:
-    """Push each steered image towards its groups that do not fit yet, and away from the groups to leave."""
+    """Push each steered image towards its groups that do not fit yet and those that it keeps, and away from others."""
     unsteered = plain.guide(images)
     signs = [
         {(name, other): -aim.strength for name, others in aim.change.items() for other in others}
         | {(name, aim.assigned[name]): aim.strength for name in aim.change}
+        | dict.fromkeys(aim.held.items(), HOLD * aim.strength)
         for _, aim in images
     ]
     concepts = sorted({concept for sign in signs for concept in sign})

@@ -28,7 +28,7 @@ def guide(images: Sequence[Aimed]) -> Guide:
     if not any(aim.strength for _, aim in images):
         return unsteered
     brief = images[0].brief
-    grouped = brief.encode([used_prompt(brief, aim.assigned) for brief, aim in images])
+    grouped = brief.encode([used_prompt(brief, aim.named) for brief, aim in images])
     strength = torch.tensor([brief.card.switch * aim.strength for brief, aim in images])
     return replace(unsteered, cond=switched(unsteered.cond, grouped, strength))
 

@@ -1,0 +1,44 @@
+"""The options --data and --database: where a service has its database. They need no server that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fair_diffusion.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from fair_diffusion.service.database import Database
+
+DATA = Path("fair-diffusion-data")
+"""The data folder, if none is named."""
+FILE = "service.sqlite"
+"""The database in it, if no other one is named."""
+Data = Annotated[Path, typer.Option("--data", help="the service's data folder", metavar="DIR")]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        help=f"postgresql+psycopg://USER:PASSWORD@HOST/NAME, or a file; otherwise {FILE} in the data folder",
+        metavar="URL",
+    ),
+]
+
+
+@contextmanager
+def opened(data: Path, database: str | None, *, create: bool = False) -> Iterator[Database]:
+    """The database that the options name; `create` makes it if it is not there. Wrong usage exits with its message."""
+    with usage_errors():
+        from fair_diffusion.service.database import Database
+
+        if database is None and create:
+            data.mkdir(parents=True, exist_ok=True)
+        found = Database(database or data / FILE, create=create)
+        try:
+            yield found
+        finally:
+            found.close()

@@ -1,0 +1,156 @@
+"""Pictures by the hash of their content: files in a folder, or in a store of objects that fsspec knows.
+
+A picture is written whole or not at all, and the same content is written once. Who may see it is in the database: one
+row for each key that it was drawn for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from fair_diffusion.files.whole_file import whole_file
+from fair_diffusion.service.database import Database, now
+from fair_diffusion.service.tables import images
+
+MEDIA = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+"""What is stored, and how such files end."""
+
+
+class Images:
+    """The pictures of a service.
+
+    Args:
+        database: where it says whose they are.
+        where: a folder, which is made, or a URL of fsspec such as "s3://bucket/images".
+
+    Raises:
+        ValueError: what the URL needs is not installed.
+    """
+
+    def __init__(self, database: Database, where: str | Path) -> None:
+        self.database = database
+        place = str(where).removeprefix("file://")
+        self._files: _Folder | _Objects = _Objects(place) if "://" in place else _Folder(Path(place))
+
+    def put(
+        self,
+        content: bytes,
+        *,
+        media: str = "image/png",
+        key: str = "",
+        job: str | None = None,
+        kept: float | None = None,
+    ) -> str:
+        """Store a picture for a key.
+
+        Args:
+            content: the file.
+            media: its media type, of `MEDIA`.
+            key: who may see it; "" is this machine.
+            job: the job that drew it.
+            kept: seconds for which it is kept; None: until it is deleted.
+
+        Returns:
+            Its hash, by which it is found.
+        """
+        if media not in MEDIA:
+            raise ValueError(f"the media type is {media!r}; use one of {', '.join(MEDIA)}")
+        digest = hashlib.sha256(content).hexdigest()
+        name = _name(digest, media)
+        self._files.write(name, content)
+        dialect = postgresql if self.database.postgres else sqlite
+        values = {"hash": digest, "key": key, "media": media, "size": len(content), "job": job, "created": now()}
+        expires = None if kept is None else now() + kept
+        row = dialect.insert(images).values(**values, expires=expires)
+        row = row.on_conflict_do_update(index_elements=["hash", "key"], set_={"expires": expires, "job": job})
+        with self.database.writing() as connection:
+            self.database.lock(connection, f"fair-diffusion: image {digest}")
+            self._files.write(name, content)  # it may have expired in between
+            connection.execute(row)
+        return digest
+
+    def get(self, digest: str, *, key: str | None = None) -> tuple[bytes, str]:
+        """The file and its media type. `LookupError` if there is none, or if it is not of `key`, where one is given."""
+        wanted = select(images.c.media).where(images.c.hash == digest).limit(1)
+        if key is not None:
+            wanted = wanted.where(images.c.key == key)
+        with self.database.reading() as connection:
+            media = connection.scalar(wanted)
+        if media is None:
+            raise LookupError(f"there is no image {digest}")
+        return self._files.read(_name(digest, media)), media
+
+    def delete(self, digest: str, *, key: str) -> None:
+        """Delete a picture of a key; its file goes with the last key that has it."""
+        with self.database.writing() as connection:
+            self.database.lock(connection, f"fair-diffusion: image {digest}")
+            ours = (images.c.hash == digest, images.c.key == key)
+            gone = connection.execute(delete(images).where(*ours).returning(images.c.media)).first()
+            if gone and not connection.execute(select(images.c.key).where(images.c.hash == digest)).first():
+                self._files.remove(_name(digest, gone.media))
+
+    def expire(self) -> int:
+        """Delete the pictures whose time is over. Returns how many rows."""
+        with self.database.reading() as connection:
+            old = connection.execute(select(images.c.hash, images.c.key).where(images.c.expires < now())).all()
+        for row in old:
+            self.delete(row.hash, key=row.key)
+        return len(old)
+
+
+class _Folder:
+    """Files below a folder of this machine, in 256 folders."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, name: str, content: bytes) -> None:
+        path = self._folder / name
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            with whole_file(path) as part:
+                part.write_bytes(content)
+
+    def read(self, name: str) -> bytes:
+        return (self._folder / name).read_bytes()
+
+    def remove(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+
+
+class _Objects:
+    """Objects below a URL. Stores of objects write one whole or not at all."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            fsspec: Any = importlib.import_module("fsspec")
+            self._system, self._root = fsspec.core.url_to_fs(url)
+        except ImportError as error:
+            raise ValueError(f'{url} needs more: pip install "fair-diffusion[service]" ({error})') from None
+        except ValueError as error:
+            raise ValueError(f"{url} is no place for images ({error}); give a folder, or a URL of fsspec") from None
+
+    def write(self, name: str, content: bytes) -> None:
+        path = f"{self._root}/{name}"
+        if not self._system.exists(path):
+            self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._system.pipe_file(path, content)
+
+    def read(self, name: str) -> bytes:
+        found: bytes = self._system.cat_file(f"{self._root}/{name}")
+        return found
+
+    def remove(self, name: str) -> None:
+        if self._system.exists(f"{self._root}/{name}"):
+            self._system.rm_file(f"{self._root}/{name}")
+
+
+def _name(digest: str, media: str) -> str:
+    return f"{digest[:2]}/{digest}{MEDIA[media]}"

@@ -1,0 +1,90 @@
+"""`fair-diffusion keys` and `fair-diffusion jobs`: what they print, change and refuse, without a server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fair_diffusion.cli import app
+from fair_diffusion.service.claims import Claims
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.jobs import Jobs
+from fair_diffusion.service.keys import Keys
+
+runner = CliRunner(env={"COLUMNS": "200"})
+
+
+def run(*words: str | Path, code: int = 0) -> Result:
+    result = runner.invoke(app, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def test_a_key_is_made_listed_and_revoked(data: Path) -> None:
+    made = run("keys", "add", "my app", "--role", "operator", "--steps", "30", "--data", data)
+    secret = made.stdout.strip()
+    database = Database(data / "service.sqlite", create=False)
+    key = Keys(database).find(secret)
+    assert key is not None
+    assert (key.name, key.role, key.limits.steps) == ("my app", "operator", 30)
+    listed = run("keys", "list", "--data", data).stdout
+    assert all(word in listed for word in (key.id, "my app", "operator", "steps 30"))
+    assert secret not in listed
+    assert json.loads(run("keys", "list", "--data", data, "--json").stdout)[0]["id"] == key.id
+    assert key.id in run("keys", "revoke", key.id, "--data", data).stdout
+    assert Keys(database).find(secret) is None
+    database.close()
+    assert "no valid key" in run("keys", "revoke", key.id, "--data", data, code=2).stderr
+
+
+def test_jobs_are_listed_cancelled_and_tried_again(data: Path) -> None:
+    data.mkdir()
+    file = data / "other.sqlite"
+    database = Database(file)
+    jobs, claims = Jobs(database), Claims(database, "w")
+    job, _ = jobs.put("draw", {"prompt": "a secret nurse"}, key="key_1")
+    for words in (("--data", data, "--database", file), ("--database", f"sqlite:///{file}")):
+        shown = run("jobs", "list", *words).stdout
+        assert all(word in shown for word in (job.id, "draw", "queued", "key_1"))
+        assert "secret" not in run("jobs", "list", "--json", *words).stdout
+    assert run("jobs", "list", "--state", "done", "--database", file).stdout == "no jobs\n"
+    assert "did you mean 'done'" in run("jobs", "list", "--state", "don", "--database", file, code=2).stderr
+    assert run("jobs", "cancel", job.id, "--database", file).stdout == f"{job.id} is cancelled\n"
+    assert run("jobs", "retry", job.id, "--database", file).stdout == f"{job.id} is queued\n"
+    assert "is queued; only one that failed" in run("jobs", "retry", job.id, "--database", file, code=2).stderr
+    claims.claim(["draw"])
+    assert "is running, and will end" in run("jobs", "cancel", job.id, "--database", file).stdout
+    assert "no job job_x" in run("jobs", "cancel", "job_x", "--database", file, code=2).stderr
+    database.close()
+
+
+def test_nothing_is_made_by_looking(data: Path) -> None:
+    assert "does not exist" in run("jobs", "list", "--data", data, code=2).stderr
+    assert "does not exist" in run("keys", "list", "--data", data, code=2).stderr
+    assert not data.exists()
+
+
+def test_without_the_extra_the_verbs_say_what_to_install() -> None:
+    """PostgreSQL's driver and the HTTP side are extras: the package, its verbs and SQLite work without them."""
+    absent = ("psycopg", "fastapi", "uvicorn", "prometheus_client", "pydantic_settings", "multipart", "fsspec.core")
+    code = f"""
+import sys
+for name in {absent}: sys.modules[name] = None
+import fair_diffusion
+from fair_diffusion.cli import app
+import fair_diffusion.service.jobs, fair_diffusion.service.claims, fair_diffusion.service.signals
+app(["jobs", "list", "--database", "postgresql://host/x"])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.strip() == 'PostgreSQL needs a driver: pip install "fair-diffusion[postgres]"'

@@ -1,0 +1,196 @@
+"""The database: made, upgraded, refused with the mend; its migrations agree with its tables."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select, text, update
+
+from fair_diffusion.allocation.ledger import Ledger, LedgerError
+from fair_diffusion.policy.target import Cell, uniform
+from fair_diffusion.service.database import Database, DatabaseError, now
+from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.tables import tables, trail, turns
+from fair_diffusion.service.takeover import take_over_ledger
+from fair_diffusion.service.trail import changes
+
+HALF = uniform("gender")
+
+
+def test_the_migrations_make_the_tables(database: Database) -> None:
+    with database.reading() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), tables)
+    if not database.postgres:  # alembic cannot read the order of an index out of SQLite
+        differences = [each for each in differences if each[1].name != "jobs_queue"]
+    assert differences == []
+
+
+def test_its_clock_is_in_seconds_since_1970(database: Database) -> None:
+    with database.writing() as connection:
+        first, second = (connection.scalar(select(now())) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert abs(first - time.time()) < 60
+    assert first <= second
+
+
+def test_it_is_opened_again_as_it_was(url: str) -> None:
+    for _ in range(2):
+        database = Database(url, create=False) if _ else Database(url)
+        DatabaseLedger(database).reserve(rule="nurse", target=HALF, n=1, model="pocket")
+        database.close()
+    database = Database(url)
+    assert sum(row.pending for row in DatabaseLedger(database).rows()) == 2
+    database.close()
+
+
+def test_a_newer_schema_is_refused(url: str) -> None:
+    database = Database(url)
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(DatabaseError, match=r"schema 9999; this one knows 0001\); upgrade fair-diffusion, or name"):
+        Database(url)
+
+
+def test_a_change_takes_effect_whole_or_not_at_all(database: Database) -> None:
+    def broken() -> None:
+        with database.writing() as connection:
+            values = {"time": 0, "by": "", "change": "", "subject": "", "details": {}}
+            connection.execute(insert(trail).values(values))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()
+    assert changes(database) == []
+
+
+def test_errors_of_the_driver_are_one_plain_line(database: Database) -> None:
+    with pytest.raises(DatabaseError, match="name another database") as error, database.writing() as connection:
+        connection.execute(text("SELECT * FROM nothing"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", ["mysql://host/x", "sqlite://", "://", "postgresql+psycopg2://host/x"])
+def test_other_databases_are_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"give postgresql\+psycopg://"):
+        Database(wrong)
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="name another database") as error:
+        Database(f"postgresql://u:secret@/x?host={tmp_path}")
+    assert "secret" not in str(error.value)
+
+
+def test_files_of_others_are_refused_and_stay_as_they_were(tmp_path: Path) -> None:
+    other, ledger, words = tmp_path / "other.sqlite", tmp_path / "ledger.sqlite", tmp_path / "words.txt"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    Ledger(ledger)
+    words.write_text("no database, and longer than the head of one" * 20)
+    for file, said in ((other, "another program"), (ledger, "the file of a ledger"), (words, "another kind")):
+        before = file.read_bytes()
+        with pytest.raises(DatabaseError, match=said):
+            Database(file)
+        assert file.read_bytes() == before
+    with pytest.raises(DatabaseError, match="does not exist"):
+        Database(tmp_path / "none.sqlite", create=False)
+    assert not (tmp_path / "none.sqlite").exists()
+    with pytest.raises(DatabaseError, match="cannot be made"):
+        Database(tmp_path / "no" / "folder.sqlite")
+
+
+def test_a_new_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    Database(tmp_path / "service.sqlite").close()
+    assert (tmp_path / "service.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_a_ledger_file_is_taken_over_with_counts_and_open_turns(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    old, man = Ledger(file), Cell(("man",))
+    turn = old.reserve(rule="nurse", target=HALF, n=5, model="pocket")
+    old.settle(turn, assigned=[man] * 2, perceived=[man, None], judged=[None, man])
+    old.reserve(rule="nurse", target=HALF, n=3, model="pocket")
+    waiting = old.reserve(rule="doctor", target=uniform("skin_tone"), n=4, model="other")
+    before = file.read_bytes()
+    assert take_over_ledger(database, file) == 2
+    assert file.read_bytes() == before
+    ledger = DatabaseLedger(database)
+    compared = (
+        "rule",
+        "model",
+        "attributes",
+        "group",
+        "share",
+        "asked",
+        "perceived",
+        "judged",
+        "pending",
+        "deficit",
+        "n",
+    )
+    for ours, theirs in zip(ledger.rows(), old.rows(), strict=True):
+        assert [getattr(ours, name) for name in compared] == [getattr(theirs, name) for name in compared]
+    draws = [each.reserve(rule="nurse", target=HALF, n=7, model="pocket").quotas for each in (ledger, old)]
+    assert draws[0] == draws[1]
+    assert ledger.settle(waiting, assigned=[], perceived=[], judged=[])
+    assert [change.change for change in changes(database)] == ["ledger taken over"]
+
+
+def test_a_ledger_is_taken_over_once(database: Database, tmp_path: Path) -> None:
+    old = Ledger(tmp_path / "ledger.sqlite")
+    for rule in ("teacher", "nurse"):
+        old.reserve(rule=rule, target=HALF, n=1, model="pocket")
+    ledger = DatabaseLedger(database)
+    ledger.reserve(rule="nurse", target=HALF, n=1, model="pocket")
+    with pytest.raises(ValueError, match="has a stream of rule 'nurse' and model 'pocket' already, so nothing"):
+        take_over_ledger(database, old.file)
+    assert {row.rule for row in ledger.rows()} == {"nurse"}
+    with pytest.raises(LedgerError, match="does not exist"):
+        take_over_ledger(database, tmp_path / "none")
+
+
+def test_the_ledger_settles_once_renews_and_expires_by_the_databases_clock(database: Database) -> None:
+    ledger = DatabaseLedger(database, lease=100)
+    first, second = (ledger.reserve(rule="nurse", target=HALF, n=4, model="pocket") for _ in range(2))
+    with database.writing() as connection:
+        connection.execute(update(turns).values(expires=now() - 1))
+    assert sum(row.pending for row in ledger.rows()) == 0
+    ledger.renew(first)
+    assert sum(row.pending for row in ledger.rows()) == 4
+    cell = next(iter(HALF.shares))
+    assert ledger.settle(second, assigned=[cell], perceived=[None], judged=[None])
+    assert not ledger.settle(second, assigned=[cell], perceived=[None], judged=[None])
+    ledger.release(first)
+    assert not ledger.settle(first, assigned=[cell], perceived=[None], judged=[None])
+    assert [row.asked for row in ledger.rows()] == [1, 0, 0]
+    assert ledger.rows()[1].deficit == Fraction(1, 2)
+    ledger.reserve(rule="doctor", target=HALF, n=1, model="pocket")
+    with database.writing() as connection:
+        connection.execute(update(turns).values(expires=now() - 31 * 24 * 3600))
+    assert (ledger.forget_expired(), ledger.forget_expired()) == (1, 0)
+    with pytest.raises(ValueError, match="no rule 'nurs'; did you mean"):
+        ledger.reset("nurs")
+    assert (ledger.reset("nurse"), ledger.reset()) == (1, 1)
+    assert ledger.rows() == []
+
+
+def test_wrong_turns_are_refused(database: Database) -> None:
+    ledger = DatabaseLedger(database)
+    turn = ledger.reserve(rule="nurse", target=HALF, n=1, model="pocket")
+    for assigned, said in (([("woman",)] * 2, "at most the 1 images"), ([("nobody",)], "give a cell of the target")):
+        with pytest.raises(ValueError, match=said):
+            ledger.settle(turn, assigned=assigned, perceived=assigned, judged=assigned)
+    for n in (0, True, 1.5):
+        with pytest.raises(ValueError, match="give at least 1 image"):
+            ledger.reserve(rule="nurse", target=HALF, n=n, model="pocket")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="above 0"):
+        DatabaseLedger(database, lease=0)
