@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _SET = "a folder of images, a text file with one word per line, or words with commas between"
 
+MOST = 10_000
+"""The most words or images of a set."""
+
 
 class Members(NamedTuple):
     """One set of a test: words, or the files of images."""
@@ -61,9 +64,14 @@ def associations(
 
 
 def members(name: str, text: str) -> Members:
-    """The members of one set. `ValueError` if there are fewer than two, or one comes twice."""
+    """The members of one set. `ValueError` if there are fewer than two, or two are the same word.
+
+    In a file, what follows a "#" at the start of a line is a comment."""
+    from fair_diffusion.policy.spelling import plain
     from fair_diffusion.readers.kid_reference import pictures_of
 
+    if not text.strip():
+        raise ValueError(f"{name} is empty: give {_SET}")
     path = existing(text)
     files: list[InnerFile] = []
     if path and path.is_dir():
@@ -75,16 +83,22 @@ def members(name: str, text: str) -> Members:
             lines = guarded.text(path).splitlines()
         except guarded.RefusedFile as error:
             raise ValueError(f"{text} is {error}: give text in UTF-8, with one word per line") from error
-        names, kind = [line.strip() for line in lines if line.strip()], f"words in {text}"
+        names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        kind = f"words in {text}"
     elif "," in text:
         names, kind = [word.strip() for word in text.split(",") if word.strip()], "words"
     else:
         raise ValueError(f"{name} is {text!r}, which is no folder, no file and has no comma: give {_SET}")
     if len(names) < 2:
         raise ValueError(f"{name} has {len(names)} {kind}: the test needs at least 2")
-    twice = [word for word in dict.fromkeys(names) if names.count(word) > 1]
-    if twice:
-        raise ValueError(f"{name} names {twice[0]!r} twice: give each once")
+    if len(names) > MOST:
+        raise ValueError(f"{name} has {len(names):,} {kind}, more than {MOST:,}: give fewer")
+    first: dict[str, str] = {}
+    for word in names:
+        same = first.setdefault(word if files else plain(word), word)
+        if same is not word:
+            also = "" if same == word else f", once as {word!r}"
+            raise ValueError(f"{name} names {same!r} twice{also}: give each once")
     return Members(names, files)
 
 
@@ -98,11 +112,14 @@ def existing(text: str) -> Path | None:
 
 def check(sets: dict[str, Members]) -> None:
     """`ValueError` for sets that cannot be tested, before an encoder is loaded."""
+    from fair_diffusion.policy.spelling import plain
+
     first, second = sets["X"].names, sets["Y"].names
     if len(first) != len(second):
         raise ValueError(f"X has {len(first)} members and Y {len(second)}: the test needs as many in both")
     for one, other in (("X", "Y"), ("A", "B")):
-        both = [word for word in sets[one].names if word in sets[other].names]
+        there = {plain(word) for word in sets[other].names}
+        both = [word for word in sets[one].names if plain(word) in there]
         if both and not sets[one].files:
             raise ValueError(f"{both[0]!r} is in {one} and in {other}: a word belongs to one of them")
 

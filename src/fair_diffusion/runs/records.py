@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fair_diffusion.files.format_number import check_metadata
 from fair_diffusion.files.guarded import InnerFile, Readable, opened
+from fair_diffusion.files.picture_kinds import is_crowded
 from fair_diffusion.files.pictures import ENDINGS
 from fair_diffusion.files.schema import DamagedFile, arrow_errors, checked, parsed, read_json, wrong
 from fair_diffusion.methods import NONE
@@ -153,8 +154,11 @@ def png_record(path: Readable) -> dict[str, Any] | None:
         DamagedFile: the record does not hold what it must.
     """
     try:
-        with opened(path) as file, Image.open(file, formats=["PNG"]) as png:
-            text = png.info.get(PNG_KEY)
+        with opened(path) as file:
+            if is_crowded(file):
+                return None
+            with Image.open(file, formats=["PNG"]) as png:
+                text = png.info.get(PNG_KEY)
     except Exception:  # decoders raise nearly everything for damaged files, from SyntaxError to struct.error
         return None
     if not isinstance(text, str):
