@@ -69,7 +69,7 @@ def test_wrong_arguments() -> None:
     check(invoked("plan", "--target", EVIL), repeats=False)
     check(invoked("explain", "a nurse", "--instruct", EVIL), repeats=False)
     check(invoked("explain", "a nurse", "--policy", f"/nowhere/{EVIL}"))
-    check(invoked("generate", "a nurse", "--out", "/dev/null/x", "--instruct", f"nurse: half {EVIL}"))
+    check(invoked("generate", "a nurse", "--out", "/dev/null/x", "--instruct", f"nurse: half {EVIL}"), repeats=False)
     for verb in ("audit", "report"):
         check(invoked(verb, f"/nowhere/{EVIL}"))
     check(invoked("ledger", "show", f"/nowhere/{EVIL}"))
