@@ -301,11 +301,10 @@ def test_a_wrong_request_costs_no_other_its_images(pipe: FairPipeline) -> None:
         yield Request(prompt="a doctor", instruct="doctor: half robots", steps=1)
         raise AssertionError("no request is taken after a wrong one")
 
-    found = {}
+    found: list[tuple[int, int]] = []
     with pytest.raises(ValueError, match="robots"):
-        for k, result in pipe.each(requests()):
-            found[k] = len(result.images)
-    assert found == {0: 2, 1: 2, 2: 2}
+        found.extend((k, len(result.images)) for k, result in pipe.each(requests()))
+    assert sorted(found) == [(0, 2), (1, 2), (2, 2)]
 
 
 def test_a_ledger_keeps_every_prefix_of_single_images_within_one(pipe: FairPipeline, tmp_path: Path) -> None:
