@@ -30,6 +30,11 @@ _COUNTED = re.compile(r"^\d{1,2}(?=[a-z])")
 """The number before a tag: "2girls"."""
 
 
+_SKINNED = re.compile(r"(?:dark|light|brown|black|white|pale|fair|olive|tan|bronze|ebony|medium|deep)-?skin(?:ned)?")
+_FIGURES = str.maketrans("013457", "oleast")
+"""The letters for which figures stand in "f3male" and "w0man"."""
+
+
 class Entry(NamedTuple):
     """What one phrase states: the attribute, the kind of word (`attributes.yaml`), and the group, if it names one."""
 
@@ -70,6 +75,8 @@ def _by_ending(words: Phrase) -> tuple[Entry, ...]:
     """What the ending of an unknown word states: "tradeswoman", "stuntman", "Balinese", "mahogany-skinned"."""
     word = words[0]
     if len(words) == 2 and words[1] in {"skinned", "complexioned", "complected"} and word not in grammar()["textures"]:
+        return (Entry("skin_tone", "adjectives", None),)
+    if len(words) == 1 and _SKINNED.fullmatch(word):  # "darkskin", "lightskinned"
         return (Entry("skin_tone", "adjectives", None),)
     if len(words) > 1 or len(word) < 6 or word in grammar()["endless"] or words in famous():
         return ()
@@ -117,6 +124,9 @@ def misspelt(word: str, worker: Phrase) -> tuple[Entry, ...]:
     """
     if any(OSA.distance(word, first, score_cutoff=1) <= 1 for first in _first_words().get(worker, ())):
         return ()
+    spelt = word.translate(_FIGURES)
+    if spelt != word and spelt.isalpha() and len(word) > 3:  # "f3male"
+        return _lexicon().get((spelt,), ())
     most = misspelt_letters(word)
     if not most or not word.isalpha() or (word,) in _lexicon().keys() | countries() | cities() or is_no_typo(word):
         return ()

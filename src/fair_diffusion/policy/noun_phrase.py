@@ -182,6 +182,9 @@ class People:
         s = self.sentence
         if s.word(a.stop) in grammar()["bodies"]:  # "a woman's face, doctor"; "a doctor with a woman's face"
             return Same.UNSURE
+        link = s.before(b.start)
+        if s.word(a.stop) in grammar()["owned"] and s.class_of(link) in {"copulas", "links"}:  # "a girl's life as a nurse"
+            return Same.UNSURE
         beside = b.start == a.stop and s.joined(b.start)
         if beside or b.kind == "worker" or s.one_sentence(a.first, b.first):
             return Same.NO
@@ -209,6 +212,8 @@ class People:
             return Same.NO
         if word in g["looking"]:
             return Same.UNSURE
+        if word == "by" and s.word(link - 1) in g["played"]:
+            return Same.YES if self.last_before(b.start) == a else Same.UNSURE  # "a doctor played by an actress"
         if s.text[b.stop - 1].possessive and word in {"with", "has", "having"} and s.word(b.stop) in g["bodies"]:
             return Same.UNSURE  # "with a woman's face"
         before = self.last_before(b.start)
@@ -225,6 +230,9 @@ class People:
         if word == "of" and nearest:
             owner = s.word(link - 1)
             if a.stop == link and s.text[link - 1].normal in g["collectives"]:  # "a crew of astronauts"
+                return Same.YES
+            one = s.low[b.stop - 1] == s.text[b.stop - 1].normal
+            if a.stop == link and one and s.low[b.start] in g["numbers"]:  # "mum of two teacher"
                 return Same.YES
             if owner in g["roles"] or owner in g["bodies"]:
                 return Same.UNSURE
@@ -282,6 +290,9 @@ class People:
         """Two people with a verb, a preposition or "and" between them: others, if the second phrase is a whole one."""
         s = self.sentence
         several = s.low[b.stop - 1] != s.text[b.stop - 1].normal
+        beside = s.classes[link] == "conjunctions" and link == a.stop and s.low[b.start] in {"a", "an"}
+        if beside and (s.low[link] == "but" or s.low[b.stop - 1] in grammar()["kin"]):
+            return Same.UNSURE  # "a doctor but a woman", "a pilot and a father"
         if s.classes[b.start] == "determiners" or several or b.kind == "name":
             return Same.NO
         if s.classes[link] == "conjunctions":
