@@ -113,7 +113,7 @@ def _predicate(people: People, first: int, *, strong: bool, colour: bool) -> Own
     if person and before < person.stop:  # "doctor female"
         return Owner(person, Same.YES if strong else Same.UNSURE)
     made = s.low[before] in {"it", "them"} and s.word(before - 1) in {"make", "making", "made"}
-    if person and (made or (s.low[before] == "but" and before == person.stop)):  # "doctor but black", "but make it black"
+    if person and (made or (s.low[before] == "but" and before == person.stop)):  # "doctor but black", "make it black"
         return Owner(person, Same.UNSURE)
     if s.classes[before] in {"prepositions", "auxiliaries", "verbs"}:  # "in white", "wearing black", "speaks French"
         return UNSURE if strong else NOBODY

@@ -31,6 +31,7 @@ _COUNTED = re.compile(r"^\d{1,2}(?=[a-z])")
 
 
 _SKINNED = re.compile(r"(?:dark|light|brown|black|white|pale|fair|olive|tan|bronze|ebony|medium|deep)-?skin(?:ned)?")
+_STRETCHED = re.compile(r"(.)\1{2,}")
 _FIGURES = str.maketrans("013457", "oleast")
 """The letters for which figures stand in "f3male" and "w0man"."""
 
@@ -80,6 +81,8 @@ def _by_ending(words: Phrase) -> tuple[Entry, ...]:
         return (Entry("skin_tone", "adjectives", None),)
     if len(words) > 1 or len(word) < 6 or word in grammar()["endless"] or words in famous():
         return ()
+    if word.endswith(("masculine", "feminine")):  # "hypermasculine"
+        return (Entry("gender", "adjectives", "man" if word.endswith("masculine") else "woman"),)
     if word.endswith("woman"):
         return (Entry("gender", "nouns", "woman"),)
     if word.endswith("man") and word not in surnames():
@@ -92,7 +95,10 @@ def entries(sentence: Sentence) -> list[Found]:
     lexicon = _lexicon()
 
     def key(words: Phrase) -> Phrase:
-        return (_COUNTED.sub("", words[0]),) if len(words) == 1 else words
+        if len(words) > 1:
+            return words
+        counted = _COUNTED.sub("", words[0])
+        return (counted,) if (counted,) in lexicon or counted.isdigit() else (_disguised(counted),)
 
     found = []
     for first, stop in spans(sentence.text, lambda words: key(words) in lexicon or bool(_by_ending(words))):
@@ -104,6 +110,11 @@ def entries(sentence: Sentence) -> list[Found]:
         if stated and not foreign and not _is_common(sentence, first, stop) and not in_place_name(sentence, stop):
             found.append(Found(first, stop, stated))
     return found
+
+
+def _disguised(word: str) -> str:
+    """A word without the figures and the repeated letters that disguise it: "f3male" and "femaleee" give "female"."""
+    return _STRETCHED.sub(r"\1", word.translate(_FIGURES)) if len(word) > 3 else word
 
 
 def _is_common(sentence: Sentence, first: int, stop: int) -> bool:
@@ -124,9 +135,6 @@ def misspelt(word: str, worker: Phrase) -> tuple[Entry, ...]:
     """
     if any(OSA.distance(word, first, score_cutoff=1) <= 1 for first in _first_words().get(worker, ())):
         return ()
-    spelt = word.translate(_FIGURES)
-    if spelt != word and spelt.isalpha() and len(word) > 3:  # "f3male"
-        return _lexicon().get((spelt,), ())
     most = misspelt_letters(word)
     if not most or not word.isalpha() or (word,) in _lexicon().keys() | countries() | cities() or is_no_typo(word):
         return ()

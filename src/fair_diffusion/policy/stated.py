@@ -39,6 +39,8 @@ _PARTS = frozenset(["rural", "southern", "northern", "eastern", "western", "sout
 _BORN = frozenset(
     "born raised native natives citizen up roots root origins ancestry heritage ancestors family relatives".split()
 )
+_NATIVE = frozenset(["born", "raised", "bred", "native", "national", "citizen"])
+_LEFT = frozenset(["from", "out", "fled", "escaped", "fleeing", "escaping"])
 _BESIDE = 3
 """The number of words before a worker among which a misspelt one is looked for."""
 
@@ -148,7 +150,7 @@ class Finder:
         told = _told_by_peoples()
         begins = first_words(countries()) | first_words(cities())
         for first, stop in spans(s.text, lambda p: p in countries() or p in cities(), begins=begins):
-            if s.joined(stop) and s.low[stop] == "born":  # "Nairobi-born"
+            if s.joined(stop) and s.low[stop] in _NATIVE:  # "Nairobi-born", "a Ghana native"
                 words = s.written(first, stop + 1)
                 owner = of_adjective(self.people, first, stop + 1, {}, strong=False, colour=False)
                 yield from (Statement(first, words, name, None, owner) for name in told)
@@ -158,12 +160,17 @@ class Finder:
                 link -= 1
             if link < 0 or not s.joined(link + 1):
                 continue
-            if s.low[link] == "of" and s.word(link - 1) == "out" and self.people.around(link - 2):  # "a driver out of Lagos"
+            if (
+                s.low[link] == "of" and s.word(link - 1) == "out" and self.people.around(link - 2)
+            ):  # "driver out of Lagos"
                 link -= 1
             root = link - 2 if s.class_of(link - 1) == "copulas" and s.joined(link - 1) else link - 1
             if s.low[link] in {"in", "of", "to"} and s.word(root) in _BORN and s.joined(link):
                 link = root  # "born in", "whose roots are in"
-            elif s.low[link] not in {"from", "out"}:
+            elif s.low[link] == "of" and (person := self.people.around(link - 1)) and person.kind == "worker":
+                yield from (Statement(link, s.written(link, stop), name, None, UNSURE) for name in told)
+                continue  # "a judge of Ghana"
+            elif s.low[link] not in _LEFT:
                 continue
             words = s.written(link, stop)
             for name in told:
