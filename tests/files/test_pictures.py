@@ -7,6 +7,7 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +106,58 @@ def test_pictures_are_turned_upright() -> None:
     file = BytesIO()
     image.save(file, "JPEG", exif=exif)
     assert open_picture(file.getvalue()).size == (4, 2)
+
+
+def saved(values: object, kind: str) -> bytes:
+    file = BytesIO()
+    Image.fromarray(np.array(values)).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "kind"),
+    [
+        (np.uint16, (0, 32768, 65535), "PNG"),
+        (np.uint16, (0, 32768, 65535), "TIFF"),
+        (np.int32, (0, 128, 255), "TIFF"),
+        (np.int32, (0, 32768, 65535), "TIFF"),
+        (np.uint32, (0, 2**31, 2**32 - 1), "TIFF"),
+        (np.float32, (0, 0.5, 1), "TIFF"),
+        (np.float32, (-3, 128, 255), "TIFF"),
+        (np.float32, (0, 32768, 65535), "TIFF"),
+    ],
+)
+def test_grey_pictures_of_more_than_eight_bits_are_scaled(dtype: type, values: tuple[float, ...], kind: str) -> None:
+    row: np.ndarray = np.array([values], dtype)
+    shown = open_picture(saved(row.view(np.int32) if dtype is np.uint32 else row, kind))
+    assert [shown.getpixel((k, 0)) for k in range(3)] == [(0, 0, 0), (128, 128, 128), (255, 255, 255)]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_pixel_that_is_no_number_is_said(value: float) -> None:
+    with pytest.raises(BrokenPicture, match="finite"):
+        open_picture(saved(np.array([[0, value]], np.float32), "TIFF"))
+
+
+def test_a_deep_picture_is_turned_upright() -> None:
+    exif, file = Image.Exif(), BytesIO()
+    exif[0x112] = 6
+    Image.fromarray(np.zeros((4, 6), np.uint16)).save(file, "PNG", exif=exif)
+    assert open_picture(file.getvalue()).size == (4, 6)
+
+
+def test_pictures_that_take_long_are_refused() -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    plain = png(Image.new("RGB", (9, 9)))
+    many = b"".join(chunk(b"tEXt", b"k%d\0v" % k) for k in range(200_000))
+    with pytest.raises(BrokenPicture, match="more than 5,000 chunks"):
+        open_picture(plain[:33] + many + plain[33:])
+    file = BytesIO()
+    Image.new("RGB", (2_000, 2_000)).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    last = data.rindex(b"\xff\xda")
+    assert open_picture(data).size == (SIDE, SIDE)
+    with pytest.raises(BrokenPicture, match="scans, too many for 2000 × 2000 pixels"):
+        open_picture(data[:-2] + data[last:-2] * 3_000 + data[-2:])

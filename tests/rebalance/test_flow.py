@@ -99,7 +99,8 @@ def test_what_fits_is_copied_and_the_rest_is_moved(done: tuple[Path, Path, Rebal
         assert (record.reconstruction_error is not None) == (record.encoder_error is not None) == record.steered
     assert result.summary()["broken"] == [line for line in result.broken if line.startswith("more/broken.png: ")]
     there = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert there == {"records.parquet", "result.json", SHEET, *(record.file for record in result.records)}
+    rest = {"notes.txt", "more/broken.png"}  # what was not read is copied
+    assert there == {"records.parquet", "result.json", SHEET, *(record.file for record in result.records)} | rest
 
 
 def test_the_audit_is_of_all_images_before_and_after(done: tuple[Path, Path, RebalancedResult]) -> None:
@@ -217,7 +218,8 @@ def test_prompts_are_rebalanced_apart(pipe: FairPipeline, tmp_path: Path) -> Non
     assert (stated.rule, stated.counts()["untouched"], stated.verdict) == (None, 1, None)
     assert "states" in stated.reason
     assert (tmp_path / "new" / "001" / "c.jpg").read_bytes() == (folder / "c.jpg").read_bytes()
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["000", "001"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["000", "001", "rest"]
+    assert (tmp_path / "new" / "rest" / "notes.txt").read_text() == "not an image"
     assert [tally.n for tally in read_target(tmp_path / "new", scratch=tmp_path).study.tallies] == [4, 1]
 
 
@@ -229,7 +231,8 @@ def test_what_is_left_out_of_any_prompt_is_told(pipe: FairPipeline, tmp_path: Pa
     (result,) = rebalance(pipe, folder, tmp_path / "new", policy=HALF, prompts=said, **SETTINGS)
     assert [line.split(":")[0] for line in result.broken] == ["gone.png", "0.png", "more/broken.png"]
     assert json.loads((tmp_path / "new" / "001" / "result.json").read_text())["broken"] == result.broken
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["001"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["001", "rest"]
+    assert (tmp_path / "new" / "rest" / "0.png").read_bytes() == b"no image"
 
 
 def test_large_originals_are_perceived_as_everywhere_and_written_at_their_size(

@@ -75,7 +75,10 @@ def test_what_is_no_image_of_the_folder_is_named(tmp_path: Path) -> None:
     assert len(found.broken) == 3
     assert "link out of the folder" in found.broken[0]
     assert all(line.isprintable() for line in found.broken)
-    assert found.notes == [f"{SHEET} left out: a run's own overview is no image of it"]
+    assert found.notes == [
+        "files that are no pictures: 1, such as text.txt",
+        f"{SHEET} left out: a run's own overview is no image of it",
+    ]
 
 
 def test_the_plain_twins_of_a_run_are_left_out(tmp_path: Path) -> None:

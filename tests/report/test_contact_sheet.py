@@ -100,3 +100,8 @@ def test_pictures_of_any_shape_have_their_tile(size: tuple[int, int]) -> None:
     )
     reds = sum(count for count, colour in sheet.getcolors(1 << 24) or [] if colour == (255, 0, 0))
     assert reds > 0
+
+
+def test_one_word_without_end_takes_no_longer_than_a_short_one() -> None:
+    row = SheetRow(title="x" * 32_000, images=[Image.new("RGB", (8, 8))], labels=["y" * 32_000])
+    assert contact_sheet([row]).width < 1_000

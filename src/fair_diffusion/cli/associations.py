@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
 from fair_diffusion.files import guarded
 from fair_diffusion.files.guarded import InnerFile
+from fair_diffusion.files.text import public
 
 if TYPE_CHECKING:
     from fair_diffusion.statistics.association import Association
 
 _SET = "a folder of images, a text file with one word per line, or words with commas between"
+
+MOST = 10_000
+"""The most words or images of a set."""
 
 
 class Members(NamedTuple):
@@ -55,15 +58,20 @@ def associations(
         found = association(embedded["X"], embedded["Y"], embedded["A"], embedded["B"], seed=seed)
     if as_json:
         names = {name: part.names for name, part in sets.items()}
-        typer.echo(json.dumps({"encoder": encoder, "seed": seed, "sets": names, **asdict(found)}))
+        say_json({"encoder": public(encoder), "seed": seed, "sets": names, **asdict(found)})
     else:
         show(found, sets, encoder)
 
 
 def members(name: str, text: str) -> Members:
-    """The members of one set. `ValueError` if there are fewer than two, or one comes twice."""
+    """The members of one set. `ValueError` if there are fewer than two, or two are the same word.
+
+    In a file, what follows a "#" at the start of a line is a comment."""
+    from fair_diffusion.policy.spelling import plain
     from fair_diffusion.readers.kid_reference import pictures_of
 
+    if not text.strip():
+        raise ValueError(f"{name} is empty: give {_SET}")
     path = existing(text)
     files: list[InnerFile] = []
     if path and path.is_dir():
@@ -75,16 +83,22 @@ def members(name: str, text: str) -> Members:
             lines = guarded.text(path).splitlines()
         except guarded.RefusedFile as error:
             raise ValueError(f"{text} is {error}: give text in UTF-8, with one word per line") from error
-        names, kind = [line.strip() for line in lines if line.strip()], f"words in {text}"
+        names = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        kind = f"words in {text}"
     elif "," in text:
         names, kind = [word.strip() for word in text.split(",") if word.strip()], "words"
     else:
         raise ValueError(f"{name} is {text!r}, which is no folder, no file and has no comma: give {_SET}")
     if len(names) < 2:
         raise ValueError(f"{name} has {len(names)} {kind}: the test needs at least 2")
-    twice = [word for word in dict.fromkeys(names) if names.count(word) > 1]
-    if twice:
-        raise ValueError(f"{name} names {twice[0]!r} twice: give each once")
+    if len(names) > MOST:
+        raise ValueError(f"{name} has {len(names):,} {kind}, more than {MOST:,}: give fewer")
+    first: dict[str, str] = {}
+    for word in names:
+        same = first.setdefault(word if files else plain(word), word)
+        if same is not word:
+            also = "" if same == word else f", once as {word!r}"
+            raise ValueError(f"{name} names {same!r} twice{also}: give each once")
     return Members(names, files)
 
 
@@ -98,11 +112,14 @@ def existing(text: str) -> Path | None:
 
 def check(sets: dict[str, Members]) -> None:
     """`ValueError` for sets that cannot be tested, before an encoder is loaded."""
+    from fair_diffusion.policy.spelling import plain
+
     first, second = sets["X"].names, sets["Y"].names
     if len(first) != len(second):
         raise ValueError(f"X has {len(first)} members and Y {len(second)}: the test needs as many in both")
     for one, other in (("X", "Y"), ("A", "B")):
-        both = [word for word in sets[one].names if word in sets[other].names]
+        there = {plain(word) for word in sets[other].names}
+        both = [word for word in sets[one].names if plain(word) in there]
         if both and not sets[one].files:
             raise ValueError(f"{both[0]!r} is in {one} and in {other}: a word belongs to one of them")
 
@@ -117,6 +134,6 @@ def show(found: Association, sets: dict[str, Members], encoder: str) -> None:
     Terminal().print(table)
     of = "all" if found.exact else "randomly drawn"
     say(
-        f"{encoder}: effect size d = {found.effect:+.2f} standard deviations, one-sided p = {found.p:.2g} "
+        f"{public(encoder)}: effect size d = {found.effect:+.2f} standard deviations, one-sided p = {found.p:.2g} "
         f"over {found.partitions:,} partitions ({of})"
     )

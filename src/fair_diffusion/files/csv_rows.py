@@ -8,47 +8,70 @@ text comes back as it was.
 
 from __future__ import annotations
 
+import codecs
 import csv
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import TextIOWrapper
+from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from fair_diffusion.files.guarded import RefusedFile, opened
+from fair_diffusion.files.guarded import RefusedFile, content
 
 SHOWN = 20
 """How many mistakes of one file a message names."""
 FORMULA = "=+-@\t\r\n＝＋－＠"
 """A spreadsheet runs a cell that begins with one of these. Some programs treat the wide characters like the narrow."""
 
+COLUMNS, ROWS, LARGEST = 1_000, 1_000_000, 64 * 2**20
+"""The most columns, rows and bytes of a table."""
+LONGEST_HEADER = 2**20
+"""The most letters before the end of the first line that tell which sign separates the columns."""
+Also = Mapping[str, Sequence[str]]
+"""Other names of columns, by the name that they have here."""
+Row = tuple[int, dict[str, str]]
+"""The number of a line, and the text of each column."""
 
-class CsvErrors(list[str]):
-    """The mistakes in one file: `add` each of them, then `check`."""
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "such bars"}
+"""What stands between values; the first one is taken where several fit."""
+_SEPARATED = re.compile(r"\"?sep=(.)\"?[,;\t]*", re.IGNORECASE)
+_NO_NAME = re.compile(r"[\s\-]+")
+
+
+class CsvErrors:
+    """The mistakes in one file: `add` each of them, then `check`. Only those that are shown are kept."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
+        self.path, self.count, self.shown = path, 0, list[str]()
 
     def add(self, line: int, message: str) -> None:
         """Add a mistake in a line of the file, counted from 1."""
-        self.append(f"{self.path}, line {line}: {message}")
+        self.count += 1
+        if self.count <= SHOWN:
+            self.shown.append(f"{self.path}, line {line}: {message}")
 
     def check(self) -> None:
         """Raise `ValueError` with one line per mistake, if there are any."""
-        if self:
-            more = [f"and {len(self) - SHOWN} more"] if len(self) > SHOWN else []
-            raise ValueError("\n".join([*self[:SHOWN], *more]))
+        if self.count:
+            more = [f"and {self.count - SHOWN} more"] if self.count > SHOWN else []
+            raise ValueError("\n".join([*self.shown, *more]))
 
 
 def read_csv(
-    path: Path, *, required: Sequence[str], optional: Sequence[str] = ()
-) -> Iterator[tuple[int, dict[str, str]]]:
+    path: Path,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    also: Also | None = None,
+) -> Iterator[Row]:
     """Yield the rows of a CSV file with a header. Blank rows are left out.
 
     Args:
-        path: the file, in UTF-8. Columns may stand in any order.
+        path: the file. Columns may stand in any order, with commas, semicolons or tabs between them.
         required: columns that the file must have.
         optional: columns that read as "" if the file lacks them. Other columns are left out.
+        also: other names of a column, which count where the column itself is not there.
 
     Yields:
         The number of the line, and the text of each column without blanks around it. Text that `write_csv` wrote comes
@@ -57,28 +80,113 @@ def read_csv(
     Raises:
         ValueError: the file is no such table; the message names file, line and mend.
     """
+    return chosen(path, *csv_rows(path, required, also), required=required, optional=optional, also=also)
+
+
+def csv_rows(
+    path: Path, expected: Sequence[str] = (), also: Also | None = None
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The names of a CSV file's columns, and its rows with the numbers of their lines.
+
+    Args:
+        path: the file, in UTF-8, or in UTF-16 with a byte order mark. A line `sep=;` may stand before the header.
+        expected: columns that tell which sign stands between the values.
+        also: other names of columns.
+
+    Raises:
+        ValueError: as for `read_csv`; while rows are read, too.
+    """
+    text = _decoded(path)
+    first, _, rest = text.partition("\n")
+    lines, between = 0, None
+    if said := _SEPARATED.fullmatch(first.strip("\r")):
+        text, lines, between = rest, 1, said[1]
+    between = between or _separator(text, {*expected, *(name for names in (also or {}).values() for name in names)})
+    table = csv.reader(StringIO(text, newline=""), strict=True, delimiter=between)
     try:
-        with TextIOWrapper(opened(path), encoding="utf-8-sig", newline="") as file:
-            table = csv.reader(file, strict=True)
-            header = [name.strip().lower() for name in next(table, [])]
-            _check_header(path, header, required)
-            wanted = {name: header.index(name) for name in (*required, *optional) if name in header}
-            missing = {name: "" for name in optional if name not in wanted}
+        header = [column_name(name) for name in next(table, [])]
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {lines + table.line_num}: {error}; save it as CSV in UTF-8") from error
+    if len(header) > COLUMNS:
+        raise ValueError(
+            f"{path} has {len(header):,} columns, more than {COLUMNS:,}; leave those out that say nothing here"
+        )
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        count = 0
+        try:
             for row in table:
                 if not any(cell.strip() for cell in row):
                     continue
+                line, count = lines + table.line_num, count + 1
                 if len(row) != len(header):
                     raise ValueError(
-                        f"{path}, line {table.line_num}: {len(row)} values for {len(header)} columns; "
-                        "put values with commas in double quotes"
+                        f"{path}, line {line}: {len(row)} values for {len(header)} columns; put values with "
+                        f"{_SEPARATORS.get(between, 'such signs')} in double quotes"
                     )
-                yield table.line_num, {name: _read(row[k]) for name, k in wanted.items()} | missing
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
+                if count > ROWS:
+                    raise ValueError(f"{path} has more than {ROWS:,} rows; split it")
+                yield line, [_read(cell) for cell in row]
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {lines + table.line_num}: {error}; save it as CSV in UTF-8") from error
+
+    return header, rows()
+
+
+def chosen(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[tuple[int, Sequence[str]]],
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    also: Also | None = None,
+) -> Iterator[Row]:
+    """Yield the wanted columns of a table; arguments and errors as for `read_csv`."""
+    names = {column_name(name): name for name in (*required, *optional)}
+    for name in (*required, *optional):
+        if column_name(name) not in header:
+            known = [other for other in (also or {}).get(name, ()) if other in header]
+            names.update(dict.fromkeys(known[:1], name))
+    _check_header(
+        path, header, [name for name in required if name not in (names[n] for n in header if n in names)], required
+    )
+    wanted = {names[column]: k for k, column in enumerate(header) if column in names}
+    missing = {name: "" for name in optional if name not in wanted}
+    for line, row in rows:
+        yield line, {name: row[k] for name, k in wanted.items()} | missing
+
+
+def column_name(text: str) -> str:
+    """The name of a column as tables are compared: "File Name" gives "file_name"."""
+    return "_".join(_NO_NAME.split(text.strip().lower()))
+
+
+def _decoded(path: Path) -> str:
+    """The text of a file, without a byte order mark."""
+    try:
+        data = content(path, LARGEST)
     except RefusedFile as error:
         raise ValueError(f"{path} cannot be read ({error}); name a CSV file") from error
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {table.line_num}: {error}; save it as CSV in UTF-8") from error
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if wide else "utf-8-sig").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
+
+
+def _separator(text: str, expected: set[str]) -> str:
+    """The sign between the values, by the header: the one that gives the most of the expected columns, or columns."""
+    header = next((line for line in StringIO(text[:LONGEST_HEADER]) if line.strip()), "")
+
+    def fit(between: str) -> tuple[int, int]:
+        try:
+            names = [column_name(name) for name in next(csv.reader([header], delimiter=between), [])]
+        except csv.Error:
+            names = []
+        return len(expected & {*names}), len(names)
+
+    return max(_SEPARATORS, key=fit)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -106,13 +214,14 @@ def _hidden(text: str) -> bool:
     return bare[:1] in tuple(FORMULA) or bare != bare.strip()
 
 
-def _check_header(path: Path, header: Sequence[str], required: Sequence[str]) -> None:
-    lacking = [name for name in required if name not in header]
+def _check_header(path: Path, header: Sequence[str], lacking: Sequence[str], required: Sequence[str]) -> None:
     if lacking:
+        seen = ", ".join(name[:30] for name in header[:8] if name) + (", …" if len(header) > 8 else "")
         raise ValueError(
-            f"{path} lacks the column {lacking[0]!r}; its first line must name the columns {', '.join(required)}"
+            f"{path} lacks the column {lacking[0]!r}; its first line must name the columns {', '.join(required)}, "
+            f"and names {seen or 'nothing'}"
         )
-    twice = sorted({name for name in header if name and header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if name and count > 1)
     if twice:
         raise ValueError(f"{path} has two columns {twice[0]!r}; keep one")
 

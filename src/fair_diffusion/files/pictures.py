@@ -1,7 +1,13 @@
 """Pictures from tensors, and pictures from files of any origin.
 
-A picture that is too large is refused before it is decoded (decompression bombs). Others are reduced to `SIDE` pixels,
+A picture that is too large, or made to take long, is refused before it is decoded. Others are reduced to `SIDE` pixels,
 so that a batch has a known size in memory, turned upright as the camera noted, and laid on white where transparent.
+
+Grey pictures of more than 8 bits are scaled to 8 bits, so that the whole range is kept:
+
+16 bits    black is 0 and white 65535
+32 bits    black is 0 and white the smallest of 255, 65535 and 2³² − 1 that no pixel exceeds
+floats     the same, and white is 1 if no pixel exceeds it; less than black is black, and every pixel must be finite
 """
 
 from __future__ import annotations
@@ -10,18 +16,26 @@ import base64
 import contextlib
 import os
 import warnings
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fair_diffusion.files.guarded import Readable, RefusedFile, opened
+from fair_diffusion.files.picture_kinds import CHUNKS, SCANS, START, WORK, is_crowded, kind_of_picture, scans_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-ENDINGS = frozenset([".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"])
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "HEIF")
+ENDINGS = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .webp .bmp .gif .tif .tiff .avif .heic .heif .jp2 .j2k .jxl .psd .svg .ico .dng".split()
+)
+"""The usual endings of pictures, of kinds that are not read, too. Other files may be pictures by their content."""
+HEIF = "pip install 'fair-diffusion[heif]'"
+"""What makes HEIF pictures readable."""
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 128 * 2**20
 SIDE = 1024
@@ -29,6 +43,17 @@ SIDE = 1024
 
 class BrokenPicture(ValueError):
     """A picture that cannot be read; `str()` says why."""
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """The kinds of pictures that can be read here."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(kind for kind in FORMATS if kind in Image.OPEN)
 
 
 def from_pixels(pixels: Tensor) -> list[Image.Image]:
@@ -55,12 +80,21 @@ def open_picture(data: Readable | bytes, name: str = "") -> Image.Image:
             file.seek(0)
             warnings.simplefilter("ignore")  # about metadata that no audit reads
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=FORMATS) as image:
+            kind = kind_of_picture(file.read(START))
+            file.seek(0)
+            if kind not in formats():
+                raise BrokenPicture(_not_read(kind))
+            if kind == "PNG" and is_crowded(file):
+                raise BrokenPicture(f"more than {CHUNKS:,} chunks without pixels")
+            with Image.open(file, formats=formats()) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise BrokenPicture(f"{image.width} × {image.height} pixels, more than {MAX_PIXELS:,}")
-                image.thumbnail((SIDE, SIDE))
-                image.load()
-                picture = _upright(image)
+                if kind == "JPEG" and (scans := scans_of(file)) > max(SCANS, WORK // (image.width * image.height)):
+                    raise BrokenPicture(f"{scans:,} scans, too many for {image.width} × {image.height} pixels")
+                shallow = _eight_bits(image)
+                shallow.thumbnail((SIDE, SIDE))
+                shallow.load()
+                picture = _upright(shallow)
     except BrokenPicture:
         raise
     except RefusedFile as error:
@@ -77,7 +111,7 @@ def open_picture(data: Readable | bytes, name: str = "") -> Image.Image:
 
 def upright_size(file: Readable) -> tuple[int, int]:
     """Width and height in pixels of an upright picture, before `open_picture` reduces it. Only the header is read."""
-    with warnings.catch_warnings(), opened(file) as source, Image.open(source, formats=FORMATS) as image:
+    with warnings.catch_warnings(), opened(file) as source, Image.open(source, formats=formats()) as image:
         warnings.simplefilter("ignore")
         turned = False
         with contextlib.suppress(Exception):
@@ -91,6 +125,34 @@ def jpeg_uri(picture: Image.Image, side: int) -> str:
     small.thumbnail((side, side))
     small.save(file, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _not_read(kind: str | None) -> str:
+    """Why a picture of a kind is not read."""
+    if kind is None:
+        return "no picture of a kind that is read"
+    return f"a picture of the kind {kind}, which needs {HEIF}" if kind == "HEIF" else f"a picture of the kind {kind}"
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of more than 8 bits with 8, as this module says; other pictures as they are."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image)
+    if values.dtype == np.int32:
+        values = values.view(np.uint32)  # Pillow has no kind for numbers without sign
+    if not np.isfinite(values).all():
+        raise BrokenPicture("a pixel is no finite number")
+    whites = [65535] if values.dtype.itemsize == 2 else [255, 65535, 2**32 - 1]
+    top = values.max(initial=0)
+    white = next((one for one in ([1] if image.mode == "F" else []) + whites if top <= one), None)
+    if white is None:
+        raise BrokenPicture(f"a pixel of {top:g}, more than {whites[-1]:,}")
+    scaled = (np.clip(values, 0, None) * np.float32(255 / white)).round().astype(np.uint8)
+    shallow = Image.fromarray(scaled)
+    with contextlib.suppress(Exception):
+        shallow.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return shallow
 
 
 def _upright(image: Image.Image) -> Image.Image:

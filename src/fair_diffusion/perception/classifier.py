@@ -1,7 +1,8 @@
 """Any image classifier of transformers, such as FairFace: a table maps its labels to groups.
 
 The table is YAML: `attribute: {group: [label of the model, …]}`. The probability of a group is the sum over its labels;
-labels outside the table count as unknown. Without a table, the model's labels are the groups of one attribute, "label".
+labels outside the table count as unknown. Without a table, the model's labels are the groups of one attribute: of a
+known one if they are its groups ("Female", "Male"), else of "label".
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from fair_diffusion.perception.clip import CHUNK, Phrases, decide, read_phrases
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.prepared import prepared
 from fair_diffusion.perception.pretrained import loaded
+from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy.spelling import UNKNOWN, is_unknown, named
 
 SURE = 0.5
 
@@ -33,7 +36,7 @@ class ClassifierPerceiver:
 
     def __init__(self, model: Any, processor: Any, *, labels: Phrases | None = None, sure: float = SURE) -> None:
         own = [str(model.config.id2label[k]) for k in range(model.config.num_labels)]
-        labels = {"label": {name: [name] for name in own}} if labels is None else labels
+        labels = _by_names(own) if labels is None else labels
         strange = [name for groups in labels.values() for names in groups.values() for name in names if name not in own]
         if strange:
             raise ValueError(f"the model has no label {strange[0]!r}; its labels are {', '.join(own)}")
@@ -106,6 +109,20 @@ class ClassifierPerceiver:
             pixels: Tensor = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
             return pixels.to(self.model.device)
         return prepared(images.to(self.model.device), self.processor)
+
+
+def _by_names(own: Sequence[str]) -> Phrases:
+    """The labels of a model as the groups of the one attribute that they name; labels for nothing seen are unknown."""
+    for attribute in ATTRIBUTES:
+        found = named([(attribute, ATTRIBUTES[attribute].group_names[0]), *((attribute, name) for name in own)])
+        if not found.wrong:
+            groups: dict[str, list[str]] = {}
+            for name in own:
+                groups.setdefault(found.names[attribute, name][1], []).append(name)
+            known = {group: names for group, names in groups.items() if group != UNKNOWN}
+            if len(known) > 1:
+                return {attribute: known}
+    return {"label": {name: [name] for name in own if not is_unknown(name)}}
 
 
 def opened(argument: str) -> ClassifierPerceiver:

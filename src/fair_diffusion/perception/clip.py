@@ -24,6 +24,7 @@ from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.prepared import prepared
 from fair_diffusion.perception.pretrained import loaded
 from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy.spelling import UNKNOWN, named
 
 Phrases = Mapping[str, Mapping[str, Sequence[str]]]
 """The phrases of every group, by attribute and group."""
@@ -177,7 +178,28 @@ def read_phrases(path: Path) -> Phrases:
         for group, texts in groups.items():
             if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
                 raise ValueError(f"{mend}; {attribute}: {group!r} needs a list of phrases")
-    return {str(name): {str(group): texts for group, texts in groups.items()} for name, groups in data.items()}
+    return _spelt(
+        path, {str(name): {str(group): texts for group, texts in groups.items()} for name, groups in data.items()}
+    )
+
+
+def _spelt(path: Path, phrases: Phrases) -> Phrases:
+    """The phrases by the known names of attributes and groups: "Women" gives "woman"."""
+    names = named((attribute, group) for attribute, groups in phrases.items() for group in groups)
+    found: dict[str, dict[str, Sequence[str]]] = {}
+    for attribute, groups in phrases.items():
+        for group, texts in groups.items():
+            if (attribute, group) in names.wrong:
+                raise ValueError(f"{path}: {names.wrong[attribute, group]}")
+            name, known = names.names[attribute, group]
+            if known == UNKNOWN:
+                raise ValueError(
+                    f"{path}: {attribute} has the group {group!r}; leave it out: what fits no group is unknown"
+                )
+            if known in found.setdefault(name, {}):
+                raise ValueError(f"{path}: {name} has the group {known!r} twice, once as {group!r}; keep one")
+            found[name][known] = texts
+    return found
 
 
 def _normal(features: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Labels by people: a table `file,attribute,group[,rater]` that works as a perceiver and as a reference for the others.
+"""Labels by people: a table (see `label_rows`) that works as a perceiver and as a reference for the others.
 
 The majority of a picture's raters decides; a tie is unknown, and a rater may also write "unknown". Agreement beyond
 chance is Cohen's kappa for two raters and Fleiss' kappa for more, over the pictures that all of them labelled (Cohen
@@ -9,6 +9,7 @@ chance is Cohen's kappa for two raters and Fleiss' kappa for more, over the pict
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.perception.label_rows import read_labels
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.policy import ATTRIBUTES
-
-UNKNOWN = "unknown"
+from fair_diffusion.policy.spelling import UNKNOWN
 
 Votes = Mapping[str, Mapping[str, Mapping[str, str]]]
 """The group that each rater wrote, by attribute, file and rater."""
@@ -50,8 +50,8 @@ class HumanLabels:
     The confidence of a reading is the majority's share of the raters.
     """
 
-    def __init__(self, votes: Votes) -> None:
-        self.votes = votes
+    def __init__(self, votes: Votes, notes: Sequence[str] = ()) -> None:
+        self.votes, self.notes = votes, notes
         self.files = {file for files in votes.values() for file in files}
         self.met: set[str] = set()
         self.groups = {attribute: _groups(attribute, files) for attribute, files in votes.items()}
@@ -63,26 +63,8 @@ class HumanLabels:
         Raises:
             ValueError: one line for each line of the table that is wrong.
         """
-        votes: dict[str, dict[str, dict[str, str]]] = {}
-        errors = CsvErrors(path)
-        for line, row in read_csv(path, required=("file", "attribute", "group"), optional=("rater",)):
-            try:
-                file = inner_path(row["file"])
-            except ValueError as error:
-                errors.add(line, str(error))
-                continue
-            if not row["attribute"] or not row["group"]:
-                errors.add(line, "attribute or group is empty; write 'unknown' if the group cannot be told")
-                continue
-            raters = votes.setdefault(row["attribute"], {}).setdefault(file, {})
-            if row["rater"] in raters:
-                who = f"rater {row['rater']!r}" if row["rater"] else "a rater without a name"
-                errors.add(line, f"{who} labels {row['attribute']} of {file!r} twice; keep one, or name the raters")
-            raters[row["rater"]] = row["group"]
-        errors.check()
-        if not votes:
-            raise ValueError(f"{path} holds no labels; give one line per picture")
-        return cls(votes)
+        rows = read_labels(path)
+        return cls(rows.votes, rows.notes)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture. `info["file"]` of a picture is its path below the audited folder."""
@@ -130,10 +112,16 @@ def kappa(labels: Sequence[Sequence[str]]) -> float | None:
 
 
 def _groups(attribute: str, files: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
-    """The attribute's own groups if every label is one of them; else the groups in the labels, alphabetically."""
+    """The attribute's own groups if every label is one of them; else those in the labels, numbers first, by size."""
     said = {group for raters in files.values() for group in raters.values()} - {UNKNOWN}
     known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
-    return tuple(known) if said <= set(known) else tuple(sorted(said))
+    return tuple(known) if said <= set(known) else tuple(sorted(said, key=_by_number))
+
+
+def _by_number(group: str) -> tuple[bool, float, str]:
+    """The order of groups of people's own: "3-9" comes before "20-29"."""
+    number = re.search(r"[0-9]{1,9}", group)
+    return number is None, float(number[0]) if number else 0.0, group
 
 
 def opened(argument: str) -> HumanLabels:

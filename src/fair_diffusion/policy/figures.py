@@ -12,6 +12,8 @@ from fair_diffusion.policy.noun_phrase import Head, People, Same
 from fair_diffusion.policy.refused import ARTICLES
 from fair_diffusion.policy.sentence import Gap, Sentence, grammar
 
+_TITLED = frozenset(["of", "from", "for", "called", "titled", "named", "in"])
+"""Words between a work and its title."""
 _TOWNS = frozenset(
     "city town village lake beach bay valley river island county hill hills creek falls springs heights".split()
 )
@@ -24,6 +26,8 @@ def refused(sentence: Sentence, mention: Mention) -> Mention:
         return mention
     if _is_written(sentence, mention):
         return replace(mention, refused="it is only written")
+    if _is_title(sentence, mention):
+        return replace(mention, refused="it is a title")
     if in_place_name(sentence, mention.stop) or _is_town(sentence, mention):
         return replace(mention, refused="it is a part of a name")
     if _is_figure(sentence, mention):
@@ -39,6 +43,17 @@ def _is_written(s: Sentence, mention: Mention) -> bool:
     )
 
 
+def _is_title(s: Sentence, mention: Mention) -> bool:
+    """Whether the mention is the title of a work, in capitals: "a poster of Taxi Driver"."""
+    if not s.capitals_tell or not all(s.capital(i) for i in range(mention.first, mention.stop)):
+        return False
+    first = mention.first
+    while s.joined(first) and s.capital(first - 1):  # "The Piano Teacher"
+        first -= 1
+    link = first - 1 if s.joined(first) and s.word(first - 1) in _TITLED else first
+    return s.joined(link) and s.text[link - 1].normal in grammar()["titled"]
+
+
 def _is_figure(s: Sentence, mention: Mention) -> bool:
     """Whether a statue, a toy, an animal or the like is meant: "a tin soldier", "a cat dressed as a chef"."""
     lists = grammar()
@@ -48,6 +63,8 @@ def _is_figure(s: Sentence, mention: Mention) -> bool:
     first = mention.first - 1 if _works_with(s, mention) else mention.first
     before = [s.text[i].normal for i in range(max(0, first - 5), first)]
     nouns = [word for word in before if word not in ARTICLES]
+    if s.joined(first) and s.low[first - 1].endswith("ics"):  # "a robotics engineer", "a plastics engineer"
+        return False
     if nouns and nouns[-1] in lists["figures"] | lists["materials"]:
         return True
     owned = nouns[-2:-1] if nouns[-1:] == ["of"] and nouns[-3:-2] != ["in"] else []  # "in the uniform of" is worn

@@ -159,7 +159,9 @@ def _restrained(policy: Policy, fit: Fit, depicted: Sequence[Fit], reading: Read
         0.0,
         "",
         losing=_losing(fit, depicted, prompt, text),
-        stated=tuple(Stated(s.attribute, s.words, shown if s.same else s.whose) for s in said if s.same or s.whose),
+        stated=tuple(
+            dict.fromkeys(Stated(s.attribute, s.words, shown if s.same else s.whose) for s in said if s.same or s.whose)
+        ),
     )
     if silent := _silenced(policy, rule, reading, worker, shown):
         reason, unsure = silent

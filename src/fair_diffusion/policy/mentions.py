@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 
 from rapidfuzz.distance import OSA
 
@@ -13,6 +14,8 @@ from fair_diffusion.policy.concepts import Mention, known, lists
 from fair_diffusion.policy.refused import ARTICLES, refusal
 from fair_diffusion.policy.words import Phrase, Word, spans
 
+MOST = 500
+"""Places that are read, from the beginning of a prompt. One figure is steered, and few models read 500 words."""
 _SHORTEST_PART = 3
 """The letters of either word of a misspelt pair, at least."""
 _NOT_THE_SAME = frozenset(["vice", "ex", "former", "deputy", "assistant", "apprentice", "trainee"])
@@ -20,7 +23,9 @@ _NOT_THE_SAME = frozenset(["vice", "ex", "former", "deputy", "assistant", "appre
 
 
 def mentions(text: Sequence[Word], extra: frozenset[Phrase], *, people: bool) -> list[Mention]:
-    """The places where `text` names a concept. Where phrases overlap, the longest counts, and one of `extra` before it.
+    """The first `MOST` places where `text` names a concept.
+
+    Where phrases overlap, the longest counts, and one of `extra` before it.
 
     Args:
         text: the words of a prompt.
@@ -31,7 +36,8 @@ def mentions(text: Sequence[Word], extra: frozenset[Phrase], *, people: bool) ->
     never = lists()["never"] | vocabulary.phrases_of_things()
     spelt = _spelt(text, extra)
     found = []
-    for first, stop in spans(spelt, lambda p: _meant(p, wanted) is not None or p in never):
+    places = spans(spelt, lambda p: _meant(p, wanted) is not None or p in never)
+    for first, stop in islice(places, MOST):
         written = tuple(word.normal for word in spelt[first:stop])
         if written in never and written not in extra:
             found.append(_fixed(text, first, stop, written, wanted))

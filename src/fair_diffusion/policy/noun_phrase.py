@@ -150,6 +150,8 @@ class People:
             return min(Same.UNSURE, self.same(child, a))
         if s.text[a.stop - 1].possessive and s.low[a.stop - 1] not in {"who"}:
             return self._possessed(a, b)
+        if self._anothers(a, b):
+            return Same.NO
         if a.stop == b.first and s.joined(b.first):  # "a woman doctor"
             return Same.YES
         if b.start < a.stop <= b.first or b.start <= a.first:  # "women truck drivers"
@@ -165,6 +167,15 @@ class People:
             return None
         child = self.around(of - 1)
         return child if child and s.text[of - 1].normal in grammar()["offspring"] else None
+
+    def _anothers(self, a: Person, b: Person) -> bool:
+        """Whether the second person is somebody of a third one's: "a planner arguing with the groom's mother"."""
+        s, owner = self.sentence, b.start - 1
+        if not s.joined(b.start) or owner < a.stop or not s.text[owner].possessive:
+            return False
+        start = self.start(owner)
+        told = s.class_of(start - 1) in {"copulas", "links"} or s.word(start - 1) in grammar()["seeming"]
+        return start > a.stop and s.joined(start) and not told
 
     def _possessed(self, a: Person, b: Person) -> Same:
         """What "a woman's …" says of a later person: "a woman's doctor" is another person."""

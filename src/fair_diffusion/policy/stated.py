@@ -29,7 +29,8 @@ from fair_diffusion.policy.words import first_words, spans
 _SIGNS = re.compile(r"(?P<woman>[♀👩👧👵👸🧕🤰🤱💃🤶👰])|(?P<man>[♂👨👦👴🤴🧔🎅🕺🕴🤵])|[🏻🏼🏽🏾🏿]")
 _TONES = dict(zip("🏻🏼🏽🏾🏿", ATTRIBUTES["skin_tone"].group_names, strict=True))
 _LETTER = re.compile(
-    r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|/]|$)|\b\d\d ?(?:yo ?|/)?(?:(?P<woman_>F)|(?P<man_>M))\b",
+    r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|]|/(?! ?\d)|$)"  # "nurse, f", and not "nurse, f/2.8"
+    r"|\b\d\d ?(?:yo ?|/)?(?:(?P<woman_>F)|(?P<man_>M))\b",
     re.IGNORECASE,
 )
 

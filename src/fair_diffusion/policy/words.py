@@ -191,6 +191,7 @@ def spans(
     any word may.
     """
     normal = tuple(word.normal for word in text)
+    told: dict[Phrase, bool] = {}
     at = end = 0
     while at < len(text):
         if begins is not None and normal[at] not in begins:
@@ -201,7 +202,10 @@ def spans(
             while end < len(text) and text[end].joined and not text[end - 1].possessive:
                 end += 1
         for stop in range(min(end, at + longest), at, -1):
-            if known(normal[at:stop]):
+            words = normal[at:stop]
+            if words not in told:
+                told[words] = known(words)
+            if told[words]:
                 yield at, stop
                 at = stop
                 break

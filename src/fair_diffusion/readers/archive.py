@@ -15,15 +15,27 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from fair_diffusion.files.guarded import Readable, opened, why
 from fair_diffusion.files.pictures import ENDINGS, MAX_BYTES
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.caption_text import CAPTION_BYTES, Item, caption_column, caption_text
 
+HEADER, MEMBER = 2**20, 2**40
+"""The most bytes of a name or of notes in a header, and of a member that is passed over."""
+UNPACKED, RATIO = 256 * 2**20, 100
+"""The most bytes of an archive when it is unpacked, and so many times more than it has when packed."""
+BLOCKS = 100_000
+"""The most blocks, damaged or of zeros, that are passed over."""
+_NOTES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _PACKED: Mapping[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+
+
+def is_archive(start: bytes) -> bool:
+    """Whether a file that starts so, in its first 512 bytes, is an archive, perhaps a packed one."""
+    return start[257:262] == b"ustar" or start[:2] in _PACKED
 
 
 def archive_items(shard: Readable, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
@@ -39,7 +51,9 @@ def archive_items(shard: Readable, with_pictures: bool, broken: list[str]) -> It
         with (
             opened(shard) as file,
             _unpacked(file) as packed,
-            _Archive.open(fileobj=packed, mode="r|", ignore_zeros=True) as archive,
+            _Archive.open(
+                fileobj=cast(BinaryIO, _Bounded(packed, _most(file))), mode="r|", ignore_zeros=True
+            ) as archive,
         ):
             while (member := archive.next()) is not None:
                 archive.members.clear()  # tarfile would keep them all
@@ -68,23 +82,70 @@ def archive_items(shard: Readable, with_pictures: bool, broken: list[str]) -> It
 
 
 class _Header(tarfile.TarInfo):
-    """The header of a member. Blocks that are no header are counted, and the archive goes on to the next block."""
+    """The header of a member. Blocks that are no header are counted, and the archive goes on to the next block.
+
+    A header that says more than can be is none: `tarfile` would read a name of any length, and pass over any size."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> _Header:
+        """The header in one block."""
+        found = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
+        noted = found.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *_NOTES)
+        if not 0 <= found.size <= (HEADER if noted else MEMBER) or found.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.InvalidHeaderError(f"a size of {found.size:,} bytes")  # type: ignore[attr-defined]
+        return found
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> _Header:
+        """The next header of an archive."""
         try:
             return super().fromtarfile(archive)
-        except tarfile.InvalidHeaderError:  # type: ignore[attr-defined]
-            archive.damaged += 1  # type: ignore[attr-defined]
+        except tarfile.HeaderError as error:
+            archive.passed += 1  # type: ignore[attr-defined]
+            archive.damaged += isinstance(error, tarfile.InvalidHeaderError)  # type: ignore[attr-defined]
+            if archive.passed > BLOCKS:  # type: ignore[attr-defined]
+                raise tarfile.ReadError(f"more than {BLOCKS:,} blocks are no part of an archive") from error
             raise
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Read notes on the next member, which may say another size."""
+        found = super()._proc_pax(archive)  # type: ignore[misc]
+        if not 0 <= found.size <= MEMBER:
+            raise tarfile.ReadError(f"a size of {found.size:,} bytes")
+        return found  # type: ignore[no-any-return]
 
 
 class _Archive(tarfile.TarFile):
-    """An archive that counts its damaged blocks."""
+    """An archive that counts its damaged blocks, and those that it passes over."""
 
     tarinfo = _Header
-    damaged = 0
+    damaged = passed = 0
     members: list[tarfile.TarInfo]
+
+
+class _Bounded:
+    """A file of which only so many bytes are read: few bytes of a packed archive can stand for very many."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self.file, self.left, self.most, self.empty = file, most, most, 0
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`."""
+        data = self.file.read(size)
+        self.left -= len(data)
+        self.empty += not data
+        if self.left < 0:
+            raise tarfile.ReadError(f"more than {self.most:,} bytes when unpacked")
+        if self.empty > 100:  # a size leads far behind the end
+            raise tarfile.ReadError("it ends early")
+        return data
+
+
+def _most(file: BinaryIO) -> int:
+    """The most bytes that an archive may have when it is unpacked. Afterwards the file is at its start."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return UNPACKED + RATIO * size
 
 
 def _packing(file: BinaryIO) -> Callable[[BinaryIO], Any] | None:

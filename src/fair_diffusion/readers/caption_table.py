@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from fair_diffusion.files.guarded import Readable, opened, why
 from fair_diffusion.files.pictures import MAX_BYTES
+from fair_diffusion.files.tables import open_table
 from fair_diffusion.files.text import printable
 from fair_diffusion.readers.caption_text import CAPTION_BYTES, CAPTIONS, Item, caption_column, caption_text
 
@@ -48,6 +50,20 @@ def table_items(shard: Readable, with_pictures: bool, broken: list[str]) -> Iter
                     broken.append(printable(f"{place}: not all can be read: {error}"))
                 first += rows
     except (pa.ArrowException, OSError, ValueError) as error:
+        broken.append(printable(f"{shard.name}: {why(error)}"))
+
+
+def text_items(shard: Readable, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
+    """Yield the rows of a CSV file or of JSON lines, which hold no pictures; arguments as for `archive_items`."""
+    try:
+        header, rows = open_table(Path(str(shard)), CAPTIONS)
+        column = caption_column(header)
+        if column is None:
+            raise ValueError(f"no column of captions; name one {' or '.join(CAPTIONS[:3])}")
+        place = header.index(column)
+        for line, row in rows:
+            yield f"line {line}", row[place], None
+    except ValueError as error:
         broken.append(printable(f"{shard.name}: {why(error)}"))
 
 

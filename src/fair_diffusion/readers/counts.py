@@ -1,36 +1,51 @@
 """Audit a table of counts, `prompt,attribute,group,count[,source][,target]`, such as somebody else published.
 
 "unknown" is a group like others. A group without a row counts zero. `target` is the share that was asked for. The
-files tallies.csv and tallies.parquet of a study have these columns.
+files tallies.csv and tallies.parquet of a study have these columns; `count_rows` reads other forms. Prompts, sources,
+attributes and groups are the same if they are spelt so as `policy.spelling` compares.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from fair_diffusion.audit.folder import FORMAT, UNKNOWN
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.files.csv_rows import CsvErrors, read_csv
-from fair_diffusion.files.format_number import NewerFormatError, check_metadata
-from fair_diffusion.files.guarded import opened, why
+from fair_diffusion.files.csv_rows import CsvErrors
 from fair_diffusion.files.text import printable
 from fair_diffusion.policy.attributes import ordered_groups
+from fair_diffusion.policy.spelling import UNKNOWN, named, plain
+from fair_diffusion.policy.vocabulary import typo
+from fair_diffusion.policy.words import phrase
+from fair_diffusion.readers.count_rows import GROUPS, count_rows
+from fair_diffusion.readers.figures import MOST, count, share
 from fair_diffusion.readers.findings import Findings
 
-COLUMNS, OPTIONAL = ("prompt", "attribute", "group", "count"), ("source", "target")
-MOST = 10**15
-"""The largest count that is taken."""
 ROUNDING = 1e-3
 """Targets may differ from a sum of 1 by this much; they are scaled to 1."""
+ROWS, TALLIES, LONGEST = 200_000, 20_000, 4_000
+"""The most rows, prompts times attributes and sources, and letters of a name."""
+SHOWN = 5
 
 Key = tuple[str, str, str]
 """Source, prompt, attribute."""
+Cells = dict[Key, dict[str, tuple[int, float | None]]]
+"""Count and target of each group."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row: its line, the names as they are written, its count and target."""
+
+    line: int
+    source: str
+    prompt: str
+    attribute: str
+    group: str
+    count: int
+    target: float | None
 
 
 def read_counts(path: Path) -> Findings:
@@ -39,77 +54,104 @@ def read_counts(path: Path) -> Findings:
     Raises:
         ValueError: the file cannot be read; or lines are wrong, and the message names each of them.
     """
-    cells: dict[Key, dict[str, tuple[int, float | None]]] = {}
-    first: dict[tuple[Key, str], int] = {}
     errors = CsvErrors(path)
-    for line, row in _rows(path):
-        row = {column: printable(text) for column, text in row.items()}
-        key = (row["source"] or path.stem, row["prompt"], row["attribute"])
-        empty = next((name for name in ("prompt", "attribute", "group") if not row[name]), None)
-        if empty:
-            errors.add(line, f"{empty} is empty; every row needs one")
-        elif (count := _count(row["count"])) is None:
-            errors.add(line, f"count is {row['count'][:40]!r}; write a whole number from 0 to {MOST}")
-        elif (target := _share(row["target"])) is not None and not 0 <= target <= 1:
-            errors.add(line, f"target is {row['target']!r}; write a share from 0 to 1, or nothing")
-        elif (key, row["group"]) in first:
-            errors.add(line, f"the same prompt, attribute and group as in line {first[key, row['group']]}; add them up")
-        else:
-            first[key, row["group"]] = line
-            cells.setdefault(key, {})[row["group"]] = (count, target)
+    rows = list(_rows(path, errors))
+    names = named((row.attribute, row.group) for row in rows)
+    prompts, sources = _Spellings(), _Spellings()
+    cells: Cells = {}
+    first: dict[tuple[Key, str], int] = {}
+    spelt: dict[Key, set[str]] = {}
+    for row in rows:
+        pair = (row.attribute, row.group)
+        if pair in names.wrong:
+            errors.add(row.line, names.wrong[pair])
+            continue
+        attribute, group = names.names[pair]
+        key = (sources.one(row.source), prompts.one(row.prompt), attribute)
+        cell = (row.count, row.target)
+        if (key, group) in first and group == UNKNOWN and row.group not in spelt[key]:  # "no face" and "unclear"
+            cell = (cells[key][group][0] + row.count, cells[key][group][1] or row.target)
+        elif (key, group) in first:
+            line = first[key, group]
+            errors.add(row.line, f"the same prompt, attribute and group as in line {line}; add them up")
+        first[key, group] = row.line
+        cells.setdefault(key, {})[group] = cell
+        if group == UNKNOWN:
+            spelt.setdefault(key, set()).add(row.group)
     errors.check()
     tallies = _tallies(path, cells)
     if not tallies:
         raise ValueError(f"{path} holds no counts; give one line per prompt and group")
-    sources = dict.fromkeys(tally.source for tally in tallies)
     facts = {"counts": path.name}
     study = Study(
         title=f"Audit of {path.name}",
-        sources=[Source(name=name, kind=kind_of(name), facts=facts) for name in sources],
+        sources=[
+            Source(name=name, kind=kind_of(name), facts=facts)
+            for name in dict.fromkeys(tally.source for tally in tallies)
+        ],
         tallies=tallies,
+        notes=[*names.notes, *prompts.notes("prompts"), *sources.notes("sources"), *_misspelt(cells)],
     )
     return Findings(study)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number of each line, and its values as text."""
-    if path.suffix.lower() != ".parquet":
-        yield from read_csv(path, required=COLUMNS, optional=OPTIONAL)
-        return
-    try:
-        with opened(path) as file:
-            table = pq.read_table(file)
-        check_metadata(table.schema.metadata, FORMAT, path)
-    except NewerFormatError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {why(error)}") from error
-    for line, row in enumerate(table.to_pylist(), start=1):
-        yield line, {name: "" if row.get(name) is None else str(row[name]).strip() for name in (*COLUMNS, *OPTIONAL)}
+def _rows(path: Path, errors: CsvErrors) -> Iterator[_Row]:
+    """Yield the rows whose numbers can be read; the others are added to `errors`."""
+    for number, (line, row) in enumerate(count_rows(path)):
+        if number >= ROWS:
+            raise ValueError(f"{path} has more than {ROWS:,} rows of counts; split it")
+        if long := next((column for column, text in row.items() if len(text) > LONGEST and column != "count"), None):
+            raise ValueError(f"{path}, line {line}: {long} has {len(row[long]):,} letters, more than {LONGEST:,}")
+        row = {column: text if column == "count" else printable(text) for column, text in row.items()}
+        empty = next((name for name in ("prompt", "attribute", "group") if not row[name]), None)
+        if empty:
+            errors.add(line, f"{empty} is empty; every row needs one")
+        elif (found := count(row["count"])) is None:
+            mend = "write how many images; a share does not tell" if "%" in row["count"] else ""
+            mend = mend or f"write a whole number from 0 to {MOST}"
+            errors.add(line, f"count is {row['count'][:40]!r}; {mend}")
+        elif (target := share(row["target"])) is not None and not 0 <= target <= 1:
+            errors.add(line, f"target is {row['target'][:40]!r}; write a share as in 0.5 or 50%, or nothing")
+        else:
+            yield _Row(line, row["source"] or path.stem, row["prompt"], row["attribute"], row["group"], found, target)
+
+
+class _Spellings:
+    """One name for all spellings that are compared as the same: the first one that occurs."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.others: dict[str, str] = {}
+
+    def one(self, text: str) -> str:
+        """The name of `text`."""
+        name = self.names.setdefault(plain(text), text)
+        if name != text:
+            self.others[text] = name
+        return name
+
+    def notes(self, what: str) -> list[str]:
+        """A note on the names that were counted as another."""
+        shown = [f"{other[:40]!r} with {name[:40]!r}" for other, name in self.others.items()]
+        more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+        return [f"{what} counted together: {', '.join(shown[:SHOWN])}{more}"] if shown else []
+
+
+def _misspelt(keys: Iterable[Key]) -> list[str]:
+    """A note on prompts that look like a misspelt occupation; they count as they stand."""
+    prompts = list(dict.fromkeys(prompt for _, prompt, _ in keys))[:1_000]
+    meant = {prompt: [right for word in phrase(prompt[:200]) if (right := typo(word))] for prompt in prompts}
+    found = [f"{prompt[:40]!r} (did you mean {right[0]!r}?)" for prompt, right in meant.items() if right]
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return [f"prompts that no known occupation is spelt like: {', '.join(found[:SHOWN])}{more}"] if found else []
 
 
 def kind_of(source: str) -> str:
     """The kind of a source, as in `Source.kind`, by its name."""
-    return source if source in ("data", "plain", "instructed") else "other"
+    return source.lower() if source.lower() in ("data", "plain", "instructed") else "other"
 
 
-def _count(text: str) -> int | None:
-    """A whole number up to `MOST`; None for anything else. Long texts are never converted."""
-    digits = text.lstrip("0") or text[:1]
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > len(str(MOST)):
-        return None
-    return int(digits) if int(digits) <= MOST else None
-
-
-def _share(text: str) -> float | None:
-    """A number; None for an empty text; NaN, which lies in no range, for anything else."""
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return math.nan
-
-
-def _tallies(path: Path, cells: dict[Key, dict[str, tuple[int, float | None]]]) -> list[Tally]:
+def _tallies(path: Path, cells: Cells) -> list[Tally]:
     """The tallies of a table's cells; rows without any count are left out."""
     seen: dict[str, list[str]] = {}
     for (_, _, attribute), row in cells.items():
@@ -118,6 +160,15 @@ def _tallies(path: Path, cells: dict[Key, dict[str, tuple[int, float | None]]]) 
         attribute: ordered_groups(attribute, (name for name in names if name != UNKNOWN))
         for attribute, names in seen.items()
     }
+    if many := [attribute for attribute, names in groups.items() if len(names) > GROUPS]:
+        raise ValueError(
+            f"{path} has {len(groups[many[0]]):,} groups of {many[0][:40]!r}, more than {GROUPS}; a group is what a "
+            "picture shows, such as a gender, and the prompt what was asked for"
+        )
+    if len(cells) > TALLIES:
+        raise ValueError(
+            f"{path} counts {len(cells):,} prompts by source and attribute, more than {TALLIES:,}; split it"
+        )
     tallies = []
     for (source, prompt, attribute), row in cells.items():
         targets = {group: share for group, (_, share) in row.items() if share is not None and group != UNKNOWN}

@@ -7,19 +7,21 @@ exactly one occupation.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.table import JOINT
-from fair_diffusion.files.guarded import InnerFile, Readable
+from fair_diffusion.files.guarded import InnerFile, Readable, opened
 from fair_diffusion.files.image_files import is_study
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
-from fair_diffusion.readers.archive import archive_items
-from fair_diffusion.readers.caption_table import table_items
+from fair_diffusion.readers.archive import archive_items, is_archive
+from fair_diffusion.readers.caption_table import table_items, text_items
+from fair_diffusion.readers.caption_text import Item
 from fair_diffusion.readers.captions import CaptionCounts
 from fair_diffusion.readers.findings import Findings, only
 from fair_diffusion.readers.perceive import Picture, drawn, name_of, perceive, samples_of
@@ -101,6 +103,17 @@ def read_dataset(
     return Findings(study, read.rows.table())
 
 
+def _items_of(shard: Readable) -> Callable[[Readable, bool, list[str]], Iterator[Item]]:
+    """What reads a shard: its first bytes tell, and its ending where they do not."""
+    start = b""
+    with suppress(OSError, ValueError), opened(shard) as file:
+        start = file.read(512)
+    name = shard.name.lower()
+    if start.startswith(b"PAR1") or name.endswith(TABLES):
+        return table_items
+    return archive_items if name.endswith(ARCHIVES) or is_archive(start) else text_items
+
+
 @dataclass
 class _Stream:
     """One pass over the shards, which counts captions while it yields pictures.
@@ -125,8 +138,7 @@ class _Stream:
     def pictures(self) -> Iterator[Picture]:
         """Yield the pictures whose caption depicts exactly one occupation; count all captions."""
         for shard in self.shards:
-            items = table_items if shard.name.lower().endswith(TABLES) else archive_items
-            for name, caption, picture in items(shard, self.with_pictures, self.broken):
+            for name, caption, picture in _items_of(shard)(shard, self.with_pictures, self.broken):
                 if not caption.strip():
                     self.skipped["examples without a caption"] += 1
                     continue

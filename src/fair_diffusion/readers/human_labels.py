@@ -107,8 +107,9 @@ def check_labels(
 
 
 def about_raters(labels: HumanLabels) -> list[str]:
-    """Notes on how far raters agree, and on labelled files that were not audited."""
-    notes = [
+    """Notes on how labels were read, on how far raters agree, and on labelled files that were not audited."""
+    notes = [printable(note) for note in labels.notes]
+    notes += [
         f"{one.attribute}: {one.raters} raters agree with kappa {one.kappa:.2f} on {one.pictures} pictures"
         for one in labels.agreement()
         if one.kappa is not None

@@ -1,6 +1,6 @@
-"""Audit a table of images that somebody has read already, such as the `images.parquet` of a study.
+"""Audit a table of images that somebody has read already: the `images.parquet` of a study, or people's labels.
 
-The columns are file, source, concept, seed if it is known, and for each attribute its label and
+The columns of `images.parquet` are file, source, concept, seed if it is known, and for each attribute its label and
 `<attribute>_confidence`.
 """
 
@@ -16,11 +16,15 @@ from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.files.format_number import check_metadata
 from fair_diffusion.files.guarded import opened, why
 from fair_diffusion.files.text import printable
+from fair_diffusion.perception.human import HumanLabels
+from fair_diffusion.perception.label_rows import read_labels
 from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.policy.attributes import ordered_groups
+from fair_diffusion.policy.spelling import named
 from fair_diffusion.readers.counts import kind_of
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.image_rows import ImageRows
+from fair_diffusion.readers.names import UNNAMED
 
 SUFFIX = "_confidence"
 
@@ -54,6 +58,37 @@ def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Find
     return Findings(study, rows.table())
 
 
+def read_label_table(path: Path, *, attributes: list[str] | None = None) -> Findings:
+    """Read people's labels of images that are not here as a study, as `human:CSV` reads them.
+
+    Raises:
+        ValueError: as `perception.label_rows.read_labels`.
+    """
+    found = read_labels(path)
+    labels = HumanLabels(found.votes, found.notes)
+    rows = ImageRows(labels.groups)
+    for file in sorted(labels.files):
+        concept, source = found.about[file]
+        said = {name: labels.label(name, file) for name in labels.groups}
+        rows.add(
+            printable(file),
+            printable(source or path.stem),
+            printable(concept or UNNAMED),
+            {name: one.label for name, one in said.items()},
+            {name: one.confidence for name, one in said.items()},
+        )
+    study = Study(
+        title=f"Audit of {path.name}",
+        sources=[
+            Source(name=name, kind=kind_of(name), facts={"labels": path.name})
+            for name in dict.fromkeys(source for source, _ in rows.keys)
+        ],
+        tallies=rows.tallies(attributes),
+        notes=[printable(note) for note in found.notes],
+    )
+    return Findings(study, rows.table())
+
+
 def _attributes(columns: list[str]) -> list[str]:
     """The attributes of a table: the columns that have a column of confidences beside them."""
     return [
@@ -68,13 +103,20 @@ def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
     there = [name for name in ("file", "source", "concept", "seed", "phrasing") if name in file.schema_arrow.names]
     for batch in file.iter_batches(batch_size=8192, columns=[*there, *names, *(name + SUFFIX for name in names)]):
         for row in batch.to_pylist():
-            labels = {name: None if row[name] in (None, UNKNOWN) else printable(str(row[name])) for name in names}
+            labels = {name: None if row[name] is None else printable(str(row[name])) for name in names}
             sure = {name: row[name + SUFFIX] for name in names}
             source, concept = printable(str(row.get("source") or path.stem)), printable(str(row["concept"]))
             rows.add(printable(str(row["file"])), source, concept, labels, sure, row.get("seed"), row.get("phrasing"))
             for name, label in labels.items():
                 if label is not None:
                     seen[name][label] = None
+    spelt = named((name, label) for name, labels_seen in seen.items() for label in labels_seen)
+    for (name, _), wrong in spelt.wrong.items():
+        raise ValueError(f"{path}, column {name}: {wrong}")
+    for name, column in rows.labels.items():
+        groups = {label: spelt.names[name, label][1] for label in seen[name]}
+        seen[name] = {group: None for group in groups.values() if group != UNKNOWN}
+        rows.labels[name] = [None if label is None or groups[label] == UNKNOWN else groups[label] for label in column]
     for name, labels_seen in seen.items():
         known = ATTRIBUTES[name].group_names if name in ATTRIBUTES else ()
         rows.groups[name] = tuple(known) if set(labels_seen) <= set(known) else tuple(ordered_groups(name, labels_seen))

@@ -14,8 +14,8 @@ from torch import Tensor
 from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.text import printable
-from fair_diffusion.perception.trained import UNKNOWN
 from fair_diffusion.policy.attributes import ordered_groups
+from fair_diffusion.policy.spelling import UNKNOWN, named
 
 
 class Labelled(NamedTuple):
@@ -36,7 +36,8 @@ def read_labelled(
 ) -> Labelled:
     """The pictures in the sub-folders of `folder`, however deep, reduced to `side` pixels; links are not followed.
 
-    Groups come in the order of the attribute, if it is a known one; else by their names.
+    Groups are spelt as the attribute does ("Women" is the group woman, "not sure" is unknown) and come in its order, if
+    it is a known one; else by their names.
     `ValueError` if there are no pictures, or a sub-folder has none."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; name one with a sub-folder of pictures for each group")
@@ -61,5 +62,9 @@ def read_labelled(
     inner_folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if empty := [name for name in inner_folders if name not in groups]:
         raise ValueError(f"{folder / empty[0]} has no pictures that can be read; put some there, or take it out")
+    spelt = named((attribute, group) for group in sorted(set(groups)))
+    for (_, group), wrong in spelt.wrong.items():
+        raise ValueError(f"{folder / group}: {wrong}")
+    groups = [spelt.names[attribute, group][1] for group in groups]
     names = ordered_groups(attribute, sorted(set(groups) - {UNKNOWN}))
     return Labelled(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(), groups, names, broken)

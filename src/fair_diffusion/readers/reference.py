@@ -5,16 +5,19 @@ One source of the reference joins the study as a source of kind "data".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.files.tables import TABLES
+from fair_diffusion.policy.concepts import canonical
+from fair_diffusion.policy.spelling import plain
 from fair_diffusion.policy.words import phrase
 from fair_diffusion.readers.target import read_target
 
-_FILES = frozenset([".csv", ".parquet"])
+_FILES = frozenset(TABLES)
 """Endings of files that hold counts: a name with such an ending is never the name of a source."""
 
 
@@ -49,6 +52,8 @@ def read_reference(spec: str, *, scratch: Path) -> list[Tally]:
     path, source = _path_and_source(spec)
     tallies = read_target(path, scratch=scratch).study.tallies
     sources = list(dict.fromkeys(tally.source for tally in tallies))
+    if source:
+        source = _of_that_name(source, sources) or source
     if source and source not in sources:
         raise ValueError(f"{path} has no source {source!r}; it has {', '.join(sources)}")
     if not source and len(sources) > 1:
@@ -72,6 +77,7 @@ def with_reference(study: Study, reference: Sequence[Tally] | str) -> tuple[Stud
     """
     own = list(dict.fromkeys(tally.source for tally in study.tallies))
     if isinstance(reference, str):
+        reference = _of_that_name(reference, own) or reference
         if reference not in own:
             raise ValueError(
                 f"{reference!r} is not there, and the audited target has no source of that name; "
@@ -95,18 +101,27 @@ def with_reference(study: Study, reference: Sequence[Tally] | str) -> tuple[Stud
 def aligned(reference: Sequence[Tally], tallies: Sequence[Tally]) -> list[Tally]:
     """The tallies of `reference` whose concept and attribute `tallies` count too, with the concept spelt as there.
 
-    "Nurses" matches "nurse". If the reference has both spellings, the same spelling is taken."""
-    names = {(phrase(tally.concept), tally.attribute): tally.concept for tally in tallies}
-    matched: dict[tuple[str, str], tuple[bool, Tally]] = {}
+    "Nurses" matches "nurse", and "physician" matches "doctor" where nothing is nearer. If the reference has several
+    spellings, the nearest is taken."""
+    forms: tuple[Callable[[str], object], ...] = (str, phrase, canonical)
+    names = [{(form(tally.concept), tally.attribute): tally.concept for tally in tallies} for form in forms]
+    matched: dict[tuple[str, str], tuple[int, Tally]] = {}
     for tally in reference:
-        name = names.get((phrase(tally.concept), tally.attribute))
-        if name is None:
-            continue
-        exact = name == tally.concept
-        before = matched.get((name, tally.attribute))
-        if before is None or (exact and not before[0]):
-            matched[name, tally.attribute] = (exact, replace(tally, concept=name))
+        for far, (form, known) in enumerate(zip(forms, names, strict=True)):
+            name = known.get((form(tally.concept), tally.attribute))
+            if name is None:
+                continue
+            before = matched.get((name, tally.attribute))
+            if before is None or far < before[0]:
+                matched[name, tally.attribute] = (far, replace(tally, concept=name))
+            break
     return [tally for _, tally in matched.values()]
+
+
+def _of_that_name(name: str, sources: Sequence[str]) -> str | None:
+    """The source that is called `name`, whatever its capitals."""
+    alike = [source for source in sources if plain(source) == plain(name)]
+    return name if name in sources else alike[0] if len(alike) == 1 else None
 
 
 def _path_and_source(spec: str) -> tuple[Path, str]:

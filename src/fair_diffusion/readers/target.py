@@ -5,30 +5,45 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from fair_diffusion.audit.folder import load_images, load_study
+from fair_diffusion.audit.study_file import check_complete
+from fair_diffusion.files.csv_rows import column_name
+from fair_diffusion.files.guarded import RefusedFile, opened, why
 from fair_diffusion.files.image_files import image_files, is_study, linked_folders
 from fair_diffusion.files.new_folder import is_unfinished
+from fair_diffusion.files.picture_kinds import kind_of_picture
 from fair_diffusion.files.progress import Progress, silent
-from fair_diffusion.files.text import printable
+from fair_diffusion.files.tables import PACKED, TABLES, is_parquet, open_table
+from fair_diffusion.files.text import printable, public
 from fair_diffusion.perception.human import HumanLabels
+from fair_diffusion.perception.label_rows import ALSO as ALSO_LABELS
+from fair_diffusion.perception.label_rows import COLUMNS as LABELS
+from fair_diffusion.perception.label_rows import is_label_table
 from fair_diffusion.perception.opening import NAMES, open_perceiver
 from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.readers.archive import is_archive
 from fair_diffusion.readers.caption_text import caption_column
-from fair_diffusion.readers.counts import COLUMNS, read_counts
+from fair_diffusion.readers.count_rows import ALSO as ALSO_COUNTS
+from fair_diffusion.readers.count_rows import COLUMNS as COUNTS
+from fair_diffusion.readers.count_rows import is_count_table
+from fair_diffusion.readers.counts import read_counts
 from fair_diffusion.readers.dataset import ARCHIVES, read_dataset, shards_in
 from fair_diffusion.readers.findings import Findings, only
 from fair_diffusion.readers.folder import Concepts, read_concepts, read_folder
 from fair_diffusion.readers.human_labels import about_raters
-from fair_diffusion.readers.image_table import is_image_table, read_image_table
+from fair_diffusion.readers.image_table import is_image_table, read_image_table, read_label_table
 from fair_diffusion.readers.run import read_run
 from fair_diffusion.readers.studies import studies_in
 from fair_diffusion.runs.format import NEEDED
 from fair_diffusion.runs.records import runs_in, schema_of
 
-TARGETS = "a run, a study or a folder of images, a .csv of counts, or a dataset with captions (.parquet or .tar)"
+TARGETS = (
+    "a run, a study or a folder of images, a table of counts or labels, or a dataset with captions (Parquet or tar)"
+)
 PICKLES = frozenset([".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".npy", ".npz", ".joblib"])
 
 Kind = Literal["counts", "study", "run", "images", "dataset", "folder"]
@@ -70,13 +85,19 @@ def read_target(
     reader = reader or (open_perceiver(perceiver) if perceiver else None)
     findings = _read(target, kind, reader, perceiver, named, scratch, attributes, progress)
     if target.is_dir():
-        notes = [*findings.study.notes, *map(printable, _passed_over(target))]
+        notes = [*findings.study.notes, *map(printable, _passed_over(target, kind))]
         findings = replace(findings, study=replace(findings.study, notes=notes))
     return about_reader(findings, reader)
 
 
-def _passed_over(target: Path) -> Iterator[str]:
+def _passed_over(target: Path, kind: Kind) -> Iterator[str]:
     """Notes on what lies in a folder and is not audited."""
+    shards = [path for path in shards_in(target) if not is_study(path.parent)] if kind == "folder" else []
+    if shards:
+        first = shards[0].relative_to(target)
+        yield f"tables or archives inside were left out: {len(shards)}, such as {first}; audit them by name"
+    if kind == "dataset" and (pictures := sum(1 for _ in image_files(target))):
+        yield f"pictures beside the dataset were left out: {pictures}"
     if studies := studies_in(target):
         yield f"studies inside were left out: {len(studies)}, such as {studies[0].relative_to(target)}"
     if links := linked_folders(target):
@@ -112,14 +133,15 @@ def _read(
         return read_folder(
             target,
             reader,
-            perceiver_name=perceiver,
+            perceiver_name=perceiver and public(perceiver),
             concepts=named,
             scratch=scratch,
             attributes=attributes,
             progress=progress,
         )
     read = read_run if kind == "run" else read_dataset
-    return read(target, reader, perceiver_name=perceiver, scratch=scratch, attributes=attributes, progress=progress)
+    by = perceiver and public(perceiver)
+    return read(target, reader, perceiver_name=by, scratch=scratch, attributes=attributes, progress=progress)
 
 
 def kind_of_target(target: Path, *, named: bool = False) -> Kind:
@@ -143,22 +165,58 @@ def kind_of_target(target: Path, *, named: bool = False) -> Kind:
             return "folder"
         if runs_in(target):
             return "run"
-        if shards_in(target):
+        if _is_dataset(target):
             return "dataset"
         if (studies := studies_in(target)) and not any(image_files(target)):
             shown = " ".join(shlex.quote(printable(str(study))) for study in studies[:3])
             more = " …" if len(studies) > 3 else ""
             raise ValueError(f"{target} holds studies and no images; `fair-diffusion report {shown}{more}` shows them")
         return "folder"
+    return _kind_of_file(target)
+
+
+def _is_dataset(folder: Path) -> bool:
+    """Whether shards are what a folder holds: there are as many as pictures, or more, and each has captions."""
+    shards = shards_in(folder)
+    pictures = sum(1 for _ in islice(image_files(folder), len(shards) + 1)) if shards else 0
+    return bool(shards) and (not pictures or (pictures <= len(shards) and all(map(_has_captions, shards))))
+
+
+def _has_captions(shard: Path) -> bool:
+    try:
+        return not is_parquet(shard) or caption_column(schema_of(shard).names) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def _kind_of_file(target: Path) -> Kind:
+    """The kind of a file, by what it holds."""
     ending = target.suffix.lower()
     if ending in PICKLES:
         raise ValueError(f"{target} could run code when it is opened, and is refused; name {TARGETS}")
-    if ending == ".csv":
-        return "counts"
-    if ending == ".parquet":
+    try:
+        with opened(target) as file:
+            start = file.read(512)
+    except (OSError, RefusedFile) as error:
+        raise ValueError(f"{target} cannot be read ({why(error)}); name {TARGETS}") from error
+    if ending == ".parquet" or start.startswith(b"PAR1"):
         return _kind_of_table(target)
-    if target.name.lower().endswith(ARCHIVES):
+    if target.name.lower().endswith(ARCHIVES) or is_archive(start):
         return "dataset"
+    if kind_of_picture(start):
+        raise ValueError(f"{target} is one picture; name the folder that holds it")
+    try:
+        header, _ = open_table(target, [*COUNTS, *LABELS], ALSO_COUNTS | ALSO_LABELS)
+    except ValueError:
+        if ending in TABLES or start.startswith(PACKED):
+            raise
+        header = []
+    if is_label_table(header):
+        return "images"
+    if ending in TABLES or is_count_table(header):
+        if caption_column(header) and not is_count_table(header):
+            return "dataset"
+        return "counts"
     raise ValueError(f"{target} cannot be audited; name {TARGETS}")
 
 
@@ -169,17 +227,28 @@ def _kind_of_table(table: Path) -> Kind:
         return "run"
     if is_image_table(columns):
         return "images"
-    if set(columns) >= set(COLUMNS):
+    names = [column_name(name) for name in columns]
+    if {*names} >= {*COUNTS}:
         return "counts"
-    if caption_column(columns):
+    if is_label_table(names):
+        return "images"
+    if caption_column(columns) and not {*ALSO_COUNTS["count"], "count"} & {*names}:
         return "dataset"
+    if is_count_table(names):
+        return "counts"
     shown = ", ".join(columns[:8])
     raise ValueError(f"{table} has neither records nor captions, only the columns {shown}; name {TARGETS}")
+
+
+def _studied(target: Path) -> Findings:
+    """A study with the rows of its images."""
+    return Findings(load_study(target), check_complete(load_images(target), target))
 
 
 def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
     """Audit a target whose images somebody has read or counted already."""
     if kind == "images":
-        return read_image_table(target, attributes=attributes)
-    counted = read_counts(target) if kind == "counts" else Findings(load_study(target), load_images(target))
+        labels = not is_parquet(target) or not is_image_table(schema_of(target).names)
+        return (read_label_table if labels else read_image_table)(target, attributes=attributes)
+    counted = read_counts(target) if kind == "counts" else _studied(target)
     return only(counted, attributes)

@@ -10,6 +10,7 @@ all.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -30,8 +31,9 @@ from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
 from fair_diffusion.control.results import provenance_of
 from fair_diffusion.files.durable import about
-from fair_diffusion.files.guarded import InnerFile, content, why
+from fair_diffusion.files.guarded import InnerFile, Readable, RefusedFile, content, why
 from fair_diffusion.files.new_folder import check_new, new_folder
+from fair_diffusion.files.picture_files import Pictures
 from fair_diffusion.files.pictures import MAX_BYTES, upright_size
 from fair_diffusion.files.text import printable
 from fair_diffusion.methods import NONE, USUAL
@@ -41,13 +43,16 @@ from fair_diffusion.rebalance.moving import Moved, Mover
 from fair_diffusion.rebalance.originals import Original, find_originals
 from fair_diffusion.rebalance.readings import Progress, Seen, read_moved, read_originals
 from fair_diffusion.rebalance.request import Rebalance, RebalanceFields
-from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
+from fair_diffusion.rebalance.result import OriginalsResult, RebalancedRecord, RebalancedResult
 from fair_diffusion.request import check_fields
 from fair_diffusion.result import Record
 from fair_diffusion.runs.format import RESULT, SHEET
 from fair_diffusion.runs.saving import write_image, write_records
 from fair_diffusion.steering.brief import Brief
 from fair_diffusion.steering.window import window
+
+REST = "rest"
+"""The sub-folder for what was not read, where there are sub-folders for prompts."""
 
 
 def silent(what: str, done: float, total: float) -> None:
@@ -118,7 +123,25 @@ def rebalance(
         for k, run in readable:
             at = PurePosixPath("" if len(runs) == 1 else f"{k:03d}")
             results.append(_at(run.result(part / at), out / at, folder))
+        seen = {image.name for _, run in readable for image in run.seen.images}
+        lost = [image.path for image in originals.images if image.name not in seen]
+        _copy_rest([*originals.rest, *lost], part / ("" if len(runs) == 1 else REST))
     return results
+
+
+def _copy_rest(files: Sequence[Readable], place: Path) -> None:
+    """Copy what was not read, under the same names, but for what may not be opened or would take another's place."""
+    for file in files:
+        inner = file.path if isinstance(file, InnerFile) else file.name
+        to = place / inner
+        if os.path.lexists(to) or printable(inner) != inner:
+            continue
+        try:
+            data = content(file, MAX_BYTES)
+        except (OSError, RefusedFile):
+            continue
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(data)
 
 
 def _at(result: RebalancedResult, out: Path, folder: Path) -> RebalancedResult:

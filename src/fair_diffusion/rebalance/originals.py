@@ -2,23 +2,26 @@
 
 one prompt for all            all pictures in the folder
 a table `file,prompt`         the files that it names
-the record inside a PNG       the images that `fair-diffusion generate` wrote
+the picture itself            the record or prompt in it, or the caption or `metadata.csv` beside it (`own_prompts`)
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
 
-from fair_diffusion.files.csv_rows import CsvErrors, inner_path, read_csv
+from fair_diffusion.files.csv_rows import CsvErrors, inner_path
 from fair_diffusion.files.guarded import InnerFile, Readable, content
-from fair_diffusion.files.pictures import ENDINGS, MAX_BYTES, open_picture
+from fair_diffusion.files.pictures import MAX_BYTES, open_picture
+from fair_diffusion.files.tables import FILE, read_table
 from fair_diffusion.files.text import printable
-from fair_diffusion.readers.folder import listed
+from fair_diffusion.readers.caption_text import CAPTIONS
+from fair_diffusion.readers.folder import listed, no_images
+from fair_diffusion.readers.own_prompts import own_prompt, prompts_beside
 from fair_diffusion.request import MAX_IMAGES, check_prompt
 from fair_diffusion.runs.format import SHEET
 from fair_diffusion.runs.records import is_twin, png_record
@@ -67,11 +70,13 @@ class Originals:
         images: the images, in order of their names.
         broken: a line for each file that was left out.
         notes: remarks on the folder.
+        rest: the files that are no pictures, or are left out as broken.
     """
 
     images: list[Original]
     broken: list[str]
     notes: list[str]
+    rest: list[InnerFile] = field(default_factory=list)
 
 
 def find_originals(
@@ -96,7 +101,8 @@ def find_originals(
         check_prompt(prompt)
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; name one that holds images")
-    listing = listed(folder, None if prompts is None else {name: (said, "") for name, said in prompts.items()})
+    table = None if prompts is None else {name: (said, "") for name, said in prompts.items()}
+    listing = listed(folder, table, naming=False)
     originals, broken, notes = [], list(listing.broken), list(listing.notes)
     sheets, twins = [], 0
     for picture in listing.pictures:
@@ -114,18 +120,19 @@ def find_originals(
     if twins:
         notes.append(f"the {twins} plain twins of a run were left out")
     if not originals:
-        raise ValueError(f"no images in {folder}; it needs files that end in {', '.join(sorted(ENDINGS))}")
+        raise ValueError(no_images(folder, listing))
     if n is not None and n < len(originals):
         notes.append(f"the first {n} of {len(originals)} images were taken")
         originals = originals[:n]
-    images = [_prompted(image, prompt, prompts) for image in originals]
+    beside = prompts_beside(folder)[0] if prompt is None and prompts is None else {}
+    images = [_prompted(image, prompt, prompts, beside) for image in originals]
     for text, count in Counter(image.prompt for image in images).items():
         if count > MAX_IMAGES:
             raise ValueError(
                 f"{count} images of {text!r}, more than {MAX_IMAGES} of one prompt; take the first so many with -n, "
                 "or rebalance them from several folders"
             )
-    return Originals(images, broken, notes)
+    return Originals(images, broken, notes, listing.rest)
 
 
 def read_prompts(path: Path) -> dict[str, str]:
@@ -136,7 +143,7 @@ def read_prompts(path: Path) -> dict[str, str]:
     """
     by_file: dict[str, str] = {}
     errors = CsvErrors(path)
-    for line, row in read_csv(path, required=("file", "prompt")):
+    for line, row in read_table(path, required=("file", "prompt"), also={"file": FILE, "prompt": CAPTIONS}):
         try:
             name = inner_path(row["file"])
             check_prompt(row["prompt"])
@@ -152,11 +159,15 @@ def read_prompts(path: Path) -> dict[str, str]:
     return by_file
 
 
-def _prompted(image: Original, prompt: str | None, prompts: Mapping[str, str] | None) -> Original:
+def _prompted(
+    image: Original, prompt: str | None, prompts: Mapping[str, str] | None, beside: Mapping[str, str]
+) -> Original:
     if prompts is not None:
         return replace(image, prompt=prompts[image.name])
     record = png_record(image.path) if prompt is None and image.name.lower().endswith(".png") else None
-    said = prompt or (record or {}).get("prompt")
+    said = prompt or (record or {}).get("prompt") or beside.get(image.name)
+    if not said and isinstance(image.path, InnerFile):
+        said = own_prompt(image.path)
     if not isinstance(said, str) or not said.strip():
         raise ValueError(
             f"{image.name} does not say what it is a picture of; give one prompt for all images, "

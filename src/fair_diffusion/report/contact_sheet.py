@@ -6,6 +6,7 @@ never the only sign. Images at the same place in two blocks should come from the
 
 import itertools
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ _GAP = 12
 _MARGIN = 24
 _BADGE = 18
 _LARGEST_LINE = 16
+_LONGEST_NAME = 80
+"""Letters of a group's name in the legend."""
+_LONGEST_TEXT = 2_000
+"""Letters of a text that are drawn."""
 
 # A point or a percent sign is needed: the group "over 60" has a number in its name.
 _CONFIDENCE = re.compile(r"\s+(\d*\.\d+|\d+ ?%)\s*$")
@@ -124,9 +129,9 @@ class _Sheet:
         self.y += 10
         font, pitch = _font(12), _SIDE + 2 * _FRAME + _GAP
         marks = row.marks or [False] * len(row.images)
-        cells = list(zip(row.images, row.labels, marks, strict=True))
-        for start in range(0, len(cells), columns):
-            line = cells[start : start + columns]
+        for start in range(0, len(row.images), columns):  # pictures may lie in files: a line at a time is opened
+            part = slice(start, start + columns)
+            line = list(zip(row.images[part], row.labels[part], marks[part], strict=True))
             captions = [_wrap(label or UNKNOWN, font, pitch - 6) for _, label, _ in line]
             lines = max(len(caption) for caption in captions)
             self.room(_SIDE + 2 * _FRAME + 4 + 15 * lines + 10)
@@ -170,7 +175,7 @@ class _Sheet:
         self.draw.line((_MARGIN, self.y, self.width - _MARGIN, self.y), fill=_RULE)
         self.y += 12
         font, x = _font(13), _MARGIN
-        for text, pen in [*pens.items(), *([("steered", None)] if marked else [])]:
+        for text, pen in [*((name[:_LONGEST_NAME], pen) for name, pen in pens.items()), *[("steered", None)] * marked]:
             needed = 40 + int(font.getlength(text))
             if x > _MARGIN and x + needed > self.width - _MARGIN:
                 x, self.y = _MARGIN, self.y + 26
@@ -214,9 +219,10 @@ def _font(size: int, *, bold: bool = False) -> _Font:
 def _wrap(text: str, font: _Font, width: float) -> list[str]:
     """Break a text at spaces into lines of at most `width` pixels; an ellipsis ends a longer word."""
     lines = [""]
-    for word in text.split():
-        while font.getlength(word) > width:
-            word = word.rstrip("…")[:-1] + "…"
+    for word in text[:_LONGEST_TEXT].split():
+        if font.getlength(word) > width:
+            fits = bisect_right(range(1, len(word)), width, key=lambda k: font.getlength(word[:k] + "…"))
+            word = word[:fits] + "…"
         longer = f"{lines[-1]} {word}".strip()
         if font.getlength(longer) <= width:
             lines[-1] = longer

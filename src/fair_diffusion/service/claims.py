@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, tuple_, update
+from sqlalchemy import Connection, bindparam, func, select, tuple_, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from fair_diffusion.allocation.ledger import Turn
 from fair_diffusion.policy.target import Target
@@ -64,10 +66,9 @@ class Claims:
             self.sweep()
         for kind in kinds:
             with self.database.writing() as connection:
-                first = _waiting(kind, 1 if lane is None else most, lane)
-                taken = self._take(connection, first)
+                taken = self._take(connection, kind, 1 if lane is None else most, lane)
                 if taken and lane is None and most > 1 and taken[0].attempts == 1:
-                    taken += self._take(connection, _waiting(kind, most - 1, taken[0].lane))
+                    taken += self._take(connection, kind, most - 1, taken[0].lane)
             if taken:
                 return taken
         return []
@@ -181,25 +182,15 @@ class Claims:
                     self._again(connection, job, bool(row.cancelling))
         return swept
 
-    def _take(self, connection: Connection, waiting: Select[Any]) -> list[Job]:
-        """Claim the jobs that `waiting` selects."""
-        mine = {
-            "state": RUNNING,
-            "worker": self.worker,
-            "token": jobs.c.token + 1,
-            "attempts": jobs.c.attempts + 1,
-            "began": func.coalesce(jobs.c.began, now()),
-            "lease": now() + self.lease,
-        }
-        chosen = waiting.cte("chosen")
-        rows = connection.execute(
-            update(jobs).where(jobs.c.id.in_(select(chosen.c.id))).values(mine).returning(jobs)
-        ).all()
+    def _take(self, connection: Connection, kind: str, most: int, lane: str | None) -> list[Job]:
+        """Claim jobs that wait, in the fair order."""
+        mine = {"by": self.worker, "seconds": self.lease}
+        rows = connection.execute(_claiming(kind, most, lane), mine).all()
         return [Job.of(row) for row in sorted(rows, key=lambda row: (row.start, row.created))]
 
     def _check(self, connection: Connection, job: Job) -> None:
         """Lock the row of a job. `LostError` if it is not this worker's any more."""
-        if connection.execute(select(jobs.c.id).where(*_held(job)).with_for_update()).first() is None:
+        if connection.execute(_OURS, {"job": job.id, "of": job.token}).first() is None:
             raise LostError(_lost(job))
 
     def _again(self, connection: Connection, job: str, cancelling: bool, **values: Any) -> None:
@@ -213,13 +204,31 @@ class Claims:
         writes.tell(connection, writes.QUEUE)
 
 
-def _waiting(kind: str, most: int, lane: str | None) -> Select[Any]:
-    """The ids of the jobs that wait, in the fair order. Jobs that another worker is just claiming are skipped."""
+# To build a statement takes longer than to run it, so those that every job needs are built once.
+_OURS = (
+    select(jobs.c.id)
+    .where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("of"), jobs.c.state == RUNNING)
+    .with_for_update()
+)
+
+
+@lru_cache(maxsize=1024)
+def _claiming(kind: str, most: int, lane: str | None) -> ReturningUpdate[Any]:
+    """Claim the next jobs for the worker `by` and for `seconds`. Jobs that another one is just claiming are skipped."""
     waiting = select(jobs.c.id).where(jobs.c.state == QUEUED, jobs.c.kind == kind)
     if lane is not None:
         waiting = waiting.where(jobs.c.lane == lane, jobs.c.attempts == 0)
     order = (jobs.c.priority.desc(), jobs.c.start, jobs.c.created, jobs.c.id)
-    return waiting.order_by(*order).limit(most).with_for_update(skip_locked=True)
+    chosen = waiting.order_by(*order).limit(most).with_for_update(skip_locked=True).cte("chosen")
+    mine = {
+        "state": RUNNING,
+        "worker": bindparam("by"),
+        "token": jobs.c.token + 1,
+        "attempts": jobs.c.attempts + 1,
+        "began": func.coalesce(jobs.c.began, now()),
+        "lease": now() + bindparam("seconds"),
+    }
+    return update(jobs).where(jobs.c.id.in_(select(chosen.c.id))).values(mine).returning(jobs)
 
 
 def _held(job: Job) -> tuple[Any, ...]:

@@ -100,10 +100,10 @@ def take(
     stream, lot = _stream(connection, rule, target, model)
     order = [cell_name(cell) for cell in target.shares]
     if job is not None:
-        held = connection.execute(select(turns).where(turns.c.job == job, turns.c.stream == stream)).first()
+        held = connection.execute(_HELD, {"by": job, "of": stream}).first()
         if held is not None:
             return Turn(held.id, target, [held.quotas.get(name, 0) for name in order])
-    rows = connection.execute(select(cells).where(cells.c.stream == stream).order_by(cells.c.position)).all()
+    rows = connection.execute(_CELLS, {"of": stream}).all()
     under_way = pending(connection, [stream])[stream]
     counts = [row.counted + under_way[row.name] for row in rows]
     quotas = Counter(rows[k].name for k in next_cells([Fraction(row.share) for row in rows], counts, n, lot))
@@ -143,6 +143,15 @@ def count(connection: Connection, counted: Iterable[Counted], *, job: str | None
     return {row.id for row in ended if row.id in found}
 
 
+# To build a statement takes longer than to run it, so those that every turn needs are built once.
+_CELLS = select(cells).where(cells.c.stream == bindparam("of")).order_by(cells.c.position)
+_HELD = select(turns).where(turns.c.job == bindparam("by"), turns.c.stream == bindparam("of"))
+_KEY = ("rule", "model", "attributes", "target")
+_FIND = (
+    select(streams.c.id, streams.c.lot)
+    .where(*(streams.c[name] == bindparam(f"of_{name}") for name in _KEY))
+    .with_for_update()
+)
 _ADD = (
     update(cells)
     .where(cells.c.stream == bindparam("of"), cells.c.name == bindparam("cell"))
@@ -179,14 +188,14 @@ def _stream(connection: Connection, rule: str, target: Target, model: str) -> tu
         "attributes": " × ".join(target.attributes),
         "target": ", ".join(sorted(f"{cell_name(cell)} {share}" for cell, share in target.shares.items())),
     }
-    wanted = select(streams.c.id, streams.c.lot).filter_by(**key).with_for_update()
-    known = connection.execute(wanted).first()
+    wanted = {f"of_{name}": key[name] for name in _KEY}
+    known = connection.execute(_FIND, wanted).first()
     if known is None:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         begun = dialect.insert(streams).values(**key, lot=secrets.randbelow(2**31)).on_conflict_do_nothing()
         if connection.execute(begun.returning(streams.c.id)).first() is not None:
-            _begin_cells(connection, connection.execute(wanted).one().id, target)
-        known = connection.execute(wanted).one()
+            _begin_cells(connection, connection.execute(_FIND, wanted).one().id, target)
+        known = connection.execute(_FIND, wanted).one()
     return known.id, known.lot
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from fair_diffusion.service.database import now
 from fair_diffusion.service.tables import events, jobs
@@ -12,6 +12,20 @@ from fair_diffusion.service.tables import events, jobs
 CHANNEL = "fair_diffusion"
 QUEUE = "queue"
 """The topic of new jobs; the topic of a job is its id."""
+
+
+_NUMBER = select(func.coalesce(func.max(events.c.number), 0) + 1).where(events.c.job == bindparam("of"))
+_EVENT = (
+    insert(events)
+    .values(
+        job=bindparam("of"),
+        number=_NUMBER.scalar_subquery(),
+        kind=bindparam("what"),
+        data=bindparam("told", type_=events.c.data.type),
+        time=now(),
+    )
+    .returning(events.c.number)
+)
 
 
 def tell(connection: Connection, topic: str) -> None:
@@ -22,9 +36,7 @@ def tell(connection: Connection, topic: str) -> None:
 
 def add_event(connection: Connection, job: str, kind: str, data: dict[str, Any]) -> int:
     """Append an event to a job, whose row the transaction has locked. Returns its number."""
-    next_number = select(func.coalesce(func.max(events.c.number), 0) + 1).where(events.c.job == job).scalar_subquery()
-    values = {"job": job, "number": next_number, "kind": kind, "data": data, "time": now()}
-    number = connection.execute(insert(events).values(**values).returning(events.c.number)).scalar_one()
+    number = connection.execute(_EVENT, {"of": job, "what": kind, "told": data}).scalar_one()
     tell(connection, job)
     return int(number)
 

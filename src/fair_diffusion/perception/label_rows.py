@@ -1,0 +1,120 @@
+"""Labels of pictures as people keep them in tables, one row per picture and attribute, or one column per attribute:
+
+file,attribute,group[,rater]                  one row per label
+file,age,gender,race,service_test[,rater]     one column per attribute, as in the labels of FairFace
+
+Attributes and groups are spelt as `policy.spelling` compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fair_diffusion.files.csv_rows import CsvErrors, Row, chosen, inner_path
+from fair_diffusion.files.tables import FILE, open_table
+from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy.spelling import named
+
+COLUMNS, OPTIONAL = ("file", "attribute", "group"), ("rater", "concept", "source")
+ALSO = {
+    "file": FILE,
+    "attribute": ("dimension", "variable"),
+    "group": ("label", "value", "class", "answer"),
+    "rater": ("annotator", "worker", "labeler", "labeller", "coder", "user", "worker_id", "annotator_id", "rater_id"),
+    "concept": ("prompt", "occupation", "profession", "job"),
+    "source": ("model",),
+}
+PEOPLES = ("race", "ethnicity", "race7", "race4", "ethnic_group", "skin_type", "fitzpatrick", "monk")
+"""Columns that are attributes too, though none of ours. Other columns need rows of their own."""
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """The labels of a table.
+
+    Attributes:
+        votes: the group that each rater wrote, by attribute, file and rater.
+        about: concept and source of each file, as far as they stand there; "" where they do not.
+        notes: what was read otherwise than it is written, and what was left out.
+    """
+
+    votes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    about: dict[str, tuple[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_labels(path: Path) -> LabelRows:
+    """Read a table of labels.
+
+    Raises:
+        ValueError: it is none, and the message says what was seen; or lines are wrong, one line for each of them.
+    """
+    header, rows = open_table(path, COLUMNS, ALSO)
+    columns, left_out = attributes_in(header)
+    wide = not any(name in header for name in ("attribute", *ALSO["attribute"])) and bool(columns)
+    long = (
+        _wide(path, header, rows, columns)
+        if wide
+        else chosen(path, header, rows, required=COLUMNS, optional=OPTIONAL, also=ALSO)
+    )
+    found, errors, labels = LabelRows(), CsvErrors(path), []
+    for line, row in long:
+        try:
+            file = inner_path(row["file"])
+        except ValueError as error:
+            errors.add(line, str(error))
+            continue
+        if not row["attribute"] or not row["group"]:
+            errors.add(line, "attribute or group is empty; write 'unknown' if the group cannot be told")
+            continue
+        labels.append((line, file, row["attribute"], row["group"], row["rater"]))
+        found.about[file] = (row["concept"], row["source"])
+    names = named((attribute, group) for _, _, attribute, group, _ in labels)
+    for line, file, attribute, group, rater in labels:
+        if (attribute, group) in names.wrong:
+            errors.add(line, names.wrong[attribute, group])
+            continue
+        attribute, group = names.names[attribute, group]
+        raters = found.votes.setdefault(attribute, {}).setdefault(file, {})
+        if rater in raters:
+            who = f"rater {rater!r}" if rater else "a rater without a name"
+            errors.add(line, f"{who} labels {attribute} of {file!r} twice; keep one, or name the raters")
+        raters[rater] = group
+    errors.check()
+    if not found.votes:
+        raise ValueError(f"{path} holds no labels; give one line per picture")
+    found.notes.extend(names.notes)
+    if wide and left_out:
+        found.notes.append(f"columns that are no attribute were left out: {', '.join(left_out)[:200]}")
+    return found
+
+
+def attributes_in(header: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The columns of a table that are attributes, and those that say nothing here."""
+    others = {name for column in ("file", *OPTIONAL) for name in (column, *ALSO[column])}
+    rest = [name for name in header if name and name not in others]
+    columns = [name for name in rest if name in PEOPLES or _attribute(name) in ATTRIBUTES]
+    return columns, [name for name in rest if name not in columns]
+
+
+def is_label_table(header: Sequence[str]) -> bool:
+    """Whether a table of these columns holds labels of pictures."""
+    has = {column: any(name in header for name in (column, *ALSO[column])) for column in ("file", "attribute", "group")}
+    return has["file"] and bool((has["attribute"] and has["group"]) or attributes_in(header)[0])
+
+
+def _attribute(name: str) -> str:
+    found = named([(name, "unknown")])
+    return found.names[name, "unknown"][0] if not found.wrong else ""
+
+
+def _wide(
+    path: Path, header: list[str], rows: Iterator[tuple[int, list[str]]], columns: Sequence[str]
+) -> Iterator[Row]:
+    """Yield one row for each label of a table with one column per attribute. An empty cell is no label."""
+    for line, row in chosen(path, header, rows, required=("file",), optional=(*OPTIONAL, *columns), also=ALSO):
+        for attribute in columns:
+            if row[attribute]:
+                yield line, row | {"attribute": attribute, "group": row[attribute]}
