@@ -168,7 +168,7 @@ def mean_amplification(runs: int, m: int, n: int = 50) -> Iterator[tuple[str, fl
         assert found is not None
         return found
 
-    for prompts in (FEWEST_LEANS, 100):
+    for prompts in (FEWEST_LEANS, 200):
         for name, model in (*MODELS, *ODD):
             r = rng.beta(2, 2, 200_000)
             # The group that the reference shows more than evenly among all its images but one.

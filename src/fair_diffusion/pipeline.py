@@ -8,25 +8,26 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.backbones import OnStep, StepInfo, adapt
+from fair_diffusion.backbones import OnStep, adapt
+from fair_diffusion.control.counting import Counting, Keep
 from fair_diffusion.control.loop import check_order, draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.planned import Planned, Shared, held_by
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.records import Readings
-from fair_diffusion.control.results import result_of
+from fair_diffusion.control.results import images_of, result_of
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.control.twins import twins_of
 from fair_diffusion.models.cards import Card, card_of
 from fair_diffusion.models.options import LoadingOptions, check_options
 from fair_diffusion.perception.assembly import assembled
 from fair_diffusion.perception.confusion import Confusion
-from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.perception.perceiver import Perceiver, all_read
 from fair_diffusion.perception.roles import Named
 from fair_diffusion.perception.vocabulary import check_reads, known_groups
 from fair_diffusion.policy import ATTRIBUTES, Match, Policy, match
@@ -114,7 +115,8 @@ class FairPipeline:
         Args:
             prompt: what to draw.
             strengths: what steering took in earlier requests; it is used and added to.
-            ledger: keeps the proportions across requests; without one they hold within this request.
+            ledger: keeps the proportions across requests; without one they hold within this request. The images count
+                when the result is returned; after an error nothing counts.
             compare_plain: also draw the plain twins: the same seeds without steering.
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
@@ -138,6 +140,8 @@ class FairPipeline:
         ledger: KeepsStreams | None = None,
         compare_plain: bool = False,
         on_step: OnStep | None = None,
+        keep: Keep | None = None,
+        scratch: Path | None = None,
     ) -> list[Result]:
         """Generate for many requests at once; batches are filled across them.
 
@@ -147,39 +151,19 @@ class FairPipeline:
             ledger: as in a call; each request takes its own turn.
             compare_plain: as in a call.
             on_step: as in a call; `control.loop.draw` tells how images are counted.
+            keep: called with the number of each request and its result before the ledger counts its images, to save
+                them. If it raises, the ledger counts neither them nor what comes after.
+            scratch: a folder in which the pictures lie instead of in memory, for as long as results are used.
 
         Returns:
             One result per request, in their order.
         """
         _check_arguments(strengths, ledger, compare_plain, on_step)
-        asked = list(_checked(requests))
-        with ExitStack() as stack:
-            planned = [self.plan(request, strengths) for request in asked]
-            turns: dict[int, Any] = {}
-            if ledger is not None:
-                from fair_diffusion.allocation.ledger_request import Turns
-
-                for k, each in enumerate(planned):
-                    if each.quotas:
-                        turn = Turns(ledger, each.matched, n=each.request.n, model=self.name)
-                        turns[k] = stack.enter_context(turn)
-                        planned[k] = replace(each, quotas=turn.quotas)
-
-            def renewing(info: StepInfo) -> None:
-                for turn in turns.values():
-                    turn.renew()
-                if on_step is not None:
-                    on_step(info)
-
-            results = self._with_twins(planned, compare_plain, renewing if turns else on_step)
-            for k, result in enumerate(results):
-                if k in turns:
-                    turns[k].settle(result.records)
-                    results[k] = turns[k].judged(result)
-                elif ledger is not None:
-                    nothing = "no image is assigned a group, so the ledger counts nothing"
-                    results[k] = replace(result, notes=[*result.notes, nothing])
-            return results
+        planned = [self.plan(request, strengths) for request in _checked(requests)]
+        with Counting(ledger, planned, model=self.name) as counting:
+            shared = Shared(Readers(self.perceiver, self.early), scratch=scratch)
+            on_step = counting.renewing(on_step)
+            return counting.settle(self._with_twins(counting.planned, compare_plain, on_step, shared), keep)
 
     def each(self, requests: Iterable[Request], *, on_step: OnStep | None = None) -> Iterator[tuple[int, Result]]:
         """Generate for requests as they come; batches are filled across them.
@@ -218,9 +202,11 @@ class FairPipeline:
         for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
             check_reads(reader, matched.targets, f"the {role} of {self.name!r}")
 
-    def run(self, planned: Iterable[Planned], on_step: OnStep | None = None) -> Iterator[tuple[int, Result]]:
+    def run(
+        self, planned: Iterable[Planned], on_step: OnStep | None = None, shared: Shared | None = None
+    ) -> Iterator[tuple[int, Result]]:
         """Draw planned requests, let the judge count, and describe what came out; as in `each`."""
-        shared = Shared(Readers(self.perceiver, self.early))
+        shared = shared or Shared(Readers(self.perceiver, self.early))
         begun: dict[Order, tuple[int, Planned]] = {}
 
         def orders() -> Iterator[Order]:
@@ -249,8 +235,8 @@ class FairPipeline:
     def _read(self, orders: Sequence[Order]) -> list[tuple[Readings, Readings]]:
         """What judge and perceiver read in the finished images of each order; all images are read at once."""
         start = time.monotonic()
-        images = [shown.image for order in orders for shown in order.finished]
-        both = self.judge.read(images), self.perceiver.read(images)
+        images = images_of(orders)
+        both = all_read(self.judge, images), all_read(self.perceiver, images)
         seconds, first, parts = time.monotonic() - start, 0, list[tuple[Readings, Readings]]()
         for order in orders:
             part = slice(first, first + len(order.shown))
@@ -260,15 +246,17 @@ class FairPipeline:
             parts.append((judged, perceived))
         return parts
 
-    def _with_twins(self, planned: Sequence[Planned], compare_plain: bool, on_step: OnStep | None) -> list[Result]:
+    def _with_twins(
+        self, planned: Sequence[Planned], compare_plain: bool, on_step: OnStep | None, shared: Shared
+    ) -> list[Result]:
         """The results and, if asked for and nothing interrupted them, their plain twins."""
-        results = self._all(planned, on_step)
+        results = self._all(planned, on_step, shared)
         if not compare_plain or any(result.stopped for result in results):
             return results
         unsteered = [
             Planned(request=each.request.plain, matched=replace(each.matched, rule=None, said="")) for each in planned
         ]
-        for k, plain in enumerate(self._all(unsteered, on_step)):
+        for k, plain in enumerate(self._all(unsteered, on_step, shared)):
             if plain.stopped:
                 notes = [*results[k].notes, f"the plain twins were {plain.notes[-1]}"]
                 results[k] = replace(results[k], notes=notes, stopped=not plain.images)
@@ -276,12 +264,12 @@ class FairPipeline:
                 results[k] = replace(results[k], plain=plain, twins=twins_of(results[k], plain, self.judge))
         return results
 
-    def _all(self, planned: Sequence[Planned], on_step: OnStep | None) -> list[Result]:
+    def _all(self, planned: Sequence[Planned], on_step: OnStep | None, shared: Shared) -> list[Result]:
         """A result for each, also for those that an interrupt left untouched."""
-        found = dict(self.run(planned, on_step))
+        found = dict(self.run(planned, on_step, shared))
         for k, each in enumerate(planned):
             if k not in found:
-                order = Shared(Readers(self.perceiver, self.early)).order(self, each)
+                order = shared.order(self, each)
                 order.interrupted, order.notes = True, [f"interrupted after 0 of {order.n} images"]
                 found[k] = result_of(self, order, each, self.judge.read([]), self.perceiver.read([]))
         return [found[k] for k in range(len(planned))]

@@ -192,6 +192,39 @@ def test_a_lease_runs_out_unless_renewed_and_a_late_settle_counts_once(file: Pat
     assert counts(ledger, "asked") == {"woman": 3, "man": 6}
 
 
+def test_a_clock_that_jumped_ahead_holds_no_turn_longer_than_its_lease(file: Path, clock: list[float]) -> None:
+    """Of a turn that claims to expire later than a lease from now, it is over. It can be settled."""
+    ledger, slow = Ledger(file), Ledger(file, lease=7 * LEASE)
+    clock[0] += 365 * 24 * 3600
+    late = ask(ledger, GENDER, 3)
+    assert sum(counts(ledger, "pending").values()) == 3
+    clock[0] -= 365 * 24 * 3600
+    assert counts(ledger, "pending") == {}
+    long = ask(slow, GENDER, 3)  # its lease is longer than ours, and holds
+    assert sum(counts(ledger, "pending").values()) == 3
+    ledger.release(long)
+    clock[0] -= 1  # what clocks are adjusted by ends no lease
+    turn = ask(ledger, GENDER, 3)
+    clock[0] -= 1
+    assert sum(counts(ledger, "pending").values()) == 3
+    assert comply(ledger, late)
+    assert comply(ledger, turn)
+    ledger.renew(late)
+    assert sum(counts(ledger, "asked").values()) == 6
+
+
+def test_a_ledger_without_leases_goes_on(file: Path, clock: list[float]) -> None:
+    """A file of the first schema is migrated; its turns under way have the usual lease."""
+    ledger = Ledger(file)
+    turn = ask(ledger, GENDER, 3)
+    sql(file, "ALTER TABLE turns DROP COLUMN lease")
+    sql(file, "UPDATE alembic_version SET version_num = '0001'")
+    again = Ledger(file)
+    assert sum(counts(again, "pending").values()) == 3
+    assert comply(again, turn)
+    assert sum(counts(again, "asked").values()) == 3
+
+
 def test_a_turn_forgotten_for_a_month_is_gone(file: Path, clock: list[float]) -> None:
     ledger = Ledger(file)
     turn = ask(ledger)

@@ -135,7 +135,7 @@ def damaged(file: Path) -> None:
         (foreign_alembic, "is the database of another program; name another file"),
         (
             newer,
-            r"written by a newer fair-diffusion \(schema 0999; this one knows 0001\); upgrade fair-diffusion, or name",
+            r"written by a newer fair-diffusion \(schema 0999; this one knows 0002\); upgrade fair-diffusion, or name",
         ),
         (damaged, "it is damaged; put a backup in its place, or move it away to begin anew"),
         (Path.mkdir, "it cannot be opened; name a file in a folder where you may write"),

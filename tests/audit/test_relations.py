@@ -62,10 +62,10 @@ def test_two_groups_count_once_and_several_each() -> None:
 
 
 def test_many_concepts_have_an_interval() -> None:
-    reference = [tally("data", f"c{k}", 400 + k, 600 - k) for k in range(50)]
-    own = [tally("s", f"c{k}", 30 + k % 7, 70 - k % 7) for k in range(50)]
+    reference = [tally("data", f"c{k}", 400 + k, 600 - k) for k in range(100)]
+    own = [tally("s", f"c{k}", 30 + k % 7, 70 - k % 7) for k in range(100)]
     (found,) = relations(summarize(own, reference=reference), own, reference)
-    leans = [lean([30 + k % 7, 70 - k % 7], [400 + k, 600 - k], 0.5) for k in range(50)]
+    leans = [lean([30 + k % 7, 70 - k % 7], [400 + k, 600 - k], 0.5) for k in range(100)]
     mean, interval = mean_lean([one for one in leans if one is not None])
     assert (found.difference, (found.difference_low, found.difference_high)) == (mean, interval)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from benchmarks import coverage
 from benchmarks import coverage_of_comparisons as comparisons
 from benchmarks import coverage_of_labels as labels
-from benchmarks.coverage import collected, exact, joint, one_share, stopped, table
+from benchmarks.coverage import collected, exact, joint, one_share, page, stopped, table
 from benchmarks.coverage_of_means import of_many_images, stopped_prompts, stopped_within_chance, ways
 from fair_diffusion.statistics.intervals import wilson_bounds
 
@@ -70,6 +73,34 @@ def test_what_is_said_of_sources_and_references_holds() -> None:
 def test_the_table_names_what_was_simulated_and_what_computed() -> None:
     lines = [collected("a", "n 5", [("x", 0.9), ("y", 1.0)]), collected("b", "n 6", [("z", 0.95)], 1_000)]
     assert table(lines).splitlines()[2:] == [
-        "| a | n 5 | exact | 95.0% | 90.0% | x | 100.0% |",
-        "| b | n 6 | 1,000 | 95.0% | 95.0% | z | 95.0% |",
+        "| a | n 5 | exact | 95.0% | 90.0% | x | 100.0% | not explained |",
+        "| b | n 6 | 1,000 | 95.0% | 95.0% | z | 95.0% |  |",
     ]
+
+
+def test_the_introduction_is_counted_from_the_lines() -> None:
+    inside = collected("a", "", [("x", 0.94), ("y", 0.98)], 1_000)
+    outside = collected("Wilson", "", [("x", 0.9), ("y", 0.95)], 1_000)
+    scatter = collected("b", "", [("x", 0.92), ("y", 0.95)], 1_000)
+    unknown = collected("c", "", [("x", 0.5)], 1_000)
+    alarm = collected("d", "", [("x", 0.94), ("y", 1.0)], 1_000, "test")
+    never = collected("e", "", [("x", 0.2)], 1_000, "replaced")
+    assert [line.inside for line in (inside, outside, scatter, unknown, alarm)] == [True, False, False, False, True]
+    assert [line.why for line in (inside, scatter, unknown, alarm, never)] == [
+        "",
+        "the chance of the runs",
+        "not explained",
+        "",
+        "",
+    ]
+    assert outside.why.startswith("near 0 or 1")
+    text = " ".join(page([inside, outside, scatter, unknown, alarm, never]).split())
+    assert "1 of 4 kinds of intervals hold it in 93 or more of 100 runs in every setting, and 1 of these" in text
+    assert "from 50.0% to 96.0%" in text
+    assert "1 of 1 tests" in text
+
+
+def test_the_page_explains_every_line_that_is_outside() -> None:
+    text = Path(coverage.__file__).with_suffix(".md").read_text(encoding="utf-8")
+    assert text.startswith("# Coverage of the intervals")
+    assert "not explained" not in text

@@ -67,7 +67,7 @@ MOVE = ["photos", "--out", "new", "--prompt", "a doctor"]
     ("arguments", "said"),
     [
         (["missing", *MOVE[1:]], "missing is no folder; name one that holds images"),
-        (["empty", *MOVE[1:]], "no images in empty; it needs files that end in .bmp"),
+        (["empty", *MOVE[1:]], "no images in empty; it needs PNG, JPEG, WebP"),
         (MOVE[:3], "a.png does not say what it is a picture of; give one prompt for all images"),
         ([*MOVE[:4], " "], "the prompt is empty; say what to draw"),
         ([*MOVE, "--prompts", "prompts.csv"], "both a prompt and a table of prompts are given; give one"),

@@ -127,7 +127,7 @@ def test_numbers_as_tables_in_a_new_folder(here: Path) -> None:
     lines = pq.read_table(here / "tables" / "lines.parquet").to_pylist()
     assert lines == json.loads(found.stdout)["lines"]
     assert {path.name for path in (here / "tables").iterdir()} == {
-        f"{name}.{ending}" for name in ("lines", "deviations") for ending in ("parquet", "csv")
+        f"{name}.{ending}" for name in ("lines", "deviations", "impact") for ending in ("parquet", "csv")
     }
     again = run.invoke(app, asked)
     assert again.exit_code == 2

@@ -193,13 +193,13 @@ def test_the_interval_of_the_mean_is_students() -> None:
     assert mean == pytest.approx(np.mean(differences))
     assert interval == pytest.approx(expected)
     # Prompts that are alike by chance are as uncertain as their images.
-    _, interval = mean_lean([Lean(0.1, 0.0025)] * 50)
-    half = stats.norm.ppf(0.975) * math.sqrt(50 * 0.0025) / 50
+    _, interval = mean_lean([Lean(0.1, 0.0025)] * 100)
+    half = stats.norm.ppf(0.975) * math.sqrt(100 * 0.0025) / 100
     assert interval == pytest.approx((0.1 - half, 0.1 + half))
     mean, interval = mean_lean([Lean(0.1, 0.01)] * (FEWEST_LEANS - 1))
     assert mean == pytest.approx(0.1)
     assert interval is None
-    _, interval = mean_lean([Lean(0.9, 50.0)] * 50)
+    _, interval = mean_lean([Lean(0.9, 100.0)] * 100)
     assert interval is not None
     assert interval[1] == 1
     with pytest.raises(ValueError, match="level is 95"):
@@ -208,17 +208,17 @@ def test_the_interval_of_the_mean_is_students() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_end_at_the_longer_tail_is_farther(sign: int) -> None:
-    differences = sign * np.array([0.0] * 45 + [0.5] * 5)
+    differences = sign * np.array([0.0] * 90 + [0.5] * 10)
     _, interval = mean_lean([Lean(value, 0.0) for value in differences.tolist()])
-    low, high = stats.t.interval(0.95, 49, differences.mean(), stats.sem(differences))
-    t = stats.t.ppf(0.975, 49)
+    low, high = stats.t.interval(0.95, 99, differences.mean(), stats.sem(differences))
+    t = stats.t.ppf(0.975, 99)
     skewness = ((differences - differences.mean()) ** 3).mean() / differences.std(ddof=1) ** 3
-    moved = stats.sem(differences) * skewness * (1 + 2 * t * t) / (6 * math.sqrt(50))
+    moved = stats.sem(differences) * skewness * (1 + 2 * t * t) / (6 * math.sqrt(100))
     assert interval == pytest.approx((low + min(moved, 0), high + max(moved, 0)))
-    assert abs(moved) > 0.01
+    assert abs(moved) > 0.005
 
 
-@pytest.mark.parametrize(("prompts", "factor"), [(50, 1.0), (50, 1.5)])
+@pytest.mark.parametrize(("prompts", "factor"), [(100, 1.0), (100, 1.5)])
 def test_the_interval_of_the_mean_covers_the_truth(prompts: int, factor: float) -> None:
     rng = np.random.default_rng(4)
     runs, held = 600, 0

@@ -9,6 +9,7 @@ from scipy.stats import binom
 from fair_diffusion.statistics.intervals import simultaneous, verdict, wilson
 from fair_diffusion.statistics.over_prompts import high_end
 from fair_diffusion.statistics.power import (
+    _exact,
     chance_to_meet,
     images_to_meet,
     images_to_miss,
@@ -129,3 +130,10 @@ def test_mistakes_are_named() -> None:
         images_to_miss(0.5, 0.05, 0.52)
     with pytest.raises(ValueError, match="rate is 0"):
         prompts_to_see(0)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.15, 0.5, 0.95])
+def test_quantiles_are_those_of_the_binomial_distribution(share: float) -> None:
+    n = np.arange(1, 600)
+    for probability in (0.005, 0.3, 1 - 0.025 / 3):
+        assert _exact(n, share, probability).tolist() == binom.ppf(probability, n, share).tolist()

@@ -11,7 +11,8 @@ not sure. So the next turn makes up for a miss. The judge's counts are kept and 
 
 A turn under way is one row of the file, and whoever deletes the row counts the turn. So a turn counts once or not at
 all, whichever process is killed at whatever time. A turn that is not settled, released or renewed within its lease no
-longer counts as under way.
+longer counts as under way. Nor does a turn that expires later than one lease from now: the clock was ahead when it was
+reserved.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, delete, insert, select, update
 
 from fair_diffusion.allocation.ledger_file import LedgerError, cells, open_file, plain_errors, reading, streams, turns
 from fair_diffusion.allocation.ledger_file import writing as transaction
+from fair_diffusion.allocation.ledger_rows import StreamRow, cells_of, lot_of, quotas_of, streams_of
 from fair_diffusion.allocation.stream import deficits, next_cells
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.policy.target import Cell, Target
@@ -42,6 +43,8 @@ LEASE = 15 * 60.0
 """Seconds for which a turn counts as under way after it is reserved or renewed."""
 KEPT = 30 * 24 * 3600.0
 """Seconds for which a turn can still be settled after its lease ran out."""
+SKEW = 60.0
+"""Seconds by which the clocks of two processes may differ."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,13 @@ class Ledger:
             now = _now()
             connection.execute(delete(turns).where(turns.c.expires < now - KEPT))
             stream, lot = _stream(connection, rule, target, model)
-            held = connection.execute(select(cells).where(cells.c.stream == stream).order_by(cells.c.position)).all()
+            named = select(cells).where(cells.c.stream == stream).order_by(cells.c.position)
+            held = cells_of(connection.execute(named))
             pending = _pending(connection, now)[stream]
-            counts = [cell.counted + pending[cell.name] for cell in held]
-            chosen = next_cells([Fraction(cell.share) for cell in held], counts, n, lot)
-            quotas = Counter(held[k].name for k in chosen)
-            values = {"id": turn, "stream": stream, "quotas": quotas, "expires": now + self.lease}
+            counts = [cell["counted"] + pending[cell["name"]] for cell in held]
+            chosen = next_cells([Fraction(cell["share"]) for cell in held], counts, n, lot)
+            quotas = Counter(held[k]["name"] for k in chosen)
+            values = {"id": turn, "stream": stream, "quotas": quotas, "expires": now + self.lease, "lease": self.lease}
             connection.execute(insert(turns).values(values))
         return Turn(turn, target, [quotas[_name(cell)] for cell in target.shares])
 
@@ -192,15 +196,17 @@ class Ledger:
     def renew(self, turn: Turn) -> None:
         """Restart the lease of a turn that takes long. A settled or released turn stays as it is."""
         with self._writing() as connection:
-            connection.execute(update(turns).where(turns.c.id == turn.id).values(expires=_now() + self.lease))
+            values = {"expires": _now() + self.lease, "lease": self.lease}
+            connection.execute(update(turns).where(turns.c.id == turn.id).values(values))
 
     def rows(self) -> list[Row]:
         """Every group of every stream, in the order in which the streams began."""
         with plain_errors(self.file), reading(self._engine) as connection:
             pending = _pending(connection, _now())
-            held = connection.execute(select(streams, cells).join(cells).order_by(streams.c.id, cells.c.position)).all()
+            named = select(streams, cells).join(cells).order_by(streams.c.id, cells.c.position)
+            held = streams_of(connection.execute(named))
         rows: list[Row] = []
-        for stream, group in groupby(held, key=lambda cell: cell.id):
+        for stream, group in groupby(held, key=lambda cell: cell["id"]):
             rows += _rows(list(group), pending[stream])
         return rows
 
@@ -249,7 +255,7 @@ def _stream(connection: Connection, rule: str, target: Target, model: str) -> tu
     }
     known = connection.execute(select(streams.c.id, streams.c.lot).filter_by(**key)).first()
     if known:
-        return known.id, known.lot
+        return known.id, lot_of(known.lot)
     lot = secrets.randbelow(2**31)
     stream = connection.execute(insert(streams).values(**key, lot=lot).returning(streams.c.id)).scalar_one()
     none = dict.fromkeys(("asked", "perceived", "judged", "counted"), 0)
@@ -266,29 +272,30 @@ def _stream(connection: Connection, rule: str, target: Target, model: str) -> tu
 def _pending(connection: Connection, now: float) -> defaultdict[int, Counter[str]]:
     """Images under way by stream and cell: reserved, with a lease that has not run out."""
     pending: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for stream, quotas in connection.execute(select(turns.c.stream, turns.c.quotas).where(turns.c.expires > now)):
-        pending[stream].update(quotas)
+    under_way = (turns.c.expires > now, turns.c.expires - turns.c.lease <= now + SKEW)
+    for stream, quotas in connection.execute(select(turns.c.stream, cast(turns.c.quotas, Text)).where(*under_way)):
+        pending[stream].update(quotas_of(quotas))
     return pending
 
 
-def _rows(held: Sequence[Any], pending: Counter[str]) -> list[Row]:
+def _rows(held: Sequence[StreamRow], pending: Counter[str]) -> list[Row]:
     """The rows of one stream from its cells."""
-    shares = [Fraction(cell.share) for cell in held]
-    lacking = deficits(shares, [cell.counted + pending[cell.name] for cell in held])
+    shares = [Fraction(cell["share"]) for cell in held]
+    lacking = deficits(shares, [cell["counted"] + pending[cell["name"]] for cell in held])
     return [
         Row(
-            stream=cell.id,
-            rule=cell.rule,
-            model=cell.model,
-            attributes=cell.attributes,
-            group=cell.name,
+            stream=cell["id"],
+            rule=cell["rule"],
+            model=cell["model"],
+            attributes=cell["attributes"],
+            group=cell["name"],
             share=share,
-            asked=cell.asked,
-            perceived=cell.perceived,
-            judged=cell.judged,
-            pending=pending[cell.name],
+            asked=cell["asked"],
+            perceived=cell["perceived"],
+            judged=cell["judged"],
+            pending=pending[cell["name"]],
             deficit=deficit,
-            n=sum(cell.asked for cell in held),
+            n=sum(cell["asked"] for cell in held),
         )
         for cell, share, deficit in zip(held, shares, lacking, strict=True)
     ]

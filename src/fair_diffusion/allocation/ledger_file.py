@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
 from sqlalchemy import (
     JSON,
     Column,
@@ -32,7 +33,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-SCHEMA = "0001"
+from fair_diffusion.files.schema import wrong
+
+SCHEMA = "0002"
 """The newest revision in `migrations/versions`, which this code reads and writes."""
 APPLICATION = int.from_bytes(b"FDLG")
 """SQLite's `application_id` of our files, by which the file of another program is never taken for a ledger."""
@@ -69,14 +72,16 @@ turns = Table(
     Column("stream", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("quotas", JSON, nullable=False),  # {"woman": 2}
     Column("expires", Float, nullable=False),  # seconds since 1970
+    Column("lease", Float, nullable=False, server_default="900"),  # seconds: how far ahead it may expire
 )
 
+_BACKUP = "put a backup in its place, or move it away to begin anew"
 _MENDS = {
     sqlite3.SQLITE_BUSY: f"another program has locked it for {BUSY_SECONDS:g} seconds; end that program, or try again",
     sqlite3.SQLITE_READONLY: "it may not be written; change the rights of the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; name a file in a folder where you may write",
     sqlite3.SQLITE_NOTADB: "it is a file of another kind; name another file",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; put a backup in its place, or move it away to begin anew",
+    sqlite3.SQLITE_CORRUPT: f"it is damaged; {_BACKUP}",
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_IOERR: "the disk reports an error; name a file on another disk",
 }
@@ -144,6 +149,8 @@ def plain_errors(file: Path) -> Iterator[None]:
     """Turn SQLite's errors about `file` into a `LedgerError`."""
     try:
         yield
+    except ValidationError as error:
+        raise LedgerError(f"{file}: it is damaged ({wrong(error)}); {_BACKUP}") from error
     except (DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(cause, "sqlite_errorcode", None)

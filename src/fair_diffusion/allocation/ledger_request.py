@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fair_diffusion.allocation.keeps_streams import KeepsStreams
 from fair_diffusion.allocation.ledger import LedgerError, Turn
+from fair_diffusion.files.text import without_folders
 from fair_diffusion.policy import Cell, Match
 from fair_diffusion.policy.concepts import WILDCARDS, canonical
 
@@ -66,10 +67,10 @@ class Turns:
                     judged=[_cell(record.judged, names) for record in records],
                 )
             except LedgerError as error:
-                self.notes.append(f"the ledger did not count these images: {error}")
+                self.notes.append(f"the ledger did not count these images: {without_folders(str(error))}")
 
     def judged(self, result: Result) -> Result:
-        """The result without verdicts, and with a note about the ledger.
+        """The result without verdicts, and with a note that the ledger set its quotas.
 
         Its quotas are what the stream lacks, so the target holds for the stream and not for this result alone.
 
@@ -78,7 +79,7 @@ class Turns:
         """
         rows = [[replace(row, verdict=None) for row in rows] for rows in (result.audit, result.perceived_audit)]
         said = "the ledger set the quotas: the target holds for its stream, not for these images alone"
-        return replace(result, audit=rows[0], perceived_audit=rows[1], notes=[*result.notes, said, *self.notes])
+        return replace(result, audit=rows[0], perceived_audit=rows[1], notes=[*result.notes, said])
 
     def __enter__(self) -> Turns:
         return self

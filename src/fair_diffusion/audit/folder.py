@@ -11,7 +11,7 @@ Exports `save_study`, `write_study`, `load_study` and `load_images`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.study import Confusion, Disputed, Labelled, Quota, Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.study_file import (
+    STUDY_FILE,
+    TALLY_ROWS,
+    PhrasingsFile,
+    SourceFile,
+    StudyFile,
+    TallyRow,
+    check_image_table,
+)
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import write_csv
-from fair_diffusion.files.format_number import NewerFormatError, check_format, check_metadata, numbered
-from fair_diffusion.files.guarded import InnerFile, content, opened, why
+from fair_diffusion.files.format_number import check_metadata, numbered
+from fair_diffusion.files.guarded import InnerFile, opened
 from fair_diffusion.files.image_files import STUDY
 from fair_diffusion.files.new_folder import new_folder
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
+from fair_diffusion.files.schema import DamagedFile, arrow_errors, checked, read_json
 from fair_diffusion.files.text import printable
 
 FORMAT = 1
 """Format of study.json, tallies.parquet and images.parquet."""
-LARGEST = 64 * 2**20
-"""The most bytes of a study.json."""
 UNKNOWN = "unknown"
 SAMPLE_SIDE = 256
 
@@ -93,16 +101,14 @@ def load_study(folder: Path) -> Study:
     if not facts.is_file():
         raise ValueError(f"{folder} is no study: it has no {STUDY}")
     try:
-        plain = json.loads(content(facts, LARGEST))
-        check_format(plain.get("format"), FORMAT, facts)
-        with opened(table) as source, pq.ParquetFile(source) as file:
+        plain = read_json(facts, STUDY_FILE, FORMAT)
+        with arrow_errors(table), opened(table) as source, pq.ParquetFile(source) as file:
             check_metadata(file.schema_arrow.metadata, FORMAT, table)
             rows = file.read().select(_SCHEMA.names).cast(_SCHEMA).to_pylist()
-        return _shown(_study(plain, _tallies(rows), folder))
-    except NewerFormatError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
-        raise ValueError(f"{folder} is a damaged study ({type(error).__name__}: {error}); write it anew") from error
+        known = checked(rows, TALLY_ROWS, table)
+        return _shown(_study(plain, _tallies(known), folder))
+    except DamagedFile as error:
+        raise DamagedFile(f"{folder} is a damaged study ({error}); write it anew") from error
 
 
 def load_images(folder: Path) -> pa.Table | None:
@@ -114,13 +120,13 @@ def load_images(folder: Path) -> pa.Table | None:
     table = InnerFile(folder, "images.parquet")
     if not table.is_file():
         return None
-    try:
+    with arrow_errors(table):
         with opened(table) as file:
             read = pq.read_table(file)
         check_metadata(read.schema.metadata, FORMAT, table)
-        return read
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{table} cannot be read ({why(error)}); write the study anew") from error
+        read.validate(full=True)
+    check_image_table(read, table)
+    return read
 
 
 def _sample(k: int) -> str:
@@ -163,8 +169,8 @@ def _rows(tallies: Iterable[Tally]) -> Iterator[dict[str, Any]]:
         yield {**shared, "group": UNKNOWN, "count": tally.unknown, "target": None}
 
 
-def _tallies(rows: Iterable[Mapping[str, Any]]) -> list[Tally]:
-    kept: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+def _tallies(rows: Iterable[TallyRow]) -> list[Tally]:
+    kept: dict[tuple[str, str, str], list[TallyRow]] = {}
     for row in rows:
         kept.setdefault((row["source"], row["prompt"], row["attribute"]), []).append(row)
     return [
@@ -174,13 +180,13 @@ def _tallies(rows: Iterable[Mapping[str, Any]]) -> list[Tally]:
             attribute=attribute,
             counts={row["group"]: row["count"] for row in found if row["group"] != UNKNOWN},
             unknown=sum(row["count"] for row in found if row["group"] == UNKNOWN),
-            target={row["group"]: row["target"] for row in found if row["target"] is not None} or None,
+            target={row["group"]: target for row in found if (target := row["target"]) is not None} or None,
         )
         for (source, concept, attribute), found in kept.items()
     ]
 
 
-def _phrased(tallies: Sequence[Tally], phrasings: Iterable[Mapping[str, Any]]) -> list[Tally]:
+def _phrased(tallies: Sequence[Tally], phrasings: Iterable[PhrasingsFile]) -> list[Tally]:
     """The tallies with their counts by phrasing."""
     by_phrasing = {
         (one["source"], one["prompt"], one["attribute"]): tuple(tuple(row) for row in one["counts"])
@@ -247,20 +253,26 @@ def _plain_confusion(one: Confusion) -> dict[str, Any]:
     }
 
 
-def _study(plain: Mapping[str, Any], tallies: Sequence[Tally], folder: Path) -> Study:
+def _source(told: SourceFile) -> Source:
+    """A source; whether anything was asked of its images follows from its kind where the file does not tell."""
+    given: dict[str, Any] = {"asked": told["kind"] != "plain", **told}
+    return Source(**given)
+
+
+def _study(plain: StudyFile, tallies: Sequence[Tally], folder: Path) -> Study:
     return Study(
         title=plain["title"],
         unit=plain["unit"],
         drawn=plain["drawn"],
-        sources=[Source(**{"asked": source["kind"] != "plain"} | source) for source in plain["sources"]],
+        sources=[_source(source) for source in plain["sources"]],
         tallies=_phrased(tallies, plain.get("phrasings", ())),
         perceived=_tallies(plain["perceived"]),
         samples=[Sample(image=InnerFile(folder, _sample(k)), **sample) for k, sample in enumerate(plain["samples"])],
-        confusions=[Confusion(**confusion) for confusion in plain["confusions"]],
-        perceived_confusions=[Confusion(**confusion) for confusion in plain.get("perceived_confusions", ())],
-        quotas=[Quota(**one) for one in plain.get("quotas", ())],
-        disputed=[Disputed(**one) for one in plain.get("disputed", ())],
-        labelled=[Labelled(**one) for one in plain.get("labelled", ())],
+        confusions=plain["confusions"],
+        perceived_confusions=plain.get("perceived_confusions", ()),
+        quotas=plain.get("quotas", ()),
+        disputed=plain.get("disputed", ()),
+        labelled=plain.get("labelled", ()),
         broken=plain["broken"],
         notes=plain["notes"],
         fields=plain.get("fields", {}),

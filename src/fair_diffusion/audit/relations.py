@@ -36,7 +36,7 @@ class SourceRelation:
         amplified_high: at most as many shares are amplified; both ends hold together with 95 % confidence.
         difference: share of those groups that the reference shows more than evenly, less their share in the reference;
             the mean over concepts. Above 0 the source amplifies on the whole. None if no concept allows it.
-        difference_low: lower end of its 95 % interval over concepts; None for fewer than 50 concepts.
+        difference_low: lower end of its 95 % interval over concepts; None for fewer than 100 concepts.
         difference_high: upper end of that interval.
     """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.guarded import Readable
+from fair_diffusion.files.schema import Count
 from fair_diffusion.perception.confusion import Confusion
 
 __all__ = ["Confusion", "Disputed", "Labelled", "Quota", "Sample", "Source", "Study"]
@@ -71,7 +72,7 @@ class Labelled:
     concept: str
     attribute: str
     groups: Sequence[str]
-    counts: Sequence[Sequence[int]]
+    counts: Sequence[Sequence[Count]]
     table: str
 
 
@@ -84,7 +85,7 @@ class Quota:
     source: str
     concept: str
     attribute: str
-    counts: Mapping[str, int]
+    counts: Mapping[str, Count]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +103,8 @@ class Disputed:
     source: str
     concept: str
     attribute: str
-    counts: Mapping[str, int]
-    unknown: int = 0
+    counts: Mapping[str, Count]
+    unknown: Count = 0
 
     @property
     def n(self) -> int:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from fair_diffusion.cli.console import printable_usage, say
 from fair_diffusion.cli.interrupt import interruptible
 
 VERBS = (
     *("generate", "rebalance", "explain", "associations", "audit", "audit-suite", "compare", "plan", "models"),
-    *("report", "ledger", "keys", "jobs", "perceiver", "pocket"),
+    *("report", "ledger", "serve", "worker", "keys", "jobs", "perceiver", "pocket"),
 )
 """Each has a file and in it a function, or a group of verbs, of its name."""
 # Model libraries report on their own loading; a person at a terminal reads ours.
@@ -44,6 +45,14 @@ class _Verbs(TyperGroup):
         super().__init__(**settings)
         self.commands = _Files(dict.fromkeys(VERBS))
 
+    def make_context(self, *given: Any, **settings: Any) -> Any:
+        with printable_usage():
+            return super().make_context(*given, **settings)
+
+    def invoke(self, context: Any) -> Any:
+        with printable_usage():
+            return super().invoke(context)
+
 
 app = typer.Typer(
     cls=_Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -55,7 +64,7 @@ def print_version(asked: bool) -> None:
     if asked:
         from fair_diffusion import __version__
 
-        typer.echo(f"fair-diffusion {__version__}")
+        say(f"fair-diffusion {__version__}")
         raise typer.Exit
 
 

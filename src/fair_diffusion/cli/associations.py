@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
 from fair_diffusion.files import guarded
 from fair_diffusion.files.guarded import InnerFile
+from fair_diffusion.files.text import public
 
 if TYPE_CHECKING:
     from fair_diffusion.statistics.association import Association
@@ -58,7 +58,7 @@ def associations(
         found = association(embedded["X"], embedded["Y"], embedded["A"], embedded["B"], seed=seed)
     if as_json:
         names = {name: part.names for name, part in sets.items()}
-        typer.echo(json.dumps({"encoder": encoder, "seed": seed, "sets": names, **asdict(found)}))
+        say_json({"encoder": public(encoder), "seed": seed, "sets": names, **asdict(found)})
     else:
         show(found, sets, encoder)
 
@@ -134,6 +134,6 @@ def show(found: Association, sets: dict[str, Members], encoder: str) -> None:
     Terminal().print(table)
     of = "all" if found.exact else "randomly drawn"
     say(
-        f"{encoder}: effect size d = {found.effect:+.2f} standard deviations, one-sided p = {found.p:.2g} "
+        f"{public(encoder)}: effect size d = {found.effect:+.2f} standard deviations, one-sided p = {found.p:.2g} "
         f"over {found.partitions:,} partitions ({of})"
     )

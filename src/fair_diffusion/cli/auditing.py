@@ -5,7 +5,6 @@ Exports `Subject`, and `run`, which audits one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.options import Auditing
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.suite_order import Order, drawn
 from fair_diffusion.cli.usage import MISSED, usage_errors
+from fair_diffusion.files.text import public
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,7 +75,7 @@ class Subject:
                 )
 
         groups = reader.groups if reader else None
-        return cls(findings=findings, reader=reader, by=perceiver, groups=groups, pictures=target)
+        return cls(findings=findings, reader=reader, by=perceiver and public(perceiver), groups=groups, pictures=target)
 
     @classmethod
     def suite(
@@ -85,7 +85,7 @@ class Subject:
         return cls(
             findings=lambda: drawn(order, pipe, attributes=attributes, scratch=scratch),
             reader=pipe.judge,
-            by=by,
+            by=by and public(by),
             groups=_recorded(pipe.judge),
             pictures=order.work,
         )
@@ -128,7 +128,7 @@ def run(asked: Auditing, opened: Callable[[Path], Subject], *, own_sources: bool
         if out is not None:
             write(study, found, findings.images, out)
     if asked.get("as_json"):
-        typer.echo(json.dumps(found.plain(), allow_nan=False))
+        say_json(found.plain())
     else:
         from fair_diffusion.cli.study_table import show
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.options import Holding, Loading, Sampling, grouped
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.terminal import Columns, Terminal
@@ -88,7 +87,7 @@ def compare(
         page = write(found, table, images)
     if as_json:
         for line in table:
-            typer.echo(json.dumps(finite(line.plain()), allow_nan=False))
+            say_json(finite(line.plain()))
     else:
         show(table, verbose=verbose)
         say(f"see {page}")

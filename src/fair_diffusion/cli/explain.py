@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from fair_diffusion.allocation import plan
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.options import Holding, Instruction, grouped
 from fair_diffusion.cli.usage import instructed, usage_errors
 from fair_diffusion.policy import Match, Policy, match
@@ -43,7 +42,7 @@ def explain(
     planned, kept = plan(found.targets, n, seed, prompt), held(found, hold)
     if as_json:
         told = plain(found, prompt, planned) | {"held": kept}
-        typer.echo(json.dumps({**told, "warnings": rules.warnings, "fixed": fixed_phrases(prompt)}))
+        say_json({**told, "warnings": rules.warnings, "fixed": fixed_phrases(prompt)})
         return
     say(found.reason)
     for line in taught(found, prompt):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.options import Instruction, Loading, Sampling, Steering, grouped
 from fair_diffusion.cli.progress import denoising
 from fair_diffusion.cli.show import outcome, show
@@ -47,7 +46,7 @@ def generate(
     with usage_errors():
         # Everything that can be wrong is looked at before anything is drawn, most of it before the model is loaded.
         from fair_diffusion.control.strengths import Strengths
-        from fair_diffusion.files.new_folder import check_new
+        from fair_diffusion.files.new_folder import check_new, scratch_for
         from fair_diffusion.policy import match
         from fair_diffusion.request import Request
 
@@ -71,24 +70,42 @@ def generate(
         for request in requests:
             pipe.check(match(rules, request.prompt))
     results: list[Result] = []
-    # Some prompts share batches, and are saved before the next ones are drawn.
     together = max(1, TOGETHER // n)
     for first in range(0, len(requests), together):
         some = requests[first : first + together]
         images, steps = n * len(some) * (1 + compare_plain), settings.get("steps", pipe.card.steps)
-        with usage_errors(), denoising(images, steps) as on_step:
-            drawn = pipe.many(some, strengths=strengths, ledger=counts, compare_plain=compare_plain, on_step=on_step)
-        for k, result in enumerate(drawn, first):
-            if not result.images and len(prompts) > 1:  # interrupted before its turn
+        folders: dict[int, Path] = {}
+
+        def save(k: int, result: Result, *, first: int = first, folders: dict[int, Path] = folders) -> None:
+            if not result.images and several:  # interrupted before its turn
                 say(f"{result.prompt}: no image was finished, so nothing is written", err=True)
-                continue
-            folder = out if len(prompts) == 1 else out / f"{k:03d}"
-            with usage_errors():
-                result.save(folder)
+                return
+            folder = out / f"{first + k:03d}" if several else out
+            result.save(folder)
+            folders[k] = folder
+
+        # Some prompts share batches, and are saved before the next ones are drawn.
+        with usage_errors(), scratch_for(out) as scratch:
+            try:
+                with denoising(images, steps) as on_step:
+                    drawn = pipe.many(
+                        some,
+                        strengths=strengths,
+                        ledger=counts,
+                        compare_plain=compare_plain,
+                        on_step=on_step,
+                        keep=save,
+                        scratch=scratch,
+                    )
+            except BaseException:
+                for folder in folders.values():
+                    say(f"{folder} was saved before that", err=True)
+                raise
+        for k, folder in folders.items():
             if as_json:
-                typer.echo(json.dumps(result.summary()))
+                say_json(drawn[k].summary())
             else:
-                tell(result, folder, verbose=verbose)
+                tell(drawn[k], folder, verbose=verbose)
         results += drawn
         if kept and strengths.counts:
             try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.service_place import DATA, Data, Where, opened
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.times import clock_time
@@ -47,7 +46,7 @@ def list_jobs(
                 raise ValueError(f"unknown state {name!r}; {suggestion(name, STATES)}")
         listed = Jobs(found).newest(key=key, states=state or (), most=most)
     if as_json:
-        typer.echo(json.dumps([_public(job) for job in listed]))
+        say_json([_public(job) for job in listed])
         return
     shown = Columns("job", "kind", "state", "key", "images", "asked", "attempts", "reason")
     for job in listed:

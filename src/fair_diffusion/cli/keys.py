@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.service_place import DATA, Data, Where, opened
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.times import clock_time
@@ -58,7 +57,7 @@ def list_keys(
 
         listed = Keys(found).all()
     if as_json:
-        typer.echo(json.dumps([asdict(key) for key in listed]))
+        say_json([asdict(key) for key in listed])
         return
     shown = Columns("key", "name", "role", "limits", "made", "revoked")
     for key in listed:

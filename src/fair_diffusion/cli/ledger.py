@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import confirmed, say, say_json
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
 from fair_diffusion.policy.target import percent
@@ -37,7 +36,7 @@ def show(file: File, as_json: Annotated[bool, typer.Option("--json", help="print
 
         rows = Ledger(file, create=False).rows()
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], default=float))
+        say_json([asdict(row) for row in rows])
         return
     terminal = Terminal()
     for _, stream in groupby(rows, key=lambda row: row.stream):
@@ -60,7 +59,7 @@ def reset(
         if not yes:
             if not sys.stdin.isatty():
                 raise ValueError("nobody is there to ask; add --yes to forget the counts")
-            if not typer.confirm(f"Forget the counts of {'every rule' if rule is None else repr(rule)} in {file}?"):
+            if not confirmed(f"Forget the counts of {'every rule' if rule is None else repr(rule)} in {file}?"):
                 say("nothing was forgotten")
                 return
         streams = kept.reset(rule)

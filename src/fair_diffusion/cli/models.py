@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
-from fair_diffusion.cli.console import say
-from fair_diffusion.cli.terminal import Terminal
+from fair_diffusion.cli.console import say, say_json
+from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.models.cards import Card, cards
 
 SHORT = {"epsilon": "ε", "v_prediction": "v", "sample": "x0"}
@@ -27,9 +24,10 @@ def models(
     the image (x0). ∅: whether the empty prompt, or a negative one, is evaluated beside the prompt."""
     if as_json:
         for card in cards():
-            typer.echo(json.dumps(asdict(card)))
+            say_json(asdict(card))
         return
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    shown = Columns()
+    shown.padding = (0, 1, 0, 0)
     for column in ("model", "diffusers class", "steps", "scale", "window", "strength", "predicts", "∅"):
         shown.add_column(column, overflow="fold", no_wrap=column not in ("model", "diffusers class"))
     shown.columns[1].width = 17

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fair_diffusion.cli.console import say_json
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
@@ -59,7 +59,7 @@ def train(
         found.save(out)
     if as_json:
         shown = {"attribute": attribute, "groups": names, "confusion": found.confusion.counts, "broken": broken}
-        typer.echo(json.dumps(shown))
+        say_json(shown)
         return
     terminal = Terminal()
     terminal.print(_table(found.confusion))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fair_diffusion.cli.console import say_json
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import usage_errors
 
@@ -38,7 +38,7 @@ def plan(
 
         found = made(target / 100, tolerance / 100, power=power, groups=groups, reader_error=reader_error / 100)
     if as_json:
-        typer.echo(json.dumps(asdict(found)))
+        say_json(asdict(found))
     else:
         show(found)
 

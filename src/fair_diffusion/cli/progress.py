@@ -10,10 +10,10 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, visible
+from fair_diffusion.cli.terminal import Terminal
 from fair_diffusion.files.text import printable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def loading(model: str) -> Iterator[None]:
     for bars in (diffusers_bars, transformers_bars):
         bars.disable_progress_bar()
     what = loading_text(model)
-    console = Console(stderr=True, markup=False)
+    console = Terminal(error=True)
     if console.is_terminal:
         with console.status(what):
             yield
@@ -58,17 +58,17 @@ def loading_text(model: str) -> str:
 @contextmanager
 def working() -> Iterator[Move]:
     """A callback that moves the bar, or that now and then prints a line where standard error is no terminal."""
-    if not Console(stderr=True).is_terminal:
+    if not Terminal(error=True).is_terminal:
         yield _Lines().move
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     start = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Terminal(error=True), transient=True) as bar:
         task = bar.add_task("", total=None, visible=False)
 
         def move(what: str, done: float, whole: float | None) -> None:
-            visible = time.monotonic() - start > PATIENCE
-            bar.update(task, description=what, completed=done, total=whole, visible=visible)
+            late = time.monotonic() - start > PATIENCE
+            bar.update(task, description=visible(what), completed=done, total=whole, visible=late)
 
         yield move
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.options import Holding, Instruction, Loading, Sampling, grouped
 from fair_diffusion.cli.progress import working
 from fair_diffusion.cli.show import outcome, show
@@ -74,7 +73,7 @@ def rebalance(
             raise typer.Exit(INTERRUPTED) from None
     for result in results:
         if as_json:
-            typer.echo(json.dumps(result.summary()))
+            say_json(result.summary())
         else:
             tell(result, verbose=verbose)
     if not as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import say
+from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.usage import usage_errors
 from fair_diffusion.files.whole_file import whole_file
 
@@ -66,7 +65,7 @@ def report(
         if page is not None:
             _write(page, html(found))
     if as_json:
-        typer.echo(json.dumps(found.plain(), allow_nan=False))
+        say_json(found.plain())
     elif page is not None:
         say(f"wrote {page}")
 

@@ -17,6 +17,7 @@ from fair_diffusion.cli.options import Instruction, Loading, Sampling, Steering
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.usage import INTERRUPTED, MODEL, check_requests, instructed
 from fair_diffusion.files import guarded
+from fair_diffusion.files.text import is_there, public
 from fair_diffusion.methods import NONE
 from fair_diffusion.policy import Policy
 
@@ -88,11 +89,11 @@ def order(
     batch = {name: told.pop(name) for name in ("batch_size",) if name in told}
     policy = guarded.text(instruction["policy"]) if "policy" in instruction else ""
     plan = Suite(
-        model=loading.get("model", MODEL),
+        model=public(str(loading.get("model", MODEL))),
         prompt=prompt,
         policy=instruction.get("instruct", policy),
         seed=seed,
-        loaded={name: value for name, value in loading.items() if name in TELLING},
+        loaded={name: _told(value) for name, value in loading.items() if name in TELLING},
         **told,
     )
     fields = read_occupations(suite)
@@ -108,6 +109,19 @@ def order(
     )
     check_work(work, plan, list(fields), **found.size, undecided=found.usual)
     return found
+
+
+def _told(value: Any) -> Any:
+    """An option of loading as a work folder keeps it: files and folders by their names and hashes."""
+    if isinstance(value, (list, tuple)):
+        return [_told(one) for one in value]
+    if not isinstance(value, str) or public(value) == value:
+        return value
+    from fair_diffusion.models.fingerprint import of_folder
+    from fair_diffusion.models.provenance import sha256
+
+    places = [Path(part) for part in value.rpartition(":")[2].split(",") if is_there(part)]
+    return " ".join([public(value), *(of_folder(path) if path.is_dir() else sha256(path) for path in places)])
 
 
 def drawn(order: Order, pipe: FairPipeline, *, attributes: list[str] | None, scratch: Path) -> Findings:

@@ -10,10 +10,10 @@ from fair_diffusion.cli.console import visible
 
 
 class Terminal(Console):
-    """Standard output, on which square brackets are text."""
+    """Standard output, or standard error. Square brackets and colons are text."""
 
-    def __init__(self) -> None:
-        super().__init__(markup=False, highlight=False)
+    def __init__(self, *, error: bool = False) -> None:
+        super().__init__(stderr=error, markup=False, emoji=False, highlight=False)
 
     def write(self, text: str, *, bold: bool = False, wrap: bool = True) -> None:
         """Print one line, wrapped at words unless the terminal is to wrap it."""

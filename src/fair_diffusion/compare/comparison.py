@@ -18,6 +18,7 @@ from fair_diffusion.compare.folder import cell_path, work_folder
 from fair_diffusion.compare.measure import Ask, Drawing, PlainImages, measure
 from fair_diffusion.compare.way import PLAIN, Way, check_names
 from fair_diffusion.files.progress import Progress, silent
+from fair_diffusion.files.text import without_folders
 from fair_diffusion.models.fingerprint import of_reader
 from fair_diffusion.models.provenance import versions
 from fair_diffusion.policy import Policy, match
@@ -128,7 +129,7 @@ def compare(
                     if way == PLAIN:
                         raise
                     at = next(ask for ask in missing if not comparison.path(way, ask).is_file())
-                    failures[name, way.name] = f"{at.prompt!r}: {_said(error)}"
+                    failures[name, way.name] = f"{at.prompt!r}: {without_folders(_said(error))}"
     moved.at(whole)
     return comparison
 

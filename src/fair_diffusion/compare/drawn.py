@@ -16,14 +16,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
-from fair_diffusion.files.format_number import NewerFormatError, check_metadata, numbered
+from fair_diffusion.files.format_number import check_metadata, numbered
+from fair_diffusion.files.guarded import opened
+from fair_diffusion.files.pictures import open_picture
+from fair_diffusion.files.schema import EXACT, Count, DamagedFile, Number, arrow_errors, parsed
 from fair_diffusion.files.whole_file import whole_file
 
 FORMAT = 1
@@ -69,7 +74,9 @@ class Drawn:
     learnt: Mapping[str, float] = field(default_factory=dict)
 
     def column(self, name: str) -> list[Any]:
-        """The values of one column."""
+        """The values of one column. `DamagedFile` if there is none of that name."""
+        if name not in self.images.column_names:
+            raise DamagedFile(f"a cell of the comparison lacks the column {name!r}; delete it, it is drawn anew")
         values: list[Any] = self.images[name].to_pylist()
         return values
 
@@ -112,19 +119,65 @@ def load(path: Path, *, pictures: bool = False) -> Drawn:
         ValueError: the file is damaged or has a newer format.
     """
     try:
-        schema = pq.read_schema(path)
-        check_metadata(schema.metadata, FORMAT, path)
-        names = schema.names
-        table = pq.read_table(path, columns=[name for name in names if pictures or name != "picture"])
-        facts = json.loads(table.schema.metadata[_FACTS])
-        vectors = None
-        if "vector" in names:
-            flat = table["vector"].combine_chunks().flatten().to_numpy()
-            vectors = np.asarray(flat, dtype=np.float32).reshape(table.num_rows, -1)
-        shown = [png for png in table["picture"].to_pylist() if png is not None] if pictures else []
-        rows = table.select([name for name in table.column_names if name not in ("vector", "picture")])
-        return Drawn(images=rows.replace_schema_metadata(), vectors=vectors, pictures=shown, **facts)
-    except NewerFormatError:
-        raise
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__}: {error}); delete it, it is drawn anew") from error
+        with arrow_errors(path):
+            with opened(path) as file:
+                schema = pq.read_schema(file)
+            check_metadata(schema.metadata, FORMAT, path)
+            names = schema.names
+            with opened(path) as file:
+                table = pq.read_table(file, columns=[name for name in names if pictures or name != "picture"])
+            table.validate(full=True)
+            facts = parsed((schema.metadata or {})[_FACTS], _SCHEMA, FORMAT, path)
+            vectors = None
+            if "vector" in names:
+                flat = table["vector"].combine_chunks().flatten().to_numpy()
+                vectors = np.asarray(flat, dtype=np.float32).reshape(table.num_rows, -1)
+            shown = [png for png in table["picture"].to_pylist() if png is not None] if pictures else []
+            rows = table.select([name for name in table.column_names if name not in ("vector", "picture")])
+            for png in shown:
+                open_picture(png)
+        _check_columns(rows, path)
+        return Drawn(
+            images=rows.replace_schema_metadata(),
+            vectors=vectors,
+            pictures=shown,
+            seconds=facts["seconds"],
+            memory=facts["memory"],
+            notes=facts["notes"],
+            learnt=facts.get("learnt", {}),
+        )
+    except DamagedFile as error:
+        raise DamagedFile(f"{path} is damaged ({error}); delete it, it is drawn anew") from error
+
+
+def _check_columns(rows: pa.Table, path: Path) -> None:
+    """`DamagedFile` if a column of images is twice there, or of another type."""
+    names = rows.column_names
+    for name, kind in _TYPES.items():
+        if names.count(name) > 1:
+            raise DamagedFile(f"{path} has two columns {name!r}")
+        if name in names and not (
+            rows.schema.field(name).type.equals(kind) or rows.schema.field(name).type == pa.null()
+        ):
+            raise DamagedFile(f"the column {name!r} of {path} does not hold what it must")
+    for name in names:
+        if names.count(name) > 1 or (
+            name not in _TYPES and rows.schema.field(name).type not in (pa.string(), pa.null())
+        ):
+            raise DamagedFile(f"the column {name!r} of {path} does not hold what it must")
+    for name in ("index", "seed", "steered", "repairs", "reseeds", "evaluations", "plain_evaluations"):
+        if name in names and rows[name].null_count:
+            raise DamagedFile(f"the column {name!r} of {path} has rows that are empty")
+
+
+class _Facts(TypedDict):
+    """What a cell tells of all its images."""
+
+    __pydantic_config__ = EXACT  # type: ignore[misc]
+    seconds: Number
+    memory: Count
+    notes: Sequence[str]
+    learnt: NotRequired[Mapping[str, Number]]
+
+
+_SCHEMA: TypeAdapter[_Facts] = TypeAdapter(_Facts)

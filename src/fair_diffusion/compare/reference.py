@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fair_diffusion.files.progress import Progress, silent
+from fair_diffusion.files.text import printable
 from fair_diffusion.perception.probabilities import Embedding
 from fair_diffusion.readers.kid_reference import FEWEST, MOST, pictures_of, read_features
 
@@ -54,4 +55,4 @@ def read_reference(judge: Any, folder: Path, progress: Progress = silent) -> Ref
         notes.append(f"{MOST:,} of its {len(pictures):,} images are taken, drawn at random")
     if broken:
         notes.append(f"{len(broken)} could not be read: {'; '.join(broken[:5])}{'; …' if len(broken) > 5 else ''}")
-    return Reference(str(folder), vectors, notes)
+    return Reference(printable(folder.resolve().name), vectors, notes)

@@ -72,7 +72,7 @@ def draw(order: Order, *, start: Start | None = None, settings: LatentDescent | 
         if not arrival.finite:
             return
         order.shown[image] = Shown(
-            image=arrival.picture,
+            picture=order.kept(arrival),
             seed=start.seeds[image],
             assigned=assigned[image],
             steered_to=assigned[image] if moved[image] else {},

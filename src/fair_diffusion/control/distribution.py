@@ -54,7 +54,7 @@ def draw(order: Order, *, settings: DistributionGuidance | None = None) -> Steps
             return
         pixels.append(arrival.pixels)
         order.shown[image] = Shown(
-            image=arrival.picture,
+            picture=order.kept(arrival),
             seed=asked.seed + image,
             assigned={},
             steered_to={},

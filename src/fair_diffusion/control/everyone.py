@@ -19,7 +19,7 @@ def draw(order: Order) -> Steps:
         if not arrival.finite:
             return
         order.shown[image] = Shown(
-            image=arrival.picture,
+            picture=order.kept(arrival),
             seed=seed + image,
             assigned=every[image].assigned,
             steered_to=every[image].assigned,

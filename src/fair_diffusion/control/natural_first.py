@@ -181,7 +181,7 @@ class _NaturalFirst:
         if arrival.finite and not lost_groups(plan.held, read):
             shows = {name: label(name, read[name], SURE_AT_END) for name in plan.assigned}
             if shows == plan.assigned:
-                shown = replace(shown, image=arrival.picture, strength=aim.strength)
+                shown = replace(shown, picture=self.order.kept(arrival), strength=aim.strength)
                 for name, known in self._read.items():
                     known[image] = read[name]
         self.order.shown[image] = replace(shown, repairs=plan.repairs, evaluations=plan.evaluations)
@@ -259,7 +259,7 @@ class _NaturalFirst:
                 key = (*self.order.key, name, plan.assigned[name])
                 self.order.strengths.learn(key, level, complied=complied)
         self.order.shown[image] = Shown(
-            image=arrival.picture,
+            picture=self.order.kept(arrival),
             seed=plan.seed,
             assigned=plan.assigned,
             natural=plan.natural,

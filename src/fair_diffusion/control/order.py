@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,13 @@ from fair_diffusion.backbones import Batch, OnStep
 from fair_diffusion.backbones.guide import passes
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.strengths import Key, Strengths
+from fair_diffusion.files.picture_files import put_away, taken_out
 from fair_diffusion.files.pictures import from_pixels
 from fair_diffusion.policy import Assignment
 from fair_diffusion.request import Request
 from fair_diffusion.steering import Guiding, guide_of
 from fair_diffusion.steering.aim import PLAIN, Aim
 from fair_diffusion.steering.brief import Brief
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class State(NamedTuple):
@@ -100,7 +99,7 @@ class Shown:
     """A finished image of a request.
 
     Attributes:
-        image: the picture.
+        picture: the picture, or the file in which it was put away.
         seed: the seed that made it.
         assigned: the groups that it is to show, by attribute.
         natural: the groups that it would show by itself, as the look read them (None: unknown).
@@ -114,7 +113,7 @@ class Shown:
         evaluations: network evaluations, repairs included.
     """
 
-    image: Image.Image
+    picture: Image.Image | Path
     seed: int
     assigned: Assignment
     natural: Mapping[str, str | None] = field(default_factory=dict)
@@ -126,6 +125,11 @@ class Shown:
     reseeds: int = 0
     missed: bool | None = None
     evaluations: int
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, opened if it was put away."""
+        return taken_out(self.picture)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -142,6 +146,7 @@ class Order:
         guide: how a batch of such images is guided; the method's own guide if None.
         drawn_by: the control; the one that the request asks for if None.
         on_step: called after each step of each batch; the loop sets it.
+        scratch: the folder in which finished pictures are put away; None: they stay in memory.
         perceives: whether the loop perceives finished pictures.
         control: the name of the control that ran, for records.
         shown: the finished images by their place.
@@ -160,6 +165,7 @@ class Order:
     guide: Guiding | None = None
     drawn_by: Callable[[Order], Steps] | None = None
     on_step: OnStep | None = None
+    scratch: Path | None = None
     perceives: bool = False
     control: str = "all"
     shown: dict[int, Shown] = field(default_factory=dict)
@@ -190,6 +196,10 @@ class Order:
     def n(self) -> int:
         """The number of images."""
         return self.request.n
+
+    def kept(self, arrival: Arrival) -> Image.Image | Path:
+        """The finished picture of an arrival, put away if pictures do not stay in memory."""
+        return arrival.picture if self.scratch is None else put_away(arrival.picture, self.scratch)
 
     @property
     def finished(self) -> list[Shown]:

@@ -66,6 +66,7 @@ class Shared:
         readers: what steering may ask.
         texts: cache of encoded prompts, by the file of the weights that are in use and the size of the pictures.
         backbones: the model for pictures of each size.
+        scratch: the folder in which finished pictures are put away; None: they stay in memory.
     """
 
     readers: Readers
@@ -73,6 +74,7 @@ class Shared:
         default_factory=lambda: defaultdict(dict)
     )
     backbones: dict[str, Backbone] = field(default_factory=dict)
+    scratch: Path | None = None
 
     def order(self, pipe: FairPipeline, planned: Planned) -> Order:
         """The order of a planned request, for the loop."""
@@ -112,4 +114,5 @@ class Shared:
                 *([f"rescale {asked.guidance_rescale:g}"] if asked.guidance_rescale else []),
             ),
             edit=edit,
+            scratch=self.scratch,
         )

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class _Picture:
 
     Attributes:
         place: its place among all pictures that were drawn.
-        image: the picture.
+        image: the picture, or the file in which it was put away.
         shares: probabilities (groups,) by attribute, as the perceiver reads them.
         shows: the group that it surely shows, by attribute; None: unknown.
         kept: whether the quotas had room for it.
@@ -47,7 +48,7 @@ class _Picture:
     """
 
     place: int
-    image: Image.Image
+    image: Image.Image | Path
     shares: Mapping[str, NDArray[np.float64]]
     shows: dict[str, str | None]
     kept: bool = False
@@ -71,6 +72,7 @@ def draw(order: Order) -> Steps:
         picture.kept = _take(picture, targets, room)
         kept += picture.kept
         if picture.kept or place < n:
+            picture.image = order.kept(arrival)
             pictures.append(picture)
 
     try:
@@ -135,7 +137,7 @@ def _shown(pictures: Sequence[_Picture], spent: Sequence[int], seed: int) -> lis
     ends = [*(picture.place + 1 for picture in shown[:-1]), len(spent)]
     return [
         Shown(
-            image=picture.image,
+            picture=picture.image,
             seed=seed + picture.place,
             assigned=picture.assigned,
             natural={name: picture.shows[name] for name in picture.assigned},

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from fair_diffusion.backbones import Backbone
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.planned import Planned
 from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
+from fair_diffusion.files.picture_files import Pictures, taken_out
 from fair_diffusion.models.provenance import made_with
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import occupations
@@ -27,7 +30,7 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
     same = asked_fields(brief, model=pipe.name, rule=rule)
     records = [
         Record(
-            **{key: value for key, value in vars(shown).items() if key != "image"},
+            **{key: value for key, value in vars(shown).items() if key != "picture"},
             **same,
             **read_fields(judged, perceived, i),
             index=i,
@@ -49,7 +52,7 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
         seed=asked.seed,
         rule=rule,
         reason=matched.reason,
-        images=[shown.image for shown in order.finished],
+        images=images_of([order]),
         records=records,
         audit=audited(judged, targets, planned.quotas, pipe.attributes) if records else [],
         perceived_audit=audited(perceived, targets, planned.quotas, pipe.attributes) if records else [],
@@ -61,6 +64,12 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
         occupations=occupations(pipe.judge),
         **provenance,
     )
+
+
+def images_of(orders: Iterable[Order]) -> Sequence[Image.Image]:
+    """The finished images of some orders, in their order. Those that were put away are opened one by one."""
+    kept = [shown.picture for order in orders for shown in order.finished]
+    return Pictures(kept, taken_out) if any(isinstance(one, Path) for one in kept) else [taken_out(one) for one in kept]
 
 
 def provenance_of(pipe: FairPipeline, matched: Match, file: Path | None = None) -> dict[str, Any]:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from fair_diffusion.files import guarded
-from fair_diffusion.files.format_number import NewerFormatError, check_format
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from fair_diffusion.files.schema import EXACT, Count, DamagedFile, read_json
 from fair_diffusion.files.whole_file import whole_file
 
 FORMAT = 1
@@ -59,15 +62,11 @@ class Strengths:
         if not path.exists():
             return cls()
         try:
-            content = json.loads(guarded.text(path))
-            if isinstance(content, dict):
-                check_format(content.get("format"), FORMAT, path)
-            rows = content["strengths"] if isinstance(content, dict) else content
-            return cls({tuple(row["of"]): [[int(a), int(b)] for a, b in _all_levels(row["attempts"])] for row in rows})
-        except NewerFormatError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(f"{path} does not hold strengths ({error}); remove it, it is made again") from None
+            content = read_json(path, _SCHEMA, FORMAT)
+        except DamagedFile as error:
+            raise DamagedFile(f"{path} does not hold strengths ({error}); remove it, it is made again") from None
+        rows = content["strengths"] if isinstance(content, dict) else content
+        return cls({tuple(row["of"]): [list(level) for level in row["attempts"]] for row in rows})
 
     def save(self, path: str | Path) -> None:
         """Write the strengths to a file, whole or not at all."""
@@ -76,7 +75,17 @@ class Strengths:
             part.write_text(f'{{"format": {FORMAT}, "strengths": [\n' + ",\n".join(rows) + "\n]}\n")
 
 
-def _all_levels(attempts: list[list[int]]) -> list[list[int]]:
-    if len(attempts) != len(LEVELS):
-        raise ValueError(f"{len(attempts)} levels, not {len(LEVELS)}")
-    return attempts
+class _Row(TypedDict):
+    """The attempts of one key."""
+
+    of: list[str]
+    attempts: Annotated[list[tuple[Count, Count]], Field(min_length=len(LEVELS), max_length=len(LEVELS))]
+
+
+class _File(TypedDict):
+    """The file."""
+
+    strengths: list[_Row]
+
+
+_SCHEMA: TypeAdapter[_File | list[_Row]] = TypeAdapter(_File | list[_Row], config=EXACT)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from fair_diffusion.files.picture_files import at
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import features
 from fair_diffusion.result import Result, Twins
@@ -22,7 +23,7 @@ def twins_of(result: Result, plain: Result, judge: Perceiver) -> Twins:
     pairs = [(i, place[record.seed]) for i, record in enumerate(result.records) if record.seed in place]
     if not pairs:
         return Twins(untouched=0, untouched_difference=0.0, steered=0, pixel_distance=0.0, feature_distance=0.0)
-    images, twins = [result.images[i] for i, _ in pairs], [plain.images[i] for _, i in pairs]
+    images, twins = at(result.images, [i for i, _ in pairs]), at(plain.images, [i for _, i in pairs])
     steered = np.array([result.records[i].steered for i, _ in pairs], dtype=bool)
     pixels = pixel_differences(images, twins)
     cosines = feature_distances(judge, images, twins)

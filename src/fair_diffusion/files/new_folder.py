@@ -64,6 +64,27 @@ def new_folder(folder: Path) -> Iterator[Path]:
         undo.pop_all()
 
 
+@contextmanager
+def scratch_for(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder for what is needed until `folder` is written; it is removed at the end.
+
+    It lies beside `folder`, where there is room for a lot, or in the folder for temporary files if that may not be
+    written.
+
+    Raises:
+        ValueError: the disk is full.
+    """
+    above = next(place for place in Path(os.path.realpath(folder)).parents if place.is_dir())
+    place = above if os.access(above, os.W_OK | os.X_OK) else None
+    with tempfile.TemporaryDirectory(prefix=PART, dir=place, ignore_cleanup_errors=True) as scratch:
+        try:
+            yield Path(scratch)
+        except OSError as error:
+            if not about(error, Path(scratch)):
+                raise
+            raise _unwritable(folder, error) from error
+
+
 def is_unfinished(folder: Path) -> bool:
     """Whether a process was killed while the files of `folder` moved to their places."""
     return any(path.name.startswith(UNFINISHED) and path.is_dir() for path in folder.iterdir())

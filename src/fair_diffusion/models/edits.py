@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fair_diffusion.files.format_number import check_metadata
-from fair_diffusion.files.guarded import RefusedFile, regular, why
+from fair_diffusion.files.schema import DamagedFile
+from fair_diffusion.files.tensor_file import read_tensors
 from fair_diffusion.models.loras import act, adding, check_peft, present
 
 FORMAT = 1
@@ -102,18 +100,11 @@ def read(path: Path) -> dict[str, Tensor]:
         ValueError: the file cannot be one.
     """
     try:
-        with safe_open(regular(path), "pt") as file:
-            metadata = file.metadata()
-        tensors = load_file(path)
-    except (OSError, RefusedFile, SafetensorError) as error:
-        said = f"{path} cannot be read as safetensors ({why(error)})"
-        raise ValueError(f"{said}; name a file of edited weights") from error
-    check_metadata(metadata, FORMAT, path)
+        tensors, _ = read_tensors(path, FORMAT)
+    except DamagedFile as error:
+        raise DamagedFile(f"{error}; name a file of edited weights") from error
     if not tensors:
         raise ValueError(f"{path} holds no weights; name a file of edited weights")
-    for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{path} holds numbers in {name!r} that are not finite; make the file again")
     return tensors
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from fair_diffusion.backbones import family_of
+from fair_diffusion.files.text import public
 from fair_diffusion.models import learned_words as words
 from fair_diffusion.models import loras
 from fair_diffusion.models.fingerprint import of_folder, of_network
@@ -151,7 +152,7 @@ def added(
     hub = hub or Hub()
     kinds = (("LoRA", lora, LORA_FILE), ("textual inversion", textual_inversion, WORDS_FILE))
     return [
-        f"{what} {name} sha256 {sha256(one_file(name, usual, hub))}"
+        f"{what} {public(name)} sha256 {sha256(one_file(name, usual, hub))}"
         for what, names, usual in kinds
         for name in _names(names)
     ]

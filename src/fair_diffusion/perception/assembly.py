@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fair_diffusion.files.text import public
 from fair_diffusion.models.hub import Hub
 from fair_diffusion.models.options import LoadingOptions
 from fair_diffusion.perception.roles import Named, open_roles
@@ -43,7 +44,7 @@ def assembled(model: Any, perceiver: Named | None, judge: Named | None, loading:
     pipeline = load(model, **loading, hub=hub)
     return {
         "pipeline": pipeline,
-        "name": name,
+        "name": public(name),
         "perceiver": steers,
         "judge": scores,
         "weights": provenance(pipeline, model, **_additions(loading), config=loading.get("config"), hub=hub),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fair_diffusion.files.schema import Count
+
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
@@ -22,7 +24,7 @@ class Confusion:
 
     attribute: str
     groups: Sequence[str]
-    counts: Sequence[Sequence[int]]
+    counts: Sequence[Sequence[Count]]
     measured_on: str
     sources: Sequence[str] = ()
     left_out: Sequence[str] = ()

@@ -12,11 +12,15 @@ from typing import Protocol
 
 from PIL import Image
 
+from fair_diffusion.files.picture_files import Pictures
+
 OCCUPATION = "occupation"
 """The attribute under which some perceivers read occupations.
 
 A prompt asks for an occupation; no target shares it out.
 """
+TOGETHER = 64
+"""How many pictures that lie in files are open at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,14 @@ class Perceiver(Protocol):
             images: RGB pictures of any size. No pictures give empty lists.
         """
         ...
+
+
+def all_read(perceiver: Perceiver, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
+    """One reading per picture for every attribute. Pictures that lie in files are opened `TOGETHER` at a time."""
+    if not isinstance(images, Pictures) or not images:
+        return perceiver.read(images)
+    parts = [perceiver.read(list(images[i : i + TOGETHER])) for i in range(0, len(images), TOGETHER)]
+    return {name: [reading for part in parts for reading in part[name]] for name in parts[0]}
 
 
 def people(perceiver: Perceiver, images: Sequence[Image.Image]) -> list[list[Mapping[str, Reading]]]:

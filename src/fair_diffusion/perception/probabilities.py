@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.files.picture_files import Pictures
+from fair_diffusion.perception.perceiver import TOGETHER, Perceiver
 
 DECIDED = 0.75
 """Above every threshold at which control takes a group for sure."""
@@ -58,5 +59,8 @@ def features(perceiver: Perceiver, images: Sequence[Image.Image]) -> NDArray[np.
     """Features (n, width) of pictures; None if `perceiver` has no features."""
     if not isinstance(perceiver, Embedding):
         return None
+    if isinstance(images, Pictures):
+        parts = [list(images[i : i + TOGETHER]) for i in range(0, len(images), TOGETHER)]
+        return np.concatenate([perceiver.embed(part).float().cpu().numpy() for part in parts])
     embedded: NDArray[np.float32] = perceiver.embed(images).float().cpu().numpy()
     return embedded

@@ -13,16 +13,19 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import torch
 from PIL import Image
+from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from typing_extensions import TypedDict
 
-from fair_diffusion.files.format_number import NewerFormatError, check_format
-from fair_diffusion.files.guarded import InnerFile, text, why
+from fair_diffusion.files.format_number import NewerFormatError
+from fair_diffusion.files.guarded import InnerFile, why
 from fair_diffusion.files.new_folder import new_folder
+from fair_diffusion.files.schema import EXACT, Count, DamagedFile, read_json
 from fair_diffusion.perception import judge
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading
@@ -36,6 +39,21 @@ BATCH = 32
 FEWEST = 5
 """The least number of pictures per group: some to learn from and one to test on."""
 RATE = 2e-3
+
+
+class _Card(TypedDict):
+    """The card."""
+
+    __pydantic_config__ = EXACT  # type: ignore[misc]
+    attribute: str
+    groups: Annotated[list[str], Field(min_length=2, max_length=1000)]
+    side: Annotated[int, Field(ge=1, le=4096)]
+    seed: int
+    confusion: list[list[Count]]
+    measured_on: str
+
+
+_SCHEMA: TypeAdapter[_Card] = TypeAdapter(_Card)
 
 
 @dataclass(frozen=True)
@@ -105,8 +123,10 @@ class TrainedPerceiver:
             ValueError: the folder holds none.
         """
         try:
-            card: dict[str, Any] = json.loads(text(InnerFile(folder, CARD)))
-            check_format(card.get("format"), FORMAT, folder / CARD)
+            card = read_json(InnerFile(folder, CARD), _SCHEMA, FORMAT)
+            groups, counts = card["groups"], card["confusion"]
+            if len(counts) != len(groups) or any(len(row) != len(groups) + 1 for row in counts):
+                raise DamagedFile(f"{folder / CARD} is damaged: confusion: there must be a count for each group")
             confusion = Confusion(
                 attribute=card["attribute"],
                 groups=card["groups"],
@@ -114,13 +134,13 @@ class TrainedPerceiver:
                 measured_on=card["measured_on"],
             )
             reader = judge.build({card["attribute"]: card["groups"]})
-            reader.side = int(card["side"])
-            return cls(fill(reader, folder / WEIGHTS), confusion, int(card["seed"]))
+            reader.side = card["side"]
+            return cls(fill(reader, folder / WEIGHTS), confusion, card["seed"])
         except NewerFormatError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
             message = f"{folder} is no trained perceiver ({type(error).__name__}: {why(error)})".splitlines()[0]
-            raise ValueError(f"{message}; make one with `fair-diffusion perceiver train`") from error
+            raise DamagedFile(f"{message}; make one with `fair-diffusion perceiver train`") from error
 
 
 def train(

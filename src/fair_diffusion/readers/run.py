@@ -109,6 +109,11 @@ def read_run(
         name for *_, name in targets if JOINT in name and rows.groups.keys() >= set(name.split(JOINT))
     )
     wanted = attributes or [*rows.groups, *joint]
+    try:
+        tallies = rows.tallies(wanted, targets)
+        perceived = reading.perceived.tallies(wanted, targets) if reading.perceived.groups else ()
+    except ValueError as error:
+        raise ValueError(f"{target}: {printable(str(error))}") from error
     prompts = list(scanned.prompts)
     by_prompt = not concepts and len({concept(prompt) for prompt in prompts}) == len(prompts)
     study = Study(
@@ -117,8 +122,8 @@ def read_run(
             replace(source, stopped=stopped_at(folder), quality=fidelity.quality(source.name))
             for source in scanned.sources(source_by, runs)
         ],
-        tallies=rows.tallies(wanted, targets),
-        perceived=reading.perceived.tallies(wanted, targets) if reading.perceived.groups else (),
+        tallies=tallies,
+        perceived=perceived,
         quotas=_quotas(scanned.parts(runs), rows, scanned.names(), concept, wanted),
         disputed=rows.disputed(reading.perceived, wanted),
         samples=reading.samples,
@@ -257,10 +262,10 @@ def _confusions(runs: Iterable[Run], attributes: Sequence[str], names: Mapping[K
     noted = {part["model"]: part.get(key, []) for run in runs for part in run.parts[:1]}
     sources = {model: [name for kind, name in names.items() if kind[1] == model] for model in noted}
     return joined(
-        Confusion(**one | {"sources": sources[model]})
+        replace(one, sources=sources[model])
         for model, matrices in noted.items()
         for one in matrices
-        if one["attribute"] in attributes
+        if one.attribute in attributes
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from fair_diffusion.audit.folder import load_images, load_study
+from fair_diffusion.audit.study_file import check_complete
 from fair_diffusion.files.csv_rows import column_name
 from fair_diffusion.files.guarded import RefusedFile, opened, why
 from fair_diffusion.files.image_files import image_files, is_study, linked_folders
@@ -17,7 +18,7 @@ from fair_diffusion.files.new_folder import is_unfinished
 from fair_diffusion.files.picture_kinds import kind_of_picture
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.tables import PACKED, TABLES, is_parquet, open_table
-from fair_diffusion.files.text import printable
+from fair_diffusion.files.text import printable, public
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.label_rows import ALSO as ALSO_LABELS
 from fair_diffusion.perception.label_rows import COLUMNS as LABELS
@@ -132,14 +133,15 @@ def _read(
         return read_folder(
             target,
             reader,
-            perceiver_name=perceiver,
+            perceiver_name=perceiver and public(perceiver),
             concepts=named,
             scratch=scratch,
             attributes=attributes,
             progress=progress,
         )
     read = read_run if kind == "run" else read_dataset
-    return read(target, reader, perceiver_name=perceiver, scratch=scratch, attributes=attributes, progress=progress)
+    by = perceiver and public(perceiver)
+    return read(target, reader, perceiver_name=by, scratch=scratch, attributes=attributes, progress=progress)
 
 
 def kind_of_target(target: Path, *, named: bool = False) -> Kind:
@@ -238,10 +240,15 @@ def _kind_of_table(table: Path) -> Kind:
     raise ValueError(f"{table} has neither records nor captions, only the columns {shown}; name {TARGETS}")
 
 
+def _studied(target: Path) -> Findings:
+    """A study with the rows of its images."""
+    return Findings(load_study(target), check_complete(load_images(target), target))
+
+
 def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
     """Audit a target whose images somebody has read or counted already."""
     if kind == "images":
         labels = not is_parquet(target) or not is_image_table(schema_of(target).names)
         return (read_label_table if labels else read_image_table)(target, attributes=attributes)
-    counted = read_counts(target) if kind == "counts" else Findings(load_study(target), load_images(target))
+    counted = read_counts(target) if kind == "counts" else _studied(target)
     return only(counted, attributes)

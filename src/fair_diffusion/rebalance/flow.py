@@ -33,6 +33,7 @@ from fair_diffusion.control.results import provenance_of
 from fair_diffusion.files.durable import about
 from fair_diffusion.files.guarded import InnerFile, Readable, RefusedFile, content, why
 from fair_diffusion.files.new_folder import check_new, new_folder
+from fair_diffusion.files.picture_files import Pictures
 from fair_diffusion.files.pictures import MAX_BYTES, upright_size
 from fair_diffusion.files.text import printable
 from fair_diffusion.methods import NONE, USUAL
@@ -42,7 +43,7 @@ from fair_diffusion.rebalance.moving import Moved, Mover
 from fair_diffusion.rebalance.originals import Original, find_originals
 from fair_diffusion.rebalance.readings import Progress, Seen, read_moved, read_originals
 from fair_diffusion.rebalance.request import Rebalance, RebalanceFields
-from fair_diffusion.rebalance.result import OriginalsResult, Pictures, RebalancedRecord, RebalancedResult
+from fair_diffusion.rebalance.result import OriginalsResult, RebalancedRecord, RebalancedResult
 from fair_diffusion.request import check_fields
 from fair_diffusion.result import Record
 from fair_diffusion.runs.format import RESULT, SHEET

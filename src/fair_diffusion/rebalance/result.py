@@ -6,13 +6,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from fair_diffusion.files.guarded import Readable
-from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.result import Record, Result
 from fair_diffusion.runs.sheet import sheet
 
@@ -53,24 +51,6 @@ class RebalancedRecord(Record):
     feature_distance: float | None
     reconstruction_error: float | None
     encoder_error: float | None
-
-
-@dataclass(frozen=True)
-class Pictures(Sequence[Image.Image]):
-    """Pictures in files. Each is opened when it is used, and not kept in memory."""
-
-    files: Sequence[Readable]
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @overload
-    def __getitem__(self, place: int) -> Image.Image: ...
-    @overload
-    def __getitem__(self, place: slice) -> Pictures: ...
-    def __getitem__(self, place: int | slice) -> Image.Image | Pictures:
-        """One picture; for a slice, pictures that are not yet opened."""
-        return Pictures(self.files[place]) if isinstance(place, slice) else open_picture(self.files[place])
 
 
 class OriginalsResult(Result):

@@ -129,9 +129,9 @@ class _Sheet:
         self.y += 10
         font, pitch = _font(12), _SIDE + 2 * _FRAME + _GAP
         marks = row.marks or [False] * len(row.images)
-        cells = list(zip(row.images, row.labels, marks, strict=True))
-        for start in range(0, len(cells), columns):
-            line = cells[start : start + columns]
+        for start in range(0, len(row.images), columns):  # pictures may lie in files: a line at a time is opened
+            part = slice(start, start + columns)
+            line = list(zip(row.images[part], row.labels[part], marks[part], strict=True))
             captions = [_wrap(label or UNKNOWN, font, pitch - 6) for _, label, _ in line]
             lines = max(len(caption) for caption in captions)
             self.room(_SIDE + 2 * _FRAME + 4 + 15 * lines + 10)

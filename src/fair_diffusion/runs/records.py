@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,13 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
-from fair_diffusion.files.format_number import NewerFormatError, check_format, check_metadata
-from fair_diffusion.files.guarded import InnerFile, Readable, content, opened, why
+from fair_diffusion.files.format_number import check_metadata
+from fair_diffusion.files.guarded import InnerFile, Readable, opened
 from fair_diffusion.files.picture_kinds import is_crowded
 from fair_diffusion.files.pictures import ENDINGS
+from fair_diffusion.files.schema import DamagedFile, arrow_errors, checked, parsed, read_json, wrong
 from fair_diffusion.methods import NONE
-from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.runs.format import (
     BY_ATTRIBUTE,
     FORMAT,
@@ -32,6 +32,7 @@ from fair_diffusion.runs.format import (
     is_twin_name,
     title,
 )
+from fair_diffusion.runs.schema import RECORD, RECORDS_TABLE, RESULT_FILE
 from fair_diffusion.runs.work import suite_folder
 
 Record = Mapping[str, Any]
@@ -40,8 +41,7 @@ the audited folder, and `asked_seed`, the seed that was asked for. An image that
 seed with its plain twin."""
 
 
-LARGEST = 64 * 2**20
-"""The most bytes of a result.json."""
+_MAPPING: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -140,40 +140,31 @@ def schema_of(table: Readable) -> pa.Schema:
         ValueError: the file cannot be read as Parquet.
     """
     try:
-        with opened(table) as file:
+        with arrow_errors(table), opened(table) as file:
             return pq.read_schema(file)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{table} is no Parquet file that can be read: {why(error)}") from error
+    except DamagedFile as error:
+        raise DamagedFile(f"{table} is no Parquet file that can be read: {error}") from error
 
 
 def png_record(path: Readable) -> dict[str, Any] | None:
-    """The record inside a PNG; None if there is none.
+    """The record inside a PNG; None if there is none, or the PNG is damaged.
 
     Raises:
-        ValueError: the record has a newer format.
+        NewerFormatError: the record has a newer format.
+        DamagedFile: the record does not hold what it must.
     """
     try:
         with opened(path) as file:
             if is_crowded(file):
                 return None
             with Image.open(file, formats=["PNG"]) as png:
-                record = json.loads(png.info.get(PNG_KEY, "null"))
-        if not isinstance(record, dict):
-            return None
-        check_format(record.pop("format", None), FORMAT, path)
-    except NewerFormatError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        RecursionError,
-        Image.DecompressionBombError,
-    ):  # Pillow's errors for damaged files
+                text = png.info.get(PNG_KEY)
+    except Exception:  # decoders raise nearly everything for damaged files, from SyntaxError to struct.error
         return None
-    if not (record.keys() >= NEEDED and isinstance(record["judged"], dict)):
+    if not isinstance(text, str):
         return None
-    return {"confidence": {}, "perceived": {}, **record}
+    record = parsed(str(text), RECORD, FORMAT, path)
+    return {**record, **{name: record.get(name) or {} for name in BY_ATTRIBUTE}}
 
 
 def _is_run(folder: Path) -> bool:
@@ -187,26 +178,11 @@ def _is_run(folder: Path) -> bool:
 
 
 def _summary(path: Readable) -> Mapping[str, Any]:
-    """The content of result.json; every value that an audit uses is checked here, once."""
+    """The content of result.json."""
     try:
-        summary = json.loads(content(path, LARGEST))
-        check_format(summary.get("format"), FORMAT, path)
-        for part in (summary, summary.get("plain") or summary):
-            for name in ("prompt", "model", "method"):
-                part[name] + ""
-            for row in part["audit"]:
-                row["attribute"], row["group"], row["target"]
-            part.get("n", 0) + part.get("requested", 0) + part.get("seed", 0)
-            sum(part.get("images", {}).values(), part.get("cost", {}).get("seconds", 0.0))
-            "".join([*part.get("notes", ()), *part.get("made_with", {}).keys()])
-            "".join(text for pair in part.get("occupations", {}).items() for text in pair)
-            [Confusion(**one) for key in ("confusions", "perceiver_confusions") for one in part.get(key, ())]
-    except NewerFormatError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"{path} is no result of `fair-diffusion generate` ({type(error).__name__}: {error})"
-        raise ValueError(message) from error
-    return dict(summary)
+        return read_json(path, RESULT_FILE, FORMAT)
+    except DamagedFile as error:
+        raise DamagedFile(f"{path} is no result of `fair-diffusion generate` ({error})") from error
 
 
 def _table_records(table: Readable) -> Iterator[dict[str, Any]]:
@@ -218,13 +194,15 @@ def _table_records(table: Readable) -> Iterator[dict[str, Any]]:
         return
     if lacking := NEEDED - set(names):
         raise ValueError(f"{table} lacks the column {min(lacking)!r}; name a table of records of images")
-    try:
-        with opened(table) as source, pq.ParquetFile(source) as file:
-            for batch in file.iter_batches(batch_size=8192, columns=[name for name in USED if name in names]):
-                for row in batch.to_pylist():
-                    yield row | {name: _mapping(row.get(name)) for name in BY_ATTRIBUTE}
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{table} cannot be read: {why(error)}") from error
+    if twice := sorted(name for name in USED if names.count(name) > 1):
+        raise DamagedFile(f"{table} is damaged: it has two columns {twice[0]!r}")
+    with arrow_errors(table), opened(table) as source, pq.ParquetFile(source) as file:
+        for batch in file.iter_batches(batch_size=8192, columns=[name for name in USED if name in names]):
+            rows = batch.to_pylist()
+            for row in rows:
+                row.update((name, _mapping(row.get(name), table)) for name in BY_ATTRIBUTE)
+            known = checked(rows, RECORDS_TABLE, table)
+            yield from map(dict, known)
 
 
 def _png_records(folder: Path) -> Iterator[dict[str, Any]]:
@@ -234,14 +212,16 @@ def _png_records(folder: Path) -> Iterator[dict[str, Any]]:
             yield {**record, "file": name}
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: Any, table: Readable) -> Any:
     """The mapping from attributes in one cell, which is JSON text or a struct."""
-    return _parsed(value) if isinstance(value, str) else value or {}
+    if not isinstance(value, str):
+        return {} if value is None else value
+    try:
+        return _parsed(value)
+    except ValidationError as error:
+        raise DamagedFile(f"{table} is damaged: a mapping from attributes: {wrong(error)}") from error
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> Mapping[str, Any]:
-    mapping = json.loads(text)
-    if not isinstance(mapping, dict):
-        raise ValueError(f"{text!r} in the records is not a mapping from attributes")
-    return mapping
+def _parsed(text: str) -> dict[str, Any]:
+    return _MAPPING.validate_json(text)

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from fair_diffusion.audit.table import JOINT, AuditRow
+from fair_diffusion.files.picture_files import at
 from fair_diffusion.report.contact_sheet import SheetRow, contact_sheet
 
 if TYPE_CHECKING:
     from fair_diffusion.result import Record, Result
+
+MOST = 1024
+"""The most images of one result on a sheet, if nobody chose them."""
 
 
 def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequence[int] | None = None) -> Image.Image:
@@ -21,23 +25,27 @@ def sheet(results: Sequence[Result], path: Path | None = None, *, places: Sequen
     Args:
         results: the last one is the result that was asked for; its audit says which attribute is shown.
         path: where the sheet is also written.
-        places: positions of the images to show; all if None.
+        places: positions of the images to show; the first `MOST` if None.
     """
     asked = results[-1]
     attribute = asked.audit[0].attribute
     rows = []
     for result in results:
-        shown = range(len(result.images)) if places is None else places
+        shown = range(min(len(result.images), MOST)) if places is None else places
         rows.append(
             SheetRow(
                 title=f"{result.title.capitalize()}: {result.prompt}\n{_counts(result.audit, attribute)}",
-                images=[result.images[place] for place in shown],
+                images=at(result.images, shown),
                 labels=[_label(result.records[place], attribute) for place in shown],
                 marks=[result.records[place].steered for place in shown],
             )
         )
     groups = [row.group for row in asked.audit if row.attribute == attribute]
-    footer = f"Groups as the judge reads them; it never steers. {asked.model}, {asked.method}, seed {asked.seed}."
+    most = 0 if places is not None else max(len(result.images) for result in results)
+    first = f"The first {MOST:,} of {most:,} images. " if most > MOST else ""
+    footer = (
+        f"{first}Groups as the judge reads them; it never steers. {asked.model}, {asked.method}, seed {asked.seed}."
+    )
     return contact_sheet(rows, path, groups=groups, footer=footer)
 
 

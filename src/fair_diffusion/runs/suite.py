@@ -8,7 +8,6 @@ intervals hold under such stopping (`stopping.enough`).
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,10 +15,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 from fair_diffusion.backbones.step_progress import StepProgress
-from fair_diffusion.files.format_number import NewerFormatError, check_format
 from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
+from fair_diffusion.files.schema import EXACT, Count, DamagedFile, read_json
 from fair_diffusion.models.provenance import sha256, versions
 from fair_diffusion.request import Request, check_prompt, check_seed
 from fair_diffusion.runs.format import FORMAT, RESULT
@@ -31,6 +33,16 @@ from fair_diffusion.statistics.stopping import enough
 PROMPT = "a photo of the face of a {}"
 PART = 50
 """Images of one part. An interrupt loses the parts that share a batch, and the precision is checked after each part."""
+
+
+class _Drawn(TypedDict):
+    """Of the result.json of a part, how many images it has."""
+
+    __pydantic_config__ = EXACT  # type: ignore[misc]
+    n: Count
+
+
+_DRAWN: TypeAdapter[_Drawn] = TypeAdapter(_Drawn)
 
 
 class Draws(Protocol):
@@ -270,13 +282,9 @@ def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
 def _size(part: Path) -> int:
     """The number of images of a finished part."""
     try:
-        summary = json.loads((part / RESULT).read_text(encoding="utf-8"))
-        check_format(summary.get("format"), FORMAT, part / RESULT)
-        return int(summary["n"])
-    except NewerFormatError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{part} is damaged; remove it, and it is drawn anew") from error
+        return read_json(part / RESULT, _DRAWN, FORMAT)["n"]
+    except DamagedFile as error:
+        raise DamagedFile(f"{part} is damaged; remove it, and it is drawn anew ({error})") from error
 
 
 def _add(counts: dict[str, Counter[str | None]], more: LabelCounts) -> None:

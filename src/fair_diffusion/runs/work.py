@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue, TypeAdapter
+
 from fair_diffusion.files.durable import PART
-from fair_diffusion.files.format_number import check_format
 from fair_diffusion.files.new_folder import check_new
+from fair_diffusion.files.schema import EXACT, DamagedFile, read_json
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.runs.format import FORMAT, SETTINGS
 
 Settings = Mapping[str, Any]
 """Settings by name, as plain data. A setting that is missing counts as None."""
+_SETTINGS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, JsonValue], config=EXACT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +93,10 @@ class WorkFolder:
         if not self._file.is_file():
             return None
         try:
-            settings = json.loads(self._file.read_text(encoding="utf-8"))
-            if not isinstance(settings, dict):
-                raise TypeError(f"{settings!r} is no mapping")
-        except (OSError, ValueError, TypeError) as error:
-            raise ValueError(f"{self._file} is damaged; draw again in another work folder") from error
-        check_format(settings.pop("format", None), self.format, self._file)
+            settings = read_json(self._file, _SETTINGS, self.format)
+        except DamagedFile as error:
+            raise DamagedFile(f"{error}; draw again in another work folder") from error
+        settings.pop("format", None)
         return settings
 
     @property

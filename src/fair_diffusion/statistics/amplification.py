@@ -38,9 +38,10 @@ from scipy.special import betainc, betaincinv, ndtri, stdtrit
 
 from fair_diffusion.statistics.intervals import Array, Interval, check_level
 
-FEWEST_LEANS = 50
+FEWEST_LEANS = 100
 """The least number of prompts with an interval of the mean difference. If 1 prompt of 10 is unlike the others, 12 of
-100 samples of 20 prompts hold none of its kind and look as if there were none; of 50 prompts 1 of 200 does."""
+100 samples of 20 prompts hold none of its kind and look as if there were none, and samples of 50 hold so few that the
+interval holds 91 times of 100 where 95 are meant."""
 MARGIN = 0.04
 """Smaller differences from the reference count as none."""
 _NODES = (np.arange(25) + 0.5) / 25

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, ndtri
+from scipy.special import bdtr, bdtrik, ndtri
 
 from fair_diffusion.statistics.intervals import Array
 from fair_diffusion.statistics.over_prompts import FEWEST, high_end_of
@@ -257,10 +257,11 @@ def _meeting(n: NDArray[np.int64], lower: float, upper: float, groups: int) -> t
 
 
 def _exact(n: NDArray[np.int64], share: float, probability: float) -> Array:
-    """Quantiles of the binomial distribution."""
-    from scipy.stats import binom
-
-    return np.asarray(binom.ppf(probability, n, share))
+    """Quantiles of the binomial distribution: the least counts up to which there is this probability."""
+    # scipy.stats has them too, but its import takes longer than an audit's other statistics together.
+    count = np.ceil(bdtrik(probability, n, share))
+    less = np.maximum(count - 1, 0)
+    return np.asarray(np.where(bdtr(less, n, share) + 1e-12 >= probability, less, count))
 
 
 def _up_to(count: Array, n: NDArray[np.int64], share: float) -> Array:

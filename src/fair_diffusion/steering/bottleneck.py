@@ -20,14 +20,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from fair_diffusion.backbones import Conditioning, Guide
 from fair_diffusion.backbones.adapter import MIDDLE
-from fair_diffusion.files.format_number import NewerFormatError, check_metadata, file_metadata
-from fair_diffusion.files.guarded import regular, why
+from fair_diffusion.files.format_number import NewerFormatError, file_metadata
+from fair_diffusion.files.guarded import why
+from fair_diffusion.files.schema import DamagedFile
+from fair_diffusion.files.tensor_file import read_tensors
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed
@@ -115,17 +116,14 @@ class Directions:
             ValueError: the file holds something else, or has a newer format.
         """
         try:
-            with safe_open(regular(path), "pt") as file:
-                check_metadata(file.metadata(), FORMAT, path)
-            vectors = {(name.split("/")[0], name.split("/")[1]): vector for name, vector in load_file(path).items()}
+            tensors, _ = read_tensors(path, FORMAT)
+            vectors = {(name.split("/")[0], name.split("/")[1]): vector for name, vector in tensors.items()}
             shapes = {vector.shape for vector in vectors.values()}
             if len(shapes) != 1 or len(next(iter(shapes))) != 3:
                 raise ValueError(f"shapes {sorted(map(tuple, shapes))}")
-            if not all(torch.isfinite(vector).all() for vector in vectors.values()):
-                raise ValueError("numbers that are not finite")
             return cls(vectors, cost_of(path))
         except NewerFormatError:
             raise
-        except (OSError, SafetensorError, IndexError, ValueError) as error:
+        except (OSError, IndexError, ValueError) as error:
             message = f"{path} does not hold directions of groups ({why(error)})"
-            raise ValueError(f"{message}; learn them: steering.learn.bottleneck") from error
+            raise DamagedFile(f"{message}; learn them: steering.learn.bottleneck") from error

@@ -9,23 +9,27 @@ nearest time reads.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from pydantic import Field, TypeAdapter
+from safetensors.torch import save
 from torch import Tensor
 
-from fair_diffusion.files.format_number import NewerFormatError, check_metadata, file_metadata
-from fair_diffusion.files.guarded import regular, why
+from fair_diffusion.files.format_number import file_metadata
+from fair_diffusion.files.schema import HEADS, DamagedFile, checked, parsed
+from fair_diffusion.files.tensor_file import read_tensors
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.steering.cost import Cost
 
 FORMAT = 1
 """Format of the file of heads."""
 TEMPERATURE = 8.0
+_TEMPERATURE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, le=1e6)])
 
 
 class BottleneckHeads:
@@ -90,22 +94,31 @@ class BottleneckHeads:
             ValueError: the file holds something else, or has a newer format.
         """
         try:
-            with safe_open(regular(path), "pt") as file:
-                said = file.metadata()
-            check_metadata(said, FORMAT, path)
-            groups = json.loads(said["heads"])
-            tensors = load_file(path)
+            tensors, said = read_tensors(path, FORMAT)
+            groups = parsed(said.get("heads", ""), HEADS, FORMAT, path)
+            temperature = checked(_number(said.get("temperature", "")), _TEMPERATURE, path)
             weights, biases = (
                 {name: tensors[f"{name}.{part}"].float() for name in groups} for part in ("weight", "bias")
             )
-            return cls(tensors["times"], groups, weights, biases, temperature=float(said["temperature"]))
-        except NewerFormatError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise ValueError(f"{path} holds no bottleneck heads ({why(error)}); make them with `train`") from error
+            times = tensors["times"]
+            for name, names in groups.items():
+                shape = (len(times), len(names) + 1)
+                if weights[name].ndim != 3 or (weights[name].shape[:2], biases[name].shape) != (shape, shape):
+                    raise DamagedFile(f"the heads of {name!r} are of another shape than their times and groups")
+        except (DamagedFile, KeyError, TypeError) as error:
+            raise DamagedFile(f"{path} holds no bottleneck heads ({error}); make them with `train`") from error
+        return cls(times, groups, weights, biases, temperature=temperature)
 
     def _nearest(self, t: float) -> int:
         return int((self.times - t).abs().argmin())
+
+
+def _number(text: str) -> float:
+    """The number that a text says; "not a number" if it says none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def train(

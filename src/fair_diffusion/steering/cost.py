@@ -43,5 +43,5 @@ def cost_of(path: Path) -> Cost:
             evaluations=None if evaluations is None else int(evaluations),
             seconds=None if seconds is None else float(seconds),
         )
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} is no safetensors file with weights ({error}); give one that was learnt") from error
