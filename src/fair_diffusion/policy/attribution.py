@@ -54,6 +54,8 @@ def of_adjective(
         if colour and any(word in lists["dress"] or word.endswith("ed") for word in between):  # "a black-clad doctor"
             return NOBODY
         return Owner(head, Same.UNSURE if between and colour else Same.YES)
+    if between and between[-1] in lists["versions"]:
+        return UNSURE
     features = (lists["skins"] if colour else lists["bodies"]) | lists["descent"]
     if between and (between[0] in lists["descent"] or between[-1] in features):
         return of_feature(people, first)  # "of Kenyan origin fixing a car", "with Asian features"

@@ -23,7 +23,7 @@ from fair_diffusion.policy.words import Word, phrase, words
 HOW = {"exact": 3, "synonym": 2, "kind": 1, "wildcard": 0}
 """The ways in which a rule's concept covers words of the prompt, and the rank of each."""
 
-MOST_WORDS = 10_000
+MOST_WORDS = 8_000
 """Words that are read, from the beginning of a prompt: more than any model reads, so that no prompt takes long."""
 
 Nearest = tuple[str, float]

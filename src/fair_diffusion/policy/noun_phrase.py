@@ -265,8 +265,11 @@ class People:
         if s.low[parents.start] in {"her", "his", "their", "whose"} or s.word(link) == "whose":
             return True
         raised = s.word(link) in {"by", "to"} and s.word(link - 1) in _RAISED
-        return raised or (
-            s.word(link) in {"with", "has", "of"} and link == worker.stop and s.low[parents.stop - 1] in _OWN
+        bred = s.word(link) == "from" and s.text[parents.stop - 1].normal == "family"  # "a chef from a Maori family"
+        return (
+            raised
+            or bred
+            or (s.word(link) in {"with", "has", "of"} and link == worker.stop and s.low[parents.stop - 1] in _OWN)
         )
 
     def _descends(self, a: Person, b: Person, link: int) -> bool:
