@@ -33,7 +33,7 @@ RULE_KEYS = ("name", "concepts", "every", "except", "targets", "joint", "exempti
 GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 LONGEST_WORD = 60
 DEEPEST = 100
-"""Brackets within each other, at most: the time of reading them grows with the square of their number."""
+"""Brackets that may be open at once: more take long to read, and a policy needs a few."""
 
 
 def read_policy(path: Path) -> Policy:
@@ -57,9 +57,8 @@ def parse_policy(text: str) -> Policy:
         PolicyError: every mistake of the text.
     """
     if _depth(text) > DEEPEST:
-        raise PolicyError(
-            [Problem(None, text[:40], f"more than {DEEPEST} brackets are open", "write a policy as documented")]
-        )
+        message = f"more than {DEEPEST} brackets are open at once"
+        raise PolicyError([Problem(None, text[:40], message, "close each bracket")])
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -79,8 +78,10 @@ def parse_policy(text: str) -> Policy:
 
 
 def _depth(text: str) -> int:
-    """The most brackets that are open at any place of a text."""
-    return max(accumulate((character in "[{") - (character in "]}") for character in text), default=0)
+    """The largest number of brackets that are open at once."""
+    steps = {"[": 1, "{": 1, "]": -1, "}": -1}
+    open_ = accumulate(steps.get(letter, 0) for letter in text)
+    return max(open_, default=0)
 
 
 class _Reader(Nodes):

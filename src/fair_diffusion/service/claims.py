@@ -129,6 +129,7 @@ class Claims:
         result: dict[str, Any] | None = None,
         reason: str | None = None,
         counted: Iterable[Counted] = (),
+        body: dict[str, Any] | None = None,
     ) -> None:
         """End a job: its state, its result and the counts of its turns change together, or not at all.
 
@@ -138,6 +139,7 @@ class Claims:
             result: what came out. A cancelled job keeps the images that were finished.
             reason: why it failed.
             counted: what came out of its turns; the turns that are not named are given back.
+            body: what is kept of the body, if not all of it.
 
         Raises:
             LostError: the job is not this worker's any more. Nothing is counted.
@@ -145,7 +147,8 @@ class Claims:
         with self.database.writing() as connection:
             self._check(connection, job)
             count(connection, counted, job=job.id)
-            writes.end(connection, job.id, state, result=result, reason=reason)
+            kept = {} if body is None else {"body": body}
+            writes.end(connection, job.id, state, result=result, reason=reason, **kept)
 
     def release(self, held: Iterable[Job]) -> None:
         """Put jobs back into the queue, where they were, as a worker that stops does. They keep their turns.

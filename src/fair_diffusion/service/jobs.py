@@ -62,6 +62,7 @@ class Jobs:
         limits: Limits | None = None,
         most_waiting: int | None = None,
         kept: float = KEPT,
+        asked: dict[str, Any] | None = None,
     ) -> tuple[Job, bool]:
         """Put a job into the queue.
 
@@ -77,6 +78,8 @@ class Jobs:
             limits: of the key.
             most_waiting: jobs of this kind that may wait at once.
             kept: seconds for which it is kept after its end.
+            asked: what the client sent, if the body says more, such as a seed that was drawn: by this a request under
+                the same idempotency key is known to be the same one.
 
         Returns:
             The job, and whether it is new.
@@ -88,7 +91,7 @@ class Jobs:
         """
         if not 0 < cost < float("inf") or images < 0:
             raise ValueError(f"cost is {cost} and images {images}; give a cost above 0 and no images below 0")
-        digest = digest_of(kind, body)
+        digest = digest_of(kind, body if asked is None else asked)
         with self.database.writing() as connection:
             place = start(self.database, connection, key=key, kind=kind, priority=priority)
             if idempotency is not None:

@@ -177,3 +177,10 @@ labels = Table(
     Column("time", Float, nullable=False),
     Column("undone", Float),  # when the rater took it back
 )
+workers = Table(
+    "workers",
+    tables,
+    Column("name", Text, primary_key=True),
+    Column("model", JSON, nullable=False),  # what requests may ask of it, see `served_model.py`
+    Column("seen", Float, nullable=False),  # when it last said that it is there
+)

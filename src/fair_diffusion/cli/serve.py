@@ -1,0 +1,97 @@
+"""`fair-diffusion serve`: an API behind the OpenAI images contract, with its workers."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fair_diffusion.cli.console import say
+from fair_diffusion.cli.options import Loading, grouped
+from fair_diffusion.cli.service_log import service_log
+from fair_diffusion.cli.usage import usage_errors
+
+
+@grouped
+def serve(
+    loading: Loading,
+    policy: Annotated[Path | None, typer.Option(help="the policy file (YAML) that holds from now on")] = None,
+    host: Annotated[str | None, typer.Option(help="127.0.0.1 if not given: this machine alone")] = None,
+    port: Annotated[int | None, typer.Option(help="8000 if not given; 0: any that is free")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="database and images; fair-diffusion-data if not given", metavar="DIR")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(help="postgresql+psycopg://USER:PASSWORD@HOST/NAME, or a file", metavar="URL")
+    ] = None,
+    images: Annotated[str | None, typer.Option(help="folder or URL of fsspec for images")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that draw; 1 if not given; 0: the API alone")] = None,
+    batch: Annotated[int | None, typer.Option(help="images in one batch at most; 8 if not given")] = None,
+    linger: Annotated[
+        float | None, typer.Option(help="milliseconds that a batch waits for more requests; 20 if not given")
+    ] = None,
+    grace: Annotated[float | None, typer.Option(help="seconds to finish in at the end; 20 if not given")] = None,
+    retention: Annotated[
+        float | None, typer.Option(help="days for which jobs and images are kept; 1 if not given")
+    ] = None,
+    keep_prompts: Annotated[
+        bool | None, typer.Option("--keep-prompts", help="keep the prompts of requests that are done")
+    ] = None,
+) -> None:
+    """Serve images with measured proportions over HTTP, until SIGTERM or Ctrl-C.
+
+    Options may also stand in the environment (FAIR_DIFFUSION_PORT) and in service.yaml in the data folder."""
+    service_log()
+    given: dict[str, Any] = {
+        **{"policy": policy, "host": host, "port": port, "data": data, "database": database, "images": images},
+        **{"workers": workers, "batch": batch, "linger": linger, "grace": grace, "retention": retention},
+        "keep_prompts": keep_prompts,
+    }
+    with usage_errors():
+        try:
+            from fair_diffusion.service.serving import Uvicorn, Workers, prepared
+            from fair_diffusion.service.settings import Settings
+        except ModuleNotFoundError as error:
+            raise ValueError(f'serving needs more: pip install "fair-diffusion[service]" ({error})') from None
+        settings = Settings.read(**given)
+        server, secret = prepared(settings)
+        say(f"settings: {json.dumps(settings.shown())}", err=True)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: None)  # uvicorn takes them, ends, and sends them on
+        uvicorn = Uvicorn(server, lambda: _greet(f"http://{settings.host}:{uvicorn.port}", secret))
+        try:
+            with Workers(settings, _options(loading)):
+                uvicorn.run()
+        finally:
+            server.close()
+
+
+def _greet(address: str, secret: str | None) -> None:
+    """Say where the server is, and how to ask it for an image."""
+    say(f"serving on {address}")
+    if secret:
+        say(f"key: {secret}")
+        say("this key was made because there was none; it is not shown again, and only this machine reaches the server")
+    shown = secret or "$FAIR_DIFFUSION_KEY"
+    body = json.dumps({"prompt": "a photo of a firefighter", "response_format": "url"})
+    say(
+        f"curl {address}/v1/images/generations -H 'Authorization: Bearer {shown}' "
+        f"-H 'Content-Type: application/json' -d '{body}'"
+    )
+
+
+def _options(loading: Loading) -> list[str]:
+    """The options of a model as they are written on the command line."""
+    words: list[str] = []
+    for name, value in loading.items():
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(option)
+        elif isinstance(value, list | tuple):
+            words += [word for one in value for word in (option, str(one))]
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words

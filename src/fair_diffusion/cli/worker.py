@@ -1,0 +1,58 @@
+"""`fair-diffusion worker`: draws the jobs of a service, on any machine that reaches its database and images."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from fair_diffusion.cli.options import Loading, grouped
+from fair_diffusion.cli.service_log import service_log
+from fair_diffusion.cli.service_place import DATA, Data, Where, opened
+from fair_diffusion.cli.usage import loaded, usage_errors
+
+
+@grouped
+def worker(
+    loading: Loading,
+    data: Data = DATA,
+    database: Where = None,
+    images: Annotated[
+        str | None, typer.Option(help="folder or URL of fsspec for images; otherwise one in the data folder")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="images in one batch at most", min=1)] = 8,
+    linger: Annotated[float, typer.Option(help="milliseconds that a batch waits for more requests", min=0)] = 20.0,
+    grace: Annotated[float, typer.Option(help="seconds to finish in after SIGTERM", min=0)] = 20.0,
+    retention: Annotated[float, typer.Option(help="days for which images are kept", min=0)] = 1.0,
+    keep_prompts: Annotated[bool, typer.Option("--keep-prompts", help="keep prompts of jobs that are done")] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Draw the requests of a service until SIGTERM: then finish what fits into --grace, and give the rest back."""
+    service_log()
+    url = database or os.environ.get("FAIR_DIFFUSION_DATABASE")
+    with opened(data, url, create=True) as found, usage_errors():
+        from fair_diffusion.service.images import Images
+        from fair_diffusion.service.worker import Worker, WorkerSettings
+
+        settings = WorkerSettings(
+            batch=batch, linger=linger / 1000, grace=grace, kept=retention * 24 * 3600, keep_prompts=keep_prompts
+        )
+        place = Images(found, images or str(data / "images"))
+        ours = Worker(found, place, loaded(loading), settings)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: ours.stop())
+        if parent is not None:
+            threading.Thread(target=_orphan, args=(parent, ours.stop), daemon=True).start()
+        ours.run()
+
+
+def _orphan(parent: int, stop: Callable[[], None]) -> None:
+    """Stop when the server that started this worker is gone, however it ended."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    stop()

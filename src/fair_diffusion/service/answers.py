@@ -1,0 +1,152 @@
+"""The answers of the images contract: from a job that has ended to its JSON and its events."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.draw_result import ASSIGNED
+from fair_diffusion.service.job import CANCELLED, FAILED, Event, Job
+from fair_diffusion.service.keys import OPERATOR, Key
+from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.problems import Problem, wrong
+from fair_diffusion.service.server import Server
+
+
+def check_ended(job: Job) -> None:
+    """`Problem` if a job ended otherwise than with images."""
+    if job.state == CANCELLED:
+        raise Problem(409, "the job was cancelled", code="cancelled", retry=False)
+    if job.state == FAILED:
+        if (job.result or {}).get("wrong_request"):
+            raise wrong("fairness", job.reason or "the request cannot be drawn")
+        said = f"the images could not be drawn: {job.reason}"
+        raise Problem(500, said, kind="server_error", code="drawing_failed", retry=False)
+
+
+def answer(server: Server, key: Key, job: Job, *, model: str, url: str | None, request: str) -> dict[str, Any]:
+    """The answer with the images of a job that is done.
+
+    Args:
+        server: has the images.
+        key: of the caller: operators see more.
+        job: it is done.
+        model: the name of the model.
+        url: the address before the hash of an image; None: images are in the answer.
+        request: the id of the HTTP request.
+    """
+    body, result = DrawBody.of(job.body), job.result or {}
+    return {
+        "created": int(job.ended or job.created),
+        "background": "opaque",
+        "data": [_image(server, job, image["file"], url) for image in result["images"]],
+        "output_format": body.format,
+        "quality": body.quality,
+        "size": f"{result['width']}x{result['height']}",
+        "usage": usage(result),
+        "fairness": fairness(server, key, job, model=model, request=request),
+    }
+
+
+def _image(server: Server, job: Job, file: str, url: str | None) -> dict[str, Any]:
+    if url is not None:
+        return {"url": f"{url}{file}"}
+    return {"b64_json": encoded(server, job, file)}
+
+
+def encoded(server: Server, job: Job, file: str) -> str:
+    """A stored image in base64. `Problem` if its time is over."""
+    try:
+        content, _ = server.images.get(file, key=job.key)
+    except (LookupError, OSError):
+        raise Problem(404, "the image is not kept any more", code="expired") from None
+    return base64.b64encode(content).decode()
+
+
+def usage(result: dict[str, Any]) -> dict[str, Any]:
+    """What a job took. We count network evaluations as output, and nothing as input: no text is billed."""
+    spent = int(result.get("evaluations", 0))
+    none = {"image_tokens": 0, "text_tokens": 0}
+    return {"input_tokens": 0, "input_tokens_details": none, "output_tokens": spent, "total_tokens": spent}
+
+
+def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) -> dict[str, Any]:
+    """What was done for fairness: the rule, what the images show, and the shares of the streams so far."""
+    result, body = job.result or {}, DrawBody.of(job.body)
+    private = key.role == OPERATOR
+    images = [
+        {
+            "index": k,
+            "steered": image["steered"],
+            "judged": image["judged"],
+            **({name: image[name] for name in ASSIGNED} if private else {}),
+        }
+        for k, image in enumerate(result.get("images", ()))
+    ]
+    return {
+        "rule": result.get("rule"),
+        "reason": result.get("reason"),
+        "policy": body.policy,
+        "images": images,
+        "streams": _streams(server, result.get("streams", ()), model),
+        "notes": result.get("notes", []),
+        "job": job.id,
+        "request_id": request,
+    }
+
+
+def _streams(server: Server, wanted: Any, model: str) -> list[dict[str, Any]]:
+    """The streams that a job counted in, with their shares so far."""
+    names = [(stream["rule"], stream["attributes"]) for stream in wanted]
+    rows = DatabaseLedger(server.database).rows() if names else []
+    found: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        if row.model != model or (row.rule, row.attributes) not in names:
+            continue
+        stream = found.setdefault(
+            row.stream, {"rule": row.rule, "attributes": row.attributes, "n": row.n, "groups": {}}
+        )
+        stream["groups"][row.group] = {
+            "target": round(float(row.share), 6),
+            "asked": row.asked,
+            "judged": row.judged,
+            "perceived": row.perceived,
+        }
+    return list(found.values())
+
+
+def partial_event(server: Server, job: Job, event: Event) -> dict[str, Any]:
+    """The event of a partial image."""
+    body = DrawBody.of(job.body)
+    return {
+        "type": "image_generation.partial_image",
+        "b64_json": encoded(server, job, event.data["image"]),
+        "background": "opaque",
+        "created_at": int(event.time),
+        "output_format": body.format,
+        "partial_image_index": event.data["number"],
+        "quality": body.quality,
+        "size": body.size or "auto",
+        "fairness": {"index": event.data["index"], "job": job.id},
+    }
+
+
+def completed_events(server: Server, key: Key, job: Job, *, model: str, request: str) -> list[dict[str, Any]]:
+    """The last events of a stream: one for each image."""
+    whole = answer(server, key, job, model=model, url=None, request=request)
+    said = whole["fairness"]
+    return [
+        {
+            "type": "image_generation.completed",
+            "b64_json": image["b64_json"],
+            "background": whole["background"],
+            "created_at": whole["created"],
+            "output_format": whole["output_format"],
+            "quality": whole["quality"],
+            "size": whole["size"],
+            "usage": whole["usage"],
+            "fairness": {**said, "index": k},
+        }
+        for k, image in enumerate(whole["data"])
+    ]

@@ -1,0 +1,86 @@
+"""The body of a job that draws: all that a worker must know, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from fair_diffusion.policy import Policy
+from fair_diffusion.request import Request
+
+ERASED = "(not kept)"
+"""What stands in the place of a text that is not kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawBody:
+    """What one request asks for, after all defaults are filled in.
+
+    Attributes:
+        prompt, n, seed, steps, guidance, method: as in `Request`.
+        negative_prompt, hold, size, instruct: as in `Request`; None as there.
+        policy: the version that held when the request came; None: no policy.
+        policy_hash: its hash, for the public record.
+        format, compression, quality: of the files.
+        partials: how many partial images are wanted of each image.
+        request: the id of the HTTP request, for logs.
+    """
+
+    prompt: str
+    n: int
+    seed: int
+    steps: int
+    guidance: float
+    method: str
+    negative_prompt: str | None = None
+    hold: list[str] | None = None
+    size: str | None = None
+    instruct: str | None = None
+    policy: int | None = None
+    policy_hash: str | None = None
+    format: str = "png"
+    compression: int = 100
+    quality: str = "medium"
+    partials: int = 0
+    request: str = ""
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Self:
+        """The body as it is stored."""
+        return cls(**{field.name: body[field.name] for field in fields(cls) if field.name in body})
+
+    def stored(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @property
+    def erased(self) -> Self:
+        """The same without the texts of the client."""
+        return replace(
+            self,
+            prompt=ERASED,
+            negative_prompt=ERASED if self.negative_prompt else None,
+            instruct=ERASED if self.instruct else None,
+        )
+
+    def drawing(self, policy: Policy | None, *, batch: int) -> Request:
+        """What the pipeline is asked for. `ValueError` naming what is wrong.
+
+        Args:
+            policy: the policy of version `policy`.
+            batch: images in one batch at most.
+        """
+        return Request(
+            prompt=self.prompt,
+            n=self.n,
+            seed=self.seed,
+            steps=self.steps,
+            guidance=self.guidance,
+            method=self.method,
+            negative_prompt=self.negative_prompt,
+            hold=self.hold if self.hold != [] else "none",
+            size=self.size,
+            instruct=self.instruct,
+            policy=policy if self.instruct is None else None,
+            batch_size=batch,
+        )

@@ -1,0 +1,115 @@
+"""In front of every route: a key, a request id, a body of a sensible size. Written for ASGI itself, so it is first."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+
+from fair_diffusion.service.database import DatabaseError
+from fair_diffusion.service.problems import Problem, problem_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from fair_diffusion.service.server import Server
+
+LOG = logging.getLogger("fair_diffusion.api")
+OPEN = ("/health",)
+"""The only paths that need no key."""
+LARGEST = 1_048_576
+"""Bytes of a body at most."""
+_BEARER = re.compile(r"Bearer\s+(\S+)\s*", re.IGNORECASE)
+
+
+class Gate:
+    """Lets requests with a valid key through, with `key` and `request_id` in their state.
+
+    Args:
+        app: what is behind it.
+        server: has the keys.
+    """
+
+    def __init__(self, app: ASGIApp, server: Server) -> None:
+        self._app, self._server = app, server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        identity, began, status = f"req_{uuid.uuid4().hex}", time.perf_counter(), 0
+        state = scope.setdefault("state", {})
+        state["request_id"] = identity
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message).update({"x-request-id": identity, "x-content-type-options": "nosniff"})
+            await send(message)
+
+        try:
+            refused = await self._refused(scope, state)
+            body = None if refused else await _body(receive)
+            if refused is None and body is None:
+                refused = Problem(413, f"the body is larger than {LARGEST:,} bytes", code="body_too_large")
+            if refused is not None:
+                await refused.answer()(scope, receive, answer)
+                return
+            await self._app(scope, _replayed(body or b"", receive), answer)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            seconds = time.perf_counter() - began
+            self._server.metrics.answered(route, status, seconds)
+            LOG.info("%s %s %s %s %.0f ms", identity, scope["method"], route, status or "gone", seconds * 1000)
+
+    async def _refused(self, scope: Scope, state: dict[str, object]) -> Problem | None:
+        """Why a request is not let through; None if it is. Its key goes into the state."""
+        if scope["path"] in OPEN:
+            return None
+        found = _BEARER.fullmatch(Headers(scope=scope).get("authorization", ""))
+        try:
+            key = await run_in_threadpool(self._server.keys.find, found[1]) if found else None
+        except DatabaseError as error:
+            return problem_of(error)
+        if key is None:
+            said = "the key is not valid" if found else "no key is given; send it as Authorization: Bearer fd-…"
+            return Problem(401, said, kind="authentication_error", code="invalid_api_key")
+        state["key"] = key
+        return None
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None if it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > LARGEST:
+            return None
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives the body that was read, then what comes after it, such as the end of the connection."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -1,0 +1,221 @@
+"""What `POST /v1/images/generations` takes, checked before anything is allocated."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fair_diffusion.policy import Policy
+from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.policy.errors import PolicyError
+from fair_diffusion.request import MAX_PROMPT
+from fair_diffusion.seeds import SEEDS
+from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.keys import OPERATOR, Key
+from fair_diffusion.service.problems import forbidden, overloaded, wrong
+from fair_diffusion.service.served_model import ServedModel, served_models
+from fair_diffusion.service.server import Server
+
+MOST = 10
+"""Images of one request."""
+QUALITIES = {"auto": 1.0, "low": 0.5, "medium": 1.0, "standard": 1.0, "high": 1.5, "hd": 1.5, "xhigh": 2.0, "max": 3.0}
+"""By each quality, the steps as a multiple of the model's usual ones."""
+_ANSWERED = {"auto": "medium", "standard": "medium", "hd": "high"}
+_SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Fairness(_Strict):
+    """What an operator may say beside the usual fields. Keys of role client draw by the server's policy."""
+
+    instruct: str | None = Field(default=None, max_length=4000, examples=["firefighter: half women"])
+    policy: Annotated[int, Field(ge=1, le=2**31 - 1)] | Literal["none"] | None = Field(
+        default=None, description="a version of the policy, instead of the active one"
+    )
+    hold: list[str] | None = Field(default=None, max_length=32, description="attributes that steered images keep")
+    method: str | None = Field(default=None, max_length=100)
+    seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    negative_prompt: str | None = Field(default=None, max_length=MAX_PROMPT)
+
+
+class ImageRequest(_Strict):
+    """The OpenAI images contract, with `fairness` beside it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"prompt": "a photo of a firefighter", "n": 2},
+                {"prompt": "a photo of a nurse", "stream": True, "partial_images": 2},
+            ]
+        }
+    )
+
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT)
+    model: str | None = Field(default=None, max_length=300, description="of /v1/models; the first one if not given")
+    n: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    size: str | None = Field(default=None, max_length=20, description='"auto", or width and height such as "64x64"')
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = None
+    background: Literal["auto", "opaque"] | None = None
+    output_format: Literal["png", "webp", "jpeg"] | None = None
+    output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
+    moderation: Literal["auto", "low"] | None = Field(default=None, description="taken, and without effect")
+    stream: bool | None = None
+    partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
+    response_format: Literal["url", "b64_json"] | None = None
+    safety_identifier: str | None = Field(default=None, max_length=512, description="taken, and not stored")
+    user: str | None = Field(default=None, max_length=512, description="taken, and not stored")
+    fairness: Fairness | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """What the client sent, by which a request under the same idempotency key is known to be the same."""
+        return self.model_dump(exclude_none=True, exclude={"safety_identifier", "user"})
+
+
+def chosen_model(server: Server, name: str | None) -> ServedModel:
+    """The model of a request. 400 if it is not served, 503 if no worker has told of any yet."""
+    models = served_models(server.database)
+    if not models:
+        raise overloaded("no worker has loaded a model yet; try again", 5.0)
+    ready = [model for model in models if model.ready] or models
+    if name is None:
+        return ready[0]
+    for model in models:
+        if model.name == name:
+            return model
+    raise wrong("model", f"unknown model; {suggestion(name, tuple(m.name for m in models))}", "model_not_found")
+
+
+def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel, request: str) -> DrawBody:
+    """The body of the job: every default filled in, every field checked as far as can be without the model.
+
+    Raises:
+        Problem: 400 or 403 that names the field.
+        LimitError: it is more than the key may ask for.
+    """
+    own = asked.fairness
+    if own is not None and key.role != OPERATOR:
+        raise forbidden("a key of role client may not set fairness: the server's policy holds", "fairness")
+    own = own or Fairness()
+    n, size = asked.n or 1, _size(asked.size, model, server)
+    format, compression = asked.output_format or "png", asked.output_compression
+    if format == "png" and compression not in (None, 100):
+        raise wrong("output_compression", "png is not compressed further; use jpeg or webp, or leave it out")
+    if asked.partial_images and not asked.stream:
+        raise wrong("partial_images", "partial images need stream: true")
+    if asked.stream and asked.response_format == "url":
+        raise wrong("response_format", "a stream holds its images; use b64_json, or no stream")
+    steps = own.steps or max(1, round(model.steps * QUALITIES[asked.quality or "auto"]))
+    if steps > server.settings.most_steps:
+        param = "fairness.steps" if own.steps else "quality"
+        raise wrong(param, f"{steps} steps are more than this server draws ({server.settings.most_steps})")
+    width, height = (model.width, model.height) if size is None else map(int, size.split("x"))
+    key.limits.check(n=n, pixels=width * height, steps=steps)
+    policy, digest = _policy(server, own)
+    body = DrawBody(
+        prompt=asked.prompt,
+        n=n,
+        seed=secrets.randbelow(SEEDS - MOST) if own.seed is None else own.seed,
+        steps=steps,
+        guidance=model.guidance if own.guidance is None else own.guidance,
+        method=own.method or _usual(),
+        negative_prompt=own.negative_prompt,
+        hold=own.hold,
+        size=size,
+        instruct=own.instruct,
+        policy=policy,
+        policy_hash=digest,
+        format=format,
+        compression=100 if compression is None else compression,
+        quality={"auto": "medium", "standard": "medium", "hd": "high"}.get(
+            asked.quality or "auto", asked.quality or ""
+        ),
+        partials=(asked.partial_images or 0) if asked.stream else 0,
+        request=request,
+    )
+    _check(body)
+    return body
+
+
+def lane_of(body: DrawBody, model: ServedModel) -> str:
+    """What jobs must have in common to share batches. Methods that draw other images than asked for are drawn alone."""
+    from fair_diffusion.methods import named
+
+    shared = f"{model.name} {body.size} {body.steps} {body.guidance:g} {body.method}"
+    together = named(body.method).drawn_by == "everyone"
+    return shared if together else f"{shared} {secrets.token_hex(8)}"
+
+
+def _usual() -> str:
+    from fair_diffusion.methods import USUAL
+
+    return USUAL
+
+
+def _size(size: str | None, model: ServedModel, server: Server) -> str | None:
+    """Width and height; None: the model's own."""
+    if size in (None, "auto"):
+        return None
+    found = _SIZE.fullmatch(size or "")
+    if found is None:
+        raise wrong("size", 'give "auto", or width and height in pixels such as "512x512"')
+    width, height = int(found[1]), int(found[2])
+    if (width, height) == (model.width, model.height):
+        return None
+    if width * height > server.settings.most_pixels or max(width, height) > 8192:
+        raise wrong("size", f"this is larger than this server draws ({server.settings.most_pixels:,} pixels)")
+    grain = model.grain
+    if width % grain or height % grain or min(width, height) < 16:
+        raise wrong(
+            "size",
+            f"{model.name} draws sides from 16 that are multiples of {grain}, such as {model.width}x{model.height}",
+        )
+    return f"{width}x{height}"
+
+
+def _policy(server: Server, own: Fairness) -> tuple[int | None, str | None]:
+    """The version that holds for a request, and its hash."""
+    if own.instruct is not None:
+        if own.policy is not None:
+            raise wrong("fairness.policy", "both an instruction and a policy are given; give one")
+        try:
+            Policy.from_sentence(own.instruct)
+        except PolicyError as error:
+            raise wrong("fairness.instruct", str(error), "invalid_policy") from None
+        return None, hashlib.sha256(own.instruct.encode()).hexdigest()
+    if own.policy == "none":
+        return None, None
+    if own.policy is None:
+        version = server.policies.active()
+    else:
+        try:
+            version = server.policies.get(own.policy)
+        except ValueError as error:
+            raise wrong("fairness.policy", str(error)) from None
+    return (None, None) if version is None else (version.version, version.hash)
+
+
+def _check(body: DrawBody) -> None:
+    """400 that names the field if the pipeline would refuse the request."""
+    try:
+        asked = body.drawing(None, batch=1)
+        if asked.row.learnt and asked.row.needs_file:
+            raise ValueError(f"method {body.method!r} needs a file that a request cannot bring")
+    except PolicyError as error:
+        raise wrong("fairness.instruct", str(error), "invalid_policy") from None
+    except ValueError as error:
+        said = str(error)
+        names = [name for name in ("method", "hold", "negative_prompt", "guidance", "steps", "seed") if name in said]
+        own = "prompt" if said.startswith("the prompt") else "size" if said.startswith("size") else None
+        param = own or (f"fairness.{names[0]}" if names else "fairness")
+        if "negative prompt" in said:
+            param = "fairness.negative_prompt"
+        raise wrong(param, said) from None

@@ -1,0 +1,105 @@
+"""Figures for Prometheus. What the database knows is read when it is asked for, so every server tells the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.job import STATES
+from fair_diffusion.service.jobs import Jobs
+from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.served_model import served_models
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """The figures of one server.
+
+    Args:
+        database: of the service.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_Stored(database))
+        self._requests = Counter(
+            "fair_diffusion_requests", "requests by route and status", ["route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "fair_diffusion_request_seconds", "time to answer", ["route"], buckets=_SECONDS, registry=self.registry
+        )
+        self._waits = {
+            name: Histogram(f"fair_diffusion_{name}_seconds", said, buckets=_SECONDS, registry=self.registry)
+            for name, said in (
+                ("queue", "from the request to a worker"),
+                ("draw", "from a worker to the end of the job"),
+                ("first_partial", "from the request to the first partial image"),
+            )
+        }
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count a request; status 0: the client was gone."""
+        self._requests.labels(route, status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def waited(self, name: str, seconds: float) -> None:
+        """Count a wait: queue, draw or first_partial."""
+        self._waits[name].observe(max(0.0, seconds))
+
+    def text(self) -> bytes:
+        """All figures, as Prometheus reads them."""
+        return generate_latest(self.registry)
+
+
+class _Stored(Collector):
+    """What the database knows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def describe(self) -> list[Metric]:
+        """Nothing yet: figures that are not known before they are asked for."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them now."""
+        counts = Jobs(self._database).counts()
+        found = GaugeMetricFamily("fair_diffusion_jobs", "jobs by kind and state", labels=["kind", "state"])
+        for kind in sorted({kind for kind, _ in counts}):
+            for state in STATES:
+                found.add_metric([kind, state], counts.get((kind, state), 0))
+        yield found
+        ready = GaugeMetricFamily("fair_diffusion_model_ready", "whether a worker has the model", labels=["model"])
+        for model in served_models(self._database):
+            ready.add_metric([model.name], model.ready)
+        yield ready
+        labels = ["rule", "model", "attributes", "group"]
+        images = GaugeMetricFamily(
+            "fair_diffusion_images", "images of each stream by group", labels=[*labels, "counted"]
+        )
+        apart = GaugeMetricFamily(
+            "fair_diffusion_stream_deviation",
+            "total variation of the judged groups of a stream from its target",
+            labels=labels[:3],
+        )
+        streams = defaultdict(list)
+        for row in DatabaseLedger(self._database).rows():
+            streams[row.rule, row.model, row.attributes].append(row)
+            for counted in ("asked", "perceived", "judged"):
+                images.add_metric([*streams_key(row), row.group, counted], getattr(row, counted))
+        for key, rows in streams.items():
+            if judged := sum(row.judged for row in rows):
+                apart.add_metric(list(key), sum(abs(row.judged / judged - float(row.share)) for row in rows) / 2)
+        yield images
+        yield apart
+
+
+def streams_key(row: object) -> list[str]:
+    """Rule, model and attributes of a row of the ledger."""
+    return [str(getattr(row, name)) for name in ("rule", "model", "attributes")]

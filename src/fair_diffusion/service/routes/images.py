@@ -1,0 +1,126 @@
+"""`/v1/images`: generations as in the OpenAI images contract, and the stored files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from fair_diffusion.service.answers import answer, check_ended, completed_events, partial_event
+from fair_diffusion.service.asking import put, rate_headers
+from fair_diffusion.service.image_request import ImageRequest
+from fair_diffusion.service.job import Job
+from fair_diffusion.service.keys import OPERATOR, Key
+from fair_diffusion.service.problems import documented, no_such, problem_of
+from fair_diffusion.service.server import Asker, Here, Server
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", max_length=300)]
+_IMAGE = {"created": 1790000000, "background": "opaque", "data": [{"b64_json": "iVBORw0KGgo…"}], "size": "64x64"}
+_STREAM = {"text/event-stream": {"schema": {"type": "string"}}, "application/json": {"example": _IMAGE}}
+
+
+@router.post(
+    "/generations",
+    responses={200: {"description": "the images", "content": _STREAM}, **documented(400, 403, 404, 409, 429)},
+    response_model=None,
+)
+async def generate(
+    asked: ImageRequest, request: Request, server: Here, key: Asker, idempotency: Idempotency = None
+) -> Response:
+    """Draw images by the server's policy.
+
+    With `stream`, the answer is server-sent events: partial images, then each image. A client that goes away cancels
+    its job, unless it sent an Idempotency-Key, by which it can come back for the images."""
+    identity: str = request.state.request_id
+    job, model = await run_in_threadpool(put, server, key, asked, request=identity, idempotency=idempotency)
+    headers = await run_in_threadpool(rate_headers, server, key)
+    leave = idempotency is not None
+    if asked.stream:
+        events = _stream(server, key, job, model=model, request=identity, leave=leave)
+        return StreamingResponse(events, media_type="text/event-stream", headers={**headers, **_UNBUFFERED})
+    ended = await _ended(server, request, job, leave=leave)
+    check_ended(ended)
+    url = f"{request.base_url}v1/images/files/" if asked.response_format == "url" else None
+    whole = await run_in_threadpool(answer, server, key, ended, model=model, url=url, request=identity)
+    return JSONResponse(whole, headers=headers)
+
+
+_UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
+"""For proxies: every event goes on at once."""
+
+
+async def _ended(server: Server, request: Request, job: Job, *, leave: bool) -> Job:
+    """The job when it has ended. If the client goes away first, the job is cancelled, unless it is to be left."""
+    try:
+        async for now, _ in server.follow(job):
+            if now.over:
+                _waited(server, now)
+                return now
+            if await request.is_disconnected():
+                break
+    except asyncio.CancelledError:
+        if not leave:
+            await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
+        raise
+    if not leave:
+        await run_in_threadpool(server.jobs.cancel, job.id)
+    raise no_such("client")  # nobody reads it
+
+
+async def _stream(server: Server, key: Key, job: Job, *, model: str, request: str, leave: bool) -> AsyncIterator[bytes]:
+    over, first = False, True
+    try:
+        async for now, events in server.follow(job):
+            for event in events:
+                if event.kind == "partial":
+                    if first:
+                        server.metrics.waited("first_partial", event.time - now.created)
+                    first = False
+                    yield _event(await run_in_threadpool(partial_event, server, now, event))
+            if now.over:
+                over = True
+                _waited(server, now)
+                check_ended(now)
+                ends = await run_in_threadpool(completed_events, server, key, now, model=model, request=request)
+                for end in ends:
+                    yield _event(end)
+            else:
+                yield b": waiting\n\n"  # shows that the connection lives, and finds out that it does not
+    except Exception as error:
+        over = True
+        yield _event({"type": "error", "error": problem_of(error).error})
+    finally:
+        if not over and not leave:
+            await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
+
+
+def _waited(server: Server, job: Job) -> None:
+    if job.began is not None:
+        server.metrics.waited("queue", job.began - job.created)
+        server.metrics.waited("draw", (job.ended or job.began) - job.began)
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    """One server-sent event. JSON has no line ends, so it is one line."""
+    return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+@router.get(
+    "/files/{image}",
+    responses={200: {"description": "the file", "content": {"image/*": {}}}, **documented(400, 403, 404)},
+    response_class=Response,
+)
+def file(image: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], server: Here, key: Asker) -> Response:
+    """A stored image of the caller's key. Operators see those of all keys."""
+    try:
+        content, media = server.images.get(image, key=None if key.role == OPERATOR else key.id)
+    except (LookupError, OSError):
+        raise no_such("image") from None
+    headers = {"cache-control": "private, max-age=3600", "content-security-policy": "default-src 'none'"}
+    return Response(content, media_type=media, headers=headers)

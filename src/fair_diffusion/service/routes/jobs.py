@@ -1,0 +1,112 @@
+"""`/v1/jobs`: the same requests without waiting: put, look, follow, cancel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from fair_diffusion.service.answers import answer
+from fair_diffusion.service.asking import put, rate_headers
+from fair_diffusion.service.image_request import ImageRequest
+from fair_diffusion.service.job import DONE, QUEUED, Job
+from fair_diffusion.service.keys import OPERATOR, Key
+from fair_diffusion.service.problems import documented, wrong
+from fair_diffusion.service.routes.images import Idempotency
+from fair_diffusion.service.server import Asker, Here, Server
+from fair_diffusion.service.worker_kind import model_of
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@router.post("", status_code=202, responses=documented(400, 403, 409, 429))
+def create(
+    asked: ImageRequest, request: Request, server: Here, key: Asker, idempotency: Idempotency = None
+) -> JSONResponse:
+    """Put a request into the queue, and answer at once. `stream` is of no use here."""
+    if asked.stream:
+        raise wrong("stream", "a job is not streamed; follow its events, or ask for images with stream")
+    job, _ = put(server, key, asked, request=request.state.request_id, idempotency=idempotency)
+    address = f"/v1/jobs/{job.id}"
+    return JSONResponse(_shown(server, key, job), 202, {"location": address, **rate_headers(server, key)})
+
+
+@router.get("", responses=documented(400, 403))
+def newest(
+    server: Here,
+    key: Asker,
+    state: State | None = None,
+    most: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:
+    """The newest jobs of the caller's key, without their images."""
+    found = server.jobs.newest(key=key.id, states=[state] if state else (), most=most)
+    return {"object": "list", "data": [_plain(job) for job in found]}
+
+
+@router.get("/{job}", responses=documented(400, 403, 404))
+def look(job: str, request: Request, server: Here, key: Asker) -> dict[str, Any]:
+    """A job. When it is done, `result` is the same as the answer of `/v1/images/generations`, with addresses."""
+    found = server.jobs.get(job, key=_whose(key))
+    shown = _shown(server, key, found)
+    if found.state == DONE:
+        url, identity = f"{request.base_url}v1/images/files/", request.state.request_id
+        shown["result"] = answer(server, key, found, model=model_of(found.kind), url=url, request=identity)
+    return shown
+
+
+@router.post("/{job}/cancel", responses=documented(400, 403, 404))
+def cancel(job: str, server: Here, key: Asker) -> dict[str, Any]:
+    """Cancel a job. One that runs ends at its next step; one that had ended stays as it is."""
+    return _shown(server, key, server.jobs.cancel(job, key=_whose(key)))
+
+
+@router.get(
+    "/{job}/events",
+    responses={200: {"description": "events", "content": {"text/event-stream": {}}}, **documented(400, 403, 404)},
+    response_model=None,
+)
+async def events(job: str, server: Here, key: Asker, after: Annotated[int, Query(ge=0, le=2**31)] = 0) -> Response:
+    """What happens to a job, as server-sent events, until it ends; `after` is the number of the last one seen."""
+    found = await run_in_threadpool(server.jobs.get, job, key=_whose(key))
+    return StreamingResponse(_follow(server, found, after), media_type="text/event-stream")
+
+
+async def _follow(server: Server, job: Job, after: int) -> AsyncIterator[bytes]:
+    async for _, happened in server.follow(job, after=after):
+        for event in happened:
+            yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n".encode()
+        yield b": waiting\n\n"
+
+
+def _whose(key: Key) -> str | None:
+    """Whose jobs a key sees: operators see all."""
+    return None if key.role == OPERATOR else key.id
+
+
+def _plain(job: Job) -> dict[str, Any]:
+    """What a job is, without what was asked and what came out."""
+    return {
+        "id": job.id,
+        "object": "job",
+        "model": model_of(job.kind),
+        "state": job.state,
+        "cancelling": job.cancelling,
+        "images": job.images,
+        "created": job.created,
+        "began": job.began,
+        "ended": job.ended,
+        "expires": job.expires,
+        "attempts": job.attempts,
+        "progress": job.progress,
+        "reason": job.reason,
+    }
+
+
+def _shown(server: Server, key: Key, job: Job) -> dict[str, Any]:
+    ahead = server.jobs.ahead(job) if job.state == QUEUED else 0
+    return {**_plain(job), "ahead": ahead}

@@ -1,0 +1,145 @@
+"""`/v1/policies` and `/v1/explain`: which rules hold, since when, by whom; and what they do with a prompt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from fair_diffusion.policy import Policy, match
+from fair_diffusion.policy.errors import PolicyError
+from fair_diffusion.request import MAX_PROMPT, check_prompt
+from fair_diffusion.service.keys import OPERATOR
+from fair_diffusion.service.policies import Version
+from fair_diffusion.service.problems import documented, forbidden, no_such, wrong
+from fair_diffusion.service.server import Asker, Here, Operator, Server
+from fair_diffusion.service.streams import cell_name
+
+router = APIRouter(prefix="/v1", tags=["policies"])
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class NewPolicy(_Strict):
+    """A policy to store."""
+
+    text: str = Field(
+        min_length=1,
+        max_length=1_000_000,
+        description="the YAML",
+        examples=["version: 1\nrules:\n  - every: occupation\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"],
+    )
+
+
+class Reason(_Strict):
+    """Why a policy is made active."""
+
+    reason: str = Field(min_length=1, max_length=2000, examples=["agreed on by the board"])
+
+
+class Question(_Strict):
+    """A prompt to explain."""
+
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT, examples=["a photo of a firefighter"])
+    instruct: str | None = Field(default=None, max_length=4000, description="for operators: instead of the policy")
+
+
+@router.get("/policies", responses=documented(403))
+def versions(server: Here, key: Operator) -> dict[str, Any]:
+    """Every version of the policy, the newest first, and when which one was active."""
+    active = server.policies.active()
+    history = [
+        {"version": each.version, "time": each.time, "by": each.by, "reason": each.why}
+        for each in server.policies.history()
+    ]
+    data = [_shown(version, active) for version in server.policies.all()]
+    return {"object": "list", "data": data, "active": active.version if active else None, "history": history}
+
+
+@router.put("/policies", responses=documented(400, 403))
+def store(asked: NewPolicy, server: Here, key: Operator) -> dict[str, Any]:
+    """Store a policy. The same text is the same version. It is not active yet."""
+    try:
+        version = server.policies.add(asked.text, by=key.id)
+    except PolicyError as error:
+        raise wrong("text", str(error), "invalid_policy") from None
+    return _shown(version, server.policies.active())
+
+
+@router.get("/policies/{version}", responses=documented(400, 403, 404))
+def version_of(version: Number, server: Here, key: Operator) -> dict[str, Any]:
+    """One version, with its text and what it changes of the one before."""
+    found = _found(server, version)
+    before = version - 1 if version > 1 else None
+    try:
+        changed = server.policies.diff(before, version)
+    except ValueError:
+        changed = server.policies.diff(None, version)
+    return {**_shown(found, server.policies.active()), "text": found.text, "diff": changed}
+
+
+@router.post("/policies/{version}/activate", responses=documented(400, 403, 404))
+def activate(version: Number, asked: Reason, server: Here, key: Operator) -> dict[str, Any]:
+    """Make a version the one that holds for every request from now on."""
+    found = _found(server, version)
+    try:
+        server.policies.activate(version, why=asked.reason, by=key.id)
+    except ValueError as error:
+        raise wrong("reason", str(error)) from None
+    return _shown(found, found)
+
+
+@router.post("/explain", responses=documented(400, 403))
+def explain(asked: Question, server: Here, key: Asker) -> dict[str, Any]:
+    """Which rule fires for a prompt and why. Nothing is drawn."""
+    if asked.instruct is not None and key.role != OPERATOR:
+        raise forbidden("this key may not instruct: the server's policy holds", "instruct")
+    try:
+        check_prompt(asked.prompt)
+    except ValueError as error:
+        raise wrong("prompt", str(error)) from None
+    active = None if asked.instruct is not None else server.policies.active()
+    try:
+        policy = Policy.from_sentence(asked.instruct) if asked.instruct is not None else None
+    except PolicyError as error:
+        raise wrong("instruct", str(error), "invalid_policy") from None
+    found = match(policy or (active.policy if active else Policy()), asked.prompt)
+    return {
+        "rule": found.rule.name if found.rule else None,
+        "reason": found.reason,
+        "concept": found.concept,
+        "how": found.how,
+        "score": float(found.score),
+        "unsure": found.unsure,
+        "stated": [stated._asdict() for stated in found.stated],
+        "targets": [
+            {
+                "attributes": list(target.attributes),
+                "shares": {cell_name(cell): float(share) for cell, share in target.shares.items()},
+            }
+            for target in found.targets
+        ],
+        "policy": active.version if active else None,
+    }
+
+
+def _found(server: Server, version: int) -> Version:
+    try:
+        return server.policies.get(version)
+    except ValueError:
+        raise no_such("policy") from None
+
+
+def _shown(version: Version, active: Version | None) -> dict[str, Any]:
+    return {
+        "object": "policy",
+        "version": version.version,
+        "hash": version.hash,
+        "created": version.created,
+        "by": version.by,
+        "active": active is not None and active.version == version.version,
+    }

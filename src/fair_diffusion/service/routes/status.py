@@ -1,0 +1,70 @@
+"""Is the server alive, is it ready, what does it serve, what are its figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from fair_diffusion.service.problems import documented, no_such, overloaded
+from fair_diffusion.service.served_model import ServedModel, served_models
+from fair_diffusion.service.server import Anybody, Here
+
+router = APIRouter(tags=["status"])
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Alive. The only route that needs no key."""
+    return {"status": "ok"}
+
+
+@router.get("/ready", responses=documented())
+def ready(server: Here, key: Anybody) -> dict[str, Any]:
+    """Whether the database answers and a worker has loaded a model; 503 if not."""
+    models = [model.name for model in served_models(server.database) if model.ready]
+    if not models:
+        raise overloaded("no worker is there; requests wait until one is", 5.0)
+    return {"status": "ready", "models": models}
+
+
+@router.get("/v1/models", responses=documented())
+def models(server: Here, key: Anybody) -> dict[str, Any]:
+    """The models that workers draw with."""
+    return {"object": "list", "data": [_shown(model) for model in served_models(server.database)]}
+
+
+@router.get("/v1/models/{model}", responses=documented(400, 404))
+def model(model: str, server: Here, key: Anybody) -> dict[str, Any]:
+    """One model."""
+    for each in served_models(server.database):
+        if each.name == model:
+            return _shown(each)
+    raise no_such("model")
+
+
+@router.get(
+    "/metrics",
+    responses={200: {"description": "figures for Prometheus", "content": {"text/plain": {}}}, **documented()},
+    response_class=Response,
+)
+def metrics(server: Here, key: Anybody) -> Response:
+    """Figures for Prometheus."""
+    return Response(server.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _shown(model: ServedModel) -> dict[str, Any]:
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": int(model.created),
+        "owned_by": "fair-diffusion",
+        "ready": model.ready,
+        "size": f"{model.width}x{model.height}",
+        "steps": model.steps,
+        "guidance": model.guidance,
+        "attributes": model.attributes,
+        "weights": model.weights,
+    }

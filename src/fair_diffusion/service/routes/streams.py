@@ -1,0 +1,41 @@
+"""`/v1/streams`: what was asked, perceived and judged over all requests, with intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.problems import documented
+from fair_diffusion.service.server import Here, Operator
+from fair_diffusion.statistics.intervals import wilson
+
+router = APIRouter(prefix="/v1", tags=["streams"])
+
+
+@router.get("/streams", responses=documented(403))
+def streams(server: Here, key: Operator) -> dict[str, Any]:
+    """Every stream with its groups. The interval is of the judged share, at 95 %, for independent images."""
+    found: dict[int, dict[str, Any]] = {}
+    rows = DatabaseLedger(server.database).rows()
+    judged: dict[int, int] = {}
+    for row in rows:
+        judged[row.stream] = judged.get(row.stream, 0) + row.judged
+    for row in rows:
+        about = {"rule": row.rule, "model": row.model, "attributes": row.attributes, "n": row.n}
+        stream = found.setdefault(row.stream, {**about, "judged": judged[row.stream], "groups": []})
+        n = judged[row.stream]
+        stream["groups"].append(
+            {
+                "group": row.group,
+                "target": float(row.share),
+                "asked": row.asked,
+                "pending": row.pending,
+                "perceived": row.perceived,
+                "judged": row.judged,
+                "share": row.judged / n if n else None,
+                "interval": list(wilson(row.judged, n)) if n else None,
+            }
+        )
+    return {"object": "list", "data": list(found.values())}

@@ -1,0 +1,127 @@
+"""What a server knows of a model without loading it: workers that loaded it say so in the database, and stay seen."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from fair_diffusion.service.database import Database, DatabaseError, now
+from fair_diffusion.service.tables import workers
+
+if TYPE_CHECKING:
+    from fair_diffusion.pipeline import FairPipeline
+
+BEAT = 5.0
+"""Seconds between two times that a worker says that it is there."""
+GONE = 3 * BEAT
+"""A worker that was not seen for so many seconds is gone."""
+KEPT = 24 * 3600.0
+"""Seconds for which a server still takes requests for the model of a worker that is gone: it may be starting again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A model that some worker draws with.
+
+    Attributes:
+        name: what requests call it.
+        width, height: of its usual pictures, in pixels.
+        grain: each side of a picture is a multiple of this.
+        steps, guidance: what is used if a request does not state them.
+        attributes: what perceiver and judge read.
+        passes: network evaluations of one step.
+        weights: the hash of its weights.
+        created: when a worker last loaded it, in seconds since 1970.
+        ready: whether a worker is there now.
+    """
+
+    name: str
+    width: int
+    height: int
+    grain: int
+    steps: int
+    guidance: float
+    attributes: list[str]
+    passes: int
+    weights: str
+    created: float = 0.0
+    ready: bool = field(default=True, compare=False)
+
+    @classmethod
+    def of(cls, pipe: FairPipeline) -> ServedModel:
+        """The model of a pipeline. Its name is the last part of a path, because paths are nobody's business."""
+        from fair_diffusion.backbones.guide import passes
+
+        backbone: Any = pipe.backbone
+        factor = int(getattr(backbone.pipeline, "vae_scale_factor", 1)) if hasattr(backbone, "pipeline") else 1
+        _, high, wide = backbone.latent_shape
+        return cls(
+            name=pipe.name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors"),
+            width=wide * factor,
+            height=high * factor,
+            grain=factor * (backbone._grain() if hasattr(backbone, "_grain") else 1),
+            steps=pipe.card.steps,
+            guidance=pipe.card.guidance,
+            attributes=list(pipe.attributes),
+            passes=passes(backbone, pipe.card.guidance),
+            weights=pipe.weights,
+        )
+
+
+class Presence:
+    """Says that a worker is there, as a context manager; at its end the worker is gone.
+
+    Args:
+        database: where it is said.
+        worker: its name.
+        model: what it draws with.
+    """
+
+    def __init__(self, database: Database, worker: str, model: ServedModel) -> None:
+        self._database, self._worker, self._model = database, worker, model
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+
+    def __enter__(self) -> Presence:
+        self._say()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+        try:
+            self._say(-GONE)  # the model stays known
+        except DatabaseError:
+            return
+
+    def _run(self) -> None:
+        while not self._ended.wait(BEAT):
+            try:
+                self._say()
+            except DatabaseError:  # it is tried again
+                continue
+
+    def _say(self, ago: float = 0.0) -> None:
+        dialect = postgresql if self._database.postgres else sqlite
+        model = {name: value for name, value in asdict(self._model).items() if name not in ("created", "ready")}
+        row = dialect.insert(workers).values(name=self._worker, model=model, seen=now() + ago)
+        with self._database.writing() as connection:
+            connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen": now() + ago}))
+            connection.execute(delete(workers).where(workers.c.seen < now() - KEPT))
+
+
+def served_models(database: Database) -> list[ServedModel]:
+    """The models that workers draw with or drew with lately, by name."""
+    age = (now() - workers.c.seen).label("age")
+    with database.reading() as connection:
+        rows = connection.execute(select(workers.c.model, workers.c.seen, age).order_by(age.desc())).all()
+    found = {
+        row.model["name"]: ServedModel(**row.model, created=row.seen, ready=row.age < GONE) for row in rows
+    }  # of workers with the same model, the one that was seen last
+    return [found[name] for name in sorted(found)]

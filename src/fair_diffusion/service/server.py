@@ -1,0 +1,104 @@
+"""What all routes of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.images import Images
+from fair_diffusion.service.job import Event, Job
+from fair_diffusion.service.jobs import Jobs
+from fair_diffusion.service.keys import OPERATOR, RATER, Key, Keys
+from fair_diffusion.service.metrics import Metrics
+from fair_diffusion.service.policies import Policies
+from fair_diffusion.service.problems import forbidden
+from fair_diffusion.service.settings import Settings
+from fair_diffusion.service.signals import Signals
+
+TICK = 1.0
+"""Seconds after which whoever waits for a job looks whether the client is still there."""
+
+
+class Server:
+    """The parts of one server.
+
+    Args:
+        settings: how it works.
+        database: of the service.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings, self.database = settings, database
+        self.jobs, self.keys, self.policies = Jobs(database), Keys(database), Policies(database)
+        self.images = Images(database, settings.images_place)
+        self.signals, self.metrics = Signals(database), Metrics(database)
+
+    async def follow(self, job: Job, *, after: int = 0) -> AsyncIterator[tuple[Job, list[Event]]]:
+        """A job and its new events whenever something of it changed, and every `TICK`; the last time when it ended."""
+        loop, bell = asyncio.get_running_loop(), asyncio.Event()
+
+        def ring() -> None:
+            with suppress(RuntimeError):  # the server is ending
+                loop.call_soon_threadsafe(bell.set)
+
+        with self.signals.listen(job.id, ring):
+            while True:
+                bell.clear()
+                job = await run_in_threadpool(self.jobs.get, job.id)
+                events = await run_in_threadpool(self.jobs.events, job.id, after=after)
+                after = events[-1].number if events else after
+                yield job, events
+                if job.over:
+                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(bell.wait(), TICK)
+
+    def clean(self) -> None:
+        """Forget jobs and images whose time is over."""
+        self.jobs.expire()
+        self.images.expire()
+
+    def close(self) -> None:
+        """Let everything go."""
+        self.signals.close()
+        self.database.close()
+
+
+def _server(request: Request) -> Server:
+    found: Server = request.app.state.server
+    return found
+
+
+def _anybody(request: Request) -> Key:
+    found: Key = request.state.key
+    return found
+
+
+def _asker(request: Request) -> Key:
+    key = _anybody(request)
+    if key.role == RATER:
+        raise forbidden("this key may only label; images need a key of role client or operator")
+    return key
+
+
+def _operator(request: Request) -> Key:
+    key = _anybody(request)
+    if key.role != OPERATOR:
+        raise forbidden("this needs a key of role operator")
+    return key
+
+
+Here = Annotated[Server, Depends(_server)]
+"""The server, as a parameter of a route."""
+Anybody = Annotated[Key, Depends(_anybody)]
+"""The caller's key."""
+Asker = Annotated[Key, Depends(_asker)]
+"""The caller's key, which may ask for images."""
+Operator = Annotated[Key, Depends(_operator)]
+"""The caller's key, which may instruct and set the policy."""

@@ -1,0 +1,157 @@
+"""A server as processes: the API in this one, workers in their own, started again if they die."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from socket import socket
+
+import uvicorn
+
+from fair_diffusion.service.api import application
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.keys import OPERATOR, Keys
+from fair_diffusion.service.policies import Policies
+from fair_diffusion.service.server import Server
+from fair_diffusion.service.settings import Settings
+
+LOG = logging.getLogger("fair_diffusion.serve")
+DATABASE = "FAIR_DIFFUSION_DATABASE"
+"""The environment variable by which workers get the URL, which may hold a password."""
+SLOWEST = 30.0
+"""Seconds between two starts of a worker that dies at once, at most."""
+
+
+def prepared(settings: Settings) -> tuple[Server, str | None]:
+    """Open what a server needs; make a first key if there is none and only this machine can reach the server.
+
+    Returns:
+        The server, and the secret of the key that was made.
+
+    Raises:
+        ValueError: there is no key, and others could reach the server; or the policy cannot be read.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    keys, secret = Keys(database), None
+    if not any(key.revoked is None for key in keys.all()):
+        if not settings.loopback:
+            database.close()
+            raise ValueError(
+                f"there is no key yet, and {settings.host} can be reached from elsewhere; make one with "
+                "`fair-diffusion keys add NAME --role operator`, or serve on 127.0.0.1"
+            )
+        secret, _ = keys.add("first key", role=OPERATOR)
+    if settings.policy is not None:
+        _activate(Policies(database), settings.policy)
+    return Server(settings, database), secret
+
+
+def _activate(policies: Policies, file: Path) -> None:
+    """Make the policy of a file the active one, unless it is."""
+    from fair_diffusion.files import guarded
+    from fair_diffusion.policy.file import LARGEST, read_policy
+
+    read_policy(file)  # its errors name the file
+    version, active = policies.add(guarded.text(file, LARGEST)), policies.active()
+    if active is None or active.version != version.version:
+        policies.activate(version.version, why=f"the server was started with --policy {file.name}")
+
+
+class Workers:
+    """Worker processes on this machine, as a context manager; its end stops them.
+
+    Args:
+        settings: of the server.
+        loading: options of the command line that say which model is loaded.
+    """
+
+    def __init__(self, settings: Settings, loading: Sequence[str]) -> None:
+        self._settings, self._loading = settings, loading
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._keep, args=(place,), name=f"worker {place}")
+            for place in range(settings.workers)
+        ]
+
+    def __enter__(self) -> Workers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for process in list(self._processes.values()):
+            process.terminate()
+        for thread in self._threads:
+            thread.join()
+
+    def _keep(self, place: int) -> None:
+        """Start a worker, and again whenever it dies, each time a little later."""
+        wait = 0.5
+        while not self._ended.is_set():
+            began = time.monotonic()
+            process = subprocess.Popen(self._command(), env={**os.environ, DATABASE: self._settings.database_url})
+            self._processes[place] = process
+            if self._ended.is_set():
+                process.terminate()
+            code = self._wait(process)
+            if not self._ended.is_set():
+                wait = 0.5 if time.monotonic() - began > SLOWEST else min(SLOWEST, 2 * wait)
+                LOG.error("worker %s ended with %s; it starts again in %.0f s", process.pid, code, wait)
+                self._ended.wait(wait)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait for the end of a process; one that does not end in time when it is to is killed."""
+        late: float | None = None
+        while process.poll() is None:
+            time.sleep(0.05)
+            if self._ended.is_set():
+                late = late or time.monotonic() + self._settings.grace + 5
+                if time.monotonic() > late:
+                    process.kill()
+        return process.returncode
+
+    def _command(self) -> list[str]:
+        own = self._settings
+        settings = {"batch": own.batch, "linger": own.linger, "grace": own.grace, "retention": own.retention}
+        options = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
+        options += ["--data", str(own.data), "--images", own.images_place, "--parent", str(os.getpid())]
+        options += ["--keep-prompts"] if own.keep_prompts else []
+        return [sys.executable, "-m", "fair_diffusion.cli", "worker", *options, *self._loading]
+
+
+class Uvicorn(uvicorn.Server):
+    """Uvicorn, that says when it takes requests, and on which port."""
+
+    def __init__(self, server: Server, started: Callable[[], None]) -> None:
+        settings = server.settings
+        config = uvicorn.Config(
+            application(server),
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,  # it would log what clients put into addresses
+            lifespan="on",
+            timeout_graceful_shutdown=max(1, round(settings.grace)),
+        )
+        super().__init__(config)
+        self._begun = started
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._begun()
+
+    @property
+    def port(self) -> int:
+        """The port on which it listens."""
+        return int(self.servers[0].sockets[0].getsockname()[1])

@@ -1,0 +1,89 @@
+"""The settings of a server: options, then the environment, then a file, then what is usual."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from fair_diffusion.service.database_name import shown_url
+
+FILE = "service.yaml"
+"""The file of settings in the data folder."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Settings(BaseSettings):
+    """What a server can be told. The environment has them as FAIR_DIFFUSION_PORT and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="FAIR_DIFFUSION_", extra="forbid", hide_input_in_errors=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    data: Path = Path("fair-diffusion-data")
+    database: str | None = Field(default=None, description="URL; a file in the data folder if none is given")
+    images: str | None = Field(default=None, description="folder or URL of fsspec; one in the data folder if not given")
+    policy: Path | None = Field(default=None, description="the policy file that is active from the start on")
+    workers: int = Field(1, ge=0, le=64, description="processes that draw, on this machine")
+    batch: int = Field(8, ge=1, le=1024, description="images in one batch at most")
+    linger: float = Field(20.0, ge=0, le=10_000, description="milliseconds that a batch waits for more jobs")
+    grace: float = Field(20.0, ge=0, le=3600, description="seconds to finish in at the end")
+    keep_prompts: bool = False
+    retention: float = Field(1.0, gt=0, le=3650, description="days for which jobs and images are kept")
+    most_waiting: int = Field(1000, ge=1, description="jobs that wait at once")
+    most_steps: int = Field(150, ge=1, le=1000, description="denoising steps of a request at most")
+    most_pixels: int = Field(4_194_304, ge=256, description="pixels of an image at most")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options first, then the environment, then the file."""
+        given: Any = init_settings
+        data = Path(given.init_kwargs.get("data") or env_settings().get("data") or Path("fair-diffusion-data"))
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=data / FILE)
+
+    @classmethod
+    def read(cls, **options: Any) -> Settings:
+        """The settings with these options, where they are not None. `ValueError` naming the first wrong one."""
+        try:
+            return cls(**{name: value for name, value in options.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = ".".join(map(str, first["loc"])) or "settings"
+            raise ValueError(f"the setting {name} cannot be used: {first['msg']}") from None
+        except yaml.YAMLError as error:
+            raise ValueError(f"{FILE} in the data folder is no YAML ({str(error).splitlines()[0]}); mend it") from None
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        return self.database or str(self.data / "service.sqlite")
+
+    @property
+    def images_place(self) -> str:
+        """Where pictures are."""
+        return self.images or str(self.data / "images")
+
+    @property
+    def kept(self) -> float:
+        """Seconds for which jobs and images are kept."""
+        return self.retention * 24 * 3600.0
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in LOOPBACK
+
+    def shown(self) -> dict[str, Any]:
+        """The settings that hold, without secrets."""
+        found = self.model_dump(mode="json")
+        return {**found, "database": shown_url(self.database_url), "images": shown_url(self.images_place)}
