@@ -137,6 +137,17 @@ def test_a_mistake_names_line_value_and_mend(text: str, line: int, value: str, m
     assert mend in problem.mend
 
 
+@pytest.mark.parametrize("mark", "[{")
+def test_brackets_without_an_end_are_refused_before_they_are_read(mark: str) -> None:
+    with pytest.raises(PolicyError, match="brackets are open"):
+        Policy.from_yaml(HEAD + "- name: " + mark * 500)
+
+
+def test_a_short_misspelt_concept_has_its_mend() -> None:
+    with pytest.raises(PolicyError, match="did you mean 'nurse'"):
+        Policy.from_yaml(HEAD + "- concepts: [nurs]\n  targets: {gender: uniform}\n")
+
+
 def test_mistakes_below_a_misspelt_key_are_reported_too() -> None:
     with pytest.raises(PolicyError) as caught:
         Policy.from_yaml(HEAD + "- concepts: [cook]\n  tagets:\n    gendr:\n      womn: 50%\n      man: 5\n")

@@ -224,6 +224,25 @@ def test_what_is_unsure_silences_and_is_told() -> None:
     assert alone.reason.startswith("unsure: ")
 
 
+@pytest.mark.parametrize(
+    ("instruction", "prompt", "reason"),
+    [
+        ("every occupation except midwife: half women", "a midwife", "'midwife': rule 'every"),
+        ("nurse: half women", "a photo of a barista", "shows, 'barista'"),
+        ("doctor: half women", "ein Arzt", "'Arzt' may mean one gender alone or anybody"),
+    ],
+)
+def test_the_reason_names_the_worker_and_the_rule_that_excepts_it(instruction: str, prompt: str, reason: str) -> None:
+    found = match(Policy.from_sentence(instruction), prompt)
+    assert found.rule is None
+    assert reason in found.reason
+
+
+def test_a_prompt_without_a_worker_names_none() -> None:
+    found = match(Policy.from_sentence("nurse: half women"), "a cat on a mat")
+    assert found.reason == "no rule is about what the prompt shows"
+
+
 def test_losing_rules_are_told_with_their_workers() -> None:
     policy = Policy.from_sentence("doctor: half women; nurse: half men")
     found = match(policy, "a nurse and a doctor")

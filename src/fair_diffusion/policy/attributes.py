@@ -84,7 +84,7 @@ class Attribute:
 
 def suggestion(value: str, known: tuple[str, ...]) -> str:
     """The mend in a message about an unknown name: the closest known name, or all known names."""
-    close = difflib.get_close_matches(value.lower(), known, n=1)
+    close = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0.7)
     return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(known)}"
 
 

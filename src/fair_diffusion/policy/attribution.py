@@ -54,6 +54,8 @@ def of_adjective(
         if colour and any(word in lists["dress"] or word.endswith("ed") for word in between):  # "a black-clad doctor"
             return NOBODY
         return Owner(head, Same.UNSURE if between and colour else Same.YES)
+    if between and between[-1] in lists["versions"]:
+        return UNSURE
     features = (lists["skins"] if colour else lists["bodies"]) | lists["descent"]
     if between and (between[0] in lists["descent"] or between[-1] in features):
         return of_feature(people, first)  # "of Kenyan origin fixing a car", "with Asian features"
@@ -112,6 +114,9 @@ def _predicate(people: People, first: int, *, strong: bool, colour: bool) -> Own
         return NOBODY
     if person and before < person.stop:  # "doctor female"
         return Owner(person, Same.YES if strong else Same.UNSURE)
+    made = s.low[before] in {"it", "them"} and s.word(before - 1) in {"make", "making", "made"}
+    if person and (made or (s.low[before] == "but" and before == person.stop)):  # "doctor but black", "make it black"
+        return Owner(person, Same.UNSURE)
     if s.classes[before] in {"prepositions", "auxiliaries", "verbs"}:  # "in white", "wearing black", "speaks French"
         return UNSURE if strong else NOBODY
     return NOBODY if colour else UNSURE

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
 from fair_diffusion.policy import vocabulary
 from fair_diffusion.policy.attributes import ATTRIBUTES
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, WILDCARDS, canonical, known, lists
@@ -19,6 +22,8 @@ from fair_diffusion.policy.tokens import Token, kinds, plain, tokenize
 from fair_diffusion.policy.words import Phrase, phrase
 
 MEND = 'name an occupation, such as "firefighter"'
+_SHORT = 4
+"""The letters of a word for which a known one is proposed, at least."""
 NEAR, THING = 0.35, 0.1
 """An unknown word is taken for a person if it is this near to an occupation, and not so much nearer to a thing.
 
@@ -166,8 +171,19 @@ def _unknown(text: str, words: Phrase, title: bool) -> str:
     said = f"the nearest known one is {nearest!r} (score {score:.2f})"
     like_a_person = LIKE_A_WORKER.fullmatch(words[-1]) or (score >= NEAR and thing <= THING)
     if not parts and (not like_a_person or words[-1] in vocabulary.things() or not "".join(words).isalpha()):
+        if meant := _nearly(text.lower()):
+            raise ValueError(f"this is no known occupation; did you mean {meant!r}?")
         raise ValueError(f"this is no known occupation; {said}: name one such, or the word for a person")
     return f"{text!r} is no known occupation, so only these very words are matched; {said}"
+
+
+def _nearly(word: str) -> str | None:
+    """The English occupation that is one letter away from a word too short to be read as a typo: "nurs"."""
+    if len(word) < _SHORT:
+        return None
+    near = [w[0] for w, entry in known().items() if len(w) == 1 and entry.language == "en" and w[0][0] == word[0]]
+    found = process.extractOne(word, near, scorer=OSA.distance, score_cutoff=1)
+    return found[0] if found else None
 
 
 def foreign_letter(text: str) -> str | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import yaml
@@ -31,6 +32,8 @@ POLICY_KEYS = ("version", "rules", "exemptions", "words", "hold")
 RULE_KEYS = ("name", "concepts", "every", "except", "targets", "joint", "exemptions")
 GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 LONGEST_WORD = 60
+DEEPEST = 100
+"""Brackets that may be open at once: more take long to read, and a policy needs a few."""
 
 
 def read_policy(path: Path) -> Policy:
@@ -53,6 +56,9 @@ def parse_policy(text: str) -> Policy:
     Raises:
         PolicyError: every mistake of the text.
     """
+    if _depth(text) > DEEPEST:
+        message = f"more than {DEEPEST} brackets are open at once"
+        raise PolicyError([Problem(None, text[:40], message, "close each bracket")])
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -69,6 +75,13 @@ def parse_policy(text: str) -> Policy:
     if reader.problems:
         raise PolicyError(reader.problems)
     return replace(policy, text=text.strip())
+
+
+def _depth(text: str) -> int:
+    """The largest number of brackets that are open at once."""
+    steps = {"[": 1, "{": 1, "]": -1, "}": -1}
+    open_ = accumulate(steps.get(letter, 0) for letter in text)
+    return max(open_, default=0)
 
 
 class _Reader(Nodes):

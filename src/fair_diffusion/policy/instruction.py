@@ -38,8 +38,8 @@ _SHAPES = tuple(
     for shape in (
         rf"{_K},?(?P<v>[VP:at]*)(?P<b>[^C]*)",  # doctors should be half women; among doctors, half women
         rf"P?(?P<b>[SN])P?{_K}(?P<v>[VP:at]*)(?P<b2>G[^C]*)",  # half of the doctors should be women
-        rf"(?P<b>[^C]*[^CVPat,&:])[,:]?{_K}",  # gender parity for all jobs; 50% female doctors; half women: doctors
-        rf"(?P<b>G+)[V:P]*(?P<b2>S)P?{_K}",  # women should be half of the doctors
+        rf"(?!G+[V:P]+SC)(?P<b>[^C]*[^CVPat,&:])[,:]?{_K}",  # gender parity for all jobs; half women: doctors
+        rf"(?P<b>G+)[V:P]*(?P<b2>S)P{_K}",  # women should be half of the doctors
         rf"(?P<b>T?MG+)P?{_K}(?P<b2>aG+)",  # as many female nurses as male
         rf"(?P<b>Q){_K}(?P<b2>PL(?:[,&]+L)*)",  # balance doctors by gender
         rf"P?(?P<b>L(?:[,&]+L)*)P{_K}(?P<v>[V:]?)(?P<b2>[^C]+)",  # the ages of teachers should be uniform

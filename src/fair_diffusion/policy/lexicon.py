@@ -30,6 +30,12 @@ _COUNTED = re.compile(r"^\d{1,2}(?=[a-z])")
 """The number before a tag: "2girls"."""
 
 
+_SKINNED = re.compile(r"(?:dark|light|brown|black|white|pale|fair|olive|tan|bronze|ebony|medium|deep)-?skin(?:ned)?")
+_STRETCHED = re.compile(r"(.)\1{2,}")
+_FIGURES = str.maketrans("013457", "oleast")
+"""The letters for which figures stand in "f3male" and "w0man"."""
+
+
 class Entry(NamedTuple):
     """What one phrase states: the attribute, the kind of word (`attributes.yaml`), and the group, if it names one."""
 
@@ -71,8 +77,12 @@ def _by_ending(words: Phrase) -> tuple[Entry, ...]:
     word = words[0]
     if len(words) == 2 and words[1] in {"skinned", "complexioned", "complected"} and word not in grammar()["textures"]:
         return (Entry("skin_tone", "adjectives", None),)
+    if len(words) == 1 and _SKINNED.fullmatch(word):  # "darkskin", "lightskinned"
+        return (Entry("skin_tone", "adjectives", None),)
     if len(words) > 1 or len(word) < 6 or word in grammar()["endless"] or words in famous():
         return ()
+    if word.endswith(("masculine", "feminine")):  # "hypermasculine"
+        return (Entry("gender", "adjectives", "man" if word.endswith("masculine") else "woman"),)
     if word.endswith("woman"):
         return (Entry("gender", "nouns", "woman"),)
     if word.endswith("man") and word not in surnames():
@@ -85,7 +95,10 @@ def entries(sentence: Sentence) -> list[Found]:
     lexicon = _lexicon()
 
     def key(words: Phrase) -> Phrase:
-        return (_COUNTED.sub("", words[0]),) if len(words) == 1 else words
+        if len(words) > 1:
+            return words
+        counted = _COUNTED.sub("", words[0])
+        return (counted,) if (counted,) in lexicon or counted.isdigit() else (_disguised(counted),)
 
     found = []
     for first, stop in spans(sentence.text, lambda words: key(words) in lexicon or bool(_by_ending(words))):
@@ -97,6 +110,11 @@ def entries(sentence: Sentence) -> list[Found]:
         if stated and not foreign and not _is_common(sentence, first, stop) and not in_place_name(sentence, stop):
             found.append(Found(first, stop, stated))
     return found
+
+
+def _disguised(word: str) -> str:
+    """A word without the figures and the repeated letters that disguise it: "f3male" and "femaleee" give "female"."""
+    return _STRETCHED.sub(r"\1", word.translate(_FIGURES)) if len(word) > 3 else word
 
 
 def _is_common(sentence: Sentence, first: int, stop: int) -> bool:

@@ -23,6 +23,9 @@ from fair_diffusion.policy.words import Word, phrase, words
 HOW = {"exact": 3, "synonym": 2, "kind": 1, "wildcard": 0}
 """The ways in which a rule's concept covers words of the prompt, and the rank of each."""
 
+MOST_WORDS = 8_000
+"""Words that are read, from the beginning of a prompt: more than any model reads, so that no prompt takes long."""
+
 Nearest = tuple[str, float]
 """A concept and its cosine with words of the prompt."""
 
@@ -95,7 +98,7 @@ def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
         prompt: the prompt.
         last: whether no other prompt follows, so that nothing is loaded which this one does not need.
     """
-    text = words(prompt)
+    text = words(prompt)[:MOST_WORDS]
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
     reading = Reading(prompt, text, mentions(text, wanted, people=True))
     best = {mention.words: _best(policy, mention) for mention in {m.words: m for m in reading.mentions}.values()}
@@ -109,7 +112,7 @@ def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
         found = _none(f"{' '.join(refused.words)!r}: {refused.refused}")
     else:
         near, nearest = _by_meaning(policy, text, reading.mentions, last)
-        found = _none("no rule is about what the prompt shows")
+        found = _none(_about_nothing(policy, prompt, text, reading.mentions))
         if near:
             found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
         found = replace(found, nearest=nearest)
@@ -169,7 +172,7 @@ def _restrained(policy: Policy, fit: Fit, depicted: Sequence[Fit], reading: Read
     stated = {s.attribute: s.words for s in reversed(said) if s.same == Same.YES}
     doubts = {s.attribute: s.words for s in reversed(said) if s.same == Same.UNSURE and s.attribute not in stated}
     asked = {name for target in rule.targets for name in target.attributes}
-    unsure = ", ".join(f"{name}: {found!r} may be said of {shown!r}" for name, found in doubts.items() if name in asked)
+    unsure = ", ".join(_doubt(name, found, shown) for name, found in doubts.items() if name in asked)
     left = tuple(t for t in rule.targets if not (stated.keys() | doubts.keys()) & set(t.attributes))
     told = [f"the prompt states {', '.join(f'{name}: {found!r}' for name, found in stated.items())}"] if stated else []
     told += [f"unsure: {unsure}"] if unsure else []
@@ -180,6 +183,25 @@ def _restrained(policy: Policy, fit: Fit, depicted: Sequence[Fit], reading: Read
     return replace(
         facts, rule=rule, targets=left, concept=shown, how=fit.how, score=fit.score, reason=reason, start=start
     )
+
+
+def _doubt(attribute: str, found: str, shown: str) -> str:
+    """What could be read in two ways."""
+    if found == shown:  # "Bäcker"
+        return f"{attribute}: {found!r} may mean one gender alone or anybody"
+    return f"{attribute}: {found!r} may be said of {shown!r}"
+
+
+def _about_nothing(policy: Policy, prompt: str, text: Sequence[Word], mentioned: Sequence[Mention]) -> str:
+    """Why no rule covers a prompt: it shows no worker, or workers that no rule is about or that one excepts."""
+    reason = "no rule is about what the prompt shows"
+    for mention in mentioned:
+        if mention.words in known() and not mention.refused:
+            shown = prompt[text[mention.first].start : text[mention.stop - 1].end]
+            excepting = (r.name for r in policy.rules if any(_fits(e, mention) for e in r.exceptions))
+            rule = next(excepting, None)
+            return f"{reason}, {shown!r}" + (f": rule {rule!r} excepts it" if rule else "")
+    return reason
 
 
 def _silenced(

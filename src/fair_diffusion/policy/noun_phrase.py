@@ -171,7 +171,7 @@ class People:
     def _anothers(self, a: Person, b: Person) -> bool:
         """Whether the second person is somebody of a third one's: "a planner arguing with the groom's mother"."""
         s, owner = self.sentence, b.start - 1
-        if not s.joined(b.start) or owner < a.stop or not s.text[owner].possessive:
+        if not s.joined(b.start) or owner < a.stop or not s.text[owner].possessive or s.classes[owner] == "copulas":
             return False
         start = self.start(owner)
         told = s.class_of(start - 1) in {"copulas", "links"} or s.word(start - 1) in grammar()["seeming"]
@@ -181,6 +181,9 @@ class People:
         """What "a woman's …" says of a later person: "a woman's doctor" is another person."""
         s = self.sentence
         if s.word(a.stop) in grammar()["bodies"]:  # "a woman's face, doctor"; "a doctor with a woman's face"
+            return Same.UNSURE
+        link = s.before(b.start)
+        if s.word(a.stop) in grammar()["owned"] and s.class_of(link) in {"copulas", "links"}:  # "her life as a nurse"
             return Same.UNSURE
         beside = b.start == a.stop and s.joined(b.start)
         if beside or b.kind == "worker" or s.one_sentence(a.first, b.first):
@@ -209,6 +212,8 @@ class People:
             return Same.NO
         if word in g["looking"]:
             return Same.UNSURE
+        if word == "by" and s.word(link - 1) in g["played"]:
+            return Same.YES if a.stop == link - 1 else Same.UNSURE  # "a doctor played by an actress"
         if s.text[b.stop - 1].possessive and word in {"with", "has", "having"} and s.word(b.stop) in g["bodies"]:
             return Same.UNSURE  # "with a woman's face"
         before = self.last_before(b.start)
@@ -225,6 +230,9 @@ class People:
         if word == "of" and nearest:
             owner = s.word(link - 1)
             if a.stop == link and s.text[link - 1].normal in g["collectives"]:  # "a crew of astronauts"
+                return Same.YES
+            one = s.low[b.stop - 1] == s.text[b.stop - 1].normal
+            if a.stop == link and one and s.low[b.start] in g["numbers"]:  # "mum of two teacher"
                 return Same.YES
             if owner in g["roles"] or owner in g["bodies"]:
                 return Same.UNSURE
@@ -257,8 +265,11 @@ class People:
         if s.low[parents.start] in {"her", "his", "their", "whose"} or s.word(link) == "whose":
             return True
         raised = s.word(link) in {"by", "to"} and s.word(link - 1) in _RAISED
-        return raised or (
-            s.word(link) in {"with", "has", "of"} and link == worker.stop and s.low[parents.stop - 1] in _OWN
+        bred = s.word(link) == "from" and s.text[parents.stop - 1].normal == "family"  # "a chef from a Maori family"
+        return (
+            raised
+            or bred
+            or (s.word(link) in {"with", "has", "of"} and link == worker.stop and s.low[parents.stop - 1] in _OWN)
         )
 
     def _descends(self, a: Person, b: Person, link: int) -> bool:
@@ -282,6 +293,10 @@ class People:
         """Two people with a verb, a preposition or "and" between them: others, if the second phrase is a whole one."""
         s = self.sentence
         several = s.low[b.stop - 1] != s.text[b.stop - 1].normal
+        one = s.classes[b.start] != "determiners" or s.low[b.start] in {"a", "an"}
+        beside = one and s.classes[link] == "conjunctions" and link == a.stop
+        if beside and (s.low[link] == "but" or s.low[b.stop - 1] in grammar()["kin"]):  # "a pilot and a father"
+            return Same.UNSURE
         if s.classes[b.start] == "determiners" or several or b.kind == "name":
             return Same.NO
         if s.classes[link] == "conjunctions":

@@ -26,7 +26,7 @@ from fair_diffusion.policy.sentence import grammar
 from fair_diffusion.policy.vocabulary import cities, countries
 from fair_diffusion.policy.words import first_words, spans
 
-_SIGNS = re.compile(r"(?P<woman>[♀👩👧👵👸🧕🤰🤱💃🤶👰])|(?P<man>[♂👨👦👴🤴🧔🎅🕺🕴🤵])|[🏻🏼🏽🏾🏿]")
+_SIGNS = re.compile(r"(?P<woman>[♀👩👧👵👸🧕🤰🤱💃🤶👰])|(?P<man>[♂👨👦👴🤴🧔🎅🕺🕴🤵])|[🏻🏼🏽🏾🏿]|(?P<flag>[🇦-🇿]{2})")
 _TONES = dict(zip("🏻🏼🏽🏾🏿", ATTRIBUTES["skin_tone"].group_names, strict=True))
 _LETTER = re.compile(
     r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|]|/(?! ?\d)|$)"  # "nurse, f", and not "nurse, f/2.8"
@@ -39,6 +39,8 @@ _PARTS = frozenset(["rural", "southern", "northern", "eastern", "western", "sout
 _BORN = frozenset(
     "born raised native natives citizen up roots root origins ancestry heritage ancestors family relatives".split()
 )
+_NATIVE = frozenset(["born", "raised", "bred", "native", "national", "citizen"])
+_LEFT = frozenset(["from", "out", "fled", "escaped", "fleeing", "escaping"])
 _BESIDE = 3
 """The number of words before a worker among which a misspelt one is looked for."""
 
@@ -135,6 +137,9 @@ class Finder:
                 first = self._word_at(found.start())
                 person = self.people.last_before(first)
                 owner = Owner(person, Same.YES) if person and len(self.people.people) == 1 else WHOEVER
+                if found.lastgroup == "flag":  # of the worker's country, or of a place
+                    yield from (Statement(first, found.group(), name, None, UNSURE) for name in _told_by_peoples())
+                    continue
                 tone = _TONES.get(found.group())
                 group = tone or (found.lastgroup or "").strip("_") or None
                 yield Statement(first, found.group(), "skin_tone" if tone else "gender", group, owner)
@@ -142,10 +147,10 @@ class Finder:
     def _origins(self) -> Iterator[Statement]:
         """What "from Kenya" and "born in Kenya" state, for attributes that words for peoples state."""
         s = self.sentence
-        told = [name for name, attribute in ATTRIBUTES.items() if attribute.peoples]
+        told = _told_by_peoples()
         begins = first_words(countries()) | first_words(cities())
         for first, stop in spans(s.text, lambda p: p in countries() or p in cities(), begins=begins):
-            if s.joined(stop) and s.low[stop] == "born":  # "Nairobi-born"
+            if s.joined(stop) and s.low[stop] in _NATIVE:  # "Nairobi-born", "a Ghana native"
                 words = s.written(first, stop + 1)
                 owner = of_adjective(self.people, first, stop + 1, {}, strong=False, colour=False)
                 yield from (Statement(first, words, name, None, owner) for name in told)
@@ -155,10 +160,17 @@ class Finder:
                 link -= 1
             if link < 0 or not s.joined(link + 1):
                 continue
+            if (
+                s.low[link] == "of" and s.word(link - 1) == "out" and self.people.around(link - 2)
+            ):  # "driver out of Lagos"
+                link -= 1
             root = link - 2 if s.class_of(link - 1) == "copulas" and s.joined(link - 1) else link - 1
             if s.low[link] in {"in", "of", "to"} and s.word(root) in _BORN and s.joined(link):
                 link = root  # "born in", "whose roots are in"
-            elif s.low[link] != "from":
+            elif s.low[link] == "of" and (person := self.people.around(link - 1)) and person.kind == "worker":
+                yield from (Statement(link, s.written(link, stop), name, None, UNSURE) for name in told)
+                continue  # "a judge of Ghana"
+            elif s.low[link] not in _LEFT:
                 continue
             words = s.written(link, stop)
             for name in told:
@@ -167,7 +179,7 @@ class Finder:
     def _abroad(self) -> Iterator[Statement]:
         """What other languages than English state, for attributes that words for peoples state."""
         languages = {known()[m.words].language for m in self.mentioned.values() if m.words in known()}
-        told = [name for name, attribute in ATTRIBUTES.items() if attribute.peoples]
+        told = _told_by_peoples()
         for found in abroad(self.people, languages):
             words = self.sentence.written(found.first, found.stop)
             yield from (Statement(found.first, words, name, None, found.owner) for name in told)
@@ -184,3 +196,8 @@ class Finder:
 
     def _word_at(self, character: int) -> int:
         return bisect_left(self.sentence.text, character, key=lambda word: word.start)
+
+
+def _told_by_peoples() -> list[str]:
+    """The attributes that words for peoples state."""
+    return [name for name, attribute in ATTRIBUTES.items() if attribute.peoples]

@@ -77,7 +77,7 @@ def plain(text: str) -> str:
     text = re.sub(r"(?<=\d)\s?[–—‐‑]\s?(?=\d)", "-", text)
     text = re.sub(r"[–—]", " - ", text)
     text = re.sub(r"[‐‑]", "-", text)
-    text = re.sub(r"-+>", ":", text)
+    text = re.sub(r"(?<!-)-+>", ":", text)
     text = re.sub(r"(?m)^\s*\*\s*:", "every occupation:", text)
     text = re.sub(r"(?m)^\s*(?:[-*•+>]\s+|#+\s*|\d+[.)]\s+)+", "", text)
     text = _LETTERS.sub(_spelled_out, text)

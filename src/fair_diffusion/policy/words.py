@@ -104,6 +104,7 @@ def words(text: str) -> list[Word]:
     return [word for word in found if word.normal != "s" or not _is_suffix(text, word)]
 
 
+@lru_cache(maxsize=20_000)
 def _plain(text: str) -> str:
     """A word in lower case, with one spelling for each letter and nothing that is not seen."""
     if text.isascii():
