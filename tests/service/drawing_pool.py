@@ -1,4 +1,4 @@
-"""Workers for tests: `python drawing_pool.py URL DATA LEASE`. Each line on standard input starts one.
+"""Workers for tests: each line on standard input, URL and folder of images with a tab between, starts one.
 
 The model is loaded once, and workers are forked from it. A worker prints its process id. When one ends, the pool prints
 "ended", its process id and its exit code. When standard input ends, the pool kills what is left.
@@ -20,26 +20,26 @@ from fair_diffusion.service.images import Images
 from fair_diffusion.service.worker import Worker, WorkerSettings
 
 
-def work(pipe: FairPipeline, url: str, data: str, lease: float) -> None:
+def work(pipe: FairPipeline, url: str, data: str) -> None:
     """Draw until SIGTERM; what is at hand is given back at once."""
     database = Database(url, create=False)
-    worker = Worker(database, Images(database, Path(data)), pipe, WorkerSettings(lease=lease, grace=0.0))
+    worker = Worker(database, Images(database, Path(data)), pipe, WorkerSettings(lease=1.0, grace=0.0))
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     print(os.getpid(), flush=True)
     worker.run()
 
 
-def main(url: str, data: str, lease: str) -> None:
+def main() -> None:
     """Start workers as asked, and end with the input."""
     torch.set_num_threads(1)
     pipe = FairPipeline.from_pretrained("pocket")
     workers: set[int] = set()
     print("loaded", flush=True)
-    while sys.stdin.readline():
+    while line := sys.stdin.readline():
         if (child := os.fork()) == 0:
             code = 1
             try:
-                work(pipe, url, data, float(lease))
+                work(pipe, *line.rstrip("\n").split("\t"))
                 code = 0
             finally:
                 os._exit(code)
@@ -58,4 +58,4 @@ def _tell(child: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

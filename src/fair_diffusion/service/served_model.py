@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from fair_diffusion.files.text import public
 from fair_diffusion.service.database import Database, DatabaseError, now
 from fair_diffusion.service.tables import workers
 
@@ -54,14 +55,14 @@ class ServedModel:
 
     @classmethod
     def of(cls, pipe: FairPipeline) -> ServedModel:
-        """The model of a pipeline. Its name is the last part of a path, because paths are nobody's business."""
+        """The model of a pipeline. Paths are nobody's business, so only their last part is its name."""
         from fair_diffusion.backbones.guide import passes
 
         backbone: Any = pipe.backbone
         factor = int(getattr(backbone.pipeline, "vae_scale_factor", 1)) if hasattr(backbone, "pipeline") else 1
         _, high, wide = backbone.latent_shape
         return cls(
-            name=pipe.name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors"),
+            name=public(pipe.name),
             width=wide * factor,
             height=high * factor,
             grain=factor * (backbone._grain() if hasattr(backbone, "_grain") else 1),

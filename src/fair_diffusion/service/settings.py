@@ -22,20 +22,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FAIR_DIFFUSION_", extra="forbid", hide_input_in_errors=True)
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
+    port: int = Field(default=8000, ge=0, le=65535)
     data: Path = Path("fair-diffusion-data")
     database: str | None = Field(default=None, description="URL; a file in the data folder if none is given")
     images: str | None = Field(default=None, description="folder or URL of fsspec; one in the data folder if not given")
     policy: Path | None = Field(default=None, description="the policy file that is active from the start on")
-    workers: int = Field(1, ge=0, le=64, description="processes that draw, on this machine")
-    batch: int = Field(8, ge=1, le=1024, description="images in one batch at most")
-    linger: float = Field(20.0, ge=0, le=10_000, description="milliseconds that a batch waits for more jobs")
-    grace: float = Field(20.0, ge=0, le=3600, description="seconds to finish in at the end")
+    workers: int = Field(default=1, ge=0, le=64, description="processes that draw, on this machine")
+    batch: int = Field(default=8, ge=1, le=1024, description="images in one batch at most")
+    linger: float = Field(default=20.0, ge=0, le=10_000, description="milliseconds that a batch waits for more jobs")
+    grace: float = Field(default=20.0, ge=0, le=3600, description="seconds to finish in at the end")
     keep_prompts: bool = False
-    retention: float = Field(1.0, gt=0, le=3650, description="days for which jobs and images are kept")
-    most_waiting: int = Field(1000, ge=1, description="jobs that wait at once")
-    most_steps: int = Field(150, ge=1, le=1000, description="denoising steps of a request at most")
-    most_pixels: int = Field(4_194_304, ge=256, description="pixels of an image at most")
+    retention: float = Field(default=1.0, gt=0, le=3650, description="days for which jobs and images are kept")
+    most_waiting: int = Field(default=1000, ge=1, description="jobs that wait at once")
+    most_steps: int = Field(default=150, ge=1, le=1000, description="denoising steps of a request at most")
+    most_pixels: int = Field(default=4_194_304, ge=256, description="pixels of an image at most")
 
     @classmethod
     def settings_customise_sources(

@@ -1,4 +1,4 @@
-"""To learn at once that something changed: PostgreSQL tells it (LISTEN); SQLite is asked, 50 times a second.
+"""To learn at once that something changed: PostgreSQL tells it (LISTEN); SQLite is asked, 200 times a second.
 
     with signals.listen(job.id, ring):     # first listen, then look, then wait: so no change is missed
         ...
@@ -22,7 +22,7 @@ from fair_diffusion.service.writes import CHANNEL
 
 POLL = 1.0
 """Seconds after which everybody is woken on PostgreSQL."""
-LOOK = 0.02
+LOOK = 0.005
 """Seconds between two looks at an SQLite file."""
 
 

@@ -39,7 +39,7 @@ class WorkerSettings:
 
     Attributes:
         batch: images in one batch at most.
-        linger: seconds that a batch which is not full waits for more jobs.
+        linger: seconds that a batch which is not full waits for more jobs, while the worker is busy.
         grace: seconds in which it finishes what it has when it is to end.
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
@@ -73,6 +73,7 @@ class Worker:
         self._claims = Claims(database, self._name, lease=self._settings.lease)
         self._holding = Holding(self._claims)
         self._woken = threading.Event()
+        self._busy = False  # jobs come while others are drawn, so that waiting for more of them pays
         self._until: float | None = None
         self._tools = Tools(
             pipe=pipe,
@@ -108,8 +109,11 @@ class Worker:
                 while self._until is None:
                     self._woken.clear()
                     if jobs := self._claimed(self._settings.batch):
+                        self._busy = self._busy or len(jobs) > 1
                         Round(self._tools, jobs).draw()
+                        self._busy = True
                     elif self._until is None:
+                        self._busy = False
                         self._woken.wait(IDLE)
         finally:
             signals.close()
@@ -123,8 +127,10 @@ class Worker:
             return []
 
     def _more(self, lane: str, most: int) -> list[Job]:
-        """More jobs of a lane; while there are none, wait for them, but not longer than a batch lingers."""
-        until = time.monotonic() + self._settings.linger
+        """More jobs of a lane; while there are none, wait for them, but not longer than a batch lingers.
+
+        One client alone, that asks for the next image when it has the last one, is not made to wait."""
+        until = time.monotonic() + (self._settings.linger if self._busy else 0.0)
         while True:
             self._woken.clear()
             if jobs := self._claimed(most, lane):

@@ -18,8 +18,13 @@ from fair_diffusion.service.job import Job
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.problems import documented, no_such, problem_of
 from fair_diffusion.service.server import Asker, Here, Server
+from fair_diffusion.service.worker_kind import model_of
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
+RETRIES = "x-stainless-retry-count"
+"""The header in which the SDK says how often it tried before; it sends no idempotency key."""
+BACK = 10.0
+"""Seconds in which such a client may come back for a job that it left."""
 Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", max_length=300)]
 _IMAGE = {"created": 1790000000, "background": "opaque", "data": [{"b64_json": "iVBORw0KGgo…"}], "size": "64x64"}
 _STREAM = {"text/event-stream": {"schema": {"type": "string"}}, "application/json": {"example": _IMAGE}}
@@ -38,13 +43,19 @@ async def generate(
     With `stream`, the answer is server-sent events: partial images, then each image. A client that goes away cancels
     its job, unless it sent an Idempotency-Key, by which it can come back for the images."""
     identity: str = request.state.request_id
-    job, model = await run_in_threadpool(put, server, key, asked, request=identity, idempotency=idempotency)
+    mark, retry = f"{key.id} {asked.asked()}", request.headers.get(RETRIES, "")
+    left = server.left.get(mark) if retry not in ("", "0") and idempotency is None else None
+    if left:
+        job = await run_in_threadpool(server.jobs.get, left.pop(), key=key.id)
+        model = model_of(job.kind)
+    else:
+        job, model = await run_in_threadpool(put, server, key, asked, request=identity, idempotency=idempotency)
     headers = await run_in_threadpool(rate_headers, server, key)
     leave = idempotency is not None
     if asked.stream:
         events = _stream(server, key, job, model=model, request=identity, leave=leave)
         return StreamingResponse(events, media_type="text/event-stream", headers={**headers, **_UNBUFFERED})
-    ended = await _ended(server, request, job, leave=leave)
+    ended = await _ended(server, request, job, leave=leave, mark=mark if retry else None)
     check_ended(ended)
     url = f"{request.base_url}v1/images/files/" if asked.response_format == "url" else None
     whole = await run_in_threadpool(answer, server, key, ended, model=model, url=url, request=identity)
@@ -55,12 +66,16 @@ _UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """For proxies: every event goes on at once."""
 
 
-async def _ended(server: Server, request: Request, job: Job, *, leave: bool) -> Job:
-    """The job when it has ended. If the client goes away first, the job is cancelled, unless it is to be left."""
+async def _ended(server: Server, request: Request, job: Job, *, leave: bool, mark: str | None) -> Job:
+    """The job when it has ended. If the client goes away first, the job is cancelled, unless it is to be left.
+
+    Clients that try again by themselves have some seconds to come back for it: `mark` is what they then ask for."""
     try:
         async for now, _ in server.follow(job):
             if now.over:
                 _waited(server, now)
+                if await request.is_disconnected():
+                    break
                 return now
             if await request.is_disconnected():
                 break
@@ -68,6 +83,15 @@ async def _ended(server: Server, request: Request, job: Job, *, leave: bool) -> 
         if not leave:
             await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
         raise
+    if mark is not None and not leave:
+        left = server.left.setdefault(mark, [])
+        left.append(job.id)
+        await asyncio.sleep(BACK)
+        leave = job.id not in left
+        if not leave:
+            left.remove(job.id)
+        if not left:
+            server.left.pop(mark, None)
     if not leave:
         await run_in_threadpool(server.jobs.cancel, job.id)
     raise no_such("client")  # nobody reads it

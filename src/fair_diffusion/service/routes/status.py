@@ -36,7 +36,7 @@ def models(server: Here, key: Anybody) -> dict[str, Any]:
     return {"object": "list", "data": [_shown(model) for model in served_models(server.database)]}
 
 
-@router.get("/v1/models/{model}", responses=documented(400, 404))
+@router.get("/v1/models/{model:path}", responses=documented(400, 404))
 def model(model: str, server: Here, key: Anybody) -> dict[str, Any]:
     """One model."""
     for each in served_models(server.database):

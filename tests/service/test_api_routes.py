@@ -1,0 +1,199 @@
+"""The API without a worker: keys for every route, policies, what happens when nothing can be drawn, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from running_service import HALF, Running, running
+
+from fair_diffusion.service.database import Database, DatabaseError
+from fair_diffusion.service.served_model import Presence, ServedModel
+from fair_diffusion.service.serving import prepared
+from fair_diffusion.service.settings import Settings
+
+MODEL = ServedModel(
+    name="slow",
+    width=64,
+    height=64,
+    grain=4,
+    steps=25,
+    guidance=2.0,
+    attributes=["gender"],
+    passes=2,
+    weights="none",
+)
+BODY = {"prompt": "a photo of a nurse"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """No worker draws, but one says that it is there."""
+    place = tmp_path_factory.mktemp("routes")
+    with running(place, most_waiting=3) as found, Presence(found.server.database, "nobody", MODEL):
+        yield found
+
+
+def routes(service: Running) -> list[tuple[str, str]]:
+    paths = service.http().get("/openapi.json").json()["paths"]
+    return [
+        (method.upper(), path.replace("{version}", "1").replace("{image}", "0" * 64).replace("{", "").replace("}", ""))
+        for path, methods in paths.items()
+        for method in methods
+    ]
+
+
+def test_every_route_but_health_needs_a_key(service: Running) -> None:
+    found = [*routes(service), ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/none")]
+    assert len(found) > 18
+    for method, path in found:
+        for headers in ({}, {"authorization": "Bearer fd-wrong"}, {"authorization": "Basic x"}):
+            answer = httpx2.request(method, service.address + path, headers=headers)
+            if path == "/health":
+                assert answer.status_code == 200
+                continue
+            assert answer.status_code == 401, path
+            assert answer.json()["error"]["code"] == "invalid_api_key"
+            assert answer.headers["x-request-id"].startswith("req_")
+
+
+def test_routes_of_operators_are_closed_to_clients(service: Running) -> None:
+    http = service.http(service.client)
+    asked: list[tuple[str, str, Any]] = [
+        ("GET", "/v1/policies", None),
+        ("GET", "/v1/policies/1", None),
+        ("PUT", "/v1/policies", {"text": HALF}),
+        ("POST", "/v1/policies/1/activate", {"reason": "x"}),
+        ("GET", "/v1/streams", None),
+        ("POST", "/v1/explain", {**BODY, "instruct": "nurse: half women"}),
+    ]
+    for method, path, body in asked:
+        assert http.request(method, path, json=body).status_code == 403, path
+
+
+def test_policies_are_stored_activated_and_explained(service: Running) -> None:
+    http = service.http()
+    text = HALF.replace("1/2", "0.5").replace("occupation", "person")
+    stored = http.put("/v1/policies", json={"text": text}).json()
+    assert not stored["active"]
+    assert http.put("/v1/policies", json={"text": text}).json()["version"] == stored["version"]
+    path = f"/v1/policies/{stored['version']}"
+    assert http.post(f"{path}/activate", json={"reason": " "}).json()["error"]["param"] == "reason"
+    assert http.post(f"{path}/activate", json={"reason": "a try"}).json()["active"]
+    listed = http.get("/v1/policies").json()
+    assert listed["active"] == stored["version"]
+    assert listed["history"][0]["by"] == service.operator_key.id
+    assert any(line.startswith("+") for line in http.get(path).json()["diff"])
+    assert http.post("/v1/explain", json=BODY).json()["rule"] == "everyone"
+    http.post("/v1/policies/1/activate", json={"reason": "back"})
+    found = http.post("/v1/explain", json=BODY).json()
+    assert (found["rule"], found["targets"][0]["shares"]["woman"]) == ("every occupation", 0.5)
+    assert http.put("/v1/policies", json={"text": "version: 9"}).json()["error"]["param"] == "text"
+    for path in ("/v1/policies/999", "/v1/policies/999/activate"):
+        method = "POST" if path.endswith("activate") else "GET"
+        assert http.request(method, path, json={"reason": "x"}).status_code == 404
+
+
+def test_a_full_queue_answers_at_once_and_a_queued_job_is_cancelled(service: Running) -> None:
+    http = service.http(service.client)
+    jobs = [http.post("/v1/jobs", json=BODY).json() for _ in range(3)]
+    assert [job["ahead"] for job in jobs] == [0, 1, 2]
+
+    def ask(_: int) -> httpx2.Response:
+        return http.post("/v1/images/generations", json=BODY)
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(ask, range(30)))
+    assert {answer.status_code for answer in answers} == {503}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+    assert {answer.json()["error"]["code"] for answer in answers} == {"server_is_overloaded"}
+    assert http.get("/health").status_code == 200
+    for job in jobs:
+        assert http.post(f"/v1/jobs/{job['id']}/cancel").json()["state"] == "cancelled"
+    assert http.get(f"/v1/jobs/{jobs[0]['id']}/events").text.startswith("id: 1\nevent: cancelled")
+    assert http.post(f"/v1/jobs/{jobs[0]['id']}/cancel").json()["state"] == "cancelled"
+
+
+def test_a_limit_of_jobs_that_wait(service: Running) -> None:
+    secret, _ = service.key("client", queued=1)
+    http = service.http(secret)
+    job = http.post("/v1/jobs", json=BODY).json()["id"]
+    refused = http.post("/v1/jobs", json=BODY)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "slow_down")
+    http.post(f"/v1/jobs/{job}/cancel")
+
+
+def test_a_database_that_cannot_be_used_is_a_503_and_the_server_lives(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DatabaseError("secret.sqlite: the disk is full; free some space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.server.jobs, "put", fail)
+        answer = service.http().post("/v1/jobs", json=BODY)
+    assert answer.status_code == 503
+    assert "secret" not in answer.text
+    assert service.http().get("/ready").status_code == 200
+
+
+def test_without_a_worker_requests_wait_for_none(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as found:
+        http = found.http()
+        for answer in (http.get("/ready"), http.post("/v1/jobs", json=BODY)):
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"]
+        assert http.get("/v1/models").json()["data"] == []
+
+
+def test_figures_and_unknown_things(service: Running) -> None:
+    http = service.http()
+    figures = http.get("/metrics").text
+    for name in (
+        "fair_diffusion_jobs",
+        'fair_diffusion_model_ready{model="slow"} 1.0',
+        "fair_diffusion_requests_total",
+    ):
+        assert name in figures
+    assert http.get("/v1/models/slow").json()["id"] == "slow"
+    for path in ("/v1/models/none", "/v1/jobs/none", f"/v1/images/files/{'0' * 64}", "/none"):
+        answer = http.get(path)
+        assert answer.status_code == 404
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    for path in ("/v1/images/files/..%2f..%2fservice.sqlite", "/v1/images/files/../../service.sqlite"):
+        assert http.get(path).status_code in (400, 404)
+    assert http.get("/v1/jobs?most=0").json()["error"]["param"] == "most"
+    assert http.delete("/v1/jobs").status_code == 405
+
+
+def test_settings_come_from_options_then_the_environment_then_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "service.yaml").write_text("port: 1\nbatch: 2\nlinger: 3\n")
+    monkeypatch.setenv("FAIR_DIFFUSION_BATCH", "4")
+    monkeypatch.setenv("FAIR_DIFFUSION_DATABASE", "postgresql+psycopg://me:secret@host/name")
+    found = Settings.read(data=tmp_path, port=5, host=None)
+    assert (found.port, found.batch, found.linger) == (5, 4, 3.0)
+    assert "secret" not in str(found.shown())
+    with pytest.raises(ValueError, match="the setting port cannot be used"):
+        Settings.read(data=tmp_path, port=70_000)
+    (tmp_path / "service.yaml").write_text("prot: 1\n")
+    with pytest.raises(ValueError, match="the setting prot cannot be used"):
+        Settings.read(data=tmp_path)
+
+
+def test_a_first_key_is_made_once_and_only_for_this_machine(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no key yet, and 0\.0\.0\.0 can be reached from elsewhere"):
+        prepared(Settings(data=tmp_path, host="0.0.0.0"))
+    (tmp_path / "policy.yaml").write_text(HALF)
+    for first in (True, False):
+        server, secret = prepared(Settings(data=tmp_path, policy=tmp_path / "policy.yaml"))
+        assert (secret is not None) == first
+        assert len(server.keys.all()) == len(server.policies.history()) == 1
+        server.close()
+    database = Database(tmp_path / "service.sqlite", create=False)
+    database.close()
