@@ -171,6 +171,10 @@ class FairPipeline:
         Yields:
             The number of a request and its result, as soon as it is finished: not always in their order. After an
             interrupt those that were begun, with the images that are finished.
+
+        Raises:
+            ValueError: a request is wrong, or no image of it came out as numbers. No more requests are taken then, and
+                the others that were begun are yielded first.
         """
         _check_arguments(on_step=on_step)
         return self.run((self.plan(request) for request in _checked(requests)), on_step)
@@ -208,12 +212,18 @@ class FairPipeline:
         """Draw planned requests, let the judge count, and describe what came out; as in `each`."""
         shared = shared or Shared(Readers(self.perceiver, self.early))
         begun: dict[Order, tuple[int, Planned]] = {}
+        wrong: list[ValueError] = []
 
         def orders() -> Iterator[Order]:
-            for k, each in enumerate(planned):
-                order = shared.order(self, each)
-                begun[order] = k, each
-                yield order
+            try:
+                for k, each in enumerate(planned):
+                    order = shared.order(self, each)
+                    begun[order] = k, each
+                    yield order
+                    if wrong:
+                        return
+            except ValueError as error:  # it waits until the requests before it are drawn
+                wrong.append(error)
 
         drawing = draw(orders(), on_step)
         finished = next(drawing, None)
@@ -224,13 +234,16 @@ class FairPipeline:
                 read, stopped = self._read(finished), True
             for order, readings in zip(finished, read, strict=True):
                 if order.not_finite and not order.shown:
-                    raise ValueError(f"{order.request.prompt!r}: {order.not_finite}")
+                    wrong.append(ValueError(f"{order.request.prompt!r}: {order.not_finite}"))
+                    continue
                 if stopped and not order.interrupted:
                     order.interrupted = True
                     order.notes.append("interrupted while the images were read")
                 k, each = begun.pop(order)
                 yield k, result_of(self, order, each, *readings)
             finished = drawing.throw(KeyboardInterrupt) if stopped else next(drawing, None)
+        if wrong:
+            raise wrong[0]
 
     def _read(self, orders: Sequence[Order]) -> list[tuple[Readings, Readings]]:
         """What judge and perceiver read in the finished images of each order; all images are read at once."""

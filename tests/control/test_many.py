@@ -294,6 +294,19 @@ def test_each_takes_requests_as_they_come_and_gives_each_back_once(pipe: FairPip
     assert sorted(given) == list(range(6))
 
 
+def test_a_wrong_request_costs_no_other_its_images(pipe: FairPipeline) -> None:
+    def requests() -> Iterator[Request]:
+        for seed in range(3):
+            yield Request(prompt="a doctor", n=2, seed=seed, steps=1, batch_size=8, method="none")
+        yield Request(prompt="a doctor", instruct="doctor: half robots", steps=1)
+        raise AssertionError("no request is taken after a wrong one")
+
+    found: list[tuple[int, int]] = []
+    with pytest.raises(ValueError, match="robots"):
+        found.extend((k, len(result.images)) for k, result in pipe.each(requests()))
+    assert sorted(found) == [(0, 2), (1, 2), (2, 2)]
+
+
 def test_a_ledger_keeps_every_prefix_of_single_images_within_one(pipe: FairPipeline, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     requests = [

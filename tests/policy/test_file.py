@@ -216,3 +216,10 @@ def test_the_schema_accepts_what_the_reader_does_and_refuses_its_mistakes() -> N
         {"version": 1, "rules": [{"name": "a", "every": "thing", "targets": {"gender": "uniform"}}]},
     ):
         assert not schema.is_valid(wrong)
+
+
+def test_brackets_within_brackets_are_bounded() -> None:
+    with pytest.raises(PolicyError, match="brackets are open"):
+        Policy.from_yaml("rules: " + "[" * 20_000)
+    with pytest.raises(PolicyError, match="version"):
+        Policy.from_yaml("{rules: [[{}], []]}")

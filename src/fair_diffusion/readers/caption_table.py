@@ -28,11 +28,15 @@ BATCH = 8
 def table_items(shard: Readable, with_pictures: bool, broken: list[str]) -> Iterator[Item]:
     """Yield the rows of a table; arguments as for `archive.archive_items`."""
     try:
-        with opened(shard) as source, pq.ParquetFile(source, buffer_size=2**20) as file:  # else row groups come whole
-            names = file.schema_arrow.names
+        with opened(shard) as source:
+            schema = pq.read_schema(source)
+            names = schema.names
             column = caption_column(names)
             if column is None:
                 raise ValueError(f"no column of captions; name one {' or '.join(CAPTIONS[:3])}")
+            # By pieces, since row groups may be large, and with a caption that is there many times in memory once.
+            once = [column] if pa.types.is_string(schema.field(column).type) else []
+            file = pq.ParquetFile(source, buffer_size=2**20, read_dictionary=once)
             lower = {name.lower(): name for name in names}
             picture = next((lower[name] for name in PICTURES if name in lower), None) if with_pictures else None
             first = 0

@@ -84,7 +84,7 @@ def read_folder(
     broken = [*listing.broken, *read.broken]
     if not len(read.rows):
         raise ValueError(f"none of {len(listing.pictures)} images in {folder} can be read; {broken[0]}")
-    facts = {"images": str(folder), "perceiver": by}
+    facts = {"images": folder.resolve().name or "/", "perceiver": by}
     names = dict.fromkeys(source for source, _ in read.rows.keys)
     samples = samples_of(read, scratch)
     study = Study(
