@@ -246,12 +246,12 @@ def test_other_settings_are_refused(pipe: FairPipeline, found: Comparison, chang
 
 
 def test_how_to_draw_reaches_the_request_and_the_folder() -> None:
-    drawing = Drawing(n=N, negative_prompt="old", guidance_rescale=0.5, repair_budget=0.0, size="64x32")
+    drawing = Drawing(n=N, negative_prompt="old", guidance_rescale=0.5, repair_budget=0.0, size="64x32", hold="none")
     policy = INSTRUCTIONS["half women"]
     ask = Ask(instruction="i", policy=policy, prompt=PROMPTS[0], matched=match(policy, PROMPTS[0]), seed=3)
     request = drawing.request(ask, WAYS["switch"])
     assert (request.negative_prompt, request.guidance_rescale, request.repair_budget) == ("old", 0.5, 0.0)
-    assert request.pixels == (64, 32)
+    assert (request.pixels, request.hold_names) == ((64, 32), ())
     assert drawing.request(ask, WAYS["rejection"]).repair_budget == 9.0  # its own
     assert drawing.settings == vars(drawing)
     assert Drawing(n=N).settings == {"n": N, "steps": 25, "guidance": None, "batch_size": 8}  # as older folders have it

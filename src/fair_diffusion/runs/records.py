@@ -197,7 +197,7 @@ def _table_records(table: Readable) -> Iterator[dict[str, Any]]:
     if twice := sorted(name for name in USED if names.count(name) > 1):
         raise DamagedFile(f"{table} is damaged: it has two columns {twice[0]!r}")
     with arrow_errors(table), opened(table) as source, pq.ParquetFile(source) as file:
-        for batch in file.iter_batches(batch_size=8192, columns=[name for name in USED if name in names]):
+        for batch in file.iter_batches(batch_size=1024, columns=[name for name in USED if name in names]):
             rows = batch.to_pylist()
             for row in rows:
                 row.update((name, _mapping(row.get(name), table)) for name in BY_ATTRIBUTE)
