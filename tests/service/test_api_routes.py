@@ -83,6 +83,7 @@ def test_policies_are_stored_activated_and_explained(service: Running) -> None:
     assert http.put("/v1/policies", json={"text": text}).json()["version"] == stored["version"]
     path = f"/v1/policies/{stored['version']}"
     assert http.post(f"{path}/activate", json={"reason": " "}).json()["error"]["param"] == "reason"
+    assert http.post(f"{path}/activate", json={"reason": "\0"}).json()["error"]["param"] == "reason"
     assert http.post(f"{path}/activate", json={"reason": "a try"}).json()["active"]
     listed = http.get("/v1/policies").json()
     assert listed["active"] == stored["version"]
@@ -160,7 +161,7 @@ def test_figures_and_unknown_things(service: Running) -> None:
     ):
         assert name in figures
     assert http.get("/v1/models/slow").json()["id"] == "slow"
-    for path in ("/v1/models/none", "/v1/jobs/none", f"/v1/images/files/{'0' * 64}", "/none"):
+    for path in ("/v1/models/none", "/v1/jobs/none", "/v1/jobs/%00", f"/v1/images/files/{'0' * 64}", "/none"):
         answer = http.get(path)
         assert answer.status_code == 404
         assert set(answer.json()["error"]) == {"message", "type", "param", "code"}

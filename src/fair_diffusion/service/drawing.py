@@ -241,7 +241,7 @@ class Round:
             CANCELLED if cancelled else DONE,
             result=result_of(result, stored, drawn.turns, drawn.planned.matched),
             counted=[Counted.of(turn, result.records) for turn in drawn.turns],
-            body=None if tools.keep_prompts else body.erased.stored(),
+            body=None if tools.keep_prompts or cancelled else body.erased.stored(),  # it may be tried again
         )
 
     def _failed(self, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -13,14 +14,15 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from fair_diffusion.service.answers import answer
 from fair_diffusion.service.asking import put, rate_headers
 from fair_diffusion.service.image_request import ImageRequest
-from fair_diffusion.service.job import DONE, QUEUED, Job
+from fair_diffusion.service.job import QUEUED, Job
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.problems import documented, wrong
+from fair_diffusion.service.problems import documented, no_such, wrong
 from fair_diffusion.service.routes.images import Idempotency
 from fair_diffusion.service.server import Asker, Here, Server
 from fair_diffusion.service.worker_kind import model_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+_ID = re.compile(r"job_[0-9a-f]{32}")
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -50,10 +52,10 @@ def newest(
 
 @router.get("/{job}", responses=documented(400, 403, 404))
 def look(job: str, request: Request, server: Here, key: Asker) -> dict[str, Any]:
-    """A job. When it is done, `result` is the same as the answer of `/v1/images/generations`, with addresses."""
-    found = server.jobs.get(job, key=_whose(key))
+    """A job. `result` is the same as the answer of `/v1/images/generations`, with addresses, when there are images."""
+    found = _found(server, key, job)
     shown = _shown(server, key, found)
-    if found.state == DONE:
+    if (found.result or {}).get("images"):
         url, identity = f"{request.base_url}v1/images/files/", request.state.request_id
         shown["result"] = answer(server, key, found, model=model_of(found.kind), url=url, request=identity)
     return shown
@@ -62,7 +64,7 @@ def look(job: str, request: Request, server: Here, key: Asker) -> dict[str, Any]
 @router.post("/{job}/cancel", responses=documented(400, 403, 404))
 def cancel(job: str, server: Here, key: Asker) -> dict[str, Any]:
     """Cancel a job. One that runs ends at its next step; one that had ended stays as it is."""
-    return _shown(server, key, server.jobs.cancel(job, key=_whose(key)))
+    return _shown(server, key, server.jobs.cancel(_found(server, key, job).id))
 
 
 @router.get(
@@ -72,7 +74,7 @@ def cancel(job: str, server: Here, key: Asker) -> dict[str, Any]:
 )
 async def events(job: str, server: Here, key: Asker, after: Annotated[int, Query(ge=0, le=2**31)] = 0) -> Response:
     """What happens to a job, as server-sent events, until it ends; `after` is the number of the last one seen."""
-    found = await run_in_threadpool(server.jobs.get, job, key=_whose(key))
+    found = await run_in_threadpool(_found, server, key, job)
     return StreamingResponse(_follow(server, found, after), media_type="text/event-stream")
 
 
@@ -83,9 +85,11 @@ async def _follow(server: Server, job: Job, after: int) -> AsyncIterator[bytes]:
         yield b": waiting\n\n"
 
 
-def _whose(key: Key) -> str | None:
-    """Whose jobs a key sees: operators see all."""
-    return None if key.role == OPERATOR else key.id
+def _found(server: Server, key: Key, job: str) -> Job:
+    """A job that a key may see: its own, and for operators every one. 404 if there is none."""
+    if not _ID.fullmatch(job):  # PostgreSQL takes no zero byte
+        raise no_such("job")
+    return server.jobs.get(job, key=None if key.role == OPERATOR else key.id)
 
 
 def _plain(job: Job) -> dict[str, Any]:

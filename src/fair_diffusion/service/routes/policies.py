@@ -38,7 +38,7 @@ class NewPolicy(_Strict):
 class Reason(_Strict):
     """Why a policy is made active."""
 
-    reason: str = Field(min_length=1, max_length=2000, examples=["agreed on by the board"])
+    reason: str = Field(min_length=1, max_length=2000, pattern="^[^\\x00]*$", examples=["agreed on by the board"])
 
 
 class Question(_Strict):
