@@ -155,6 +155,9 @@ class Finder:
                 owner = of_adjective(self.people, first, stop + 1, {}, strong=False, colour=False)
                 yield from (Statement(first, words, name, None, owner) for name in told)
                 continue
+            if self._worker_beside(first, stop):
+                yield from (Statement(first, s.written(first, stop), name, None, UNSURE) for name in told)
+                continue
             link = first - 1
             while link > 0 and s.joined(link + 1) and (s.classes[link] == "determiners" or s.low[link] in _PARTS):
                 link -= 1
@@ -175,6 +178,19 @@ class Finder:
             words = s.written(link, stop)
             for name in told:
                 yield Statement(link, words, name, None, of_origin(self.people, link))
+
+    def _worker_beside(self, first: int, stop: int) -> bool:
+        """Whether a worker may be of the place `first:stop`: "Ghana's top judge", "a driver (Senegal)"."""
+        s = self.sentence
+        if s.text[stop - 1].possessive:
+            for i in range(stop, min(stop + _BESIDE + 1, len(s))):
+                if not s.joined(i) or s.classes[i]:
+                    return False
+                if self.people.around(i):
+                    return True
+            return False
+        before = self.people.around(first - 1) if first else None
+        return before is not None and s.prompt[s.text[first - 1].end : s.text[first].start].strip() in {"(", "["}
 
     def _abroad(self) -> Iterator[Statement]:
         """What other languages than English state, for attributes that words for peoples state."""
