@@ -122,6 +122,7 @@ def saved(values: object, kind: str) -> bytes:
         (np.int32, (0, 128, 255), "TIFF"),
         (np.int32, (0, 32768, 65535), "TIFF"),
         (np.uint32, (0, 2**31, 2**32 - 1), "TIFF"),
+        (np.int32, (0, 2**30, 2**31 - 1), "TIFF"),  # says that it has a sign
         (np.float32, (0, 0.5, 1), "TIFF"),
         (np.float32, (-3, 128, 255), "TIFF"),
         (np.float32, (0, 32768, 65535), "TIFF"),
@@ -137,6 +138,12 @@ def test_grey_pictures_of_more_than_eight_bits_are_scaled(dtype: type, values: t
 def test_a_pixel_that_is_no_number_is_said(value: float) -> None:
     with pytest.raises(BrokenPicture, match="finite"):
         open_picture(saved(np.array([[0, value]], np.float32), "TIFF"))
+
+
+def test_a_picture_of_pixels_below_black_is_said_and_not_drawn_black() -> None:
+    with pytest.raises(BrokenPicture, match="no pixel is above 0"):
+        open_picture(saved(np.array([[0, -0.5, -1]], np.float32), "TIFF"))
+    assert open_picture(saved(np.zeros((1, 3), np.float32), "TIFF")).getpixel((1, 0)) == (0, 0, 0)
 
 
 def test_a_deep_picture_is_turned_upright() -> None:

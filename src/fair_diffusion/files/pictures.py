@@ -6,8 +6,10 @@ so that a batch has a known size in memory, turned upright as the camera noted, 
 Grey pictures of more than 8 bits are scaled to 8 bits, so that the whole range is kept:
 
 16 bits    black is 0 and white 65535
-32 bits    black is 0 and white the smallest of 255, 65535 and 2³² − 1 that no pixel exceeds
-floats     the same, and white is 1 if no pixel exceeds it; less than black is black, and every pixel must be finite
+32 bits    black is 0 and white the smallest of 255, 65535 and 2³² − 1 that no pixel exceeds; 2³¹ − 1 in place of the
+           last where a TIFF says that its numbers have a sign
+floats     the same, and white is 1 if no pixel exceeds it; less than black is black, but not in all pixels, and every
+           pixel must be finite
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from fair_diffusion.files.guarded import Readable, RefusedFile, opened
 from fair_diffusion.files.picture_kinds import CHUNKS, SCANS, START, WORK, is_crowded, kind_of_picture, scans_of
@@ -139,11 +141,14 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image)
+    signed = values.dtype == np.int32 and values.min(initial=0) >= 0 and _says_signed(image)
     if values.dtype == np.int32:
         values = values.view(np.uint32)  # Pillow has no kind for numbers without sign
     if not np.isfinite(values).all():
         raise BrokenPicture("a pixel is no finite number")
-    whites = [65535] if values.dtype.itemsize == 2 else [255, 65535, 2**32 - 1]
+    whites = [65535] if values.dtype.itemsize == 2 else [255, 65535, 2**31 - 1 if signed else 2**32 - 1]
+    if values.size and values.max() <= 0 > values.min():
+        raise BrokenPicture("no pixel is above 0, and some are below")
     top = values.max(initial=0)
     white = next((one for one in ([1] if image.mode == "F" else []) + whites if top <= one), None)
     if white is None:
@@ -153,6 +158,12 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     with contextlib.suppress(Exception):
         shallow.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
     return shallow
+
+
+def _says_signed(image: Image.Image) -> bool:
+    """Whether a TIFF says that its whole numbers have a sign."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(TiffImagePlugin.SAMPLEFORMAT) in (2, (2,))
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -167,13 +167,21 @@ def png_record(path: Readable) -> dict[str, Any] | None:
     return {**record, **{name: record.get(name) or {} for name in BY_ATTRIBUTE}}
 
 
+def _has_record(image: Readable) -> bool:
+    """Whether a PNG holds a record, a damaged one too: among other pictures it is a picture like any."""
+    try:
+        return png_record(image) is not None
+    except DamagedFile:
+        return True
+
+
 def _is_run(folder: Path) -> bool:
     """Whether `folder` has a table of records, a summary and at least one image with a record, or only such images."""
     if InnerFile(folder, RECORDS).is_file():
         return True
     names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
     images = [InnerFile(folder, name) for name in names if name != SHEET and not name.startswith(".")]
-    recorded = (png_record(image) is not None for image in images)
+    recorded = (_has_record(image) for image in images)
     return any(recorded) if InnerFile(folder, RESULT).is_file() else bool(images) and all(recorded)
 
 
