@@ -247,7 +247,7 @@ class _Run:
                 if isinstance(error, OSError) and about(error, folder):
                     raise
                 self.broken.append(printable(f"{image.name}: {why(error)}"))
-        self.seen = read_originals(self.pipe, copies, self.broken, progress)
+        self.seen = read_originals(self.pipe, copies, self.broken, progress, self.matched.attributes)
         self.asked = replace(self.asked, n=max(1, len(self.seen.images)))
         self.seconds = time.monotonic() - start
 
@@ -267,7 +267,7 @@ class _Run:
         records = self._records(now, moved)
 
         def rows(readings: Readings) -> list[AuditRow]:
-            return audited(readings, matched.targets, quotas, pipe.attributes)
+            return audited(readings, matched.targets, quotas, pipe.readable(matched.attributes), matched.attributes)
 
         facts: dict[str, Any] = {
             "prompt": asked.prompt,
@@ -275,6 +275,7 @@ class _Run:
             "control": "rebalance",
             "seed": asked.seed,
             "requested": asked.n,
+            "definitions": matched.attributes,
             "seconds": self.seconds + self.order.seconds + time.monotonic() - start,
         }
         before = OriginalsResult(
@@ -315,6 +316,7 @@ class _Run:
             self.pipe.card,
             matched.targets,
             words=matched.words,
+            definitions=matched.attributes,
             held=self.held,
         )
 
