@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -114,3 +115,19 @@ def curl(line: str) -> tuple[str, str, dict[str, str], bytes | None]:
         else:
             address = word
     return method or ("POST" if body else "GET"), address, headers, body
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (418, {"json": {}}),
+        (200, {"json": {"object": "list", "data": [], "more": 1}}),
+        (200, {"text": "text"}),
+        (401, {"json": {"error": {"message": "no key", "type": "authentication_error", "code": None}}}),
+    ],
+)
+def test_an_answer_that_is_not_documented_is_noticed(service: Running, status: int, answer: dict[str, Any]) -> None:
+    request = httpx2.Request("GET", "http://here/v1/jobs")
+    service.document.check(httpx2.Response(200, request=request, json={"object": "list", "data": []}))
+    with pytest.raises(AssertionError, match=f"GET /v1/jobs answers {status}"):
+        service.document.check(httpx2.Response(status, request=request, **answer))
