@@ -48,7 +48,7 @@ def farthest(a: Image.Image, b: Image.Image) -> int:
 def test_one_leaves_and_the_others_stay_as_they_are(
     pocket: FairPipeline, method: str, control: str | None, instruct: str | None
 ) -> None:
-    asked = {"steps": 8, "batch_size": 4, "method": method, "control": control, "instruct": instruct}
+    asked: dict[str, Any] = {"steps": 8, "batch_size": 4, "method": method, "control": control, "instruct": instruct}
     mix = Mix(pocket, 1, 5, repair_budget=0, hold="none", **asked)
     assert set(mix.results) == set(range(4))
     left = mix.results[1]

@@ -13,6 +13,8 @@ Jobs of another kind or priority are another queue.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from fair_diffusion.service.database import Database
@@ -24,11 +26,11 @@ def start(database: Database, connection: Connection, *, key: str, kind: str, pr
 
     Without the lock, jobs that a key puts at once would all get the same start, and go before others'."""
     database.lock(connection, f"fair-diffusion: key {key}")
-    at, own = connection.execute(_START, {"whose": key, "what": kind, "how": priority}).one()
-    return max(float(at), float(own))
+    row = connection.execute(_START, {"whose": key, "what": kind, "how": priority}).one()
+    return max(map(float, row))
 
 
-def _start() -> Select[tuple[float, float]]:
+def _start() -> Select[Any]:
     """Where the queue is, and where the last job of the key ends."""
     queue = (jobs.c.kind == bindparam("what"), jobs.c.priority == bindparam("how"), jobs.c.start.is_not(None))
     last = select((jobs.c.start + jobs.c.cost).label("ended")).where(jobs.c.key == bindparam("whose"), *queue)
