@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from math import ceil
 from typing import TYPE_CHECKING
 
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.image_request import ImageRequest, chosen_model, draw_body, lane_of
 from fair_diffusion.service.keys import Key
-from fair_diffusion.service.problems import wrong
+from fair_diffusion.service.limits import LimitError
+from fair_diffusion.service.problems import problem_of
 from fair_diffusion.service.worker_kind import kind_of
 
 if TYPE_CHECKING:
     from fair_diffusion.service.job import Job
     from fair_diffusion.service.server import Server
-
-_IDEMPOTENCY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def put(server: Server, key: Key, asked: ImageRequest, *, request: str, idempotency: str | None) -> tuple[Job, str]:
@@ -31,23 +30,26 @@ def put(server: Server, key: Key, asked: ImageRequest, *, request: str, idempote
     Returns:
         The job, and the name of its model.
     """
-    if idempotency is not None and not _IDEMPOTENCY.fullmatch(idempotency):
-        raise wrong("Idempotency-Key", "give 1 to 255 visible ASCII characters")
     model = chosen_model(server, asked.model)
     body: DrawBody = draw_body(server, key, asked, model, request)
-    job, _ = server.jobs.put(
-        kind_of(model.name),
-        body.stored(),
-        key=key.id,
-        lane=lane_of(body, model),
-        cost=float(body.n * body.steps * model.passes),
-        images=body.n,
-        idempotency=idempotency,
-        limits=key.limits,
-        most_waiting=server.settings.most_waiting,
-        kept=server.settings.kept,
-        asked=asked.asked(),
-    )
+    try:
+        job, _ = server.jobs.put(
+            kind_of(model.name),
+            body.stored(),
+            key=key.id,
+            lane=lane_of(body, model),
+            cost=float(body.n * body.steps * model.passes),
+            images=body.n,
+            idempotency=idempotency,
+            limits=key.limits,
+            most_waiting=server.settings.most_waiting,
+            kept=server.settings.kept,
+            asked=asked.asked(),
+        )
+    except LimitError as error:
+        problem = problem_of(error)
+        problem.headers = rate_headers(server, key)
+        raise problem from None
     return job, model.name
 
 
@@ -56,9 +58,9 @@ def rate_headers(server: Server, key: Key) -> dict[str, str]:
     most = key.limits.images_per_minute
     if most is None:
         return {}
-    left = max(0, most - server.jobs.images_in_last_minute(key.id))
+    asked, reset = server.jobs.last_minute(key.id)
     return {
         "x-ratelimit-limit-images": str(most),
-        "x-ratelimit-remaining-images": str(left),
-        "x-ratelimit-reset-images": "60s",
+        "x-ratelimit-remaining-images": str(max(0, most - asked)),
+        "x-ratelimit-reset-images": f"{ceil(reset)}s",
     }
