@@ -29,7 +29,7 @@ from fair_diffusion.files.text import printable
 from fair_diffusion.methods import NONE, USUAL
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Match
-from fair_diffusion.rebalance.moving import Moved, Mover
+from fair_diffusion.rebalance.moving import RECONSTRUCTED, Moved, Mover
 from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.rebalance.readings import Progress, Seen, read_moved, read_originals
 from fair_diffusion.rebalance.request import Rebalance
@@ -115,19 +115,27 @@ class OnePrompt:
         self.asked = replace(self.asked, n=max(1, len(self.seen.images)))
         self.seconds = time.monotonic() - start
 
-    def start(self, scratch: Path, readers: Readers, quotas: Sequence[Sequence[int]] | None = None) -> None:
+    def start(
+        self,
+        scratch: Path,
+        readers: Readers,
+        quotas: Sequence[Sequence[int]] | None = None,
+        *,
+        reconstructed: int = RECONSTRUCTED,
+    ) -> None:
         """Make the order.
 
         Args:
             scratch: a new folder for moved pictures.
             readers: what moving may ask.
             quotas: for each target one count per cell; by the shares of the targets if None.
+            reconstructed: as in `Mover`.
         """
         scratch.mkdir()
         if quotas is None:
             quotas = plan(self.matched.targets, self.asked.n, *self.asked.ties) if self.matched.rule else []
         self.order = Order(brief=self._brief(), quotas=quotas, readers=readers)
-        self.mover = Mover(self.order, self.seen.images, self.seen.shares, scratch)
+        self.mover = Mover(self.order, self.seen.images, self.seen.shares, scratch, reconstructed=reconstructed)
 
     def result(self, folder: Path) -> RebalancedResult:
         """Read the images as they are now, and count. `folder` is where they are to be written."""

@@ -176,7 +176,7 @@ class Round:
                 rule, matched = ledger_key(planned.matched), planned.matched
                 for target in matched.targets:
                     take = partial(tools.claims.reserve, job, rule=rule, target=target, n=body.n, model=tools.model)
-                    turns.append(_again(take))
+                    turns.append(again(take))
                 planned = replace(planned, quotas=[turn.quotas for turn in turns])
         except (LostError, DatabaseError) as error:
             LOG.warning("%s: %s", job.id, type(error).__name__)
@@ -185,7 +185,7 @@ class Round:
         except ValueError as error:  # what only the loaded model can tell
             self._end(job, FAILED, reason=str(error), result={"wrong_request": True})
             return None
-        show = partial(self._show, job, body)
+        show = partial(show_partial, tools, job, body)
         previews = Previews(self._begun, body.n, steps=body.steps, partials=body.partials, show=show)
         self._drawn.append(_Drawn(job=job, body=body, planned=planned, turns=turns, previews=previews))
         self._begun += body.n
@@ -205,13 +205,6 @@ class Round:
                 self._told = time.monotonic()
                 for each in at_work:
                     tools.claims.progress(each.job, {"step": info.step + 1, "steps": info.steps})
-
-    def _show(self, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
-        """Store a partial image, and tell of it."""
-        file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
-        kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, self._tools.kept)}
-        stored = self._tools.images.put(file, **kept)  # type: ignore[arg-type]
-        self._tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})
 
     def _finish(self, drawn: _Drawn, result: Result) -> None:
         """Store the images of a job and end it, or give it back if it was interrupted because the worker ends."""
@@ -262,7 +255,7 @@ class Round:
     def _end(self, job: Job, state: str, **ended: Any) -> None:
         """End a job. If the database refuses it for long, the job is left to whoever claims it."""
         try:
-            _again(partial(self._tools.claims.end, job, state, **ended))
+            again(partial(self._tools.claims.end, job, state, **ended))
             LOG.info("%s %s (request %s)", job.id, state, job.body.get("request", ""))
         except (LostError, DatabaseError) as error:
             LOG.warning("%s was not ended: %s", job.id, type(error).__name__)
@@ -282,7 +275,15 @@ class Round:
                 each.over = each.over or each.job.id == job.id
 
 
-def _again(do: Callable[[], T]) -> T:
+def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
+    """Store a partial image of a job, and tell of it."""
+    file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
+    kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, tools.kept)}
+    stored = tools.images.put(file, **kept)  # type: ignore[arg-type]
+    tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})
+
+
+def again(do: Callable[[], T]) -> T:
     """Do something in the database, again some times if it cannot be used at the moment."""
     for seconds in AGAIN:
         try:
