@@ -36,5 +36,5 @@ $(DEMO): pyproject.toml constraints.txt
 
 $(TESTS): $(DEMO)
 	@echo "== installing what the tests and recipes need into .venv =="
-	@$(PIP) ".[dev,recipes,service,postgres]" || $(FAILED)
+	@$(PIP) ".[dev,recipes,service,postgres,c2pa]" || $(FAILED)
 	@touch $@

@@ -163,7 +163,12 @@ def test_records_in_pictures(run: Path, tmp_path: Path) -> None:
     folder.mkdir()
     for name in ("image-00000.png", "image-00001.png"):
         (run / name).rename(folder / name)
-    path, act = folder / "image-00000.png", lambda: read_target(folder, scratch=tmp_path)
+    path = folder / "image-00000.png"
+
+    def act() -> None:
+        if broken := read_target(folder, scratch=tmp_path).study.broken:  # the other picture counts
+            raise ValueError(f"{folder}: {broken[0]}")
+
     with Image.open(path) as image:
         image.load()
     outcomes = Outcomes(folder)

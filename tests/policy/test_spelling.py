@@ -11,6 +11,7 @@ from fair_diffusion.policy.spelling import UNKNOWN, is_unknown, named, plain
 @pytest.mark.parametrize(
     "text",
     "Unknown|n/a|N/A|NA|n.a.|None|null|NaN|-|--|—|?|Unclear|undetermined|Not sure|cannot tell|can't tell|UNSURE"
+    "|Prefer not to say|declined to answer|non précisé|no response"
     "|no face|Not visible|unidentifiable|don't know|unlabelled|unkown|  unknown  |not_sure|unbekannt|不明".split("|"),
 )
 def test_nobody_could_tell(text: str) -> None:

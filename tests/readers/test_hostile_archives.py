@@ -64,4 +64,7 @@ def test_much_out_of_few_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(archive, "BLOCKS", 1_000)
     captions, broken = read(tmp_path, GOOD + b"a" * 2**20 + LATER)
     assert captions == ["a female nurse"]
-    assert "more than 1,000 blocks are no part of an archive" in broken[0]
+    assert "more than 1,000 of its blocks and members hold nothing" in broken[0]
+    captions, broken = read(tmp_path, GOOD + b"".join(member(f"{k}.txt", b"") for k in range(1_001)) + LATER + END)
+    assert captions == ["a female nurse", *[""] * 1_000]
+    assert "more than 1,000 of its blocks and members hold nothing" in broken[0]

@@ -74,6 +74,16 @@ def test_known_occupations_stay_apart_and_a_table_says_otherwise(tmp_path: Path)
     assert {one.concept for one in listed(tmp_path / "photos", read_concepts(table)).pictures} == {"a", "b"}
 
 
+def test_an_occupation_is_one_concept_in_every_spelling_and_with_every_number(tmp_path: Path) -> None:
+    for k, name in enumerate(("nurse1", "nurse-3", "doctor_1", "Nurse 4", "nurses", "Class 1", "Class 2")):
+        put(tmp_path / "out" / name, f"{k}.png", picture("woman"))
+    study = read_target(tmp_path / "out", scratch=tmp_path, reader=ByColour()).study
+    shown = {tally.concept: tally.n for tally in study.tallies if tally.attribute == "gender"}
+    assert shown == {"Nurse": 4, "doctor": 1, "Class 1": 1, "Class 2": 1}
+    assert any("numbers behind the names of occupations were left out: 4" in note for note in study.notes)
+    assert any("concepts counted together: 'nurse' with 'Nurse'" in note for note in study.notes)
+
+
 def test_numbers_are_one_concept_and_it_is_said(tmp_path: Path) -> None:
     for k in range(6):
         put(tmp_path / "out", f"{k:05d}-{k * 7919 + 1234567890}.png", picture("man"))

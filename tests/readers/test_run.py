@@ -110,6 +110,15 @@ def test_a_joint_target_makes_a_joint_tally(tmp_path: Path) -> None:
     assert (len(target), target["woman × dark"]) == (15, 1.0)
 
 
+def test_a_summary_of_other_images_than_there_are_is_told(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [record(0, "woman"), record(1, "man")])
+    summary = json.loads((folder / "result.json").read_text())
+    assert not any("records of them" in note for note in read_run(folder, scratch=tmp_path).study.notes)
+    (folder / "result.json").write_text(json.dumps({**summary, "n": 7}))
+    notes = read_run(folder, scratch=tmp_path).study.notes
+    assert any("result.json tells of 7 instructed images" in note and "2 records of them" in note for note in notes)
+
+
 def test_records_inside_the_pictures_are_enough(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", [record(0, "woman"), record(1, "man")])
     (folder / "records.parquet").unlink()

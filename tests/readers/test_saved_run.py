@@ -127,7 +127,9 @@ def test_damaged_and_empty_runs(tmp_path: Path) -> None:
     whole = json.loads((tmp_path / "run" / "result.json").read_text())
     changes: list[dict[str, object]] = [
         {"plain": 3},
+        {"n": -7},
         {"audit": [{"x": 1}]},
+        {"audit": [{"attribute": "gender", "group": "woman", "target": 0.5, "count": -5}]},
         {"cost": {"seconds": "long"}},
         {"made_with": ["x"]},
         {"images": {"steered": None}},

@@ -1,4 +1,7 @@
-"""A service that runs within the tests: the API on a free port of loopback, and a worker, each in a thread."""
+"""A service that runs within the tests: the API on a free port of loopback, and a worker, each in a thread.
+
+Its clients hold every answer against the OpenAPI document.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from typing import Any
 
 import httpx2
 import openai
+from document import Document
 
 from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.service.api import application
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.keys import Key, Keys
 from fair_diffusion.service.limits import Limits
@@ -25,6 +30,8 @@ HALF = "version: 1\nrules:\n  - every: occupation\n    targets:\n      gender: {
 """A policy: half women, half men."""
 FAST = {"fairness": {"steps": 1}}
 """One step: nobody looks at the picture."""
+IN_PARTS = {"read_in_parts": True}
+"""The extension of a request whose answer is not held against the document, because it is not read to its end."""
 
 
 class Running:
@@ -38,6 +45,7 @@ class Running:
 
     def __init__(self, server: Server, address: str) -> None:
         self.server, self.address = server, address
+        self.document = Document(application(server))
         self._clients = ExitStack()
         self.operator, self.operator_key = self.key("operator")
         self.client, self.client_key = self.key("client")
@@ -49,13 +57,23 @@ class Running:
     def sdk(self, secret: str | None = None, *, retries: int = 0, **options: Any) -> openai.OpenAI:
         """The SDK, for the operator if no key is given."""
         url = f"{self.address}/v1"
-        made = openai.OpenAI(api_key=secret or self.operator, base_url=url, max_retries=retries, timeout=60, **options)
+        hooked = options.pop("http_client", None) or self._clients.enter_context(httpx2.Client())
+        hooked.event_hooks["response"].append(self._check)
+        options |= {"max_retries": retries, "timeout": 60, "http_client": hooked}
+        made = openai.OpenAI(api_key=secret or self.operator, base_url=url, **options)
         return self._clients.enter_context(made)
 
     def http(self, secret: str | None = None) -> httpx2.Client:
         """A plain client, for the operator if no key is given."""
         headers = {"authorization": f"Bearer {secret or self.operator}"}
-        return self._clients.enter_context(httpx2.Client(base_url=self.address, headers=headers, timeout=60))
+        hooks = {"response": [self._check]}
+        made = httpx2.Client(base_url=self.address, headers=headers, timeout=60, event_hooks=hooks)
+        return self._clients.enter_context(made)
+
+    def _check(self, answer: httpx2.Response) -> None:
+        """Every answer is as the document says."""
+        if not IN_PARTS.items() <= answer.request.extensions.items():
+            self.document.check(answer)
 
     def close(self) -> None:
         """Close the clients."""

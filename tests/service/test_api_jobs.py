@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from PIL import Image
-from running_service import FAST, Running, running
+from running_service import FAST, IN_PARTS, Running, running
 from sqlalchemy import select
 
 from fair_diffusion import FairPipeline
@@ -111,7 +111,7 @@ def test_a_client_that_goes_away_cancels_its_job(service: Running, stream: bool)
     before = {job.id for job in service.server.jobs.newest()}
     body = {**LONG, "stream": stream}
     if stream:
-        with http.stream("POST", "/v1/images/generations", json=body) as answer:
+        with http.stream("POST", "/v1/images/generations", json=body, extensions=IN_PARTS) as answer:
             next(answer.iter_lines())
     else:
         with pytest.raises(httpx2.TimeoutException):

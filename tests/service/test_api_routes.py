@@ -168,6 +168,7 @@ def test_figures_and_unknown_things(service: Running) -> None:
     for path in ("/v1/images/files/..%2f..%2fservice.sqlite", "/v1/images/files/../../service.sqlite"):
         assert http.get(path).status_code in (400, 404)
     assert http.get("/v1/jobs?most=0").json()["error"]["param"] == "most"
+    assert http.get("/v1/jobs?stat=done").json()["error"]["code"] == "unknown_parameter"
     assert http.delete("/v1/jobs").status_code == 405
 
 

@@ -374,10 +374,11 @@ def test_limits_of_a_key(jobs: Jobs, database: Database) -> None:
         put(jobs, key="k", images=11, limits=few)
     assert never.value.retry_after is None
     put(jobs, key="k", images=4, limits=few)
-    assert jobs.images_in_last_minute("k") == 10
+    assert jobs.last_minute("k")[0] == 10
+    assert 55 < jobs.last_minute("k")[1] <= 60
     with database.writing() as connection:
         connection.execute(update(table).values(created=now() - 61))
-    assert jobs.images_in_last_minute("k") == 0
+    assert jobs.last_minute("k") == (0, 0.0)
     with pytest.raises(LimitError, match="2 jobs of this key wait"):
         put(jobs, key="k", limits=few)
     put(jobs, key="another", limits=few)

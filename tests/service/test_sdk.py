@@ -175,6 +175,8 @@ def test_limits_of_a_key_say_when_to_come_back(service: Running) -> None:
         service.sdk(secret).images.generate(prompt=PROMPT)
     assert refused.value.code == "slow_down"
     assert 1 <= int(refused.value.response.headers["retry-after"]) <= 60
+    assert refused.value.response.headers["x-ratelimit-remaining-images"] == "0"
+    assert 1 <= int(refused.value.response.headers["x-ratelimit-reset-images"].removesuffix("s")) <= 60
     few, _ = service.key("client", n=1, steps=5)
     for given, param in (({"n": 2, "quality": "low"}, "n"), ({"quality": "max"}, "steps")):
         with pytest.raises(openai.BadRequestError) as over:

@@ -31,7 +31,7 @@ from fair_diffusion.audit.study_file import (
 )
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import write_csv
-from fair_diffusion.files.format_number import check_metadata, numbered
+from fair_diffusion.files.format_number import NewerFormatError, check_metadata, numbered
 from fair_diffusion.files.guarded import InnerFile, opened
 from fair_diffusion.files.image_files import STUDY
 from fair_diffusion.files.new_folder import new_folder
@@ -107,8 +107,11 @@ def load_study(folder: Path) -> Study:
             rows = file.read().select(_SCHEMA.names).cast(_SCHEMA).to_pylist()
         known = checked(rows, TALLY_ROWS, table)
         return _shown(_study(plain, _tallies(known), folder))
-    except DamagedFile as error:
-        raise DamagedFile(f"{folder} is a damaged study ({error}); write it anew") from error
+    except NewerFormatError:
+        raise
+    except ValueError as error:  # of a tally or a source that cannot be, too
+        said = printable(str(error).replace(f"{folder}/", ""))
+        raise DamagedFile(f"{folder} is a damaged study ({said}); write it anew") from error
 
 
 def load_images(folder: Path) -> pa.Table | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import BinaryIO
 
 START = 64
@@ -37,6 +38,7 @@ _BRANDS = (
     (("heic", "heix", "hevc", "hevx", "heim", "heis", "hevm", "hevs", "mif1", "msf1"), "HEIF"),
     (("crx ",), "raw camera file"),
 )
+_NETPBM = re.compile(rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s+\d+\s|P7\n(WIDTH|HEIGHT) \d")
 _BITMAP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 """The lengths that the header of a bitmap may have."""
 
@@ -48,13 +50,10 @@ def kind_of_picture(start: bytes) -> str | None:
         return next((kind for names, kind in _BRANDS if any(brand in names for brand in brands)), None)
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WEBP"
-    if (
-        start[:2] == b"BM"
-        and len(start) > 18
-        and start[14:18]
-        in (b"\x0c\0\0\0", b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0", b"\x40\0\0\0", b"\x38\0\0\0", b"\x34\0\0\0")
-    ):
+    if start[:2] == b"BM" and int.from_bytes(start[14:18], "little") in _BITMAP_HEADERS:
         return "BMP"
+    if _NETPBM.match(start):
+        return "Netpbm"
     text = start.lstrip(b"\xef\xbb\xbf \r\n\t")[:5].lower()
     if text == b"<svg " or (text.startswith(b"<?xml") and b"<svg" in start.lower()):
         return "SVG"

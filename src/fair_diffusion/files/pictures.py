@@ -139,7 +139,7 @@ def _not_read(kind: str | None) -> str:
     """Why a picture of a kind is not read."""
     if kind is None:
         return "no picture of a kind that is read"
-    return f"a picture of the kind {kind}, which needs {HEIF}" if kind == "HEIF" else f"a picture of the kind {kind}"
+    return f"a picture of the kind {kind}, which {f'needs {HEIF}' if kind == 'HEIF' else 'is not read; save it as PNG'}"
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

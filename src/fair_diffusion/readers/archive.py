@@ -27,7 +27,7 @@ HEADER, MEMBER = 2**20, 2**40
 UNPACKED, RATIO = 256 * 2**20, 100
 """The most bytes of an archive when it is unpacked, and so many times more than it has when packed."""
 BLOCKS = 100_000
-"""The most blocks, damaged or of zeros, that are passed over."""
+"""The most blocks, damaged or of zeros, and members without content that are passed over."""
 _NOTES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _PACKED: Mapping[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
@@ -57,6 +57,7 @@ def archive_items(shard: Readable, with_pictures: bool, broken: list[str]) -> It
         ):
             while (member := archive.next()) is not None:
                 archive.members.clear()  # tarfile would keep them all
+                archive.pass_over(not member.size)
                 stem, ending = _split(member.name)
                 if stem != name:
                     yield from _example(name, files)
@@ -101,10 +102,8 @@ class _Header(tarfile.TarInfo):
         try:
             return super().fromtarfile(archive)
         except tarfile.HeaderError as error:
-            archive.passed += 1  # type: ignore[attr-defined]
             archive.damaged += isinstance(error, tarfile.InvalidHeaderError)  # type: ignore[attr-defined]
-            if archive.passed > BLOCKS:  # type: ignore[attr-defined]
-                raise tarfile.ReadError(f"more than {BLOCKS:,} blocks are no part of an archive") from error
+            archive.pass_over(True)  # type: ignore[attr-defined]
             raise
 
     def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
@@ -121,6 +120,16 @@ class _Archive(tarfile.TarFile):
     tarinfo = _Header
     damaged = passed = 0
     members: list[tarfile.TarInfo]
+
+    def pass_over(self, empty: bool) -> None:
+        """Count what holds nothing; few bytes of a packed archive can stand for very many of them.
+
+        Raises:
+            tarfile.ReadError: they are too many.
+        """
+        self.passed += empty
+        if self.passed > BLOCKS:
+            raise tarfile.ReadError(f"more than {BLOCKS:,} of its blocks and members hold nothing")
 
 
 class _Bounded:

@@ -16,18 +16,18 @@ from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import CsvErrors
 from fair_diffusion.files.text import printable
 from fair_diffusion.policy.attributes import ordered_groups
-from fair_diffusion.policy.spelling import UNKNOWN, named, plain
+from fair_diffusion.policy.spelling import UNKNOWN, named
 from fair_diffusion.policy.vocabulary import typo
 from fair_diffusion.policy.words import phrase
 from fair_diffusion.readers.count_rows import GROUPS, count_rows
 from fair_diffusion.readers.figures import MOST, count, share
 from fair_diffusion.readers.findings import Findings
+from fair_diffusion.readers.spellings import SHOWN, Spellings
 
 ROUNDING = 1e-3
 """Targets may differ from a sum of 1 by this much; they are scaled to 1."""
 ROWS, TALLIES, LONGEST = 200_000, 20_000, 4_000
 """The most rows, prompts times attributes and sources, and letters of a name."""
-SHOWN = 5
 
 Key = tuple[str, str, str]
 """Source, prompt, attribute."""
@@ -57,7 +57,7 @@ def read_counts(path: Path) -> Findings:
     errors = CsvErrors(path)
     rows = list(_rows(path, errors))
     names = named((row.attribute, row.group) for row in rows)
-    prompts, sources = _Spellings(), _Spellings()
+    prompts, sources = Spellings(), Spellings()
     cells: Cells = {}
     first: dict[tuple[Key, str], int] = {}
     spelt: dict[Key, set[str]] = {}
@@ -114,27 +114,6 @@ def _rows(path: Path, errors: CsvErrors) -> Iterator[_Row]:
             errors.add(line, f"target is {row['target'][:40]!r}; write a share as in 0.5 or 50%, or nothing")
         else:
             yield _Row(line, row["source"] or path.stem, row["prompt"], row["attribute"], row["group"], found, target)
-
-
-class _Spellings:
-    """One name for all spellings that are compared as the same: the first one that occurs."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, str] = {}
-        self.others: dict[str, str] = {}
-
-    def one(self, text: str) -> str:
-        """The name of `text`."""
-        name = self.names.setdefault(plain(text), text)
-        if name != text:
-            self.others[text] = name
-        return name
-
-    def notes(self, what: str) -> list[str]:
-        """A note on the names that were counted as another."""
-        shown = [f"{other[:40]!r} with {name[:40]!r}" for other, name in self.others.items()]
-        more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-        return [f"{what} counted together: {', '.join(shown[:SHOWN])}{more}"] if shown else []
 
 
 def _misspelt(keys: Iterable[Key]) -> list[str]:

@@ -7,8 +7,15 @@ from pathlib import Path, PurePosixPath
 from fair_diffusion.files.guarded import InnerFile
 from fair_diffusion.policy.concepts import known
 from fair_diffusion.policy.words import phrase
-from fair_diffusion.readers.names import UNNAMED, concept_of_caption, concept_of_file, concept_of_folder
+from fair_diffusion.readers.names import (
+    UNNAMED,
+    concept_of_caption,
+    concept_of_file,
+    concept_of_folder,
+    without_number,
+)
 from fair_diffusion.readers.own_prompts import CAPTION_ENDINGS, own_prompt, prompts_beside
+from fair_diffusion.readers.spellings import Spellings
 
 FEW = 5
 """So many names tell nothing if they are nearly all different; fewer may be what they say."""
@@ -24,6 +31,8 @@ class Named:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.spellings = Spellings()
+        self.numbered: dict[str, str] = {}
         self.table, name = prompts_beside(folder)
         self.used = {name} if name else set[str]()
         self.prompted: dict[str, str] = {}
@@ -36,12 +45,19 @@ class Named:
         source = telling[-2] if len(telling) > 1 else ""
         self.used.update(PurePosixPath(file.path).with_suffix(ending).as_posix() for ending in CAPTION_ENDINGS)
         if telling:
-            return concept_of_folder(telling[-1]), source
+            return self._one(concept_of_folder(telling[-1])), source
         if text := self.table.get(file.path) or own_prompt(file):
             self.prompted[file.path] = concept_of_caption(text)
             return self.prompted[file.path], source
-        self.called[file.path] = concept_of_file(name)
+        self.called[file.path] = self._one(concept_of_file(name))
         return self.called[file.path], source
+
+    def _one(self, concept: str) -> str:
+        """The first spelling of a concept. Capitals, plurals, hyphens and an occupation's number do not matter."""
+        plain = without_number(concept)
+        if plain != concept:
+            self.numbered[concept] = plain
+        return self.spellings.one(plain)
 
     @property
     def nameless(self) -> set[str]:
@@ -58,6 +74,13 @@ class Named:
             notes.append(
                 f"the names of {len(unnamed):,} pictures tell nothing, or are nearly all different, so they are one "
                 f"concept ({UNNAMED}); sub-folders or a table file,concept would tell more"
+            )
+        notes += self.spellings.notes("concepts")
+        if self.numbered:
+            first = next(iter(self.numbered))
+            notes.append(
+                f"numbers behind the names of occupations were left out: {len(self.numbered)}, such as {first!r} as "
+                f"{self.numbered[first]!r}; a table file,concept would keep them apart"
             )
         return notes
 

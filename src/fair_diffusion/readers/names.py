@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+from fair_diffusion.policy.concepts import known
+from fair_diffusion.policy.words import phrase
 from fair_diffusion.readers.captions import CaptionCounts
 
 _MADE = "photo|photograph|picture|image|portrait|headshot|drawing|painting|illustration|sketch|close-?up|selfie"
@@ -15,6 +17,7 @@ _FRAME = re.compile(
 )
 _PARTS = re.compile(r"[\s_.()#\[\]+,;=~-]+")
 _NUMBERED = re.compile(r"(?:seed|step|steps|cfg|s|n|v|no|nr)\d+", re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"[\s_.(#\[-]*\d+[)\]]?$")
 _GENERAL = frozenset(
     "image img images imgs photo photos picture pictures pic pics dsc dscf dscn dscs sam gopr dcim pxl mvimg pano scan "
     "screenshot screen shot download downloads untitled unnamed unknown output outputs out sample samples file frame "
@@ -46,6 +49,12 @@ def concept_of_folder(name: str) -> str:
     """A folder's name as a concept; `UNNAMED` for a date, a number, "train", "outputs" and the like."""
     named = _named(name)
     return UNNAMED if named == UNNAMED else concept_of(name.replace("_", " "))
+
+
+def without_number(concept: str) -> str:
+    """A concept without a number at its end, if an occupation that is known is left: "nurse1" → "nurse"."""
+    plain = _LAST_NUMBER.sub("", concept)
+    return plain if plain != concept and phrase(plain) in known() else concept
 
 
 def concept_of_caption(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import nsmallest
@@ -92,8 +92,12 @@ def read_run(
     folder = target if target.is_dir() else target.parent
     scanned = RunSources.of(runs, folder)
     concept = lru_cache(maxsize=4096)(lambda prompt: printable((concepts or {}).get(prompt) or concept_of(prompt)))
+    damaged = {file: line for run in runs for file, line in run.damaged.items()}
     if not scanned.total:
-        raise ValueError(f"{target} holds no records of images; name a folder that `fair-diffusion generate` wrote")
+        first = f" that can be read; {next(iter(damaged.values()))}" if damaged else ""
+        raise ValueError(
+            f"{target} holds no records of images{first}; name a folder that `fair-diffusion generate` wrote"
+        )
     records = scanned.records(runs)
     if perceiver is None:
         by, reading = "the judge", _recorded(runs, records, scanned, concept, folder, progress)
@@ -133,12 +137,13 @@ def read_run(
         perceived_confusions=_confusions(runs, wanted, scanned.names(), "perceiver_confusions")
         if perceiver is None
         else (),
-        broken=reading.broken,
+        broken=[*map(printable, damaged.values()), *reading.broken],
         notes=[
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
             *scanned.repeats.notes(scanned.names()),
+            *scanned.miscounted(runs),
             *reading.notes,
-            *(_unmatched(scanned.files, target) if target.is_dir() else ()),
+            *(_unmatched(scanned.files, damaged, target) if target.is_dir() else ()),
             *_unmeasured(rows, targets, attributes, by),
             *fidelity.notes(),
         ],
@@ -230,9 +235,11 @@ def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:
     return samples, broken
 
 
-def _unmatched(recorded: set[str], folder: Path) -> list[str]:
-    """Notes on records without an image and images without a record. A plain twin needs no record of its own."""
-    there = {file.path for file in image_files(folder) if file.name != SHEET}
+def _unmatched(recorded: set[str], damaged: Container[str], folder: Path) -> list[str]:
+    """Notes on records without an image and images without a record. A plain twin needs no record of its own.
+
+    Images whose record is damaged are named elsewhere."""
+    there = {file.path for file in image_files(folder) if file.name != SHEET and file.path not in damaged}
     known = {pair_name(name) for name in recorded}
     gone, strange = recorded - there, sorted(name for name in there if pair_name(name) not in known)
     notes = []

@@ -13,6 +13,7 @@ from fair_diffusion.audit.study import Source
 from fair_diffusion.files.text import printable
 from fair_diffusion.models.provenance import INSTRUCTION
 from fair_diffusion.readers.repeats import Kind, Repeats
+from fair_diffusion.runs.format import RESULT
 from fair_diffusion.runs.label_counts import groups_read, note_groups
 from fair_diffusion.runs.records import Record, Run, title_of
 
@@ -86,6 +87,16 @@ class RunSources:
                 key = (run.name, kind_of(part))
                 if self.kept[key] or not self.again[key]:
                     yield part
+
+    def miscounted(self, runs: Iterable[Run]) -> Iterator[str]:
+        """Notes on summaries that tell of more or fewer images than there are records."""
+        for run in runs:
+            for part in run.parts:
+                key = (run.name, kind_of(part))
+                told, there = part.get("n"), self.kept[key] + self.again[key]
+                if told is not None and told != there and not run.damaged:
+                    where = printable(f"{run.name}/{RESULT}" if run.name else RESULT)
+                    yield f"{where} tells of {told:,} {title_of(part)} images, and there are {there:,} records of them"
 
     def groups(self) -> dict[str, Sequence[str]]:
         """The groups of every attribute that the judge read."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from fair_diffusion.report.headline import percent, short, spoken
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Signs that command a terminal that shows the file, or turn the order of its letters."""
 
 
 def environment(*packages: str) -> Environment:
@@ -49,4 +53,4 @@ def rendered(templates: Environment, name: str, styles: Sequence[str], context: 
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     made: str = templates.get_template(name).render(**context, style=style, style_hash=digest)
     # A file name may hold bytes that are not valid text.
-    return made.encode("utf-8", "backslashreplace").decode()
+    return _CONTROL.sub("\ufffd", made.encode("utf-8", "backslashreplace").decode())

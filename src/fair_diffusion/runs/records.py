@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,15 @@ class Run:
         name: the folder's name below the audited folder; "" for the audited folder itself.
         table: the table of records, if there is one.
         summary: the content of result.json, if there is one.
+        damaged: a line for each image whose record in its PNG cannot be read, by its path below the audited folder;
+            `records` fills it.
     """
 
     folder: Path
     name: str = ""
     table: Readable | None = None
     summary: Mapping[str, Any] | None = None
+    damaged: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def parts(self) -> list[Mapping[str, Any]]:
@@ -73,15 +76,30 @@ class Run:
         """Yield the record of every image of `parts`.
 
         Raises:
-            ValueError: the records cannot be read; the message names the file.
+            ValueError: the table cannot be read; the message names it.
         """
         twins = ((self.summary or {}).get("plain") or {}).get("n", 0)  # the twins come first
-        for place, record in enumerate(_table_records(self.table) if self.table else _png_records(self.folder)):
+        for place, record in enumerate(_table_records(self.table) if self.table else self._png_records()):
             if place < twins and len(self.parts) < 2:
                 continue
             file = record.get("file") or image_name(record.get("index") or 0, twin=place < twins)
-            name = f"{self.name}/{file}" if self.name else file
-            yield {**record, "file": name, "asked_seed": self._asked_seed(record)}
+            yield {**record, "file": self._path(file), "asked_seed": self._asked_seed(record)}
+
+    def _path(self, file: str) -> str:
+        """The path of a file of the run below the audited folder."""
+        return f"{self.name}/{file}" if self.name else file
+
+    def _png_records(self) -> Iterator[dict[str, Any]]:
+        """Yield the records inside the PNGs. One that is damaged is noted, and the others count."""
+        for name in sorted(path.name for path in self.folder.iterdir() if path.suffix == ".png"):
+            image = InnerFile(self.folder, name)
+            try:
+                record = png_record(image)
+            except DamagedFile as error:
+                self.damaged[self._path(name)] = str(error).replace(str(image), self._path(name))
+                continue
+            if record:
+                yield {**record, "file": name}
 
     def _asked_seed(self, record: Mapping[str, Any]) -> int | None:
         """The seed that an image was asked for; None if the image has another seed and the summary does not tell."""
@@ -190,7 +208,8 @@ def _summary(path: Readable) -> Mapping[str, Any]:
     try:
         return read_json(path, RESULT_FILE, FORMAT)
     except DamagedFile as error:
-        raise DamagedFile(f"{path} is no result of `fair-diffusion generate` ({error})") from error
+        said = str(error).replace(f"{path} ", "it ")
+        raise DamagedFile(f"{path} is no result of `fair-diffusion generate` ({said})") from error
 
 
 def _table_records(table: Readable) -> Iterator[dict[str, Any]]:
@@ -211,13 +230,6 @@ def _table_records(table: Readable) -> Iterator[dict[str, Any]]:
                 row.update((name, _mapping(row.get(name), table)) for name in BY_ATTRIBUTE)
             known = checked(rows, RECORDS_TABLE, table)
             yield from map(dict, known)
-
-
-def _png_records(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records inside the PNGs of a folder."""
-    for name in sorted(path.name for path in folder.iterdir() if path.suffix == ".png"):
-        if record := png_record(InnerFile(folder, name)):
-            yield {**record, "file": name}
 
 
 def _mapping(value: Any, table: Readable) -> Any:

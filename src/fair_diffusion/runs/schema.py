@@ -23,6 +23,8 @@ class AuditRowFile(TypedDict):
     group: str
     target: Share | None
     quota: NotRequired[Count | None]
+    count: NotRequired[Count]
+    unknown: NotRequired[Count]
 
 
 class CostFile(TypedDict, total=False):

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, cast
 
+from fair_diffusion.service.answer_shapes import (
+    FairnessTold,
+    Format,
+    ImageData,
+    ImageFairness,
+    ImagesAnswer,
+    StreamSoFar,
+    Tokens,
+    Usage,
+)
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import ASSIGNED, MOVED
 from fair_diffusion.service.job import CANCELLED, FAILED, Event, Job
@@ -25,7 +35,7 @@ def check_ended(job: Job) -> None:
         raise Problem(500, said, kind="server_error", code="drawing_failed", retry=False)
 
 
-def answer(server: Server, key: Key, job: Job, *, model: str, url: str | None, request: str) -> dict[str, Any]:
+def answer(server: Server, key: Key, job: Job, *, model: str, url: str | None, request: str) -> ImagesAnswer:
     """The answer with the images of a job that is done.
 
     Args:
@@ -41,7 +51,7 @@ def answer(server: Server, key: Key, job: Job, *, model: str, url: str | None, r
         "created": int(job.ended or job.created),
         "background": "opaque",
         "data": [_image(server, job, image["file"], url) for image in result["images"]],
-        "output_format": body.format,
+        "output_format": cast(Format, body.format),
         "quality": body.quality,
         "size": f"{result['width']}x{result['height']}" if result["width"] else "auto",
         "usage": usage(result),
@@ -49,7 +59,7 @@ def answer(server: Server, key: Key, job: Job, *, model: str, url: str | None, r
     }
 
 
-def _image(server: Server, job: Job, file: str, url: str | None) -> dict[str, Any]:
+def _image(server: Server, job: Job, file: str, url: str | None) -> ImageData:
     if url is not None:
         return {"url": f"{url}{file}"}
     return {"b64_json": encoded(server, job, file)}
@@ -64,25 +74,20 @@ def encoded(server: Server, job: Job, file: str) -> str:
     return base64.b64encode(content).decode()
 
 
-def usage(result: dict[str, Any]) -> dict[str, Any]:
+def usage(result: dict[str, Any]) -> Usage:
     """What a job took. We count network evaluations as output, and nothing as input: no text is billed."""
     spent = int(result.get("evaluations", 0))
-    none = {"image_tokens": 0, "text_tokens": 0}
+    none: Tokens = {"image_tokens": 0, "text_tokens": 0}
     return {"input_tokens": 0, "input_tokens_details": none, "output_tokens": spent, "total_tokens": spent}
 
 
-def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) -> dict[str, Any]:
+def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) -> FairnessTold:
     """What was done for fairness: the rule, what the images show, and the shares of the streams so far."""
     result, body = job.result or {}, DrawBody.of(job.body)
     private = key.role == OPERATOR
+    told = ("steered", "judged", *MOVED, *(ASSIGNED if private else ()))
     images = [
-        {
-            "index": k,
-            "steered": image["steered"],
-            "judged": image["judged"],
-            **{name: image[name] for name in MOVED if name in image},
-            **({name: image[name] for name in ASSIGNED} if private else {}),
-        }
+        cast(ImageFairness, {"index": k, **{name: image[name] for name in told if name in image}})
         for k, image in enumerate(result.get("images", ()))
     ]
     return {
@@ -97,11 +102,11 @@ def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) ->
     }
 
 
-def _streams(server: Server, wanted: Any, model: str) -> list[dict[str, Any]]:
+def _streams(server: Server, wanted: Any, model: str) -> list[StreamSoFar]:
     """The streams that a job counted in, with their shares so far."""
     names = [(stream["rule"], stream["attributes"]) for stream in wanted]
     rows = DatabaseLedger(server.database).rows() if names else []
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[int, StreamSoFar] = {}
     for row in rows:
         if row.model != model or (row.rule, row.attributes) not in names:
             continue

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from fair_diffusion.service import uploads
@@ -12,7 +12,8 @@ from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.edit_request import EditRequest, edit_body
 from fair_diffusion.service.image_request import ImageRequest, chosen_model, draw_body, lane_of
 from fair_diffusion.service.keys import Key
-from fair_diffusion.service.problems import wrong
+from fair_diffusion.service.limits import LimitError
+from fair_diffusion.service.problems import problem_of
 from fair_diffusion.service.served_model import ServedModel
 from fair_diffusion.service.uploads import Upload
 from fair_diffusion.service.worker_kind import kind_of
@@ -20,8 +21,6 @@ from fair_diffusion.service.worker_kind import kind_of
 if TYPE_CHECKING:
     from fair_diffusion.service.job import Job
     from fair_diffusion.service.server import Server
-
-_IDEMPOTENCY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def put(server: Server, key: Key, asked: ImageRequest, *, request: str, idempotency: str | None) -> tuple[Job, str]:
@@ -81,22 +80,25 @@ def _queued(
     idempotency: str | None,
 ) -> tuple[Job, bool]:
     """The job of a body, and whether it is new."""
-    if idempotency is not None and not _IDEMPOTENCY.fullmatch(idempotency):
-        raise wrong("Idempotency-Key", "give 1 to 255 visible ASCII characters")
     passes = model.passes + bool(body.upload)  # a picture is taken back to noise first
-    return server.jobs.put(
-        kind_of(model.name),
-        body.stored(),
-        key=key.id,
-        lane=lane,
-        cost=float(body.n * body.steps * passes),
-        images=body.n,
-        idempotency=idempotency,
-        limits=key.limits,
-        most_waiting=server.settings.most_waiting,
-        kept=server.settings.kept,
-        asked=asked,
-    )
+    try:
+        return server.jobs.put(
+            kind_of(model.name),
+            body.stored(),
+            key=key.id,
+            lane=lane,
+            cost=float(body.n * body.steps * passes),
+            images=body.n,
+            idempotency=idempotency,
+            limits=key.limits,
+            most_waiting=server.settings.most_waiting,
+            kept=server.settings.kept,
+            asked=asked,
+        )
+    except LimitError as error:
+        problem = problem_of(error)
+        problem.headers = rate_headers(server, key)
+        raise problem from None
 
 
 def rate_headers(server: Server, key: Key) -> dict[str, str]:
@@ -104,9 +106,9 @@ def rate_headers(server: Server, key: Key) -> dict[str, str]:
     most = key.limits.images_per_minute
     if most is None:
         return {}
-    left = max(0, most - server.jobs.images_in_last_minute(key.id))
+    asked, reset = server.jobs.last_minute(key.id)
     return {
         "x-ratelimit-limit-images": str(most),
-        "x-ratelimit-remaining-images": str(left),
-        "x-ratelimit-reset-images": "60s",
+        "x-ratelimit-remaining-images": str(max(0, most - asked)),
+        "x-ratelimit-reset-images": f"{ceil(reset)}s",
     }

@@ -46,39 +46,36 @@ class FormFairness(Fairness):
 class EditRequest(ImageRequest):
     """The fields of the form beside its pictures."""
 
-    model_config = _FORMED | {"json_schema_extra": {"examples": [{"prompt": "a photo of a firefighter"}]}}
+    model_config = _FORMED
 
     fairness: FormFairness | None = None
     input_fidelity: Literal["high", "low"] | None = Field(default=None, description="taken, and without effect")
 
 
-FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["prompt"],
-                    "properties": {
-                        "prompt": {"type": "string", "minLength": 1, "example": "a photo of a firefighter"},
-                        "image[]": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "minItems": 1,
-                            "maxItems": MOST,
-                            "description": "PNG, JPEG or WebP; one picture alone may be called image",
-                        },
-                        "n": {"type": "integer", "description": "the number of pictures, if given"},
-                        "size": {"type": "string", "description": '"auto", or the size that all pictures have'},
-                    },
-                    "additionalProperties": True,
-                }
-            }
-        },
+def _form() -> dict[str, Any]:
+    """The form, for the OpenAPI document."""
+    fields = EditRequest.model_json_schema()["properties"]
+    fields["fairness"] = {
+        "type": "string",
+        "description": "for operators: JSON, as for generations; or fields such as fairness[steps]",
     }
-}
-"""The form, for the OpenAPI document. The other fields are those of `/v1/images/generations`."""
+    pictures = {
+        "type": "array",
+        "items": {"type": "string", "format": "binary"},
+        "minItems": 1,
+        "maxItems": MOST,
+        "description": "PNG, JPEG or WebP; a picture alone may be called image",
+    }
+    schema = {
+        "type": "object",
+        "required": ["image[]", "prompt"],
+        "properties": {"image[]": pictures, **fields},
+        "examples": [{"image[]": "@picture.png", "prompt": "a photo of a firefighter"}],
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+FORM = _form()
 
 
 async def read_form(request: Request, server: Server) -> tuple[EditRequest, list[Upload]]:

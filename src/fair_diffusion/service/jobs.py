@@ -167,10 +167,11 @@ class Jobs:
             queue = (table.c.kind == job.kind, table.c.state == QUEUED)
             return connection.scalar(select(func.count()).where(*queue, before)) or 0
 
-    def images_in_last_minute(self, key: str) -> int:
-        """How many images a key asked for in the last 60 seconds."""
+    def last_minute(self, key: str) -> tuple[int, float]:
+        """How many images a key asked for in the last 60 seconds, and after how many seconds none of them counts."""
         with self.database.reading() as connection:
-            return sum(images for _, images in _recent(connection, key))
+            recent = _recent(connection, key)
+        return sum(images for _, images in recent), MINUTE - recent[-1][0] if recent else 0.0
 
     def events(self, job: str, *, after: int = 0) -> list[Event]:
         """What happened to a job after event number `after`, in order. The last one is named like the job's end."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from fair_diffusion.policy.errors import PolicyError
+from fair_diffusion.service.answer_shapes import ErrorAnswer, ErrorFields
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.job import IdempotencyError, UnknownJobError
 from fair_diffusion.service.limits import LimitError
@@ -31,7 +34,8 @@ class Problem(Exception):
         param: the field that is wrong.
         code: a word for programs.
         retry_after: seconds after which it may work.
-        retry: whether clients may try the same again; None: as they usual do for the status.
+        retry: whether clients may try the same again; None: as they usually do for the status.
+        headers: further ones.
     """
 
     def __init__(
@@ -44,14 +48,15 @@ class Problem(Exception):
         code: str | None = None,
         retry_after: float | None = None,
         retry: bool | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(message)
-        self.status, self.retry_after, self.retry = status, retry_after, retry
-        self.error = {"message": message, "type": kind, "param": param, "code": code}
+        self.status, self.retry_after, self.retry, self.headers = status, retry_after, retry, headers
+        self.error: ErrorFields = {"message": message, "type": kind, "param": param, "code": code}
 
     def answer(self) -> Response:
         """The answer."""
-        headers = {}
+        headers = dict(self.headers)
         if self.retry_after is not None:
             headers["retry-after"] = str(max(1, round(self.retry_after)))
         if self.retry is not None:
@@ -154,18 +159,20 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         500: "the server failed",
         503: "the server is full, or cannot draw at the moment; Retry-After says when to try again",
     }
-    error = {
-        "type": "object",
-        "required": ["message", "type", "param", "code"],
-        "properties": {
-            "message": {"type": "string"},
-            "type": {"type": "string"},
-            "param": {"type": ["string", "null"]},
-            "code": {"type": ["string", "null"]},
-        },
-    }
-    schema = {"type": "object", "required": ["error"], "properties": {"error": error}}
+    headers = {429: {"retry-after": _SECONDS, **RATES}, 503: {"retry-after": _SECONDS}}
     return {
-        status: {"description": said[status], "content": {"application/json": {"schema": schema}}}
+        status: {"description": said[status], "model": ErrorAnswer, "headers": headers.get(status, {})}
         for status in sorted({401, 413, 500, 503, *statuses})
     }
+
+
+_SECONDS = {"description": "seconds after which it may work", "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+RATES: dict[str, Any] = {
+    f"x-ratelimit-{name}-images": {"description": said, "schema": {"type": "string", "pattern": pattern}}
+    for name, said, pattern in (
+        ("limit", "images per minute; of keys that have such a limit", "^[0-9]+$"),
+        ("remaining", "images that the key may still ask for", "^[0-9]+$"),
+        ("reset", "seconds until it may ask for all of them again", "^[0-9]+s$"),
+    )
+}
+"""The headers of the rate, for the OpenAPI document."""

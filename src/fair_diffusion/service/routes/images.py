@@ -12,13 +12,14 @@ from fastapi import APIRouter, Header, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from fair_diffusion.service.answer_shapes import ImagesAnswer, event_stream
 from fair_diffusion.service.answers import answer, check_ended, completed_events, partial_event
 from fair_diffusion.service.asking import asked_edit, put, put_edit, rate_headers
 from fair_diffusion.service.edit_request import FORM, read_form
 from fair_diffusion.service.image_request import ImageRequest
 from fair_diffusion.service.job import Job
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.problems import documented, no_such, problem_of
+from fair_diffusion.service.problems import RATES, documented, no_such, problem_of
 from fair_diffusion.service.server import Asker, Here, Server
 from fair_diffusion.service.worker_kind import model_of
 
@@ -27,16 +28,17 @@ RETRIES = "x-stainless-retry-count"
 """The header in which the SDK says how often it tried before; it sends no idempotency key."""
 BACK = 10.0
 """Seconds in which such a client may come back for a job that it left."""
-Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", max_length=300)]
-_IMAGE = {"created": 1790000000, "background": "opaque", "data": [{"b64_json": "iVBORw0KGgo…"}], "size": "64x64"}
-_STREAM = {"text/event-stream": {"schema": {"type": "string"}}, "application/json": {"example": _IMAGE}}
+Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
-@router.post(
-    "/generations",
-    responses={200: {"description": "the images", "content": _STREAM}, **documented(400, 403, 404, 409, 429)},
-    response_model=None,
-)
+def _answers(kind: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route, whose events begin with `kind`, for the OpenAPI document."""
+    stream = event_stream(f"{kind}.partial_image", f"{kind}.completed", "error")
+    found = {"description": "the images", "model": ImagesAnswer, "content": stream, "headers": RATES}
+    return {200: found, **documented(400, 403, 404, 409, 429)}
+
+
+@router.post("/generations", responses=_answers("image_generation"), response_model=None)
 async def generate(
     asked: ImageRequest, request: Request, server: Here, key: Asker, idempotency: Idempotency = None
 ) -> Response:
@@ -49,12 +51,7 @@ async def generate(
     return await _delivered(server, request, key, asked, f"{key.id} {asked.asked()}", queue, leave=leave)
 
 
-@router.post(
-    "/edits",
-    responses={200: {"description": "the images", "content": _STREAM}, **documented(400, 403, 404, 409, 429)},
-    response_model=None,
-    openapi_extra=FORM,
-)
+@router.post("/edits", responses=_answers("image_edit"), response_model=None, openapi_extra=FORM)
 async def edit(request: Request, server: Here, key: Asker, idempotency: Idempotency = None) -> Response:
     """Move pictures to the groups that the server's policy asks for: the fewest, and as little as can be.
 
@@ -99,7 +96,7 @@ async def _delivered(
     headers = await run_in_threadpool(rate_headers, server, key)
     if asked.stream:
         events = _stream(server, key, job, model=model, request=identity, leave=leave)
-        return StreamingResponse(events, media_type="text/event-stream", headers={**headers, **_UNBUFFERED})
+        return StreamingResponse(events, media_type="text/event-stream", headers={**headers, **UNBUFFERED})
     ended = await _ended(server, request, job, leave=leave, mark=mark if retry else None)
     check_ended(ended)
     url = f"{request.base_url}v1/images/files/" if asked.response_format == "url" else None
@@ -107,7 +104,7 @@ async def _delivered(
     return JSONResponse(whole, headers=headers)
 
 
-_UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
+UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """For proxies: every event goes on at once."""
 
 

@@ -5,30 +5,58 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, cast
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Body, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from fair_diffusion.service.answer_shapes import JobList, JobPlain, JobShown, State, event_stream
 from fair_diffusion.service.answers import answer
 from fair_diffusion.service.asking import put, rate_headers
 from fair_diffusion.service.image_request import ImageRequest
-from fair_diffusion.service.job import QUEUED, Job
+from fair_diffusion.service.job import ENDS, QUEUED, Job
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.problems import documented, no_such, wrong
-from fair_diffusion.service.routes.images import Idempotency
+from fair_diffusion.service.problems import RATES, documented, no_such, wrong
+from fair_diffusion.service.routes.images import UNBUFFERED, Idempotency
 from fair_diffusion.service.server import Asker, Here, Server
 from fair_diffusion.service.worker_kind import model_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+KINDS = ("partial", QUEUED, *ENDS)
+"""What can happen to a job."""
 _ID = re.compile(r"job_[0-9a-f]{32}")
-State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
-@router.post("", status_code=202, responses=documented(400, 403, 409, 429))
+class _Exact(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Which(_Exact):
+    """Which jobs are listed."""
+
+    state: State | None = None
+    most: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class Since(_Exact):
+    """From where on events are told."""
+
+    after: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses={202: {"model": JobShown, "description": "the job", "headers": RATES}, **documented(400, 403, 409, 429)},
+)
 def create(
-    asked: ImageRequest, request: Request, server: Here, key: Asker, idempotency: Idempotency = None
+    asked: Annotated[ImageRequest, Body(examples=[{"prompt": "a photo of a firefighter", "n": 2}])],
+    request: Request,
+    server: Here,
+    key: Asker,
+    idempotency: Idempotency = None,
 ) -> JSONResponse:
     """Put a request into the queue, and answer at once. `stream` is of no use here."""
     if asked.stream:
@@ -39,19 +67,14 @@ def create(
 
 
 @router.get("", responses=documented(400, 403))
-def newest(
-    server: Here,
-    key: Asker,
-    state: State | None = None,
-    most: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> dict[str, Any]:
+def newest(server: Here, key: Asker, asked: Annotated[Which, Query()]) -> JobList:
     """The newest jobs of the caller's key, without their images."""
-    found = server.jobs.newest(key=key.id, states=[state] if state else (), most=most)
+    found = server.jobs.newest(key=key.id, states=[asked.state] if asked.state else (), most=asked.most)
     return {"object": "list", "data": [_plain(job) for job in found]}
 
 
 @router.get("/{job}", responses=documented(400, 403, 404))
-def look(job: str, request: Request, server: Here, key: Asker) -> dict[str, Any]:
+def look(job: str, request: Request, server: Here, key: Asker) -> JobShown:
     """A job. `result` is the same as the answer of `/v1/images/generations`, with addresses, when there are images."""
     found = _found(server, key, job)
     shown = _shown(server, key, found)
@@ -62,20 +85,20 @@ def look(job: str, request: Request, server: Here, key: Asker) -> dict[str, Any]
 
 
 @router.post("/{job}/cancel", responses=documented(400, 403, 404))
-def cancel(job: str, server: Here, key: Asker) -> dict[str, Any]:
+def cancel(job: str, server: Here, key: Asker) -> JobShown:
     """Cancel a job. One that runs ends at its next step; one that had ended stays as it is."""
     return _shown(server, key, server.jobs.cancel(_found(server, key, job).id))
 
 
 @router.get(
     "/{job}/events",
-    responses={200: {"description": "events", "content": {"text/event-stream": {}}}, **documented(400, 403, 404)},
-    response_model=None,
+    responses={200: {"description": "events", "content": event_stream(*KINDS)}, **documented(400, 403, 404)},
+    response_class=StreamingResponse,
 )
-async def events(job: str, server: Here, key: Asker, after: Annotated[int, Query(ge=0, le=2**31)] = 0) -> Response:
+async def events(job: str, server: Here, key: Asker, asked: Annotated[Since, Query()]) -> Response:
     """What happens to a job, as server-sent events, until it ends; `after` is the number of the last one seen."""
     found = await run_in_threadpool(_found, server, key, job)
-    return StreamingResponse(_follow(server, found, after), media_type="text/event-stream")
+    return StreamingResponse(_follow(server, found, asked.after), media_type="text/event-stream", headers=UNBUFFERED)
 
 
 async def _follow(server: Server, job: Job, after: int) -> AsyncIterator[bytes]:
@@ -92,13 +115,13 @@ def _found(server: Server, key: Key, job: str) -> Job:
     return server.jobs.get(job, key=None if key.role == OPERATOR else key.id)
 
 
-def _plain(job: Job) -> dict[str, Any]:
+def _plain(job: Job) -> JobPlain:
     """What a job is, without what was asked and what came out."""
     return {
         "id": job.id,
         "object": "job",
         "model": model_of(job.kind),
-        "state": job.state,
+        "state": cast(State, job.state),
         "cancelling": job.cancelling,
         "images": job.images,
         "created": job.created,
@@ -111,6 +134,6 @@ def _plain(job: Job) -> dict[str, Any]:
     }
 
 
-def _shown(server: Server, key: Key, job: Job) -> dict[str, Any]:
+def _shown(server: Server, key: Key, job: Job) -> JobShown:
     ahead = server.jobs.ahead(job) if job.state == QUEUED else 0
-    return {**_plain(job), "ahead": ahead}
+    return cast(JobShown, {**_plain(job), "ahead": ahead})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fair_diffusion.policy import Policy, match
 from fair_diffusion.policy.errors import PolicyError
 from fair_diffusion.request import MAX_PROMPT, check_prompt
+from fair_diffusion.service.answer_shapes import Activated, Explained, PolicyList, PolicyShown, PolicyText
 from fair_diffusion.service.keys import OPERATOR
 from fair_diffusion.service.policies import Version
 from fair_diffusion.service.problems import documented, forbidden, no_such, wrong
@@ -49,10 +50,10 @@ class Question(_Strict):
 
 
 @router.get("/policies", responses=documented(403))
-def versions(server: Here, key: Operator) -> dict[str, Any]:
+def versions(server: Here, key: Operator) -> PolicyList:
     """Every version of the policy, the newest first, and when which one was active."""
     active = server.policies.active()
-    history = [
+    history: list[Activated] = [
         {"version": each.version, "time": each.time, "by": each.by, "reason": each.why}
         for each in server.policies.history()
     ]
@@ -61,7 +62,7 @@ def versions(server: Here, key: Operator) -> dict[str, Any]:
 
 
 @router.put("/policies", responses=documented(400, 403))
-def store(asked: NewPolicy, server: Here, key: Operator) -> dict[str, Any]:
+def store(asked: NewPolicy, server: Here, key: Operator) -> PolicyShown:
     """Store a policy. The same text is the same version. It is not active yet."""
     try:
         version = server.policies.add(asked.text, by=key.id)
@@ -71,7 +72,7 @@ def store(asked: NewPolicy, server: Here, key: Operator) -> dict[str, Any]:
 
 
 @router.get("/policies/{version}", responses=documented(400, 403, 404))
-def version_of(version: Number, server: Here, key: Operator) -> dict[str, Any]:
+def version_of(version: Number, server: Here, key: Operator) -> PolicyText:
     """One version, with its text and what it changes of the one before."""
     found = _found(server, version)
     before = version - 1 if version > 1 else None
@@ -83,7 +84,7 @@ def version_of(version: Number, server: Here, key: Operator) -> dict[str, Any]:
 
 
 @router.post("/policies/{version}/activate", responses=documented(400, 403, 404))
-def activate(version: Number, asked: Reason, server: Here, key: Operator) -> dict[str, Any]:
+def activate(version: Number, asked: Reason, server: Here, key: Operator) -> PolicyShown:
     """Make a version the one that holds for every request from now on."""
     found = _found(server, version)
     try:
@@ -94,7 +95,7 @@ def activate(version: Number, asked: Reason, server: Here, key: Operator) -> dic
 
 
 @router.post("/explain", responses=documented(400, 403))
-def explain(asked: Question, server: Here, key: Asker) -> dict[str, Any]:
+def explain(asked: Question, server: Here, key: Asker) -> Explained:
     """Which rule fires for a prompt and why. Nothing is drawn."""
     if asked.instruct is not None and key.role != OPERATOR:
         raise forbidden("this key may not instruct: the server's policy holds", "instruct")
@@ -115,7 +116,9 @@ def explain(asked: Question, server: Here, key: Asker) -> dict[str, Any]:
         "how": found.how,
         "score": float(found.score),
         "unsure": found.unsure,
-        "stated": [stated._asdict() for stated in found.stated],
+        "stated": [
+            {"attribute": stated.attribute, "words": stated.words, "whose": stated.whose} for stated in found.stated
+        ],
         "targets": [
             {
                 "attributes": list(target.attributes),
@@ -134,7 +137,7 @@ def _found(server: Server, version: int) -> Version:
         raise no_such("policy") from None
 
 
-def _shown(version: Version, active: Version | None) -> dict[str, Any]:
+def _shown(version: Version, active: Version | None) -> PolicyShown:
     return {
         "object": "policy",
         "version": version.version,

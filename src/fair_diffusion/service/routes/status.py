@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from fair_diffusion.service.answer_shapes import Alive, ModelList, ModelShown, Ready
 from fair_diffusion.service.problems import documented, no_such, overloaded
 from fair_diffusion.service.served_model import ServedModel, served_models
 from fair_diffusion.service.server import Anybody, Here
@@ -16,13 +15,13 @@ router = APIRouter(tags=["status"])
 
 
 @router.get("/health")
-async def health() -> dict[str, str]:
+async def health() -> Alive:
     """Alive. The only route that needs no key."""
     return {"status": "ok"}
 
 
 @router.get("/ready", responses=documented())
-def ready(server: Here, key: Anybody) -> dict[str, Any]:
+def ready(server: Here, key: Anybody) -> Ready:
     """Whether the database answers and a worker has loaded a model; 503 if not."""
     models = [model.name for model in served_models(server.database) if model.ready]
     if not models:
@@ -31,13 +30,13 @@ def ready(server: Here, key: Anybody) -> dict[str, Any]:
 
 
 @router.get("/v1/models", responses=documented())
-def models(server: Here, key: Anybody) -> dict[str, Any]:
+def models(server: Here, key: Anybody) -> ModelList:
     """The models that workers draw with."""
     return {"object": "list", "data": [_shown(model) for model in served_models(server.database)]}
 
 
 @router.get("/v1/models/{model:path}", responses=documented(400, 404))
-def model(model: str, server: Here, key: Anybody) -> dict[str, Any]:
+def model(model: str, server: Here, key: Anybody) -> ModelShown:
     """One model."""
     for each in served_models(server.database):
         if each.name == model:
@@ -55,7 +54,7 @@ def metrics(server: Here, key: Anybody) -> Response:
     return Response(server.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _shown(model: ServedModel) -> dict[str, Any]:
+def _shown(model: ServedModel) -> ModelShown:
     return {
         "id": model.name,
         "object": "model",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
+from fair_diffusion.service.answer_shapes import StreamList, StreamShown
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.problems import documented
 from fair_diffusion.service.server import Here, Operator
@@ -15,18 +14,25 @@ router = APIRouter(prefix="/v1", tags=["streams"])
 
 
 @router.get("/streams", responses=documented(403))
-def streams(server: Here, key: Operator) -> dict[str, Any]:
+def streams(server: Here, key: Operator) -> StreamList:
     """Every stream with its groups. The interval is of the judged share, at 95 %, for independent images."""
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[int, StreamShown] = {}
     rows = DatabaseLedger(server.database).rows()
     judged: dict[int, int] = {}
     for row in rows:
         judged[row.stream] = judged.get(row.stream, 0) + row.judged
     for row in rows:
-        about = {"rule": row.rule, "model": row.model, "attributes": row.attributes, "n": row.n}
-        stream = found.setdefault(row.stream, {**about, "judged": judged[row.stream], "groups": []})
+        if row.stream not in found:
+            found[row.stream] = {
+                "rule": row.rule,
+                "model": row.model,
+                "attributes": row.attributes,
+                "n": row.n,
+                "judged": judged[row.stream],
+                "groups": [],
+            }
         n = judged[row.stream]
-        stream["groups"].append(
+        found[row.stream]["groups"].append(
             {
                 "group": row.group,
                 "target": float(row.share),
