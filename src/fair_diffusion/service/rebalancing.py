@@ -32,12 +32,13 @@ from fair_diffusion.service import uploads
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import result_of
-from fair_diffusion.service.drawing import TELL, Tools, again, show_partial
+from fair_diffusion.service.drawing import TELL
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
 from fair_diffusion.service.original_file import original_file
 from fair_diffusion.service.picture_file import MEDIA, picture_file
 from fair_diffusion.service.previews import Previews
 from fair_diffusion.service.streams import Counted
+from fair_diffusion.service.tools import Tools, again, show_partial
 
 LOG = logging.getLogger("fair_diffusion.worker")
 
