@@ -24,7 +24,8 @@ from fair_diffusion.perception.reader import Reader
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Attributes, Policy, built_in
 from fair_diffusion.readers.target import read_target
-from fair_diffusion.rebalance import RebalancedResult, flow, rebalance
+from fair_diffusion.rebalance import RebalancedResult, rebalance
+from fair_diffusion.rebalance.one_prompt import OnePrompt
 from fair_diffusion.runs.format import PNG_KEY, SHEET
 
 HALF = Policy.from_sentence("doctor: half women")
@@ -406,13 +407,13 @@ def test_an_original_that_is_gone_before_it_is_copied_is_named(
     pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = photos(tmp_path / "photos")
-    check = flow._Run.check
+    check = OnePrompt.check
 
-    def checked(self: flow._Run) -> None:
+    def checked(self: OnePrompt) -> None:
         check(self)
         (folder / "b.png").unlink()
 
-    monkeypatch.setattr(flow._Run, "check", checked)
+    monkeypatch.setattr(OnePrompt, "check", checked)
     (result,) = rebalance(pipe, folder, tmp_path / "new", policy=HALF, prompt="a doctor", **SETTINGS)
     assert "b.png: not there" in result.broken
     assert len(result.records) == 5

@@ -100,10 +100,20 @@ class Mover:
         originals: the images.
         read: the perceiver's probabilities in them.
         scratch: a folder for moved pictures.
+        reconstructed: of how many moved images the reconstruction without an edit is measured, at most.
     """
 
-    def __init__(self, order: Order, originals: Sequence[Original], read: Shares, scratch: Path) -> None:
+    def __init__(
+        self,
+        order: Order,
+        originals: Sequence[Original],
+        read: Shares,
+        scratch: Path,
+        *,
+        reconstructed: int = RECONSTRUCTED,
+    ) -> None:
         self.order, self._originals, self._read, self._scratch = order, originals, read, scratch
+        self._reconstructions = reconstructed
         order.control, order.drawn_by = "rebalance", lambda order: self.draw()
         names = order.brief.attributes
         self._now = {name: read[name].copy() for name in (*names, *order.brief.held)}
@@ -135,7 +145,8 @@ class Mover:
         self._unsteered = self.order.plain_evaluations + back
         self._dearest = float(self._unsteered)
         first = self.assign_anew([1.0] * len(self.images))
-        self._measured = set(first[:: -(-len(first) // RECONSTRUCTED)]) if first else set()
+        few = self._reconstructions
+        self._measured = set(first[:: -(-len(first) // few)]) if first and few else set()
         self.to_do = len(first)
         yield from self._move(first)
         why = yield from repair(self)
