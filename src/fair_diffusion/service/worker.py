@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fair_diffusion.service import writes
-from fair_diffusion.service.claims import LEASE, Claims
+from fair_diffusion.service.claims import ATTEMPTS, LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
 from fair_diffusion.service.drawing import Round
 from fair_diffusion.service.holding import Holding
@@ -45,6 +45,7 @@ class WorkerSettings:
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
         lease: seconds that it has a job without renewing it.
+        attempts: how many workers a job may cost before it fails.
     """
 
     batch: int = 8
@@ -53,6 +54,7 @@ class WorkerSettings:
     kept: float = 24 * 3600.0
     keep_prompts: bool = False
     lease: float = LEASE
+    attempts: int = ATTEMPTS
 
 
 class Worker:
@@ -71,7 +73,7 @@ class Worker:
         self._database, self._settings = database, settings or WorkerSettings()
         self._name = f"{socket.gethostname()} {os.getpid()} {os.urandom(3).hex()}"
         self._model = ServedModel.of(pipe)
-        self._claims = Claims(database, self._name, lease=self._settings.lease)
+        self._claims = Claims(database, self._name, lease=self._settings.lease, attempts=self._settings.attempts)
         self._holding = Holding(self._claims)
         self._woken = threading.Event()
         self._busy = False  # jobs come while others are drawn, so that waiting for more of them pays
