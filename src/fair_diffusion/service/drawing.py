@@ -223,6 +223,9 @@ class Round:
         if result.stopped and not cancelled:
             self._give_back([job])
             return
+        if not result.images and not cancelled:
+            self._end(job, FAILED, reason="; ".join(result.notes) or "no image came out")
+            return
         public = {"made_by": "a model", "model": tools.model, "rule": result.rule, "policy": body.policy_hash}
         stored = [
             tools.images.put(
@@ -250,7 +253,8 @@ class Round:
         LOG.error("%s in a batch of %s jobs", type(error).__name__, len(left))
         if len(left) == 1:
             left[0].over = True
-            self._end(left[0].job, FAILED, reason=f"it cannot be drawn: {type(error).__name__}: {error}")
+            said = error.strerror if isinstance(error, OSError) else error  # without the path
+            self._end(left[0].job, FAILED, reason=f"it cannot be drawn: {type(error).__name__}: {said}")
             return
         for each in left:
             each.over = True
