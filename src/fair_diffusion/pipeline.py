@@ -210,6 +210,13 @@ class FairPipeline:
         self, planned: Iterable[Planned], on_step: OnStep | None = None, shared: Shared | None = None
     ) -> Iterator[tuple[int, Result]]:
         """Draw planned requests, let the judge count, and describe what came out; as in `each`."""
+        for finished in self.run_together(planned, on_step, shared):
+            yield from finished
+
+    def run_together(
+        self, planned: Iterable[Planned], on_step: OnStep | None = None, shared: Shared | None = None
+    ) -> Iterator[list[tuple[int, Result]]]:
+        """As `run`, and requests that are finished by the same batch come together."""
         shared = shared or Shared(Readers(self.perceiver, self.early))
         begun: dict[Order, tuple[int, Planned]] = {}
         wrong: list[ValueError] = []
@@ -232,6 +239,7 @@ class FairPipeline:
                 read, stopped = self._read(finished), False
             except KeyboardInterrupt:  # what is drawn is kept: it is read again, and all else is ended
                 read, stopped = self._read(finished), True
+            results = list[tuple[int, Result]]()
             for order, readings in zip(finished, read, strict=True):
                 if order.not_finite and not order.shown:
                     wrong.append(ValueError(f"{order.request.prompt!r}: {order.not_finite}"))
@@ -240,7 +248,8 @@ class FairPipeline:
                     order.interrupted = True
                     order.notes.append("interrupted while the images were read")
                 k, each = begun.pop(order)
-                yield k, result_of(self, order, each, *readings)
+                results.append((k, result_of(self, order, each, *readings)))
+            yield results
             finished = drawing.throw(KeyboardInterrupt) if stopped else next(drawing, None)
         if wrong:
             raise wrong[0]

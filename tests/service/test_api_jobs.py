@@ -105,6 +105,23 @@ def test_a_running_job_is_cancelled_and_its_turn_given_back(service: Running) ->
     assert http.post("/v1/images/generations", json={"prompt": PROMPT, **FAST}).status_code == 200
 
 
+def test_a_cancelled_job_leaves_the_batch_that_it_shares(service: Running) -> None:
+    http = service.http()
+    asked = {"prompt": PROMPT, "fairness": {"steps": 100, "method": "prompt", "policy": "none"}}
+    put(http, {**LONG, "n": 1})  # until it is drawn, the two wait
+    first, second = put(http, {**asked, "n": 3}), put(http, asked)
+    until(service, second, lambda job: job.progress is not None)
+    http.post(f"/v1/jobs/{first}/cancel")
+    ended = until(service, first, lambda job: job.over)
+    assert ended.state == "cancelled"
+    assert (ended.result or {}).get("images", []) == []  # they were in one batch with the image of the other job
+    other = until(service, second, lambda job: job.over)
+    assert other.state == "done"
+    assert other.began
+    assert ended.ended
+    assert other.began < ended.ended
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_goes_away_cancels_its_job(service: Running, stream: bool) -> None:
     http = service.http()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ class Planned:
         quotas: for each target one count per cell, in the order of its shares; empty: no image is assigned a group.
         strengths: what steering took so far; it is used and added to. None: nothing is known.
         held: the attributes that steered images keep.
+        unwanted: as in `Order`.
     """
 
     request: Request
@@ -40,6 +41,7 @@ class Planned:
     quotas: Sequence[Sequence[int]] = ()
     strengths: Strengths | None = None
     held: Sequence[str] = ()
+    unwanted: Callable[[], bool] | None = None
 
 
 def held_by(pipe: FairPipeline, request: Request, matched: Match) -> tuple[str, ...]:
@@ -115,4 +117,5 @@ class Shared:
             ),
             edit=edit,
             scratch=self.scratch,
+            unwanted=planned.unwanted,
         )

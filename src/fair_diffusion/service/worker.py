@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 from fair_diffusion.service import writes
 from fair_diffusion.service.claims import LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
-from fair_diffusion.service.drawing import Round, Tools
+from fair_diffusion.service.drawing import Round
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Job
 from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.signals import Signals
+from fair_diffusion.service.tools import Tools
 from fair_diffusion.service.worker_kind import kind_of
 
 if TYPE_CHECKING:
