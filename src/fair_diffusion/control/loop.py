@@ -234,13 +234,14 @@ class _Loop:
         spent = (end.evaluations - batch.evaluations[left]).tolist()
         if until is not None:
             finite = _finite(end.latents)
-            shares = order.readers.look(end)
+            shares = order.readers.look(end, order.brief.definitions)
             pixels = end.latents[:, :0]
         else:
             with torch.no_grad():
                 pixels = torch.cat([backbone.decode(latents) for latents in torch.split(end.latents, CHUNK)])
             finite = _finite(pixels)
-            shares = order.readers.perceive(from_pixels(pixels)) if order.perceives and not measures else {}
+            perceives = order.perceives and not measures
+            shares = order.readers.perceive(from_pixels(pixels), order.brief.definitions) if perceives else {}
         for place, at in enumerate(left):
             arrivals[at] = Arrival(
                 state=State(end, place),

@@ -51,9 +51,9 @@ def held_by(pipe: FairPipeline, request: Request, matched: Match) -> tuple[str, 
         ValueError: the request names an attribute that the perceiver does not read.
     """
     wanted = held(matched, request.hold_names)
-    read = tuple(name for name in wanted if known_groups(pipe.perceiver, name))
+    read = tuple(name for name in wanted if known_groups(pipe.perceiver, matched.attributes[name]))
     if request.hold_names is not None and (unread := [name for name in wanted if name not in read]):
-        able = ", ".join(pipe.attributes)
+        able = ", ".join(pipe.readable(matched.attributes))
         raise ValueError(
             f"hold names {unread[0]!r}, which the perceiver of {pipe.name!r} does not read; it reads {able}"
         )
@@ -99,6 +99,7 @@ class Shared:
             texts,
             words=matched.words,
             held=planned.held,
+            definitions=matched.attributes,
         )
         return Order(
             brief=brief,

@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from fair_diffusion.allocation.ledger import Turn
 from fair_diffusion.allocation.ledger_request import ledger_key
 from fair_diffusion.backbones import StepInfo
@@ -31,7 +29,7 @@ from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
 from fair_diffusion.service.picture_file import MEDIA, picture_file
 from fair_diffusion.service.previews import Previews
 from fair_diffusion.service.streams import Counted, Wanted
-from fair_diffusion.service.tools import Tools, again
+from fair_diffusion.service.tools import Tools, again, show_partial
 
 if TYPE_CHECKING:
     from fair_diffusion.result import Result
@@ -139,7 +137,7 @@ class Round:
                 self._leave([job])
                 continue
             own = turns.get(job.id, [])
-            show = partial(self._show, job, body)
+            show = partial(show_partial, self._tools, job, body)
             previews = Previews(self._begun, body.n, steps=body.steps, partials=body.partials, show=show)
             planned = replace(planned, quotas=[turn.quotas for turn in own], unwanted=partial(self._vain, job))
             begun.append(_Drawn(job=job, body=body, planned=planned, turns=own, previews=previews))
@@ -179,13 +177,6 @@ class Round:
     def _vain(self, job: Job) -> bool:
         """Whether what is drawn for a job is in vain: it is cancelled, or another worker has it."""
         return self._tools.holding.cancelled(job) or self._tools.holding.lost(job)
-
-    def _show(self, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
-        """Store a partial image, and tell of it."""
-        file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
-        kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, self._tools.kept)}
-        stored = self._tools.images.put(file, **kept)  # type: ignore[arg-type]
-        self._tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})
 
     def _finish(self, finished: Sequence[tuple[_Drawn, Result]]) -> None:
         """Store images and end their jobs; what was interrupted because the worker ends is given back."""

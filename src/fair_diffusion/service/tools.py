@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from PIL import Image
+
 from fair_diffusion.backbones import Backbone
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import DatabaseError
+from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Job
+from fair_diffusion.service.picture_file import MEDIA, picture_file
 from fair_diffusion.service.policies import Policies
 
 if TYPE_CHECKING:
@@ -72,6 +76,14 @@ class Tools:
             width, height = map(int, size.split("x"))
             self.backbones[size] = self.pipe.backbone.sized(width, height)
         return self.backbones[size]
+
+
+def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
+    """Store a partial image of a job, and tell of it."""
+    file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
+    kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, tools.kept)}
+    stored = tools.images.put(file, **kept)  # type: ignore[arg-type]
+    tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})
 
 
 def again(do: Callable[[], T]) -> T:
