@@ -21,10 +21,10 @@ from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.policy import Policy, built_in
 from fair_diffusion.request import Request
 
-HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+HEADS = {name: built_in()[name].group_names for name in ("gender", "skin_tone")}
 INSTRUCTION = "doctor: 50% woman, 50% man; skin tone uniform"
 
 

@@ -23,7 +23,7 @@ from fair_diffusion.compare.measure import Ask
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import PLAIN, Way
 from fair_diffusion.perception.vocabulary import known_labels
-from fair_diffusion.policy import ATTRIBUTES, Target
+from fair_diffusion.policy import Target
 from fair_diffusion.readers.kid_reference import FEWEST
 from fair_diffusion.statistics.bootstrap import paired_differences
 from fair_diffusion.statistics.kid import Kid, kid
@@ -239,8 +239,9 @@ def _tallies(way: Way, cells: Cells, attribute: str, reader: str) -> list[Tally]
         if target is None:
             continue
         labels = cell.labels(reader)
-        counts = Counter(joint_labels(*(known_labels(labels[name], name) for name in target.attributes)))
-        groups = joint_groups(*(ATTRIBUTES[name].group_names for name in target.attributes))
+        named = zip(target.attributes, target.group_names, strict=True)
+        counts = Counter(joint_labels(*(known_labels(labels[name], groups) for name, groups in named)))
+        groups = joint_groups(*target.group_names)
         shares = {JOINT.join(cell): float(share) for cell, share in target.shares.items()}
         tallies.append(
             Tally(

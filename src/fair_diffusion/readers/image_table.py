@@ -18,8 +18,7 @@ from fair_diffusion.files.guarded import opened, why
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.label_rows import read_labels
-from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.policy.attributes import ordered_groups
+from fair_diffusion.policy.attributes import every_group
 from fair_diffusion.policy.spelling import named
 from fair_diffusion.readers.counts import kind_of
 from fair_diffusion.readers.findings import Findings
@@ -121,6 +120,5 @@ def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
         seen[name] = {group: None for group in groups.values() if group != UNKNOWN}
         rows.labels[name] = [None if label is None or groups[label] == UNKNOWN else groups[label] for label in column]
     for name, labels_seen in seen.items():
-        known = ATTRIBUTES[name].group_names if name in ATTRIBUTES else ()
-        rows.groups[name] = tuple(known) if set(labels_seen) <= set(known) else tuple(ordered_groups(name, labels_seen))
+        rows.groups[name] = tuple(every_group(name, list(labels_seen)))
     return rows

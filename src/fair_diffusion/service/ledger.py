@@ -13,7 +13,7 @@ from fair_diffusion.allocation.stream import deficits
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.policy.target import Cell, Target
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.streams import Counted, count, pending, take
+from fair_diffusion.service.streams import Counted, Wanted, count, pending, take
 from fair_diffusion.service.tables import cells, streams, turns
 
 
@@ -37,8 +37,12 @@ class DatabaseLedger:
 
     def reserve(self, *, rule: str, target: Target, n: int, model: str) -> Turn:
         """Reserve the next `n` images of the stream of `rule`, `target` and `model`. `ValueError` if n is below 1."""
-        with self.database.writing() as connection:
-            return take(connection, rule=rule, target=target, n=n, model=model, lease=self.lease)
+        wanted = [Wanted(rule=rule, target=target, n=n, model=model, lease=self.lease)]
+        while True:
+            with self.database.writing() as connection:
+                taken = take(connection, wanted)
+            if taken is not None:
+                return taken[0]
 
     def settle(
         self,
@@ -68,9 +72,8 @@ class DatabaseLedger:
     def renew(self, turn: Turn) -> None:
         """Restart the lease of a turn that takes long. A settled or released turn stays as it is."""
         with self.database.writing() as connection:
-            connection.execute(
-                update(turns).where(turns.c.id == turn.id, turns.c.job.is_(None)).values(expires=now() + self.lease)
-            )
+            values = {"expires": now() + self.lease, "lease": self.lease}
+            connection.execute(update(turns).where(turns.c.id == turn.id, turns.c.job.is_(None)).values(values))
 
     def forget_expired(self) -> int:
         """Delete turns whose lease ran out 30 days ago; until then they can be settled. Returns how many."""

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 from fair_diffusion.service import writes
 from fair_diffusion.service.claims import LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
-from fair_diffusion.service.drawing import Round, Tools
+from fair_diffusion.service.drawing import Round
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Job
 from fair_diffusion.service.policies import Policies
+from fair_diffusion.service.rebalancing import Edit, edits
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.signals import Signals
+from fair_diffusion.service.tools import Tools
 from fair_diffusion.service.worker_kind import kind_of
 
 if TYPE_CHECKING:
@@ -110,7 +112,10 @@ class Worker:
                     self._woken.clear()
                     if jobs := self._claimed(self._settings.batch):
                         self._busy = self._busy or len(jobs) > 1
-                        Round(self._tools, jobs).draw()
+                        if edits(jobs[0]):
+                            Edit(self._tools, jobs[0]).draw()
+                        else:
+                            Round(self._tools, jobs).draw()
                         self._busy = True
                     elif self._until is None:
                         self._busy = False
