@@ -14,10 +14,11 @@ from sqlalchemy import select, update
 from fair_diffusion.policy import Cell
 from fair_diffusion.policy.target import uniform
 from fair_diffusion.service.claims import Claims
+from fair_diffusion.service.comebacks import come_back, give_up, leave
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.job import IdempotencyError, Job, LostError, UnknownJobError
-from fair_diffusion.service.jobs import Jobs
+from fair_diffusion.service.jobs import Jobs, digest_of
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.limits import LimitError, Limits
 from fair_diffusion.service.signals import Signals
@@ -350,6 +351,34 @@ def test_retry(jobs: Jobs, claims: Claims) -> None:
     assert [event.kind for event in jobs.events(job.id)] == ["failed", "queued"]
     claims.end(claim(claims)[0])
     assert jobs.get(job.id).state == "done"
+
+
+def test_a_client_comes_back_for_the_job_that_it_left_once(jobs: Jobs, claims: Claims) -> None:
+    job = put(jobs, key="k")
+    digest = digest_of("draw", {"prompt": "nurse"})
+    assert come_back(jobs.database, "k", digest, within=10) == (None, True)  # its client is there
+    leave(jobs.database, job.id)
+    assert come_back(jobs.database, "other", digest, within=10) == (None, False)
+    assert come_back(jobs.database, "k", digest_of("draw", {"prompt": "cook"}), within=10) == (None, False)
+    assert come_back(jobs.database, "k", digest, within=0) == (None, True)
+    found, _ = come_back(jobs.database, "k", digest, within=10)
+    assert found is not None
+    assert found.id == job.id
+    assert come_back(jobs.database, "k", digest, within=10) == (None, True)
+    give_up(jobs.database, job.id)  # it is not left any more
+    assert jobs.get(job.id).state == "queued"
+    leave(jobs.database, job.id)
+    give_up(jobs.database, job.id)
+    assert jobs.get(job.id).state == "cancelled"
+
+
+def test_a_lease_that_was_given_while_the_clock_was_ahead_runs_out(jobs: Jobs, claims: Claims, other: Claims) -> None:
+    put(jobs)
+    claim(claims)
+    with jobs.database.writing() as connection:
+        connection.execute(update(table).values(lease=now() + 100_000))
+    assert other.sweep() == 1
+    assert len(claim(other)) == 1
 
 
 def test_other_keys_jobs_are_unknown(jobs: Jobs) -> None:

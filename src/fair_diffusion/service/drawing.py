@@ -197,7 +197,13 @@ class Round:
                 Ended(
                     drawn.job,
                     CANCELLED if cancelled else DONE,
-                    result=result_of(result, [next(stored) for _ in result.images], drawn.turns, drawn.planned.matched),
+                    result=result_of(
+                        result,
+                        [next(stored) for _ in result.images],
+                        drawn.turns,
+                        drawn.planned.matched,
+                        quotes=tools.keep_prompts,
+                    ),
                     counted=[Counted.of(turn, result.records) for turn in drawn.turns],
                     # one that was cancelled may be tried again
                     body=None if tools.keep_prompts or cancelled else drawn.body.erased.stored(),
