@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from fair_diffusion.policy import Cell
 from fair_diffusion.policy.target import uniform
-from fair_diffusion.service.claims import Claims
+from fair_diffusion.service.claims import Claims, Ended
 from fair_diffusion.service.comebacks import come_back, give_up, leave
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.holding import Holding
@@ -22,7 +22,7 @@ from fair_diffusion.service.jobs import Jobs, digest_of
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.limits import LimitError, Limits
 from fair_diffusion.service.signals import Signals
-from fair_diffusion.service.streams import Counted
+from fair_diffusion.service.streams import Counted, Wanted
 from fair_diffusion.service.tables import jobs as table
 from fair_diffusion.service.tables import turns
 from fair_diffusion.service.writes import QUEUE
@@ -289,6 +289,31 @@ def test_turn_result_and_end_come_together_or_not_at_all(
     assert {(row.n, row.pending > 0) for row in DatabaseLedger(database).rows() if row.share} == {(0, True)}
     claims.end(mine, result={"share": 0.5}, counted=[shown(turn)])
     assert {(row.n, row.pending) for row in DatabaseLedger(database).rows()} == {(2, 0)}
+
+
+def test_what_ends_together_keeps_its_own_result_and_as_much_of_its_body_as_is_said(
+    jobs: Jobs, claims: Claims, other: Claims, database: Database
+) -> None:
+    for text in "abcd":
+        put(jobs, text)
+    held = claim(claims, most=4)
+    wanted = [Wanted(rule="nurse", target=HALF, n=1, model="pocket", job=job.id) for job in held]
+    turns = claims.reserve_all(held, wanted)
+    die(database)
+    (stolen,) = claim(other)
+    claims.renew([job for job in held if job.id != stolen.id])
+    ends = [
+        Ended(
+            job, result={"of": job.body["prompt"]}, body={"prompt": ""} if job is held[1] else None, counted=[shown(t)]
+        )
+        for job, (t,) in zip(held, [turns[job.id] for job in held], strict=True)
+    ]
+    assert claims.end_all(ends) == {job.id for job in held} - {stolen.id}
+    found = [jobs.get(job.id) for job in held if job.id != stolen.id]
+    assert [job.result for job in found] == [{"of": text} for text in "bcd"]
+    assert [job.body["prompt"] for job in found] == ["", "c", "d"]
+    rows = DatabaseLedger(database).rows()
+    assert [(sum(row.asked for row in rows), sum(row.pending for row in rows))] == [(3, 1)]
 
 
 def test_what_is_not_counted_is_given_back(jobs: Jobs, claims: Claims, database: Database) -> None:

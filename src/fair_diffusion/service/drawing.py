@@ -63,7 +63,7 @@ class Round:
     """
 
     def __init__(self, tools: Tools, jobs: Sequence[Job], *, alone: bool = False) -> None:
-        self._tools, self._waiting = tools, list(jobs)
+        self._tools, self._waiting, self._jobs = tools, list(jobs), list(jobs)
         self._lane, self._alone = jobs[0].lane, alone or (len(jobs) == 1 and jobs[0].attempts > 1)
         self._drawn: list[_Drawn] = []
         self._begun, self._told = 0, time.monotonic()
@@ -82,6 +82,8 @@ class Round:
         except Exception as error:
             self._failed(error)
         self._give_back([*(each.job for each in self._drawn if not each.over), *self._waiting])
+        for job in self._jobs:  # one that could not even be ended is left: its lease runs out
+            tools.holding.drop(job)
 
     def _planned(self) -> Iterator[Planned]:
         """The jobs as they are begun: those at hand, then more of the lane."""
@@ -102,6 +104,7 @@ class Round:
             for job in more:
                 tools.holding.add(job)
             self._waiting = more
+            self._jobs += more
 
     def _begin(self, jobs: Sequence[Job]) -> list[_Drawn]:
         """Plan jobs and take their turns. A job that is cancelled, or that cannot be drawn, ends here."""

@@ -32,7 +32,7 @@ RETRIES = "x-stainless-retry-count"
 """The header in which the SDK says how often it tried before; it sends no idempotency key."""
 BACK = 10.0
 """Seconds in which such a client may come back for a job that it left."""
-MISSED = 2 * TICK
+MISSED = 4 * TICK
 """Seconds after which a server has missed a client that went away."""
 Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")]
 
@@ -93,7 +93,7 @@ async def _delivered(
     """
     identity: str = request.state.request_id
     retry = request.headers.get(RETRIES, "")
-    left = await _left(server, key, asked.model, told) if retry not in ("", "0") and not leave else None
+    left = await _left(server, request, key, asked.model, told) if retry not in ("", "0") and not leave else None
     job, model = await run_in_threadpool(queue) if left is None else (left, model_of(left.kind))
     headers = await run_in_threadpool(rate_headers, server, key)
     if asked.stream:
@@ -110,11 +110,13 @@ UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """For proxies: every event goes on at once."""
 
 
-async def _left(server: Server, key: Key, model: str | None, told: dict[str, Any]) -> Job | None:
+async def _left(server: Server, request: Request, key: Key, model: str | None, told: dict[str, Any]) -> Job | None:
     """The job of the same request that the client left, on this server or another. It may not be missed there yet."""
     chosen = await run_in_threadpool(chosen_model, server, model)
     digest, until = digest_of(kind_of(chosen.name), told), time.monotonic() + MISSED
     while True:
+        if await request.is_disconnected():
+            raise no_such("client")  # nobody reads it, and the job is for the client's next try
         job, at_work = await run_in_threadpool(come_back, server.database, key.id, digest, within=BACK)
         if job is not None or not at_work or time.monotonic() > until:
             return job
