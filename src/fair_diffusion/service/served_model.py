@@ -37,6 +37,7 @@ class ServedModel:
         attributes: what perceiver and judge read.
         passes: network evaluations of one step.
         weights: the hash of its weights.
+        upstream: whether another server draws; its size is not known then (0), and a step is a unit of cost alone.
         created: when a worker last loaded it, in seconds since 1970.
         ready: whether a worker is there now.
     """
@@ -50,6 +51,7 @@ class ServedModel:
     attributes: list[str]
     passes: int
     weights: str
+    upstream: bool = False
     created: float = 0.0
     ready: bool = field(default=True, compare=False)
 

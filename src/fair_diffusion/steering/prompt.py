@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -40,10 +40,14 @@ def used_prompt(brief: Brief, assigned: Assignment) -> str:
 
     A prompt in another language gets the policy's words of that language.
     """
-    prompt, start = brief.request.prompt, brief.start
+    return naming(brief.request.prompt, brief.start, brief.words, assigned)
+
+
+def naming(prompt: str, start: int | None, words: Mapping[str, Mapping[str, str]], assigned: Assignment) -> str:
+    """The same for a prompt whose concept begins at `start`, with the policy's words by language and group."""
     order = sorted(assigned, key=lambda name: name == "gender")
     groups = [ATTRIBUTES[name].group(assigned[name]) for name in order]
-    given = brief.words.get(language(prompt, start), {})
+    given = words.get(language(prompt, start), {})
     translated = [given[group.name] for group in groups] if given.keys() >= set(assigned.values()) else []
     return with_group(prompt, start, [group.adjective for group in groups], translated)
 
