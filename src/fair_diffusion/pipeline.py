@@ -30,7 +30,7 @@ from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Perceiver, all_read
 from fair_diffusion.perception.roles import Named
 from fair_diffusion.perception.vocabulary import check_reads, known_groups
-from fair_diffusion.policy import ATTRIBUTES, Match, Policy, match
+from fair_diffusion.policy import Attributes, Match, Policy, built_in, match
 from fair_diffusion.request import Request, RequestFields, check_fields
 from fair_diffusion.result import Result
 from fair_diffusion.steering import check_file
@@ -72,9 +72,9 @@ class FairPipeline:
         self.card = card or card_of(pipeline, name)
         self.weights, self.confusions = weights, confusions
         self.projections: dict[str, Projection] = {}  # learnt once, for as long as the text encoders stay as they are
-        self.attributes = [name for name in ATTRIBUTES if all(known_groups(by, name) for by in (perceiver, judge))]
-        if not self.attributes:
-            raise ValueError(f"perceiver and judge of {name!r} read no attribute in common that has known groups")
+        self.attributes = self.readable(built_in())
+        if not any(len({*groups} & {*judge.groups.get(name, ())}) > 1 for name, groups in perceiver.groups.items()):
+            raise ValueError(f"perceiver and judge of {name!r} read no attribute in common with two groups or more")
 
     @classmethod
     def from_pretrained(
@@ -204,7 +204,12 @@ class FairPipeline:
     def check(self, matched: Match) -> None:
         """`ValueError` naming the attribute or group if one that `matched` asks for cannot be read."""
         for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
-            check_reads(reader, matched.targets, f"the {role} of {self.name!r}")
+            check_reads(reader, matched.targets, f"the {role} of {self.name!r}", matched.attributes)
+
+    def readable(self, defined: Attributes) -> list[str]:
+        """The attributes among the defined ones that perceiver and judge both read."""
+        both = (self.perceiver, self.judge)
+        return [name for name, each in defined.items() if all(known_groups(by, each) for by in both)]
 
     def run(
         self, planned: Iterable[Planned], on_step: OnStep | None = None, shared: Shared | None = None

@@ -22,7 +22,7 @@ from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.reader import Reader
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.policy import Attributes, Policy, built_in
 from fair_diffusion.readers.target import read_target
 from fair_diffusion.rebalance import RebalancedResult, rebalance
 from fair_diffusion.rebalance.one_prompt import OnePrompt
@@ -36,7 +36,7 @@ class Texture(Reader):
     """Sees a man in a flat picture, and a woman in any other."""
 
     def __init__(self) -> None:
-        super().__init__(nn.Identity(), 3, {"gender": ATTRIBUTES["gender"].group_names})
+        super().__init__(nn.Identity(), 3, {"gender": built_in()["gender"].group_names})
 
     def features(self, x: Tensor) -> Tensor:
         return x.mean(dim=(2, 3)) + 2
@@ -246,9 +246,9 @@ def test_large_originals_are_perceived_as_everywhere_and_written_at_their_size(
 
     perceive, read = Readers.perceive, pipe.judge.read
 
-    def perceived(self: Readers, pictures: Sequence[Image.Image]) -> Shares:
+    def perceived(self: Readers, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
         seen.extend(pictures)
-        return perceive(self, pictures)
+        return perceive(self, pictures, defined)
 
     monkeypatch.setattr(Readers, "perceive", perceived)
 

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.perception.reader import Reading
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.service.job import Job
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.tables import turns
@@ -31,7 +31,7 @@ class Blind:
     """A perceiver that reads nothing, so that images count as they were assigned."""
 
     def __init__(self) -> None:
-        self.groups = {name: tuple(ATTRIBUTES[name].group_names) for name in ("gender", "skin_tone")}
+        self.groups = {name: tuple(built_in()[name].group_names) for name in ("gender", "skin_tone")}
 
     def read(self, images: list[Image.Image]) -> dict[str, list[Reading]]:
         return {name: [Reading(None, 0.0) for _ in images] for name in self.groups}

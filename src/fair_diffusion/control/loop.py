@@ -203,7 +203,7 @@ class _Loop:
         start = time.monotonic()
         self._put_on(work.order)  # a control may encode prompts, or descend through the network
         try:
-            stretches = next(work.control)
+            stretches = next(part for part in work.control if part)  # nothing is drawn for images that are all broken
         except StopIteration:
             del self._works[work.order]
             self._finished.append(work.order)
@@ -234,13 +234,14 @@ class _Loop:
         spent = (end.evaluations - batch.evaluations[left]).tolist()
         if until is not None:
             finite = _finite(end.latents)
-            shares = order.readers.look(end)
+            shares = order.readers.look(end, order.brief.definitions)
             pixels = end.latents[:, :0]
         else:
             with torch.no_grad():
                 pixels = torch.cat([backbone.decode(latents) for latents in torch.split(end.latents, CHUNK)])
             finite = _finite(pixels)
-            shares = order.readers.perceive(from_pixels(pixels)) if order.perceives and not measures else {}
+            perceives = order.perceives and not measures
+            shares = order.readers.perceive(from_pixels(pixels), order.brief.definitions) if perceives else {}
         for place, at in enumerate(left):
             arrivals[at] = Arrival(
                 state=State(end, place),

@@ -187,7 +187,7 @@ class Order:
         """What orders must have in common so that their images may share a batch."""
         brief, asked, readers = self.brief, self.request, self.readers
         drawn = (id(brief.backbone), brief.steps, brief.guidance, asked.guidance_rescale, asked.batch_size)
-        read = (self.perceives, id(readers.perceiver), id(readers.early))
+        read = (self.perceives, id(readers.perceiver), id(readers.early), brief.definitions)
         return (*drawn, self.guiding, asked.natural_first, asked.file, self.edit, *read)
 
     @property

@@ -64,13 +64,13 @@ def from_pixels(pixels: Tensor) -> list[Image.Image]:
     return [Image.fromarray(row) for row in rows]
 
 
-def open_picture(data: Readable | bytes, name: str = "", *, pixels: int = MAX_PIXELS, side: int = SIDE) -> Image.Image:
+def open_picture(data: Readable | bytes, name: str = "", *, pixels: int | None = None, side: int = SIDE) -> Image.Image:
     """Open a picture as RGB.
 
     Args:
         data: the file, or its bytes.
         name: kept in the picture's `info["file"]`.
-        pixels: how many it may have.
+        pixels: how many it may have; `MAX_PIXELS` if None.
         side: its longer side is reduced to so many pixels.
 
     Raises:
@@ -91,8 +91,8 @@ def open_picture(data: Readable | bytes, name: str = "", *, pixels: int = MAX_PI
             if kind == "PNG" and is_crowded(file):
                 raise BrokenPicture(f"more than {CHUNKS:,} chunks without pixels")
             with Image.open(file, formats=formats()) as image:
-                if image.width * image.height > pixels:
-                    raise BrokenPicture(f"{image.width} × {image.height} pixels, more than {pixels:,}")
+                if image.width * image.height > (most := MAX_PIXELS if pixels is None else pixels):
+                    raise BrokenPicture(f"{image.width} × {image.height} pixels, more than {most:,}")
                 if kind == "JPEG" and (scans := scans_of(file)) > max(SCANS, WORK // (image.width * image.height)):
                     raise BrokenPicture(f"{scans:,} scans, too many for {image.width} × {image.height} pixels")
                 shallow = _eight_bits(image)

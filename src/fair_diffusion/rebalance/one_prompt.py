@@ -111,7 +111,7 @@ class OnePrompt:
                 if isinstance(error, OSError) and about(error, folder):
                     raise
                 self.broken.append(printable(f"{image.name}: {why(error)}"))
-        self.seen = read_originals(self.pipe, copies, self.broken, progress)
+        self.seen = read_originals(self.pipe, copies, self.broken, progress, self.matched.attributes)
         self.asked = replace(self.asked, n=max(1, len(self.seen.images)))
         self.seconds = time.monotonic() - start
 
@@ -145,7 +145,7 @@ class OnePrompt:
         records = self._records(now, moved)
 
         def rows(readings: Readings) -> list[AuditRow]:
-            return audited(readings, matched.targets, quotas, pipe.attributes)
+            return audited(readings, matched.targets, quotas, pipe.readable(matched.attributes), matched.attributes)
 
         facts: dict[str, Any] = {
             "prompt": asked.prompt,
@@ -153,6 +153,7 @@ class OnePrompt:
             "control": "rebalance",
             "seed": asked.seed,
             "requested": asked.n,
+            "definitions": matched.attributes,
             "seconds": self.seconds + self.order.seconds + time.monotonic() - start,
         }
         before = OriginalsResult(
@@ -196,6 +197,7 @@ class OnePrompt:
             self.pipe.card,
             matched.targets,
             words=matched.words,
+            definitions=matched.attributes,
             held=self.held,
         )
 

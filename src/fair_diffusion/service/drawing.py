@@ -266,4 +266,5 @@ class Round:
 
 
 def _why(error: Exception) -> str:
-    return f"it cannot be drawn: {type(error).__name__}: {error}"
+    said = error.strerror if isinstance(error, OSError) else error  # without the path
+    return f"it cannot be drawn: {type(error).__name__}: {said}"

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.vocabulary import known_groups
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.service import writes
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database, DatabaseError
@@ -36,7 +36,7 @@ def served(name: str | None, perceiver: Perceiver, judge: Perceiver) -> ServedMo
     Raises:
         ValueError: perceiver and judge read no attribute in common.
     """
-    read = [name for name in ATTRIBUTES if all(known_groups(by, name) for by in (perceiver, judge))]
+    read = [name for name, each in built_in().items() if known_groups(perceiver, each) and known_groups(judge, each)]
     if not read:
         raise ValueError("perceiver and judge read no attribute in common that has known groups")
     return ServedModel(

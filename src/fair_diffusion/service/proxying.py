@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,7 +40,7 @@ from fair_diffusion.control.records import read_fields
 from fair_diffusion.control.tries import SPARE, missing
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.vocabulary import check_reads, known_groups
-from fair_diffusion.policy import ATTRIBUTES, Assignment, Match, Policy, match
+from fair_diffusion.policy import Assignment, Policy, match
 from fair_diffusion.policy.holding import held
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result
@@ -99,18 +99,6 @@ class _Image:
     words: Assignment = field(default_factory=dict)
     tries: int = 0
 
-    def likely(self, shares: dict[str, NDArray[np.float64]]) -> float:
-        """How likely a picture with these probabilities shows what is assigned."""
-        found = 1.0
-        for name, group in self.assigned.items():
-            found *= float(shares[name][ATTRIBUTES[name].group_names.index(group)])
-        return found
-
-    @property
-    def misses(self) -> bool:
-        """Whether the perceiver is not sure that it shows what is assigned."""
-        return any(label(name, self.shares[name], SURE_AT_END) != group for name, group in self.assigned.items())
-
 
 class Proxied:
     """Draws one job, which was just claimed.
@@ -155,15 +143,17 @@ class Proxied:
         tools, job, body, began = self._tools, self._job, self._body, time.monotonic()
         asked, matched = self._asked(), match(self._policy(), body.prompt)
         for role, reader in (("judge", tools.judge), ("perceiver", tools.perceiver)):
-            check_reads(reader, matched.targets, f"the {role} of {tools.model!r}")
-        keeps = [name for name in held(matched, asked.hold_names) if known_groups(tools.perceiver, name)]
+            check_reads(reader, matched.targets, f"the {role} of {tools.model!r}", matched.attributes)
+        self._matched = matched
+        wanted = held(matched, asked.hold_names)
+        keeps = [name for name in wanted if known_groups(tools.perceiver, matched.attributes[name])]
         for picture, shares in self._asked_for([body.prompt] * body.n):
-            kept = natural_groups(keeps, shares)
+            kept = natural_groups(keeps, shares, matched.attributes)
             self._images.append(_Image(picture=picture, natural=shares, shares=shares, held=kept))
-        turns = self._turns(matched)
+        turns = self._turns()
         if turns:
-            self._steer(matched, turns, asked.repair_budget)
-        result = self._result(asked, matched, time.monotonic() - began)
+            self._steer([turn.quotas for turn in turns], asked.repair_budget)
+        result = self._result(time.monotonic() - began)
         public = {"made_by": "a model", "model": tools.model, "rule": result.rule, "policy": body.policy_hash}
         files = [
             picture_file(
@@ -200,12 +190,12 @@ class Proxied:
         }
         pictures = tools.upstream.draw(prompts, fields, lambda: tools.vain(self._job))
         with tools.reading:
-            read = Readers(tools.perceiver).perceive(pictures)
+            read = Readers(tools.perceiver).perceive(pictures, self._matched.attributes)
         return [(picture, {name: rows[k] for name, rows in read.items()}) for k, picture in enumerate(pictures)]
 
-    def _turns(self, matched: Match) -> list[Turn]:
+    def _turns(self) -> list[Turn]:
         """The turns of the job, of the groups that its images show as far as the streams leave a choice."""
-        tools, turns = self._tools, list[Turn]()
+        tools, matched, turns = self._tools, self._matched, list[Turn]()
         if matched.rule is None:
             return turns
         for target in matched.targets:
@@ -220,49 +210,65 @@ class Proxied:
         """The perceiver's probabilities (images, groups) in the pictures that are kept, by attribute."""
         return {name: np.stack([one.shares[name] for one in self._images]) for name in self._images[0].shares}
 
-    def _steer(self, matched: Match, turns: Sequence[Turn], budget: float) -> None:
+    def _steer(self, quotas: Sequence[Sequence[int]], budget: float) -> None:
         """Draw again what does not fit: once whatever it costs, and what then misses within the budget."""
-        quotas = [turn.quotas for turn in turns]
         left, first = int(max(budget * len(self._images), SPARE if budget else 0)), True
-        while misses := self._assigned(matched, quotas):
+        while misses := self._assigned(quotas):
             if not first:
                 misses = sorted([one for one in misses if one.tries < TRIES], key=lambda one: one.tries)[:left]
                 left -= len(misses)
             if not misses:
                 break
             try:
-                self._again(matched, misses)
+                self._again(misses)
             except Refusal as error:
                 if first:
                     raise
                 self._notes.append(f"no further attempt: {error.message}")
-                self._assigned(matched, quotas)
+                self._assigned(quotas)
                 break
             first = False
-        missed = sum(one.misses for one in self._images)
+        missed = sum(map(self._misses, self._images))
         self._notes += missing("the repair budget is spent, or everything was tried", missed, len(self._images))
 
-    def _assigned(self, matched: Match, quotas: Sequence[Sequence[int]]) -> list[_Image]:
+    def _assigned(self, quotas: Sequence[Sequence[int]]) -> list[_Image]:
         """Assign by what the pictures show now. Returns the images that miss."""
         effort = [1.0 if one.tries < TRIES else TOO_HARD for one in self._images]
-        found = assignments(matched.targets, quotas, self._shares(), SURE_AT_END, effort)
+        found = assignments(self._matched.targets, quotas, self._shares(), SURE_AT_END, effort)
         for one, assigned in zip(self._images, found, strict=True):
             one.assigned = assigned
-        return [one for one in self._images if one.misses]
+        return [one for one in self._images if self._misses(one)]
 
-    def _again(self, matched: Match, images: Sequence[_Image]) -> None:
+    def _again(self, images: Sequence[_Image]) -> None:
         """Draw images with the words for their groups."""
-        prompts = [
-            naming(self._body.prompt, matched.start, matched.words, {**one.held, **one.assigned}) for one in images
-        ]
+        prompts = [self._naming({**one.held, **one.assigned}) for one in images]
         for one, (picture, shares) in zip(images, self._asked_for(prompts), strict=True):
             one.tries += 1
-            if one.likely(shares) >= one.likely(one.shares):
+            if self._likely(one, shares) >= self._likely(one, one.shares):
                 one.picture, one.shares, one.words = picture, shares, one.assigned
 
-    def _result(self, asked: Request, matched: Match, seconds: float) -> Result:
+    def _naming(self, groups: Assignment) -> str:
+        """The prompt with the words for these groups; the plain one without groups."""
+        matched = self._matched
+        return naming(self._body.prompt, matched.start, matched.words, matched.attributes, groups)
+
+    def _label(self, name: str, shares: Mapping[str, NDArray[np.float64]]) -> str | None:
+        """The group of an attribute that a picture surely shows."""
+        return label(self._matched.attributes[name].group_names, shares[name], SURE_AT_END)
+
+    def _misses(self, one: _Image) -> bool:
+        """Whether the perceiver is not sure that an image shows what it is assigned."""
+        return any(self._label(name, one.shares) != group for name, group in one.assigned.items())
+
+    def _likely(self, one: _Image, shares: Mapping[str, NDArray[np.float64]]) -> float:
+        """How likely a picture with these probabilities shows what the image is assigned."""
+        defined = self._matched.attributes
+        places = [(name, defined[name].group_names.index(group)) for name, group in one.assigned.items()]
+        return float(np.prod([shares[name][place] for name, place in places]))
+
+    def _result(self, seconds: float) -> Result:
         """The images with their records, as judge and perceiver read them. A drawn image counts as one evaluation."""
-        tools, body = self._tools, self._body
+        tools, body, matched = self._tools, self._body, self._matched
         pictures = [one.picture for one in self._images]
         with tools.reading:
             judged, perceived = tools.judge.read(pictures), tools.perceiver.read(pictures)
@@ -273,22 +279,20 @@ class Proxied:
                 **same,
                 **read_fields(judged, perceived, k),
                 index=k,
-                used_prompt=naming(body.prompt, matched.start, matched.words, {**one.held, **one.words})
-                if one.words
-                else body.prompt,
+                used_prompt=self._naming({**one.held, **one.words} if one.words else {}),
                 seed=0,
                 control="natural-first",
                 steps=0,
                 guidance=0.0,
                 assigned=one.assigned,
-                natural={name: label(name, one.natural[name], SURE_AT_END) for name in one.assigned},
+                natural={name: self._label(name, one.natural) for name in one.assigned},
                 natural_confidence={name: float(one.natural[name].max()) for name in one.assigned},
                 steered_to=one.words,
                 held=one.held if one.words else {},
                 strength=1.0 if one.words else 0.0,
                 repairs=max(0, one.tries - 1),
                 reseeds=0,
-                missed=one.misses if one.assigned else None,
+                missed=self._misses(one) if one.assigned else None,
                 evaluations=1 + one.tries,
                 plain_evaluations=1,
             )
@@ -304,8 +308,9 @@ class Proxied:
             audit=[],
             perceived_audit=[],
             seconds=seconds,
-            requested=asked.n,
+            requested=body.n,
             notes=self._notes,
+            definitions=matched.attributes,
         )
 
     def _end(self, state: str, **ended: Any) -> None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 
 from fair_diffusion.backbones import Guide
-from fair_diffusion.policy import ATTRIBUTES, Assignment
+from fair_diffusion.policy import Assignment, Attributes
+from fair_diffusion.policy.attributes import LAST
 from fair_diffusion.policy.placing import language, place
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
@@ -40,13 +41,27 @@ def used_prompt(brief: Brief, assigned: Assignment) -> str:
 
     A prompt in another language gets the policy's words of that language.
     """
-    return naming(brief.request.prompt, brief.start, brief.words, assigned)
+    return naming(brief.request.prompt, brief.start, brief.words, brief.definitions, assigned)
 
 
-def naming(prompt: str, start: int | None, words: Mapping[str, Mapping[str, str]], assigned: Assignment) -> str:
-    """The same for a prompt whose concept begins at `start`, with the policy's words by language and group."""
-    order = sorted(assigned, key=lambda name: name == "gender")
-    groups = [ATTRIBUTES[name].group(assigned[name]) for name in order]
+def naming(
+    prompt: str,
+    start: int | None,
+    words: Mapping[str, Mapping[str, str]],
+    defined: Attributes,
+    assigned: Assignment,
+) -> str:
+    """The same for a prompt whose concept begins at `start`.
+
+    Args:
+        prompt: the prompt.
+        start: as in `with_group`.
+        words: the policy's words for groups, by language and group.
+        defined: the definitions of the attributes.
+        assigned: the groups, by attribute.
+    """
+    order = sorted((defined[name] for name in assigned), key=lambda each: each.stands == LAST)
+    groups = [each.group(assigned[each.name]) for each in order]
     given = words.get(language(prompt, start), {})
     translated = [given[group.name] for group in groups] if given.keys() >= set(assigned.values()) else []
     return with_group(prompt, start, [group.adjective for group in groups], translated)
