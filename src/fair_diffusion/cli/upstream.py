@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.options import Loading
+from fair_diffusion.cli.options import LoadingModels
 
 if TYPE_CHECKING:
     from fair_diffusion.perception.perceiver import Perceiver
@@ -27,7 +27,7 @@ UpstreamUrl = Annotated[
 UpstreamModel = Annotated[str | None, typer.Option(help="the name of the model there", metavar="NAME")]
 
 
-def check_readers(loading: Loading) -> None:
+def check_readers(loading: LoadingModels) -> None:
     """`ValueError` with the mend if the options name no readers, or more than readers."""
     needless = [name for name in loading if name not in ("perceiver", "judge")]
     if needless:
@@ -38,7 +38,7 @@ def check_readers(loading: Loading) -> None:
             raise ValueError(f"--upstream needs --{role}, who {why} (docs/perceivers.md)")
 
 
-def readers_of(loading: Loading, name: str | None) -> tuple[ServedModel, Perceiver, Perceiver]:
+def readers_of(loading: LoadingModels, name: str | None) -> tuple[ServedModel, Perceiver, Perceiver]:
     """The model of an upstream server as requests know it, and its perceiver and judge."""
     from fair_diffusion.perception.roles import open_roles
     from fair_diffusion.service.proxy_worker import UNNAMED, served

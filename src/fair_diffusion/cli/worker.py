@@ -12,16 +12,17 @@ from typing import Annotated
 
 import typer
 
-from fair_diffusion.cli.options import Loading, grouped
+from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
 from fair_diffusion.cli.service_place import DATA, Data, Where, opened
+from fair_diffusion.cli.serving_models import models_of
 from fair_diffusion.cli.upstream import UpstreamModel, UpstreamUrl, opened_upstream, readers_of
-from fair_diffusion.cli.usage import loaded, usage_errors
+from fair_diffusion.cli.usage import usage_errors
 
 
 @grouped
 def worker(
-    loading: Loading,
+    loading: LoadingModels,
     data: Data = DATA,
     database: Where = None,
     images: Annotated[
@@ -52,7 +53,7 @@ def worker(
         with ExitStack() as stack:
             ours: Worker | ProxyWorker
             if upstream is None:
-                ours = Worker(found, place, loaded(loading), settings)
+                ours = Worker(found, place, models_of(loading, batch=batch), settings)
             else:
                 server = opened_upstream(upstream, upstream_model, upstream_timeout, at_once=batch)
                 model, perceiver, judge = readers_of(loading, upstream_model)

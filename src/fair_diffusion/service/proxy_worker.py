@@ -105,7 +105,7 @@ class ProxyWorker:
         signals, at_work = Signals(self._database), set[Future[None]]()
         try:
             with (
-                Presence(self._database, self._name, self._model),
+                Presence(self._database, self._name, [self._model]),
                 self.tools.holding,
                 signals.listen(writes.QUEUE, self._woken.set),
                 ThreadPoolExecutor(self._settings.batch, thread_name_prefix="job") as pool,
