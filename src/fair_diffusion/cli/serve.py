@@ -12,6 +12,7 @@ import typer
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Loading, grouped
 from fair_diffusion.cli.service_log import service_log
+from fair_diffusion.cli.signing import C2pa
 from fair_diffusion.cli.usage import usage_errors
 
 
@@ -40,6 +41,7 @@ def serve(
     keep_prompts: Annotated[
         bool | None, typer.Option("--keep-prompts", help="keep the prompts of requests that are done")
     ] = None,
+    c2pa: C2pa = None,
 ) -> None:
     """Serve images with measured proportions over HTTP, until SIGTERM or Ctrl-C.
 
@@ -49,6 +51,7 @@ def serve(
         **{"policy": policy, "host": host, "port": port, "data": data, "database": database, "images": images},
         **{"workers": workers, "batch": batch, "linger": linger, "grace": grace, "retention": retention},
         "keep_prompts": keep_prompts,
+        "c2pa": c2pa,
     }
     with usage_errors():
         try:

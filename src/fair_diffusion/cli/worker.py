@@ -13,7 +13,8 @@ import typer
 
 from fair_diffusion.cli.options import Loading, grouped
 from fair_diffusion.cli.service_log import service_log
-from fair_diffusion.cli.service_place import DATA, Data, Where, opened
+from fair_diffusion.cli.service_place import DATA, Data, Place, Where, opened, pictures
+from fair_diffusion.cli.signing import C2pa, signature
 from fair_diffusion.cli.usage import loaded, usage_errors
 
 
@@ -22,28 +23,29 @@ def worker(
     loading: Loading,
     data: Data = DATA,
     database: Where = None,
-    images: Annotated[
-        str | None, typer.Option(help="folder or URL of fsspec for images; otherwise one in the data folder")
-    ] = None,
+    images: Place = None,
     batch: Annotated[int, typer.Option(help="images in one batch at most", min=1)] = 8,
     linger: Annotated[float, typer.Option(help="milliseconds that a batch waits for more requests", min=0)] = 20.0,
     grace: Annotated[float, typer.Option(help="seconds to finish in after SIGTERM", min=0)] = 20.0,
     retention: Annotated[float, typer.Option(help="days for which images are kept", min=0)] = 1.0,
     keep_prompts: Annotated[bool, typer.Option("--keep-prompts", help="keep prompts of jobs that are done")] = False,
+    c2pa: C2pa = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Draw the requests of a service until SIGTERM: then finish what fits into --grace, and give the rest back."""
     service_log()
-    url = database or os.environ.get("FAIR_DIFFUSION_DATABASE")
-    with opened(data, url, create=True) as found, usage_errors():
-        from fair_diffusion.service.images import Images
+    with opened(data, database, create=True) as found, usage_errors():
         from fair_diffusion.service.worker import Worker, WorkerSettings
 
         settings = WorkerSettings(
-            batch=batch, linger=linger / 1000, grace=grace, kept=retention * 24 * 3600, keep_prompts=keep_prompts
+            batch=batch,
+            linger=linger / 1000,
+            grace=grace,
+            kept=retention * 24 * 3600,
+            keep_prompts=keep_prompts,
+            signature=signature(c2pa),
         )
-        place = Images(found, images or str(data / "images"))
-        ours = Worker(found, place, loaded(loading), settings)
+        ours = Worker(found, pictures(found, data, images), loaded(loading), settings)
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: ours.stop())
         if parent is not None:

@@ -211,9 +211,12 @@ class Round:
         tools, job, body = self._tools, drawn.job, drawn.body
         public = {"made_by": "a model", "model": tools.model, "rule": result.rule, "policy": body.policy_hash}
         public["drawn"] = result.drawn
+        written = partial(
+            picture_file, public=public, format=body.format, compression=body.compression, signature=tools.signature
+        )
         return [
             Picture(
-                picture_file(image, public, format=body.format, compression=body.compression),
+                written(image),
                 media=MEDIA[body.format],
                 key=job.key,
                 job=job.id,

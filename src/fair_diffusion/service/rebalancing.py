@@ -186,8 +186,8 @@ class Edit:
             else:
                 with Image.open(moved.picture) as small:
                     picture = small.resize(size, Image.Resampling.LANCZOS)
-                said = {**public, "drawn": result.drawn}
-                file = picture_file(picture, said, format=body.format, compression=body.compression)
+                said, sign = {**public, "drawn": result.drawn}, tools.signature
+                file = picture_file(picture, said, format=body.format, compression=body.compression, signature=sign)
             sizes.append(size)
             hashes.append(tools.images.put(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=tools.kept))
         return hashes, sizes

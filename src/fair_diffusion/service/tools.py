@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from PIL import Image
 
 from fair_diffusion.backbones import Backbone
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
@@ -40,6 +41,7 @@ class Tools:
         batch: images in one batch at most.
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
+        signature: signs the images, where one is given.
         more: gives up to so many further jobs of a lane; it may wait a little.
         stopping: whether the worker is to end.
         give_up: whether the time to finish what it has is over.
@@ -57,6 +59,7 @@ class Tools:
     more: Callable[[str, int], list[Job]]
     stopping: Callable[[], bool]
     give_up: Callable[[], bool]
+    signature: Signature | None = None
     versions: dict[int, Policy] = field(default_factory=dict)
     backbones: dict[str, Backbone] = field(default_factory=dict)
 
@@ -80,7 +83,8 @@ class Tools:
 
 def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
     """Store a partial image of a job, and tell of it."""
-    file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
+    public, sign = {"partial": True}, tools.signature
+    file = picture_file(picture, public, format=body.format, compression=body.compression, signature=sign)
     kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, tools.kept)}
     stored = tools.images.put(file, **kept)  # type: ignore[arg-type]
     tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service import writes
 from fair_diffusion.service.claims import LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
@@ -46,6 +47,7 @@ class WorkerSettings:
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
         lease: seconds that it has a job without renewing it.
+        signature: signs the images, where one is given.
     """
 
     batch: int = 8
@@ -54,6 +56,7 @@ class WorkerSettings:
     kept: float = 24 * 3600.0
     keep_prompts: bool = False
     lease: float = LEASE
+    signature: Signature | None = None
 
 
 class Worker:
@@ -87,6 +90,7 @@ class Worker:
             batch=self._settings.batch,
             kept=self._settings.kept,
             keep_prompts=self._settings.keep_prompts,
+            signature=self._settings.signature,
             more=self._more,
             stopping=lambda: self._until is not None,
             give_up=lambda: self._until is not None and time.monotonic() > self._until,
