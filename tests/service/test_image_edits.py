@@ -259,7 +259,7 @@ def test_pictures_of_a_job_that_waits_are_nobodys_to_see_and_stay_until_it_is_do
     tmp_path: Any, pocket: FairPipeline
 ) -> None:
     model = ServedModel.of(pocket)
-    with running(tmp_path / "data") as service, Presence(service.server.database, "nobody", model):
+    with running(tmp_path / "data") as service, Presence(service.server.database, "nobody", [model]):
         client = service.sdk(service.client).with_options(timeout=0.5)
         with pytest.raises(openai.APITimeoutError):
             client.images.edit(image=SMALL, prompt=PROMPT, extra_headers={"Idempotency-Key": "wait"})

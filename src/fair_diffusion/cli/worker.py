@@ -11,16 +11,17 @@ from typing import Annotated
 
 import typer
 
-from fair_diffusion.cli.options import Loading, grouped
+from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
 from fair_diffusion.cli.service_place import DATA, Data, Place, Where, opened, pictures
+from fair_diffusion.cli.serving_models import models_of
 from fair_diffusion.cli.signing import C2pa, signature
-from fair_diffusion.cli.usage import loaded, usage_errors
+from fair_diffusion.cli.usage import usage_errors
 
 
 @grouped
 def worker(
-    loading: Loading,
+    loading: LoadingModels,
     data: Data = DATA,
     database: Where = None,
     images: Place = None,
@@ -45,7 +46,7 @@ def worker(
             keep_prompts=keep_prompts,
             signature=signature(c2pa),
         )
-        ours = Worker(found, pictures(found, data, images), loaded(loading), settings)
+        ours = Worker(found, pictures(found, data, images), models_of(loading, batch=batch), settings)
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: ours.stop())
         if parent is not None:

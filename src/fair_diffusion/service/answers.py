@@ -105,10 +105,10 @@ def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) ->
 def _streams(server: Server, wanted: Any, model: str) -> list[StreamSoFar]:
     """The streams that a job counted in, with their shares so far."""
     names = [(stream["rule"], stream["attributes"]) for stream in wanted]
-    rows = DatabaseLedger(server.database).rows() if names else []
+    rows = DatabaseLedger(server.database).rows(rules={rule for rule, _ in names}, model=model) if names else []
     found: dict[int, StreamSoFar] = {}
     for row in rows:
-        if row.model != model or (row.rule, row.attributes) not in names:
+        if (row.rule, row.attributes) not in names:
             continue
         stream = found.setdefault(
             row.stream, {"rule": row.rule, "attributes": row.attributes, "n": row.n, "groups": {}}
