@@ -9,18 +9,20 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from fair_diffusion.audit.delivery import Delivery, delivery
 from fair_diffusion.audit.side_effects import SideEffect, side_effect
 from fair_diffusion.audit.table import JOINT, AuditRow, deviation, joint_labels
-from fair_diffusion.files.signature import Signature
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.runs.format import FORMAT, title
 from fair_diffusion.runs.saving import save
+
+if TYPE_CHECKING:
+    from fair_diffusion.files.signature import Signature
 from fair_diffusion.runs.sheet import sheet
 
 
