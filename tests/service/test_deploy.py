@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from fair_diffusion.cli import app
+from fair_diffusion.cli.upstream import KEY as UPSTREAM_KEY
 from fair_diffusion.service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -61,7 +62,7 @@ def test_what_is_run() -> None:
 
 
 def test_every_variable_is_a_setting() -> None:
-    known = {f"FAIR_DIFFUSION_{name.upper()}" for name in SETTINGS}
+    known = {f"FAIR_DIFFUSION_{name.upper()}" for name in SETTINGS} | {UPSTREAM_KEY}
     texts = [path.read_text() for path in DEPLOY.iterdir() if path.is_file()]
     named = set(re.findall(r"FAIR_DIFFUSION_[A-Z0-9_]+", "\n".join([*texts, PAGE.read_text(encoding="utf-8")])))
     assert {"FAIR_DIFFUSION_DATABASE", "FAIR_DIFFUSION_IMAGES", "FAIR_DIFFUSION_C2PA"} <= named

@@ -130,6 +130,9 @@ class Workers:
         options += ["--data", str(own.data), "--images", own.images_place, "--parent", str(os.getpid())]
         options += ["--keep-prompts"] if own.keep_prompts else []
         options += ["--c2pa", *map(str, own.c2pa)] if own.c2pa else []
+        if own.upstream is not None:
+            options += ["--upstream", own.upstream, "--upstream-timeout", str(own.upstream_timeout)]
+            options += ["--upstream-model", own.upstream_model] if own.upstream_model else []
         return [sys.executable, "-m", "fair_diffusion.cli", "worker", *options, *self._loading]
 
 
