@@ -23,7 +23,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.runs.occupations import read_occupations
 
 IMAGES, SECONDS, MIB = 100_000, 10.0, 1024
@@ -70,11 +70,11 @@ def write(folder: Path, images: int) -> None:
     """Records as `generate` keeps them, and a table of images as an audit keeps it, both of random labels."""
     draw = random.Random(0)
     concepts = list(read_occupations("occupations"))
-    names = [name for name in ATTRIBUTES if name != "age"]
+    names = [name for name in built_in() if name != "age"]
     records, rows = [], []
     for k in range(images):
         concept = concepts[k * len(concepts) // images]
-        labels = {name: draw.choice([*ATTRIBUTES[name].group_names, None]) for name in names}
+        labels = {name: draw.choice([*built_in()[name].group_names, None]) for name in names}
         sure = {name: round(draw.random(), 4) for name in names}
         records.append(
             {

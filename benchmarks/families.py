@@ -36,7 +36,7 @@ from fair_diffusion.control.assignments import Shares
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
-from fair_diffusion.policy import ATTRIBUTES, Target
+from fair_diffusion.policy import Attributes, Target, built_in
 from fair_diffusion.request import Request
 from fair_diffusion.statistics.distance import pixel_differences
 from fair_diffusion.steering.brief import Brief
@@ -104,14 +104,14 @@ def natural_first(pipeline: Any, images: int, steps: int, *, method: str = "sema
 
     At the look all images would show men, the first half of them less surely, so that half is steered; and it works.
     """
-    backbone, half, groups = StableDiffusion(pipeline), images // 2, ATTRIBUTES["gender"].group_names
+    backbone, half, groups = StableDiffusion(pipeline), images // 2, built_in()["gender"].group_names
     nobody: Any = None
 
     class Told(Readers):
-        def look(self, batch: Batch) -> Shares:
+        def look(self, batch: Batch, defined: Attributes) -> Shares:
             return shares(len(batch.images), 0.2)
 
-        def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+        def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
             return shares(len(pictures), 1.0)
 
     def shares(count: int, women: float) -> dict[str, NDArray[np.float64]]:
@@ -120,7 +120,7 @@ def natural_first(pipeline: Any, images: int, steps: int, *, method: str = "sema
         read[:, groups.index("man")] = 1 - read[:, groups.index("woman")]
         return {"gender": read}
 
-    target = Target(("gender",), {(group,): share for group, share in ATTRIBUTES["gender"].default_shares.items()})
+    target = Target(("gender",), {(group,): share for group, share in built_in()["gender"].default_shares.items()})
     request = Request(prompt=PROMPT, n=images, steps=steps, guidance=GUIDANCE, batch_size=images, method=method)
     brief = Brief(backbone, request, targets=[target])
     order = Order(brief=brief, quotas=plan([target], images, seed=0), readers=Told(nobody))

@@ -18,7 +18,7 @@ import torch
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.backbones import Guide, advance, begin
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.statistics.intervals import wilson
 from fair_diffusion.statistics.metrics import noise_floor, total_variation
 from fair_diffusion.steering.prompt import with_group
@@ -66,7 +66,7 @@ def compliance(pipe: FairPipeline, strength: float, images: int, steps: int = 15
     backbone, complied = pipe.backbone, []
     empty = backbone.empty()[[0] * images]
     for k, (concept, (_, group)) in enumerate(OCCUPATIONS.items()):
-        adjective = ATTRIBUTES["gender"].group(group).adjective
+        adjective = built_in()["gender"].group(group).adjective
         start = len("a photo of a ")
         prompts = (f"a photo of a {concept}", with_group(f"a photo of a {concept}", start, [adjective]))
         plain, grouped = (backbone.encode([prompt])[[0] * images] for prompt in prompts)

@@ -14,7 +14,7 @@ from fair_diffusion.control.assignments import Shares
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.strengths import Strengths
-from fair_diffusion.policy import ATTRIBUTES, Policy, Target
+from fair_diffusion.policy import Attributes, Policy, Target, built_in
 from fair_diffusion.request import Request
 from fair_diffusion.steering.aim import Aim
 from fair_diffusion.steering.brief import Aimed, Brief
@@ -84,10 +84,10 @@ class World:
             if self.interrupt_at < 0:
                 raise KeyboardInterrupt
 
-    def look(self, batch: Batch) -> Shares:
+    def look(self, batch: Batch, defined: Attributes) -> Shares:
         return self.read(self.looked(batch.images))
 
-    def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+    def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
         return self.read(self.made(pictures))
 
     def looked(self, images: Sequence[int]) -> Sequence[Mapping[str, str | None]]:
@@ -111,7 +111,7 @@ class World:
 
     def read(self, labels: Sequence[Mapping[str, str | None]]) -> Shares:
         def row(name: str, group: str | None) -> list[float]:
-            return [0.9 if g == group else 0.02 for g in ATTRIBUTES[name].group_names]
+            return [0.9 if g == group else 0.02 for g in built_in()[name].group_names]
 
         names = [*(name for target in self.targets for name in target.attributes), *self.held]
         return {name: np.array([row(name, label[name]) for label in labels]) for name in names}

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from fair_diffusion.perception.reader import Reading
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 
-GROUPS = {name: tuple(ATTRIBUTES[name].group_names) for name in ("gender", "skin_tone")}
+GROUPS = {name: tuple(built_in()[name].group_names) for name in ("gender", "skin_tone")}
 OCCUPATIONS = ("artist", "nurse")
 
 

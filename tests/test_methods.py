@@ -18,7 +18,7 @@ import fair_diffusion.steering
 from fair_diffusion.backbones import adapt
 from fair_diffusion.methods import CONTROLS, METHODS, Method
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.request import Request
 from fair_diffusion.steering import _home
 from fair_diffusion.steering.bottleneck import Directions
@@ -27,7 +27,7 @@ from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.learn.bottleneck import middle_shape
 
 DOCS = Path(__file__).parents[1] / "docs" / "methods.md"
-GENDERS = ATTRIBUTES["gender"].group_names
+GENDERS = built_in()["gender"].group_names
 HALF: dict[str, Any] = {"n": 4, "steps": 3, "instruct": "doctor: half women, half men"}
 
 

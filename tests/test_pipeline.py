@@ -21,10 +21,10 @@ from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.trained import TrainedPerceiver
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.policy import Policy, built_in
 from fair_diffusion.request import Request
 
-HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+HEADS = {name: built_in()[name].group_names for name in ("gender", "skin_tone")}
 INSTRUCTION = "doctor: 50% woman, 50% man; skin tone uniform"
 
 
@@ -117,6 +117,17 @@ def test_the_card_says_how_long_when_and_how_strongly(pipe: FairPipeline, tiny_s
 def test_the_unread_end_of_a_negative_prompt_is_noted(pipe: FairPipeline) -> None:
     notes = pipe("a doctor", n=1, steps=1, guidance=2, negative_prompt="a man and words unseen").notes
     assert any("unseen" in note for note in notes)
+
+
+def test_what_is_to_be_held_and_cannot_be_is_noted(pipe: FairPipeline) -> None:
+    asked: dict[str, Any] = {"n": 2, "steps": 1, "instruct": "doctor: half women", "method": "prompt"}
+    notes = pipe("a doctor", hold="skin_tone", **asked).notes
+    assert any(note.startswith("skin_tone: not held, because") for note in notes)
+    for hold in (None, "none"):
+        assert not any("not held" in note for note in pipe("a doctor", hold=hold, **asked).notes)
+    natural = pipe("a doctor", hold="skin_tone", **{**asked, "method": "switch", "steps": 3}).notes
+    assert not any("not held" in note for note in natural)
+    assert not any("not held" in note for note in pipe("a bench", hold="skin_tone", **asked).notes)
 
 
 def test_an_image_does_not_depend_on_its_batch(pipe: FairPipeline) -> None:

@@ -18,11 +18,11 @@ from fair_diffusion.files.pictures import from_pixels
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.request import Request
 from fair_diffusion.result import Result
 
-GROUPS = {"gender": ATTRIBUTES["gender"].group_names}
+GROUPS = {"gender": built_in()["gender"].group_names}
 N = 70  # more than are open at the same time
 
 
@@ -94,7 +94,7 @@ def test_a_call_keeps_its_images_in_memory(tiny_sd: Any, live: Live) -> None:
 
 
 def test_results_are_those_of_pictures_in_memory(tiny_sd: Any, tmp_path: Path) -> None:
-    heads = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+    heads = {name: built_in()[name].group_names for name in ("gender", "skin_tone")}
     with torch.random.fork_rng():
         torch.manual_seed(1)
         readers = pocket.build(heads).eval(), judge.build(heads).eval()

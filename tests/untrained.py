@@ -11,9 +11,9 @@ from torch import Tensor
 from fair_diffusion.backbones import Backbone, denoise
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 
-HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+HEADS = {name: built_in()[name].group_names for name in ("gender", "skin_tone")}
 
 
 def pipe_of(pipeline: Any, **settings: Any) -> FairPipeline:

@@ -19,7 +19,7 @@ from fair_diffusion.backbones import adapt
 from fair_diffusion.models.pocket import GUIDANCE
 from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.perception import pocket
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.steering.learn.alignment import RATE, learn
 from recipes.pocket.bottleneck import prompts
 from recipes.pocket.captions import Mix
@@ -33,7 +33,7 @@ if __name__ == "__main__":
     parser.add_argument("attribute", choices=("gender", "skin_tone"))
     parser.add_argument("--iterations", type=int, default=150)
     given = parser.parse_args()
-    shares, reader = ATTRIBUTES[given.attribute].default_shares, pocket.load()
+    shares, reader = built_in()[given.attribute].default_shares, pocket.load()
     columns = [reader.groups[given.attribute].index(group) for group in shares]
 
     def probabilities(pixels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fair_diffusion.backbones import adapt
 from fair_diffusion.models.pocket import GUIDANCE
 from fair_diffusion.models.pocket import load as load_pocket
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.steering.bottleneck import Group
 from fair_diffusion.steering.embedding import grouped_prompts
 from fair_diffusion.steering.learn.bottleneck import learn
@@ -25,8 +25,9 @@ def prompts(concepts: Sequence[str]) -> tuple[list[str], dict[Group, list[str]]]
     """The neutral prompt of each concept, and for every gender and skin tone the same with its word."""
     grouped: dict[Group, list[str]] = {}
     for name in ("gender", "skin_tone"):
-        groups = ATTRIBUTES[name].group_names
-        grouped |= {(name, g): t for g, t in zip(groups, grouped_prompts(name, groups, concepts), strict=True)}
+        attribute = built_in()[name]
+        groups = attribute.group_names
+        grouped |= {(name, g): t for g, t in zip(groups, grouped_prompts(attribute, groups, concepts), strict=True)}
     return [f"a photo of {article(concept)}" for concept in concepts], grouped
 
 

@@ -20,7 +20,7 @@ from fair_diffusion.backbones import adapt
 from fair_diffusion.models.pocket import GUIDANCE
 from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.perception import pocket
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.steering.learn.concept_editing import learn, observer
 from recipes.pocket.bottleneck import STEPS, prompts
 from recipes.pocket.captions import Mix
@@ -30,7 +30,7 @@ from recipes.pocket.data import WORK, load
 def perceive(pictures: Sequence[Image.Image], attribute: str) -> NDArray[np.float64]:
     """The perceiver's probabilities of the groups that a default target names; the rest lacks to 1."""
     reader = pocket.load()
-    columns = [reader.groups[attribute].index(group) for group in ATTRIBUTES[attribute].default_shares]
+    columns = [reader.groups[attribute].index(group) for group in built_in()[attribute].default_shares]
     return reader.every_probability(pictures)[attribute][:, columns].double().numpy()
 
 
@@ -38,7 +38,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("attribute", choices=("gender", "skin_tone"))
     attribute = parser.parse_args().attribute
-    groups, shares = zip(*ATTRIBUTES[attribute].default_shares.items(), strict=True)
+    groups, shares = zip(*built_in()[attribute].default_shares.items(), strict=True)
     desired = [float(share) for share in shares]
     neutral, grouped = prompts(list(Mix(load(WORK)[1]).concepts))
     backbone = adapt(load_pocket())

@@ -30,7 +30,7 @@ from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Perceiver, all_read
 from fair_diffusion.perception.roles import Named
 from fair_diffusion.perception.vocabulary import check_reads, known_groups
-from fair_diffusion.policy import ATTRIBUTES, Match, Policy, match
+from fair_diffusion.policy import Attributes, Match, Policy, built_in, match
 from fair_diffusion.request import Request, RequestFields, check_fields
 from fair_diffusion.result import Result
 from fair_diffusion.steering import check_file
@@ -72,9 +72,9 @@ class FairPipeline:
         self.card = card or card_of(pipeline, name)
         self.weights, self.confusions = weights, confusions
         self.projections: dict[str, Projection] = {}  # learnt once, for as long as the text encoders stay as they are
-        self.attributes = [name for name in ATTRIBUTES if all(known_groups(by, name) for by in (perceiver, judge))]
-        if not self.attributes:
-            raise ValueError(f"perceiver and judge of {name!r} read no attribute in common that has known groups")
+        self.attributes = self.readable(built_in())
+        if not any(len({*groups} & {*judge.groups.get(name, ())}) > 1 for name, groups in perceiver.groups.items()):
+            raise ValueError(f"perceiver and judge of {name!r} read no attribute in common with two groups or more")
 
     @classmethod
     def from_pretrained(
@@ -204,12 +204,24 @@ class FairPipeline:
     def check(self, matched: Match) -> None:
         """`ValueError` naming the attribute or group if one that `matched` asks for cannot be read."""
         for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
-            check_reads(reader, matched.targets, f"the {role} of {self.name!r}")
+            check_reads(reader, matched.targets, f"the {role} of {self.name!r}", matched.attributes)
+
+    def readable(self, defined: Attributes) -> list[str]:
+        """The attributes among the defined ones that perceiver and judge both read."""
+        both = (self.perceiver, self.judge)
+        return [name for name, each in defined.items() if all(known_groups(by, each) for by in both)]
 
     def run(
         self, planned: Iterable[Planned], on_step: OnStep | None = None, shared: Shared | None = None
     ) -> Iterator[tuple[int, Result]]:
         """Draw planned requests, let the judge count, and describe what came out; as in `each`."""
+        for finished in self.run_together(planned, on_step, shared):
+            yield from finished
+
+    def run_together(
+        self, planned: Iterable[Planned], on_step: OnStep | None = None, shared: Shared | None = None
+    ) -> Iterator[list[tuple[int, Result]]]:
+        """As `run`, and requests that are finished by the same batch come together."""
         shared = shared or Shared(Readers(self.perceiver, self.early))
         begun: dict[Order, tuple[int, Planned]] = {}
         wrong: list[ValueError] = []
@@ -232,6 +244,7 @@ class FairPipeline:
                 read, stopped = self._read(finished), False
             except KeyboardInterrupt:  # what is drawn is kept: it is read again, and all else is ended
                 read, stopped = self._read(finished), True
+            results = list[tuple[int, Result]]()
             for order, readings in zip(finished, read, strict=True):
                 if order.not_finite and not order.shown:
                     wrong.append(ValueError(f"{order.request.prompt!r}: {order.not_finite}"))
@@ -240,7 +253,8 @@ class FairPipeline:
                     order.interrupted = True
                     order.notes.append("interrupted while the images were read")
                 k, each = begun.pop(order)
-                yield k, result_of(self, order, each, *readings)
+                results.append((k, result_of(self, order, each, *readings)))
+            yield results
             finished = drawing.throw(KeyboardInterrupt) if stopped else next(drawing, None)
         if wrong:
             raise wrong[0]

@@ -17,7 +17,7 @@ from fair_diffusion.audit.delivery import Delivery, delivery
 from fair_diffusion.audit.side_effects import SideEffect, side_effect
 from fair_diffusion.audit.table import JOINT, AuditRow, deviation, joint_labels
 from fair_diffusion.perception.confusion import Confusion
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.runs.format import FORMAT, title
 from fair_diffusion.runs.saving import save
 from fair_diffusion.runs.sheet import sheet
@@ -137,6 +137,7 @@ class Result:
         plain: the plain twins with the same seeds, if they were asked for.
         twins: the distances to the plain twins, if there are any.
         drawn: the day on which the images were made, as 2026-01-31.
+        definitions: the definitions of the attributes.
     """
 
     prompt: str
@@ -162,6 +163,7 @@ class Result:
     plain: Result | None = None
     twins: Twins | None = None
     drawn: str = field(default_factory=lambda: date.today().isoformat())
+    definitions: Attributes = field(default_factory=built_in, repr=False)
 
     def summary(self) -> dict[str, Any]:
         """The result as plain data, ready for JSON. `deviation` is that of the attribute farthest from its target."""
@@ -258,12 +260,12 @@ class Result:
         return [
             side_effect(
                 name,
-                ATTRIBUTES[name].group_names,
+                each.group_names,
                 [twin.judged[name] for twin, _ in pairs],
                 [record.judged[name] for _, record in pairs],
                 [record.steered for _, record in pairs],
             )
-            for name in ATTRIBUTES
+            for name, each in self.definitions.items()
             if name not in asked and all(name in one.judged for pair in pairs for one in pair)
         ]
 

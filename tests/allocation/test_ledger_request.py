@@ -13,9 +13,9 @@ from fair_diffusion.allocation.ledger import Ledger, LedgerError
 from fair_diffusion.allocation.ledger_request import ledger_key
 from fair_diffusion.perception import judge, pocket
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES, Policy, match
+from fair_diffusion.policy import Policy, built_in, match
 
-HEADS = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+HEADS = {name: built_in()[name].group_names for name in ("gender", "skin_tone")}
 ASKED: dict[str, Any] = {"instruct": "doctor: 3/4 women", "steps": 1, "method": "prompt"}
 
 

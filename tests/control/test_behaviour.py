@@ -17,13 +17,13 @@ from fair_diffusion.control.strengths import LEVELS, Strengths
 from fair_diffusion.models.cards import card_of
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.policy import Policy, built_in
 from fair_diffusion.rebalance import RebalancedRecord, rebalance
 from fair_diffusion.result import Result
 from fair_diffusion.seeds import SEEDS
 
 STEPS = 5
-GROUPS = {name: tuple(ATTRIBUTES[name].group_names) for name in ("gender", "skin_tone")}
+GROUPS = {name: tuple(built_in()[name].group_names) for name in ("gender", "skin_tone")}
 
 Shown = Mapping[str, float]
 """Probabilities of the groups that one picture may show; a group that is not named has probability 0."""

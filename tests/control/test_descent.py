@@ -27,7 +27,7 @@ from fair_diffusion.perception import judge, pocket
 from fair_diffusion.perception.opening import open_perceiver
 from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES, Policy, Target
+from fair_diffusion.policy import Policy, Target, built_in
 from fair_diffusion.request import Request
 from fair_diffusion.steering.brief import Brief
 from fair_diffusion.steering.distribution import DistributionGuidance
@@ -371,7 +371,7 @@ def test_a_model_from_a_folder_leads(tiny_sd: Any, tmp_path: Path, saved: Callab
 
 @pytest.mark.parametrize("method", ["latents", "distribution"])
 def test_the_pipeline_dispatches_and_keeps_records(tiny_sd: Any, method: str) -> None:
-    heads = {name: ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")}
+    heads = {name: built_in()[name].group_names for name in ("gender", "skin_tone")}
     with torch.random.fork_rng():
         torch.manual_seed(1)
         readers: dict[str, Any] = {"perceiver": pocket.build(heads).eval(), "judge": judge.build(heads).eval()}

@@ -24,7 +24,7 @@ from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.tries import SPARE
 from fair_diffusion.files.pictures import from_pixels
-from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.policy import Attributes, Policy, built_in
 from fair_diffusion.request import Request
 from fair_diffusion.steering.brief import Aimed, Brief
 
@@ -47,11 +47,11 @@ def draw(
     seen: list[int] = []
 
     class Told(Readers):
-        def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+        def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
             rows = []
             for _ in pictures:
                 group = shows(len(seen))
-                rows.append([0.9 if name == group else 0.01 for name in ATTRIBUTES["gender"].group_names])
+                rows.append([0.9 if name == group else 0.01 for name in built_in()["gender"].group_names])
                 seen.append(1)
             return {"gender": np.array(rows)}
 

@@ -174,8 +174,8 @@ def tiff(row: np.ndarray, bits: int, sample_format: int, *, zero_is_white: bool 
     """An uncompressed grey TIFF of one row, as other programs write it."""
     data = row.tobytes()
     width = 8 * len(data) // bits
-    tags = ((256, width), (257, 1), (258, bits), (259, 1), (262, 0 if zero_is_white else 1), (273, 146), (277, 1))
-    tags += ((278, 1), (279, len(data)), (339, sample_format))
+    tags = [(256, width), (257, 1), (258, bits), (259, 1), (262, 0 if zero_is_white else 1), (273, 146), (277, 1)]
+    tags += [(278, 1), (279, len(data)), (339, sample_format)]
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     head = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
     return head.ljust(146, b"\0") + data

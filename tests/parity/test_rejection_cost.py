@@ -16,7 +16,7 @@ from scipy.stats import binom, nbinom
 
 from fair_diffusion.control import rejection
 from fair_diffusion.control.order import Order
-from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.policy import Policy, built_in
 from fair_diffusion.request import Request
 from fair_diffusion.steering.brief import Brief
 
@@ -31,7 +31,7 @@ def expected(r: int, s: int, p: float) -> float:
 
 def drawn(women: int, men: int, p: float, batch_size: int) -> NDArray[np.int64]:
     """Pictures that were drawn in each of many runs, in a world where every picture shows a woman with chance p."""
-    chance, groups = np.random.default_rng(3), ATTRIBUTES["gender"].group_names
+    chance, groups = np.random.default_rng(3), built_in()["gender"].group_names
 
     def arrival() -> Any:
         shown = "woman" if chance.random() < p else "man"

@@ -15,7 +15,7 @@ from tiny_readers import clip_folder
 from transformers import CLIPModel
 
 from fair_diffusion.perception.clip import ClipPerceiver, decide, default_phrases, read_phrases
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 
 PHRASES = {"gender": {"woman": ["a woman", "a lady"], "man": ["a man"]}, "age": {"young": ["young"], "old": ["old"]}}
 EAST, NORTH, WEST = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
@@ -91,7 +91,7 @@ def folder(tiny_sd: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_real_model_reads_every_attribute_and_each_picture_alone(folder: Path) -> None:
     reader = ClipPerceiver.load(str(folder))
     assert {name: tuple(groups) for name, groups in reader.groups.items()} == {
-        name: attribute.group_names for name, attribute in ATTRIBUTES.items()
+        name: attribute.group_names for name, attribute in built_in().items()
     }
     pictures = [Image.effect_noise((20, 30), 80).convert("RGB"), Image.new("RGB", (9, 9), "red")]
     together, alone = reader.read(pictures), [reader.read([picture]) for picture in pictures]

@@ -14,7 +14,7 @@ from fair_diffusion.perception import pocket
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.probabilities import DECIDED, features, probabilities
 from fair_diffusion.perception.vocabulary import check_reads, known_groups, shares
-from fair_diffusion.policy import Policy
+from fair_diffusion.policy import Policy, built_in
 
 PICTURES = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "white")]
 
@@ -52,11 +52,11 @@ def test_what_knows_probabilities_gives_its_own() -> None:
 
 
 def test_only_our_groups_count() -> None:
-    found = shares(Decides(), probabilities(Decides(), PICTURES))
+    found = shares(Decides(), probabilities(Decides(), PICTURES), built_in())
     assert set(found) == {"age", "gender"}
     assert found["gender"].sum() == 0  # robots are no group of ours
-    assert known_groups(Decides(), "gender") == ["woman", "man"]
-    assert known_groups(Decides(), "skin_tone") == []
+    assert known_groups(Decides(), built_in()["gender"]) == ["woman", "man"]
+    assert known_groups(Decides(), built_in()["skin_tone"]) == []
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,6 @@ def test_only_our_groups_count() -> None:
 def test_what_cannot_be_read_is_named(wish: str, said: str) -> None:
     (rule,) = Policy.from_sentence(f"doctor: {wish}").rules
     with pytest.raises(ValueError, match=said):
-        check_reads(Decides(), rule.targets, "the judge")
+        check_reads(Decides(), rule.targets, "the judge", built_in())
     (rule,) = Policy.from_sentence("doctor: half women").rules
-    check_reads(Decides(), rule.targets, "the judge")
+    check_reads(Decides(), rule.targets, "the judge", built_in())

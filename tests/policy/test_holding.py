@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fair_diffusion.policy import ATTRIBUTES, Policy, PolicyError, match
+from fair_diffusion.policy import Policy, PolicyError, built_in, match
 from fair_diffusion.policy.holding import attributes_in, held
 from fair_diffusion.request import Request
 
@@ -75,4 +75,4 @@ def test_a_wrong_name_is_refused_with_the_mend(hold: object) -> None:
 
 
 def test_names_are_kept_once() -> None:
-    assert attributes_in(ATTRIBUTES) == tuple(ATTRIBUTES)
+    assert attributes_in(built_in()) == tuple(built_in())

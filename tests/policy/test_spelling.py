@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.policy.spelling import UNKNOWN, is_unknown, named, plain
 
 
@@ -25,9 +25,9 @@ def test_a_group_is_not_taken_for_unknown(text: str) -> None:
     assert not is_unknown(text)
 
 
-@pytest.mark.parametrize("attribute", ATTRIBUTES)
+@pytest.mark.parametrize("attribute", built_in())
 def test_every_known_name_is_its_group(attribute: str) -> None:
-    for group in ATTRIBUTES[attribute].groups:
+    for group in built_in()[attribute].groups:
         for text in (group.name, group.name.upper(), group.adjective, *group.phrases, group.name.replace("-", "_")):
             assert named([(attribute.title(), text)]).names == {(attribute.title(), text): (attribute, group.name)}
 

@@ -193,7 +193,7 @@ def test_a_table_in_a_folder_below_tells_and_one_of_other_pictures_is_told(tmp_p
     put(tmp_path / "hub" / "train", "metadata.csv", "file_name,text\n0.png,a cook\n1.png,a cook\n2.png,a cook\n")
     put(tmp_path / "other", "metadata.csv", "file_name,text\nx.png,a cook\n")
     assert concepts(tmp_path / "hub") == {"cook"}
-    assert any("no prompt in metadata.csv was used" in note for note in listed(tmp_path / "other").notes)
+    assert any("no prompt in metadata.csv is used" in note for note in listed(tmp_path / "other").notes)
 
 
 def saved(kind: str, side: int) -> bytes:

@@ -22,9 +22,10 @@ from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.reader import Reader
 from fair_diffusion.pipeline import FairPipeline
-from fair_diffusion.policy import ATTRIBUTES, Policy
+from fair_diffusion.policy import Attributes, Policy, built_in
 from fair_diffusion.readers.target import read_target
-from fair_diffusion.rebalance import RebalancedResult, flow, rebalance
+from fair_diffusion.rebalance import RebalancedResult, rebalance
+from fair_diffusion.rebalance.one_prompt import OnePrompt
 from fair_diffusion.runs.format import PNG_KEY, SHEET
 
 HALF = Policy.from_sentence("doctor: half women")
@@ -35,7 +36,7 @@ class Texture(Reader):
     """Sees a man in a flat picture, and a woman in any other."""
 
     def __init__(self) -> None:
-        super().__init__(nn.Identity(), 3, {"gender": ATTRIBUTES["gender"].group_names})
+        super().__init__(nn.Identity(), 3, {"gender": built_in()["gender"].group_names})
 
     def features(self, x: Tensor) -> Tensor:
         return x.mean(dim=(2, 3)) + 2
@@ -245,9 +246,9 @@ def test_large_originals_are_perceived_as_everywhere_and_written_at_their_size(
 
     perceive, read = Readers.perceive, pipe.judge.read
 
-    def perceived(self: Readers, pictures: Sequence[Image.Image]) -> Shares:
+    def perceived(self: Readers, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
         seen.extend(pictures)
-        return perceive(self, pictures)
+        return perceive(self, pictures, defined)
 
     monkeypatch.setattr(Readers, "perceive", perceived)
 
@@ -406,13 +407,13 @@ def test_an_original_that_is_gone_before_it_is_copied_is_named(
     pipe: FairPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = photos(tmp_path / "photos")
-    check = flow._Run.check
+    check = OnePrompt.check
 
-    def checked(self: flow._Run) -> None:
+    def checked(self: OnePrompt) -> None:
         check(self)
         (folder / "b.png").unlink()
 
-    monkeypatch.setattr(flow._Run, "check", checked)
+    monkeypatch.setattr(OnePrompt, "check", checked)
     (result,) = rebalance(pipe, folder, tmp_path / "new", policy=HALF, prompt="a doctor", **SETTINGS)
     assert "b.png: not there" in result.broken
     assert len(result.records) == 5

@@ -23,7 +23,7 @@ from fair_diffusion.control import loop
 from fair_diffusion.control.assignments import Shares, assignments
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.tries import SPARE
-from fair_diffusion.policy import ATTRIBUTES, Assignment, Policy
+from fair_diffusion.policy import Assignment, Attributes, Policy, built_in
 from fair_diffusion.rebalance import Original, Rebalance, moving
 from fair_diffusion.rebalance.moving import RECONSTRUCTED, Moved, Mover
 from fair_diffusion.steering.aim import Aim
@@ -31,7 +31,7 @@ from fair_diffusion.steering.brief import Aimed, Brief
 
 STEPS, ATTEMPT = 4, 7
 PLAIN = 2 * STEPS
-GROUPS = ATTRIBUTES["gender"].group_names
+GROUPS = built_in()["gender"].group_names
 GREY, SHIFT = 100, 51
 
 
@@ -123,7 +123,7 @@ class World:
         rows = Conditioning(torch.zeros(len(images), 1, 1))
         return Guide(rows, rows, 2.0)
 
-    def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+    def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
         self.largest_batch = max(self.largest_batch, len(pictures))
         found: list[str | None] = []
         for aim, picture in zip(self.aims, pictures, strict=True):
@@ -242,9 +242,9 @@ def test_all_are_assigned_anew_once_per_round(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_image_that_is_moved_again_is_not_put_back_any_more() -> None:
     class Hasty(World):
-        def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+        def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
             self.mover._put_back(0)
-            return super().perceive(pictures)
+            return super().perceive(pictures, defined)
 
     (image,) = Hasty(["man"]).run("doctor: all women")
     assert image.picture

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.perception.reader import Reading
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.service.job import Job
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.tables import turns
@@ -31,7 +31,7 @@ class Blind:
     """A perceiver that reads nothing, so that images count as they were assigned."""
 
     def __init__(self) -> None:
-        self.groups = {name: tuple(ATTRIBUTES[name].group_names) for name in ("gender", "skin_tone")}
+        self.groups = {name: tuple(built_in()[name].group_names) for name in ("gender", "skin_tone")}
 
     def read(self, images: list[Image.Image]) -> dict[str, list[Reading]]:
         return {name: [Reading(None, 0.0) for _ in images] for name in self.groups}
@@ -103,6 +103,23 @@ def test_a_running_job_is_cancelled_and_its_turn_given_back(service: Running) ->
     with service.server.database.reading() as connection:
         assert connection.execute(select(turns).where(turns.c.job == job)).all() == []
     assert http.post("/v1/images/generations", json={"prompt": PROMPT, **FAST}).status_code == 200
+
+
+def test_a_cancelled_job_leaves_the_batch_that_it_shares(service: Running) -> None:
+    http = service.http()
+    asked = {"prompt": PROMPT, "fairness": {"steps": 100, "method": "prompt", "policy": "none"}}
+    put(http, {**LONG, "n": 1})  # until it is drawn, the two wait
+    first, second = put(http, {**asked, "n": 3}), put(http, asked)
+    until(service, second, lambda job: job.progress is not None)
+    http.post(f"/v1/jobs/{first}/cancel")
+    ended = until(service, first, lambda job: job.over)
+    assert ended.state == "cancelled"
+    assert (ended.result or {}).get("images", []) == []  # they were in one batch with the image of the other job
+    other = until(service, second, lambda job: job.over)
+    assert other.state == "done"
+    assert other.began
+    assert ended.ended
+    assert other.began < ended.ended
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -10,12 +10,14 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from PIL import Image
 from running_service import Running, running
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -81,28 +83,31 @@ def test_every_answer_is_documented_and_no_request_is_the_servers_failure(
     assert seen > 20
 
 
-def test_every_example_of_the_page_is_answered_as_documented(service: Running) -> None:
+def test_every_example_of_the_page_is_answered_as_documented(service: Running, tmp_path: Path) -> None:
     http = service.http()
     job = http.post("/v1/jobs", json={"prompt": "a photo of a firefighter"}).json()["id"]
     http.get(f"/v1/jobs/{job}/events")  # until it ends
     image = http.get(f"/v1/jobs/{job}").json()["result"]["data"][0]["url"].rpartition("/")[2]
     places = {"$FAIR_DIFFUSION_KEY": service.operator, "$FAIR": "", "$JOB": job, "$IMAGE": image}
     places["$KEY"] = service.client_key.id
+    places["picture.png"] = str(tmp_path / "picture.png")
+    Image.new("RGB", (16, 16)).save(places["picture.png"])
     examples = re.findall(r"^curl (?:\\\n|.)*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     shown = set()
     for example in examples:
         for name, value in places.items():
             example = example.replace(name, value)
-        method, path, headers, body = curl(example)
-        assert http.request(method, path, headers=headers, content=body).status_code in (200, 202), example
+        method, path, headers, body, form = curl(example)
+        sent: dict[str, Any] = {"files": form} if form else {"content": body}
+        assert http.request(method, path, headers=headers, **sent).status_code in (200, 202), example
         shown.add((method.lower(), path.replace(job, "{job}").replace(image, "{image}").replace("/1", "/{version}")))
     assert len(shown) == len(examples) - 1  # one route has two examples
 
 
-def curl(line: str) -> tuple[str, str, dict[str, str], bytes | None]:
-    """What a command line of curl sends: method, address, headers and body."""
+def curl(line: str) -> tuple[str, str, dict[str, str], bytes | None, dict[str, Any]]:
+    """What a command line of curl sends: method, address, headers, and body or form."""
     words = shlex.split(line.replace("\\\n", ""))[1:]
-    method, address, headers, body = "", "", {}, None
+    method, address, headers, body, form = "", "", {}, None, dict[str, Any]()
     while words:
         word = words.pop(0)
         if word == "-X":
@@ -112,9 +117,12 @@ def curl(line: str) -> tuple[str, str, dict[str, str], bytes | None]:
             headers[name] = value
         elif word == "-d":
             body = words.pop(0).encode()
+        elif word == "-F":
+            name, _, value = words.pop(0).partition("=")
+            form[name] = Path(value[1:]).read_bytes() if value.startswith("@") else (None, value)
         else:
             address = word
-    return method or ("POST" if body else "GET"), address, headers, body
+    return method or ("POST" if body or form else "GET"), address, headers, body, form
 
 
 @pytest.mark.parametrize(

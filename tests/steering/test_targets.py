@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fair_diffusion.policy import ATTRIBUTES, Policy, Target
+from fair_diffusion.policy import Policy, Target, built_in
 from fair_diffusion.policy.target import cells
 from fair_diffusion.steering.fairness_loss import VARIANTS
 from fair_diffusion.steering.targets import Targets
@@ -41,7 +41,7 @@ def test_gradients_through_joint_and_second_targets_are_those_of_finite_differen
     }
     tones = Policy.from_sentence("doctor: skin tone uniform").rules[0].targets
     targets = Targets([Target(("gender", "age"), shares), *tones])
-    groups = {name: ATTRIBUTES[name].group_names for name in ("gender", "age", "skin_tone")}
+    groups = {name: built_in()[name].group_names for name in ("gender", "age", "skin_tone")}
     noise = torch.Generator().manual_seed(0)
     logits = [torch.randn(3, len(own) + 1, dtype=torch.float64, generator=noise) for own in groups.values()]
 
@@ -56,7 +56,7 @@ def test_gradients_through_joint_and_second_targets_are_those_of_finite_differen
 
 def test_an_image_is_settled_when_it_is_for_every_target() -> None:
     targets = Targets(Policy.from_sentence("doctor: all women; skin tone all light").rules[0].targets)
-    names = [ATTRIBUTES[name].group_names for name in ("gender", "skin_tone")]
+    names = [built_in()[name].group_names for name in ("gender", "skin_tone")]
     woman, light, none = (*names[0], None).index("woman"), (*names[1], None).index("light"), -1
 
     def row(gender: int, tone: int) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.attributes import built_in
 from fair_diffusion.statistics.over_prompts import FEWEST
 
 
@@ -49,7 +49,8 @@ class Tally:
     def asked(self) -> tuple[float, ...]:
         """The target in the order of the groups; without a target, the attribute's default shares, or uniform ones."""
         if self.target is None:
-            default = ATTRIBUTES[self.attribute].default_shares if self.attribute in ATTRIBUTES else {}
+            known = built_in().get(self.attribute)
+            default = known.default_shares if known else {}
             shares = [float(default.get(group, 0)) for group in self.counts]
             total = sum(shares) if self.counts.keys() <= default.keys() else 0
             return tuple(share / total for share in shares) if total else (1 / len(shares),) * len(shares)

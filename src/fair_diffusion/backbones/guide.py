@@ -14,7 +14,7 @@ every image, no image is plain, and one call takes all rows: each call has to re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -82,6 +82,12 @@ class Guide:
         """Network evaluations that an unsteered image costs at each step."""
         return passes(backbone, self.guidance)
 
+    def take(self, places: Sequence[int]) -> Guide:
+        """How only the images at these places are guided on, from the step at which the batch is."""
+        rows = list(places)
+        steering = None if self.steering is None else _Fewer(self.steering, len(self.cond), torch.tensor(rows))
+        return replace(self, cond=self.cond[rows], empty=self.empty[rows], steering=steering)
+
     def predict(self, backbone: Backbone, latents: Tensor, t: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return the guided prediction and, for each row that the network saw, its place in the batch."""
         everyone, guided = torch.arange(len(latents)), self.passes(backbone) == 2
@@ -108,6 +114,45 @@ class Guide:
             return plain, rows
         uncond = on_empty if guided else on_empty.index_copy(0, missing.to(output.device), on_missing)
         return self.steering.guide(step, plain=plain, uncond=uncond, extra=on_extra), rows
+
+
+class _Fewer:
+    """Steering of the images of a batch that are left in it: it goes on as if the others were there, unevaluated.
+
+    Args:
+        whole: the steering of the batch as it began.
+        n: its images.
+        places: of the images that are left.
+    """
+
+    def __init__(self, whole: SteeringRun, n: int, places: Tensor) -> None:
+        self._whole, self._n, self._places = whole, n, places
+        self._kept: Tensor | None = None  # which rows of the whole batch's extra belong to images that are left
+
+    def extra(self, step: int) -> Extra | None:
+        """The rows of the images that are left."""
+        whole = self._whole.extra(step)
+        if whole is None:
+            self._kept = None
+            return None
+        now = torch.full((self._n,), -1, dtype=torch.long)
+        now[self._places] = torch.arange(len(self._places))
+        self._kept = now[whole.images] >= 0
+        rows = self._kept.nonzero()[:, 0]
+        return Extra(now[whole.images[rows]], whole.conditioning[rows]) if len(rows) else None
+
+    def guide(self, step: int, *, plain: Tensor, uncond: Tensor, extra: Tensor) -> Tensor:
+        """Guide all places, those of images that left with zeros, and return those that are left."""
+        on_plain, on_uncond = (_spread(rows, self._n, self._places) for rows in (plain, uncond))
+        if self._kept is not None:
+            extra = _spread(extra, len(self._kept), self._kept.nonzero()[:, 0])
+        guided = self._whole.guide(step, plain=on_plain, uncond=on_uncond, extra=extra)
+        return guided[self._places.to(guided.device)]
+
+
+def _spread(rows: Tensor, n: int, places: Tensor) -> Tensor:
+    """These rows at their places among n, and zeros elsewhere."""
+    return rows.new_zeros((n, *rows.shape[1:])).index_copy(0, places.to(rows.device), rows)
 
 
 def _rescaled(guided: Tensor, on_prompt: Tensor, rescale: float) -> Tensor:

@@ -123,8 +123,15 @@ def begin(backbone: Backbone, images: Sequence[int], *, seeds: Sequence[int], st
 
 
 @torch.no_grad()
-def advance(batch: Batch, guide: Guide, *, until: int | None = None, on_step: OnStep | None = None) -> Batch:
-    """Denoise up to step `until`, or to the end. The batch given stays as it is."""
+def advance(
+    batch: Batch,
+    guide: Guide,
+    *,
+    until: int | None = None,
+    on_step: OnStep | None = None,
+    pause: Callable[[], bool] | None = None,
+) -> Batch:
+    """Denoise up to step `until`, or to the end, or until `pause` says so after a step. The batch stays as it is."""
     backbone, latents, last = batch.backbone.fork(), batch.latents, batch.last
     evaluations, steps = batch.evaluations.clone(), len(batch.times)
     until = steps if until is None else until
@@ -139,6 +146,9 @@ def advance(batch: Batch, guide: Guide, *, until: int | None = None, on_step: On
                 return backbone.clean(*last, t)
 
             on_step(StepInfo(batch.images, step, steps, float(t), latents, clean, batch.step))
+        if pause is not None and pause():
+            until = step + 1
+            break
     return replace(batch, backbone=backbone, latents=latents, evaluations=evaluations, step=until, last=last)
 
 

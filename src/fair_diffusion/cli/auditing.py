@@ -168,8 +168,6 @@ def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> N
 
 def _recorded(judge: Perceiver) -> dict[str, Sequence[str]]:
     """The groups that records of what `judge` reads count: all that an attribute of ours has, whichever it knows."""
-    from fair_diffusion.policy import ATTRIBUTES
+    from fair_diffusion.policy.attributes import every_group
 
-    return {
-        name: ATTRIBUTES[name].group_names if name in ATTRIBUTES else groups for name, groups in judge.groups.items()
-    }
+    return {name: every_group(name, groups) for name, groups in judge.groups.items()}

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from fair_diffusion.cli.console import say
-from fair_diffusion.cli.options import Loading, grouped
+from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
 from fair_diffusion.cli.usage import usage_errors
 
 
 @grouped
 def serve(
-    loading: Loading,
+    loading: LoadingModels,
     policy: Annotated[Path | None, typer.Option(help="the policy file (YAML) that holds from now on")] = None,
     host: Annotated[str | None, typer.Option(help="127.0.0.1 if not given: this machine alone")] = None,
     port: Annotated[int | None, typer.Option(help="8000 if not given; 0: any that is free")] = None,
@@ -83,7 +83,7 @@ def _greet(address: str, secret: str | None) -> None:
     )
 
 
-def _options(loading: Loading) -> list[str]:
+def _options(loading: LoadingModels) -> list[str]:
     """The options of a model as they are written on the command line."""
     words: list[str] = []
     for name, value in loading.items():

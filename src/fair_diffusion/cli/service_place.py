@@ -13,6 +13,7 @@ from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
     from fair_diffusion.service.database import Database
+    from fair_diffusion.service.images import Images
 
 DATA = Path("fair-diffusion-data")
 """The data folder, if none is named."""
@@ -26,6 +27,9 @@ Where = Annotated[
         help=f"postgresql+psycopg://USER:PASSWORD@HOST/NAME, or a file; otherwise {FILE} in the data folder",
         metavar="URL",
     ),
+]
+Place = Annotated[
+    str | None, typer.Option("--images", help="folder or URL of fsspec for images; otherwise one in the data folder")
 ]
 
 
@@ -42,3 +46,10 @@ def opened(data: Path, database: str | None, *, create: bool = False) -> Iterato
             yield found
         finally:
             found.close()
+
+
+def pictures(database: Database, data: Path, images: str | None) -> Images:
+    """The images of a service, where the options say."""
+    from fair_diffusion.service.images import Images
+
+    return Images(database, images or str(data / "images"))

@@ -11,15 +11,16 @@ from typing import Annotated
 
 import typer
 
-from fair_diffusion.cli.options import Loading, grouped
+from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
 from fair_diffusion.cli.service_place import DATA, Data, Where, opened
-from fair_diffusion.cli.usage import loaded, usage_errors
+from fair_diffusion.cli.serving_models import models_of
+from fair_diffusion.cli.usage import usage_errors
 
 
 @grouped
 def worker(
-    loading: Loading,
+    loading: LoadingModels,
     data: Data = DATA,
     database: Where = None,
     images: Annotated[
@@ -43,7 +44,7 @@ def worker(
             batch=batch, linger=linger / 1000, grace=grace, kept=retention * 24 * 3600, keep_prompts=keep_prompts
         )
         place = Images(found, images or str(data / "images"))
-        ours = Worker(found, place, loaded(loading), settings)
+        ours = Worker(found, place, models_of(loading, batch=batch), settings)
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: ours.stop())
         if parent is not None:

@@ -6,7 +6,7 @@ Exports `Outcome`, `Facts`, `outcomes` and `images`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,7 +23,7 @@ from fair_diffusion.compare.measure import Ask
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import PLAIN, Way
 from fair_diffusion.perception.vocabulary import known_labels
-from fair_diffusion.policy import ATTRIBUTES, Target
+from fair_diffusion.policy import Target
 from fair_diffusion.readers.kid_reference import FEWEST
 from fair_diffusion.statistics.bootstrap import paired_differences
 from fair_diffusion.statistics.kid import Kid, kid
@@ -52,6 +52,8 @@ class Facts:
         kid_std: its standard error; None under 50 images.
         pixels: mean absolute difference to the plain image of the same seed, in 0…1; None if no image has one.
         features: mean of 1 − cosine between the judge's features of the two images.
+        moved: of the steered images with a plain image of their seed, the share that shows another group than it, by
+            each attribute that the instruction asks nothing of, as the judge reads both; unread images count for none.
         steered: share of images that are not plain.
         repaired: share of images that replace others.
         without_twin: share of images from a seed that no plain image has. They do not count in `pixels` and `features`.
@@ -74,6 +76,7 @@ class Facts:
     kid_std: float | None
     pixels: float | None
     features: float | None
+    moved: Mapping[str, float]
     steered: float
     repaired: float
     without_twin: float
@@ -133,6 +136,7 @@ class Outcome:
             row |= {f"{reader}_{name}": getattr(deviation, name, None) for name in Deviation.__annotations__}
         facts = asdict(self.facts) if self.facts else dict.fromkeys(Facts.__annotations__)
         facts["notes"] = "; ".join(self.facts.notes) if self.facts else None
+        facts |= {f"moved_{name}": share for name, share in (facts.pop("moved") or {}).items()}
         return row | facts | {f"floor_{name}": value for name, value in self.floors.items()}
 
 
@@ -235,8 +239,9 @@ def _tallies(way: Way, cells: Cells, attribute: str, reader: str) -> list[Tally]
         if target is None:
             continue
         labels = cell.labels(reader)
-        counts = Counter(joint_labels(*(known_labels(labels[name], name) for name in target.attributes)))
-        groups = joint_groups(*(ATTRIBUTES[name].group_names for name in target.attributes))
+        named = zip(target.attributes, target.group_names, strict=True)
+        counts = Counter(joint_labels(*(known_labels(labels[name], groups) for name, groups in named)))
+        groups = joint_groups(*target.group_names)
         shares = {JOINT.join(cell): float(share) for cell, share in target.shares.items()}
         tallies.append(
             Tally(
@@ -288,6 +293,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         kid_std=distance.error if distance else None,
         pixels=float(np.mean(twins)) if twins else None,
         features=float(np.mean(angles)) if angles else None,
+        moved=_moved(cells, plain),
         steered=share("steered"),
         repaired=share("repairs"),
         without_twin=1 - len(twins) / images,
@@ -301,6 +307,24 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         memory=max(cell.memory for _, cell in cells),
         notes=tuple(dict.fromkeys(note for _, cell in cells for note in cell.notes)),
     )
+
+
+def _moved(cells: Cells, plain: Cells) -> dict[str, float]:
+    """`Facts.moved`: the side effects of a way, over all prompts that ask nothing of the attribute."""
+    pairs: dict[str, list[tuple[str | None, str | None]]] = {}
+    for (ask, cell), (_, twin) in zip(cells, plain, strict=True):
+        asked = {name for target in ask.matched.targets for name in target.attributes}
+        shown, usual = cell.labels("judged"), twin.labels("judged")
+        place = {seed: k for k, seed in enumerate(twin.column("seed"))}
+        rows = [
+            (k, place[seed])
+            for k, (seed, steered) in enumerate(zip(cell.column("seed"), cell.column("steered"), strict=True))
+            if steered and seed in place
+        ]
+        for name in shown.keys() & usual.keys() - asked - {OCCUPATION}:
+            pairs.setdefault(name, []).extend((usual[name][other], shown[name][k]) for k, other in rows)
+    known = {name: [pair for pair in own if None not in pair] for name, own in sorted(pairs.items())}
+    return {name: float(np.mean([a != b for a, b in own])) for name, own in known.items() if own}
 
 
 def _kept(cells: Cells, plain: Cells) -> list[float]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fair_diffusion.allocation import least_change
-from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
+from fair_diffusion.policy import Assignment, Attributes, Target
 
 Shares = Mapping[str, NDArray[np.float64]]
 """Probabilities (images, groups) by attribute, in the order of its groups. What is missing to 1 is unknown."""
@@ -54,11 +54,11 @@ def assignments(
     return assigned
 
 
-def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:
+def label(groups: Sequence[str], shares: NDArray[np.float64], sure: float) -> str | None:
     """The group of one attribute that an image shows.
 
     Args:
-        name: the attribute.
+        groups: the names of its groups.
         shares: its probabilities in the image, (groups,).
         sure: the least probability at which the image counts as showing a group.
 
@@ -66,31 +66,33 @@ def label(name: str, shares: NDArray[np.float64], sure: float) -> str | None:
         The group; None if no group is that probable.
     """
     k = int(shares.argmax())
-    return ATTRIBUTES[name].group_names[k] if shares[k] >= sure else None
+    return groups[k] if shares[k] >= sure else None
 
 
-def natural_groups(names: Sequence[str], shares: Mapping[str, NDArray[np.float64]]) -> Assignment:
+def natural_groups(names: Sequence[str], shares: Mapping[str, NDArray[np.float64]], defined: Attributes) -> Assignment:
     """The groups that an image would show by itself.
 
     Args:
         names: the attributes.
         shares: its probabilities (groups,) at the look, by attribute.
+        defined: the definitions of the attributes.
 
     Returns:
         The most probable group by attribute, without attributes for which none is likely.
     """
-    found = {name: label(name, shares[name], LIKELY_AT_LOOK) for name in names}
+    found = {name: label(defined[name].group_names, shares[name], LIKELY_AT_LOOK) for name in names}
     return {name: group for name, group in found.items() if group is not None}
 
 
-def lost_groups(held: Assignment, shares: Mapping[str, NDArray[np.float64]]) -> list[str]:
+def lost_groups(held: Assignment, shares: Mapping[str, NDArray[np.float64]], defined: Attributes) -> list[str]:
     """The held attributes of which an image surely shows another group.
 
     Args:
         held: the groups that it was to keep, by attribute.
         shares: its probabilities (groups,), by attribute.
+        defined: the definitions of the attributes.
     """
-    shown = {name: label(name, shares[name], SURE_AT_LOOK) for name in held}
+    shown = {name: label(defined[name].group_names, shares[name], SURE_AT_LOOK) for name in held}
     return [name for name, group in held.items() if shown[name] not in (None, group)]
 
 
@@ -106,7 +108,7 @@ def cells_of(shares: Shares, target: Target, sure: float) -> tuple[list[int | No
         The place of the cell that each image shows (None: unknown), and the probabilities of all cells, (images,
         cells).
     """
-    groups = [ATTRIBUTES[name].group_names for name in target.attributes]
+    groups = target.group_names
     probabilities = np.stack(
         [
             np.prod(
@@ -117,7 +119,8 @@ def cells_of(shares: Shares, target: Target, sure: float) -> tuple[list[int | No
         axis=1,
     )
     place: dict[tuple[str | None, ...], int] = {cell: k for k, cell in enumerate(target.shares)}
-    shown = [tuple(label(name, shares[name][i], sure) for name in target.attributes) for i in range(len(probabilities))]
+    named = list(zip(target.attributes, groups, strict=True))
+    shown = [tuple(label(g, shares[name][i], sure) for name, g in named) for i in range(len(probabilities))]
     return [place.get(cell) for cell in shown], probabilities
 
 

@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Generator, Hashable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fair_diffusion.backbones import Batch, OnStep, advance, begin
+from fair_diffusion.backbones import Batch, Guide, OnStep, advance, begin
 from fair_diffusion.backbones.adapter import CHUNK
 from fair_diffusion.control import descent, distribution, everyone, natural_first, rejection
 from fair_diffusion.control.order import Arrival, Order, State, Steps, Stretch
@@ -145,6 +146,9 @@ class _Loop:
 
     def _draw(self) -> None:
         """Draw one batch, of the lane in which most images wait."""
+        self._drop()
+        if not self._lanes:
+            return
         lane = max(self._lanes, key=lambda key: len(self._lanes[key]))
         waiting = self._lanes[lane]
         part = [waiting.popleft() for _ in range(min(waiting[0].order.request.batch_size, len(waiting)))]
@@ -155,22 +159,35 @@ class _Loop:
         share = (time.monotonic() - start) / len(part)
         for stretch, arrival in zip(part, arrivals, strict=True):
             stretch.order.seconds += share
+            if arrival is None:  # its order is unwanted
+                continue
             if not arrival.finite:
                 stretch.order.failed[stretch.image] = stretch.seed
             stretch.take(arrival)
             self._works[stretch.order].waits -= 1
-        for work in [self._works[order] for order in dict.fromkeys(stretch.order for stretch in part)]:
-            if not work.waits:
+        self._drop()
+        for order in dict.fromkeys(stretch.order for stretch in part):
+            if (work := self._works.get(order)) and not work.waits:
                 self._go_on(work)
+
+    def _drop(self) -> None:
+        """End the orders that nobody wants any more; they keep the images that are finished."""
+        for work in [work for order, work in self._works.items() if order.over]:
+            work.control.close()
+            work.order.interrupt("cancelled")
+            del self._works[work.order]
+            self._finished.append(work.order)
+            for lane, waiting in list(self._lanes.items()):
+                self._lanes[lane] = deque(stretch for stretch in waiting if stretch.order is not work.order)
+                if not self._lanes[lane]:
+                    del self._lanes[lane]
 
     def interrupt(self) -> list[Order]:
         """End all orders; they keep the images that are finished."""
         ended = [*self._finished, *self._works]
         for order, work in self._works.items():
             work.control.close()
-            done, order.interrupted = len(order.shown), True
-            left = f"interrupted after {done} of {order.n} images"
-            order.notes.append(left if done < order.n else "interrupted while repairing")
+            order.interrupt()
         self._works, self._lanes = {}, {}
         self._put_on(None)
         return ended
@@ -186,7 +203,7 @@ class _Loop:
         start = time.monotonic()
         self._put_on(work.order)  # a control may encode prompts, or descend through the network
         try:
-            stretches = next(work.control)
+            stretches = next(part for part in work.control if part)  # nothing is drawn for images that are all broken
         except StopIteration:
             del self._works[work.order]
             self._finished.append(work.order)
@@ -198,8 +215,8 @@ class _Loop:
         for stretch in stretches:
             self._lanes.setdefault(_lane(stretch), deque()).append(stretch)
 
-    def _drawn(self, part: Sequence[Stretch]) -> list[Arrival]:
-        """Begin, guide, advance, decode and perceive one batch."""
+    def _drawn(self, part: Sequence[Stretch]) -> list[Arrival | None]:
+        """Begin, guide, advance, decode and perceive one batch. None for stretches of orders that became unwanted."""
         order, until, measures = part[0].order, part[0].until, part[0].measures
         backbone = order.brief.backbone
         self._put_on(order)
@@ -210,27 +227,47 @@ class _Loop:
         else:
             batch = begin(backbone, images, seeds=[stretch.seed for stretch in part], steps=order.brief.steps)
         guide = order.guiding([Aimed(stretch.order.brief, stretch.aim) for stretch in part])
-        end = advance(batch, guide, until=until, on_step=None if measures else self._on_step)
-        spent = (end.evaluations - batch.evaluations).tolist()
+        end, left = self._advanced(part, batch, guide)
+        arrivals: list[Arrival | None] = [None] * len(part)
+        if not left:
+            return arrivals
+        spent = (end.evaluations - batch.evaluations[left]).tolist()
         if until is not None:
             finite = _finite(end.latents)
-            shares = order.readers.look(end)
+            shares = order.readers.look(end, order.brief.definitions)
             pixels = end.latents[:, :0]
         else:
             with torch.no_grad():
                 pixels = torch.cat([backbone.decode(latents) for latents in torch.split(end.latents, CHUNK)])
             finite = _finite(pixels)
-            shares = order.readers.perceive(from_pixels(pixels)) if order.perceives and not measures else {}
-        return [
-            Arrival(
+            perceives = order.perceives and not measures
+            shares = order.readers.perceive(from_pixels(pixels), order.brief.definitions) if perceives else {}
+        for place, at in enumerate(left):
+            arrivals[at] = Arrival(
                 state=State(end, place),
                 evaluations=spent[place],
                 shares={name: rows[place] for name, rows in shares.items()} if finite[place] else {},
                 pixels=pixels[place],
                 finite=finite[place],
             )
-            for place in range(len(part))
-        ]
+        return arrivals
+
+    def _advanced(self, part: Sequence[Stretch], batch: Batch, guide: Guide) -> tuple[Batch, list[int]]:
+        """The batch at the end of its stretch, and the places of those that are left: whoever is unwanted leaves it.
+
+        The others go on as they were, but for rounding."""
+        until, on_step = part[0].until, None if part[0].measures else self._on_step
+        left = list(range(len(part)))
+        end = len(batch.times) if until is None else until
+        while True:
+            orders = [part[place].order for place in left]
+            batch = advance(batch, guide, until=end, on_step=on_step, pause=partial(_any_over, orders))
+            staying = [k for k, order in enumerate(orders) if not order.over]
+            left = [left[k] for k in staying]
+            if left and len(staying) < len(batch.images):
+                batch, guide = batch.take(staying), guide.take(staying)
+            if not left or batch.step == end:
+                return batch, left
 
     def _put_on(self, order: Order | None) -> None:
         """Draw with the weights of this order from now on; None: with the model's own."""
@@ -243,6 +280,10 @@ class _Loop:
             pipeline: Any = getattr(order.brief.backbone, "pipeline", None)
             self._edited.enter_context(edited(pipeline, edit))
             self._edit = edit
+
+
+def _any_over(orders: Iterable[Order]) -> bool:
+    return any(order.over for order in orders)
 
 
 def _finite(values: Tensor) -> list[bool]:

@@ -34,7 +34,7 @@ from fair_diffusion.control.assignments import (
 from fair_diffusion.control.order import Arrival, Order, Shown, State, Steps, Stretch
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.control.tries import missing, repair
-from fair_diffusion.policy import ATTRIBUTES, Assignment
+from fair_diffusion.policy import Assignment
 from fair_diffusion.seeds import SEEDS
 from fair_diffusion.steering.aim import PLAIN, Aim
 from fair_diffusion.steering.window import look_step, steering_start
@@ -98,7 +98,8 @@ class _NaturalFirst:
         self.order, self._brief = order, order.brief
         self._plans = [_Plan(seed=order.request.seed + i) for i in range(order.n)]
         names = (*order.brief.attributes, *order.brief.held)
-        self._read = {name: np.zeros((order.n, len(ATTRIBUTES[name].groups))) for name in names}
+        self._defined = order.brief.definitions
+        self._read = {name: np.zeros((order.n, len(self._defined[name].groups))) for name in names}
         self._looks: dict[int, Read] = {}
         self._look = look_step(self._brief.times, self._brief.card.start)
         self._dearest = order.plain_evaluations
@@ -159,7 +160,15 @@ class _NaturalFirst:
         """The steered images that show what they are assigned, but not what they were to keep, with a try left."""
         fitting = [i for i, shown in self.order.shown.items() if shown.steered_to and not shown.missed]
         left = [i for i in fitting if self._plans[i].level < len(LEVELS) and self._plans[i].looked is not None]
-        return sorted(i for i in left if lost_groups(self._plans[i].held, {n: p[i] for n, p in self._read.items()}))
+        return sorted(i for i in left if self._lost(i, {n: p[i] for n, p in self._read.items()}))
+
+    def _lost(self, image: int, shares: Mapping[str, NDArray[np.float64]]) -> list[str]:
+        return lost_groups(self._plans[image].held, shares, self._defined)
+
+    def _labels(self, image: int, shares: Mapping[str, NDArray[np.float64]], sure: float) -> dict[str, str | None]:
+        """The groups that an image shows of the attributes that it is assigned."""
+        names = self._plans[image].assigned
+        return {name: label(self._defined[name].group_names, shares[name], sure) for name in names}
 
     def regain(self, images: Sequence[int]) -> Steps:
         """Make images again more strongly. A picture that is no better is dropped, and the former one stays."""
@@ -178,8 +187,8 @@ class _NaturalFirst:
         """Keep a new picture if it shows what it is assigned and what it was to keep; else the former one."""
         plan, shown, read = self._plans[image], self.order.shown[image], arrival.shares
         plan.evaluations += arrival.evaluations
-        if arrival.finite and not lost_groups(plan.held, read):
-            shows = {name: label(name, read[name], SURE_AT_END) for name in plan.assigned}
+        if arrival.finite and not self._lost(image, read):
+            shows = self._labels(image, read, SURE_AT_END)
             if shows == plan.assigned:
                 shown = replace(shown, picture=self.order.kept(arrival), strength=aim.strength)
                 for name, known in self._read.items():
@@ -210,9 +219,9 @@ class _NaturalFirst:
     def _note_look(self, image: int) -> None:
         """Note what an image would show by itself. If that is not what it is assigned, it will be steered."""
         plan, natural = self._plans[image], self._looks[image]
-        plan.natural = {name: label(name, natural[name], SURE_AT_LOOK) for name in plan.assigned}
+        plan.natural = self._labels(image, natural, SURE_AT_LOOK)
         plan.shows, plan.natural_confidence = plan.natural, {name: float(natural[name].max()) for name in plan.assigned}
-        plan.held = natural_groups(self._brief.held, natural)
+        plan.held = natural_groups(self._brief.held, natural, self._defined)
         plan.steered = plan.natural != plan.assigned
 
     def _finish(self, images: Sequence[int]) -> Steps:
@@ -251,7 +260,7 @@ class _NaturalFirst:
             return
         for name, known in self._read.items():
             known[image] = arrival.shares[name]
-        plan.shows = {name: label(name, self._read[name][image], SURE_AT_END) for name in plan.assigned}
+        plan.shows = self._labels(image, arrival.shares, SURE_AT_END)
         if plan.steered:
             plan.level = level + 1
             for name in aim.change:

@@ -152,7 +152,9 @@ class Order:
         shown: the finished images by their place.
         failed: the images that came out as no numbers, and the seed of each. They may have been made again.
         notes: remarks for the reader of the result.
-        interrupted: whether it was ended from the keyboard before all images were finished.
+        unwanted: asked after each step; True if nobody wants the order any more. It is ended then, with the images
+            that are finished.
+        interrupted: whether it was ended before all images were finished: from the keyboard, or as unwanted.
         seconds: wall-clock time that its images took.
     """
 
@@ -171,6 +173,7 @@ class Order:
     shown: dict[int, Shown] = field(default_factory=dict)
     failed: dict[int, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    unwanted: Callable[[], bool] | None = None
     interrupted: bool = False
     seconds: float = 0.0
 
@@ -184,7 +187,7 @@ class Order:
         """What orders must have in common so that their images may share a batch."""
         brief, asked, readers = self.brief, self.request, self.readers
         drawn = (id(brief.backbone), brief.steps, brief.guidance, asked.guidance_rescale, asked.batch_size)
-        read = (self.perceives, id(readers.perceiver), id(readers.early))
+        read = (self.perceives, id(readers.perceiver), id(readers.early), brief.definitions)
         return (*drawn, self.guiding, asked.natural_first, asked.file, self.edit, *read)
 
     @property
@@ -200,6 +203,17 @@ class Order:
     def kept(self, arrival: Arrival) -> Image.Image | Path:
         """The finished picture of an arrival, put away if pictures do not stay in memory."""
         return arrival.picture if self.scratch is None else put_away(arrival.picture, self.scratch)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody wants the order any more."""
+        return self.unwanted is not None and self.unwanted()
+
+    def interrupt(self, why: str = "interrupted") -> None:
+        """Mark the order as ended before its time, and say so in a note."""
+        done, self.interrupted = len(self.shown), True
+        left = f"{why} after {done} of {self.n} images"
+        self.notes.append(left if done < self.n else f"{why} while repairing")
 
     @property
     def finished(self) -> list[Shown]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from fair_diffusion.backbones import Backbone, Conditioning
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.strengths import Strengths
-from fair_diffusion.methods import EDIT
+from fair_diffusion.methods import EDIT, NATURAL_FIRST
 from fair_diffusion.perception.vocabulary import known_groups
 from fair_diffusion.policy import Match
 from fair_diffusion.policy.holding import held
@@ -33,6 +33,7 @@ class Planned:
         quotas: for each target one count per cell, in the order of its shares; empty: no image is assigned a group.
         strengths: what steering took so far; it is used and added to. None: nothing is known.
         held: the attributes that steered images keep.
+        unwanted: as in `Order`.
     """
 
     request: Request
@@ -40,6 +41,7 @@ class Planned:
     quotas: Sequence[Sequence[int]] = ()
     strengths: Strengths | None = None
     held: Sequence[str] = ()
+    unwanted: Callable[[], bool] | None = None
 
 
 def held_by(pipe: FairPipeline, request: Request, matched: Match) -> tuple[str, ...]:
@@ -49,13 +51,25 @@ def held_by(pipe: FairPipeline, request: Request, matched: Match) -> tuple[str, 
         ValueError: the request names an attribute that the perceiver does not read.
     """
     wanted = held(matched, request.hold_names)
-    read = tuple(name for name in wanted if known_groups(pipe.perceiver, name))
+    read = tuple(name for name in wanted if known_groups(pipe.perceiver, matched.attributes[name]))
     if request.hold_names is not None and (unread := [name for name in wanted if name not in read]):
-        able = ", ".join(pipe.attributes)
+        able = ", ".join(pipe.readable(matched.attributes))
         raise ValueError(
             f"hold names {unread[0]!r}, which the perceiver of {pipe.name!r} does not read; it reads {able}"
         )
     return read if request.natural_first and request.assigns else ()
+
+
+def _not_held(request: Request, matched: Match) -> list[str]:
+    """A note on attributes that the request or its policy names to be held, and that its method cannot hold."""
+    named = request.hold_names if request.hold_names is not None else matched.hold
+    wanted = held(matched, named) if named else ()
+    if not wanted or (request.natural_first and request.assigns):
+        return []
+    return [
+        f"{', '.join(wanted)}: not held, because these images are steered before anybody knows what they would show by "
+        f"themselves; control {NATURAL_FIRST!r} holds"
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +111,7 @@ class Shared:
             texts,
             words=matched.words,
             held=planned.held,
+            definitions=matched.attributes,
         )
         return Order(
             brief=brief,
@@ -115,4 +130,6 @@ class Shared:
             ),
             edit=edit,
             scratch=self.scratch,
+            notes=_not_held(asked, matched),
+            unwanted=planned.unwanted,
         )

@@ -14,6 +14,7 @@ from fair_diffusion.control.assignments import Shares
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.perception.vocabulary import shares
+from fair_diffusion.policy import Attributes
 
 if TYPE_CHECKING:
     from fair_diffusion.perception.early import EarlyReader
@@ -53,13 +54,13 @@ class Readers:
     perceiver: Perceiver
     early: EarlyReader | None = None
 
-    def look(self, batch: Batch) -> Shares:
+    def look(self, batch: Batch, defined: Attributes) -> Shares:
         """What the images of a batch would show, read in the clean latents predicted at its last step."""
         clean = batch.clean()
         if self.early is not None:
-            return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])))
-        return self.perceive(batch.backbone.images(clean))
+            return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])), defined)
+        return self.perceive(batch.backbone.images(clean), defined)
 
-    def perceive(self, pictures: Sequence[Image.Image]) -> Shares:
+    def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
         """What finished pictures show."""
-        return shares(self.perceiver, probabilities(self.perceiver, pictures))
+        return shares(self.perceiver, probabilities(self.perceiver, pictures), defined)

@@ -8,7 +8,7 @@ from typing import Any
 from fair_diffusion.audit.table import AuditRow, audit_rows, joint_groups, joint_labels
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.vocabulary import known_labels
-from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
+from fair_diffusion.policy import Assignment, Attributes, Target
 from fair_diffusion.steering import used_prompt
 from fair_diffusion.steering.brief import Brief
 
@@ -46,7 +46,11 @@ def prompt_of(brief: Brief, steered_to: Assignment) -> str:
 
 
 def audited(
-    readings: Readings, targets: Sequence[Target], quotas: Sequence[Sequence[int]], attributes: Sequence[str]
+    readings: Readings,
+    targets: Sequence[Target],
+    quotas: Sequence[Sequence[int]],
+    attributes: Sequence[str],
+    defined: Attributes,
 ) -> list[AuditRow]:
     """The audit of images.
 
@@ -55,24 +59,23 @@ def audited(
         targets: the targets.
         quotas: for each target one count per cell; empty if there are none.
         attributes: the attributes to count if there is no target.
+        defined: the definitions of all attributes.
 
     Returns:
         The audit rows of every target, or those of all attributes. A group that the project does not know counts as
         unknown.
     """
-    labels = {name: known_labels([reading.label for reading in readings[name]], name) for name in attributes}
+    asked = [name for target in targets for name in target.attributes]
+    groups = {name: defined[name].group_names for name in (*attributes, *asked)}
+    labels = {name: known_labels([one.label for one in readings[name]], known) for name, known in groups.items()}
     if not targets:
-        return [
-            row
-            for name in attributes
-            for row in audit_rows(labels[name], attribute=name, groups=ATTRIBUTES[name].group_names)
-        ]
+        return [row for name in attributes for row in audit_rows(labels[name], attribute=name, groups=groups[name])]
     rows: list[AuditRow] = []
     for k, target in enumerate(targets):
         rows += audit_rows(
             joint_labels(*(labels[name] for name in target.attributes)),
             attribute=" × ".join(target.attributes),
-            groups=joint_groups(*(ATTRIBUTES[name].group_names for name in target.attributes)),
+            groups=joint_groups(*target.group_names),
             target=[float(share) for share in target.shares.values()],
             quota=quotas[k] if quotas else None,
         )

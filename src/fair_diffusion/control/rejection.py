@@ -28,7 +28,7 @@ from fair_diffusion.allocation import least_change
 from fair_diffusion.control.assignments import SURE_AT_END, cells_of, label
 from fair_diffusion.control.order import Arrival, Order, Shown, Steps, Stretch
 from fair_diffusion.control.tries import SPARE
-from fair_diffusion.policy import Assignment, Target
+from fair_diffusion.policy import Assignment, Attributes, Target
 
 Room = Sequence[dict[tuple[str, ...], int]]
 """For each target, how many places are left in each of its cells."""
@@ -68,7 +68,7 @@ def draw(order: Order) -> Steps:
         spent.append(arrival.evaluations)
         if not arrival.finite:
             return
-        picture = _picture(place, arrival)
+        picture = _picture(place, arrival, order.brief.definitions)
         picture.kept = _take(picture, targets, room)
         kept += picture.kept
         if picture.kept or place < n:
@@ -92,8 +92,8 @@ def draw(order: Order) -> Steps:
         order.shown = dict(enumerate(_shown(pictures, spent, asked.seed)))
 
 
-def _picture(place: int, arrival: Arrival) -> _Picture:
-    shows = {name: label(name, shares, SURE_AT_END) for name, shares in arrival.shares.items()}
+def _picture(place: int, arrival: Arrival, defined: Attributes) -> _Picture:
+    shows = {name: label(defined[name].group_names, row, SURE_AT_END) for name, row in arrival.shares.items()}
     return _Picture(place=place, image=arrival.picture, shares=arrival.shares, shows=shows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from fair_diffusion.files.picture_files import Pictures, taken_out
 from fair_diffusion.models.provenance import made_with
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import occupations
-from fair_diffusion.policy import ATTRIBUTES, Match
+from fair_diffusion.policy import Match
 from fair_diffusion.result import Record, Result
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
     ]
     told = dict.fromkeys([*(record.used_prompt for record in records), asked.negative_prompt or ""])
     provenance = provenance_of(pipe, matched, file=asked.file)
+    count = partial(audited, targets=targets, quotas=planned.quotas, attributes=pipe.readable(matched.attributes))
     if asked.row.losses and targets:
         provenance["made_with"]["fairness loss"] = asked.fairness_loss
     return Result(
@@ -54,14 +56,15 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
         reason=matched.reason,
         images=images_of([order]),
         records=records,
-        audit=audited(judged, targets, planned.quotas, pipe.attributes) if records else [],
-        perceived_audit=audited(perceived, targets, planned.quotas, pipe.attributes) if records else [],
+        audit=count(judged, defined=matched.attributes) if records else [],
+        perceived_audit=count(perceived, defined=matched.attributes) if records else [],
         seconds=order.seconds,
         requested=asked.n,
         stopped=order.interrupted,
         notes=_truncated(pipe.backbone, told) + order.notes,
         learnt=brief.learnt,
         occupations=occupations(pipe.judge),
+        definitions=matched.attributes,
         **provenance,
     )
 
@@ -78,8 +81,8 @@ def provenance_of(pipe: FairPipeline, matched: Match, file: Path | None = None) 
     perceiver: Sequence[Confusion] = getattr(pipe.perceiver, "confusions", ())
     return {
         "made_with": facts | {"dtype": str(pipe.backbone.dtype).removeprefix("torch.")},
-        "confusions": [one for one in pipe.confusions if one.attribute in ATTRIBUTES],
-        "perceiver_confusions": [one for one in perceiver if one.attribute in ATTRIBUTES],
+        "confusions": [one for one in pipe.confusions if one.attribute in matched.attributes],
+        "perceiver_confusions": [one for one in perceiver if one.attribute in matched.attributes],
     }
 
 

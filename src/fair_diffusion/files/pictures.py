@@ -67,12 +67,14 @@ def from_pixels(pixels: Tensor) -> list[Image.Image]:
     return [Image.fromarray(row) for row in rows]
 
 
-def open_picture(data: Readable | bytes, name: str = "") -> Image.Image:
-    """Open a picture as RGB, its longer side at most `SIDE` pixels.
+def open_picture(data: Readable | bytes, name: str = "", *, pixels: int | None = None, side: int = SIDE) -> Image.Image:
+    """Open a picture as RGB.
 
     Args:
         data: the file, or its bytes.
         name: kept in the picture's `info["file"]`.
+        pixels: how many it may have; `MAX_PIXELS` if None.
+        side: its longer side is reduced to so many pixels.
 
     Raises:
         BrokenPicture: the picture cannot be read; the message says why.
@@ -92,12 +94,12 @@ def open_picture(data: Readable | bytes, name: str = "") -> Image.Image:
             if kind == "PNG" and is_crowded(file):
                 raise BrokenPicture(f"more than {CHUNKS:,} chunks without pixels")
             with Image.open(file, formats=formats()) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise BrokenPicture(f"{image.width} × {image.height} pixels, more than {MAX_PIXELS:,}")
+                if image.width * image.height > (most := MAX_PIXELS if pixels is None else pixels):
+                    raise BrokenPicture(f"{image.width} × {image.height} pixels, more than {most:,}")
                 if kind == "JPEG" and (scans := scans_of(file)) > max(SCANS, WORK // (image.width * image.height)):
                     raise BrokenPicture(f"{scans:,} scans, too many for {image.width} × {image.height} pixels")
                 shallow = _eight_bits(image)
-                shallow.thumbnail((SIDE, SIDE))
+                shallow.thumbnail((side, side))
                 shallow.load()
                 picture = _upright(shallow)
     except BrokenPicture:
@@ -114,9 +116,13 @@ def open_picture(data: Readable | bytes, name: str = "") -> Image.Image:
     return picture
 
 
-def upright_size(file: Readable) -> tuple[int, int]:
+def upright_size(file: Readable | bytes) -> tuple[int, int]:
     """Width and height in pixels of an upright picture, before `open_picture` reduces it. Only the header is read."""
-    with warnings.catch_warnings(), opened(file) as source, Image.open(source, formats=formats()) as image:
+    with (
+        warnings.catch_warnings(),
+        BytesIO(file) if isinstance(file, bytes) else opened(file) as source,
+        Image.open(source, formats=formats()) as image,
+    ):
         warnings.simplefilter("ignore")
         turned = False
         with contextlib.suppress(Exception):

@@ -19,7 +19,7 @@ from fair_diffusion.perception.clip import CHUNK, Phrases, decide, read_phrases
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.prepared import prepared
 from fair_diffusion.perception.pretrained import loaded
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.policy.spelling import UNKNOWN, is_unknown, named
 
 SURE = 0.5
@@ -113,8 +113,8 @@ class ClassifierPerceiver:
 
 def _by_names(own: Sequence[str]) -> Phrases:
     """The labels of a model as the groups of the one attribute that they name; labels for nothing seen are unknown."""
-    for attribute in ATTRIBUTES:
-        found = named([(attribute, ATTRIBUTES[attribute].group_names[0]), *((attribute, name) for name in own)])
+    for attribute, each in built_in().items():
+        found = named([(attribute, each.group_names[0]), *((attribute, name) for name in own)])
         if not found.wrong:
             groups: dict[str, list[str]] = {}
             for name in own:

@@ -23,7 +23,7 @@ from fair_diffusion.files import guarded
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.prepared import prepared
 from fair_diffusion.perception.pretrained import loaded
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.policy.spelling import UNKNOWN, named
 
 Phrases = Mapping[str, Mapping[str, Sequence[str]]]
@@ -155,7 +155,7 @@ def default_phrases() -> Phrases:
             group.name: [FRAME.format(text) for text in group.phrases if "person" in text] or [FRAME.format(group.name)]
             for group in attribute.groups
         }
-        for name, attribute in ATTRIBUTES.items()
+        for name, attribute in built_in().items()
     }
 
 

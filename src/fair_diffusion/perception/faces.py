@@ -19,14 +19,15 @@ from typing import Any
 from PIL import Image
 
 from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.policy import Attribute, built_in
+from fair_diffusion.policy.spelling import named
 
 SEVERAL = ("largest", "all", "agree", "refuse")
 SIDE = 512
 SURE = 0.6
 """The least probability of a gender. The network's probabilities are never below one half."""
-GENDERS = {"female": "woman", "male": "man"}
-AGES = (("young", 30), ("middle-aged", 60), ("old", 1000))
-"""Groups of age, with the years at which they end."""
+GENDERS = ("female", "male")
+"""The networks' words for gender."""
 
 Face = Mapping[str, Any]
 """The networks' output for one face: `gender` and `age` with value and confidence in percent, and its box, `face`."""
@@ -38,14 +39,23 @@ class FacePerceiver:
     Args:
         predict: finds the faces of an RGB picture.
         several: what counts if there are several faces, one of `SEVERAL`.
+        age: the definition of age, whose groups with years are read; the built-in one if None.
     """
 
-    groups: Mapping[str, Sequence[str]] = {"gender": ("woman", "man"), "age": tuple(name for name, _ in AGES)}
-
-    def __init__(self, predict: Callable[[Image.Image], Sequence[Face]], *, several: str = "largest") -> None:
+    def __init__(
+        self,
+        predict: Callable[[Image.Image], Sequence[Face]],
+        *,
+        several: str = "largest",
+        age: Attribute | None = None,
+    ) -> None:
         if several not in SEVERAL:
             raise ValueError(f"several is {several!r}; use one of {', '.join(SEVERAL)} for pictures with several faces")
         self.predict, self.several = predict, several
+        said = named(("gender", word) for word in GENDERS).names
+        self._genders = {word: said["gender", word][1] for word in GENDERS}
+        self._ages = {group.name: group.years for group in (age or built_in()["age"]).groups if group.years}
+        self.groups = {"gender": tuple(self._genders.values()), "age": tuple(self._ages)}
 
     @classmethod
     def load(cls, *, several: str = "largest") -> FacePerceiver:
@@ -76,11 +86,21 @@ class FacePerceiver:
         counted = [self._counted(self.predict(_enlarged(image))) for image in images]
         return [
             [
-                {"gender": _agreed([_gender(face) for face in faces]), "age": _agreed([_age(face) for face in faces])}
+                {"gender": _agreed([*map(self._gender, faces)]), "age": _agreed([*map(self._age, faces)])}
                 for faces in those
             ]
             for those in counted
         ]
+
+    def _gender(self, face: Face) -> Reading:
+        confidence = face["gender"]["confidence"] / 100
+        return Reading(self._genders[face["gender"]["value"]] if confidence >= SURE else None, confidence)
+
+    def _age(self, face: Face) -> Reading:
+        # The confidence is that of a single year, so a low value does not make the estimate unsure.
+        years = face["age"]["value"]
+        found = (name for name, (first, last) in self._ages.items() if first <= years < last + 1)
+        return Reading(next(found, None), face["age"]["confidence"] / 100)
 
     def _counted(self, faces: Sequence[Face]) -> Sequence[Sequence[Face]]:
         """The faces of one picture, grouped by reading."""
@@ -95,17 +115,6 @@ def _agreed(readings: Sequence[Reading]) -> Reading:
     """The group that all faces show, with their lowest confidence; unknown if they differ or there are none."""
     labels = {reading.label for reading in readings}
     return Reading(labels.pop() if len(labels) == 1 else None, min((r.confidence for r in readings), default=0.0))
-
-
-def _gender(face: Face) -> Reading:
-    confidence = face["gender"]["confidence"] / 100
-    return Reading(GENDERS[face["gender"]["value"]] if confidence >= SURE else None, confidence)
-
-
-def _age(face: Face) -> Reading:
-    # The confidence is that of a single year, so a low value does not make the estimate unsure.
-    years = face["age"]["value"]
-    return Reading(next(name for name, end in AGES if years < end), face["age"]["confidence"] / 100)
 
 
 def _area(face: Face) -> int:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from fair_diffusion.perception.label_rows import read_labels
 from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.policy.spelling import UNKNOWN
 
 Votes = Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -114,8 +114,9 @@ def kappa(labels: Sequence[Sequence[str]]) -> float | None:
 def _groups(attribute: str, files: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
     """The attribute's own groups if every label is one of them; else those in the labels, numbers first, by size."""
     said = {group for raters in files.values() for group in raters.values()} - {UNKNOWN}
-    known = ATTRIBUTES[attribute].group_names if attribute in ATTRIBUTES else ()
-    return tuple(known) if said <= set(known) else tuple(sorted(said, key=_by_number))
+    known = built_in().get(attribute)
+    own = tuple(sorted(said, key=_by_number))
+    return known.group_names if known and said <= set(known.group_names) else own
 
 
 def _by_number(group: str) -> tuple[bool, float, str]:

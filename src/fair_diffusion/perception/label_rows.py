@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fair_diffusion.files.csv_rows import CsvErrors, Row, chosen, inner_path
 from fair_diffusion.files.tables import FILE, open_table
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.policy.spelling import named
 
 COLUMNS, OPTIONAL = ("file", "attribute", "group"), ("rater", "concept", "source")
@@ -95,7 +95,7 @@ def attributes_in(header: Sequence[str]) -> tuple[list[str], list[str]]:
     """The columns of a table that are attributes, and those that say nothing here."""
     others = {name for column in ("file", *OPTIONAL) for name in (column, *ALSO[column])}
     rest = [name for name in header if name and name not in others]
-    columns = [name for name in rest if name in PEOPLES or _attribute(name) in ATTRIBUTES]
+    columns = [name for name in rest if name in PEOPLES or _attribute(name) in built_in()]
     return columns, [name for name in rest if name not in columns]
 
 

@@ -1,15 +1,15 @@
 """Policies: attributes, targets, instructions and policy files, and the rule that a prompt triggers."""
 
-from fair_diffusion.policy.attributes import ATTRIBUTES, Attribute, Group
+from fair_diffusion.policy.attributes import Attribute, Attributes, Group, built_in
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.matching import Losing, Match, Stated, match
 from fair_diffusion.policy.rules import Policy, Rule
 from fair_diffusion.policy.target import Assignment, Cell, Target
 
 __all__ = [
-    "ATTRIBUTES",
     "Assignment",
     "Attribute",
+    "Attributes",
     "Cell",
     "Group",
     "Losing",
@@ -20,5 +20,6 @@ __all__ = [
     "Rule",
     "Stated",
     "Target",
+    "built_in",
     "match",
 ]

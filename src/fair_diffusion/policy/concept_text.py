@@ -15,7 +15,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from fair_diffusion.policy import vocabulary
-from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.attributes import Attributes, built_in
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, WILDCARDS, canonical, known, lists
 from fair_diffusion.policy.errors import Problem
 from fair_diffusion.policy.tokens import Token, kinds, plain, tokenize
@@ -95,7 +95,7 @@ def _people() -> frozenset[Phrase]:
 @cache
 def _stating() -> frozenset[Phrase]:
     """Words that state a gender or a skin tone: "black", "bearded". Those of age are in titles too: "senior nurse"."""
-    return frozenset(phrase(word) for name in ("gender", "skin_tone") for word, *_ in ATTRIBUTES[name].stating)
+    return frozenset(phrase(word) for name in ("gender", "skin_tone") for word, *_ in built_in()[name].stating)
 
 
 def is_known(concept: str) -> bool:
@@ -103,7 +103,7 @@ def is_known(concept: str) -> bool:
     return concept in WILDCARDS or phrase(concept) in known() or phrase(concept) in _people()
 
 
-def read_concept(text: str) -> tuple[str, str | None]:
+def read_concept(text: str, attributes: Attributes | None = None) -> tuple[str, str | None]:
     """The concept that `text`, an entry of a policy file, names; and a warning, or None.
 
     Raises:
@@ -112,7 +112,7 @@ def read_concept(text: str) -> tuple[str, str | None]:
     words = phrase(text)
     if words in known() or words in _people():
         return checked(text, words)
-    tokens = tokenize(plain(text))
+    tokens = tokenize(plain(text), attributes)
     if kinds(tokens) != "C":
         odd = next((token for token in tokens if token.kind != "C"), None)
         if odd is not None and odd.kind == "!":

@@ -16,7 +16,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fair_diffusion.files import guarded
-from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
+from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.policy.concept_text import is_known, read_concept
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE
 from fair_diffusion.policy.errors import PolicyError, Problem
@@ -30,7 +30,6 @@ LARGEST = 1_000_000
 EVERY = {"occupation": EVERY_OCCUPATION, "person": EVERYONE}
 POLICY_KEYS = ("version", "rules", "exemptions", "words", "hold")
 RULE_KEYS = ("name", "concepts", "every", "except", "targets", "joint", "exemptions")
-GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 LONGEST_WORD = 60
 DEEPEST = 100
 """Brackets that may be open at once: more take long to read, and a policy needs a few."""
@@ -115,6 +114,7 @@ class _Reader(Nodes):
             words=self.words(keys["words"]) if "words" in keys else {},
             hold=self.hold(keys["hold"]) if "hold" in keys else None,
             warnings=tuple(self.warnings),
+            attributes=self.attributes,
         )
 
     def hold(self, node: Node) -> tuple[str, ...]:
@@ -123,8 +123,8 @@ class _Reader(Nodes):
             return ()
         found = dict.fromkeys(self.text(item, "hold") for item in self.sequence(node, "hold"))
         for name in found:
-            if name and name not in ATTRIBUTES:
-                self.wrong(node, name, "unknown attribute", suggestion(name, tuple(ATTRIBUTES)))
+            if name and name not in self.attributes:
+                self.wrong(node, name, "unknown attribute", suggestion(name, tuple(self.attributes)))
         return tuple(found)
 
     def rule(self, node: Node) -> Rule | None:
@@ -149,7 +149,7 @@ class _Reader(Nodes):
         if isinstance(targets, MappingNode) and isinstance(joint, SequenceNode):
             combined = {shown(key) for entry in joint.value if isinstance(entry, MappingNode) for key, _ in entry.value}
             for key, _ in targets.value:
-                if shown(key) in combined & ATTRIBUTES.keys():
+                if shown(key) in combined & self.attributes.keys():
                     message = "the attribute is in 'targets' and in 'joint'"
                     self.wrong(key, shown(key), message, "keep one of the two")
 
@@ -187,7 +187,7 @@ class _Reader(Nodes):
         for item in self.sequence(node, key):
             text = self.text(item, key)
             try:
-                concept, warning = read_concept(text) if text else ("", None)
+                concept, warning = read_concept(text, self.attributes) if text else ("", None)
                 if known and concept and not is_known(concept):
                     raise ValueError("this is no known occupation; name one")
             except ValueError as error:
@@ -214,7 +214,7 @@ class _Reader(Nodes):
             elif not isinstance(value, MappingNode):
                 self.wrong(value, shown(value), f"{language!r} maps groups to words", "write '{woman: weibliche}'")
             else:
-                groups = self.mapping(value, GROUPS, "group")
+                groups = self.mapping(value, self.attributes.group_names, "group")
                 found[language] = {group: self.word(word) for group, word in groups.items()}
         return found
 
@@ -235,12 +235,12 @@ class _Reader(Nodes):
                 "write 'gender: {woman: 50%, man: 50%}'",
             )
             return
-        for name, value in self.mapping(node, tuple(ATTRIBUTES), "attribute").items():
+        for name, value in self.mapping(node, tuple(self.attributes), "attribute").items():
             yield self.target(name, value)
 
     def target(self, name: str, node: Node) -> Target | None:
         if isinstance(node, ScalarNode) and node.value in UNIFORM_WORDS:
-            return uniform(name)
+            return uniform(name, self.attributes)
         if not isinstance(node, MappingNode) or not node.value:
             self.wrong(
                 node,
@@ -250,7 +250,7 @@ class _Reader(Nodes):
             )
             return None
         before = len(self.problems)
-        groups = self.mapping(node, ATTRIBUTES[name].group_names, f"group of {name}")
+        groups = self.mapping(node, self.attributes[name].group_names, f"group of {name}")
         stated: dict[Cell, Fraction] = {(group,): self.share(value) for group, value in groups.items()}
         return self.completed((name,), stated, node) if len(self.problems) == before else None
 
@@ -267,8 +267,8 @@ class _Reader(Nodes):
                     "write '{gender: woman, skin_tone: dark, share: 30%}'",
                 )
                 continue
-            keys = self.mapping(entry, (*ATTRIBUTES, "share"), "attribute")
-            named = tuple(name for name in ATTRIBUTES if name in keys)
+            keys = self.mapping(entry, (*self.attributes, "share"), "attribute")
+            named = tuple(name for name in self.attributes if name in keys)
             cell = tuple(self.group(name, keys[name]) for name in named)
             attributes = attributes or named
             if len(named) < 2 or named != attributes:
@@ -290,7 +290,7 @@ class _Reader(Nodes):
 
     def completed(self, attributes: tuple[str, ...], stated: dict[Cell, Fraction], node: Node) -> Target | None:
         try:
-            return complete(attributes, stated)
+            return complete(attributes, stated, self.attributes)
         except ValueError as error:
             message, _, mend = str(error).partition("; ")
             self.wrong(node, " × ".join(attributes), message, mend)
@@ -298,7 +298,7 @@ class _Reader(Nodes):
 
     def group(self, name: str, node: Node) -> str:
         value = self.text(node, name)
-        known = ATTRIBUTES[name].group_names
+        known = self.attributes[name].group_names
         if value not in known:
             self.wrong(node, value, f"unknown group of {name}", suggestion(value, known))
         return value

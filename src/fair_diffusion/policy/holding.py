@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
+from fair_diffusion.policy.attributes import Attributes, built_in, suggestion
 from fair_diffusion.policy.matching import Match
 
 NOTHING = "none"
 """The word for: hold no attribute."""
 
 
-def attributes_in(text: str | Iterable[str]) -> tuple[str, ...]:
+def attributes_in(text: str | Iterable[str], attributes: Attributes | None = None) -> tuple[str, ...]:
     """The attributes that are named, each once.
 
     Args:
         text: names in a list, or in one text with commas; "none" names none.
+        attributes: the definitions; the built-in ones if None.
 
     Raises:
         ValueError: a name is unknown, or stands beside "none".
@@ -29,8 +30,8 @@ def attributes_in(text: str | Iterable[str]) -> tuple[str, ...]:
     if list(found) == [NOTHING] or not found:
         return ()
     for name in found:
-        if name not in ATTRIBUTES:
-            raise ValueError(f"hold names the unknown attribute {name!r}; {suggestion(name, (*ATTRIBUTES, NOTHING))}")
+        if name not in (attributes := attributes or built_in()):
+            raise ValueError(f"hold names the unknown attribute {name!r}; {suggestion(name, (*attributes, NOTHING))}")
     return tuple(found)
 
 
@@ -47,7 +48,7 @@ def held(matched: Match, asked: Sequence[str] | None = None) -> tuple[str, ...]:
     """
     if matched.rule is None:
         return ()
-    wanted = asked if asked is not None else matched.hold if matched.hold is not None else tuple(ATTRIBUTES)
+    wanted = asked if asked is not None else matched.hold if matched.hold is not None else tuple(matched.attributes)
     targeted = {name for target in matched.targets for name in target.attributes}
     stated = {stated.attribute for stated in matched.stated if stated.whose == matched.concept}
     return tuple(name for name in wanted if name not in targeted | stated)

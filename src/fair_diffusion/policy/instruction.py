@@ -18,7 +18,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from fair_diffusion.policy import vocabulary
-from fair_diffusion.policy.attributes import read_data
+from fair_diffusion.policy.attributes import Attributes, built_in, read_data
 from fair_diffusion.policy.concept_text import Concepts, read_concepts
 from fair_diffusion.policy.concepts import WILDCARDS, known
 from fair_diffusion.policy.errors import PolicyError, Problem
@@ -73,8 +73,12 @@ class _Reading:
         return self.concepts.names, self.concepts.exceptions, tuple(self.shares.targets)
 
 
-def parse_instruction(text: str) -> Policy:
+def parse_instruction(text: str, attributes: Attributes | None = None) -> Policy:
     """The policy that the sentence `text` states.
+
+    Args:
+        text: the sentence.
+        attributes: the definitions that it may use; the built-in ones if None.
 
     Raises:
         PolicyError: every mistake, if any part of the sentence cannot be understood.
@@ -82,13 +86,14 @@ def parse_instruction(text: str) -> Policy:
     if len(text) > LONGEST:
         message = f"the instruction is {len(text):,} characters long"
         raise PolicyError([Problem(None, text[:40] + "…", message, f"keep it under {LONGEST:,}")])
+    attributes = attributes or built_in()
     problems: list[Problem] = []
     warnings: list[str] = []
     rules: list[Rule] = []
     lines: list[int | None] = []
-    clauses = list(_clauses(text))
+    clauses = list(_clauses(text, attributes))
     for line, clause in clauses:
-        readings, read_as = _understood(clause, line)
+        readings, read_as = _understood(clause, line, attributes)
         warnings += read_as
         for reading in readings:
             problems += reading.problems
@@ -107,10 +112,10 @@ def parse_instruction(text: str) -> Policy:
     problems += conflicts(list(zip(rules, lines, strict=True)))
     if problems:
         raise PolicyError(problems)
-    return Policy(tuple(rules), text=text.strip(), warnings=tuple(dict.fromkeys(warnings)))
+    return Policy(tuple(rules), text=text.strip(), warnings=tuple(dict.fromkeys(warnings)), attributes=attributes)
 
 
-def _clauses(text: str) -> Iterator[tuple[int | None, str]]:
+def _clauses(text: str, attributes: Attributes) -> Iterator[tuple[int | None, str]]:
     """The words of each clause with its line. A clause without a concept is joined to the one before."""
     opening, closing = _wrapping()
     lines = text.strip().splitlines()
@@ -121,7 +126,7 @@ def _clauses(text: str) -> Iterator[tuple[int | None, str]]:
                 message = f"the clause is {len(clause):,} characters long"
                 raise PolicyError([Problem(None, clause[:40] + "…", message, 'put ";" between clauses')])
             words = closing.sub("", opening.sub("", clause.strip(" ,\t\"'")))
-            letters = kinds(tokenize(words))
+            letters = kinds(tokenize(words, attributes))
             if before and letters and not set("C!") & set(letters):
                 before = before[0], f"{before[1]}, {words}"
             elif letters:
@@ -139,31 +144,32 @@ def _wrapping() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(rf"^(?:(?:{'|'.join(data['opening'])})(?![\w'])[ ,:]*)+"), re.compile(rf"{data['closing']}[ ,]*$")
 
 
-def _understood(clause: str, line: int | None) -> tuple[list[_Reading], list[str]]:
+def _understood(clause: str, line: int | None, attributes: Attributes) -> tuple[list[_Reading], list[str]]:
     """What a clause says, and the typos in it. A word is taken for a typo only if the clause cannot be read without."""
-    readings = _readings(tokenize(clause), line)
-    typos = _typos(clause) if any(reading.problems or reading.concepts.unknown for reading in readings) else {}
+    readings = _readings(tokenize(clause, attributes), line, attributes)
+    unread = any(reading.problems or reading.concepts.unknown for reading in readings)
+    typos = _typos(clause, attributes) if unread else {}
     if typos:
         mended = re.sub(r"[^\W\d_]+", lambda found: typos.get(found.group(), found.group()), clause)
-        again = _readings(tokenize(mended), line)
+        again = _readings(tokenize(mended, attributes), line, attributes)
         if not any(reading.problems or reading.concepts.unknown for reading in again):
             return again, [f"read {word!r} as {meant!r}" for word, meant in typos.items()]
     return readings, []
 
 
-def _typos(clause: str) -> dict[str, str]:
+def _typos(clause: str, attributes: Attributes) -> dict[str, str]:
     """The unknown words of a clause that are one letter, or a swap of two, away from a word of instructions."""
-    unknown = [word for token in tokenize(clause) if token.kind == "C" for word in token.text.split()]
+    unknown = [word for token in tokenize(clause, attributes) if token.kind == "C" for word in token.text.split()]
     found = {}
     for word in unknown:
-        near = process.extractOne(word, spelled(), scorer=OSA.distance, score_cutoff=1)
+        near = process.extractOne(word, spelled(attributes), scorer=OSA.distance, score_cutoff=1)
         english = word in vocabulary.ordinary() or phrase(word) in known()
         if len(word) > 3 and near and near[1] and near[0][0] == word[0] and not english:
             found[word] = near[0]
     return found
 
 
-def _readings(tokens: list[Token], line: int | None) -> list[_Reading]:
+def _readings(tokens: list[Token], line: int | None, attributes: Attributes) -> list[_Reading]:
     """What a clause says: one reading, or several for several concepts with shares of their own."""
     refused = [token for token in tokens if token.kind == "!"]
     if refused:
@@ -178,19 +184,19 @@ def _readings(tokens: list[Token], line: int | None) -> list[_Reading]:
         return [_failed([Problem(line, written(tokens), "no share is stated", f"{EXAMPLE}, in English")])]
     if "C" not in kinds(tokens):
         return [_failed([Problem(line, written(tokens), "no concept is named", EXAMPLE)])]
-    if readings := _several(tokens, line):
+    if readings := _several(tokens, line, attributes):
         return readings
-    single = _single(tokens, line)
+    single = _single(tokens, line, attributes)
     right = [reading for reading in single if not reading.problems]
     if len({repr(reading.meaning) for reading in right}) > 1:
         message = f"this can be read in two ways, for {' and for '.join(repr(r.concepts.label) for r in right[:2])}"
         return [_failed([Problem(line, written(tokens), message, EXAMPLE)])]
     if right:
         return right[:1]
-    return _split(tokens, line) or single[:1] or [_failed(_why_not(tokens, line))]
+    return _split(tokens, line, attributes) or single[:1] or [_failed(_why_not(tokens, line, attributes))]
 
 
-def _single(tokens: list[Token], line: int | None) -> list[_Reading]:
+def _single(tokens: list[Token], line: int | None, attributes: Attributes) -> list[_Reading]:
     """The readings of a clause with one list of concepts, by every shape that it fits."""
     excepted: list[Token] = []
     if found := _EXCEPT.search(kinds(tokens)):
@@ -206,7 +212,7 @@ def _single(tokens: list[Token], line: int | None) -> list[_Reading]:
                 body = [*parts["b"], *parts.get("b2", ())]
                 whole = bool({"V", "d"} & {*kinds(parts.get("v", ())), *kinds(parts["k"])}) and "b2" not in parts
                 concepts = read_concepts(parts["k"], excepted, line)
-                readings.append(_Reading(concepts, read_shares(body, line, whole=whole)))
+                readings.append(_Reading(concepts, read_shares(body, line, attributes, whole=whole)))
     return readings
 
 
@@ -220,7 +226,7 @@ def _without_repeats(tokens: list[Token]) -> Iterator[list[Token]]:
         yield [token for token in tokens if token.kind != "C" or token is kept]
 
 
-def _several(tokens: list[Token], line: int | None) -> list[_Reading]:
+def _several(tokens: list[Token], line: int | None, attributes: Attributes) -> list[_Reading]:
     """The readings of "50% of doctors and 30% of nurses should be men"; empty if the clause is none such."""
     found = _SEVERAL.fullmatch(kinds(tokens))
     if not found:
@@ -229,20 +235,21 @@ def _several(tokens: list[Token], line: int | None) -> list[_Reading]:
     parts = re.finditer(r"SP?d?(?P<k>C(?:[,&|]P?C)*)(?=[,&]S|V)", kinds(tokens))
     return [
         _Reading(
-            read_concepts(tokens[slice(*part.span("k"))], [], line), read_shares([tokens[part.start()], *groups], line)
+            read_concepts(tokens[slice(*part.span("k"))], [], line),
+            read_shares([tokens[part.start()], *groups], line, attributes),
         )
         for part in parts
     ]
 
 
-def _split(tokens: list[Token], line: int | None) -> list[_Reading]:
+def _split(tokens: list[Token], line: int | None, attributes: Attributes) -> list[_Reading]:
     """The readings of two clauses that a comma, "and" or "but" joins; empty if there are none such."""
     for at, token in enumerate(tokens):
         if (token.kind in ",&" or token.text == "but") and "C" in kinds(tokens[:at]) and "C" in kinds(tokens[at + 1 :]):
-            left = [reading for reading in _single(tokens[:at], line) if not reading.problems]
+            left = [reading for reading in _single(tokens[:at], line, attributes) if not reading.problems]
             if len({repr(reading.meaning) for reading in left}) == 1:
                 rest = tokens[at + 1 :]
-                right = _readings(rest[1:] if rest[0].text == "but" else rest, line)
+                right = _readings(rest[1:] if rest[0].text == "but" else rest, line, attributes)
                 if not any(reading.problems for reading in right):
                     return [left[0], *right]
     return []
@@ -257,7 +264,7 @@ def _problem(line: int | None, value: str, said: str) -> Problem:
     return Problem(line, value, message, mend)
 
 
-def _why_not(tokens: list[Token], line: int | None) -> list[Problem]:
+def _why_not(tokens: list[Token], line: int | None, attributes: Attributes) -> list[Problem]:
     """What is wrong with a clause that fits no shape."""
     if found := re.match("(P?G+)C", kinds(tokens)):
         message = f"a rule holds for all who are {tokens[found.end() - 1].text}, whatever group they are of"
@@ -269,7 +276,7 @@ def _why_not(tokens: list[Token], line: int | None) -> list[Problem]:
             body = [
                 token for name in ("b", "b2") if name in match.groupdict() for token in tokens[slice(*match.span(name))]
             ]
-            if problems := read_shares(body, line).problems:
+            if problems := read_shares(body, line, attributes).problems:
                 return problems
     return [Problem(line, written(tokens), "this is not understood as a whole", f"{EXAMPLE}, in English")]
 

@@ -10,11 +10,12 @@ from typing import NamedTuple
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.attributes import Attributes, built_in
 from fair_diffusion.policy.concepts import known, lists
 from fair_diffusion.policy.figures import in_place_name
 from fair_diffusion.policy.named import famous
 from fair_diffusion.policy.sentence import Sentence, grammar
+from fair_diffusion.policy.tokens import MOST_KEPT
 from fair_diffusion.policy.vocabulary import (
     capital_demonyms,
     cities,
@@ -56,17 +57,17 @@ class Found(NamedTuple):
         return any(entry.kind in kinds for entry in self.entries)
 
 
-@cache
-def _lexicon() -> dict[Phrase, tuple[Entry, ...]]:
+@lru_cache(maxsize=MOST_KEPT)
+def _lexicon(attributes: Attributes) -> dict[Phrase, tuple[Entry, ...]]:
     """What each phrase states. A phrase to be ignored states nothing."""
     found: dict[Phrase, list[Entry]] = {}
-    for name, attribute in ATTRIBUTES.items():
+    for name, attribute in attributes.items():
         for word, kind, group in attribute.stating:
             found.setdefault(phrase(word), []).append(Entry(name, kind, group))
         if attribute.peoples:
             for people in demonyms() | capital_demonyms():
                 found.setdefault(people, []).append(Entry(name, "qualifiers", None))
-    for attribute in ATTRIBUTES.values():
+    for attribute in attributes.values():
         for ignored in attribute.ignore:
             found[phrase(ignored)] = []
     return {words: tuple(dict.fromkeys(entries)) for words, entries in found.items()}
@@ -90,9 +91,9 @@ def _by_ending(words: Phrase) -> tuple[Entry, ...]:
     return (Entry("skin_tone", "qualifiers", None),) if word.endswith("ese") else ()
 
 
-def entries(sentence: Sentence) -> list[Found]:
+def entries(sentence: Sentence, attributes: Attributes) -> list[Found]:
     """The places of phrases that state something."""
-    lexicon = _lexicon()
+    lexicon = _lexicon(attributes)
 
     def key(words: Phrase) -> Phrase:
         if len(words) > 1:
@@ -127,7 +128,7 @@ def _is_common(sentence: Sentence, first: int, stop: int) -> bool:
 
 
 @lru_cache(maxsize=20_000)
-def misspelt(word: str, worker: Phrase) -> tuple[Entry, ...]:
+def misspelt(word: str, worker: Phrase, attributes: Attributes) -> tuple[Entry, ...]:
     """What the word would state that `word`, in comparable form, was meant to be: "femal" gives what "female" states.
 
     The word is held to be misspelt under the conditions of `vocabulary.typo`; which word was meant may stay open. It
@@ -135,11 +136,11 @@ def misspelt(word: str, worker: Phrase) -> tuple[Entry, ...]:
     """
     if any(OSA.distance(word, first, score_cutoff=1) <= 1 for first in _first_words().get(worker, ())):
         return ()
-    most = misspelt_letters(word)
-    if not most or not word.isalpha() or (word,) in _lexicon().keys() | countries() | cities() or is_no_typo(word):
+    most, lexicon = misspelt_letters(word), _lexicon(attributes)
+    if not most or not word.isalpha() or (word,) in lexicon.keys() | countries() | cities() or is_no_typo(word):
         return ()
-    near = process.extract(word, _targets().get(word[0], ()), scorer=OSA.distance, score_cutoff=most, limit=1)
-    return _lexicon()[(near[0][0],)] if near else ()
+    near = process.extract(word, _targets(attributes).get(word[0], ()), scorer=OSA.distance, score_cutoff=most, limit=1)
+    return lexicon[(near[0][0],)] if near else ()
 
 
 @cache
@@ -152,20 +153,20 @@ def _first_words() -> dict[Phrase, list[str]]:
     return found
 
 
-@cache
-def _targets() -> dict[str, list[str]]:
+@lru_cache(maxsize=MOST_KEPT)
+def _targets(attributes: Attributes) -> dict[str, list[str]]:
     """The words as which a misspelt word may be read, by their first letter."""
     found: dict[str, list[str]] = {}
-    for word in sorted(identity_words()):
+    for word in sorted(identity_words(attributes)):
         found.setdefault(word[0], []).append(word)
     return found
 
 
-def identity_words() -> frozenset[str]:
+def identity_words(attributes: Attributes | None = None) -> frozenset[str]:
     """The long English words that state an identity of a person beside them."""
     return frozenset(
         words[0]
-        for words, stated in _lexicon().items()
+        for words, stated in _lexicon(attributes or built_in()).items()
         if len(words) == 1 and words[0].isascii() and words[0].isalpha() and misspelt_letters(words[0])
         if any(entry.kind in {"nouns", "adjectives", "qualifiers"} for entry in stated)
     )

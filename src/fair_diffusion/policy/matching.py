@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from fair_diffusion.policy.attributes import Attributes, built_in
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, WILDCARDS, Mention, canonical, known
 from fair_diffusion.policy.history import exempted, past
 from fair_diffusion.policy.mentions import mentions
@@ -67,6 +68,7 @@ class Match:
         said: the policy as its author wrote it.
         words: the policy's words for groups, by language and group.
         hold: the attributes that the policy holds; None if it does not say.
+        attributes: the definitions of all attributes.
     """
 
     rule: Rule | None
@@ -84,6 +86,7 @@ class Match:
     said: str = field(default="", compare=False, repr=False)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False, repr=False)
     hold: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
+    attributes: Attributes = field(default_factory=built_in, compare=False, repr=False)
 
 
 def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
@@ -100,7 +103,7 @@ def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
     """
     text = words(prompt)[:MOST_WORDS]
     wanted = frozenset(phrase(c) for rule in policy.rules for c in rule.concepts)
-    reading = Reading(prompt, text, mentions(text, wanted, people=True))
+    reading = Reading(prompt, text, mentions(text, wanted, people=True), policy.attributes)
     best = {mention.words: _best(policy, mention) for mention in {m.words: m for m in reading.mentions}.values()}
     fitting = [fit._replace(mention=mention) for mention in reading.mentions if (fit := best[mention.words])]
     depicted = [fit for fit in fitting if not fit.mention.refused]
@@ -114,10 +117,12 @@ def match(policy: Policy, prompt: str, *, last: bool = False) -> Match:
         near, nearest = _by_meaning(policy, text, reading.mentions, last)
         found = _none(_about_nothing(policy, prompt, text, reading.mentions))
         if near:
-            found = _restrained(policy, near, [near], Reading(prompt, text, [*reading.mentions, near.mention]))
+            anew = Reading(prompt, text, [*reading.mentions, near.mention], policy.attributes)
+            found = _restrained(policy, near, [near], anew)
         found = replace(found, nearest=nearest)
     read = ((prompt[text[m.first].start : text[m.stop - 1].end], m.read) for m in reading.mentions if m.read)
-    return replace(found, said=policy.text, words=policy.words, hold=policy.hold, read_as=tuple(read))
+    found = replace(found, said=policy.text, words=policy.words, hold=policy.hold, read_as=tuple(read))
+    return replace(found, attributes=policy.attributes)
 
 
 class Fit(NamedTuple):

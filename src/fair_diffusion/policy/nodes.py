@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.policy.attributes import built_in, suggestion
 from fair_diffusion.policy.concept_text import foreign_letter
 from fair_diffusion.policy.errors import Problem
 from fair_diffusion.policy.tokens import lexicon
@@ -22,10 +22,12 @@ class Nodes:
 
     Attributes:
         problems: every mistake so far.
+        attributes: the definitions, whose words are other words for keys.
     """
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.attributes = built_in()
 
     def wrong(self, node: Node | None, value: str, message: str, mend: str) -> None:
         """Note a mistake, at the line of `node`."""
@@ -68,7 +70,7 @@ class Nodes:
         for key_node, value in node.value:
             key = shown(key_node)
             if key not in known:
-                meant = _meant(key, known)
+                meant = self._meant(key, known)
                 odd = foreign_letter(key)
                 message = f"unknown {what}" + (f", with {odd}" if odd else "")
                 self.wrong(key_node, key, message, f"did you mean {meant!r}?" if meant else suggestion(key, known))
@@ -81,21 +83,20 @@ class Nodes:
                 found[key] = value
         return found
 
-
-def _meant(key: str, known: Sequence[str]) -> str | None:
-    """The known key that `key` was meant to be: another word for it, its beginning, or its nearest spelling."""
-    others = {name: name for name in known}
-    for words, (kind, value) in lexicon().items():
-        name = value[1] if kind == "G" else value
-        if kind in "GL" and name in known:
-            others.setdefault(" ".join(words), name)
-    plain = " ".join(phrase(key))
-    if plain in others:
-        return others[plain]
-    if len(key) > 3 and (begun := [name for name in known if name.startswith(key.lower())]):
-        return begun[0]
-    near = difflib.get_close_matches(key.lower(), others, n=1, cutoff=0.7)
-    return others[near[0]] if near else None
+    def _meant(self, key: str, known: Sequence[str]) -> str | None:
+        """The known key that `key` was meant to be: another word for it, its beginning, or its nearest spelling."""
+        others = {name: name for name in known}
+        for words, (kind, value) in lexicon(self.attributes).items():
+            name = value[1] if kind == "G" else value
+            if kind in "GL" and name in known:
+                others.setdefault(" ".join(words), name)
+        plain = " ".join(phrase(key))
+        if plain in others:
+            return others[plain]
+        if len(key) > 3 and (begun := [name for name in known if name.startswith(key.lower())]):
+            return begun[0]
+        near = difflib.get_close_matches(key.lower(), others, n=1, cutoff=0.7)
+        return others[near[0]] if near else None
 
 
 def switch(node: Node) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.attributes import Attributes, built_in
 from fair_diffusion.policy.attribution import WHOEVER
 from fair_diffusion.policy.concepts import Mention, known, lists
 from fair_diffusion.policy.figures import refused
@@ -42,12 +42,16 @@ class Reading:
         prompt: as written.
         text: its words.
         mentions: the words for concepts in it; the reading's own `mentions` are those, with further ones refused.
+        attributes: the definitions; the built-in ones if None.
     """
 
-    def __init__(self, prompt: str, text: Sequence[Word], mentions: Sequence[Mention]) -> None:
+    def __init__(
+        self, prompt: str, text: Sequence[Word], mentions: Sequence[Mention], attributes: Attributes | None = None
+    ) -> None:
+        self.attributes = attributes or built_in()
         self.sentence = Sentence(prompt, text)
         self.sentence.foreign |= any(m.words in known() and known()[m.words].language != "en" for m in mentions)
-        stating = list(entries(self.sentence))
+        stating = list(entries(self.sentence, self.attributes))
         self.names = names(self.sentence, {i for first, stop, _ in stating for i in range(first, stop)})
         named = {i for name in self.names if not name.faint or name.stop > name.first + 2 for i in range(*name[:2])}
         hidden = {i for name in self.names if not (name.shown or name.faint) for i in range(*name[:2])}
@@ -60,7 +64,7 @@ class Reading:
         ]
         self._mentioned = {(m.first, m.stop): m for m in self.mentions if not m.refused}
         self.people = People(self.sentence, [*self._heads(stating)])
-        finder = Finder(self.people, self._mentioned)
+        finder = Finder(self.people, self._mentioned, self.attributes)
         self.statements = sorted(finder.statements(stating), key=lambda statement: statement.first)
 
     def worker(self, mention: Mention) -> Person:
@@ -111,7 +115,7 @@ class Reading:
                 how, whose = self._pronoun(statement, worker, earlier), "somebody else"
             elif owner.person is not None:
                 how = min(owner.sure, same.get(owner.person, Same.NO))
-                if how == Same.NO and owner.sure and ATTRIBUTES[statement.attribute].peoples:
+                if how == Same.NO and owner.sure and self.attributes[statement.attribute].peoples:
                     how = Same.UNSURE if self.people.family(owner.person, worker) else Same.NO
             elif owner == WHOEVER:
                 how = Same.YES if len(same) == 1 else Same.UNSURE

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fair_diffusion.policy.attributes import Attributes, built_in
 from fair_diffusion.policy.concepts import EVERYONE, WILDCARDS, canonical
 from fair_diffusion.policy.errors import Problem
 from fair_diffusion.policy.target import Target
@@ -41,6 +42,7 @@ class Policy:
         words: the words for groups in other languages, by language and group; steering puts them into prompts of it.
         hold: the attributes that steered images keep if nobody asks for them; None: all that can be read.
         warnings: how the text was read where that may surprise its author: a typo, or a concept that is not known.
+        attributes: the definitions of all attributes: the built-in ones and the policy's own.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -49,6 +51,7 @@ class Policy:
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     hold: tuple[str, ...] | None = None
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    attributes: Attributes = field(default_factory=built_in, repr=False)
 
     # The two parsers import this module, so they are imported when called.
     @classmethod
@@ -74,15 +77,19 @@ class Policy:
         return parse_policy(text)
 
     @classmethod
-    def from_sentence(cls, text: str) -> Policy:
+    def from_sentence(cls, text: str, attributes: Attributes | None = None) -> Policy:
         """The policy that a sentence states, such as "firefighter: half women".
+
+        Args:
+            text: the sentence.
+            attributes: the definitions that it may use; the built-in ones if None.
 
         Raises:
             PolicyError: every mistake, if any part of the sentence cannot be understood.
         """
         from fair_diffusion.policy.instruction import parse_instruction
 
-        return parse_instruction(text)
+        return parse_instruction(text, attributes)
 
 
 def conflicts(rules: Sequence[tuple[Rule, int | None]]) -> list[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.attributes import built_in
 from fair_diffusion.policy.file import LONGEST_WORD
 from fair_diffusion.policy.target import UNIFORM_WORDS
 
@@ -36,7 +36,7 @@ def policy_schema() -> dict[str, Any]:
             },
             "hold": {
                 "description": "The attributes that steered images keep where no target asks for them; else all.",
-                "anyOf": [{"const": "none"}, {"type": "array", "items": {"enum": list(ATTRIBUTES)}}],
+                "anyOf": [{"const": "none"}, {"type": "array", "items": {"enum": list(built_in())}}],
             },
             "words": {
                 "type": "object",
@@ -89,19 +89,18 @@ def _targets() -> dict[str, Any]:
                     },
                 ]
             }
-            for name, attribute in ATTRIBUTES.items()
+            for name, attribute in built_in().items()
         },
     }
 
 
 def _words() -> dict[str, Any]:
-    groups = [group for attribute in ATTRIBUTES.values() for group in attribute.group_names]
     text = {"type": "string", "minLength": 1, "maxLength": LONGEST_WORD}
-    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(groups, text)}
+    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(built_in().group_names, text)}
 
 
 def _combination() -> dict[str, Any]:
-    groups = {name: {"enum": list(attribute.group_names)} for name, attribute in ATTRIBUTES.items()}
+    groups = {name: {"enum": list(attribute.group_names)} for name, attribute in built_in().items()}
     return {
         "type": "object",
         "minProperties": 3,

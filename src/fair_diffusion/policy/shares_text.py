@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 
-from fair_diffusion.policy.attributes import ATTRIBUTES, suggestion
+from fair_diffusion.policy.attributes import Attributes, built_in, suggestion
 from fair_diffusion.policy.errors import Problem
 from fair_diffusion.policy.share import MEND
 from fair_diffusion.policy.target import Cell, Target, complete, uniform
@@ -22,7 +22,6 @@ from fair_diffusion.policy.tokens import Token, kinds
 from fair_diffusion.policy.vocabulary import demonyms
 from fair_diffusion.policy.words import Phrase, phrase
 
-_GROUPS = tuple(name for attribute in ATTRIBUTES.values() for name in attribute.group_names)
 _ITEM = r"(?:Sv?G+|G+v?S)"
 _REST = r"(?:[,&]*(?:Xv?G+|G+v?X))?"
 MOST_COUNTED = 10
@@ -48,15 +47,16 @@ Stated = dict[Cell, Fraction]
 By = tuple[str, ...]
 
 
-def read_shares(tokens: Sequence[Token], line: int | None, *, whole: bool = False) -> Shares:
+def read_shares(tokens: Sequence[Token], line: int | None, attributes: Attributes, *, whole: bool = False) -> Shares:
     """The targets that tokens without a concept state.
 
     Args:
         tokens: of the sentence, without those for concepts.
         line: of the sentence, for messages.
+        attributes: the definitions.
         whole: whether a group alone takes all images, as in "doctors should be women".
     """
-    reader = _Reader(tokens, line)
+    reader = _Reader(tokens, line, attributes)
     reader.read(whole)
     return reader.shares
 
@@ -70,7 +70,8 @@ def written(tokens: Sequence[Token]) -> str:
 class _Reader:
     """Reads the statements of one body, and collects targets and mistakes."""
 
-    def __init__(self, tokens: Sequence[Token], line: int | None) -> None:
+    def __init__(self, tokens: Sequence[Token], line: int | None, attributes: Attributes) -> None:
+        self.attributes = attributes
         self.of_them = {id(after) for token, after in pairwise(tokens) if token.kind == "H"}
         self.of_group = {id(after) for token, after in pairwise(tokens) if token.kind == "P" and token.text == "of"}
         self.tokens = [token for token in tokens if token.kind not in "HP"]
@@ -99,7 +100,7 @@ class _Reader:
                 between = re.compile("[,&]*(?=[^,&])|,*").match(self.kinds, stop)
                 at = between.end() if between else stop
             completed = [
-                _completed(by, self.stated.get(by, {}), self.rest.get(by, []))
+                _completed(by, self.stated.get(by, {}), self.rest.get(by, []), self.attributes)
                 for by in dict.fromkeys([*self.stated, *self.rest])
             ]
             for before, target in reversed(self.uniform):
@@ -123,13 +124,22 @@ class _Reader:
             label, tokens = tokens[0].value, tokens[1:]
         for token in tokens:
             if label and token.kind == "G" and token.value[0] != label:
-                raise ValueError(f"{token.text!r} is no group of {ATTRIBUTES[label].label}; name one of it")
+                raise ValueError(f"{token.text!r} is no group of {self.attributes[label].label}; name one of it")
         read(self, tokens)
         return found.end()
 
+    def cell(self, tokens: Sequence[Token]) -> tuple[By, Cell]:
+        """The attributes and the groups that neighbouring tokens name together: "dark-skinned women"."""
+        order = list(self.attributes)
+        named = sorted({token.value for token in tokens if token.kind == "G"}, key=lambda one: order.index(one[0]))
+        by = tuple(name for name, _ in named)
+        if len(set(by)) < len(by):
+            raise ValueError("two groups of one attribute share one number; give each its share")
+        return by, tuple(group for _, group in named)
+
     def add(self, tokens: Sequence[Token], share: Fraction) -> None:
         """Add the share of the cell that the groups among `tokens` name."""
-        by, cell = _cell([token for token in tokens if token.kind == "G"])
+        by, cell = self.cell(tokens)
         if cell in self.stated.get(by, {}) or cell in self.rest.get(by, []):
             raise ValueError(f"{' + '.join(cell)!r} is named twice; name each group once")
         self.stated.setdefault(by, {})[cell] = share
@@ -145,7 +155,7 @@ class _Reader:
         for item in re.finditer(rf"{_ITEM}|Xv?G+|G+v?X", _letters(tokens)):
             part = tokens[item.start() : item.end()]
             share = next((token.value for token in part if token.kind == "S"), None)
-            by, cell = _cell([token for token in part if token.kind == "G"])
+            by, cell = self.cell(part)
             others = self.stated and by not in self.stated and any(id(token) in self.of_them for token in part)
             if others or (len(cell) > 1 and any(id(token) in self.of_group for token in part)):
                 raise ValueError('of whom is not clear; state combinations, such as "25% dark-skinned women"')
@@ -177,7 +187,7 @@ class _Reader:
         """50/50; gender 50/50."""
         text, parts = next((token.text, token.value) for token in tokens if token.kind == "R")
         name = next((token.value for token in tokens if token.kind == "L"), None)
-        target = uniform(name or "gender")
+        target = uniform(name or "gender", self.attributes)
         if len(set(parts)) > 1 or len(parts) != sum(share > 0 for share in target.shares.values()):
             raise ValueError(f'it is not clear whose ratio {text} is; name the groups: "{text} women to men"')
         if name is None:
@@ -188,7 +198,7 @@ class _Reader:
         """Gender parity; balanced by gender and skin tone."""
         for token in tokens:
             if token.kind == "L":
-                self.add_uniform(uniform(token.value))
+                self.add_uniform(uniform(token.value, self.attributes))
 
     def counts(self, tokens: list[Token]) -> None:
         """60 women, 40 men; two women for every man."""
@@ -213,7 +223,7 @@ class _Reader:
         """Each skin tone 20%; 50% each."""
         share = next(token.value for token in tokens if token.kind == "S")
         name = next((token.value for token in tokens if token.kind == "L"), None)
-        target = uniform(name or "gender")
+        target = uniform(name or "gender", self.attributes)
         if share not in target.shares.values() or not share:
             groups = sum(held > 0 for held in target.shares.values())
             raise ValueError(
@@ -248,11 +258,11 @@ class _Reader:
     def unknown(self, token: Token, named: str | None) -> None:
         """Say that a word is no group."""
         if token.value in demonyms() or token.value in _tones():
-            tones = ", ".join(ATTRIBUTES["skin_tone"].group_names)
+            tones = ", ".join(self.attributes["skin_tone"].group_names)
             mend = f"use one of: {tones} (no ethnicity is mapped to a skin tone)"
             self.wrong(token.text, "this says no skin tone", mend)
             return
-        names = ATTRIBUTES[named].group_names if named else _GROUPS
+        names = self.attributes[named].group_names if named else self.attributes.group_names
         self.wrong(token.text, "unknown group", suggestion(token.text, names))
 
 
@@ -283,7 +293,7 @@ _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[_Reader, list[Token]], None]
 @cache
 def _tones() -> frozenset[Phrase]:
     """Words that state a skin tone or a people in a prompt."""
-    return frozenset(phrase(word) for word, *_ in ATTRIBUTES["skin_tone"].stating)
+    return frozenset(phrase(word) for word, *_ in built_in()["skin_tone"].stating)
 
 
 def _letters(tokens: Sequence[Token]) -> str:
@@ -295,15 +305,6 @@ def _cells(tokens: Sequence[Token]) -> list[Sequence[Token]]:
     return [tokens[found.start() : found.end()] for found in re.finditer("G+", kinds(tokens))]
 
 
-def _cell(tokens: Sequence[Token]) -> tuple[By, Cell]:
-    """The attributes and the groups that neighbouring tokens name together: "dark-skinned women"."""
-    named = sorted({token.value for token in tokens}, key=lambda value: list(ATTRIBUTES).index(value[0]))
-    by = tuple(name for name, _ in named)
-    if len(set(by)) < len(by):
-        raise ValueError("two groups of one attribute share one number; give each its share")
-    return by, tuple(group for _, group in named)
-
-
 def _distinct(targets: list[Target]) -> list[Target]:
     """The targets. `ValueError` if two of them are about one attribute."""
     names = [name for target in targets for name in target.attributes]
@@ -313,7 +314,7 @@ def _distinct(targets: list[Target]) -> list[Target]:
     return targets
 
 
-def _completed(by: By, stated: Stated, rest: Sequence[Cell]) -> Target:
+def _completed(by: By, stated: Stated, rest: Sequence[Cell], attributes: Attributes) -> Target:
     """The target with the stated shares. The cells in `rest` share what is left."""
     left = max(Fraction(0), 1 - sum(stated.values(), Fraction(0)))
-    return complete(by, {**stated, **dict.fromkeys(rest, left / max(1, len(rest)))})
+    return complete(by, {**stated, **dict.fromkeys(rest, left / max(1, len(rest)))}, attributes)

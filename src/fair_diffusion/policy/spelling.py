@@ -13,10 +13,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
-from fair_diffusion.policy.attributes import ATTRIBUTES, read_data
-from fair_diffusion.policy.tokens import lexicon
+from fair_diffusion.policy.attributes import Attribute, Attributes, built_in, read_data
+from fair_diffusion.policy.tokens import MOST_KEPT, lexicon
 from fair_diffusion.policy.words import phrase, singular
 
 UNKNOWN = "unknown"
@@ -67,16 +67,18 @@ def is_unknown(text: str) -> bool:
     return plain(text) in _unknown()
 
 
-def named(written: Iterable[Pair]) -> Named:
+def named(written: Iterable[Pair], defined: Attributes | None = None) -> Named:
     """Read the attributes and groups of one table.
 
     Args:
         written: every pair of attribute and group that the table has. Parts of joint ones stand around "×".
+        defined: the definitions; the built-in ones if None.
     """
+    defined = defined or built_in()
     pairs = list(dict.fromkeys(written))
     own: dict[str, dict[str, str]] = {}  # by attribute, how each group of its own is written at first
-    attributes = {text: _attributes(text) for text, _ in pairs}
-    known = {attribute: _groups(attribute) for parts in attributes.values() for attribute in parts}
+    attributes = {text: _attributes(text, defined) for text, _ in pairs}
+    known = {attribute: _groups(attribute, defined) for parts in attributes.values() for attribute in parts}
     parts = {pair: _parts(pair, attributes[pair[0]]) for pair in pairs}
     met: dict[str, set[str]] = {}
     for row in parts.values():
@@ -86,15 +88,15 @@ def named(written: Iterable[Pair]) -> Named:
     names: dict[Pair, Pair] = {}
     wrong: dict[Pair, str] = {}
     for pair, row in parts.items():
-        if (near := _near_attribute(pair[0])) is not None:
+        if (near := _near_attribute(pair[0], defined)) is not None:
             wrong[pair] = f"attribute is {pair[0]!r}; did you mean {near!r}?"
         elif len(row) != len(attributes[pair[0]]):
             wrong[pair] = f"group {pair[1][:40]!r} is not joint as {pair[0]!r} is; write it as in 'woman × light'"
         found = []
         for attribute, text in row:
             group = known[attribute].get(plain(text)) or (UNKNOWN if is_unknown(text) else None)
-            if group is None and attribute in ATTRIBUTES and not scheme[attribute]:
-                wrong.setdefault(pair, _strange(attribute, text, known[attribute]))
+            if group is None and attribute in defined and not scheme[attribute]:
+                wrong.setdefault(pair, _strange(defined[attribute], text, known[attribute]))
             elif group is None and _seems_unknown(text):
                 wrong.setdefault(
                     pair,
@@ -105,29 +107,29 @@ def named(written: Iterable[Pair]) -> Named:
             found.append(group or text)
         if pair not in wrong:
             names[pair] = (_JOINT.join(attributes[pair[0]]), UNKNOWN if UNKNOWN in found else _JOINT.join(found))
-    return Named(names, wrong, [*_about_readings(names), *_about_own(own)])
+    return Named(names, wrong, [*_about_readings(names), *_about_own(own, defined)])
 
 
-def _attributes(text: str) -> list[str]:
+def _attributes(text: str, defined: Attributes) -> list[str]:
     """The attributes that a text names: several if it is a joint one."""
-    return [_attribute(part) for part in _JOINED.split(text.strip())]
+    return [_attribute(part, defined) for part in _JOINED.split(text.strip())]
 
 
-def _attribute(text: str) -> str:
+def _attribute(text: str, defined: Attributes) -> str:
     """The known attribute that a text names, or the text itself: "Perceived gender" gives "gender"."""
-    if text in ATTRIBUTES:
+    if text in defined:
         return text
     words = tuple(word for word in phrase(text) if word not in ("perceived", "apparent", "label"))
-    kind, value = lexicon().get(words, ("", None))
+    kind, value = lexicon(defined).get(words, ("", None))
     return str(value) if kind == "L" else text
 
 
-def _near_attribute(text: str) -> str | None:
+def _near_attribute(text: str, defined: Attributes) -> str | None:
     """The known attribute of which a text is a misspelling."""
-    if "×" in text or _attribute(text) in ATTRIBUTES:
+    if "×" in text or _attribute(text, defined) in defined:
         return None
-    near = _near(plain(text), {plain(name): name for name in ATTRIBUTES})
-    return ATTRIBUTES[near].name if near else None
+    near = _near(plain(text), {plain(name): name for name in defined})
+    return defined[near].name if near else None
 
 
 def _parts(pair: Pair, attributes: list[str]) -> list[Pair]:
@@ -138,18 +140,18 @@ def _parts(pair: Pair, attributes: list[str]) -> list[Pair]:
     return list(zip(attributes, texts, strict=False)) if len(texts) == len(attributes) else []
 
 
-@cache
-def _groups(attribute: str) -> dict[str, str]:
+@lru_cache(maxsize=16 * MOST_KEPT)
+def _groups(attribute: str, defined: Attributes) -> dict[str, str]:
     """The known groups of an attribute by every name that they have, plain."""
-    if attribute not in ATTRIBUTES:
+    if attribute not in defined:
         return {}
     found = {
         plain(" ".join(words)): value[1]
-        for words, (kind, value) in lexicon().items()
+        for words, (kind, value) in lexicon(defined).items()
         if kind == "G" and value[0] == attribute
     }
-    for group in ATTRIBUTES[attribute].groups:
-        for text in [group.name, group.adjective, *group.phrases, *_also().get(group.name, ())]:
+    for group in defined[attribute].groups:
+        for text in [group.name, group.adjective, *group.phrases, *group.written]:
             found[plain(str(text))] = group.name
     return {name: group for name, group in found.items() if name not in _unknown()}
 
@@ -175,14 +177,14 @@ def _near(name: str, known: Mapping[str, str]) -> str | None:
     return known[near[0]] if near else None
 
 
-def _strange(attribute: str, text: str, known: Mapping[str, str]) -> str:
+def _strange(attribute: Attribute, text: str, known: Mapping[str, str]) -> str:
     """What to say of a group that a known attribute does not have."""
-    groups = ATTRIBUTES[attribute].group_names
+    name, groups = attribute.name, attribute.group_names
     near = _near(plain(text), known)
     nearest = f"did you mean {near!r}? Else " if near else ""
     return (
-        f"{attribute} has no group {text[:40]!r}; {nearest}write {', '.join(groups)} or {UNKNOWN}, or give the "
-        f"attribute a name of your own, such as 'my {attribute}'"
+        f"{name} has no group {text[:40]!r}; {nearest}write {', '.join(groups)} or {UNKNOWN}, or give the "
+        f"attribute a name of your own, such as 'my {name}'"
     )
 
 
@@ -195,12 +197,12 @@ def _about_readings(names: Mapping[Pair, Pair]) -> list[str]:
     return [f"read: {', '.join(shown[:_SHOWN])}{more}"] if shown else []
 
 
-def _about_own(own: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _about_own(own: Mapping[str, Mapping[str, str]], defined: Attributes) -> list[str]:
     """Notes on the groups that no known attribute has."""
     notes = []
     for attribute, groups in own.items():
         shown = ", ".join(name[:40] for name in list(groups.values())[:_SHOWN]) + (" …" if len(groups) > _SHOWN else "")
-        instead = f", not in {', '.join(ATTRIBUTES[attribute].group_names)}" if attribute in ATTRIBUTES else ""
+        instead = f", not in {', '.join(defined[attribute].group_names)}" if attribute in defined else ""
         notes.append(f"{attribute[:40]} is divided as it stands there{instead}: {shown}")
         if near := _nearly_the_same(groups):
             notes.append(
@@ -221,9 +223,3 @@ def _nearly_the_same(groups: Mapping[str, str]) -> tuple[str, str] | None:
 @cache
 def _unknown() -> frozenset[str]:
     return frozenset(plain(str(text)) for text in read_data("spelling.yaml")["unknown"])
-
-
-@cache
-def _also() -> dict[str, list[str]]:
-    data: dict[str, list[str]] = read_data("spelling.yaml")["also"]
-    return data

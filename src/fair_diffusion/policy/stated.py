@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fair_diffusion.policy.abroad import abroad
-from fair_diffusion.policy.attributes import ATTRIBUTES
+from fair_diffusion.policy.attributes import Attributes
 from fair_diffusion.policy.attribution import (
     NOBODY,
     UNSURE,
@@ -27,7 +27,7 @@ from fair_diffusion.policy.vocabulary import cities, countries
 from fair_diffusion.policy.words import first_words, spans
 
 _SIGNS = re.compile(r"(?P<woman>[♀👩👧👵👸🧕🤰🤱💃🤶👰])|(?P<man>[♂👨👦👴🤴🧔🎅🕺🕴🤵])|[🏻🏼🏽🏾🏿]|(?P<flag>[🇦-🇿]{2})")
-_TONES = dict(zip("🏻🏼🏽🏾🏿", ATTRIBUTES["skin_tone"].group_names, strict=True))
+_TONES = dict(zip("🏻🏼🏽🏾🏿", ("light", "medium-light", "medium", "medium-dark", "dark"), strict=True))
 _LETTER = re.compile(
     r"(?:[(\[]|[,|/] |^)(?:(?P<woman>f)|(?P<man>m))(?=[)\],|]|/(?! ?\d)|$)"  # "nurse, f", and not "nurse, f/2.8"
     r"|\b\d\d ?(?:yo ?|/)?(?:(?P<woman_>F)|(?P<man_>M))\b",
@@ -67,7 +67,8 @@ class Finder:
         mentioned: the mentions that depict people, by their first word and the word past them.
     """
 
-    def __init__(self, people: People, mentioned: Mapping[tuple[int, int], Mention]) -> None:
+    def __init__(self, people: People, mentioned: Mapping[tuple[int, int], Mention], attributes: Attributes) -> None:
+        self.attributes = attributes
         self.people = people
         self.sentence = people.sentence
         self.mentioned = mentioned
@@ -127,7 +128,7 @@ class Finder:
             i = person.first - 1
             while person.kind == "worker" and s.joined(i + 1) and person.first - i <= _BESIDE and not s.classes[i]:
                 worker = tuple(word.normal for word in s.text[i + 1 : person.stop])
-                for entry in misspelt(s.text[i].normal, worker):
+                for entry in misspelt(s.text[i].normal, worker, self.attributes):
                     yield Statement(i, s.low[i], entry.attribute, None, Owner(person, Same.UNSURE))
                 i -= 1
 
@@ -138,7 +139,7 @@ class Finder:
                 person = self.people.last_before(first)
                 owner = Owner(person, Same.YES) if person and len(self.people.people) == 1 else WHOEVER
                 if found.lastgroup == "flag":  # of the worker's country, or of a place
-                    yield from (Statement(first, found.group(), name, None, UNSURE) for name in _told_by_peoples())
+                    yield from (Statement(first, found.group(), name, None, UNSURE) for name in self._told_by_peoples())
                     continue
                 tone = _TONES.get(found.group())
                 group = tone or (found.lastgroup or "").strip("_") or None
@@ -147,7 +148,7 @@ class Finder:
     def _origins(self) -> Iterator[Statement]:
         """What "from Kenya" and "born in Kenya" state, for attributes that words for peoples state."""
         s = self.sentence
-        told = _told_by_peoples()
+        told = self._told_by_peoples()
         begins = first_words(countries()) | first_words(cities())
         for first, stop in spans(s.text, lambda p: p in countries() or p in cities(), begins=begins):
             if s.joined(stop) and s.low[stop] in _NATIVE:  # "Nairobi-born", "a Ghana native"
@@ -195,13 +196,13 @@ class Finder:
     def _abroad(self) -> Iterator[Statement]:
         """What other languages than English state, for attributes that words for peoples state."""
         languages = {known()[m.words].language for m in self.mentioned.values() if m.words in known()}
-        told = _told_by_peoples()
+        told = self._told_by_peoples()
         for found in abroad(self.people, languages):
             words = self.sentence.written(found.first, found.stop)
             yield from (Statement(found.first, words, name, None, found.owner) for name in told)
 
     def _patterns(self) -> Iterator[Statement]:
-        for name, attribute in ATTRIBUTES.items():
+        for name, attribute in self.attributes.items():
             for pattern in attribute.patterns:
                 for found in pattern.finditer(self.sentence.prompt):
                     first, stop = self._word_at(found.start()), self._word_at(found.end())
@@ -213,7 +214,6 @@ class Finder:
     def _word_at(self, character: int) -> int:
         return bisect_left(self.sentence.text, character, key=lambda word: word.start)
 
-
-def _told_by_peoples() -> list[str]:
-    """The attributes that words for peoples state."""
-    return [name for name, attribute in ATTRIBUTES.items() if attribute.peoples]
+    def _told_by_peoples(self) -> list[str]:
+        """The attributes that words for peoples state."""
+        return [name for name, attribute in self.attributes.items() if attribute.peoples]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fair_diffusion.policy.attributes import attribute
+from fair_diffusion.policy.attributes import Attribute, Attributes, built_in
 
 Cell = tuple[str, ...]
 """One group of each attribute of a target, in the order of the attributes."""
@@ -32,29 +32,53 @@ class Target:
         attributes: one, or several for a joint target.
         shares: the share of every cell, zeros included; they sum to exactly 1.
         note: what was added to the instruction: how a rest was distributed, or that rounded percentages were scaled.
+        definitions: the definition of each attribute; the built-in ones if none are given.
     """
 
     attributes: tuple[str, ...]
     shares: dict[Cell, Fraction]
     note: str | None = None
+    definitions: tuple[Attribute, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        if not self.definitions:
+            object.__setattr__(self, "definitions", tuple(built_in().attribute(name) for name in self.attributes))
+        if tuple(each.name for each in self.definitions) != self.attributes:
+            raise ValueError(f"a target for {self.attributes} needs their definitions, not {self.definitions}")
         if not self.attributes or len(set(self.attributes)) != len(self.attributes):
             raise ValueError(f"a target needs distinct attributes, not {self.attributes}")
-        if set(self.shares) != set(cells(self.attributes)):
+        if set(self.shares) != set(_cells(self.definitions)):
             raise ValueError(f"a target needs exactly the cells of {self.attributes}, not {sorted(self.shares)}")
         if min(self.shares.values()) < 0 or sum(self.shares.values()) != 1:
             raise ValueError(f"shares must not be negative and must sum to 1, not {sum(self.shares.values())}")
 
     def __str__(self) -> str:
-        label = " × ".join(attribute(name).label for name in self.attributes)
+        label = " × ".join(each.label for each in self.definitions)
         shown = [f"{percent(share)} {' + '.join(cell)}" for cell, share in self.shares.items() if share]
         return f"{label}: {', '.join(shown)}"
 
+    @property
+    def group_names(self) -> tuple[tuple[str, ...], ...]:
+        """The names of all groups of each attribute."""
+        return tuple(each.group_names for each in self.definitions)
 
-def cells(attributes: tuple[str, ...]) -> tuple[Cell, ...]:
+    def definition(self, name: str) -> Attribute:
+        """The definition of one of its attributes."""
+        return self.definitions[self.attributes.index(name)]
+
+
+def cells(attributes: tuple[str, ...], defined: Attributes | None = None) -> tuple[Cell, ...]:
     """Every combination of groups of `attributes`; 1-tuples for a single attribute."""
-    return tuple(itertools.product(*(attribute(name).group_names for name in attributes)))
+    return _cells(_definitions(attributes, defined))
+
+
+def _cells(definitions: Sequence[Attribute]) -> tuple[Cell, ...]:
+    return tuple(itertools.product(*(each.group_names for each in definitions)))
+
+
+def _definitions(names: Sequence[str], defined: Attributes | None) -> tuple[Attribute, ...]:
+    """The definitions of attributes by their names; `ValueError` if one is unknown."""
+    return tuple((defined or built_in()).attribute(name) for name in names)
 
 
 def percent(share: Fraction) -> str:
@@ -62,20 +86,21 @@ def percent(share: Fraction) -> str:
     return f"{float(share * 100):.1f}".removesuffix(".0") + " %"
 
 
-def uniform(name: str) -> Target:
+def uniform(name: str, defined: Attributes | None = None) -> Target:
     """Equal shares for all groups of an attribute with a default share above zero.
 
     The note names the groups left out.
     """
-    defaults = attribute(name).default_shares
+    definitions = _definitions((name,), defined)
+    defaults = definitions[0].default_shares
     held = [group for group, share in defaults.items() if share]
     left = [group for group in defaults if group not in held]
     shares: dict[Cell, Fraction] = {(group,): Fraction(group in held, len(held)) for group in defaults}
     note = f"{_names(left)} gets 0 % by default; name it to include it" if left else None
-    return Target((name,), shares, note)
+    return Target((name,), shares, note, definitions)
 
 
-def complete(attributes: tuple[str, ...], stated: Mapping[Cell, Fraction]) -> Target:
+def complete(attributes: tuple[str, ...], stated: Mapping[Cell, Fraction], defined: Attributes | None = None) -> Target:
     """The target with the shares in `stated`. The rest goes to unstated cells in proportion to their default shares.
 
     Shares that miss 100 % by at most `ROUNDING` are scaled to it.
@@ -83,20 +108,22 @@ def complete(attributes: tuple[str, ...], stated: Mapping[Cell, Fraction]) -> Ta
     Args:
         attributes: one, or several for a joint target.
         stated: shares by cell.
+        defined: the definitions; the built-in ones if None.
 
     Raises:
         ValueError: the shares exceed 100 %, or no unstated cell can take the rest.
     """
     total = sum(stated.values(), Fraction(0))
-    every = cells(attributes)
+    definitions = _definitions(attributes, defined)
+    every = _cells(definitions)
     if total != 1 and len(stated) > 1 and abs(total - 1) <= ROUNDING:
         note = f"the shares sum to {float(total * 100):g} % by rounding and were scaled to 100 %"
-        return Target(attributes, {cell: stated.get(cell, Fraction(0)) / total for cell in every}, note)
+        return Target(attributes, {cell: stated.get(cell, Fraction(0)) / total for cell in every}, note, definitions)
     if total > 1:
         raise ValueError(f"shares sum to {percent(total)}; make them sum to 100 %")
     if total == 1:
-        return Target(attributes, {cell: stated.get(cell, Fraction(0)) for cell in every})
-    weights = {cell: _default(attributes, cell) for cell in every if cell not in stated}
+        return Target(attributes, {cell: stated.get(cell, Fraction(0)) for cell in every}, None, definitions)
+    weights = {cell: _default(definitions, cell) for cell in every if cell not in stated}
     rest, weight = 1 - total, sum(weights.values(), Fraction(0))
     if not weight:
         takers = [" + ".join(cell) for cell in weights]
@@ -106,12 +133,13 @@ def complete(attributes: tuple[str, ...], stated: Mapping[Cell, Fraction]) -> Ta
     given = [f"{percent(shares[cell])} {' + '.join(cell)}" for cell in weights if weights[cell]]
     if len(given) > 6:
         given = [f"{len(given)} unstated combinations"]
-    return Target(attributes, shares, f"the rest, {percent(rest)}, goes by default shares: {', '.join(given)}")
+    note = f"the rest, {percent(rest)}, goes by default shares: {', '.join(given)}"
+    return Target(attributes, shares, note, definitions)
 
 
-def _default(attributes: tuple[str, ...], cell: Cell) -> Fraction:
+def _default(definitions: Sequence[Attribute], cell: Cell) -> Fraction:
     return math.prod(
-        (attribute(name).default_shares[group] for name, group in zip(attributes, cell, strict=True)),
+        (each.default_shares[group] for each, group in zip(definitions, cell, strict=True)),
         start=Fraction(1),
     )
 

@@ -12,10 +12,10 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from fair_diffusion.policy.attributes import ATTRIBUTES, read_data
+from fair_diffusion.policy.attributes import Attribute, Attributes, built_in, read_data
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, known
 from fair_diffusion.policy.share import EXACT, NUMBERS, SPELLED
 from fair_diffusion.policy.words import Phrase, Word, phrase, words
@@ -31,6 +31,8 @@ KINDS = {
 _MARKS = {",": ",", "(": ",", ")": ",", "[": ",", "]": ",", ":": ":", "=": ":", "|": ":", "→": ":", "&": "&", "+": "&"}
 _SILENT = frozenset("\"'`~≈.“”„«»‘’*#")
 _LONGEST = 6
+MOST_KEPT = 16
+"""Sets of attributes of which what was made is kept."""
 _MANY = rf"(?:\d{{1,3}}|{'|'.join(SPELLED[:13])})"
 _LETTERS = re.compile(
     r"(?<![\w'])[fwm](?:\s?[/:]\s?|-)[fwm](?!\w)|(?<=[\d%])\s?[fwm](?!\w|\s?/\s?[a-z])"
@@ -90,10 +92,10 @@ def _spelled_out(letters: re.Match[str]) -> str:
     return re.sub(r"\s?([fwm])", lambda found: " men" if found[1] == "m" else " women", letters.group())
 
 
-@cache
-def lexicon() -> dict[Phrase, tuple[str, Any]]:
+@lru_cache(maxsize=MOST_KEPT)
+def lexicon(attributes: Attributes) -> dict[Phrase, tuple[str, Any]]:
     """The kind and the value of every phrase that is no number and no concept."""
-    data = read_data("instruction.yaml")
+    data = _data()
     found: dict[Phrase, tuple[str, Any]] = {}
     for entry in data["refused"]:
         for word in entry["words"]:
@@ -109,35 +111,51 @@ def lexicon() -> dict[Phrase, tuple[str, Any]]:
         for every in ("every", "all", "each", "any", "all of", "all kind of", "all type of", "every single"):
             found.update({phrase(f"{every} {noun}"): ("C", concept) for noun in nouns})
             found.update({phrase(f"{every} the {noun}"): ("C", concept) for noun in nouns})
-    for name, labels in data["attributes"].items():
-        found.update({phrase(label): ("L", name) for label in labels})
-    for name, attribute in ATTRIBUTES.items():
-        for group in attribute.groups:
-            texts = [group.name, group.adjective, *group.phrases, *data["groups"][name].get(group.name, ())]
-            texts += [word for word, _ in group.stating if name == "skin_tone"]
-            found.update({phrase(text): ("G", (name, group.name)) for text in texts if "neutral" not in text})
+    for name, attribute in attributes.items():
+        found.update({phrase(label): ("L", name) for label in (name, attribute.label, *attribute.called)})
+    for attribute in attributes.values():
+        found.update({words: ("G", value) for words, value in said_groups(attribute).items()})
     found.update({("women",): ("G", ("gender", "woman")), ("men",): ("G", ("gender", "man"))})
     return found
 
 
 @cache
-def spelled() -> tuple[str, ...]:
+def _data() -> dict[str, Any]:
+    """The content of `instruction.yaml`."""
+    data: dict[str, Any] = read_data("instruction.yaml")
+    return data
+
+
+def said_groups(attribute: Attribute) -> dict[Phrase, tuple[str, str]]:
+    """The attribute and the group that each phrase of an instruction names."""
+    unclear = _data()["unclear"]
+    found = {}
+    for group in attribute.groups:
+        texts = [group.name, group.adjective, *group.phrases, *group.called]
+        texts += [word for word, _ in group.stating if attribute.stating_names]
+        found.update({phrase(text): (attribute.name, group.name) for text in texts if text not in unclear})
+    return found
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def spelled(attributes: Attributes) -> tuple[str, ...]:
     """The longer words of instructions that say something; words one letter away from them are typos."""
     texts = (
         word
-        for words_of, (kind, _) in lexicon().items()
+        for words_of, (kind, _) in lexicon(attributes).items()
         if kind not in "!_n" and len(words_of) == 1
         for word in words_of
     )
     return tuple(sorted({word for word in (*texts, *SPELLED, "women") if len(word) > 3 and word.isalpha()}))
 
 
-def tokenize(text: str) -> list[Token]:
+def tokenize(text: str, attributes: Attributes | None = None) -> list[Token]:
     """The tokens of one clause that `plain` gave, without those that say nothing."""
-    return _spoken(_resolved(list(_scanned(text))))
+    attributes = attributes or built_in()
+    return _spoken(_resolved(list(_scanned(text, attributes)), attributes))
 
 
-def _scanned(text: str) -> Iterator[Token]:
+def _scanned(text: str, attributes: Attributes) -> Iterator[Token]:
     """The tokens of `text` from left to right, fillers included. A number comes first, then the longest phrase."""
     text_words = words(text)
     places = {word.start: i for i, word in enumerate(text_words)}
@@ -145,7 +163,7 @@ def _scanned(text: str) -> Iterator[Token]:
     while at < len(text):
         token = _number(text, at)
         if token is None:
-            token = _words(text, text_words, places[at]) if at in places else _mark(text, at)
+            token = _words(text, text_words, places[at], attributes) if at in places else _mark(text, at)
         if token is not None:
             yield token
         at = token.end if token is not None else at + 1
@@ -167,7 +185,7 @@ def _number(text: str, at: int) -> Token | None:
     return None
 
 
-def _words(text: str, text_words: Sequence[Word], first: int) -> Token:
+def _words(text: str, text_words: Sequence[Word], first: int, attributes: Attributes) -> Token:
     """The longest phrase that begins at a word; a word that begins none is a concept, known or not."""
     reach = first + 1
     while reach < len(text_words) and reach - first < _LONGEST and text_words[reach].joined:
@@ -178,7 +196,7 @@ def _words(text: str, text_words: Sequence[Word], first: int) -> Token:
         end = text_words[stop - 1].end
         if text[start:end] in {"people", "persons", "humans"}:
             return Token("C", text[start:end], start, end, (EVERYONE,))
-        if entry := lexicon().get(words_here):
+        if entry := lexicon(attributes).get(words_here):
             value = (entry[1],) if entry[0] == "C" else entry[1]
             return Token(entry[0], text[start:end], start, end, value)
         if words_here in known():
@@ -200,7 +218,7 @@ def _mark(text: str, at: int) -> Token | None:
     return Token("!", mark, at, at + 1, f"{mark!r} is not understood; leave it out")
 
 
-def _resolved(tokens: list[Token]) -> list[Token]:
+def _resolved(tokens: list[Token], attributes: Attributes) -> list[Token]:
     """The tokens with one kind each: what "every", "all", "only", "for" and "one" mean depends on their neighbours."""
     found: list[Token] = []
     told = [i for i, token in enumerate(tokens) if token.kind not in "_n"]
@@ -226,8 +244,10 @@ def _resolved(tokens: list[Token]) -> list[Token]:
             kind, value = ("_", None) if silent else ("S", Fraction(token.value))
         elif kind == "O":
             kind, value = ("_", None) if after in set("SNRQM") else ("S", Fraction(1))
-        elif (kind == "X" and after == "S") or (kind + after == "NL" and value == _number_of_groups(later[0].value)):
-            kind = "_"  # "the remaining 60% men"; "all five skin tones"
+        elif kind == "X" and after == "S":
+            kind = "_"  # "the remaining 60% men"
+        elif kind + after == "NL" and value == _number_of_groups(attributes[later[0].value]):
+            kind = "_"  # "all five skin tones"
         elif kind == "P" and token.text == "for" and after == "D" and later[1:2] and later[1].kind in "NG":
             kind = "t"
         elif kind == "P" and token.text == "over" and after in set("SN"):
@@ -248,9 +268,9 @@ def _takes_share(before: Sequence[Token], later: Sequence[Token]) -> bool:
     return bool(re.search("SP?$", letters)) or kinds(later[1:2]) == "S" or kinds(later[1:3]) in {"VS", ":S"}
 
 
-def _number_of_groups(name: str) -> int:
+def _number_of_groups(attribute: Attribute) -> int:
     """The number of groups that "all" means: those with a default share."""
-    return sum(share > 0 for share in ATTRIBUTES[name].default_shares.values())
+    return sum(share > 0 for share in attribute.default_shares.values())
 
 
 def _spoken(tokens: Sequence[Token]) -> list[Token]:

@@ -31,11 +31,9 @@ _KATAKANA = re.compile(r"[\u30a1-\u30ff]")
 _ARABIC = re.compile(r"[\u0620-\u064a]")
 _ELIDED = re.compile(r"(?:[dlst]|qu|un|dell|all|nell|dall|sull|quell)'(?=..)")
 _CLITICS = re.compile(r"[وف]?(?:[بكل]?ال|لل|[بكل])?")
+PLURAL = {"woman": "women", "man": "men", "person": "people", "child": "children"}
 _IRREGULAR = {
-    "men": "man",
-    "women": "woman",
-    "people": "person",
-    "children": "child",
+    **{many: one for one, many in PLURAL.items()},
     "wives": "wife",
     "housewives": "housewife",
     "midwives": "midwife",

@@ -10,7 +10,7 @@ from collections import Counter
 from functools import lru_cache
 
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.policy.concepts import canonical, known
 from fair_diffusion.policy.mentions import mentions
 from fair_diffusion.policy.reading import Reading
@@ -21,9 +21,14 @@ LONGEST = 2_000
 
 
 class CaptionCounts:
-    """Counts of captions by occupation, attribute and stated group."""
+    """Counts of captions by occupation, attribute and stated group.
 
-    def __init__(self) -> None:
+    Args:
+        defined: the attributes that captions state; the built-in ones if None.
+    """
+
+    def __init__(self, defined: Attributes | None = None) -> None:
+        self.defined = defined or built_in()
         self.concepts: Counter[str] = Counter()
         self.stated: Counter[tuple[str, str, str]] = Counter()
 
@@ -35,7 +40,7 @@ class CaptionCounts:
         """
         caption = caption[:LONGEST]
         text = words(caption)
-        reading = Reading(caption, text, mentions(text, frozenset(), people=True))
+        reading = Reading(caption, text, mentions(text, frozenset(), people=True), self.defined)
         depicted = {m.words: m for m in reading.mentions if not m.refused and m.words in known()}
         concepts: list[str] = []
         for mention in depicted.values():
@@ -52,7 +57,7 @@ class CaptionCounts:
         """One tally per occupation and attribute, the most frequent occupation first."""
         tallies = []
         for concept, n in self.concepts.most_common():
-            for attribute, data in ATTRIBUTES.items():
+            for attribute, data in self.defined.items():
                 counts = {group: self.stated[concept, attribute, group] for group in data.group_names}
                 unknown = n - sum(counts.values())
                 tallies.append(

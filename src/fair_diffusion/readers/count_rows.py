@@ -16,7 +16,7 @@ from fair_diffusion.audit.folder import FORMAT
 from fair_diffusion.files.csv_rows import Row, chosen
 from fair_diffusion.files.format_number import check_metadata
 from fair_diffusion.files.tables import open_table
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import built_in
 from fair_diffusion.policy.spelling import Pair, named
 from fair_diffusion.readers.figures import count
 
@@ -89,7 +89,7 @@ def _has(header: Sequence[str], column: str) -> bool:
 def _attribute(name: str) -> str | None:
     """The attribute that a name of a column means, if it is a known one."""
     found = named([(name, "unknown")]).names.get((name, "unknown"))
-    return found[0] if found and found[0] in ATTRIBUTES else None
+    return found[0] if found and found[0] in built_in() else None
 
 
 def _columns_of_groups(path: Path, header: Sequence[str]) -> dict[str, Pair]:
@@ -101,8 +101,8 @@ def _columns_of_groups(path: Path, header: Sequence[str]) -> dict[str, Pair]:
     rest = [name for name in header if name and name not in others and name not in TOTALS]
     if _has(header, "attribute"):
         return {name: ("", name) for name in rest} if len(rest) > 1 and not {*rest} & {*SHARES} else {}
-    for attribute in ATTRIBUTES:
-        found = {name: named([(attribute, ATTRIBUTES[attribute].group_names[0]), (attribute, name)]) for name in rest}
+    for attribute, each in built_in().items():
+        found = {name: named([(attribute, each.group_names[0]), (attribute, name)]) for name in rest}
         known = {name: one.names[attribute, name] for name, one in found.items() if not one.wrong}
         if sum(group != "unknown" for _, group in known.values()) < 2:
             continue

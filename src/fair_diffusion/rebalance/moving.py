@@ -100,18 +100,29 @@ class Mover:
         originals: the images.
         read: the perceiver's probabilities in them.
         scratch: a folder for moved pictures.
+        reconstructed: of how many moved images the reconstruction without an edit is measured, at most.
     """
 
-    def __init__(self, order: Order, originals: Sequence[Original], read: Shares, scratch: Path) -> None:
+    def __init__(
+        self,
+        order: Order,
+        originals: Sequence[Original],
+        read: Shares,
+        scratch: Path,
+        *,
+        reconstructed: int = RECONSTRUCTED,
+    ) -> None:
         self.order, self._originals, self._read, self._scratch = order, originals, read, scratch
+        self._reconstructions = reconstructed
         order.control, order.drawn_by = "rebalance", lambda order: self.draw()
         names = order.brief.attributes
         self._now = {name: read[name].copy() for name in (*names, *order.brief.held)}
         self.images = []
         for i in range(len(originals)):
-            shows = {name: label(name, read[name][i], SURE_AT_END) for name in names}
+            shows = {name: label(self._groups(name), read[name][i], SURE_AT_END) for name in names}
             sure = {name: float(read[name][i].max()) for name in names}
-            held = natural_groups(order.brief.held, {name: rows[i] for name, rows in read.items()})
+            shares = {name: rows[i] for name, rows in read.items()}
+            held = natural_groups(order.brief.held, shares, order.brief.definitions)
             self.images.append(Moved(natural=shows, natural_confidence=sure, shows=shows, held=held))
         self.done, self.to_do = 0, 0
         """How many moves are done, and how many are planned; an image that is moved again counts again."""
@@ -134,7 +145,8 @@ class Mover:
         self._unsteered = self.order.plain_evaluations + back
         self._dearest = float(self._unsteered)
         first = self.assign_anew([1.0] * len(self.images))
-        self._measured = set(first[:: -(-len(first) // RECONSTRUCTED)]) if first else set()
+        few = self._reconstructions
+        self._measured = set(first[:: -(-len(first) // few)]) if first and few else set()
         self.to_do = len(first)
         yield from self._move(first)
         why = yield from repair(self)
@@ -165,7 +177,7 @@ class Mover:
         """The moved images that show what they are assigned, but not what they were to keep, with an attempt left."""
         moved = [i for i, one in enumerate(self.images) if one.picture is not None and not one.misses]
         left = [i for i in moved if self.images[i].attempt < len(self._asked.attempts)]
-        return [i for i in left if lost_groups(self.images[i].held, self._reads(i))]
+        return [i for i in left if self._lost(i)]
 
     def regain(self, images: Sequence[int]) -> Steps:
         """Move images again. A picture that is no better is dropped, and the former one stays."""
@@ -175,7 +187,7 @@ class Mover:
         yield from self.again(images)
         for i, before in former.items():
             one = self.images[i]
-            if not one.misses and not lost_groups(one.held, self._reads(i)):
+            if not one.misses and not self._lost(i):
                 continue
             one.picture, one.shows, one.depth, one.strength = (
                 before.picture,
@@ -224,7 +236,8 @@ class Mover:
             arrival.picture.resize(original.size, Image.Resampling.LANCZOS)
             for arrival, original in zip(arrivals, before, strict=True)
         ]
-        read = self.order.readers.perceive(pictures)  # as they are kept, and not at the model's size
+        # the pictures as they are kept, and not at the model's size
+        read = self.order.readers.perceive(pictures, self.order.brief.definitions)
         for place, (i, arrival) in enumerate(zip(images, arrivals, strict=True)):
             one = self.images[i]
             one.attempt, one.tries, one.evaluations = (
@@ -321,5 +334,12 @@ class Mover:
         one = self.images[image]
         return Aim(one.assigned, differing(one.natural, one.assigned), self._attempt(image)[1], one.held)
 
+    def _groups(self, name: str) -> Sequence[str]:
+        return self.order.brief.definitions[name].group_names
+
+    def _lost(self, image: int) -> list[str]:
+        """The held attributes of which an image surely shows another group now."""
+        return lost_groups(self.images[image].held, self._reads(image), self.order.brief.definitions)
+
     def _labels(self, image: int, sure: float) -> dict[str, str | None]:
-        return {name: label(name, self._now[name][image], sure) for name in self.order.brief.attributes}
+        return {name: label(self._groups(name), self._now[name][image], sure) for name in self.order.brief.attributes}

@@ -21,6 +21,7 @@ from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.probabilities import probabilities
 from fair_diffusion.perception.vocabulary import shares
 from fair_diffusion.pipeline import FairPipeline
+from fair_diffusion.policy import Attributes
 from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.statistics.distance import pixel_differences
 
@@ -51,7 +52,9 @@ class Seen:
     distances: dict[int, tuple[float, float | None]] = field(default_factory=dict)
 
 
-def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[str], progress: Progress) -> Seen:
+def read_originals(
+    pipe: FairPipeline, images: Sequence[Original], broken: list[str], progress: Progress, defined: Attributes
+) -> Seen:
     """Read the originals. A line for each original that cannot be opened is added to `broken`."""
     parts: list[Shares] = []
     seen = Seen([], {}, {}, {})
@@ -60,7 +63,7 @@ def read_originals(pipe: FairPipeline, images: Sequence[Original], broken: list[
         seen.images += [image for image, _ in batch.opened]
         pictures = [picture for _, picture in batch.opened]
         if pictures:
-            parts.append(shares(pipe.perceiver, probabilities(pipe.perceiver, pictures)))
+            parts.append(shares(pipe.perceiver, probabilities(pipe.perceiver, pictures), defined))
             for known, reader in ((seen.perceived, pipe.perceiver), (seen.judged, pipe.judge)):
                 for name, readings in reader.read(pictures).items():
                     known.setdefault(name, []).extend(readings)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.relations import SourceRelation
+from fair_diffusion.policy.words import PLURAL
 
-_PLURAL = {"woman": "women", "man": "men", "person": "people", "child": "children"}
 _NAMED = 3
 _ALIKE = 0.002
 
@@ -82,7 +82,7 @@ def short(text: str, most: int = 80) -> str:
 
 def plural(word: str) -> str:
     """The plural of a group; names whose plural is not known stay as they are."""
-    return _PLURAL.get(word, word)
+    return PLURAL.get(word, word)
 
 
 def units(count: int, unit: str) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fair_diffusion.audit.table import JOINT, joint_groups, joint_labels
 from fair_diffusion.perception.perceiver import OCCUPATION
-from fair_diffusion.policy import ATTRIBUTES
-from fair_diffusion.policy.attributes import check_attributes, ordered_groups
+from fair_diffusion.policy.attributes import built_in, check_attributes, ordered_groups
 from fair_diffusion.runs.records import Run
 
 LabelCounts = Mapping[str, Mapping[str | None, int]]
@@ -60,8 +59,9 @@ def groups_read(seen: Mapping[str, Iterable[str]]) -> dict[str, Sequence[str]]:
     """The groups of every attribute: all groups of an attribute that is defined, else those that were seen.
 
     The occupation is no attribute that is counted."""
+    known = built_in()
     return {
-        name: ATTRIBUTES[name].group_names if name in ATTRIBUTES else ordered_groups(name, groups)
+        name: known[name].group_names if name in known else ordered_groups(name, groups)
         for name, groups in seen.items()
         if name != OCCUPATION
     }

@@ -101,11 +101,13 @@ class Usage(TypedDict):
 
 @_EXACT
 class ImageFairness(TypedDict):
-    """What one image is. All but the first three are for operators alone."""
+    """What one image is. All but the first five, of which two are of edits, are for operators alone."""
 
     index: int
     steered: bool
     judged: Labels
+    judged_before: NotRequired[Labels]
+    put_back: NotRequired[bool]
     assigned: NotRequired[dict[str, str]]
     steered_to: NotRequired[dict[str, str]]
     strength: NotRequired[float]
@@ -233,6 +235,17 @@ class PolicyList(TypedDict):
     data: list[PolicyShown]
     active: int | None
     history: list[Activated]
+
+
+@_EXACT
+class Erased(TypedDict):
+    """How much was deleted of a key."""
+
+    object: Literal["erased"]
+    key: str
+    jobs: int
+    images: int
+    labels: int
 
 
 @_EXACT

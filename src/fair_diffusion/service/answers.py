@@ -16,7 +16,7 @@ from fair_diffusion.service.answer_shapes import (
     Usage,
 )
 from fair_diffusion.service.draw_body import DrawBody
-from fair_diffusion.service.draw_result import ASSIGNED
+from fair_diffusion.service.draw_result import ASSIGNED, MOVED
 from fair_diffusion.service.job import CANCELLED, FAILED, Event, Job
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.ledger import DatabaseLedger
@@ -53,7 +53,7 @@ def answer(server: Server, key: Key, job: Job, *, model: str, url: str | None, r
         "data": [_image(server, job, image["file"], url) for image in result["images"]],
         "output_format": cast(Format, body.format),
         "quality": body.quality,
-        "size": f"{result['width']}x{result['height']}",
+        "size": f"{result['width']}x{result['height']}" if result["width"] else "auto",
         "usage": usage(result),
         "fairness": fairness(server, key, job, model=model, request=request),
     }
@@ -85,9 +85,9 @@ def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) ->
     """What was done for fairness: the rule, what the images show, and the shares of the streams so far."""
     result, body = job.result or {}, DrawBody.of(job.body)
     private = key.role == OPERATOR
-    told = ("steered", "judged", *(ASSIGNED if private else ()))
+    told = ("steered", "judged", *MOVED, *(ASSIGNED if private else ()))
     images = [
-        cast(ImageFairness, {"index": k, **{name: image[name] for name in told}})
+        cast(ImageFairness, {"index": k, **{name: image[name] for name in told if name in image}})
         for k, image in enumerate(result.get("images", ()))
     ]
     return {
@@ -105,10 +105,10 @@ def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) ->
 def _streams(server: Server, wanted: Any, model: str) -> list[StreamSoFar]:
     """The streams that a job counted in, with their shares so far."""
     names = [(stream["rule"], stream["attributes"]) for stream in wanted]
-    rows = DatabaseLedger(server.database).rows() if names else []
+    rows = DatabaseLedger(server.database).rows(rules={rule for rule, _ in names}, model=model) if names else []
     found: dict[int, StreamSoFar] = {}
     for row in rows:
-        if row.model != model or (row.rule, row.attributes) not in names:
+        if (row.rule, row.attributes) not in names:
             continue
         stream = found.setdefault(
             row.stream, {"rule": row.rule, "attributes": row.attributes, "n": row.n, "groups": {}}
@@ -126,7 +126,7 @@ def partial_event(server: Server, job: Job, event: Event) -> dict[str, Any]:
     """The event of a partial image."""
     body = DrawBody.of(job.body)
     return {
-        "type": "image_generation.partial_image",
+        "type": f"{_events(body)}.partial_image",
         "b64_json": encoded(server, job, event.data["image"]),
         "background": "opaque",
         "created_at": int(event.time),
@@ -138,13 +138,18 @@ def partial_event(server: Server, job: Job, event: Event) -> dict[str, Any]:
     }
 
 
+def _events(body: DrawBody) -> str:
+    """How the contract names the events of a stream."""
+    return "image_edit" if body.upload else "image_generation"
+
+
 def completed_events(server: Server, key: Key, job: Job, *, model: str, request: str) -> list[dict[str, Any]]:
     """The last events of a stream: one for each image."""
     whole = answer(server, key, job, model=model, url=None, request=request)
     said = whole["fairness"]
     return [
         {
-            "type": "image_generation.completed",
+            "type": f"{_events(DrawBody.of(job.body))}.completed",
             "b64_json": image["b64_json"],
             "background": whole["background"],
             "created_at": whole["created"],

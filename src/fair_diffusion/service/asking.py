@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fair_diffusion.service import uploads
 from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.edit_request import EditRequest, edit_body
 from fair_diffusion.service.image_request import ImageRequest, chosen_model, draw_body, lane_of
 from fair_diffusion.service.keys import Key
 from fair_diffusion.service.limits import LimitError
 from fair_diffusion.service.problems import problem_of
+from fair_diffusion.service.served_model import ServedModel
+from fair_diffusion.service.uploads import Upload
 from fair_diffusion.service.worker_kind import kind_of
 
 if TYPE_CHECKING:
@@ -31,26 +37,68 @@ def put(server: Server, key: Key, asked: ImageRequest, *, request: str, idempote
         The job, and the name of its model.
     """
     model = chosen_model(server, asked.model)
-    body: DrawBody = draw_body(server, key, asked, model, request)
+    body = draw_body(server, key, asked, model, request)
+    job, _ = _queued(server, key, body, model, asked.asked(), lane_of(body, model), idempotency)
+    return job, model.name
+
+
+def put_edit(
+    server: Server, key: Key, asked: EditRequest, pictures: Sequence[Upload], *, request: str, idempotency: str | None
+) -> tuple[Job, str]:
+    """Store pictures and put the job that moves them into the queue. If no job is put, they are deleted again.
+
+    Args:
+        server, key, asked, request, idempotency: as in `put`.
+        pictures: to be moved.
+    """
+    model = chosen_model(server, asked.model)
+    body = edit_body(server, key, asked, pictures, model, request)
+    upload = uploads.store(server.images, pictures, key=key.id, kept=server.settings.kept)
+    new = False
     try:
-        job, _ = server.jobs.put(
+        body = replace(body, upload=upload)
+        told = asked_edit(asked, pictures)
+        job, new = _queued(server, key, body, model, told, f"edit {upload}", idempotency)
+    finally:
+        if not new:
+            uploads.forget(server.images, body.originals or (), key=key.id, upload=upload)
+    return job, model.name
+
+
+def asked_edit(asked: EditRequest, pictures: Sequence[Upload]) -> dict[str, Any]:
+    """What the client sent, as `ImageRequest.asked`."""
+    return {**asked.asked(), "pictures": [picture.hash for picture in pictures]}
+
+
+def _queued(
+    server: Server,
+    key: Key,
+    body: DrawBody,
+    model: ServedModel,
+    asked: dict[str, Any],
+    lane: str,
+    idempotency: str | None,
+) -> tuple[Job, bool]:
+    """The job of a body, and whether it is new."""
+    passes = model.passes + bool(body.upload)  # a picture is taken back to noise first
+    try:
+        return server.jobs.put(
             kind_of(model.name),
             body.stored(),
             key=key.id,
-            lane=lane_of(body, model),
-            cost=float(body.n * body.steps * model.passes),
+            lane=lane,
+            cost=float(body.n * body.steps * passes),
             images=body.n,
             idempotency=idempotency,
             limits=key.limits,
             most_waiting=server.settings.most_waiting,
             kept=server.settings.kept,
-            asked=asked.asked(),
+            asked=asked,
         )
     except LimitError as error:
         problem = problem_of(error)
         problem.headers = rate_headers(server, key)
         raise problem from None
-    return job, model.name
 
 
 def rate_headers(server: Server, key: Key) -> dict[str, str]:

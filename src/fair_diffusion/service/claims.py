@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, tuple_, update
+from sqlalchemy import Connection, bindparam, func, or_, select, tuple_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from fair_diffusion.allocation.ledger import Turn
+from fair_diffusion.allocation.ledger import SKEW, Turn
 from fair_diffusion.policy.target import Target
 from fair_diffusion.service import writes
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, LostError
-from fair_diffusion.service.streams import Counted, count, take
-from fair_diffusion.service.tables import jobs
+from fair_diffusion.service.streams import Counted, Wanted, count, take
+from fair_diffusion.service.tables import is_queued, is_running, jobs
 
 LEASE = 30.0
 """Seconds that a worker has a job without renewing it."""
@@ -35,6 +36,19 @@ ATTEMPTS = 3
 """How many workers a job may cost."""
 SWEEP = 1.0
 """Seconds after which a worker looks again for jobs whose worker died."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of a job, as `Claims.end` takes it."""
+
+    job: Job
+    state: str = DONE
+    _: KW_ONLY
+    result: dict[str, Any] | None = None
+    reason: str | None = None
+    counted: Sequence[Counted] = ()
+    body: dict[str, Any] | None = None
 
 
 class Claims:
@@ -82,7 +96,7 @@ class Claims:
         ours = [(job.id, job.token) for job in held]
         if not ours:
             return {}
-        here = (tuple_(jobs.c.id, jobs.c.token).in_(ours), jobs.c.state == RUNNING)
+        here = (tuple_(jobs.c.id, jobs.c.token).in_(ours), is_running)
         renewed = update(jobs).where(*here).values(lease=now() + self.lease)
         with self.database.writing() as connection:
             rows = connection.execute(renewed.returning(jobs.c.id, jobs.c.cancelling)).all()
@@ -93,7 +107,7 @@ class Claims:
         ours = [(job.id, job.token) for job in held]
         found = select(jobs.c.id, jobs.c.cancelling).where(tuple_(jobs.c.id, jobs.c.token).in_(ours))
         with self.database.reading() as connection:
-            rows = connection.execute(found.where(jobs.c.state == RUNNING)).all() if ours else []
+            rows = connection.execute(found.where(is_running)).all() if ours else []
         return {row.id: bool(row.cancelling) for row in rows}
 
     def reserve(self, job: Job, *, rule: str, target: Target, n: int, model: str) -> Turn:
@@ -104,9 +118,32 @@ class Claims:
         Raises:
             LostError: the job is not this worker's any more.
         """
-        with self.database.writing() as connection:
-            self._check(connection, job)
-            return take(connection, rule=rule, target=target, n=n, model=model, job=job.id)
+        wanted = Wanted(rule=rule, target=target, n=n, model=model, job=job.id)
+        turns = self.reserve_all([job], [wanted])
+        if job.id not in turns:
+            raise LostError(_lost(job))
+        return turns[job.id][0]
+
+    def reserve_all(self, held: Sequence[Job], wanted: Sequence[Wanted]) -> dict[str, list[Turn]]:
+        """Take the turns of several jobs in one transaction, in the order in which they are wanted.
+
+        Args:
+            held: the jobs.
+            wanted: their turns, each with its job.
+
+        Returns:
+            For each job that is still this worker's and wants turns, by its id: its turns.
+        """
+        while True:
+            with self.database.writing() as connection:
+                ours = self._ours(connection, held)
+                mine = [each for each in wanted if each.job in ours]
+                taken = take(connection, mine)
+            if taken is not None:
+                found: dict[str, list[Turn]] = {}
+                for each, turn in zip(mine, taken, strict=True):
+                    found.setdefault(str(each.job), []).append(turn)
+                return found
 
     def progress(self, job: Job, progress: dict[str, Any]) -> None:
         """Write how far a job is. `LostError` if it is not this worker's any more."""
@@ -144,11 +181,22 @@ class Claims:
         Raises:
             LostError: the job is not this worker's any more. Nothing is counted.
         """
+        ended = Ended(job, state, result=result, reason=reason, counted=tuple(counted), body=body)
+        if job.id not in self.end_all([ended]):
+            raise LostError(_lost(job))
+
+    def end_all(self, ended: Sequence[Ended]) -> set[str]:
+        """End several jobs in one transaction, each as `end` does.
+
+        Returns:
+            The ids of those that ended. The others are not this worker's any more, and nothing of them is counted.
+        """
         with self.database.writing() as connection:
-            self._check(connection, job)
-            count(connection, counted, job=job.id)
-            kept = {} if body is None else {"body": body}
-            writes.end(connection, job.id, state, result=result, reason=reason, **kept)
+            ours = self._ours(connection, [each.job for each in ended])
+            mine = [each for each in ended if each.job.id in ours]
+            count(connection, [one for each in mine for one in each.counted], jobs=ours)
+            writes.end(connection, [writes.End(e.job.id, e.state, e.result, e.reason, e.body) for e in mine])
+        return ours
 
     def release(self, held: Iterable[Job]) -> None:
         """Put jobs back into the queue, where they were, as a worker that stops does. They keep their turns.
@@ -162,7 +210,8 @@ class Claims:
 
     def sweep(self) -> int:
         """Put the jobs of dead workers back into the queue; those that cost too many workers fail. Returns how many."""
-        expired = (jobs.c.state == RUNNING, jobs.c.lease < now())
+        longest = max(LEASE, self.lease) + SKEW  # a lease that ends later was given while the clock was ahead
+        expired = (is_running, or_(jobs.c.lease < now(), jobs.c.lease > now() + longest))
         dead = select(jobs.c.id, jobs.c.attempts, jobs.c.cancelling).where(*expired)
         self._swept = time.monotonic()
         with self.database.reading() as connection:
@@ -176,8 +225,8 @@ class Claims:
                 swept += 1
                 if row.attempts >= self.attempts and not row.cancelling:
                     reason = f"its worker died or stopped answering, {row.attempts} times"
-                    count(connection, [], job=job)
-                    writes.end(connection, job, FAILED, reason=reason)
+                    count(connection, [], jobs=[job])
+                    writes.end(connection, [writes.End(job, FAILED, reason=reason)])
                 else:
                     self._again(connection, job, bool(row.cancelling))
         return swept
@@ -190,14 +239,20 @@ class Claims:
 
     def _check(self, connection: Connection, job: Job) -> None:
         """Lock the row of a job. `LostError` if it is not this worker's any more."""
-        if connection.execute(_OURS, {"job": job.id, "of": job.token}).first() is None:
+        if not self._ours(connection, [job]):
             raise LostError(_lost(job))
+
+    def _ours(self, connection: Connection, held: Sequence[Job]) -> set[str]:
+        """Lock the rows of jobs, in one order for all. Returns the ids of those that are still this worker's."""
+        tokens = {job.id: job.token for job in held}
+        rows = connection.execute(_RUNNING, {"ids": list(tokens)})
+        return {row.id for row in rows if row.token == tokens[row.id]}
 
     def _again(self, connection: Connection, job: str, cancelling: bool, **values: Any) -> None:
         """Put a job back into the queue, or end it if it was cancelled."""
         if cancelling:
-            count(connection, [], job=job)
-            writes.end(connection, job, CANCELLED)
+            count(connection, [], jobs=[job])
+            writes.end(connection, [writes.End(job, CANCELLED)])
             return
         back = {"state": QUEUED, "worker": None, "lease": None, **values}
         connection.execute(update(jobs).where(jobs.c.id == job).values(back))
@@ -205,9 +260,10 @@ class Claims:
 
 
 # To build a statement takes longer than to run it, so those that every job needs are built once.
-_OURS = (
-    select(jobs.c.id)
-    .where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("of"), jobs.c.state == RUNNING)
+_RUNNING = (
+    select(jobs.c.id, jobs.c.token)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), is_running)
+    .order_by(jobs.c.id)
     .with_for_update()
 )
 
@@ -215,7 +271,7 @@ _OURS = (
 @lru_cache(maxsize=1024)
 def _claiming(kind: str, most: int, lane: str | None) -> ReturningUpdate[Any]:
     """Claim the next jobs for the worker `by` and for `seconds`. Jobs that another one is just claiming are skipped."""
-    waiting = select(jobs.c.id).where(jobs.c.state == QUEUED, jobs.c.kind == kind)
+    waiting = select(jobs.c.id).where(is_queued, jobs.c.kind == kind)
     if lane is not None:
         waiting = waiting.where(jobs.c.lane == lane, jobs.c.attempts == 0)
     order = (jobs.c.priority.desc(), jobs.c.start, jobs.c.created, jobs.c.id)
@@ -232,7 +288,7 @@ def _claiming(kind: str, most: int, lane: str | None) -> ReturningUpdate[Any]:
 
 
 def _held(job: Job) -> tuple[Any, ...]:
-    return jobs.c.id == job.id, jobs.c.token == job.token, jobs.c.state == RUNNING
+    return jobs.c.id == job.id, jobs.c.token == job.token, is_running
 
 
 def _lost(job: Job) -> str:

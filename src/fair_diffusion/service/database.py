@@ -1,6 +1,8 @@
 """The database of a service: SQLite in a file, or PostgreSQL by URL. One schema, upgraded when it is opened.
 
 SQLite: write-ahead log; every change is one `BEGIN IMMEDIATE` transaction, so a writer is alone from its first read on.
+A process that is killed loses nothing that was committed. A machine that loses power may lose the last commits, each
+whole: the file stays sound, and jobs, turns and results go together.
 PostgreSQL: READ COMMITTED; what must not run at once takes the lock of a row, or a named lock (`Database.lock`).
 Times are the database's own (`now`), because the clocks of several machines differ.
 """
@@ -27,7 +29,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from fair_diffusion.allocation.ledger_file import APPLICATION as LEDGER
 from fair_diffusion.allocation.ledger_file import LedgerError
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest revision in `migrations/versions`, which this code reads and writes."""
 APPLICATION = int.from_bytes(b"FDSV")
 """SQLite's `application_id` of our databases."""
@@ -249,6 +251,7 @@ def _sqlite_engine(file: Path, create: bool) -> Engine:
             address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log: no wait for the disk at each commit
         _use_wal(connection, file)
         return connection
 

@@ -23,6 +23,8 @@ class DrawBody:
         policy_hash: its hash, for the public record.
         format, compression, quality: of the files.
         partials: how many partial images are wanted of each image.
+        originals: hashes of the pictures that are to be moved; None: images are drawn, or the pictures are not kept.
+        upload: under which name these are stored; "": images are drawn.
         request: the id of the HTTP request, for logs.
     """
 
@@ -42,6 +44,8 @@ class DrawBody:
     compression: int = 100
     quality: str = "medium"
     partials: int = 0
+    originals: list[str] | None = None
+    upload: str = ""
     request: str = ""
 
     @classmethod
@@ -55,12 +59,13 @@ class DrawBody:
 
     @property
     def erased(self) -> Self:
-        """The same without the texts of the client."""
+        """The same without the texts and pictures of the client."""
         return replace(
             self,
             prompt=ERASED,
             negative_prompt=ERASED if self.negative_prompt else None,
             instruct=ERASED if self.instruct else None,
+            originals=None,
         )
 
     def drawing(self, policy: Policy | None, *, batch: int) -> Request:

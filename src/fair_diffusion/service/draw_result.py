@@ -18,7 +18,19 @@ ASSIGNED = ("assigned", "steered_to", "strength", "seed", "perceived", "repairs"
 """What of it only operators see: it tells which group an image was to show, or lets one draw it again."""
 
 
-def result_of(result: Result, files: Sequence[str], turns: Sequence[Turn], matched: Match) -> dict[str, Any]:
+MOVED = ("judged_before", "put_back")
+"""What is kept beside that of a picture that was to be moved."""
+
+
+def result_of(
+    result: Result,
+    files: Sequence[str],
+    turns: Sequence[Turn],
+    matched: Match,
+    *,
+    sizes: Sequence[tuple[int, int]] | None = None,
+    stream: str | None = None,
+) -> dict[str, Any]:
     """The result of a job.
 
     Args:
@@ -26,12 +38,15 @@ def result_of(result: Result, files: Sequence[str], turns: Sequence[Turn], match
         files: the hash of each image's file.
         turns: of the job, which name the streams.
         matched: the rule that fired.
+        sizes: width and height of each image; as the pictures of the result if None.
+        stream: the name of the stream that the images count in; that of the rule if None.
     """
     images = [
-        {"file": file, **{name: getattr(record, name) for name in IMAGE}}
+        {"file": file, **{name: getattr(record, name) for name in (*IMAGE, *MOVED) if hasattr(record, name)}}
         for file, record in zip(files, result.records, strict=True)
     ]
-    size = result.images[0].size if result.images else (0, 0)
+    found = set([image.size for image in result.images] if sizes is None else sizes)
+    size = found.pop() if len(found) == 1 else (0, 0)
     return {
         "images": images,
         "width": size[0],
@@ -42,5 +57,7 @@ def result_of(result: Result, files: Sequence[str], turns: Sequence[Turn], match
         "evaluations": sum(record.evaluations for record in result.records),
         "plain_evaluations": sum(record.plain_evaluations for record in result.records),
         "seconds": round(result.seconds, 3),
-        "streams": [{"rule": ledger_key(matched), "attributes": " × ".join(turn.target.attributes)} for turn in turns],
+        "streams": [
+            {"rule": stream or ledger_key(matched), "attributes": " × ".join(turn.target.attributes)} for turn in turns
+        ],
     }

@@ -1,8 +1,8 @@
 """One round of a worker: jobs of one lane on their way through the pipeline's loop, in mixed batches.
 
 Each image has its own prompt, seed and target, so images of many jobs share a batch. The round takes more jobs of its
-lane whenever the images at hand do not fill one. Every job ends by itself: its turns, its result and its state in one
-transaction.
+lane whenever the images at hand do not fill one. Jobs that are claimed together take their turns in one transaction,
+and jobs that are finished by the same batch end in one: for each job its turns, its result and its state together.
 """
 
 from __future__ import annotations
@@ -10,94 +10,35 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from fair_diffusion.allocation.ledger import Turn
 from fair_diffusion.allocation.ledger_request import ledger_key
-from fair_diffusion.backbones import Backbone, StepInfo
+from fair_diffusion.backbones import StepInfo
 from fair_diffusion.control.planned import Planned
-from fair_diffusion.service.claims import Claims
+from fair_diffusion.service.claims import Ended
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import result_of
-from fair_diffusion.service.holding import Holding
-from fair_diffusion.service.images import Images
+from fair_diffusion.service.images import Picture
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
 from fair_diffusion.service.picture_file import MEDIA, picture_file
-from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.previews import Previews
-from fair_diffusion.service.streams import Counted
+from fair_diffusion.service.streams import Counted, Wanted
+from fair_diffusion.service.tools import Tools, again, show_partial
 
 if TYPE_CHECKING:
-    from fair_diffusion.pipeline import FairPipeline
-    from fair_diffusion.policy import Policy
     from fair_diffusion.result import Result
 
-T = TypeVar("T")
 LOG = logging.getLogger("fair_diffusion.worker")
 ROUND = 4
 """A round takes no more jobs once it began so many batches of images, so that those that wait for repairs end."""
 TELL = 0.5
 """Seconds between two notes of how far the jobs are."""
-AGAIN = (0.2, 1.0, 3.0)
-"""Seconds after which something that the database refused is tried again."""
-
-
-@dataclass(kw_only=True)
-class Tools:
-    """What every round of a worker uses.
-
-    Attributes:
-        pipe: draws.
-        claims, holding: the worker's jobs.
-        images, policies: of the service.
-        model: the name of the model in streams and records.
-        batch: images in one batch at most.
-        kept: seconds for which images are kept.
-        keep_prompts: whether the prompt of a job that is done is kept.
-        more: gives up to so many further jobs of a lane; it may wait a little.
-        stopping: whether the worker is to end.
-        give_up: whether the time to finish what it has is over.
-    """
-
-    pipe: FairPipeline
-    claims: Claims
-    holding: Holding
-    images: Images
-    policies: Policies
-    model: str
-    batch: int
-    kept: float
-    keep_prompts: bool
-    more: Callable[[str, int], list[Job]]
-    stopping: Callable[[], bool]
-    give_up: Callable[[], bool]
-    versions: dict[int, Policy] = field(default_factory=dict)
-    backbones: dict[str, Backbone] = field(default_factory=dict)
-
-    def policy(self, version: int | None) -> Policy | None:
-        """The policy of a version, which never changes."""
-        if version is None:
-            return None
-        if version not in self.versions:
-            self.versions[version] = self.policies.get(version).policy
-        return self.versions[version]
-
-    def backbone(self, size: str | None) -> Backbone:
-        """The model for pictures of a size."""
-        if size is None:
-            return self.pipe.backbone
-        if size not in self.backbones:
-            width, height = map(int, size.split("x"))
-            self.backbones[size] = self.pipe.backbone.sized(width, height)
-        return self.backbones[size]
 
 
 @dataclass(kw_only=True)
@@ -122,7 +63,7 @@ class Round:
     """
 
     def __init__(self, tools: Tools, jobs: Sequence[Job], *, alone: bool = False) -> None:
-        self._tools, self._waiting = tools, deque(jobs)
+        self._tools, self._waiting = tools, list(jobs)
         self._lane, self._alone = jobs[0].lane, alone or (len(jobs) == 1 and jobs[0].attempts > 1)
         self._drawn: list[_Drawn] = []
         self._begun, self._told = 0, time.monotonic()
@@ -133,9 +74,8 @@ class Round:
         """Draw until every job has ended or is given back. An error of one job ends that job alone."""
         tools = self._tools
         try:
-            for k, result in tools.pipe.run(self._planned(), self._on_step):
-                self._drawn[k].over = True
-                self._finish(self._drawn[k], result)
+            for finished in tools.pipe.run_together(self._planned(), self._on_step):
+                self._finish([(self._drawn[k], result) for k, result in finished])
         except DatabaseError as error:
             LOG.error("%s; what was at hand is left to whoever claims it", error)
             self._leave(each.job for each in self._drawn if not each.over)
@@ -147,9 +87,12 @@ class Round:
         """The jobs as they are begun: those at hand, then more of the lane."""
         tools = self._tools
         while True:
-            while self._waiting and not tools.stopping():
-                if planned := self._begin(self._waiting.popleft()):
-                    yield planned
+            if not tools.stopping():
+                waiting, self._waiting = self._waiting, []
+                for each in self._begin(waiting):
+                    if tools.stopping():
+                        return
+                    yield each.planned
             if self._alone or tools.stopping() or self._begun >= ROUND * tools.batch:
                 return
             wanted = tools.batch - self._begun % tools.batch
@@ -158,44 +101,69 @@ class Round:
                 return
             for job in more:
                 tools.holding.add(job)
-            self._waiting.extend(more)
+            self._waiting = more
 
-    def _begin(self, job: Job) -> Planned | None:
-        """Plan a job and take its turns; None if it has ended."""
-        tools = self._tools
-        if tools.holding.cancelled(job):
-            self._end(job, CANCELLED)
-            return None
-        try:
-            body = DrawBody.of(job.body)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of instructions, told when the request came
-                planned = tools.pipe.plan(body.drawing(tools.policy(body.policy), batch=tools.batch))
-            turns: list[Turn] = []
-            if planned.quotas:
-                rule, matched = ledger_key(planned.matched), planned.matched
-                for target in matched.targets:
-                    take = partial(tools.claims.reserve, job, rule=rule, target=target, n=body.n, model=tools.model)
-                    turns.append(_again(take))
-                planned = replace(planned, quotas=[turn.quotas for turn in turns])
-        except (LostError, DatabaseError) as error:
-            LOG.warning("%s: %s", job.id, type(error).__name__)
-            self._leave([job])
-            return None
-        except ValueError as error:  # what only the loaded model can tell
-            self._end(job, FAILED, reason=str(error), result={"wrong_request": True})
-            return None
-        show = partial(self._show, job, body)
-        previews = Previews(self._begun, body.n, steps=body.steps, partials=body.partials, show=show)
-        self._drawn.append(_Drawn(job=job, body=body, planned=planned, turns=turns, previews=previews))
-        self._begun += body.n
-        return planned
+    def _begin(self, jobs: Sequence[Job]) -> list[_Drawn]:
+        """Plan jobs and take their turns. A job that is cancelled, or that cannot be drawn, ends here."""
+        plans, ends = list[tuple[Job, DrawBody, Planned]](), list[Ended]()
+        for job in jobs:
+            if self._tools.holding.cancelled(job):
+                ends.append(Ended(job, CANCELLED))
+                continue
+            try:
+                plans.append((job, *self._plan(job)))
+            except DatabaseError as error:
+                LOG.warning("%s: %s", job.id, type(error).__name__)
+                self._leave([job])
+            except ValueError as error:  # what only the loaded model can tell
+                ends.append(Ended(job, FAILED, reason=str(error), result={"wrong_request": True}))
+            except Exception as error:
+                LOG.error("%s: %s", job.id, type(error).__name__)
+                ends.append(Ended(job, FAILED, reason=_why(error)))
+        self._end(ends)
+        wanted = [one for job, body, planned in plans for one in self._turns(job, body, planned)]
+        turns: dict[str, list[Turn]] = {}
+        if wanted:
+            held = [job for job, _, _ in plans]
+            try:
+                turns = again(partial(self._tools.claims.reserve_all, held, wanted))
+            except DatabaseError as error:
+                LOG.error("%s", error)
+                self._leave(held)
+                return []
+        begun = []
+        for job, body, planned in plans:
+            if planned.quotas and job.id not in turns:  # it is not this worker's any more
+                self._leave([job])
+                continue
+            own = turns.get(job.id, [])
+            show = partial(show_partial, self._tools, job, body)
+            previews = Previews(self._begun, body.n, steps=body.steps, partials=body.partials, show=show)
+            planned = replace(planned, quotas=[turn.quotas for turn in own], unwanted=partial(self._vain, job))
+            begun.append(_Drawn(job=job, body=body, planned=planned, turns=own, previews=previews))
+            self._begun += body.n
+        self._drawn += begun
+        return begun
+
+    def _plan(self, job: Job) -> tuple[DrawBody, Planned]:
+        body = DrawBody.of(job.body)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of instructions, told when the request came
+            asked = body.drawing(self._tools.policy(body.policy), batch=self._tools.batch)
+            return body, self._tools.pipe.plan(asked)
+
+    def _turns(self, job: Job, body: DrawBody, planned: Planned) -> list[Wanted]:
+        """The turns that a job wants: one for each target."""
+        if not planned.quotas:
+            return []
+        rule, model = ledger_key(planned.matched), self._tools.model
+        targets = planned.matched.targets
+        return [Wanted(rule=rule, target=target, n=body.n, model=model, job=job.id) for target in targets]
 
     def _on_step(self, info: StepInfo) -> None:
         """Show partial images, tell how far the jobs are, and end the round where nobody waits for it any more."""
         tools, at_work = self._tools, [each for each in self._drawn if not each.over]
-        vain = all(tools.holding.cancelled(each.job) or tools.holding.lost(each.job) for each in at_work)
-        if (at_work and vain) or tools.give_up():
+        if (at_work and all(self._vain(each.job) for each in at_work)) or tools.give_up():
             raise KeyboardInterrupt
         with suppress(LostError, DatabaseError):
             for each in at_work:
@@ -206,29 +174,46 @@ class Round:
                 for each in at_work:
                     tools.claims.progress(each.job, {"step": info.step + 1, "steps": info.steps})
 
-    def _show(self, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
-        """Store a partial image, and tell of it."""
-        file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
-        kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, self._tools.kept)}
-        stored = self._tools.images.put(file, **kept)  # type: ignore[arg-type]
-        self._tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})
+    def _vain(self, job: Job) -> bool:
+        """Whether what is drawn for a job is in vain: it is cancelled, or another worker has it."""
+        return self._tools.holding.cancelled(job) or self._tools.holding.lost(job)
 
-    def _finish(self, drawn: _Drawn, result: Result) -> None:
-        """Store the images of a job and end it, or give it back if it was interrupted because the worker ends."""
+    def _finish(self, finished: Sequence[tuple[_Drawn, Result]]) -> None:
+        """Store images and end their jobs; what was interrupted because the worker ends is given back."""
+        tools, ends = self._tools, list[Ended]()
+        whole: list[tuple[_Drawn, Result]] = []
+        for drawn, result in finished:
+            if tools.holding.lost(drawn.job):
+                self._leave([drawn.job])
+            elif result.stopped and not tools.holding.cancelled(drawn.job):
+                drawn.over = True
+                self._give_back([drawn.job])
+            else:
+                whole.append((drawn, result))
+        stored = iter(again(partial(tools.images.put_all, [one for each in whole for one in self._pictures(*each)])))
+        for drawn, result in whole:
+            cancelled = tools.holding.cancelled(drawn.job)
+            ends.append(
+                Ended(
+                    drawn.job,
+                    CANCELLED if cancelled else DONE,
+                    result=result_of(result, [next(stored) for _ in result.images], drawn.turns, drawn.planned.matched),
+                    counted=[Counted.of(turn, result.records) for turn in drawn.turns],
+                    # one that was cancelled may be tried again
+                    body=None if tools.keep_prompts or cancelled else drawn.body.erased.stored(),
+                )
+            )
+            drawn.over = True
+        self._end(ends)
+
+    def _pictures(self, drawn: _Drawn, result: Result) -> list[Picture]:
+        """The files of a result."""
         tools, job, body = self._tools, drawn.job, drawn.body
-        cancelled = tools.holding.cancelled(job)
-        if tools.holding.lost(job):
-            self._leave([job])
-            return
-        if result.stopped and not cancelled:
-            self._give_back([job])
-            return
         public = {"made_by": "a model", "model": tools.model, "rule": result.rule, "policy": body.policy_hash}
-        stored = [
-            tools.images.put(
-                picture_file(
-                    image, {**public, "drawn": result.drawn}, format=body.format, compression=body.compression
-                ),
+        public["drawn"] = result.drawn
+        return [
+            Picture(
+                picture_file(image, public, format=body.format, compression=body.compression),
                 media=MEDIA[body.format],
                 key=job.key,
                 job=job.id,
@@ -236,13 +221,6 @@ class Round:
             )
             for image in result.images
         ]
-        self._end(
-            job,
-            CANCELLED if cancelled else DONE,
-            result=result_of(result, stored, drawn.turns, drawn.planned.matched),
-            counted=[Counted.of(turn, result.records) for turn in drawn.turns],
-            body=None if tools.keep_prompts or cancelled else body.erased.stored(),  # it may be tried again
-        )
 
     def _failed(self, error: Exception) -> None:
         """One job of the round cannot be drawn. Each is drawn alone then; one that fails alone has failed."""
@@ -250,7 +228,7 @@ class Round:
         LOG.error("%s in a batch of %s jobs", type(error).__name__, len(left))
         if len(left) == 1:
             left[0].over = True
-            self._end(left[0].job, FAILED, reason=f"it cannot be drawn: {type(error).__name__}: {error}")
+            self._end([Ended(left[0].job, FAILED, reason=_why(error))])
             return
         for each in left:
             each.over = True
@@ -259,14 +237,19 @@ class Round:
             else:
                 Round(self._tools, [each.job], alone=True).draw()
 
-    def _end(self, job: Job, state: str, **ended: Any) -> None:
-        """End a job. If the database refuses it for long, the job is left to whoever claims it."""
+    def _end(self, ends: Sequence[Ended]) -> None:
+        """End jobs. If the database refuses it for long, they are left to whoever claims them."""
+        if not ends:
+            return
         try:
-            _again(partial(self._tools.claims.end, job, state, **ended))
-            LOG.info("%s %s (request %s)", job.id, state, job.body.get("request", ""))
-        except (LostError, DatabaseError) as error:
-            LOG.warning("%s was not ended: %s", job.id, type(error).__name__)
-        self._tools.holding.drop(job)
+            ended = again(partial(self._tools.claims.end_all, ends))
+        except DatabaseError as error:
+            LOG.error("%s", error)
+            ended = set()
+        for each in ends:
+            state = each.state if each.job.id in ended else "was not ended: it is not this worker's any more"
+            LOG.info("%s %s (request %s)", each.job.id, state, each.job.body.get("request", ""))
+            self._tools.holding.drop(each.job)
 
     def _give_back(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -274,7 +257,7 @@ class Round:
                 self._tools.claims.release([job])
             self._tools.holding.drop(job)
 
-    def _leave(self, jobs: Any) -> None:
+    def _leave(self, jobs: Iterable[Job]) -> None:
         """Keep jobs no longer; their lease runs out, or they are another worker's already."""
         for job in jobs:
             self._tools.holding.drop(job)
@@ -282,11 +265,6 @@ class Round:
                 each.over = each.over or each.job.id == job.id
 
 
-def _again(do: Callable[[], T]) -> T:
-    """Do something in the database, again some times if it cannot be used at the moment."""
-    for seconds in AGAIN:
-        try:
-            return do()
-        except DatabaseError:
-            time.sleep(seconds)
-    return do()
+def _why(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) else error  # without the path
+    return f"it cannot be drawn: {type(error).__name__}: {said}"

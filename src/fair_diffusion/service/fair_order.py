@@ -13,11 +13,12 @@ Jobs of another kind or priority are another queue.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from fair_diffusion.service.database import Database
-from fair_diffusion.service.job import QUEUED
-from fair_diffusion.service.tables import jobs
+from fair_diffusion.service.tables import is_queued, jobs
 
 
 def start(database: Database, connection: Connection, *, key: str, kind: str, priority: int) -> float:
@@ -25,10 +26,19 @@ def start(database: Database, connection: Connection, *, key: str, kind: str, pr
 
     Without the lock, jobs that a key puts at once would all get the same start, and go before others'."""
     database.lock(connection, f"fair-diffusion: key {key}")
-    queue = (jobs.c.kind == kind, jobs.c.priority == priority, jobs.c.start.is_not(None))
-    last = (jobs.c.start + jobs.c.cost).label("ended")
-    end = select(last).where(jobs.c.key == key, *queue).order_by(jobs.c.start.desc()).limit(1).scalar_subquery()
-    waiting = select(func.min(jobs.c.start)).where(*queue, jobs.c.state == QUEUED).scalar_subquery()
-    furthest = select(func.max(jobs.c.start)).where(*queue).scalar_subquery()
-    at, own = connection.execute(select(func.coalesce(waiting, furthest, 0.0), func.coalesce(end, 0.0))).one()
-    return max(float(at), float(own))
+    row = connection.execute(_START, {"whose": key, "what": kind, "how": priority}).one()
+    return max(map(float, row))
+
+
+def _start() -> Select[Any]:
+    """Where the queue is, and where the last job of the key ends."""
+    queue = (jobs.c.kind == bindparam("what"), jobs.c.priority == bindparam("how"), jobs.c.start.is_not(None))
+    last = select((jobs.c.start + jobs.c.cost).label("ended")).where(jobs.c.key == bindparam("whose"), *queue)
+    end = last.order_by(jobs.c.start.desc()).limit(1).scalar_subquery()
+    waiting = select(func.min(jobs.c.start)).where(*queue, is_queued)
+    furthest = select(func.max(jobs.c.start)).where(*queue)
+    here = func.coalesce(waiting.scalar_subquery(), furthest.scalar_subquery(), 0.0)
+    return select(here, func.coalesce(end, 0.0))
+
+
+_START = _start()  # to build it takes longer than to run it

@@ -24,6 +24,8 @@ OPEN = ("/health",)
 """The only paths that need no key."""
 LARGEST = 1_048_576
 """Bytes of a body at most."""
+UPLOADS = ("/v1/images/edits",)
+"""Paths whose bodies hold pictures: they may be larger, and are not gathered in memory."""
 _BEARER = re.compile(r"Bearer\s+(\S+)\s*", re.IGNORECASE)
 
 
@@ -56,13 +58,18 @@ class Gate:
 
         try:
             refused = await self._refused(scope, state)
-            body = None if refused else await _body(receive)
-            if refused is None and body is None:
-                refused = Problem(413, f"the body is larger than {LARGEST:,} bytes", code="body_too_large")
+            behind, most = receive, self._server.settings.most_upload
+            if refused is None and scope["path"] in UPLOADS:
+                refused = _too_large(most, "image") if _length(scope) > most else None
+                behind = _bounded(receive, most)
+            elif refused is None:
+                body = await _body(receive)
+                refused = _too_large(LARGEST) if body is None else None
+                behind = _replayed(body or b"", receive)
             if refused is not None:
                 await refused.answer()(scope, receive, answer)
                 return
-            await self._app(scope, _replayed(body or b"", receive), answer)
+            await self._app(scope, behind, answer)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             seconds = time.perf_counter() - began
@@ -83,6 +90,31 @@ class Gate:
             return Problem(401, said, kind="authentication_error", code="invalid_api_key")
         state["key"] = key
         return None
+
+
+def _too_large(most: int, param: str | None = None) -> Problem:
+    return Problem(413, f"the body is larger than {most:,} bytes", param=param, code="body_too_large")
+
+
+def _length(scope: Scope) -> int:
+    """The length that a body is said to have; 0 if none is said."""
+    said = Headers(scope=scope).get("content-length", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Gives the body as it comes. `Problem` once it is too large, whatever length it was said to have."""
+    size = 0
+
+    async def bounded() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise _too_large(most, "image")
+        return message
+
+    return bounded
 
 
 async def _body(receive: Receive) -> bytes | None:

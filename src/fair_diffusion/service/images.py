@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Float, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fair_diffusion.files.whole_file import whole_file
@@ -20,6 +22,30 @@ from fair_diffusion.service.tables import images
 
 MEDIA = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 """What is stored, and how such files end."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to be stored.
+
+    Attributes:
+        content: the file.
+        media: its media type, of `MEDIA`.
+        key: who may see it; "" is this machine.
+        job: the job that drew it.
+        kept: seconds for which it is kept; None: until it is deleted.
+    """
+
+    content: bytes
+    _: KW_ONLY
+    media: str = "image/png"
+    key: str = ""
+    job: str | None = None
+    kept: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.media not in MEDIA:
+            raise ValueError(f"the media type is {self.media!r}; use one of {', '.join(MEDIA)}")
 
 
 class Images:
@@ -47,33 +73,34 @@ class Images:
         job: str | None = None,
         kept: float | None = None,
     ) -> str:
-        """Store a picture for a key.
+        """Store one picture for a key, as `Picture` tells. Returns its hash, by which it is found."""
+        return self.put_all([Picture(content, media=media, key=key, job=job, kept=kept)])[0]
 
-        Args:
-            content: the file.
-            media: its media type, of `MEDIA`.
-            key: who may see it; "" is this machine.
-            job: the job that drew it.
-            kept: seconds for which it is kept; None: until it is deleted.
+    def put_all(self, pictures: Sequence[Picture]) -> list[str]:
+        """Store pictures. Returns their hashes, by which they are found."""
+        digests = [hashlib.sha256(picture.content).hexdigest() for picture in pictures]
+        files = {
+            _name(digest, picture.media): picture.content for digest, picture in zip(digests, pictures, strict=True)
+        }
+        self._write(files)
+        rows = {
+            (digest, each.key): {
+                **{"hash": digest, "key": each.key, "media": each.media, "size": len(each.content)},
+                **{"job": each.job, "seconds": each.kept},
+            }
+            for digest, each in zip(digests, pictures, strict=True)
+        }
+        if rows:
+            with self.database.writing() as connection:
+                for digest in sorted(set(digests)):
+                    self.database.lock(connection, f"fair-diffusion: image {digest}")
+                self._write(files)  # one may have expired in between
+                connection.execute(_PUT[self.database.postgres], list(rows.values()))
+        return digests
 
-        Returns:
-            Its hash, by which it is found.
-        """
-        if media not in MEDIA:
-            raise ValueError(f"the media type is {media!r}; use one of {', '.join(MEDIA)}")
-        digest = hashlib.sha256(content).hexdigest()
-        name = _name(digest, media)
-        self._files.write(name, content)
-        dialect = postgresql if self.database.postgres else sqlite
-        values = {"hash": digest, "key": key, "media": media, "size": len(content), "job": job, "created": now()}
-        expires = None if kept is None else now() + kept
-        row = dialect.insert(images).values(**values, expires=expires)
-        row = row.on_conflict_do_update(index_elements=["hash", "key"], set_={"expires": expires, "job": job})
-        with self.database.writing() as connection:
-            self.database.lock(connection, f"fair-diffusion: image {digest}")
-            self._files.write(name, content)  # it may have expired in between
-            connection.execute(row)
-        return digest
+    def _write(self, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            self._files.write(name, content)
 
     def get(self, digest: str, *, key: str | None = None) -> tuple[bytes, str]:
         """The file and its media type. `LookupError` if there is none, or if it is not of `key`, where one is given."""
@@ -154,3 +181,18 @@ class _Objects:
 
 def _name(digest: str, media: str) -> str:
     return f"{digest[:2]}/{digest}{MEDIA[media]}"
+
+
+def _putting(dialect: Any) -> Any:
+    """The statement that stores rows, or makes them last as long as the new ones."""
+    row = dialect.insert(images).values(
+        **{name: bindparam(name) for name in ("hash", "key", "media", "size", "job")},
+        created=now(),
+        expires=now() + bindparam("seconds", type_=Float()),
+    )
+    same = {"expires": row.excluded.expires, "job": row.excluded.job}
+    return row.on_conflict_do_update(index_elements=["hash", "key"], set_=same)
+
+
+_PUT = {False: _putting(sqlite), True: _putting(postgresql)}
+"""By whether the database is PostgreSQL."""

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.fair_order import start
@@ -29,9 +29,9 @@ from fair_diffusion.service.job import (
 )
 from fair_diffusion.service.limits import LimitError, Limits
 from fair_diffusion.service.streams import count
-from fair_diffusion.service.tables import events
+from fair_diffusion.service.tables import events, is_queued
 from fair_diffusion.service.tables import jobs as table
-from fair_diffusion.service.writes import QUEUE, add_event, end, tell
+from fair_diffusion.service.writes import QUEUE, End, add_event, end, tell
 
 KEPT = 24 * 3600.0
 """Seconds for which a job and its result are kept after its end."""
@@ -117,13 +117,12 @@ class Jobs:
                 "body": body,
                 "digest": digest,
                 "idempotency": idempotency,
-                "created": now(),
                 "kept": kept,
                 "token": 0,
                 "attempts": 0,
                 "cancelling": False,
             }
-            row = connection.execute(insert(table).values(values).returning(table)).one()
+            row = connection.execute(_PUT, values).one()
             tell(connection, QUEUE)
         return Job.of(row), True
 
@@ -160,11 +159,11 @@ class Jobs:
     def ahead(self, job: Job) -> int:
         """How many jobs of its kind go before a job that waits."""
         with self.database.reading() as connection:
-            place = connection.scalar(select(table.c.start).where(table.c.id == job.id, table.c.state == QUEUED))
+            place = connection.scalar(select(table.c.start).where(table.c.id == job.id, is_queued))
             if place is None:
                 return 0
             before = or_(table.c.priority > job.priority, (table.c.priority == job.priority) & (table.c.start < place))
-            queue = (table.c.kind == job.kind, table.c.state == QUEUED)
+            queue = (table.c.kind == job.kind, is_queued)
             return connection.scalar(select(func.count()).where(*queue, before)) or 0
 
     def last_minute(self, key: str) -> tuple[int, float]:
@@ -175,9 +174,16 @@ class Jobs:
 
     def events(self, job: str, *, after: int = 0) -> list[Event]:
         """What happened to a job after event number `after`, in order. The last one is named like the job's end."""
-        wanted = select(events).where(events.c.job == job, events.c.number > after).order_by(events.c.number)
         with self.database.reading() as connection:
-            return [Event(row.number, row.kind, row.data, row.time) for row in connection.execute(wanted)]
+            return _events(connection, job, after)
+
+    def look(self, job: str, *, after: int = 0) -> tuple[Job, list[Event]]:
+        """A job and its events after number `after`, of one moment. `UnknownJobError` as in `get`."""
+        with self.database.reading() as connection:
+            row = connection.execute(_FIND, {"job": job}).first()
+            if row is None:
+                raise UnknownJobError(_unknown(job))
+            return Job.of(row), _events(connection, job, after)
 
     def cancel(self, job: str, *, key: str | None = None) -> Job:
         """Cancel a job. One that waits has ended then; a running one ends when its worker sees it (`Job.cancelling`).
@@ -193,8 +199,9 @@ class Jobs:
             if row is None:
                 raise UnknownJobError(_unknown(job))
             if row.state == QUEUED:
-                count(connection, [], job=job)  # it may have a turn of a worker that gave it back
-                end(connection, job, CANCELLED, start=None)
+                count(connection, [], jobs=[job])  # it may have a turn of a worker that gave it back
+                connection.execute(update(table).where(table.c.id == job).values(start=None))
+                end(connection, [End(job, CANCELLED)])
             elif row.state == RUNNING:
                 connection.execute(update(table).where(table.c.id == job).values(cancelling=True))
                 tell(connection, job)
@@ -232,7 +239,7 @@ class Jobs:
         self, connection: Connection, key: str, kind: str, images: int, limits: Limits, most_waiting: int | None
     ) -> None:
         """`LimitError` if a job of this key does not fit into the queue now."""
-        waiting = (table.c.state == QUEUED, table.c.kind == kind)
+        waiting = (is_queued, table.c.kind == kind)
         for most, who, name in ((limits.queued, (table.c.key == key,), "queued"), (most_waiting, (), "waiting")):
             if most is None:
                 continue
@@ -242,6 +249,19 @@ class Jobs:
                 raise LimitError(f"{most} jobs {whose}wait already; try again when some have ended", name, 1.0)
         if limits.images_per_minute is not None:
             _check_rate(_recent(connection, key), images, limits.images_per_minute)
+
+
+_PUT = insert(table).values(created=now()).returning(table)  # to build a statement takes longer than to run it
+
+
+_FIND = select(table).where(table.c.id == bindparam("job"))
+_EVENTS = select(events).where(events.c.job == bindparam("of"), events.c.number > bindparam("after"))
+_EVENTS = _EVENTS.order_by(events.c.number)
+
+
+def _events(connection: Connection, job: str, after: int) -> list[Event]:
+    rows = connection.execute(_EVENTS, {"of": job, "after": after})
+    return [Event(row.number, row.kind, row.data, row.time) for row in rows]
 
 
 def digest_of(kind: str, body: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from itertools import groupby
 
@@ -13,7 +13,7 @@ from fair_diffusion.allocation.stream import deficits
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.policy.target import Cell, Target
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.streams import Counted, count, pending, take
+from fair_diffusion.service.streams import Counted, Wanted, count, pending, take
 from fair_diffusion.service.tables import cells, streams, turns
 
 
@@ -37,8 +37,12 @@ class DatabaseLedger:
 
     def reserve(self, *, rule: str, target: Target, n: int, model: str) -> Turn:
         """Reserve the next `n` images of the stream of `rule`, `target` and `model`. `ValueError` if n is below 1."""
-        with self.database.writing() as connection:
-            return take(connection, rule=rule, target=target, n=n, model=model, lease=self.lease)
+        wanted = [Wanted(rule=rule, target=target, n=n, model=model, lease=self.lease)]
+        while True:
+            with self.database.writing() as connection:
+                taken = take(connection, wanted)
+            if taken is not None:
+                return taken[0]
 
     def settle(
         self,
@@ -68,20 +72,30 @@ class DatabaseLedger:
     def renew(self, turn: Turn) -> None:
         """Restart the lease of a turn that takes long. A settled or released turn stays as it is."""
         with self.database.writing() as connection:
-            connection.execute(
-                update(turns).where(turns.c.id == turn.id, turns.c.job.is_(None)).values(expires=now() + self.lease)
-            )
+            values = {"expires": now() + self.lease, "lease": self.lease}
+            connection.execute(update(turns).where(turns.c.id == turn.id, turns.c.job.is_(None)).values(values))
 
     def forget_expired(self) -> int:
         """Delete turns whose lease ran out 30 days ago; until then they can be settled. Returns how many."""
         with self.database.writing() as connection:
             return connection.execute(delete(turns).where(turns.c.expires < now() - KEPT)).rowcount
 
-    def rows(self) -> list[Row]:
-        """Every group of every stream, in the order in which the streams began."""
+    def rows(self, *, rules: Collection[str] | None = None, model: str | None = None) -> list[Row]:
+        """Every group of every stream, in the order in which the streams began.
+
+        Args:
+            rules: only the streams of these rules.
+            model: only the streams of this model.
+        """
+        wanted = select(streams, cells).join(cells).order_by(streams.c.id, cells.c.position)
+        if rules is not None:
+            wanted = wanted.where(streams.c.rule.in_(rules))
+        if model is not None:
+            wanted = wanted.where(streams.c.model == model)
         with self.database.reading() as connection:
-            under_way = pending(connection)
-            held = connection.execute(select(streams, cells).join(cells).order_by(streams.c.id, cells.c.position)).all()
+            held = connection.execute(wanted).all()
+            some = rules is not None or model is not None
+            under_way = pending(connection, list({cell.id for cell in held}) if some else None)
         found: list[Row] = []
         for stream, part in groupby(held, key=lambda cell: cell.id):
             group = list(part)

@@ -76,9 +76,18 @@ class _Stored(Collector):
                 found.add_metric([kind, state], counts.get((kind, state), 0))
         yield found
         ready = GaugeMetricFamily("fair_diffusion_model_ready", "whether a worker has the model", labels=["model"])
+        batch = GaugeMetricFamily("fair_diffusion_batch", "images in one batch at most", labels=["model"])
+        step = GaugeMetricFamily(
+            "fair_diffusion_image_step_seconds",
+            "a step of one image by the size of the batch, measured when a worker started",
+            labels=["model", "batch"],
+        )
         for model in served_models(self._database):
             ready.add_metric([model.name], model.ready)
-        yield ready
+            batch.add_metric([model.name], model.batch)
+            for size, seconds in model.image_step.items():
+                step.add_metric([model.name, size], seconds)
+        yield from (ready, batch, step)
         labels = ["rule", "model", "attributes", "group"]
         images = GaugeMetricFamily(
             "fair_diffusion_images", "images of each stream by group", labels=[*labels, "counted"]

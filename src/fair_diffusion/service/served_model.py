@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ class ServedModel:
         attributes: what perceiver and judge read.
         passes: network evaluations of one step.
         weights: the hash of its weights.
+        batch: images in one batch at most, as the worker found at its start.
+        image_step: seconds of a step for one image, by the size of the batch, if the worker measured them.
         created: when a worker last loaded it, in seconds since 1970.
         ready: whether a worker is there now.
     """
@@ -50,6 +53,8 @@ class ServedModel:
     attributes: list[str]
     passes: int
     weights: str
+    batch: int = 0
+    image_step: dict[str, float] = field(default_factory=dict)
     created: float = 0.0
     ready: bool = field(default=True, compare=False)
 
@@ -80,11 +85,11 @@ class Presence:
     Args:
         database: where it is said.
         worker: its name.
-        model: what it draws with.
+        models: what it draws with.
     """
 
-    def __init__(self, database: Database, worker: str, model: ServedModel) -> None:
-        self._database, self._worker, self._model = database, worker, model
+    def __init__(self, database: Database, worker: str, models: Sequence[ServedModel]) -> None:
+        self._database, self._worker, self._models = database, worker, models
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
@@ -110,10 +115,12 @@ class Presence:
 
     def _say(self, ago: float = 0.0) -> None:
         dialect = postgresql if self._database.postgres else sqlite
-        model = {name: value for name, value in asdict(self._model).items() if name not in ("created", "ready")}
-        row = dialect.insert(workers).values(name=self._worker, model=model, seen=now() + ago)
         with self._database.writing() as connection:
-            connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen": now() + ago}))
+            for each in self._models:
+                model = {name: value for name, value in asdict(each).items() if name not in ("created", "ready")}
+                name = self._worker if len(self._models) == 1 else f"{self._worker} {each.name}"
+                row = dialect.insert(workers).values(name=name, model=model, seen=now() + ago)
+                connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen": now() + ago}))
             connection.execute(delete(workers).where(workers.c.seen < now() - KEPT))
 
 

@@ -51,8 +51,7 @@ class Server:
         with self.signals.listen(job.id, ring):
             while True:
                 bell.clear()
-                job = await run_in_threadpool(self.jobs.get, job.id)
-                events = await run_in_threadpool(self.jobs.events, job.id, after=after)
+                job, events = await run_in_threadpool(self.jobs.look, job.id, after=after)
                 after = events[-1].number if events else after
                 yield job, events
                 if job.over:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, Float, and_, bindparam, delete, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from fair_diffusion.allocation.ledger import Turn
+from fair_diffusion.allocation.ledger import SKEW, Turn
 from fair_diffusion.allocation.stream import next_cells
 from fair_diffusion.policy.target import Cell, Target
 from fair_diffusion.service.database import now
@@ -63,114 +63,131 @@ class Counted:
             [_cell([record.judged[name] for name in names]) for record in records],
         )
 
-    def changes(self) -> list[dict[str, Any]]:
-        """For each cell that has more images now: its name, and how many by each column of `COLUMNS`."""
+    def changes(self) -> dict[str, dict[str, int]]:
+        """For each cell that has more images now, by its name: how many more by each column of `COLUMNS`."""
         shares = self.turn.target.shares
         counted = [seen if seen in shares else asked for asked, seen in zip(self.assigned, self.perceived, strict=True)]
         columns = zip(COLUMNS, (self.assigned, self.perceived, self.judged, counted), strict=True)
         found = {column: Counter(read) for column, read in columns}
-        rows = [
-            {"cell": cell_name(cell), **{f"more_{column}": counts[cell] for column, counts in found.items()}}
-            for cell in shares
-        ]
-        return [row for row in rows if any(row[f"more_{column}"] for column in COLUMNS)]
+        rows = {cell_name(cell): {column: counts[cell] for column, counts in found.items()} for cell in shares}
+        return {name: row for name, row in rows.items() if any(row.values())}
 
 
-def take(
-    connection: Connection,
-    *,
-    rule: str,
-    target: Target,
-    n: int,
-    model: str,
-    lease: float | None = None,
-    job: str | None = None,
-) -> Turn:
-    """Take the next `n` images of a stream, which is begun if it does not exist.
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A turn that somebody wants.
 
-    Args:
-        connection: in a writing transaction.
+    Attributes:
         rule, target, model: of the stream.
         n: images.
         lease: seconds for which the turn counts as under way.
-        job: the job whose turn it is, instead of a lease. If the job has one in this stream, that is returned.
+        job: the job whose turn it is, instead of a lease. If the job has one in this stream, that is its turn.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n is {n!r}: give at least 1 image")
-    stream, lot = _stream(connection, rule, target, model)
-    order = [cell_name(cell) for cell in target.shares]
-    if job is not None:
-        held = connection.execute(_HELD, {"by": job, "of": stream}).first()
-        if held is not None:
-            return Turn(held.id, target, [held.quotas.get(name, 0) for name in order])
-    rows = connection.execute(_CELLS, {"of": stream}).all()
-    under_way = pending(connection, [stream])[stream]
-    counts = [row.counted + under_way[row.name] for row in rows]
-    quotas = Counter(rows[k].name for k in next_cells([Fraction(row.share) for row in rows], counts, n, lot))
-    identity = uuid.uuid4().hex
-    expires = None if lease is None else now() + lease
-    values = {"id": identity, "stream": stream, "job": job, "quotas": dict(quotas), "expires": expires}
-    connection.execute(insert(turns).values(values))
-    return Turn(identity, target, [quotas[name] for name in order])
+
+    rule: str
+    target: Target
+    n: int
+    model: str
+    lease: float | None = None
+    job: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
+            raise ValueError(f"n is {self.n!r}: give at least 1 image")
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What the stream is known by. Shares are kept exactly, as "1/3"."""
+        shares = ", ".join(sorted(f"{cell_name(cell)} {share}" for cell, share in self.target.shares.items()))
+        return self.rule, self.model, " × ".join(self.target.attributes), shares
 
 
-def count(connection: Connection, counted: Iterable[Counted], *, job: str | None = None) -> set[str]:
+def take(connection: Connection, wanted: Sequence[Wanted]) -> list[Turn] | None:
+    """Take turns, in this order; None if a stream had to be begun: call it again then, in a new transaction.
+
+    A transaction locks the streams that exist in the order of their ids, or it begins streams and locks none after
+    that. So no two wait for each other.
+
+    Args:
+        connection: in a writing transaction.
+        wanted: what is wanted.
+    """
+    if not wanted:
+        return []
+    by_key = {each.key: each for each in wanted}
+    known = {tuple(row[2:]): (row.id, row.lot) for row in connection.execute(_FIND, {"keys": list(by_key)})}
+    if len(known) < len(by_key):
+        for key in sorted(by_key.keys() - known.keys()):
+            _begin(connection, key, by_key[key].target)
+        return None
+    ids = [stream for stream, _ in known.values()]
+    held = _held_turns(connection, [each.job for each in wanted if each.job is not None])
+    cells_of: dict[int, list[Any]] = defaultdict(list)
+    for row in connection.execute(_CELLS, {"ids": ids}):
+        cells_of[row.stream].append(row)
+    under_way, taken, new = pending(connection, ids), list[Turn](), list[dict[str, Any]]()
+    for each in wanted:
+        stream, lot = known[each.key]
+        order = [cell_name(cell) for cell in each.target.shares]
+        before = held.get((each.job, stream))
+        if before is None:
+            rows, waiting = cells_of[stream], under_way[stream]
+            counts = [row.counted + waiting[row.name] for row in rows]
+            shares = [Fraction(row.share) for row in rows]
+            quotas = dict(Counter(rows[k].name for k in next_cells(shares, counts, each.n, lot)))
+            waiting.update(quotas)
+            before = held[each.job, stream] = uuid.uuid4().hex, quotas
+            new.append({"id": before[0], "stream": stream, "job": each.job, "quotas": quotas, "seconds": each.lease})
+        identity, quotas = before
+        taken.append(Turn(identity, each.target, [quotas.get(name, 0) for name in order]))
+    if new:
+        connection.execute(_TAKE, new)
+    return taken
+
+
+def count(connection: Connection, counted: Iterable[Counted], *, jobs: Collection[str] = ()) -> set[str]:
     """Count what came out of turns, and end them. A turn counts once: whoever deletes its row counts it.
 
     Args:
         connection: in a writing transaction.
         counted: what came out. A turn that was settled, released or reset before is left alone.
-        job: all turns of this job end, also those of which nothing came out.
+        jobs: all turns of these jobs end, also those of which nothing came out.
 
     Returns:
         The ids of the turns that are counted now.
     """
     found = {each.turn.id: each for each in counted}
-    if not found and job is None:
+    if not found and not jobs:
         return set()
-    ours = turns.c.id.in_(found) if job is None else or_(turns.c.job == job, turns.c.id.in_(found))
-    # In one order for all transactions, so that no two wait for each other.
-    connection.execute(
-        select(streams.c.id)
-        .where(streams.c.id.in_(select(turns.c.stream).where(ours)))
-        .order_by(streams.c.id)
-        .with_for_update()
-    )
-    ended = connection.execute(delete(turns).where(ours).returning(turns.c.id, turns.c.stream)).all()
-    changes = [{"of": row.stream, **change} for row in ended if row.id in found for change in found[row.id].changes()]
-    if changes:
-        connection.execute(_ADD, changes)
+    which = {"ids": list(found), "of": list(jobs)}
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, which)  # in one order for all transactions, so that no two wait for each other
+    ended = connection.execute(_END, which).all()
+    more: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    for row in ended:
+        if row.id in found:
+            for name, counts in found[row.id].changes().items():
+                more[row.stream, name].update(counts)
+    if more:
+        none = dict.fromkeys(COLUMNS, 0)
+        rows = [
+            {"of": stream, "cell": name, **{f"more_{column}": n for column, n in (none | counts).items()}}
+            for (stream, name), counts in more.items()
+        ]
+        connection.execute(_ADD, rows)
     return {row.id for row in ended if row.id in found}
 
 
-# To build a statement takes longer than to run it, so those that every turn needs are built once.
-_CELLS = select(cells).where(cells.c.stream == bindparam("of")).order_by(cells.c.position)
-_HELD = select(turns).where(turns.c.job == bindparam("by"), turns.c.stream == bindparam("of"))
-_KEY = ("rule", "model", "attributes", "target")
-_FIND = (
-    select(streams.c.id, streams.c.lot)
-    .where(*(streams.c[name] == bindparam(f"of_{name}") for name in _KEY))
-    .with_for_update()
-)
-_ADD = (
-    update(cells)
-    .where(cells.c.stream == bindparam("of"), cells.c.name == bindparam("cell"))
-    .values({column: cells.c[column] + bindparam(f"more_{column}") for column in COLUMNS})
-)
-
-
-def pending(connection: Connection, of: Collection[int] | None = None) -> defaultdict[int, Counter[str]]:
+def pending(connection: Connection, of: Sequence[int] | None = None) -> defaultdict[int, Counter[str]]:
     """Images under way by stream and cell: of turns whose job lives or whose lease has not run out.
 
     Args:
         connection: in a transaction.
         of: the streams; all if None.
     """
-    under_way = select(turns.c.stream, turns.c.quotas).where(or_(turns.c.job.is_not(None), turns.c.expires > now()))
-    if of is not None:
-        under_way = under_way.where(turns.c.stream.in_(of))
     found: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for stream, quotas in connection.execute(under_way):
+    rows = connection.execute(_UNDER_WAY) if of is None else connection.execute(_UNDER_WAY_IN, {"ids": of})
+    for stream, quotas in rows:
         found[stream].update(quotas)
     return found
 
@@ -180,26 +197,22 @@ def cell_name(cell: Cell) -> str:
     return " + ".join(cell)
 
 
-def _stream(connection: Connection, rule: str, target: Target, model: str) -> tuple[int, int]:
-    """The number and the lot seed of a stream, whose row is locked. Shares are kept exactly, as "1/3"."""
-    key = {
-        "rule": rule,
-        "model": model,
-        "attributes": " × ".join(target.attributes),
-        "target": ", ".join(sorted(f"{cell_name(cell)} {share}" for cell, share in target.shares.items())),
-    }
-    wanted = {f"of_{name}": key[name] for name in _KEY}
-    known = connection.execute(_FIND, wanted).first()
-    if known is None:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        begun = dialect.insert(streams).values(**key, lot=secrets.randbelow(2**31)).on_conflict_do_nothing()
-        if connection.execute(begun.returning(streams.c.id)).first() is not None:
-            _begin_cells(connection, connection.execute(_FIND, wanted).one().id, target)
-        known = connection.execute(_FIND, wanted).one()
-    return known.id, known.lot
+def _held_turns(
+    connection: Connection, jobs: Sequence[str]
+) -> dict[tuple[str | None, int], tuple[str, dict[str, int]]]:
+    """The turns that jobs have already: their ids and quotas, by job and stream."""
+    if not jobs:
+        return {}
+    return {(row.job, row.stream): (row.id, row.quotas) for row in connection.execute(_HELD, {"jobs": jobs})}
 
 
-def _begin_cells(connection: Connection, stream: int, target: Target) -> None:
+def _begin(connection: Connection, key: tuple[str, ...], target: Target) -> None:
+    """Begin a stream, unless another transaction just did."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    begun = dialect.insert(streams).values(**dict(zip(_KEY, key, strict=True)), lot=secrets.randbelow(2**31))
+    stream = connection.scalar(begun.on_conflict_do_nothing().returning(streams.c.id))
+    if stream is None:
+        return
     none = dict.fromkeys(COLUMNS, 0)
     connection.execute(
         insert(cells),
@@ -213,3 +226,45 @@ def _begin_cells(connection: Connection, stream: int, target: Target) -> None:
 def _cell(labels: Sequence[str | None]) -> Cell | None:
     known = tuple(label for label in labels if label is not None)
     return known if len(known) == len(labels) else None
+
+
+# To build a statement takes longer than to run it, so they are built once.
+def _any(name: str) -> BindParameter[Any]:
+    """A list as a parameter, for `in_`."""
+    return bindparam(name, expanding=True)
+
+
+_KEY = ("rule", "model", "attributes", "target")
+_FIND = (
+    select(streams.c.id, streams.c.lot, *(streams.c[name] for name in _KEY))
+    .where(tuple_(*(streams.c[name] for name in _KEY)).in_(_any("keys")))
+    .order_by(streams.c.id)
+    .with_for_update()
+)
+_CELLS = select(cells).where(cells.c.stream.in_(_any("ids"))).order_by(cells.c.stream, cells.c.position)
+_HELD = select(turns).where(turns.c.job.in_(_any("jobs")))
+_TAKE = insert(turns).values(
+    id=bindparam("id"),
+    stream=bindparam("stream"),
+    job=bindparam("job"),
+    quotas=bindparam("quotas", type_=turns.c.quotas.type),
+    expires=now() + bindparam("seconds", type_=Float()),
+    lease=bindparam("seconds", type_=Float()),
+)
+_UNDER_WAY = select(turns.c.stream, turns.c.quotas).where(
+    or_(turns.c.job.is_not(None), and_(turns.c.expires > now(), turns.c.expires - turns.c.lease <= now() + SKEW))
+)
+_UNDER_WAY_IN = _UNDER_WAY.where(turns.c.stream.in_(_any("ids")))
+_OURS = or_(turns.c.id.in_(_any("ids")), turns.c.job.in_(_any("of")))
+_LOCK = (
+    select(streams.c.id)
+    .where(streams.c.id.in_(select(turns.c.stream).where(_OURS)))
+    .order_by(streams.c.id)
+    .with_for_update()
+)
+_END = delete(turns).where(_OURS).returning(turns.c.id, turns.c.stream)
+_ADD = (
+    update(cells)
+    .where(cells.c.stream == bindparam("of"), cells.c.name == bindparam("cell"))
+    .values({column: cells.c[column] + bindparam(f"more_{column}") for column in COLUMNS})
+)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -109,6 +110,7 @@ turns = Table(
     Column("job", ForeignKey("jobs.id", ondelete="CASCADE"), index=True),  # whose turn it is, if a job took it
     Column("quotas", JSON, nullable=False),  # {"woman": 2}
     Column("expires", Float),  # none for the turn of a job, which lasts as long as the job
+    Column("lease", Float),  # seconds: how far ahead it may expire; a clock that was ahead keeps no turn for ever
 )
 
 keys = Table(
@@ -184,3 +186,7 @@ workers = Table(
     Column("model", JSON, nullable=False),  # what requests may ask of it, see `served_model.py`
     Column("seen", Float, nullable=False),  # when it last said that it is there
 )
+
+# As the text of the statement, not as a parameter: only so do both databases see that they may use the partial indexes.
+is_queued = jobs.c.state == literal_column("'queued'")
+is_running = jobs.c.state == literal_column("'running'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fair_diffusion.policy import ATTRIBUTES, Assignment, Target
+from fair_diffusion.policy import Assignment, Target
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ PLAIN = Aim()
 
 def asked_groups(target: Target, name: str) -> list[str]:
     """The groups of one attribute that a target asks for. If it asks for one group only, the usual groups are added."""
-    k = target.attributes.index(name)
+    k, attribute = target.attributes.index(name), target.definition(name)
     asked = {cell[k] for cell, share in target.shares.items() if share}
-    usual = {group for group, share in ATTRIBUTES[name].default_shares.items() if share} if len(asked) == 1 else set()
-    return [group for group in ATTRIBUTES[name].group_names if group in asked | usual]
+    usual = {group for group, share in attribute.default_shares.items() if share} if len(asked) == 1 else set()
+    return [group for group in attribute.group_names if group in asked | usual]

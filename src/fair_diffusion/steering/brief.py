@@ -23,7 +23,7 @@ from torch import Tensor
 from fair_diffusion.backbones import Backbone, Conditioning
 from fair_diffusion.methods import named
 from fair_diffusion.models.cards import Card, card_named
-from fair_diffusion.policy import Target
+from fair_diffusion.policy import Attributes, Target, built_in
 from fair_diffusion.request import Request
 from fair_diffusion.steering.aim import Aim
 from fair_diffusion.steering.cost import Cost
@@ -46,11 +46,12 @@ class Brief:
         start: the character of the prompt at which the concept begins; None if the prompt does not name it.
         card: the usual strengths and the window of the model.
         targets: the targets of the rule that fires; empty if none does.
-        projections: cache of text projections, keyed by the groups that each makes alike.
+        projections: cache of text projections, keyed by the groups that each makes alike, and their definitions.
         texts: cache of encoded prompts, shared by the requests that are drawn together; None: no prompt.
         learnt: seconds that learning from text took once, by what was learnt; methods add to it.
         words: the policy's words for groups in other languages, by language and group.
         held: the attributes that steered images keep.
+        definitions: the definitions of all attributes.
     """
 
     backbone: Backbone
@@ -63,6 +64,7 @@ class Brief:
     learnt: dict[str, float] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     held: Sequence[str] = ()
+    definitions: Attributes = field(default_factory=built_in)
     _files: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

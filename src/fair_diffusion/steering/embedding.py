@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from fair_diffusion.backbones import Backbone, Conditioning, Guide
-from fair_diffusion.policy import ATTRIBUTES
+from fair_diffusion.policy import Attribute
 from fair_diffusion.policy.concepts import lists
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.aim import asked_groups
@@ -50,25 +50,22 @@ def guide(images: Sequence[Aimed]) -> Guide:
 def _projection(brief: Brief) -> Tensor:
     """The projection that makes the groups of a brief's targets alike. It is learnt at its first use."""
     asked = {name: asked_groups(target, name) for target in brief.targets for name in target.attributes}
-    key = "; ".join(f"{name}: {', '.join(groups)}" for name, groups in asked.items())
+    said = "; ".join(f"{name}: {', '.join(groups)}" for name, groups in asked.items())
+    key = "; ".join((said, *(brief.definitions[name].digest for name in asked)))
     if key not in brief.projections:
-        brief.projections[key] = learn(brief.backbone, _prompts(asked))
+        occupations = list(lists()["occupations"])[:OCCUPATIONS]
+        prompts = [grouped_prompts(brief.definitions[name], groups, occupations) for name, groups in asked.items()]
+        brief.projections[key] = learn(brief.backbone, prompts)
     p, cost = brief.projections[key]
-    brief.learnt[key] = cost.seconds or 0.0
+    brief.learnt[said] = cost.seconds or 0.0
     return p
 
 
-def _prompts(asked: Mapping[str, Sequence[str]]) -> list[list[list[str]]]:
-    """Prompts by attribute, group and occupation."""
-    occupations = list(lists()["occupations"])[:OCCUPATIONS]
-    return [grouped_prompts(name, groups, occupations) for name, groups in asked.items()]
-
-
-def grouped_prompts(name: str, groups: Sequence[str], concepts: Sequence[str]) -> list[list[str]]:
+def grouped_prompts(attribute: Attribute, groups: Sequence[str], concepts: Sequence[str]) -> list[list[str]]:
     """For each group of an attribute, one prompt per concept, with the group's word before the concept."""
     before = "a photo of a "
     return [
-        [with_group(before + concept, len(before), [ATTRIBUTES[name].group(group).adjective]) for concept in concepts]
+        [with_group(before + concept, len(before), [attribute.group(group).adjective]) for concept in concepts]
         for group in groups
     ]
 

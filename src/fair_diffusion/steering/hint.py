@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fair_diffusion.backbones import Guide
-from fair_diffusion.policy import ATTRIBUTES, Assignment
+from fair_diffusion.policy import Assignment
 from fair_diffusion.steering.brief import Aimed, Brief
 from fair_diffusion.steering.prompt import append, guide_by
 
@@ -23,7 +23,7 @@ def guide(images: Sequence[Aimed]) -> Guide:
 
 def used_prompt(brief: Brief, assigned: Assignment) -> str:
     """The prompt with a hint that names the attributes of the targets."""
-    return with_hint(brief.request.prompt, [ATTRIBUTES[name].label for name in brief.attributes])
+    return with_hint(brief.request.prompt, [brief.definitions[name].label for name in brief.attributes])
 
 
 def with_hint(prompt: str, labels: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 
 from fair_diffusion.backbones import Guide
-from fair_diffusion.policy import ATTRIBUTES, Assignment
+from fair_diffusion.policy import Assignment
+from fair_diffusion.policy.attributes import LAST
 from fair_diffusion.policy.placing import language, place
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
@@ -41,8 +42,8 @@ def used_prompt(brief: Brief, assigned: Assignment) -> str:
     A prompt in another language gets the policy's words of that language.
     """
     prompt, start = brief.request.prompt, brief.start
-    order = sorted(assigned, key=lambda name: name == "gender")
-    groups = [ATTRIBUTES[name].group(assigned[name]) for name in order]
+    order = sorted((brief.definitions[name] for name in assigned), key=lambda each: each.stands == LAST)
+    groups = [each.group(assigned[each.name]) for each in order]
     given = brief.words.get(language(prompt, start), {})
     translated = [given[group.name] for group in groups] if given.keys() >= set(assigned.values()) else []
     return with_group(prompt, start, [group.adjective for group in groups], translated)

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from fair_diffusion.backbones import Conditioning, Extra, Guide
-from fair_diffusion.policy import ATTRIBUTES
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
 from fair_diffusion.steering.window import window
@@ -47,7 +46,7 @@ def guide(images: Sequence[Aimed]) -> Guide:
     if not concepts:
         return unsteered
     brief = images[0].brief
-    phrases = brief.encode([ATTRIBUTES[name].group(group).phrases[0] for name, group in concepts])
+    phrases = brief.encode([brief.definitions[name].group(group).phrases[0] for name, group in concepts])
     directions = torch.tensor([[sign.get(concept, 0.0) for concept in concepts] for sign in signs])
     return replace(unsteered, steering=_settings(brief).steer(phrases, directions).start(range(len(images))))
 

@@ -1,10 +1,11 @@
-"""`/v1/images`: generations as in the OpenAI images contract, and the stored files."""
+"""`/v1/images`: generations and edits as in the OpenAI images contract, and the stored files."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request
@@ -13,7 +14,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from fair_diffusion.service.answer_shapes import ImagesAnswer, event_stream
 from fair_diffusion.service.answers import answer, check_ended, completed_events, partial_event
-from fair_diffusion.service.asking import put, rate_headers
+from fair_diffusion.service.asking import asked_edit, put, put_edit, rate_headers
+from fair_diffusion.service.edit_request import FORM, read_form
 from fair_diffusion.service.image_request import ImageRequest
 from fair_diffusion.service.job import Job
 from fair_diffusion.service.keys import OPERATOR, Key
@@ -27,18 +29,16 @@ RETRIES = "x-stainless-retry-count"
 BACK = 10.0
 """Seconds in which such a client may come back for a job that it left."""
 Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")]
-_STREAM = event_stream("image_generation.partial_image", "image_generation.completed", "error")
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "the images", "model": ImagesAnswer, "content": _STREAM, "headers": RATES},
-    **documented(400, 403, 404, 409, 429),
-}
 
 
-@router.post(
-    "/generations",
-    responses=_ANSWERS,
-    response_model=None,
-)
+def _answers(kind: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route, whose events begin with `kind`, for the OpenAPI document."""
+    stream = event_stream(f"{kind}.partial_image", f"{kind}.completed", "error")
+    found = {"description": "the images", "model": ImagesAnswer, "content": stream, "headers": RATES}
+    return {200: found, **documented(400, 403, 404, 409, 429)}
+
+
+@router.post("/generations", responses=_answers("image_generation"), response_model=None)
 async def generate(
     asked: ImageRequest, request: Request, server: Here, key: Asker, idempotency: Idempotency = None
 ) -> Response:
@@ -46,16 +46,54 @@ async def generate(
 
     With `stream`, the answer is server-sent events: partial images, then each image. A client that goes away cancels
     its job, unless it sent an Idempotency-Key, by which it can come back for the images."""
+    queue = partial(put, server, key, asked, request=request.state.request_id, idempotency=idempotency)
+    leave = idempotency is not None
+    return await _delivered(server, request, key, asked, f"{key.id} {asked.asked()}", queue, leave=leave)
+
+
+@router.post("/edits", responses=_answers("image_edit"), response_model=None, openapi_extra=FORM)
+async def edit(request: Request, server: Here, key: Asker, idempotency: Idempotency = None) -> Response:
+    """Move pictures to the groups that the server's policy asks for: the fewest, and as little as can be.
+
+    The pictures are those of one prompt, and each gives one image; those that fit come back as they were sent. With
+    `stream` and an Idempotency-Key as for generations."""
+    try:
+        asked, pictures = await read_form(request, server)
+        ours = request.state.request_id
+        queue = partial(put_edit, server, key, asked, pictures, request=ours, idempotency=idempotency)
+        mark = f"{key.id} {asked_edit(asked, pictures)}"
+        return await _delivered(server, request, key, asked, mark, queue, leave=idempotency is not None)
+    finally:
+        await request.close()
+
+
+async def _delivered(
+    server: Server,
+    request: Request,
+    key: Key,
+    asked: ImageRequest,
+    mark: str,
+    queue: Callable[[], tuple[Job, str]],
+    *,
+    leave: bool,
+) -> Response:
+    """The answer to a request, when its job has ended.
+
+    Args:
+        server, request, key, asked: the request.
+        mark: what it asks for: by this a client that tries again by itself finds the job that it left.
+        queue: puts the job.
+        leave: whether the job goes on when the client goes away.
+    """
     identity: str = request.state.request_id
-    mark, retry = f"{key.id} {asked.asked()}", request.headers.get(RETRIES, "")
-    left = server.left.get(mark) if retry not in ("", "0") and idempotency is None else None
+    retry = request.headers.get(RETRIES, "")
+    left = server.left.get(mark) if retry not in ("", "0") and not leave else None
     if left:
         job = await run_in_threadpool(server.jobs.get, left.pop(), key=key.id)
         model = model_of(job.kind)
     else:
-        job, model = await run_in_threadpool(put, server, key, asked, request=identity, idempotency=idempotency)
+        job, model = await run_in_threadpool(queue)
     headers = await run_in_threadpool(rate_headers, server, key)
-    leave = idempotency is not None
     if asked.stream:
         events = _stream(server, key, job, model=model, request=identity, leave=leave)
         return StreamingResponse(events, media_type="text/event-stream", headers={**headers, **UNBUFFERED})

@@ -1,0 +1,203 @@
+"""A job that moves pictures, as a worker does it: the rebalancing of one prompt, with the turns of the job as quotas.
+
+Its images count in a stream of their own: the pictures that people send are not those that the model draws. An image
+that did not have to be moved is the file that was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from PIL import Image
+
+from fair_diffusion.allocation.ledger import Turn
+from fair_diffusion.allocation.ledger_request import ledger_key
+from fair_diffusion.backbones import StepInfo
+from fair_diffusion.control.readers import Readers
+from fair_diffusion.files.pictures import upright_size
+from fair_diffusion.policy import Match, Policy, match
+from fair_diffusion.rebalance.one_prompt import OnePrompt, move
+from fair_diffusion.rebalance.originals import Original
+from fair_diffusion.rebalance.request import Rebalance
+from fair_diffusion.rebalance.result import RebalancedResult
+from fair_diffusion.service import uploads
+from fair_diffusion.service.database import DatabaseError
+from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.draw_result import result_of
+from fair_diffusion.service.drawing import TELL
+from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
+from fair_diffusion.service.original_file import original_file
+from fair_diffusion.service.picture_file import MEDIA, picture_file
+from fair_diffusion.service.previews import Previews
+from fair_diffusion.service.streams import Counted
+from fair_diffusion.service.tools import Tools, again, show_partial
+
+LOG = logging.getLogger("fair_diffusion.worker")
+
+
+def edits(job: Job) -> bool:
+    """Whether a job moves pictures."""
+    return bool(job.body.get("upload"))
+
+
+def stream_of(matched: Match) -> str:
+    """The name of the stream in which the moved images of a rule count."""
+    return f"{ledger_key(matched)} (edits)"
+
+
+class Edit:
+    """Moves the pictures of one job, which was just claimed.
+
+    Args:
+        tools: of the worker.
+        job: the job.
+    """
+
+    def __init__(self, tools: Tools, job: Job) -> None:
+        self._tools, self._job, self._body = tools, job, DrawBody.of(job.body)
+        self._told = time.monotonic()
+        tools.holding.add(job)
+
+    def draw(self) -> None:
+        """Move the pictures until the job has ended or is given back."""
+        tools, job = self._tools, self._job
+        try:
+            self._check()
+            self._move()
+        except KeyboardInterrupt:
+            if tools.holding.cancelled(job):
+                self._end(CANCELLED)
+            elif not tools.holding.lost(job):
+                with suppress(DatabaseError):  # its lease then runs out
+                    tools.claims.release([job])
+        except (LostError, DatabaseError) as error:
+            LOG.warning("%s: %s", job.id, type(error).__name__)
+        except ValueError as error:  # what only the loaded model can tell
+            self._end(FAILED, reason=str(error), result={"wrong_request": True})
+        except Exception as error:
+            LOG.error("%s in %s", type(error).__name__, job.id)
+            self._end(FAILED, reason=f"it cannot be moved: {type(error).__name__}: {error}")
+        finally:
+            tools.holding.drop(job)
+
+    def _check(self) -> None:
+        """`KeyboardInterrupt` if nobody waits for the job any more, or the worker's time is over."""
+        tools, job = self._tools, self._job
+        if tools.holding.cancelled(job) or tools.holding.lost(job) or tools.give_up():
+            raise KeyboardInterrupt
+
+    def _move(self) -> None:
+        tools, job, body = self._tools, self._job, self._body
+        matched = match(self._policy(), body.prompt)
+        with TemporaryDirectory(prefix="fair-diffusion-edit-") as work:
+            run = OnePrompt(tools.pipe, tools.pipe.backbone, self._asked(), matched, self._originals(Path(work)))
+            run.check()
+            run.read(Path(work) / "read", lambda *_: self._check())
+            if run.broken:
+                raise ValueError(f"a picture cannot be read: {run.broken[0]}")
+            turns: list[Turn] = []
+            if matched.rule is not None:
+                for target in matched.targets:
+                    take = partial(tools.claims.reserve, job, rule=stream_of(matched), target=target)
+                    turns.append(again(partial(take, n=body.n, model=tools.model)))
+            readers = Readers(tools.pipe.perceiver, tools.pipe.early)
+            run.start(Path(work) / "moved", readers, [turn.quotas for turn in turns], reconstructed=0)
+            move([run], on_step=self._on_step())
+            result = run.result(Path(work) / "result")
+            files, sizes = self._files(run, result)
+        stream = stream_of(matched) if turns else None
+        told = result_of(result, files, turns, matched, sizes=sizes, stream=stream)
+        counted = [Counted.of(turn, result.records) for turn in turns]
+        left = None if tools.keep_prompts else body.erased.stored()
+        if self._end(DONE, result=told, counted=counted, body=left) and not tools.keep_prompts:
+            with suppress(DatabaseError, OSError):  # they expire
+                uploads.forget(tools.images, body.originals or (), key=job.key, upload=body.upload)
+
+    def _policy(self) -> Policy:
+        if self._body.instruct is None:
+            return self._tools.policy(self._body.policy) or Policy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # told when the request came
+            return Policy.from_sentence(self._body.instruct)
+
+    def _asked(self) -> Rebalance:
+        body = self._body
+        return Rebalance(
+            prompt=body.prompt,
+            n=body.n,
+            seed=body.seed,
+            steps=body.steps,
+            guidance=body.guidance,
+            method=body.method,
+            negative_prompt=body.negative_prompt,
+            hold=body.hold if body.hold != [] else "none",
+            batch_size=self._tools.batch,
+        )
+
+    def _originals(self, work: Path) -> list[Original]:
+        """The pictures as files in a folder."""
+        found = []
+        for k, digest in enumerate(self._body.originals or ()):
+            try:
+                content, media = self._tools.images.get(digest, key=uploads.owner(self._job.key, self._body.upload))
+            except (LookupError, OSError):
+                raise ValueError("the pictures are not kept any more; send them again") from None
+            path = work / f"{k:03d}.{media.removeprefix('image/')}"
+            path.write_bytes(content)
+            found.append(Original(path.name, path, self._body.prompt))
+        return found
+
+    def _on_step(self) -> Callable[[StepInfo], None]:
+        """Called after each step: shows partial images, tells how far the job is, and ends it if nobody waits."""
+        tools, job, body = self._tools, self._job, self._body
+        show = partial(show_partial, tools, job, body)
+        previews = Previews(0, body.n, steps=body.steps, partials=body.partials, show=show)
+
+        def told(info: StepInfo) -> None:
+            self._check()
+            with suppress(LostError, DatabaseError):
+                if rows := previews.wanted(info):
+                    previews.show(info, rows, tools.pipe.backbone)
+                if time.monotonic() - self._told > TELL:
+                    self._told = time.monotonic()
+                    tools.claims.progress(job, {"step": info.step + 1, "steps": info.steps})
+
+        return told
+
+    def _files(self, run: OnePrompt, result: RebalancedResult) -> tuple[list[str], list[tuple[int, int]]]:
+        """Store the images. Returns their hashes, and their sizes in pixels."""
+        tools, job, body = self._tools, self._job, self._body
+        public = {"made_by": "a model", "model": tools.model, "rule": result.rule, "policy": body.policy_hash}
+        hashes, sizes = [], []
+        for original, moved in zip(run.seen.images, run.moved, strict=True):
+            assert isinstance(original.path, Path)
+            content = original.path.read_bytes()
+            size = upright_size(content)
+            if moved.picture is None:
+                file = original_file(content, format=body.format, compression=body.compression)
+            else:
+                with Image.open(moved.picture) as small:
+                    picture = small.resize(size, Image.Resampling.LANCZOS)
+                said = {**public, "drawn": result.drawn}
+                file = picture_file(picture, said, format=body.format, compression=body.compression)
+            sizes.append(size)
+            hashes.append(tools.images.put(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=tools.kept))
+        return hashes, sizes
+
+    def _end(self, state: str, **ended: Any) -> bool:
+        """End the job, and return True. If the database refuses it for long, it is left to whoever claims it."""
+        try:
+            again(partial(self._tools.claims.end, self._job, state, **ended))
+        except (LostError, DatabaseError) as error:
+            LOG.warning("%s was not ended: %s", self._job.id, type(error).__name__)
+            return False
+        LOG.info("%s %s (request %s)", self._job.id, state, self._body.request)
+        return True

@@ -1,0 +1,96 @@
+"""What every round of a worker uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from PIL import Image
+
+from fair_diffusion.backbones import Backbone
+from fair_diffusion.service.claims import Claims
+from fair_diffusion.service.database import DatabaseError
+from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.holding import Holding
+from fair_diffusion.service.images import Images
+from fair_diffusion.service.job import Job
+from fair_diffusion.service.picture_file import MEDIA, picture_file
+from fair_diffusion.service.policies import Policies
+
+if TYPE_CHECKING:
+    from fair_diffusion.pipeline import FairPipeline
+    from fair_diffusion.policy import Policy
+
+T = TypeVar("T")
+AGAIN = (0.2, 1.0, 3.0)
+"""Seconds after which something that the database refused is tried again."""
+
+
+@dataclass(kw_only=True)
+class Tools:
+    """What every round of a worker uses.
+
+    Attributes:
+        pipe: draws.
+        claims, holding: the worker's jobs.
+        images, policies: of the service.
+        model: the name of the model in streams and records.
+        batch: images in one batch at most.
+        kept: seconds for which images are kept.
+        keep_prompts: whether the prompt of a job that is done is kept.
+        more: gives up to so many further jobs of a lane; it may wait a little.
+        stopping: whether the worker is to end.
+        give_up: whether the time to finish what it has is over.
+    """
+
+    pipe: FairPipeline
+    claims: Claims
+    holding: Holding
+    images: Images
+    policies: Policies
+    model: str
+    batch: int
+    kept: float
+    keep_prompts: bool
+    more: Callable[[str, int], list[Job]]
+    stopping: Callable[[], bool]
+    give_up: Callable[[], bool]
+    versions: dict[int, Policy] = field(default_factory=dict)
+    backbones: dict[str, Backbone] = field(default_factory=dict)
+
+    def policy(self, version: int | None) -> Policy | None:
+        """The policy of a version, which never changes."""
+        if version is None:
+            return None
+        if version not in self.versions:
+            self.versions[version] = self.policies.get(version).policy
+        return self.versions[version]
+
+    def backbone(self, size: str | None) -> Backbone:
+        """The model for pictures of a size."""
+        if size is None:
+            return self.pipe.backbone
+        if size not in self.backbones:
+            width, height = map(int, size.split("x"))
+            self.backbones[size] = self.pipe.backbone.sized(width, height)
+        return self.backbones[size]
+
+
+def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
+    """Store a partial image of a job, and tell of it."""
+    file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
+    kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, tools.kept)}
+    stored = tools.images.put(file, **kept)  # type: ignore[arg-type]
+    tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})
+
+
+def again(do: Callable[[], T]) -> T:
+    """Do something in the database, again some times if it cannot be used at the moment."""
+    for seconds in AGAIN:
+        try:
+            return do()
+        except DatabaseError:
+            time.sleep(seconds)
+    return do()
