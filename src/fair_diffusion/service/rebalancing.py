@@ -62,7 +62,7 @@ class Edit:
     """
 
     def __init__(self, tools: Tools, job: Job) -> None:
-        self._tools, self._job, self._body = tools, job, DrawBody.of(job.body)
+        self._tools, self._job = tools, job
         self._told = time.monotonic()
         tools.holding.add(job)
 
@@ -71,6 +71,7 @@ class Edit:
         tools, job = self._tools, self._job
         try:
             self._check()
+            self._body = DrawBody.of(job.body)
             self._move()
         except KeyboardInterrupt:
             if tools.holding.cancelled(job):
@@ -90,8 +91,7 @@ class Edit:
 
     def _check(self) -> None:
         """`KeyboardInterrupt` if nobody waits for the job any more, or the worker's time is over."""
-        tools, job = self._tools, self._job
-        if tools.holding.cancelled(job) or tools.holding.lost(job) or tools.give_up():
+        if self._tools.vain(self._job):
             raise KeyboardInterrupt
 
     def _move(self) -> None:
@@ -199,5 +199,5 @@ class Edit:
         except (LostError, DatabaseError) as error:
             LOG.warning("%s was not ended: %s", self._job.id, type(error).__name__)
             return False
-        LOG.info("%s %s (request %s)", self._job.id, state, self._body.request)
+        LOG.info("%s %s (request %s)", self._job.id, state, self._job.body.get("request", ""))
         return True

@@ -125,6 +125,9 @@ class Workers:
         options = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
         options += ["--data", str(own.data), "--images", own.images_place, "--parent", str(os.getpid())]
         options += ["--keep-prompts"] if own.keep_prompts else []
+        if own.upstream is not None:
+            options += ["--upstream", own.upstream, "--upstream-timeout", str(own.upstream_timeout)]
+            options += ["--upstream-model", own.upstream_model] if own.upstream_model else []
         return [sys.executable, "-m", "fair_diffusion.cli", "worker", *options, *self._loading]
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from fair_diffusion.service.database_name import shown_url
+from fair_diffusion.service.upstream_url import checked_url
 
 FILE = "service.yaml"
 """The file of settings in the data folder."""
@@ -32,6 +33,9 @@ class Settings(BaseSettings):
     linger: float = Field(default=20.0, ge=0, le=10_000, description="milliseconds that a batch waits for more jobs")
     grace: float = Field(default=20.0, ge=0, le=3600, description="seconds to finish in at the end")
     keep_prompts: bool = False
+    upstream: str | None = Field(default=None, description="the address of another server, which draws instead")
+    upstream_model: str | None = Field(default=None, max_length=300, description="the name of the model there")
+    upstream_timeout: float = Field(default=120.0, gt=0, le=3600, description="seconds for one image of that server")
     retention: float = Field(default=1.0, gt=0, le=3650, description="days for which jobs and images are kept")
     most_waiting: int = Field(default=1000, ge=1, description="jobs that wait at once")
     most_steps: int = Field(default=150, ge=1, le=1000, description="denoising steps of a request at most")
@@ -63,6 +67,12 @@ class Settings(BaseSettings):
             raise ValueError(f"the setting {name} cannot be used: {first['msg']}") from None
         except yaml.YAMLError as error:
             raise ValueError(f"{FILE} in the data folder is no YAML ({str(error).splitlines()[0]}); mend it") from None
+
+    @field_validator("upstream")
+    @classmethod
+    def _checked(cls, url: str | None) -> str | None:
+        """The address without a slash at its end."""
+        return None if url is None else checked_url(url)
 
     @property
     def database_url(self) -> str:

@@ -29,36 +29,29 @@ AGAIN = (0.2, 1.0, 3.0)
 
 
 @dataclass(kw_only=True)
-class Tools:
-    """What every round of a worker uses.
+class JobTools:
+    """What whoever does the jobs of a worker uses.
 
     Attributes:
-        pipe: draws.
         claims, holding: the worker's jobs.
         images, policies: of the service.
         model: the name of the model in streams and records.
-        batch: images in one batch at most.
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
-        more: gives up to so many further jobs of a lane; it may wait a little.
         stopping: whether the worker is to end.
         give_up: whether the time to finish what it has is over.
     """
 
-    pipe: FairPipeline
     claims: Claims
     holding: Holding
     images: Images
     policies: Policies
     model: str
-    batch: int
     kept: float
     keep_prompts: bool
-    more: Callable[[str, int], list[Job]]
     stopping: Callable[[], bool]
     give_up: Callable[[], bool]
     versions: dict[int, Policy] = field(default_factory=dict)
-    backbones: dict[str, Backbone] = field(default_factory=dict)
 
     def policy(self, version: int | None) -> Policy | None:
         """The policy of a version, which never changes."""
@@ -67,6 +60,26 @@ class Tools:
         if version not in self.versions:
             self.versions[version] = self.policies.get(version).policy
         return self.versions[version]
+
+    def vain(self, job: Job) -> bool:
+        """Whether what is done for a job is in vain: it is cancelled, another worker has it, or the time is over."""
+        return self.holding.cancelled(job) or self.holding.lost(job) or self.give_up()
+
+
+@dataclass(kw_only=True)
+class Tools(JobTools):
+    """What every round of a worker uses that draws.
+
+    Attributes:
+        pipe: draws.
+        batch: images in one batch at most.
+        more: gives up to so many further jobs of a lane; it may wait a little.
+    """
+
+    pipe: FairPipeline
+    batch: int
+    more: Callable[[str, int], list[Job]]
+    backbones: dict[str, Backbone] = field(default_factory=dict)
 
     def backbone(self, size: str | None) -> Backbone:
         """The model for pictures of a size."""

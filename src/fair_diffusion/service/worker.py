@@ -37,6 +37,11 @@ IDLE = 1.0
 """Seconds after which a worker looks for jobs although nobody told it of any."""
 
 
+def worker_name() -> str:
+    """A name for the worker of this process, for people."""
+    return f"{socket.gethostname()} {os.getpid()} {os.urandom(3).hex()}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
     """How a worker works.
@@ -74,7 +79,7 @@ class Worker:
         self, database: Database, images: Images, models: Models | FairPipeline, settings: WorkerSettings | None = None
     ) -> None:
         self._database, self._settings = database, settings or WorkerSettings()
-        self._name = f"{socket.gethostname()} {os.getpid()} {os.urandom(3).hex()}"
+        self._name = worker_name()
         if isinstance(models, Models):
             self._models = models
         else:
