@@ -12,6 +12,8 @@ import typer
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
+from fair_diffusion.cli.signing import C2pa
+from fair_diffusion.cli.upstream import UpstreamModel, UpstreamUrl, check_readers
 from fair_diffusion.cli.usage import usage_errors
 
 
@@ -43,6 +45,12 @@ def serve(
     keep_prompts: Annotated[
         bool | None, typer.Option("--keep-prompts", help="keep the prompts of requests that are done")
     ] = None,
+    c2pa: C2pa = None,
+    upstream: UpstreamUrl = None,
+    upstream_model: UpstreamModel = None,
+    upstream_timeout: Annotated[
+        float | None, typer.Option(help="seconds for one image of that server; 120 if not given")
+    ] = None,
 ) -> None:
     """Serve images with measured proportions over HTTP, until SIGTERM or Ctrl-C.
 
@@ -51,8 +59,8 @@ def serve(
     given: dict[str, Any] = {
         **{"policy": policy, "host": host, "port": port, "data": data, "database": database, "images": images},
         **{"workers": workers, "batch": batch, "linger": linger, "grace": grace, "retention": retention},
-        "keep_prompts": keep_prompts,
-        "ledger": ledger,
+        **{"keep_prompts": keep_prompts, "upstream": upstream, "upstream_model": upstream_model},
+        **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
     with usage_errors():
         try:
@@ -61,6 +69,8 @@ def serve(
         except ModuleNotFoundError as error:
             raise ValueError(f'serving needs more: pip install "fair-diffusion[service]" ({error})') from None
         settings = Settings.read(**given)
+        if settings.upstream is not None:
+            check_readers(loading)
         server, secret = prepared(settings)
         say(f"settings: {json.dumps(settings.shown())}", err=True)
         for each in (signal.SIGTERM, signal.SIGINT):

@@ -20,7 +20,7 @@ from fair_diffusion.service.draw_result import ASSIGNED, MOVED
 from fair_diffusion.service.job import CANCELLED, FAILED, Event, Job
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.ledger import DatabaseLedger
-from fair_diffusion.service.problems import Problem, wrong
+from fair_diffusion.service.problems import INVALID, Problem, wrong
 from fair_diffusion.service.server import Server
 
 
@@ -31,6 +31,9 @@ def check_ended(job: Job) -> None:
     if job.state == FAILED:
         if (job.result or {}).get("wrong_request"):
             raise wrong("fairness", job.reason or "the request cannot be drawn")
+        if upstream := (job.result or {}).get("upstream"):
+            kinds = {400: INVALID, 429: "rate_limit_error"}
+            raise Problem(**upstream, kind=kinds.get(upstream["status"], "server_error"))
         said = f"the images could not be drawn: {job.reason}"
         raise Problem(500, said, kind="server_error", code="drawing_failed", retry=False)
 

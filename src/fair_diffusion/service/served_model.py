@@ -38,6 +38,7 @@ class ServedModel:
         attributes: what perceiver and judge read.
         passes: network evaluations of one step.
         weights: the hash of its weights.
+        upstream: whether another server draws; its size is not known then (0), and a step is a unit of cost alone.
         batch: images in one batch at most, as the worker found at its start.
         image_step: seconds of a step for one image, by the size of the batch, if the worker measured them.
         created: when a worker last loaded it, in seconds since 1970.
@@ -53,6 +54,7 @@ class ServedModel:
     attributes: list[str]
     passes: int
     weights: str
+    upstream: bool = False
     batch: int = 0
     image_step: dict[str, float] = field(default_factory=dict)
     created: float = 0.0

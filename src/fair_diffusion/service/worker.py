@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service import writes
 from fair_diffusion.service.claims import ATTEMPTS, LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
@@ -37,6 +38,11 @@ IDLE = 1.0
 """Seconds after which a worker looks for jobs although nobody told it of any."""
 
 
+def worker_name() -> str:
+    """A name for the worker of this process, for people."""
+    return f"{socket.gethostname()} {os.getpid()} {os.urandom(3).hex()}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
     """How a worker works.
@@ -49,6 +55,7 @@ class WorkerSettings:
         keep_prompts: whether the prompt of a job that is done is kept.
         lease: seconds that it has a job without renewing it.
         attempts: how many workers a job may cost before it fails.
+        signature: signs the images, where one is given.
     """
 
     batch: int = 8
@@ -58,6 +65,7 @@ class WorkerSettings:
     keep_prompts: bool = False
     lease: float = LEASE
     attempts: int = ATTEMPTS
+    signature: Signature | None = None
 
 
 class Worker:
@@ -74,7 +82,7 @@ class Worker:
         self, database: Database, images: Images, models: Models | FairPipeline, settings: WorkerSettings | None = None
     ) -> None:
         self._database, self._settings = database, settings or WorkerSettings()
-        self._name = f"{socket.gethostname()} {os.getpid()} {os.urandom(3).hex()}"
+        self._name = worker_name()
         if isinstance(models, Models):
             self._models = models
         else:
@@ -140,6 +148,7 @@ class Worker:
                 batch=model.batch,
                 kept=self._settings.kept,
                 keep_prompts=self._settings.keep_prompts,
+                signature=self._settings.signature,
                 more=self._more,
                 stopping=lambda: self._until is not None,
                 give_up=lambda: self._until is not None and time.monotonic() > self._until,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 
 from fair_diffusion.backbones import Guide
-from fair_diffusion.policy import Assignment
+from fair_diffusion.policy import Assignment, Attributes
 from fair_diffusion.policy.attributes import LAST
 from fair_diffusion.policy.placing import language, place
 from fair_diffusion.steering import plain
@@ -41,10 +41,28 @@ def used_prompt(brief: Brief, assigned: Assignment) -> str:
 
     A prompt in another language gets the policy's words of that language.
     """
-    prompt, start = brief.request.prompt, brief.start
-    order = sorted((brief.definitions[name] for name in assigned), key=lambda each: each.stands == LAST)
+    return naming(brief.request.prompt, brief.start, brief.words, brief.definitions, assigned)
+
+
+def naming(
+    prompt: str,
+    start: int | None,
+    words: Mapping[str, Mapping[str, str]],
+    defined: Attributes,
+    assigned: Assignment,
+) -> str:
+    """The same for a prompt whose concept begins at `start`.
+
+    Args:
+        prompt: the prompt.
+        start: as in `with_group`.
+        words: the policy's words for groups, by language and group.
+        defined: the definitions of the attributes.
+        assigned: the groups, by attribute.
+    """
+    order = sorted((defined[name] for name in assigned), key=lambda each: each.stands == LAST)
     groups = [each.group(assigned[each.name]) for each in order]
-    given = brief.words.get(language(prompt, start), {})
+    given = words.get(language(prompt, start), {})
     translated = [given[group.name] for group in groups] if given.keys() >= set(assigned.values()) else []
     return with_group(prompt, start, [group.adjective for group in groups], translated)
 

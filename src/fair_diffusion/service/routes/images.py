@@ -37,14 +37,14 @@ MISSED = 4 * TICK
 Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
-def _answers(kind: str) -> dict[int | str, dict[str, Any]]:
+def _answers(kind: str, *also: int) -> dict[int | str, dict[str, Any]]:
     """The answers of a route, whose events begin with `kind`, for the OpenAPI document."""
     stream = event_stream(f"{kind}.partial_image", f"{kind}.completed", "error")
     found = {"description": "the images", "model": ImagesAnswer, "content": stream, "headers": RATES}
-    return {200: found, **documented(400, 403, 404, 409, 429)}
+    return {200: found, **documented(400, 403, 404, 409, 429, *also)}
 
 
-@router.post("/generations", responses=_answers("image_generation"), response_model=None)
+@router.post("/generations", responses=_answers("image_generation", 502, 504), response_model=None)
 async def generate(
     asked: ImageRequest, request: Request, server: Here, key: Asker, idempotency: Idempotency = None
 ) -> Response:

@@ -61,7 +61,7 @@ def _shown(model: ServedModel) -> ModelShown:
         "created": int(model.created),
         "owned_by": "fair-diffusion",
         "ready": model.ready,
-        "size": f"{model.width}x{model.height}",
+        "size": "auto" if model.upstream else f"{model.width}x{model.height}",
         "steps": model.steps,
         "guidance": model.guidance,
         "attributes": model.attributes,
