@@ -12,6 +12,7 @@ import typer
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
+from fair_diffusion.cli.signing import C2pa
 from fair_diffusion.cli.upstream import UpstreamModel, UpstreamUrl, check_readers
 from fair_diffusion.cli.usage import usage_errors
 
@@ -41,6 +42,7 @@ def serve(
     keep_prompts: Annotated[
         bool | None, typer.Option("--keep-prompts", help="keep the prompts of requests that are done")
     ] = None,
+    c2pa: C2pa = None,
     upstream: UpstreamUrl = None,
     upstream_model: UpstreamModel = None,
     upstream_timeout: Annotated[
@@ -55,7 +57,7 @@ def serve(
         **{"policy": policy, "host": host, "port": port, "data": data, "database": database, "images": images},
         **{"workers": workers, "batch": batch, "linger": linger, "grace": grace, "retention": retention},
         **{"keep_prompts": keep_prompts, "upstream": upstream, "upstream_model": upstream_model},
-        "upstream_timeout": upstream_timeout,
+        **{"upstream_timeout": upstream_timeout, "c2pa": c2pa},
     }
     with usage_errors():
         try:

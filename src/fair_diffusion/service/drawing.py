@@ -26,7 +26,7 @@ from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import result_of
 from fair_diffusion.service.images import Picture
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
-from fair_diffusion.service.picture_file import MEDIA, picture_file
+from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.previews import Previews
 from fair_diffusion.service.streams import Counted, Wanted
 from fair_diffusion.service.tools import Tools, again, show_partial
@@ -213,7 +213,7 @@ class Round:
         public["drawn"] = result.drawn
         return [
             Picture(
-                picture_file(image, public, format=body.format, compression=body.compression),
+                tools.file(image, public, body),
                 media=MEDIA[body.format],
                 key=job.key,
                 job=job.id,

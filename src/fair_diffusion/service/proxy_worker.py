@@ -92,6 +92,7 @@ class ProxyWorker:
             model=model.name,
             kept=self._settings.kept,
             keep_prompts=self._settings.keep_prompts,
+            signature=self._settings.signature,
             stopping=lambda: self._until is not None,
             give_up=lambda: self._until is not None and time.monotonic() > self._until,
         )

@@ -49,7 +49,7 @@ from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import result_of
 from fair_diffusion.service.images import Picture
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
-from fair_diffusion.service.picture_file import MEDIA, picture_file
+from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.streams import Counted
 from fair_diffusion.service.tools import JobTools, again
 from fair_diffusion.service.upstream import Refusal, Upstream
@@ -155,12 +155,7 @@ class Proxied:
             self._steer([turn.quotas for turn in turns], asked.repair_budget)
         result = self._result(time.monotonic() - began)
         public = {"made_by": "a model", "model": tools.model, "rule": result.rule, "policy": body.policy_hash}
-        files = [
-            picture_file(
-                one.picture, {**public, "drawn": result.drawn}, format=body.format, compression=body.compression
-            )
-            for one in self._images
-        ]
+        files = [tools.file(one.picture, {**public, "drawn": result.drawn}, body) for one in self._images]
         stored = tools.images.put_all(
             [Picture(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=tools.kept) for file in files]
         )

@@ -35,7 +35,7 @@ from fair_diffusion.service.draw_result import result_of
 from fair_diffusion.service.drawing import TELL
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
 from fair_diffusion.service.original_file import original_file
-from fair_diffusion.service.picture_file import MEDIA, picture_file
+from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.previews import Previews
 from fair_diffusion.service.streams import Counted
 from fair_diffusion.service.tools import Tools, again, show_partial
@@ -186,8 +186,7 @@ class Edit:
             else:
                 with Image.open(moved.picture) as small:
                     picture = small.resize(size, Image.Resampling.LANCZOS)
-                said = {**public, "drawn": result.drawn}
-                file = picture_file(picture, said, format=body.format, compression=body.compression)
+                file = tools.file(picture, {**public, "drawn": result.drawn}, body)
             sizes.append(size)
             hashes.append(tools.images.put(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=tools.kept))
         return hashes, sizes

@@ -14,6 +14,7 @@ from socket import socket
 
 import uvicorn
 
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service.api import application
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.keys import OPERATOR, Keys
@@ -35,8 +36,11 @@ def prepared(settings: Settings) -> tuple[Server, str | None]:
         The server, and the secret of the key that was made.
 
     Raises:
-        ValueError: there is no key, and others could reach the server; or the policy cannot be read.
+        ValueError: there is no key, and others could reach the server; or the policy cannot be read; or the certificate
+            cannot sign.
     """
+    if settings.c2pa:
+        Signature.of(*settings.c2pa)
     settings.data.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
     keys, secret = Keys(database), None
@@ -125,6 +129,7 @@ class Workers:
         options = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
         options += ["--data", str(own.data), "--images", own.images_place, "--parent", str(os.getpid())]
         options += ["--keep-prompts"] if own.keep_prompts else []
+        options += ["--c2pa", *map(str, own.c2pa)] if own.c2pa else []
         if own.upstream is not None:
             options += ["--upstream", own.upstream, "--upstream-timeout", str(own.upstream_timeout)]
             options += ["--upstream-model", own.upstream_model] if own.upstream_model else []

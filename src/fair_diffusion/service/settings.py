@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
 
+from fair_diffusion.files.signature import named
 from fair_diffusion.service.database_name import shown_url
 from fair_diffusion.service.upstream_url import checked_url
 
@@ -37,10 +44,18 @@ class Settings(BaseSettings):
     upstream_model: str | None = Field(default=None, max_length=300, description="the name of the model there")
     upstream_timeout: float = Field(default=120.0, gt=0, le=3600, description="seconds for one image of that server")
     retention: float = Field(default=1.0, gt=0, le=3650, description="days for which jobs and images are kept")
+    c2pa: Annotated[tuple[Path, Path] | None, NoDecode] = Field(
+        default=None, description="certificate and key (PEM) that sign images; in the environment with a space between"
+    )
     most_waiting: int = Field(default=1000, ge=1, description="jobs that wait at once")
     most_steps: int = Field(default=150, ge=1, le=1000, description="denoising steps of a request at most")
     most_pixels: int = Field(default=4_194_304, ge=256, description="pixels of an image at most")
     most_upload: int = Field(default=33_554_432, ge=65_536, description="bytes of a request with pictures at most")
+
+    @field_validator("c2pa", mode="before")
+    @classmethod
+    def _two_files(cls, given: Any) -> Any:
+        return None if given is None else named(given)
 
     @classmethod
     def settings_customise_sources(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
 from fair_diffusion.backbones import Backbone
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
@@ -38,6 +39,7 @@ class JobTools:
         model: the name of the model in streams and records.
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
+        signature: signs the images, where one is given.
         stopping: whether the worker is to end.
         give_up: whether the time to finish what it has is over.
     """
@@ -51,7 +53,13 @@ class JobTools:
     keep_prompts: bool
     stopping: Callable[[], bool]
     give_up: Callable[[], bool]
+    signature: Signature | None = None
     versions: dict[int, Policy] = field(default_factory=dict)
+
+    def file(self, picture: Image.Image, public: dict[str, Any], body: DrawBody) -> bytes:
+        """A picture as the file that a job asks for, with its public record."""
+        form, quality = body.format, body.compression
+        return picture_file(picture, public, format=form, compression=quality, signature=self.signature)
 
     def policy(self, version: int | None) -> Policy | None:
         """The policy of a version, which never changes."""
@@ -93,7 +101,7 @@ class Tools(JobTools):
 
 def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
     """Store a partial image of a job, and tell of it."""
-    file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
+    file = tools.file(picture, {"partial": True}, body)
     kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, tools.kept)}
     stored = tools.images.put(file, **kept)  # type: ignore[arg-type]
     tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})

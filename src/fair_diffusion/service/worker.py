@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service import writes
 from fair_diffusion.service.claims import ATTEMPTS, LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
@@ -54,6 +55,7 @@ class WorkerSettings:
         keep_prompts: whether the prompt of a job that is done is kept.
         lease: seconds that it has a job without renewing it.
         attempts: how many workers a job may cost before it fails.
+        signature: signs the images, where one is given.
     """
 
     batch: int = 8
@@ -63,6 +65,7 @@ class WorkerSettings:
     keep_prompts: bool = False
     lease: float = LEASE
     attempts: int = ATTEMPTS
+    signature: Signature | None = None
 
 
 class Worker:
@@ -145,6 +148,7 @@ class Worker:
                 batch=model.batch,
                 kept=self._settings.kept,
                 keep_prompts=self._settings.keep_prompts,
+                signature=self._settings.signature,
                 more=self._more,
                 stopping=lambda: self._until is not None,
                 give_up=lambda: self._until is not None and time.monotonic() > self._until,
