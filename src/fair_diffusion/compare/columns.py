@@ -121,6 +121,12 @@ DEVIATION: Sequence[Column] = (
         "pairwise_bias",
     ),
     Column(
+        "parity gap",
+        "mean of |share − 1/K| over the K groups asked for: a distance from even shares; read images",
+        _of("judge", "parity_gap_mean"),
+        "parity_gap",
+    ),
+    Column(
         "deviation ratio",
         "the largest distance of a group asked for from an even share, over the largest possible; read images",
         _of("judge", "deviation_ratio_mean"),

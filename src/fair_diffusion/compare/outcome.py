@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -76,7 +76,7 @@ class Facts:
     kid_std: float | None
     pixels: float | None
     features: float | None
-    moved: Mapping[str, float]
+    moved: Mapping[str, float] = field(default_factory=dict)
     steered: float
     repaired: float
     without_twin: float
@@ -224,10 +224,10 @@ def _differences(drawn: Sequence[tuple[Way, Cells]], attribute: str) -> dict[str
     told: dict[str, dict[str, float | None]] = {}
     for k, name in enumerate(names):
         told[name] = {}
-        for field, other in (("from_plain", names[0]), ("from_nearest", nearest)):
+        for start, other in (("from_plain", names[0]), ("from_nearest", nearest)):
             if name != other:
                 found = [float(end[k, names.index(other)]) for end in ends]
-                fields = (field, f"{field}_low", f"{field}_high")
+                fields = (start, f"{start}_low", f"{start}_high")
                 told[name] |= {at: None if np.isnan(end) else end for at, end in zip(fields, found, strict=True)}
     return told
 
