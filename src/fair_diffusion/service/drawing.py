@@ -129,7 +129,8 @@ class Round:
         if wanted:
             held = [job for job, _, _ in plans]
             try:
-                turns = again(partial(self._tools.claims.reserve_all, held, wanted))
+                with self._tools.figures.timing("ledger"):
+                    turns = again(partial(self._tools.claims.reserve_all, held, wanted))
             except DatabaseError as error:
                 LOG.error("%s", error)
                 self._leave(held)
@@ -166,6 +167,7 @@ class Round:
     def _on_step(self, info: StepInfo) -> None:
         """Show partial images, tell how far the jobs are, and end the round where nobody waits for it any more."""
         tools, at_work = self._tools, [each for each in self._drawn if not each.over]
+        tools.figures.stepped(info)
         if (at_work and all(self._vain(each.job) for each in at_work)) or tools.give_up():
             raise KeyboardInterrupt
         with suppress(LostError, DatabaseError):
@@ -184,6 +186,7 @@ class Round:
     def _finish(self, finished: Sequence[tuple[_Drawn, Result]]) -> None:
         """Store images and end their jobs; what was interrupted because the worker ends is given back."""
         tools, ends = self._tools, list[Ended]()
+        tools.figures.read()
         whole: list[tuple[_Drawn, Result]] = []
         for drawn, result in finished:
             if tools.holding.lost(drawn.job):

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     most_waiting: int = Field(default=1000, ge=1, description="jobs that wait at once")
     most_steps: int = Field(default=150, ge=1, le=1000, description="denoising steps of a request at most")
     most_pixels: int = Field(default=4_194_304, ge=256, description="pixels of an image at most")
-    most_upload: int = Field(default=67_108_864, ge=65_536, description="bytes of a request with pictures at most")
+    most_upload: int = Field(default=33_554_432, ge=65_536, description="bytes of a request with pictures at most")
 
     @field_validator("c2pa", mode="before")
     @classmethod
