@@ -42,9 +42,7 @@ def measure(requests: int | None) -> list[Line]:
     with places() as found:
         for name, (url, data) in found.items():
             with serving(url, data, workers=WORKERS) as service:
-                with service.database.writing() as connection:
-                    for statement in _POSTGRES if service.database.postgres else _SQLITE:
-                        connection.execute(text(statement))
+                note_turns(service.database)
                 start = time.perf_counter()
                 asked(service, wanted, CLIENTS, lambda client, k: draw(client, PROMPTS[k % len(PROMPTS)], steps=STEPS))
                 seconds = time.perf_counter() - start
@@ -67,6 +65,13 @@ def measure(requests: int | None) -> list[Line]:
                 Line(what=f"images per second ({name}, {STEPS} steps)", figure=f"{wanted / seconds:.1f}"),
             ]
     return lines
+
+
+def note_turns(database: Database) -> None:
+    """Note every turn from now on, for `farthest`."""
+    with database.writing() as connection:
+        for statement in _POSTGRES if database.postgres else _SQLITE:
+            connection.execute(text(statement))
 
 
 def farthest(database: Database) -> tuple[Fraction, int]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,21 +56,33 @@ class Running:
 
 
 @contextmanager
-def serving(url: str, data: Path, *, workers: int, threads: int = 1, **settings: Any) -> Iterator[Running]:
-    """Run a service with a policy of half women, until the block ends.
+def serving(
+    url: str,
+    data: Path,
+    *,
+    workers: int,
+    threads: int = 1,
+    policy: str | None = HALF,
+    options: Sequence[str] = (),
+    **settings: Any,
+) -> Iterator[Running]:
+    """Run a service, until the block ends.
 
     Args:
         url: of its database.
         data: its folder.
         workers: processes that draw.
         threads: of the processor, for each of them.
+        policy: the policy that holds; None: none.
+        options: further ones of the command line.
         settings: of `service.settings`, as they stand in the environment.
     """
-    policy = data / "policy.yaml"
-    policy.write_text(HALF)
     database = Database(url)
     secret, _ = Keys(database).add("benchmark", role=OPERATOR)
-    words = ["serve", "--data", str(data), "--port", "0", "--workers", str(workers), "--policy", str(policy)]
+    words = ["serve", "--data", str(data), "--port", "0", "--workers", str(workers), *options]
+    if policy is not None:
+        (data / "policy.yaml").write_text(policy)
+        words += ["--policy", str(data / "policy.yaml")]
     given = {f"FAIR_DIFFUSION_{name.upper()}": str(value) for name, value in settings.items()}
     own = {"FAIR_DIFFUSION_DATABASE": url, "OMP_NUM_THREADS": str(threads)}
     with (data / "log").open("w") as log:

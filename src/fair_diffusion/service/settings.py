@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     database: str | None = Field(default=None, description="URL; a file in the data folder if none is given")
     images: str | None = Field(default=None, description="folder or URL of fsspec; one in the data folder if not given")
     policy: Path | None = Field(default=None, description="the policy file that is active from the start on")
+    ledger: Path | None = Field(default=None, description="the file of a ledger that is taken over, once")
     workers: int = Field(default=1, ge=0, le=64, description="processes that draw, on this machine")
     batch: int = Field(default=8, ge=1, le=1024, description="images in one batch at most")
     linger: float = Field(default=20.0, ge=0, le=10_000, description="milliseconds that a batch waits for more jobs")
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
     most_waiting: int = Field(default=1000, ge=1, description="jobs that wait at once")
     most_steps: int = Field(default=150, ge=1, le=1000, description="denoising steps of a request at most")
     most_pixels: int = Field(default=4_194_304, ge=256, description="pixels of an image at most")
-    most_upload: int = Field(default=67_108_864, ge=65_536, description="bytes of a request with pictures at most")
+    most_upload: int = Field(default=33_554_432, ge=65_536, description="bytes of a request with pictures at most")
 
     @field_validator("c2pa", mode="before")
     @classmethod

@@ -77,10 +77,10 @@ class Upstream:
         self._headers = {"user-agent": f"fair-diffusion/{__version__}", "accept-encoding": "identity"}
         if key is not None:
             self._headers["authorization"] = f"Bearer {key}"
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
 
     def __enter__(self) -> Upstream:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
         self._thread.start()
         self._run(self._open()).result()
         return self
