@@ -185,8 +185,8 @@ def _tallies(path: Path, cells: Cells) -> list[Tally]:
         )
     if (sources := len({source for source, _, _ in cells})) > SOURCES:
         raise ValueError(
-            f"{path} has {sources:,} sources, more than {SOURCES}; a source is a model or a set of images, and the prompt "
-            "what was asked for"
+            f"{path} has {sources:,} sources, more than {SOURCES}; a source is a model or a set of images, and "
+            "the prompt what was asked for"
         )
     if len(cells) > TALLIES:
         raise ValueError(
