@@ -27,20 +27,18 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from benchmarks.memo import Memo
+from benchmarks.rows import PLAIN, ROWS, Row, planned
 from fair_diffusion import FairPipeline, Policy, Result
-from fair_diffusion.allocation import plan
 from fair_diffusion.audit.corrections import corrected
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.backbones import StableDiffusion
 from fair_diffusion.control.assignments import SURE_AT_END
-from fair_diffusion.control.planned import Planned
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.models.cards import card_named
 from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.models.pocket.folder import WEIGHTS
 from fair_diffusion.perception import judge as judges
 from fair_diffusion.perception import pocket as perceivers
-from fair_diffusion.policy import match
 from fair_diffusion.request import Request
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 from fair_diffusion.statistics.kid import kid
@@ -66,27 +64,6 @@ TARGETS = {
         for tone in ("light", "medium-light", "medium", "medium-dark", "dark")
     ),
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way to meet a target. `coin`: groups are drawn by lot and not by quota."""
-
-    name: str
-    method: str
-    control: str
-    coin: bool = False
-
-
-ROWS = (
-    Row("plain", "none", "all"),
-    Row("prompt quota", "prompt", "all"),
-    Row("semantic, all images, fair coin (published)", "semantic", "all", coin=True),
-    Row("semantic, all images, quotas", "semantic", "all"),
-    Row("natural-first, semantic in a window", "semantic", "natural-first"),
-    Row("natural-first, prompt switching", "switch", "natural-first"),
-)
-PLAIN = ROWS[0]
 
 
 @dataclass(frozen=True)
@@ -121,17 +98,9 @@ class Bench:
         n = self.images
         prompt, seed = f"a photo of {article(concept)}", 1_000_000 * (1 + self.concepts.index(concept))
         asked = Request(
-            prompt=prompt, n=n, seed=seed, steps=STEPS, batch_size=BATCH, method=row.method, control=row.control
+            prompt=prompt, n=n, seed=seed, steps=STEPS, batch_size=BATCH, policy=policy(target), hold="none"
         )
-        matched = match(policy(target), prompt)
-        (wanted,) = matched.targets
-        quotas = plan([wanted], n, seed)
-        if row.coin:  # counts of independent draws, dealt out in random order, are independent draws
-            shares = [float(share) for share in wanted.shares.values()]
-            quotas = [np.random.default_rng(seed).multinomial(n, shares).tolist()]
-        if row.method == "none":
-            quotas = []
-        return dict(self.pipe.run([Planned(request=asked, matched=matched, quotas=quotas)]))[0]
+        return dict(self.pipe.run([planned(self.pipe, row, asked)]))[0]
 
     @torch.no_grad()
     def measure(self, row: Row, target: str, concept: str, plain: Result) -> Measured:

@@ -66,7 +66,11 @@ class Standing:
         """Write all lines to `path`, whole or not at all."""
         facts = json.dumps({"settings": self.settings, "made": self.made})
         every = [line for ways in self.lines.values() for own in ways.values() for line in own]
-        table = pa.Table.from_pylist([asdict(line) for line in every])
+        rows = [asdict(line) for line in every]
+        for row in rows:
+            if row["facts"]:  # as pairs: not every way moves every attribute
+                row["facts"]["moved"] = [[name, str(share)] for name, share in row["facts"]["moved"].items()]
+        table = pa.Table.from_pylist(rows)
         with whole_file(path) as part:
             pq.write_table(table.replace_schema_metadata({_FACTS: facts}), part)
 
@@ -96,8 +100,9 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> Outcome:
     judge, perceiver, facts = (row[name] for name in ("judge", "perceiver", "facts"))
+    moved = {name: float(share) for name, share in (facts or {}).get("moved") or []}
     return Outcome(
         **row
         | {"judge": judge and Deviation(**judge), "perceiver": perceiver and Deviation(**perceiver)}
-        | {"facts": facts and Facts(**facts | {"notes": tuple(facts["notes"])})}
+        | {"facts": facts and Facts(**facts | {"notes": tuple(facts["notes"]), "moved": moved})}
     )

@@ -119,6 +119,17 @@ def test_the_unread_end_of_a_negative_prompt_is_noted(pipe: FairPipeline) -> Non
     assert any("unseen" in note for note in notes)
 
 
+def test_what_is_to_be_held_and_cannot_be_is_noted(pipe: FairPipeline) -> None:
+    asked: dict[str, Any] = {"n": 2, "steps": 1, "instruct": "doctor: half women", "method": "prompt"}
+    notes = pipe("a doctor", hold="skin_tone", **asked).notes
+    assert any(note.startswith("skin_tone: not held, because") for note in notes)
+    for hold in (None, "none"):
+        assert not any("not held" in note for note in pipe("a doctor", hold=hold, **asked).notes)
+    natural = pipe("a doctor", hold="skin_tone", **{**asked, "method": "switch", "steps": 3}).notes
+    assert not any("not held" in note for note in natural)
+    assert not any("not held" in note for note in pipe("a bench", hold="skin_tone", **asked).notes)
+
+
 def test_an_image_does_not_depend_on_its_batch(pipe: FairPipeline) -> None:
     together = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION, method="semantic", control="all")
     apart = pipe("a doctor", n=4, seed=5, steps=3, instruct=INSTRUCTION, method="semantic", control="all", batch_size=1)

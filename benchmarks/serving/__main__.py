@@ -14,7 +14,7 @@ from importlib import import_module
 
 from benchmarks.serving.line import keep
 
-PARTS = ("database",)
+PARTS = ("database", "proportions", "throughput", "overhead", "kills", "burst", "sigterm", "proxy")
 NOTE = """By `python -m benchmarks.serving`, with the pocket model on a machine with 2 cores, which load, API,
 workers and database share.
 """

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -20,6 +20,9 @@ from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.runs.format import FORMAT, title
 from fair_diffusion.runs.saving import save
+
+if TYPE_CHECKING:
+    from fair_diffusion.files.signature import Signature
 from fair_diffusion.runs.sheet import sheet
 
 
@@ -319,15 +322,19 @@ class Result:
             disputed=Counter(one for one, other in pairs if one != other),
         )
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, signature: Signature | None = None) -> None:
         """Write PNGs with their records inside, records.parquet, result.json and contact-sheet.png to a new folder.
 
         The folder is written whole or not at all.
 
+        Args:
+            folder: does not exist yet, or is empty.
+            signature: signs the PNGs, where one is given.
+
         Raises:
             ValueError: the folder is not new or cannot be written.
         """
-        save(self, folder)
+        save(self, folder, signature)
 
     def contact_sheet(self, path: Path | None = None) -> Image.Image:
         """Draw the plain twins above and the images below, each with what the judge reads.

@@ -34,9 +34,11 @@ def worst(shares: Sequence[Fraction], cells: Sequence[int]) -> Fraction:
     return max(abs(share * t - cells[:t].count(k)) for t in range(1, len(cells) + 1) for k, share in enumerate(shares))
 
 
-@given(targets(200), st.integers(1, 150), seeds)
-def test_every_prefix_is_within_one_image_of_the_target(shares: list[Fraction], n: int, seed: int) -> None:
-    cells = next_cells(shares, [0] * len(shares), n, seed)
+@given(targets(200), st.integers(1, 150), seeds, st.lists(st.integers(0, 11), max_size=150))
+def test_every_prefix_is_within_one_image_of_the_target(
+    shares: list[Fraction], n: int, seed: int, wished: list[int]
+) -> None:
+    cells = next_cells(shares, [0] * len(shares), n, seed, wished)
     assert len(cells) == n
     assert worst(shares, cells) <= bound(shares) < 1
     assert all(shares[cell] > 0 for cell in cells)
@@ -138,6 +140,17 @@ def test_ties_go_to_each_cell_with_the_same_chance_and_anew_each_time() -> None:
     # Two ties, at the first and the third image: four streams.
     assert set(first) == {(0, 1, 0, 1), (0, 1, 1, 0), (1, 0, 0, 1), (1, 0, 1, 0)}
     assert all(abs(count - 500) < 5 * math.sqrt(375) for count in first.values())
+
+
+def test_what_is_wished_goes_first_among_ties_and_once_for_each_wish() -> None:
+    half, counts = [Fraction(1, 2)] * 2, [0, 0]
+    for wish in [1, 1, 0, 0, 0, 1]:  # every second image is free
+        counts[next_cells(half, counts, 1, seed=3, wished=[wish])[0]] += 1
+    assert counts == [3, 3]
+    assert [next_cells(half, [0, 0], 1, seed, [cell]) for seed in range(20) for cell in (0, 1)] == [[0], [1]] * 20
+    thirds = [Fraction(1, 3)] * 3
+    assert Counter(next_cells(thirds, [0, 0, 0], 2, 5, [2, 2])) != Counter([2, 2])
+    assert {next_cells(thirds, [0, 0, 0], 2, seed, [2, 1])[0] for seed in range(20)} == {1, 2}
 
 
 def test_shares_far_below_what_a_float_can_tell_apart_are_kept() -> None:

@@ -257,6 +257,7 @@ def test_figures_that_say_how_far_from_uniform_leave_out_groups_out_of_play() ->
     counts = {"woman": 30, "man": 60, "androgynous": 10}
     (found,) = deviations([Tally(source="s", concept="c", attribute="gender", counts=counts, target=target)])
     assert found.pairwise_bias_mean == pytest.approx(1 / 3)
+    assert found.parity_gap_mean == pytest.approx(1 / 6)
     assert found.deviation_ratio_mean == pytest.approx(1 / 3)
     assert found.kl_mean == math.inf
     assert found.smoothed_kl_mean == pytest.approx(smoothed_kl([30, 60, 10], [0.5, 0.5, 0.0]))
@@ -271,6 +272,7 @@ def test_where_nothing_could_be_read() -> None:
         is found.smoothed_kl_mean
         is found.fd_mean
         is found.pairwise_bias_mean
+        is found.parity_gap_mean
         is found.deviation_ratio_mean
         is None
     )

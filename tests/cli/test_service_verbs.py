@@ -88,3 +88,23 @@ app(["jobs", "list", "--database", "postgresql://host/x"])
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr.strip() == 'PostgreSQL needs a driver: pip install "fair-diffusion[postgres]"'
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--upstream", "https://api.example.com/v1"], "--upstream needs --perceiver, who decides"),
+        (["--upstream", "https://api.example.com/v1", "--perceiver", "pocket"], "--upstream needs --judge, who scores"),
+        (
+            ["--upstream", "https://api.example.com/v1", "--model", "pocket"],
+            "--model is given, but the upstream server",
+        ),
+        (["--upstream", "https://me:secret@api.example.com/v1"], "holds a password"),
+        (["--upstream", "api.example.com"], "give it as in https://api.example.com/v1"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["serve", "worker"])
+def test_an_upstream_server_that_cannot_be_served_is_told(data: Path, verb: str, words: list[str], said: str) -> None:
+    refused = run(verb, "--data", data, *words, code=2)
+    assert said in refused.stderr
+    assert "secret" not in refused.output

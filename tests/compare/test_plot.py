@@ -24,6 +24,7 @@ FACTS = Facts(
     kid_std=None,
     pixels=None,
     features=None,
+    moved={},
     steered=0.0,
     repaired=0.0,
     without_twin=0.0,

@@ -33,7 +33,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, seeds: set[int], until: int | None) -
 
     def advance(batch: Any, guide: Any, **asked: Any) -> Any:
         end = backbones.advance(batch, guide, **asked)
-        if asked["until"] == until:
+        if asked["until"] == (len(end.times) if until is None else until):
             for place, image in enumerate(end.images):
                 if drawn[image] in seeds:
                     end.latents[place] = math.nan
@@ -79,11 +79,12 @@ def test_natural_first_draws_an_image_that_is_no_numbers_from_a_new_seed(
     assert "the numbers of seed 8 were" in once.notes[-1]
 
 
-@pytest.mark.parametrize("method", ["none", "switch"])
+@pytest.mark.parametrize(("method", "until"), [("none", None), ("switch", None), ("switch", 1)])
 def test_a_request_without_one_image_of_numbers_is_refused(
-    pipe: FairPipeline, monkeypatch: pytest.MonkeyPatch, method: str
+    pipe: FairPipeline, monkeypatch: pytest.MonkeyPatch, method: str, until: int | None
 ) -> None:
-    spoil(monkeypatch, {1, 2, *((k + natural_first.NEW_SEED * j) % SEEDS for k in (1, 2) for j in range(4))}, None)
+    seeds = {1, 2, *((k + natural_first.NEW_SEED * j) % SEEDS for k in (1, 2) for j in range(4))}
+    spoil(monkeypatch, seeds, until)
     asked: dict[str, Any] = {"n": 2, "seed": 1, "steps": 2, "method": method, "repair_budget": 50}
     if method != "none":
         asked["instruct"] = "doctor: all women"

@@ -168,3 +168,44 @@ def test_pictures_that_take_long_are_refused() -> None:
     assert open_picture(data).size == (SIDE, SIDE)
     with pytest.raises(BrokenPicture, match="scans, too many for 2000 × 2000 pixels"):
         open_picture(data[:-2] + data[last:-2] * 3_000 + data[-2:])
+
+
+def tiff(row: np.ndarray, bits: int, sample_format: int, *, zero_is_white: bool = False) -> bytes:
+    """An uncompressed grey TIFF of one row, as other programs write it."""
+    data = row.tobytes()
+    width = 8 * len(data) // bits
+    tags = [(256, width), (257, 1), (258, bits), (259, 1), (262, 0 if zero_is_white else 1), (273, 146), (277, 1)]
+    tags += [(278, 1), (279, len(data)), (339, sample_format)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
+    return head.ljust(146, b"\0") + data
+
+
+@pytest.mark.parametrize(
+    ("row", "bits", "sample_format"),
+    [
+        (np.array([0, 16384, 32767], np.int16), 16, 2),
+        (np.array([0, 64, 127], np.int8), 8, 2),
+        (np.array([0x00, 0x08, 0x00, 0xFF, 0xF0, 0x00], np.uint8), 12, 1),  # 0, 2048, 4095, 0
+        (np.array([0, 32768, 65535], np.uint16), 16, 1),
+    ],
+)
+def test_tiffs_with_a_sign_or_12_bits_are_as_bright_as_they_are(row: np.ndarray, bits: int, sample_format: int) -> None:
+    shown = open_picture(tiff(row, bits, sample_format))
+    found = [pixel[0] for pixel in (shown.getpixel((k, 0)) for k in range(3)) if isinstance(pixel, tuple)]
+    assert found == pytest.approx([0, 128, 255], abs=1)
+
+
+def test_zero_is_white_where_a_tiff_says_so() -> None:
+    for row, bits, sample_format in (
+        (np.array([0, 65535], np.uint16), 16, 1),
+        (np.array([0, 1], np.float32), 32, 3),
+        (np.array([0, 255], np.uint8), 8, 1),
+    ):
+        shown = open_picture(tiff(row, bits, sample_format, zero_is_white=True))
+        assert [shown.getpixel((0, 0)), shown.getpixel((1, 0))] == [(255, 255, 255), (0, 0, 0)]
+
+
+def test_pixels_below_zero_are_not_drawn_white() -> None:
+    with pytest.raises(BrokenPicture, match="below 0"):
+        open_picture(tiff(np.array([-32768, 0, 32767], np.int16), 16, 2))

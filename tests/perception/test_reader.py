@@ -88,6 +88,7 @@ def test_a_file_of_heads_adds_attributes_to_a_reader_that_stays_as_it_is(tmp_pat
     head = torch.nn.Linear(width, 3)
     save_heads({"hair": head}, groups, tmp_path / "hair.safetensors")
     found = open_perceiver(f"pocket:{tmp_path / 'hair.safetensors'}")
+    assert isinstance(found, Reader)
     assert found.groups == {**reader.groups, **groups}
     assert "hair" not in reader.groups
     pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -73,6 +73,7 @@ def test_words_for_shares(text: str, share: Fraction) -> None:
     "text",
     [
         *("-5%", "+5%", "±5%", ">5%", ">=5%", "<5%", "1,000%", "1.2.3%", "101%", "5", "4/3", "1/0", "3 of 2", "five"),
+        *("1/2%", "1/3 percent", "30%/40%"),
         *(
             "three halves",
             "50%+",

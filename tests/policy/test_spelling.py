@@ -45,6 +45,9 @@ def test_every_known_name_is_its_group(attribute: str) -> None:
         (("age group", "Elderly"), ("age", "old")),
         (("gender × skin_tone", "Women × Dark"), ("gender × skin_tone", "woman × dark")),
         (("gender × skin_tone", "N/A"), ("gender × skin_tone", "unknown")),
+        (("gender", "'woman'"), ("gender", "woman")),
+        (("gender", '"Men"'), ("gender", "man")),
+        (("race", "(unknown)"), ("race", "unknown")),
     ],
 )
 def test_other_spellings(written: tuple[str, str], group: tuple[str, str]) -> None:
@@ -67,6 +70,8 @@ def test_a_reading_that_is_more_than_capitals_is_told() -> None:
         ([("age", "young"), ("age", "30-39")], "no group '30-39'"),
         ([("gendr", "woman")], "attribute is 'gendr'; did you mean 'gender'"),
         ([("gender × skin_tone", "woman")], "is not joint"),
+        ([("pose", "sitting"), ("pose", "Unkonwn")], "group 'Unkonwn' looks like 'unknown'"),
+        ([("race", "White"), ("race", "Other/Unknown")], "group 'Other/Unknown' looks like 'unknown'"),
     ],
 )
 def test_what_is_nearly_known_is_a_mistake(pairs: list[tuple[str, str]], said: str) -> None:
@@ -86,3 +91,7 @@ def test_groups_of_peoples_own_stay_and_are_told() -> None:
 
 def test_names_that_differ_in_signs_are_not_the_same() -> None:
     assert len({plain(text) for text in ("<20", ">20", "20+", "20")}) == 4
+
+
+def test_a_group_that_only_begins_like_unknown_is_one() -> None:
+    assert not named([("kin", "uncle"), ("kin", "aunt"), ("dress", "uniform"), ("dress", "none of these")]).wrong

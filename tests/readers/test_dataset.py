@@ -155,3 +155,13 @@ def test_what_is_skipped_is_counted(tmp_path: Path) -> None:
     }
     tar = archive(tmp_path / "d.tar", {"1.png": picture("man"), "2.png": picture("man"), "2.txt": b"a nurse"})
     assert read_dataset(tar, scratch=tmp_path).study.notes[1:] == ["examples without a caption: 1"]
+
+
+def test_a_wrong_line_of_a_csv_is_named_without_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "captions.csv"
+    path.write_text("caption\na female nurse\na nurse, smiling\na male nurse\n")
+    study = read_dataset(path, scratch=tmp_path).study
+    assert found(study) == {("captions", "nurse"): ({"woman": 1}, 0)}
+    (said,) = study.broken
+    assert said.startswith("captions.csv: line 3: 2 values")
+    assert said.endswith("what came before counts")

@@ -28,6 +28,7 @@ def concepts(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     "name",
     "00000-1234567890.png|image (3).png|DSC_0012.JPG|IMG_20240131_120000.jpg|ComfyUI_00001_.png|42.png|2024-01-31.png"
+    "|abcdefab-cdef-abcd-adef-abcdefabcdef.png|550e8400-e29b-fade-a716-446655440000_3.png|CIMG_0012.jpg|P_0003.jpg"
     "|550e8400-e29b-41d4-a716-446655440000.png|d41d8cd98f00b204e9800998ecf8427e.png|2024-01-31 12.00.00.png"
     "|Screenshot 2024-01-31 at 12.30.45.png|download (1).jpg|deadbeefcafe.webp|output_seed42.png|no-ending".split("|")[
         :-1
@@ -63,6 +64,15 @@ def test_names_that_are_nearly_all_different_are_one_concept(tmp_path: Path) -> 
     found = read_target(folder, scratch=tmp_path, reader=ByColour())
     assert {tally.concept for tally in found.study.tallies} == {UNNAMED}
     assert any("nearly all different" in note for note in found.study.notes)
+
+
+def test_a_folder_for_each_person_is_no_concept(tmp_path: Path) -> None:
+    for name in ("Anna_Ash", "Bert_Bay", "Chris_Cole", "Dora_Day", "Emil_Elm"):
+        put(tmp_path / "faces" / name, f"{name}_0001.png", picture("woman"))
+    assert concepts(tmp_path / "faces") == {UNNAMED}
+    for name in ("nurse", "cook", "pilot", "judge", "farmer"):
+        put(tmp_path / "jobs" / name, "0.png", picture("woman"))
+    assert len(concepts(tmp_path / "jobs")) == 5
 
 
 def test_known_occupations_stay_apart_and_a_table_says_otherwise(tmp_path: Path) -> None:
@@ -174,6 +184,16 @@ def test_captions_and_tables_beside_pictures_tell(tmp_path: Path) -> None:
         listed(tmp_path / "hub")
     table = put(tmp_path, "metadata.csv", "file_name,text\n0.png,a cook\n")
     assert read_prompts(table) == {"0.png": "a cook"}
+
+
+def test_a_table_in_a_folder_below_tells_and_one_of_other_pictures_is_told(tmp_path: Path) -> None:
+    for k in range(3):
+        put(tmp_path / "hub" / "train", f"{k}.png", picture("woman"))
+        put(tmp_path / "other", f"{k}.png", picture("woman"))
+    put(tmp_path / "hub" / "train", "metadata.csv", "file_name,text\n0.png,a cook\n1.png,a cook\n2.png,a cook\n")
+    put(tmp_path / "other", "metadata.csv", "file_name,text\nx.png,a cook\n")
+    assert concepts(tmp_path / "hub") == {"cook"}
+    assert any("no prompt in metadata.csv is used" in note for note in listed(tmp_path / "other").notes)
 
 
 def saved(kind: str, side: int) -> bytes:

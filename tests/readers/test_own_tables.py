@@ -170,7 +170,9 @@ def test_large_tables_are_refused(tmp_path: Path) -> None:
     columns = ",".join(f"c{k}" for k in range(900))
     put(tmp_path, "square.csv", f"prompt,attribute,{columns}\n" + f"p,own,{'1,' * 899}1\n" * 300)
     put(tmp_path, "prompts.csv", HEAD + "".join(f"p{k},own,g,1\n" for k in range(21_000)))
+    put(tmp_path, "sources.csv", "source," + HEAD + "".join(f"s{k},p,own,g,1\n" for k in range(101)))
     for name, said in (
+        ("sources.csv", "101 sources, more than 100"),
         ("many.parquet", "3,000,000 rows"),
         ("long.parquet", "131,072 letters, more than 4,000"),
         ("wide.csv", "20,000 columns"),
@@ -180,3 +182,31 @@ def test_large_tables_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=said):
             read_target(tmp_path / name, scratch=tmp_path)
+
+
+def test_an_occupation_in_two_words_or_with_an_article_is_the_same(tmp_path: Path) -> None:
+    text = "prompt,woman,man\na fire fighter,5,0\nweb page,0,7\nwebpage,0,8\n"
+    assert {tally.concept for tally in tallies(tmp_path, text)} == {"a fire fighter", "web page", "webpage"}
+    with pytest.raises(ValueError, match="the same prompt"):
+        tallies(tmp_path, text + "Firefighters,0,6\n")
+    rows = "a fire fighter,gender,woman,5\nFirefighters,gender,man,6\n"
+    assert [dict(tally.counts) for tally in tallies(tmp_path, HEAD + rows)] == [{"woman": 5, "man": 6}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prompt,gender,n,percent\nnurse,woman,500,86\nnurse,man,500,14\n", "0.86 of 'nurse'"),
+        ("prompt,gender,count,share\nnurse,woman,50,0.86\nnurse,man,50,0.14\n", "counts say 0.5"),
+        ("prompt,attribute,group,n,num\nnurse,gender,woman,500,430\nnurse,gender,man,500,70\n", "'n' and 'num'"),
+        ("prompt,woman,man\nnurse,86,14\ncook,4,6\nTotal,90,20\n", "sums up the others as prompt 'Total'"),
+    ],
+)
+def test_numbers_that_are_no_counts_of_a_group_are_refused(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=said):
+        tallies(tmp_path, text)
+
+
+def test_shares_beside_counts_may_be_rounded_and_totals_may_be_a_prompt(tmp_path: Path) -> None:
+    text = "prompt,gender,count,percent\nnurse,woman,2,66.7\nnurse,man,1,33.3\noverall,woman,1,50%\noverall,man,1,50%\n"
+    assert [tally.n for tally in tallies(tmp_path, text)] == [3, 2]

@@ -16,6 +16,8 @@ from fair_diffusion.audit.numbers import numbers
 from fair_diffusion.cli import app
 from fair_diffusion.files.pictures import open_picture
 from fair_diffusion.readers.run import read_run
+from fair_diffusion.report.delivered import besides_of_study
+from fair_diffusion.report.report import report
 from fair_diffusion.runs.records import runs_in
 
 HALF = {"woman": 0.5, "man": 0.5, "androgynous": 0.0}
@@ -117,6 +119,27 @@ def test_a_summary_of_other_images_than_there_are_is_told(tmp_path: Path) -> Non
     (folder / "result.json").write_text(json.dumps({**summary, "n": 7}))
     notes = read_run(folder, scratch=tmp_path).study.notes
     assert any("result.json tells of 7 instructed images" in note and "2 records of them" in note for note in notes)
+
+
+def test_what_else_moved_is_told_of_images_with_a_twin_of_their_seed(tmp_path: Path) -> None:
+    shown = [{"gender": "woman", "skin_tone": tone} for tone in ("dark", "light", "dark", "light")]
+    done = [{"strength": 1.0, "reseeds": 0}, {"strength": 1.0, "reseeds": 0}, {"strength": 0.0, "reseeds": 0}]
+    done.append({"strength": 1.0, "reseeds": 1})
+    records = [
+        {**record(k, None), "judged": judged, **how} for k, (judged, how) in enumerate(zip(shown, done, strict=True))
+    ]
+    plain = {"strength": 0.0, "reseeds": 0, "judged": {"gender": "man", "skin_tone": "dark"}}
+    folder = write_run(tmp_path / "run", records, twins=[{**twin(k, None), **plain} for k in range(4)], target=HALF)
+    summary = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({**summary, "seed": 0, "requested": 4}))
+    findings = read_run(folder, scratch=tmp_path)
+    found = numbers(findings.study, images=findings.images)
+    (moved,) = found.side_effects
+    assert (moved.before, moved.after, moved.effect.attribute) == ("plain", "instructed", "skin_tone")
+    assert (moved.effect.steered, moved.effect.changed) == (2, 1)
+    assert "What else moved" in report(found)
+    assert besides_of_study(found) == ["skin tone changed in 1 of 2 steered images (9 to 91\u00a0%)."]
+    assert found.plain()["side_effects"][0]["effect"]["before"]["dark"] == 3
 
 
 def test_records_inside_the_pictures_are_enough(tmp_path: Path) -> None:

@@ -56,6 +56,11 @@ def test_the_shipped_list_is_long_and_each_has_a_field() -> None:
     assert min(Counter(found.values()).values()) >= 5
 
 
+def test_the_professions_of_equisteer_are_a_list_by_name() -> None:
+    assert len(read_occupations("equisteer")) == 8
+    assert {"CEO", "fashion designer"} <= set(read_occupations("equisteer"))
+
+
 def test_lists_of_ones_own(tmp_path: Path) -> None:
     assert read_occupations(str(put(tmp_path, "a.txt", "nurse\n# not this\n\n head  cook \n"))) == {
         "nurse": "",

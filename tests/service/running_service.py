@@ -16,6 +16,7 @@ import httpx2
 import openai
 from document import Document
 
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.service.api import application
 from fair_diffusion.service.database import Database
@@ -81,7 +82,14 @@ class Running:
 
 
 @contextmanager
-def running(data: Path, *, pipe: FairPipeline | None = None, url: str | None = None, **given: Any) -> Iterator[Running]:
+def running(
+    data: Path,
+    *,
+    pipe: FairPipeline | None = None,
+    url: str | None = None,
+    signature: Signature | None = None,
+    **given: Any,
+) -> Iterator[Running]:
     """Run a service; without a pipeline, the API alone."""
     data.mkdir(parents=True, exist_ok=True)
     settings = Settings(data=data, port=0, database=url, **given)
@@ -91,7 +99,7 @@ def running(data: Path, *, pipe: FairPipeline | None = None, url: str | None = N
     serving.start()
     worker = None
     if pipe is not None:
-        worker = Worker(server.database, server.images, pipe, WorkerSettings(lease=5.0, grace=0.0))
+        worker = Worker(server.database, server.images, pipe, WorkerSettings(lease=5.0, grace=0.0, signature=signature))
         drawing = threading.Thread(target=worker.run)
         drawing.start()
     try:

@@ -34,7 +34,7 @@ BODY = {"prompt": "a photo of a nurse"}
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """No worker draws, but one says that it is there."""
     place = tmp_path_factory.mktemp("routes")
-    with running(place, most_waiting=3) as found, Presence(found.server.database, "nobody", MODEL):
+    with running(place, most_waiting=3) as found, Presence(found.server.database, "nobody", [MODEL]):
         yield found
 
 

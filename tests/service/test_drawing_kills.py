@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from benchmarks.serving.kills import survived
+from benchmarks.serving.pool import Pool
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.images import Images
@@ -25,37 +24,6 @@ from fair_diffusion.service.tables import turns
 from fair_diffusion.service.worker_kind import kind_of
 
 POLICY = "version: 1\nrules:\n  - concepts: [nurse]\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
-POOL = Path(__file__).with_name("drawing_pool.py")
-
-
-class Pool:
-    """Workers in processes of their own."""
-
-    def __init__(self) -> None:
-        self._pool = subprocess.Popen(
-            [sys.executable, str(POOL)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert self._line() == "loaded"
-
-    def _line(self) -> str:
-        assert self._pool.stdout
-        return self._pool.stdout.readline().strip()
-
-    def start(self, database: Database, data: Path) -> int:
-        """Start a worker; its process id."""
-        assert self._pool.stdin
-        self._pool.stdin.write(f"{database.url}\t{data}\n")
-        return int(self._line())
-
-    def stop(self, worker: int, sign: signal.Signals) -> int:
-        """Send a signal to a worker; its exit code."""
-        os.kill(worker, sign)
-        said, ended, code = self._line().split()
-        assert (said, int(ended)) == ("ended", worker)
-        return int(code)
-
-    def close(self) -> None:
-        self._pool.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +100,10 @@ def test_a_worker_that_is_to_end_gives_its_jobs_back_with_their_turns(
     assert (found.state, found.attempts, counted(database)) == ("queued", 0, 0)
     with database.reading() as connection:
         assert connection.scalars(select(turns.c.job)).all() == [job]
+
+
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(
+    database: Database, pool: Pool, tmp_path: Path
+) -> None:
+    left = survived(database, tmp_path, pool, kills=3, longest=1.5)
+    assert (left.done, left.lost, left.doubled) == (left.jobs, 0, 0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -18,10 +20,14 @@ from running_service import Running, running
 from sqlalchemy import select
 
 from fair_diffusion import FairPipeline
+from fair_diffusion.policy.target import uniform
+from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.tables import images
 from fair_diffusion.service.uploads import forget
+from fair_diffusion.service.worker import Worker, WorkerSettings
+from fair_diffusion.service.worker_kind import kind_of
 
 PROMPT = "a photo of a firefighter"
 FEW: dict[str, Any] = {"fairness": {"steps": 4}}
@@ -256,10 +262,10 @@ def test_limits_of_a_key_hold_for_its_pictures(service: Running) -> None:
 
 
 def test_pictures_of_a_job_that_waits_are_nobodys_to_see_and_stay_until_it_is_done(
-    tmp_path: Any, pocket: FairPipeline
+    tmp_path: Path, pocket: FairPipeline
 ) -> None:
     model = ServedModel.of(pocket)
-    with running(tmp_path / "data") as service, Presence(service.server.database, "nobody", model):
+    with running(tmp_path / "data") as service, Presence(service.server.database, "nobody", [model]):
         client = service.sdk(service.client).with_options(timeout=0.5)
         with pytest.raises(openai.APITimeoutError):
             client.images.edit(image=SMALL, prompt=PROMPT, extra_headers={"Idempotency-Key": "wait"})
@@ -269,3 +275,29 @@ def test_pictures_of_a_job_that_waits_are_nobodys_to_see_and_stay_until_it_is_do
         assert service.http(service.client).get(f"/v1/images/files/{digest}").status_code == 404
         service.server.jobs.cancel(job.id)
         assert uploads_of(service)  # as the prompt: it may be tried again
+
+
+def test_another_worker_finishes_what_a_dead_one_began_and_each_image_counts_once(
+    tmp_path: Path, pocket: FairPipeline, men: list[Image.Image]
+) -> None:
+    model = ServedModel.of(pocket)
+    with running(tmp_path / "data") as service, ThreadPoolExecutor(1) as pool:
+        with Presence(service.server.database, "nobody", [model]):
+            waiting = pool.submit(service.sdk().images.edit, image=file_of(men[0]), prompt=PROMPT, extra_body=FEW)
+            dead = Claims(service.server.database, "dead", lease=0.1)
+            while not (jobs := dead.claim([kind_of(model.name)])):
+                time.sleep(0.02)
+            rule = "every occupation: firefighter (edits)"
+            turn = dead.reserve(jobs[0], rule=rule, target=uniform("gender"), n=1, model=model.name)
+        worker = Worker(service.server.database, service.server.images, pocket, WorkerSettings(lease=5.0, grace=0.0))
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        answer: Any = waiting.result()
+        worker.stop()
+        thread.join()
+        (image,) = answer.fairness["images"]
+        quotas = dict(zip(("woman", "man"), turn.quotas, strict=False))
+        assert quotas[image["assigned"]["gender"]] == 1
+        rows = DatabaseLedger(service.server.database).rows()
+        assert (sum(row.asked for row in rows), sum(row.pending for row in rows)) == (1, 0)
+        assert not uploads_of(service)

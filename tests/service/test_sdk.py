@@ -7,13 +7,16 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+import c2pa
 import httpx2
 import openai
 import pytest
 from PIL import Image
 from running_service import FAST, Running, running
 
+from benchmarks.certificates import certificate
 from fair_diffusion import FairPipeline
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service.keys import Keys
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.limits import Limits
@@ -28,7 +31,8 @@ def pocket() -> FairPipeline:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, pocket: FairPipeline) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("service"), pipe=pocket) as found:
+    place = tmp_path_factory.mktemp("service")
+    with running(place, pipe=pocket, signature=Signature.of(*certificate(place))) as found:
         yield found
 
 
@@ -71,6 +75,8 @@ def test_files_say_that_a_model_made_them_and_not_which_group_was_assigned(servi
     mark = image.info["xmp"]
     assert b"trainedAlgorithmicMedia" in mark
     assert b"every occupation" in mark
+    with c2pa.Reader(f"image/{format}", io.BytesIO(file)) as reader:
+        assert reader.get_validation_state() == "Valid"
     for private in (b"assigned", b"woman", b"firefighter", str(answer.fairness["images"][0]["seed"]).encode()):
         assert private not in file
 

@@ -14,6 +14,7 @@ from fair_diffusion.statistics.metrics import (
     noise_floor,
     noise_floors,
     pairwise_bias,
+    parity_gap,
     smoothed_kl,
     total_variation,
     two_group_noise_floor,
@@ -63,6 +64,8 @@ def test_values_by_hand() -> None:
     assert deviation_ratio([1, 0, 0]) == 1
     assert deviation_ratio([0.5, 0.25, 0.25]) == pytest.approx(0.25)
     assert deviation_ratio([0.25] * 4) == 0
+    assert parity_gap([0.02, 0.98]) == pytest.approx(0.48)
+    assert parity_gap([1, 0, 0, 0, 0]) == pytest.approx((0.8 + 4 * 0.2) / 5)
 
 
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=6).filter(any), st.data())
@@ -93,6 +96,12 @@ def test_two_groups_make_the_ratio_and_the_pairwise_bias_equal(share: float) -> 
     p = [share, 1 - share]
     assert deviation_ratio(p) == pytest.approx(pairwise_bias(p), abs=1e-12)
     assert pairwise_bias(p) == pytest.approx(2 * total_variation(p, [0.5, 0.5]), abs=1e-12)
+
+
+@given(distributions)
+def test_the_parity_gap_is_the_total_variation_from_even_shares_scaled(p: list[float]) -> None:
+    even = [1 / len(p)] * len(p)
+    assert parity_gap(p) == pytest.approx(2 / len(p) * total_variation(p, even), abs=1e-12)
 
 
 @pytest.mark.parametrize("target", [[0.5, 0.5], [0.3, 0.7], [0.2, 0.3, 0.5], [0.5, 0.5, 0.0], [1.0, 0.0]])
@@ -143,6 +152,7 @@ def test_noise_floors_of_two_groups_have_closed_forms(n: int) -> None:
     for name, expected in (
         ("fd", math.sqrt(2) * noise_floor([0.5, 0.5], n)),
         ("pairwise_bias", two_group_noise_floor(n)),
+        ("parity_gap", noise_floor([0.5, 0.5], n)),
         ("deviation_ratio", two_group_noise_floor(n)),
     ):
         assert floors[name] == pytest.approx(expected, rel=0.02)
@@ -150,7 +160,7 @@ def test_noise_floors_of_two_groups_have_closed_forms(n: int) -> None:
 
 def test_noise_floors_are_means_over_all_outcomes() -> None:
     target, n = [0.5, 0.3, 0.2], 5
-    expected = dict.fromkeys(("total_variation", "kl", "fd", "pairwise_bias", "deviation_ratio"), 0.0)
+    expected = dict.fromkeys(("total_variation", "kl", "fd", "pairwise_bias", "parity_gap", "deviation_ratio"), 0.0)
     for counts in itertools.product(range(n + 1), repeat=3):
         if sum(counts) == n:
             shares = [count / n for count in counts]
@@ -159,6 +169,7 @@ def test_noise_floors_are_means_over_all_outcomes() -> None:
             expected["kl"] += probability * kl(shares, target)
             expected["fd"] += probability * fd(shares, target)
             expected["pairwise_bias"] += probability * pairwise_bias(shares)
+            expected["parity_gap"] += probability * parity_gap(shares)
             expected["deviation_ratio"] += probability * deviation_ratio(shares)
     assert noise_floors(target, n) == pytest.approx(expected, rel=0.015)
 

@@ -15,6 +15,7 @@ counts). All fractions are exact: rounding would lose ties, and in time the guar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -33,7 +34,9 @@ def deficits(shares: Sequence[Fraction], counts: Sequence[int]) -> list[Fraction
     return [share * total - count for share, count in zip(shares, counts, strict=True)]
 
 
-def next_cells(shares: Sequence[Fraction], counts: Sequence[int], n: int, seed: int = 0) -> list[int]:
+def next_cells(
+    shares: Sequence[Fraction], counts: Sequence[int], n: int, seed: int = 0, wished: Sequence[int] = ()
+) -> list[int]:
     """Return the cells of the next `n` images.
 
     A request for n images gives the same cells as n requests for one image, if each image then counts for its cell.
@@ -44,6 +47,8 @@ def next_cells(shares: Sequence[Fraction], counts: Sequence[int], n: int, seed: 
         n: number of images, 0 or more.
         seed: draws among cells with the same deadline, each time anew and each with the same chance. Without it, every
             stream would begin with the same group.
+        wished: cells that the images would show by themselves, one for each, in any order. Among cells with the same
+            deadline these go first; the guarantee is the same, since any of them may be taken.
 
     Returns:
         `n` cell indices, in the order of the stream. A cell without a share never occurs.
@@ -55,13 +60,15 @@ def next_cells(shares: Sequence[Fraction], counts: Sequence[int], n: int, seed: 
     _check(shares, counts, n, seed)
     held = [k for k, share in enumerate(shares) if share]
     slack = Fraction(1, max(2 * len(held) - 2, 1))
-    had = list(counts)
+    had, left = list(counts), Counter(wished)
     total = sum(had[k] for k in held)
     chosen: list[int] = []
     for t in range(total + 1, total + n + 1):
         due = {k: (had[k] + 1 - slack) / shares[k] for k in held if shares[k] * t - had[k] >= slack}
         first = min(due.values())
-        cell = _draw([k for k, time in due.items() if time == first], seed, t)
+        tied = [k for k, time in due.items() if time == first]
+        cell = _draw([k for k in tied if left[k] > 0] or tied, seed, t)
+        left[cell] -= 1
         had[cell] += 1
         chosen.append(cell)
     return chosen

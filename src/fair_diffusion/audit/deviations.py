@@ -29,6 +29,7 @@ from fair_diffusion.statistics.metrics import (
     fd,
     kl,
     pairwise_bias,
+    parity_gap,
     smoothed_kl,
     total_variation,
 )
@@ -60,10 +61,11 @@ class Deviation:
         tv_worst: largest total variation of a concept.
         worst_concept: the concept with the largest total variation.
         kl_mean: mean divergence of the read images in nats; infinite if an image shows a group with target zero. This
-            and the next four means leave out concepts without read images; None if no concept is left.
+            and the next five means leave out concepts without read images; None if no concept is left.
         smoothed_kl_mean: mean divergence of the read images with half an image added to each group; never infinite.
         fd_mean: mean fairness discrepancy of the read images.
         pairwise_bias_mean: mean pairwise bias among the groups in play: a distance from uniform, whatever the target.
+        parity_gap_mean: mean parity gap among the groups in play: also a distance from uniform.
         deviation_ratio_mean: mean deviation ratio among the groups in play: also a distance from uniform.
         noise_floor: expected `tv_mean` of as many independent draws from the targets.
         inside_band: number of concepts in the two-sided 95 % binomial band of their target (normal approximation, read
@@ -90,6 +92,7 @@ class Deviation:
     smoothed_kl_mean: float | None
     fd_mean: float | None
     pairwise_bias_mean: float | None
+    parity_gap_mean: float | None = None
     deviation_ratio_mean: float | None
     noise_floor: float
     inside_band: int
@@ -102,10 +105,11 @@ class TallyDeviation:
 
     Attributes:
         tv: total variation; "unknown" is a group whose target is zero.
-        kl: divergence of the read images in nats. This and the next four are None if no image could be read.
+        kl: divergence of the read images in nats. This and the next five are None if no image could be read.
         smoothed_kl: the same with half an image added to each group; never infinite.
         fd: fairness discrepancy of the read images.
         pairwise_bias: pairwise bias among the groups in play.
+        parity_gap: parity gap among the groups in play.
         deviation_ratio: deviation ratio among the groups in play.
         inside_band: whether every share of the read images lies in the band (see the top of this file).
         within_chance: whether the exact multinomial test does not tell the read images from draws from the target.
@@ -116,6 +120,7 @@ class TallyDeviation:
     smoothed_kl: float | None = None
     fd: float | None = None
     pairwise_bias: float | None = None
+    parity_gap: float | None = None
     deviation_ratio: float | None = None
     inside_band: bool = False
     within_chance: bool = False
@@ -165,6 +170,7 @@ def _deviation(tallies: Sequence[Tally]) -> Deviation:
         smoothed_kl_mean=_mean(part.smoothed_kl for part in parts),
         fd_mean=_mean(part.fd for part in parts),
         pairwise_bias_mean=_mean(part.pairwise_bias for part in parts),
+        parity_gap_mean=_mean(part.parity_gap for part in parts),
         deviation_ratio_mean=_mean(part.deviation_ratio for part in parts),
         noise_floor=float(np.mean([cached_noise_floor(tally.asked, tally.n) for tally in tallies])),
         inside_band=sum(part.inside_band for part in parts),
@@ -212,6 +218,7 @@ def tally_deviation(counts: tuple[int, ...], unknown: int, target: tuple[float, 
         smoothed_kl=smoothed_kl(counts, target),
         fd=fd(shares, target),
         pairwise_bias=pairwise_bias(in_play),
+        parity_gap=parity_gap(in_play),
         deviation_ratio=deviation_ratio(in_play),
         inside_band=_inside_band(shares, target, known),
         within_chance=chance_p(counts, target) >= 1 - _LEVEL,

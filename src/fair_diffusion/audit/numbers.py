@@ -23,6 +23,7 @@ from fair_diffusion.audit.lines import Line, summarize
 from fair_diffusion.audit.needed import Needed, needed
 from fair_diffusion.audit.predictions import Predicted, Prediction, predictions
 from fair_diffusion.audit.relations import SourceRelation, relations
+from fair_diffusion.audit.side_effects import SourceSideEffect, source_side_effects
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.audit.verdicts import doubted, judged
@@ -66,6 +67,7 @@ class Numbers:
         comparisons: tests of each source against an earlier one.
         relations: what each source makes of the reference; empty without one.
         impacts: the four-fifths table, by group and by combination of two attributes.
+        side_effects: what else moved: attributes that instructed sources asked nothing of, against plain ones.
     """
 
     study: Study
@@ -81,6 +83,7 @@ class Numbers:
     comparisons: list[SourceDifference]
     relations: list[SourceRelation]
     impacts: list[Impact]
+    side_effects: list[SourceSideEffect]
 
     @property
     def predicted(self) -> dict[tuple[str, str, str, str], Predicted]:
@@ -139,6 +142,7 @@ class Numbers:
             "needed": [asdict(one) for one in self.needed],
             "relations": [asdict(one) for one in self.relations],
             "impacts": [asdict(one) for one in self.impacts],
+            "side_effects": [asdict(one) for one in self.side_effects],
             "notes": list(self.study.notes),
             "broken": list(self.study.broken),
         }
@@ -207,6 +211,7 @@ def numbers(
         source_differences(sources, tallies, images),
         relations(lines, others, base),
         impacts(sources, tallies, images, audited=study.audited),
+        source_side_effects(sources, tallies, images, asked),
     )
 
 

@@ -96,6 +96,8 @@ def check_image_table(table: pa.Table, what: object) -> None:
     for field in table.schema:
         if field.name == "seed":
             fits = pa.types.is_int64(field.type)
+        elif field.name == "steered":
+            fits = pa.types.is_boolean(field.type)
         elif field.name.endswith("_confidence"):
             fits = pa.types.is_floating(field.type)
         else:

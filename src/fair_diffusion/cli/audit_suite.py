@@ -20,7 +20,9 @@ def audit_suite(
     sampling: Sampling,
     loading: Loading,
     auditing: Auditing,
-    suite: Annotated[str, typer.Option(help="occupations, pocket, or a file of occupations")] = "occupations",
+    suite: Annotated[
+        str, typer.Option(help="occupations, equisteer, pocket, or a file of occupations")
+    ] = "occupations",
     prompt: Annotated[str, typer.Option(help="the prompt, {} for the occupation")] = "a photo of the face of a {}",
     images: Annotated[
         int | None,

@@ -41,7 +41,7 @@ def compare(
         typer.Option(help=f"with commas between: {_WAYS}, or NAME=FILE for edited weights; {USUAL} if not given"),
     ] = None,
     prompts: Annotated[list[str] | None, typer.Option(help="a prompt, or a file with one per line; repeatable")] = None,
-    suite: Annotated[str | None, typer.Option(help="occupations, pocket, or a file of occupations")] = None,
+    suite: Annotated[str | None, typer.Option(help="occupations, equisteer, pocket, or a file of occupations")] = None,
     prompt: Annotated[str, typer.Option(help="with --suite: the prompt, {} for the occupation")] = PROMPT,
     n: Annotated[int, typer.Option("-n", "--images", min=1, help="images per prompt and method")] = 50,
     instruct: Annotated[

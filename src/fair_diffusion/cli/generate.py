@@ -11,6 +11,7 @@ from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.options import Instruction, Loading, Sampling, Steering, grouped
 from fair_diffusion.cli.progress import denoising
 from fair_diffusion.cli.show import outcome, show
+from fair_diffusion.cli.signing import C2pa, signature
 from fair_diffusion.cli.terminal import Terminal
 from fair_diffusion.cli.usage import INTERRUPTED, MISSED, check_requests, instructed, loaded, usage_errors
 from fair_diffusion.runs.format import SHEET
@@ -36,6 +37,7 @@ def generate(
     compare_plain: Annotated[bool, typer.Option("--compare-plain", help="also the unsteered twins")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="also intervals, deviations and distances")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per prompt")] = False,
+    c2pa: C2pa = None,
 ) -> None:
     """Generate images of each PROMPT as instructed, count the groups they show, and say whether that is as asked.
 
@@ -54,6 +56,7 @@ def generate(
         check_requests(prompts, settings)
         rules = instructed(instruction)
         check_new(out)
+        sign = signature(c2pa)
         kept = instruction["policy"].with_suffix(".strengths.json") if "policy" in instruction else None
         strengths = Strengths.load(kept) if kept else Strengths()
         counts = None
@@ -81,7 +84,7 @@ def generate(
                 say(f"{result.prompt}: no image was finished, so nothing is written", err=True)
                 return
             folder = out / f"{first + k:03d}" if several else out
-            result.save(folder)
+            result.save(folder, sign)
             folders[k] = folder
 
         # Some prompts share batches, and are saved before the next ones are drawn.

@@ -1,17 +1,24 @@
-"""`fair-diffusion keys add|list|revoke`: the keys of a service."""
+"""`fair-diffusion keys add|list|revoke|export|erase`: the keys of a service, and what it has of them."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fair_diffusion.cli.console import say, say_json
-from fair_diffusion.cli.service_place import DATA, Data, Where, opened
+from fair_diffusion.cli.service_place import DATA, Data, Place, Where, opened, pictures
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.times import clock_time
 
+if TYPE_CHECKING:
+    from fair_diffusion.service.database import Database
+    from fair_diffusion.service.key_data import Had
+    from fair_diffusion.service.keys import Key
+
+Id = Annotated[str, typer.Argument(help="the id of the key, as `keys list` prints it", metavar="KEY")]
 keys = typer.Typer(no_args_is_help=True, help="Who may use a service.")
 
 
@@ -68,7 +75,7 @@ def list_keys(
 
 @keys.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="the id of the key, as `keys list` prints it", metavar="KEY")],
+    key: Id,
     data: Data = DATA,
     database: Where = None,
 ) -> None:
@@ -78,3 +85,54 @@ def revoke(
 
         revoked = Keys(found).revoke(key)
     say(f"revoked {revoked.id}, {revoked.role} {revoked.name!r}")
+
+
+@keys.command()
+def export(
+    key: Id,
+    out: Annotated[Path, typer.Option(help="the archive (ZIP); a file that is there is replaced", metavar="FILE")],
+    data: Data = DATA,
+    database: Where = None,
+    images: Place = None,
+) -> None:
+    """Write everything that the service has of a key: its jobs, images and labels."""
+    with opened(data, database) as found:
+        from fair_diffusion.files.whole_file import whole_file
+        from fair_diffusion.service.key_data import KeyData
+
+        whose, ours = _named(found, key), KeyData(found, pictures(found, data, images))
+        with whole_file(out) as part, part.open("wb") as file:
+            had = ours.export(whose, file)
+    say(f"wrote {out}: {_told(had)}")
+
+
+@keys.command()
+def erase(
+    key: Id,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    data: Data = DATA,
+    database: Where = None,
+    images: Place = None,
+) -> None:
+    """Delete everything that the service has of a key: its jobs with prompts, images and labels. The key stays."""
+    with opened(data, database) as found:
+        from fair_diffusion.service.key_data import KeyData
+
+        whose, ours = _named(found, key), KeyData(found, pictures(found, data, images))
+        if not yes:
+            typer.confirm(f"delete all data of {whose.id}, {whose.role} {whose.name!r}?", abort=True)
+        had = ours.erase(whose)
+    say(f"deleted {_told(had)}; the key, the trail of changes and the counts of streams stay")
+
+
+def _named(database: Database, key: str) -> Key:
+    from fair_diffusion.service.keys import Keys
+
+    for each in Keys(database).all():
+        if each.id == key:
+            return each
+    raise ValueError(f"there is no key {key!r}; `fair-diffusion keys list` shows those that there are")
+
+
+def _told(had: Had) -> str:
+    return f"{had.jobs} jobs, {had.images} images and {had.labels} labels"

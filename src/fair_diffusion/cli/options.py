@@ -24,15 +24,26 @@ _LOSSES = "; ".join(
 )
 
 
-class Loading(TypedDict, total=False):
-    """Which model is loaded, who reads its images, and how it is placed: for `usage.loaded`."""
-
+class _Model(TypedDict, total=False):
     model: Annotated[
         str,
         typer.Option(
             help="pocket, a hub id, a folder or a .safetensors file (see the verb models); pocket if not given"
         ),
     ]
+
+
+class _Models(TypedDict, total=False):
+    model: Annotated[
+        list[str],
+        typer.Option(help="pocket, a hub id, a folder or a .safetensors file; pocket if not given; repeatable"),
+    ]
+    memory: Annotated[
+        float, typer.Option(help="GiB of weights in memory at once; without it, every model stays there", min=0)
+    ]
+
+
+class _Placing(TypedDict, total=False):
     perceiver: Annotated[
         str, typer.Option(help="who may steer: for all models but pocket, such as clip:MODEL (docs/perceivers.md)")
     ]
@@ -49,11 +60,25 @@ class Loading(TypedDict, total=False):
     vae_tiling: Annotated[bool, typer.Option("--vae-tiling", help="decode tile by tile")]
     attention: Annotated[str, typer.Option(help="slicing, or a backend of diffusers where the model allows a choice")]
     compile: Annotated[bool, typer.Option("--compile", help="compile the network: slow to start, then faster")]
-    lora: Annotated[list[str], typer.Option(help="hub id, folder or .safetensors file of a LoRA; repeatable")]
+    lora: Annotated[
+        list[str],
+        typer.Option(
+            help="hub id, folder or .safetensors file of a LoRA; repeatable; for a service, NAME=FILE is one that "
+            "requests may ask for as MODEL+NAME"
+        ),
+    ]
     textual_inversion: Annotated[
         list[str], typer.Option(help="hub id, folder or .safetensors file with learned words; repeatable")
     ]
     config: Annotated[str, typer.Option(help="folder or hub id with the configuration of a single-file model")]
+
+
+class Loading(_Model, _Placing, total=False):
+    """Which model is loaded, who reads its images, and how it is placed: for `usage.loaded`."""
+
+
+class LoadingModels(_Models, _Placing, total=False):
+    """The same of the models of a worker: for `serving_models.models_of`."""
 
 
 class Instruction(TypedDict, total=False):

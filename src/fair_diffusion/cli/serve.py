@@ -10,15 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from fair_diffusion.cli.console import say
-from fair_diffusion.cli.options import Loading, grouped
+from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
+from fair_diffusion.cli.signing import C2pa
+from fair_diffusion.cli.upstream import UpstreamModel, UpstreamUrl, check_readers
 from fair_diffusion.cli.usage import usage_errors
 
 
 @grouped
 def serve(
-    loading: Loading,
+    loading: LoadingModels,
     policy: Annotated[Path | None, typer.Option(help="the policy file (YAML) that holds from now on")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="the file of a ledger that the service goes on with; it is taken over once")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="127.0.0.1 if not given: this machine alone")] = None,
     port: Annotated[int | None, typer.Option(help="8000 if not given; 0: any that is free")] = None,
     data: Annotated[
@@ -40,6 +45,12 @@ def serve(
     keep_prompts: Annotated[
         bool | None, typer.Option("--keep-prompts", help="keep the prompts of requests that are done")
     ] = None,
+    c2pa: C2pa = None,
+    upstream: UpstreamUrl = None,
+    upstream_model: UpstreamModel = None,
+    upstream_timeout: Annotated[
+        float | None, typer.Option(help="seconds for one image of that server; 120 if not given")
+    ] = None,
 ) -> None:
     """Serve images with measured proportions over HTTP, until SIGTERM or Ctrl-C.
 
@@ -48,7 +59,8 @@ def serve(
     given: dict[str, Any] = {
         **{"policy": policy, "host": host, "port": port, "data": data, "database": database, "images": images},
         **{"workers": workers, "batch": batch, "linger": linger, "grace": grace, "retention": retention},
-        "keep_prompts": keep_prompts,
+        **{"keep_prompts": keep_prompts, "upstream": upstream, "upstream_model": upstream_model},
+        **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
     with usage_errors():
         try:
@@ -57,13 +69,16 @@ def serve(
         except ModuleNotFoundError as error:
             raise ValueError(f'serving needs more: pip install "fair-diffusion[service]" ({error})') from None
         settings = Settings.read(**given)
+        if settings.upstream is not None:
+            check_readers(loading)
         server, secret = prepared(settings)
         say(f"settings: {json.dumps(settings.shown())}", err=True)
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: None)  # uvicorn takes them, ends, and sends them on
-        uvicorn = Uvicorn(server, lambda: _greet(f"http://{settings.host}:{uvicorn.port}", secret))
+        drawing = Workers(settings, _options(loading))
+        uvicorn = Uvicorn(server, lambda: _greet(f"http://{settings.host}:{uvicorn.port}", secret), drawing.stop)
         try:
-            with Workers(settings, _options(loading)):
+            with drawing:
                 uvicorn.run()
         finally:
             server.close()
@@ -83,7 +98,7 @@ def _greet(address: str, secret: str | None) -> None:
     )
 
 
-def _options(loading: Loading) -> list[str]:
+def _options(loading: LoadingModels) -> list[str]:
     """The options of a model as they are written on the command line."""
     words: list[str] = []
     for name, value in loading.items():

@@ -1,4 +1,4 @@
-"""The options --data and --database: where a service has its database. They need no server that runs."""
+"""The options --data, --database and --images: where a service has its things. They need no server that runs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,30 @@ from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
     from fair_diffusion.service.database import Database
+    from fair_diffusion.service.images import Images
 
 DATA = Path("fair-diffusion-data")
 """The data folder, if none is named."""
 FILE = "service.sqlite"
 """The database in it, if no other one is named."""
-Data = Annotated[Path, typer.Option("--data", help="the service's data folder", metavar="DIR")]
+Data = Annotated[
+    Path, typer.Option("--data", help="the service's data folder", metavar="DIR", envvar="FAIR_DIFFUSION_DATA")
+]
 Where = Annotated[
     str | None,
     typer.Option(
         "--database",
         help=f"postgresql+psycopg://USER:PASSWORD@HOST/NAME, or a file; otherwise {FILE} in the data folder",
         metavar="URL",
+        envvar="FAIR_DIFFUSION_DATABASE",
+    ),
+]
+Place = Annotated[
+    str | None,
+    typer.Option(
+        "--images",
+        help="folder or URL of fsspec for images; otherwise one in the data folder",
+        envvar="FAIR_DIFFUSION_IMAGES",
     ),
 ]
 
@@ -42,3 +54,10 @@ def opened(data: Path, database: str | None, *, create: bool = False) -> Iterato
             yield found
         finally:
             found.close()
+
+
+def pictures(database: Database, data: Path, images: str | None) -> Images:
+    """The images of a service, where the options say."""
+    from fair_diffusion.service.images import Images
+
+    return Images(database, images or str(data / "images"))

@@ -9,7 +9,7 @@ from fair_diffusion.audit.lines import Line
 from fair_diffusion.audit.numbers import Numbers
 from fair_diffusion.audit.predictions import Predicted
 from fair_diffusion.cli.terminal import Columns, Terminal
-from fair_diffusion.report.delivered import of_study, reasons, refusals, selections
+from fair_diffusion.report.delivered import besides_of_study, of_study, reasons, refusals, selections
 from fair_diffusion.report.headline import default_shares
 
 CONCEPTS = 12
@@ -42,7 +42,7 @@ def show(found: Numbers) -> None:
             terminal.print(_table(lines, found.predicted))
             for reason, many in reasons(lines):
                 terminal.write(f"cannot tell, of {many:,} share{'s' if many > 1 else ''}: {reason}")
-    for text in refusals(found):
+    for text in (*besides_of_study(found), *refusals(found)):
         terminal.write(text)
     for source in study.sources:
         for name, value in source.quality.items():

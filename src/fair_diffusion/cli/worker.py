@@ -7,48 +7,65 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
 
-from fair_diffusion.cli.options import Loading, grouped
+from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
-from fair_diffusion.cli.service_place import DATA, Data, Where, opened
-from fair_diffusion.cli.usage import loaded, usage_errors
+from fair_diffusion.cli.service_place import DATA, Data, Place, Where, opened, pictures
+from fair_diffusion.cli.serving_models import models_of
+from fair_diffusion.cli.signing import C2pa, signature
+from fair_diffusion.cli.upstream import UpstreamModel, UpstreamUrl, opened_upstream, readers_of
+from fair_diffusion.cli.usage import usage_errors
 
 
 @grouped
 def worker(
-    loading: Loading,
+    loading: LoadingModels,
     data: Data = DATA,
     database: Where = None,
-    images: Annotated[
-        str | None, typer.Option(help="folder or URL of fsspec for images; otherwise one in the data folder")
-    ] = None,
+    images: Place = None,
     batch: Annotated[int, typer.Option(help="images in one batch at most", min=1)] = 8,
     linger: Annotated[float, typer.Option(help="milliseconds that a batch waits for more requests", min=0)] = 20.0,
     grace: Annotated[float, typer.Option(help="seconds to finish in after SIGTERM", min=0)] = 20.0,
     retention: Annotated[float, typer.Option(help="days for which images are kept", min=0)] = 1.0,
     keep_prompts: Annotated[bool, typer.Option("--keep-prompts", help="keep prompts of jobs that are done")] = False,
+    c2pa: C2pa = None,
+    upstream: UpstreamUrl = None,
+    upstream_model: UpstreamModel = None,
+    upstream_timeout: Annotated[float, typer.Option(help="seconds for one image of that server", min=0.1)] = 120.0,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Draw the requests of a service until SIGTERM: then finish what fits into --grace, and give the rest back."""
     service_log()
-    url = database or os.environ.get("FAIR_DIFFUSION_DATABASE")
-    with opened(data, url, create=True) as found, usage_errors():
-        from fair_diffusion.service.images import Images
+    with opened(data, database, create=True) as found, usage_errors():
+        from fair_diffusion.service.proxy_worker import ProxyWorker
         from fair_diffusion.service.worker import Worker, WorkerSettings
 
         settings = WorkerSettings(
-            batch=batch, linger=linger / 1000, grace=grace, kept=retention * 24 * 3600, keep_prompts=keep_prompts
+            batch=batch,
+            linger=linger / 1000,
+            grace=grace,
+            kept=retention * 24 * 3600,
+            keep_prompts=keep_prompts,
+            signature=signature(c2pa),
         )
-        place = Images(found, images or str(data / "images"))
-        ours = Worker(found, place, loaded(loading), settings)
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, lambda *_: ours.stop())
-        if parent is not None:
-            threading.Thread(target=_orphan, args=(parent, ours.stop), daemon=True).start()
-        ours.run()
+        place = pictures(found, data, images)
+        with ExitStack() as stack:
+            ours: Worker | ProxyWorker
+            if upstream is None:
+                ours = Worker(found, place, models_of(loading, batch=batch), settings)
+            else:
+                server = opened_upstream(upstream, upstream_model, upstream_timeout, at_once=batch)
+                model, perceiver, judge = readers_of(loading, upstream_model)
+                ours = ProxyWorker(found, place, stack.enter_context(server), model, perceiver, judge, settings)
+            for each in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(each, lambda *_: ours.stop())
+            if parent is not None:
+                threading.Thread(target=_orphan, args=(parent, ours.stop), daemon=True).start()
+            ours.run()
 
 
 def _orphan(parent: int, stop: Callable[[], None]) -> None:

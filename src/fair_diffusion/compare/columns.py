@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fair_diffusion.audit.deviations import Deviation
 from fair_diffusion.compare.outcome import Facts, Outcome
-from fair_diffusion.report.headline import percent
+from fair_diffusion.report.headline import percent, spoken
 
 NONE = "–"
 
@@ -121,6 +121,12 @@ DEVIATION: Sequence[Column] = (
         "pairwise_bias",
     ),
     Column(
+        "parity gap",
+        "mean of |share − 1/K| over the K groups asked for: a distance from even shares; read images",
+        _of("judge", "parity_gap_mean"),
+        "parity_gap",
+    ),
+    Column(
         "deviation ratio",
         "the largest distance of a group asked for from an even share, over the largest possible; read images",
         _of("judge", "deviation_ratio_mean"),
@@ -169,6 +175,10 @@ def _training(facts: Facts) -> str:
     return f"{steps} steps, {number(facts.training_seconds, 1)} s"
 
 
+def _moved(facts: Facts) -> str:
+    return ", ".join(f"{spoken(name)} {percent(share)}" for name, share in facts.moved.items()) or NONE
+
+
 QUALITY: Sequence[Column] = (
     Column(
         "occupation kept",
@@ -192,6 +202,14 @@ QUALITY: Sequence[Column] = (
         "features from twin",
         "1 − cosine between the judge's features of an image and of the plain one of its seed, over the same images",
         _fact(lambda facts: number(facts.features)),
+    ),
+    Column(
+        "moved besides",
+        "of the steered images, those that show another group than the plain image of their seed, in each attribute "
+        "that nobody asked to change, as the judge reads both: its errors count too",
+        _fact(
+            lambda facts: ", ".join(f"{spoken(name)} {percent(share)}" for name, share in facts.moved.items()) or NONE
+        ),
     ),
     Column("steered", "images drawn otherwise than plain; with edited weights all are", _share("steered")),
     Column(

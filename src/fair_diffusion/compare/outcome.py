@@ -6,8 +6,8 @@ Exports `Outcome`, `Facts`, `outcomes` and `images`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -52,6 +52,8 @@ class Facts:
         kid_std: its standard error; None under 50 images.
         pixels: mean absolute difference to the plain image of the same seed, in 0…1; None if no image has one.
         features: mean of 1 − cosine between the judge's features of the two images.
+        moved: of the steered images with a plain image of their seed, the share that shows another group than it, by
+            each attribute that the instruction asks nothing of, as the judge reads both; unread images count for none.
         steered: share of images that are not plain.
         repaired: share of images that replace others.
         without_twin: share of images from a seed that no plain image has. They do not count in `pixels` and `features`.
@@ -74,6 +76,7 @@ class Facts:
     kid_std: float | None
     pixels: float | None
     features: float | None
+    moved: Mapping[str, float] = field(default_factory=dict)
     steered: float
     repaired: float
     without_twin: float
@@ -133,6 +136,7 @@ class Outcome:
             row |= {f"{reader}_{name}": getattr(deviation, name, None) for name in Deviation.__annotations__}
         facts = asdict(self.facts) if self.facts else dict.fromkeys(Facts.__annotations__)
         facts["notes"] = "; ".join(self.facts.notes) if self.facts else None
+        facts |= {f"moved_{name}": share for name, share in (facts.pop("moved") or {}).items()}
         return row | facts | {f"floor_{name}": value for name, value in self.floors.items()}
 
 
@@ -220,10 +224,10 @@ def _differences(drawn: Sequence[tuple[Way, Cells]], attribute: str) -> dict[str
     told: dict[str, dict[str, float | None]] = {}
     for k, name in enumerate(names):
         told[name] = {}
-        for field, other in (("from_plain", names[0]), ("from_nearest", nearest)):
+        for start, other in (("from_plain", names[0]), ("from_nearest", nearest)):
             if name != other:
                 found = [float(end[k, names.index(other)]) for end in ends]
-                fields = (field, f"{field}_low", f"{field}_high")
+                fields = (start, f"{start}_low", f"{start}_high")
                 told[name] |= {at: None if np.isnan(end) else end for at, end in zip(fields, found, strict=True)}
     return told
 
@@ -289,6 +293,7 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         kid_std=distance.error if distance else None,
         pixels=float(np.mean(twins)) if twins else None,
         features=float(np.mean(angles)) if angles else None,
+        moved=_moved(cells, plain),
         steered=share("steered"),
         repaired=share("repairs"),
         without_twin=1 - len(twins) / images,
@@ -302,6 +307,24 @@ def _facts(way: Way, cells: Cells, plain: Cells, reference: Reference | None) ->
         memory=max(cell.memory for _, cell in cells),
         notes=tuple(dict.fromkeys(note for _, cell in cells for note in cell.notes)),
     )
+
+
+def _moved(cells: Cells, plain: Cells) -> dict[str, float]:
+    """`Facts.moved`: the side effects of a way, over all prompts that ask nothing of the attribute."""
+    pairs: dict[str, list[tuple[str | None, str | None]]] = {}
+    for (ask, cell), (_, twin) in zip(cells, plain, strict=True):
+        asked = {name for target in ask.matched.targets for name in target.attributes}
+        shown, usual = cell.labels("judged"), twin.labels("judged")
+        place = {seed: k for k, seed in enumerate(twin.column("seed"))}
+        rows = [
+            (k, place[seed])
+            for k, (seed, steered) in enumerate(zip(cell.column("seed"), cell.column("steered"), strict=True))
+            if steered and seed in place
+        ]
+        for name in shown.keys() & usual.keys() - asked - {OCCUPATION}:
+            pairs.setdefault(name, []).extend((usual[name][other], shown[name][k]) for k, other in rows)
+    known = {name: [pair for pair in own if None not in pair] for name, own in sorted(pairs.items())}
+    return {name: float(np.mean([a != b for a, b in own])) for name, own in known.items() if own}
 
 
 def _kept(cells: Cells, plain: Cells) -> list[float]:

@@ -28,7 +28,10 @@ def write(comparison: Comparison, lines: Sequence[Outcome], reference: Reference
     Returns:
         The path of the page.
     """
-    tables = {IMAGES: images(comparison), TABLE: pa.Table.from_pylist([line.plain() for line in lines])}
+    rows = [line.plain() for line in lines]
+    names = dict.fromkeys(name for row in rows for name in row)  # not every way moves every attribute
+    table = pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+    tables = {IMAGES: images(comparison), TABLE: table}
     for name, table in tables.items():
         with whole_file(comparison.folder / name) as part:
             pq.write_table(table, part)

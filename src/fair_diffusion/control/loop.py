@@ -203,7 +203,7 @@ class _Loop:
         start = time.monotonic()
         self._put_on(work.order)  # a control may encode prompts, or descend through the network
         try:
-            stretches = next(work.control)
+            stretches = next(part for part in work.control if part)  # nothing is drawn for images that are all broken
         except StopIteration:
             del self._works[work.order]
             self._finished.append(work.order)

@@ -12,7 +12,7 @@ from fair_diffusion.backbones import Backbone, Conditioning
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.strengths import Strengths
-from fair_diffusion.methods import EDIT
+from fair_diffusion.methods import EDIT, NATURAL_FIRST
 from fair_diffusion.perception.vocabulary import known_groups
 from fair_diffusion.policy import Match
 from fair_diffusion.policy.holding import held
@@ -58,6 +58,18 @@ def held_by(pipe: FairPipeline, request: Request, matched: Match) -> tuple[str, 
             f"hold names {unread[0]!r}, which the perceiver of {pipe.name!r} does not read; it reads {able}"
         )
     return read if request.natural_first and request.assigns else ()
+
+
+def _not_held(request: Request, matched: Match) -> list[str]:
+    """A note on attributes that the request or its policy names to be held, and that its method cannot hold."""
+    named = request.hold_names if request.hold_names is not None else matched.hold
+    wanted = held(matched, named) if named else ()
+    if not wanted or (request.natural_first and request.assigns):
+        return []
+    return [
+        f"{', '.join(wanted)}: not held, because these images are steered before anybody knows what they would show by "
+        f"themselves; control {NATURAL_FIRST!r} holds"
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,5 +130,6 @@ class Shared:
             ),
             edit=edit,
             scratch=self.scratch,
+            notes=_not_held(asked, matched),
             unwanted=planned.unwanted,
         )

@@ -5,11 +5,14 @@ so that a batch has a known size in memory, turned upright as the camera noted, 
 
 Grey pictures of more than 8 bits are scaled to 8 bits, so that the whole range is kept:
 
-16 bits    black is 0 and white 65535
-32 bits    black is 0 and white the smallest of 255, 65535 and 2³² − 1 that no pixel exceeds; 2³¹ − 1 in place of the
-           last where a TIFF says that its numbers have a sign
+16 bits    black is 0 and white 65535; 4095 in a TIFF of 12 bits
+32 bits    black is 0 and white the smallest of 255, 65535 and 2³² − 1 that no pixel exceeds
+signed     where a TIFF says that its numbers have a sign, white is the largest of them, and no pixel may be below 0; if
+           one of 32 bits is, they have none
 floats     the same, and white is 1 if no pixel exceeds it; less than black is black, but not in all pixels, and every
            pixel must be finite
+
+Where a TIFF says that 0 is white, it is.
 """
 
 from __future__ import annotations
@@ -64,13 +67,13 @@ def from_pixels(pixels: Tensor) -> list[Image.Image]:
     return [Image.fromarray(row) for row in rows]
 
 
-def open_picture(data: Readable | bytes, name: str = "", *, pixels: int = MAX_PIXELS, side: int = SIDE) -> Image.Image:
+def open_picture(data: Readable | bytes, name: str = "", *, pixels: int | None = None, side: int = SIDE) -> Image.Image:
     """Open a picture as RGB.
 
     Args:
         data: the file, or its bytes.
         name: kept in the picture's `info["file"]`.
-        pixels: how many it may have.
+        pixels: how many it may have; `MAX_PIXELS` if None.
         side: its longer side is reduced to so many pixels.
 
     Raises:
@@ -91,8 +94,8 @@ def open_picture(data: Readable | bytes, name: str = "", *, pixels: int = MAX_PI
             if kind == "PNG" and is_crowded(file):
                 raise BrokenPicture(f"more than {CHUNKS:,} chunks without pixels")
             with Image.open(file, formats=formats()) as image:
-                if image.width * image.height > pixels:
-                    raise BrokenPicture(f"{image.width} × {image.height} pixels, more than {pixels:,}")
+                if image.width * image.height > (most := MAX_PIXELS if pixels is None else pixels):
+                    raise BrokenPicture(f"{image.width} × {image.height} pixels, more than {most:,}")
                 if kind == "JPEG" and (scans := scans_of(file)) > max(SCANS, WORK // (image.width * image.height)):
                     raise BrokenPicture(f"{scans:,} scans, too many for {image.width} × {image.height} pixels")
                 shallow = _eight_bits(image)
@@ -143,16 +146,21 @@ def _not_read(kind: str | None) -> str:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of more than 8 bits with 8, as this module says; other pictures as they are."""
-    if not image.mode.startswith(("I", "F")):
+    """A grey picture of more than 8 bits, or with a sign, with 8 bits, as this module says; others as they are."""
+    signed = _says(image, TiffImagePlugin.SAMPLEFORMAT, 2)
+    if not (image.mode.startswith(("I", "F")) or (image.mode == "L" and signed)):
         return image
     values = np.asarray(image)
-    signed = values.dtype == np.int32 and values.min(initial=0) >= 0 and _says_signed(image)
-    if values.dtype == np.int32:
-        values = values.view(np.uint32)  # Pillow has no kind for numbers without sign
+    bits = next((one for one in (12, 16) if _says(image, TiffImagePlugin.BITSPERSAMPLE, one)), 8 * values.itemsize)
+    if image.mode != "F":  # Pillow does not tell all numbers with a sign from those without
+        values = values.view(f"{values.dtype.byteorder}{'i' if signed else 'u'}{values.itemsize}")
+    if bits == 32 and signed and values.min(initial=0) < 0:  # Pillow writes all 32 bits as if they had a sign
+        values, signed = values.view(np.uint32), False
+    if signed and values.min(initial=0) < 0:
+        raise BrokenPicture("a pixel is below 0, so nothing tells what is black; save it as PNG")
     if not np.isfinite(values).all():
         raise BrokenPicture("a pixel is no finite number")
-    whites = [65535] if values.dtype.itemsize == 2 else [255, 65535, 2**31 - 1 if signed else 2**32 - 1]
+    whites = [*([255, 65535] if bits == 32 else []), 2 ** (bits - signed) - 1]
     if values.size and values.max() <= 0 > values.min():
         raise BrokenPicture("no pixel is above 0, and some are below")
     top = values.max(initial=0)
@@ -160,16 +168,17 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if white is None:
         raise BrokenPicture(f"a pixel of {top:g}, more than {whites[-1]:,}")
     scaled = (np.clip(values, 0, None) * np.float32(255 / white)).round().astype(np.uint8)
+    if image.mode != "L" and _says(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 0):
+        scaled = 255 - scaled  # 0 is white; of 8 bits Pillow sees to it
     shallow = Image.fromarray(scaled)
     with contextlib.suppress(Exception):
         shallow.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
     return shallow
 
 
-def _says_signed(image: Image.Image) -> bool:
-    """Whether a TIFF says that its whole numbers have a sign."""
-    tags = getattr(image, "tag_v2", {})
-    return tags.get(TiffImagePlugin.SAMPLEFORMAT) in (2, (2,))
+def _says(image: Image.Image, tag: int, value: int) -> bool:
+    """Whether a TIFF says this of its only channel."""
+    return getattr(image, "tag_v2", {}).get(tag) in (value, (value,))
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -85,7 +85,7 @@ def load(
     if named:
         _check_fits(pipeline, **asked)
     with words.adding(pipeline, word_files):
-        _add_loras(pipeline, lora_files)
+        add_loras(pipeline, lora_files)
     if not named and number is not None:
         pipeline.to(dtype=number)
     network = _network(pipeline)
@@ -255,10 +255,18 @@ def _check_attention(network: Any, name: str) -> None:
         backends._check_attention_backend_requirements(backends.AttentionBackendName(name.lower()))
 
 
-def _add_loras(pipeline: Any, files: Mapping[str, Path]) -> None:
-    """Load LoRAs by diffusers, all or none. They act at full strength, beside the LoRAs that acted before."""
+def add_loras(pipeline: Any, files: Mapping[str, Path]) -> list[str]:
+    """Load LoRAs by diffusers, all or none. They act at full strength, beside the LoRAs that acted before.
+
+    Args:
+        pipeline: of diffusers.
+        files: by what messages call each.
+
+    Returns:
+        What each is called in the pipeline.
+    """
     if not files:
-        return
+        return []
     with loras.adding(pipeline, keep=True) as acted:
         added = []
         for name, file in files.items():
@@ -271,3 +279,4 @@ def _add_loras(pipeline: Any, files: Mapping[str, Path]) -> None:
                     raise ValueError("none of its weights fits")
             added.append(adapter)
         loras.act(pipeline, [*acted, *added])
+    return added

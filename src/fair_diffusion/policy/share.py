@@ -102,6 +102,8 @@ def _ratio(text: str) -> Ratio | Fraction:
     if not sum(parts):
         raise ValueError(f"all parts of the ratio are zero; {MEND}")
     if "/" in text and len(parts) == 2 and sum(parts) != 100 and parts[0] <= parts[1]:
+        if re.search(_PERCENT, text):  # half of all, or half a percent
+            raise ValueError(f"{text} can be read in two ways; {MEND}")
         return _fraction(*parts)
     return parts
 

@@ -24,8 +24,12 @@ UNKNOWN = "unknown"
 _JOINED = re.compile(r"\s*×\s*")
 _JOINT = " × "
 _BREAKS = re.compile(r"[\s_\-‐‑‒–—]+")
+_ENCLOSED = re.compile(r"""[(\["'“‘«<{]+\s*(\w.*?)\s*[)\]"'”’»>}]+""")
+_PARTS = re.compile(r"\W+")
 _NEAR = 0.8
 """A name is a misspelt one if so much of it agrees, as `difflib` counts."""
+_NEARLY = 0.85
+"""As `_NEAR`, for "unknown": no "uncle" is "unclear"."""
 _SHOWN = 8
 
 Pair = tuple[str, str]
@@ -49,8 +53,11 @@ class Named:
 
 @cache
 def plain(text: str) -> str:
-    """A name without what does not matter: "Middle_Aged " and "middle-aged" are the same, "Nurses" and "nurse" too."""
-    words = _BREAKS.split(unicodedata.normalize("NFKC", text).casefold().strip())
+    """A name without what does not matter: "Middle_Aged ", "'middle-aged'" and "(Middle aged)" are the same, "Nurses"
+    and "nurse" too."""
+    name = unicodedata.normalize("NFKC", text).casefold().strip()
+    enclosed = _ENCLOSED.fullmatch(name)
+    words = _BREAKS.split(enclosed[1] if enclosed else name)
     return " ".join(singular(word) for word in words if word) or text.strip()
 
 
@@ -90,6 +97,11 @@ def named(written: Iterable[Pair], defined: Attributes | None = None) -> Named:
             group = known[attribute].get(plain(text)) or (UNKNOWN if is_unknown(text) else None)
             if group is None and attribute in defined and not scheme[attribute]:
                 wrong.setdefault(pair, _strange(defined[attribute], text, known[attribute]))
+            elif group is None and _seems_unknown(text):
+                wrong.setdefault(
+                    pair,
+                    f"group {text[:40]!r} looks like {UNKNOWN!r}; write so if nobody could tell, else another name",
+                )
             elif group is None:
                 group = own.setdefault(attribute, {}).setdefault(plain(text), text.strip())
             found.append(group or text)
@@ -142,6 +154,15 @@ def _groups(attribute: str, defined: Attributes) -> dict[str, str]:
         for text in [group.name, group.adjective, *group.phrases, *group.written]:
             found[plain(str(text))] = group.name
     return {name: group for name, group in found.items() if name not in _unknown()}
+
+
+def _seems_unknown(text: str) -> bool:
+    """Whether a name that is no form of "unknown" seems to be meant so: "Unkonwn", "Other/unknown"."""
+    forms = [name for name in _unknown() if name.startswith("un") and len(name) > 6]
+    parts = _PARTS.split(plain(text))
+    return any(part in forms for part in parts) or bool(
+        difflib.get_close_matches(plain(text), forms, n=1, cutoff=_NEARLY)
+    )
 
 
 def _has_groups_of_its_own(texts: Iterable[str], known: Mapping[str, str]) -> bool:

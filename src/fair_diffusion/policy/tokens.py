@@ -71,7 +71,7 @@ def kinds(tokens: Sequence[Token]) -> str:
 
 def plain(text: str) -> str:
     """`text` in lower case, with one form of each mark and without markup and invisible characters."""
-    text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)  # "12½" is no "121/2"
+    text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞²³¹⁰-⁹₀-₉])", " ", text)  # "12½" is no "121/2", nor "5²" a "52"
     text = unicodedata.normalize("NFKC", text).lower()
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     for old, new in (("⁄", "/"), ("−", "-"), ("’", "'"), ("、", ","), ("。", ". "), ("_", " "), ("→", ":")):

@@ -68,7 +68,8 @@ def text_items(shard: Readable, with_pictures: bool, broken: list[str]) -> Itera
         for line, row in rows:
             yield f"line {line}", row[place], None
     except ValueError as error:
-        broken.append(printable(f"{shard.name}: {why(error)}"))
+        said = why(error).replace(str(shard), shard.name).removeprefix(shard.name).lstrip(":, ")
+        broken.append(printable(f"{shard.name}: {said}; what came before counts"))
 
 
 @dataclass(frozen=True)

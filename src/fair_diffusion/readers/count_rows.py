@@ -28,27 +28,16 @@ ALSO = {
     "count": ("counts", "n", "number", "images", "frequency", "freq", "num", "count_images", "n_images"),
     "source": ("sources", "model", "system", "generator"),
     "target": ("target_share", "asked", "wanted"),
+    "share": ("percent", "percentage", "pct", "%", "proportion", "fraction"),
 }
 TOTALS = ("total", "sum", "all", "n", "images", "count", "n_images")
 GROUPS = 100
 """The most groups of an attribute."""
-SHARES = (
-    "percent",
-    "percentage",
-    "pct",
-    "%",
-    "share",
-    "proportion",
-    "fraction",
-    "rate",
-    "ratio",
-    "prob",
-    "probability",
-)
+SHARES = ("share", *ALSO["share"], "rate", "ratio", "prob", "probability")
 
 
 def count_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a table of counts with the columns `COLUMNS` and `OPTIONAL`, as text.
+    """Yield the rows of a table of counts with the columns `COLUMNS` and `OPTIONAL`, as text; "share" too, if there.
 
     Raises:
         ValueError: the file is no such table; the message says what was seen.
@@ -58,11 +47,17 @@ def count_rows(path: Path) -> Iterator[Row]:
         check_metadata(schema.metadata, FORMAT, path)
 
     header, rows = open_table(path, COLUMNS, ALSO, check)
+    counts = [name for name in ALSO["count"] if name in header]
+    if "count" not in header and len(counts) > 1 and _has(header, "group"):
+        raise ValueError(
+            f"{path} has the columns {counts[0]!r} and {counts[1]!r}, and either may be the counts of the groups; call "
+            "that one count"
+        )
     if not (_has(header, "group") and _has(header, "count")):
         inner = [name for name in header if _attribute(name) is not None]
         if len(inner) == 1 and _has(header, "count"):
             for line, row in chosen(
-                path, header, rows, required=("prompt", inner[0], "count"), optional=OPTIONAL, also=ALSO
+                path, header, rows, required=("prompt", inner[0], "count"), optional=(*OPTIONAL, "share"), also=ALSO
             ):
                 yield line, row | {"attribute": inner[0], "group": row[inner[0]]}
             return
@@ -79,7 +74,7 @@ def count_rows(path: Path) -> Iterator[Row]:
                 f"{path} lacks the column 'group'; write prompt,attribute,group,count, or one column of counts per "
                 f"group, as in prompt,woman,man,unknown; its first line names {', '.join(header[:8])[:200]}"
             )
-    yield from chosen(path, header, rows, required=COLUMNS, optional=OPTIONAL, also=ALSO)
+    yield from chosen(path, header, rows, required=COLUMNS, optional=(*OPTIONAL, "share"), also=ALSO)
 
 
 def is_count_table(header: Sequence[str]) -> bool:

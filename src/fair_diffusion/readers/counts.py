@@ -7,6 +7,7 @@ attributes and groups are the same if they are spelt so as `policy.spelling` com
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +17,23 @@ from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import CsvErrors
 from fair_diffusion.files.text import printable
 from fair_diffusion.policy.attributes import ordered_groups
-from fair_diffusion.policy.spelling import UNKNOWN, named
+from fair_diffusion.policy.spelling import UNKNOWN, named, plain
 from fair_diffusion.policy.vocabulary import typo
 from fair_diffusion.policy.words import phrase
 from fair_diffusion.readers.count_rows import GROUPS, count_rows
-from fair_diffusion.readers.figures import MOST, count, share
+from fair_diffusion.readers.figures import MOST, count, said_share, share
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.spellings import SHOWN, Spellings
 
 ROUNDING = 1e-3
 """Targets may differ from a sum of 1 by this much; they are scaled to 1."""
-ROWS, TALLIES, LONGEST = 200_000, 20_000, 4_000
-"""The most rows, prompts times attributes and sources, and letters of a name."""
+ROWS, TALLIES, SOURCES, LONGEST = 200_000, 20_000, 100, 4_000
+"""The most rows, prompts times attributes and sources, sources, and letters of a name."""
+
+NEAR = 0.011
+"""Shares that a table says beside its counts are rounded: they, and their sum, may be wrong by this much."""
+TOTALS = frozenset({"total", "sum", "all", "overall", "grand total", "all prompt", "all occupation", "all profession"})
+"""Prompts that sum up the others, as `policy.spelling.plain` gives them."""
 
 Key = tuple[str, str, str]
 """Source, prompt, attribute."""
@@ -37,7 +43,7 @@ Cells = dict[Key, dict[str, tuple[int, float | None]]]
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row: its line, the names as they are written, its count and target."""
+    """One row: its line, the names as they are written, its count, its target, and the share that it says."""
 
     line: int
     source: str
@@ -46,6 +52,7 @@ class _Row:
     group: str
     count: int
     target: float | None
+    share: float | None
 
 
 def read_counts(path: Path) -> Findings:
@@ -59,6 +66,7 @@ def read_counts(path: Path) -> Findings:
     names = named((row.attribute, row.group) for row in rows)
     prompts, sources = Spellings(), Spellings()
     cells: Cells = {}
+    said: dict[Key, dict[str, float]] = {}
     first: dict[tuple[Key, str], int] = {}
     spelt: dict[Key, set[str]] = {}
     for row in rows:
@@ -76,9 +84,13 @@ def read_counts(path: Path) -> Findings:
             errors.add(row.line, f"the same prompt, attribute and group as in line {line}; add them up")
         first[key, group] = row.line
         cells.setdefault(key, {})[group] = cell
+        if row.share is not None:
+            said.setdefault(key, {})[group] = row.share
         if group == UNKNOWN:
             spelt.setdefault(key, set()).add(row.group)
     errors.check()
+    _check_shares(path, cells, said)
+    _check_totals(path, cells)
     tallies = _tallies(path, cells)
     if not tallies:
         raise ValueError(f"{path} holds no counts; give one line per prompt and group")
@@ -113,7 +125,34 @@ def _rows(path: Path, errors: CsvErrors) -> Iterator[_Row]:
         elif (target := share(row["target"])) is not None and not 0 <= target <= 1:
             errors.add(line, f"target is {row['target'][:40]!r}; write a share as in 0.5 or 50%, or nothing")
         else:
-            yield _Row(line, row["source"] or path.stem, row["prompt"], row["attribute"], row["group"], found, target)
+            source, said = row["source"] or path.stem, said_share(row.get("share", ""))
+            yield _Row(line, source, row["prompt"], row["attribute"], row["group"], found, target, said)
+
+
+def _check_shares(path: Path, cells: Cells, said: dict[Key, dict[str, float]]) -> None:
+    """Check that the shares which a table says beside its counts are those of the counts: "n" may be the same total in
+    each row."""
+    for key, shares in said.items():
+        if abs(sum(shares.values()) - 1) > NEAR or set(shares) != set(cells[key]):
+            continue  # no shares of these groups
+        whole = sum(count for count, _ in cells[key].values())
+        for group, stated in shares.items():
+            if whole and abs(cells[key][group][0] / whole - stated) > NEAR:
+                raise ValueError(
+                    f"{path} says that {stated:.4g} of {key[1][:40]!r} are {group[:40]!r}, and its counts say "
+                    f"{cells[key][group][0] / whole:.4g}; write in count how many images show the group"
+                )
+
+
+def _check_totals(path: Path, cells: Cells) -> None:
+    """Check that no row holds the sums of the others: it would count as a prompt."""
+    for source, prompt, attribute in [key for key in cells if plain(key[1]) in TOTALS]:
+        others = [row for key, row in cells.items() if key[::2] == (source, attribute) and key[1] != prompt]
+        sums: Counter[str] = Counter()
+        for row in others:
+            sums.update({group: count for group, (count, _) in row.items()})
+        if others and all(count == sums[group] for group, (count, _) in cells[source, prompt, attribute].items()):
+            raise ValueError(f"{path} sums up the others as prompt {prompt[:40]!r}; leave these rows out")
 
 
 def _misspelt(keys: Iterable[Key]) -> list[str]:
@@ -143,6 +182,11 @@ def _tallies(path: Path, cells: Cells) -> list[Tally]:
         raise ValueError(
             f"{path} has {len(groups[many[0]]):,} groups of {many[0][:40]!r}, more than {GROUPS}; a group is what a "
             "picture shows, such as a gender, and the prompt what was asked for"
+        )
+    if (sources := len({source for source, _, _ in cells})) > SOURCES:
+        raise ValueError(
+            f"{path} has {sources:,} sources, more than {SOURCES}; a source is a model or a set of images, and "
+            "the prompt what was asked for"
         )
     if len(cells) > TALLIES:
         raise ValueError(

@@ -34,3 +34,9 @@ def share(text: str) -> float | None:
     value = float(found[1].replace(",", ".") + (found[2] or "")) / (100 if found[3] else 1)
     lost = value == 0 and any(digit in "123456789" for digit in found[1])
     return value if 0 <= value <= 1 and not lost else math.nan
+
+
+def said_share(text: str) -> float | None:
+    """A share as a table says it beside its counts, where "86" is 86 %; None for anything else."""
+    found = [share(text), share(f"{text}%")]
+    return next((value for value in found if value is not None and not math.isnan(value)), None) if text else None

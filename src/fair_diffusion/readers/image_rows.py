@@ -28,6 +28,7 @@ class ImageRows:
         keys: source and concept of each image.
         seeds: the seed of each image; None if it is not known.
         phrasings: the words that asked for each image; None if they are not known.
+        steered: whether each image was steered; None if it is not known, or the image is from a new seed.
         labels: by attribute, the group that each image shows; None if it could not be read.
         confidence: by attribute, the reader's confidence in each label.
     """
@@ -38,6 +39,7 @@ class ImageRows:
         self.keys: list[Key] = []
         self.seeds: list[int | None] = []
         self.phrasings: list[str | None] = []
+        self.steered: list[bool | None] = []
         self.labels: dict[str, list[str | None]] = {attribute: [] for attribute in groups}
         self.confidence: dict[str, list[float | None]] = {attribute: [] for attribute in groups}
         self._known: dict[Key, Key] = {}
@@ -54,11 +56,13 @@ class ImageRows:
         confidence: Mapping[str, float | None],
         seed: int | None = None,
         phrasing: str | None = None,
+        steered: bool | None = None,
     ) -> None:
         """Append one image. Attributes without a label are unknown."""
         self.files.append(file)
         self.seeds.append(seed)
         self.phrasings.append(phrasing)
+        self.steered.append(steered)
         key = (source, concept)
         self.keys.append(self._known.setdefault(key, key))  # one tuple per source and concept, however many images
         for attribute, column in self.labels.items():
@@ -165,8 +169,8 @@ class ImageRows:
         return joint_groups(*(self.groups[attribute] for attribute in attributes))
 
     def table(self) -> pa.Table:
-        """The rows as a table: file, source, concept, seed if any is known, phrasing if a concept has several, and two
-        columns for each attribute.
+        """The rows as a table: file, source, concept, seed and steered if any is known, phrasing if a concept has
+        several, and two columns for each attribute.
 
         The columns of an attribute hold its label and, as `<attribute>_confidence`, the reader's confidence."""
         columns = {
@@ -176,6 +180,8 @@ class ImageRows:
         }
         if any(seed is not None for seed in self.seeds):
             columns["seed"] = pa.array(self.seeds, pa.int64())
+        if any(done is not None for done in self.steered):
+            columns["steered"] = pa.array(self.steered, pa.bool_())
         if self._phrasings():
             columns["phrasing"] = pa.array(self.phrasings, pa.string())
         for attribute, labels in self.labels.items():

@@ -99,13 +99,16 @@ def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
     """The rows of the attributes `names`; groups are those of the attribute, or those that occur."""
     rows = ImageRows(dict.fromkeys(names, ()))
     seen: dict[str, dict[str, None]] = {name: {} for name in names}
-    there = [name for name in ("file", "source", "concept", "seed", "phrasing") if name in file.schema_arrow.names]
+    schema = file.schema_arrow
+    there = [name for name in ("file", "source", "concept", "seed", "phrasing") if name in schema.names]
+    there += ["steered"] if "steered" in schema.names and pa.types.is_boolean(schema.field("steered").type) else []
     for batch in file.iter_batches(batch_size=8192, columns=[*there, *names, *(name + SUFFIX for name in names)]):
         for row in batch.to_pylist():
             labels = {name: None if row[name] is None else printable(str(row[name])) for name in names}
             sure = {name: row[name + SUFFIX] for name in names}
             source, concept = printable(str(row.get("source") or path.stem)), printable(str(row["concept"]))
-            rows.add(printable(str(row["file"])), source, concept, labels, sure, row.get("seed"), row.get("phrasing"))
+            how = (row.get("seed"), row.get("phrasing"), row.get("steered"))
+            rows.add(printable(str(row["file"])), source, concept, labels, sure, *how)
             for name, label in labels.items():
                 if label is not None:
                     seen[name][label] = None

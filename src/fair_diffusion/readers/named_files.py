@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from fair_diffusion.files.guarded import InnerFile
+from fair_diffusion.files.text import printable
 from fair_diffusion.policy.concepts import known
 from fair_diffusion.policy.words import phrase
 from fair_diffusion.readers.names import (
@@ -33,10 +34,11 @@ class Named:
     def __init__(self, folder: Path) -> None:
         self.spellings = Spellings()
         self.numbered: dict[str, str] = {}
-        self.table, name = prompts_beside(folder)
-        self.used = {name} if name else set[str]()
+        self.table, self.used = prompts_beside(folder)
+        self.tables = sorted(self.used)
         self.prompted: dict[str, str] = {}
         self.called: dict[str, str] = {}
+        self.foldered: dict[str, str] = {}
 
     def about(self, file: InnerFile) -> tuple[str, str]:
         """Concept and source of a picture; "" for the source that is the folder itself."""
@@ -45,7 +47,8 @@ class Named:
         source = telling[-2] if len(telling) > 1 else ""
         self.used.update(PurePosixPath(file.path).with_suffix(ending).as_posix() for ending in CAPTION_ENDINGS)
         if telling:
-            return self._one(concept_of_folder(telling[-1])), source
+            self.foldered[file.path] = self._one(concept_of_folder(telling[-1]))
+            return self.foldered[file.path], source
         if text := self.table.get(file.path) or own_prompt(file):
             self.prompted[file.path] = concept_of_caption(text)
             return self.prompted[file.path], source
@@ -61,12 +64,18 @@ class Named:
 
     @property
     def nameless(self) -> set[str]:
-        """The pictures whose names, or prompts, are nearly all different."""
-        return {file for told in (self.prompted, self.called) if _differ(told) for file in told}
+        """The pictures whose names, prompts or folders are nearly all different, as with a folder for each person."""
+        told_by = (self.prompted, self.called, self.foldered)
+        return {file for told in told_by if _differ(told) for file in told}
 
     def notes(self) -> list[str]:
         """What was read of the concepts."""
         notes = []
+        if self.table and not self.table.keys() & self.prompted.keys():
+            notes.append(
+                f"no prompt in {printable(self.tables[0])} is used: it names {printable(next(iter(self.table)))[:60]}; "
+                "pictures in folders of their own are called after these"
+            )
         if self.prompted:
             notes.append(f"the prompts of {len(self.prompted):,} pictures, in them or beside them, tell their concepts")
         unnamed = {file for file, concept in self.called.items() if concept == UNNAMED} | self.nameless

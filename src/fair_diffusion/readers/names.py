@@ -15,12 +15,14 @@ _FRAME = re.compile(
     r"(?:the (?:face|head) of )?(?:(?:an?|the|one) )?(?=\S)",
     re.IGNORECASE,
 )
+_UUID = re.compile(r"(?<![0-9a-z])[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}(?![0-9a-z])", re.IGNORECASE)
 _PARTS = re.compile(r"[\s_.()#\[\]+,;=~-]+")
 _NUMBERED = re.compile(r"(?:seed|step|steps|cfg|s|n|v|no|nr)\d+", re.IGNORECASE)
 _LAST_NUMBER = re.compile(r"[\s_.(#\[-]*\d+[)\]]?$")
 _GENERAL = frozenset(
     "image img images imgs photo photos picture pictures pic pics dsc dscf dscn dscs sam gopr dcim pxl mvimg pano scan "
-    "screenshot screen shot download downloads untitled unnamed unknown output outputs out sample samples file frame "
+    "cimg imgp mg imag wp screenshot screen shot download downloads untitled unnamed "
+    "unknown output outputs out sample samples file frame "
     "generated generation render result results seed s comfyui invokeai midjourney txt2img txt2imgs img2img grid temp "
     "tmp copy new test train val validation data raw whatsapp at am pm dalle dall e sd sdxl flux version v no".split()
 )
@@ -64,13 +66,14 @@ def concept_of_caption(text: str) -> str:
 
 
 def _named(stem: str) -> str:
-    parts = [part for part in _PARTS.split(stem) if part]
+    parts = [part for part in _PARTS.split(_UUID.sub(" 0 ", stem)) if part]
     numbered = False
     while parts and (_is_number(parts[-1]) or (numbered and parts[-1].lower() in _EDGES)):
         numbered = parts.pop() is not None
     while parts and _is_number(parts[0]):
         parts.pop(0)
     told = [part for part in parts if not _is_number(part) and part.lower() not in _GENERAL]
+    told = [part for part in told if len(part) > 1 or not part.isascii()]  # one letter: "P_0012"
     return concept_of(" ".join(parts)) if told else UNNAMED
 
 

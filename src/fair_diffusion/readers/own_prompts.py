@@ -11,13 +11,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import ExifTags, Image
 
 from fair_diffusion.files.csv_rows import inner_path
 from fair_diffusion.files.guarded import InnerFile, Readable, RefusedFile, content, opened
+from fair_diffusion.files.image_files import files_below
 from fair_diffusion.files.picture_kinds import START, is_crowded, kind_of_picture
 from fair_diffusion.files.tables import FILE, read_table
 from fair_diffusion.readers.caption_text import CAPTION_BYTES, CAPTIONS
@@ -31,30 +32,35 @@ _SETTINGS = re.compile(r"\n(?:Negative prompt:|Steps: \d)")
 _NODES = 10_000
 
 
-def prompts_beside(folder: Any) -> tuple[dict[str, str], str]:
-    """The prompts in the table that lies in a folder, by the pictures' paths below it, and the table's name.
+def prompts_beside(folder: Path) -> tuple[dict[str, str], set[str]]:
+    """The prompts in tables that lie in a folder or below it, by the pictures' paths below the folder, and the tables'.
+
+    Of several tables in one folder the first of `TABLES` counts that has prompts.
 
     Raises:
-        ValueError: the table is damaged; the message names it.
+        ValueError: a table is damaged; the message names it.
     """
-    for name in TABLES:
-        if not InnerFile(folder, name).is_file():
-            continue
-        with suppress(_NoPrompts):
-            return dict(_rows(folder, name)), name
-    return {}, ""
+    prompts: dict[str, str] = {}
+    used: set[str] = set()
+    tables = [PurePosixPath(file.path) for file in files_below(folder) if file.name in TABLES and file.is_file()]
+    for table in sorted(tables, key=lambda path: TABLES.index(path.name)):
+        if not any(path.parent == table.parent for path in map(PurePosixPath, used)):
+            with suppress(_NoPrompts):
+                prompts |= dict(_rows(folder, table))
+                used.add(table.as_posix())
+    return prompts, used
 
 
 class _NoPrompts(ValueError):
     """A table of other things."""
 
 
-def _rows(folder: Any, name: str) -> Iterator[tuple[str, str]]:
+def _rows(folder: Path, table: PurePosixPath) -> Iterator[tuple[str, str]]:
     also = {"file": FILE, "text": CAPTIONS}
     try:
-        for _, row in read_table(folder / name, required=("file", "text"), also=also):
+        for _, row in read_table(folder / table, required=("file", "text"), also=also):
             with suppress(ValueError):
-                yield inner_path(row["file"]), row["text"][:LONGEST]
+                yield (table.parent / inner_path(row["file"])).as_posix(), row["text"][:LONGEST]
     except ValueError as error:
         if "lacks the column" in str(error):
             raise _NoPrompts(str(error)) from error

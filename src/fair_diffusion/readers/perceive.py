@@ -32,6 +32,7 @@ class Picture:
         data: its file, or the bytes of the file.
         seed: the seed that made it, if that is known.
         phrasing: the words that asked for it, if they are known.
+        steered: whether it was steered, if that is known.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Picture:
     data: Readable | bytes
     seed: int | None = None
     phrasing: str | None = None
+    steered: bool | None = None
 
 
 @dataclass
@@ -117,6 +119,7 @@ def perceive(
                 {name: person[name].confidence for name in attributes},
                 picture.seed,
                 picture.phrasing,
+                picture.steered,
             )
             if OCCUPATION in person:
                 fidelity.add(picture.source, picture.concept, person[OCCUPATION].label)

@@ -166,7 +166,7 @@ def _recorded(
     judged, perceived = ImageRows(groups), ImageRows(groups)
     for record in records:
         about = (printable(record["file"]), names[kind_of(record)], concept(record["prompt"]))
-        judged.add(*about, record["judged"], record["confidence"], record["asked_seed"], record["prompt"])
+        judged.add(*about, record["judged"], record["confidence"], *_how(record))
         if OCCUPATION in record["judged"]:
             fidelity.add(*about[1:], record["judged"][OCCUPATION])
         if record["perceived"]:
@@ -201,7 +201,15 @@ def _pictures(records: Iterable[Record], names: Mapping[Kind, str], concept: Nam
     """Yield the image of each record, not yet opened."""
     for record in records:
         about = (record["file"], names[kind_of(record)], concept(record["prompt"]))
-        yield Picture(*about, InnerFile(folder, record["file"]), record["asked_seed"], record["prompt"])
+        yield Picture(*about, InnerFile(folder, record["file"]), *_how(record))
+
+
+def _how(record: Record) -> tuple[int | None, str, bool | None]:
+    """How an image was made: the seed that was asked for, the prompt, and whether it was steered.
+
+    An image from a new seed is no other look of the image that was asked for, so nothing is said of it."""
+    strength = None if record.get("reseeds") else record.get("strength")
+    return record["asked_seed"], record["prompt"], None if strength is None else strength > 0
 
 
 def _samples(rows: ImageRows, folder: Path) -> tuple[list[Sample], list[str]]:

@@ -106,6 +106,16 @@ def besides(effect: SideEffect) -> str:
     return f"{text} ({100 * effect.low:.0f} to {percent(effect.high, 0)})"
 
 
+def besides_of_study(found: Numbers) -> list[str]:
+    """How attributes changed that nobody asked to change, one sentence for each source that steered any image."""
+    moved: dict[str, list[str]] = {}
+    for one in found.side_effects:
+        if one.effect.steered:
+            moved.setdefault(one.after, []).append(besides(one.effect))
+    several = len(moved) > 1
+    return [f"{f'{after}: ' if several else ''}{'; '.join(texts)}." for after, texts in moved.items()]
+
+
 def of_study(found: Numbers, attribute: str) -> list[str]:
     """What the sources of a study delivered of one attribute, one sentence each; empty if nothing was asked by quota.
 

@@ -1,4 +1,4 @@
-"""Lists of occupations: the one that comes with the package, and lists in files."""
+"""Lists of occupations: those that come with the package, and lists in files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import yaml
 
 from fair_diffusion.files import guarded
 
-SHIPPED = "occupations"
-"""The name of the list that comes with the package."""
+SHIPPED, EQUISTEER = "occupations", "equisteer"
+"""The names of the lists that come with the package: many occupations by field, and those of EquiSteer's protocol."""
 POCKET = "pocket"
 """The name of the list of those that the pocket model knows."""
 LONGEST = 200
@@ -21,14 +21,15 @@ def read_occupations(spec: str) -> dict[str, str]:
     """Read a list of occupations, each with its field ("" if the list has no fields).
 
     Args:
-        spec: "occupations" for the list that comes with the package, "pocket" for the 20 of the pocket model, or a
-            file: YAML (`field: [occupation, …]`, or a list), or text with one occupation per line.
+        spec: "occupations" for the list that comes with the package, "equisteer" for the eight professions of that
+            protocol, "pocket" for the 20 of the pocket model, or a file: YAML (`field: [occupation, …]`, or a list),
+            or text with one occupation per line.
 
     Raises:
         ValueError: the list cannot be read, is empty, or holds something that is no name.
     """
-    if spec == SHIPPED:
-        text = resources.files("fair_diffusion.runs").joinpath("occupations.yaml").read_text(encoding="utf-8")
+    if spec in (SHIPPED, EQUISTEER):
+        text = resources.files("fair_diffusion.runs").joinpath(f"{spec}.yaml").read_text(encoding="utf-8")
     elif spec == POCKET:
         from fair_diffusion.models.pocket import OCCUPATIONS  # here, since it loads torch
 
@@ -38,8 +39,8 @@ def read_occupations(spec: str) -> dict[str, str]:
             text = guarded.text(Path(spec))
         except (OSError, guarded.RefusedFile) as error:
             said = f"{spec!r} is no list of occupations that can be read ({guarded.why(error)})"
-            raise ValueError(f"{said}; use {SHIPPED!r}, {POCKET!r} or a file") from error
-    if spec != SHIPPED and not spec.lower().endswith((".yaml", ".yml")):
+            raise ValueError(f"{said}; use {SHIPPED!r}, {EQUISTEER!r}, {POCKET!r} or a file") from error
+    if spec not in (SHIPPED, EQUISTEER) and not spec.lower().endswith((".yaml", ".yml")):
         occupations = {" ".join(line.split()): "" for line in text.splitlines() if line.strip() and line[0] != "#"}
     else:
         occupations = _of_yaml(spec, text)

@@ -238,6 +238,17 @@ class PolicyList(TypedDict):
 
 
 @_EXACT
+class Erased(TypedDict):
+    """How much was deleted of a key."""
+
+    object: Literal["erased"]
+    key: str
+    jobs: int
+    images: int
+    labels: int
+
+
+@_EXACT
 class Stated(TypedDict):
     """An identity that a prompt states itself."""
 

@@ -20,7 +20,7 @@ from fair_diffusion.service.draw_result import ASSIGNED, MOVED
 from fair_diffusion.service.job import CANCELLED, FAILED, Event, Job
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.ledger import DatabaseLedger
-from fair_diffusion.service.problems import Problem, wrong
+from fair_diffusion.service.problems import INVALID, Problem, wrong
 from fair_diffusion.service.server import Server
 
 
@@ -31,6 +31,9 @@ def check_ended(job: Job) -> None:
     if job.state == FAILED:
         if (job.result or {}).get("wrong_request"):
             raise wrong("fairness", job.reason or "the request cannot be drawn")
+        if upstream := (job.result or {}).get("upstream"):
+            kinds = {400: INVALID, 429: "rate_limit_error"}
+            raise Problem(**upstream, kind=kinds.get(upstream["status"], "server_error"))
         said = f"the images could not be drawn: {job.reason}"
         raise Problem(500, said, kind="server_error", code="drawing_failed", retry=False)
 
@@ -105,10 +108,10 @@ def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) ->
 def _streams(server: Server, wanted: Any, model: str) -> list[StreamSoFar]:
     """The streams that a job counted in, with their shares so far."""
     names = [(stream["rule"], stream["attributes"]) for stream in wanted]
-    rows = DatabaseLedger(server.database).rows() if names else []
+    rows = DatabaseLedger(server.database).rows(rules={rule for rule, _ in names}, model=model) if names else []
     found: dict[int, StreamSoFar] = {}
     for row in rows:
-        if row.model != model or (row.rule, row.attributes) not in names:
+        if (row.rule, row.attributes) not in names:
             continue
         stream = found.setdefault(
             row.stream, {"rule": row.rule, "attributes": row.attributes, "n": row.n, "groups": {}}

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select, tuple_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from fair_diffusion.allocation.ledger import SKEW, Turn
-from fair_diffusion.policy.target import Target
+from fair_diffusion.policy.target import Cell, Target
 from fair_diffusion.service import writes
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, LostError
@@ -110,7 +110,9 @@ class Claims:
             rows = connection.execute(found.where(is_running)).all() if ours else []
         return {row.id: bool(row.cancelling) for row in rows}
 
-    def reserve(self, job: Job, *, rule: str, target: Target, n: int, model: str) -> Turn:
+    def reserve(
+        self, job: Job, *, rule: str, target: Target, n: int, model: str, natural: Sequence[Cell | None] = ()
+    ) -> Turn:
         """Take a turn for a job; if the job has one in this stream already, of a worker before, that one.
 
         The turn lasts as long as the job. Every end of the job counts it or gives it back.
@@ -118,7 +120,7 @@ class Claims:
         Raises:
             LostError: the job is not this worker's any more.
         """
-        wanted = Wanted(rule=rule, target=target, n=n, model=model, job=job.id)
+        wanted = Wanted(rule=rule, target=target, n=n, model=model, job=job.id, natural=natural)
         turns = self.reserve_all([job], [wanted])
         if job.id not in turns:
             raise LostError(_lost(job))

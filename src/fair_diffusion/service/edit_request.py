@@ -144,6 +144,8 @@ def edit_body(
     Raises:
         Problem, LimitError: as `draw_body`.
     """
+    if model.upstream:
+        raise wrong("model", f"another server draws for {model.name!r}, and cannot move pictures; name another model")
     if asked.n not in (None, len(uploads)):
         raise wrong("n", f"each of {len(uploads)} pictures gives one image; leave n out, or give {len(uploads)}")
     sizes = {f"{upload.width}x{upload.height}" for upload in uploads}

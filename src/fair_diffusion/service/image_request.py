@@ -25,6 +25,8 @@ MOST = 10
 QUALITIES = {"auto": 1.0, "low": 0.5, "medium": 1.0, "standard": 1.0, "high": 1.5, "hd": 1.5, "xhigh": 2.0, "max": 3.0}
 """By each quality, the steps as a multiple of the model's usual ones."""
 _ANSWERED = {"auto": "medium", "standard": "medium", "hd": "high"}
+WORDS = "prompt"
+"""The method by which images are steered that another server draws."""
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 
 
@@ -113,6 +115,8 @@ def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel,
         raise wrong("partial_images", "partial images need stream: true")
     if asked.stream and asked.response_format == "url":
         raise wrong("response_format", "a stream holds its images; use b64_json, or no stream")
+    if model.upstream:
+        _check_upstream(own)
     steps = own.steps or max(1, round(model.steps * QUALITIES[asked.quality or "auto"]))
     if steps > server.settings.most_steps:
         param = "fairness.steps" if own.steps else "quality"
@@ -126,7 +130,7 @@ def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel,
         seed=secrets.randbelow(SEEDS - MOST) if own.seed is None else own.seed,
         steps=steps,
         guidance=model.guidance if own.guidance is None else own.guidance,
-        method=own.method or _usual(),
+        method=own.method or (WORDS if model.upstream else _usual()),
         negative_prompt=own.negative_prompt,
         hold=own.hold,
         size=size,
@@ -135,14 +139,26 @@ def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel,
         policy_hash=digest,
         format=format,
         compression=100 if compression is None else compression,
-        quality={"auto": "medium", "standard": "medium", "hd": "high"}.get(
-            asked.quality or "auto", asked.quality or ""
-        ),
+        quality=_quality(asked.quality or "auto", model),
         partials=(asked.partial_images or 0) if asked.stream else 0,
         request=request,
     )
     _check(body)
     return body
+
+
+def _quality(quality: str, model: ServedModel) -> str:
+    """The quality as the answer names it. Another server is asked for it as it was given."""
+    return quality if model.upstream else _ANSWERED.get(quality, quality)
+
+
+def _check_upstream(own: Fairness) -> None:
+    """400 that names the first field that no other server takes."""
+    if own.method not in (None, WORDS):
+        raise wrong("fairness.method", f"another server draws, which only reads the prompt; use the method {WORDS!r}")
+    for name in ("seed", "steps", "guidance", "negative_prompt"):
+        if getattr(own, name) is not None:
+            raise wrong(f"fairness.{name}", f"another server draws, which takes no {name}; leave it out")
 
 
 def lane_of(body: DrawBody, model: ServedModel) -> str:

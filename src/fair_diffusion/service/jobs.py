@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.fair_order import start
@@ -92,6 +92,9 @@ class Jobs:
         if not 0 < cost < float("inf") or images < 0:
             raise ValueError(f"cost is {cost} and images {images}; give a cost above 0 and no images below 0")
         digest = digest_of(kind, body if asked is None else asked)
+        if idempotency is None:  # what will be refused does not wait for those who write
+            with self.database.reading() as connection:
+                self._check(connection, key, kind, images, limits or Limits(), most_waiting)
         with self.database.writing() as connection:
             place = start(self.database, connection, key=key, kind=kind, priority=priority)
             if idempotency is not None:
@@ -174,9 +177,16 @@ class Jobs:
 
     def events(self, job: str, *, after: int = 0) -> list[Event]:
         """What happened to a job after event number `after`, in order. The last one is named like the job's end."""
-        wanted = select(events).where(events.c.job == job, events.c.number > after).order_by(events.c.number)
         with self.database.reading() as connection:
-            return [Event(row.number, row.kind, row.data, row.time) for row in connection.execute(wanted)]
+            return _events(connection, job, after)
+
+    def look(self, job: str, *, after: int = 0) -> tuple[Job, list[Event]]:
+        """A job and its events after number `after`, of one moment. `UnknownJobError` as in `get`."""
+        with self.database.reading() as connection:
+            row = connection.execute(_FIND, {"job": job}).first()
+            if row is None:
+                raise UnknownJobError(_unknown(job))
+            return Job.of(row), _events(connection, job, after)
 
     def cancel(self, job: str, *, key: str | None = None) -> Job:
         """Cancel a job. One that waits has ended then; a running one ends when its worker sees it (`Job.cancelling`).
@@ -245,6 +255,16 @@ class Jobs:
 
 
 _PUT = insert(table).values(created=now()).returning(table)  # to build a statement takes longer than to run it
+
+
+_FIND = select(table).where(table.c.id == bindparam("job"))
+_EVENTS = select(events).where(events.c.job == bindparam("of"), events.c.number > bindparam("after"))
+_EVENTS = _EVENTS.order_by(events.c.number)
+
+
+def _events(connection: Connection, job: str, after: int) -> list[Event]:
+    rows = connection.execute(_EVENTS, {"of": job, "after": after})
+    return [Event(row.number, row.kind, row.data, row.time) for row in rows]
 
 
 def digest_of(kind: str, body: dict[str, Any]) -> str:

@@ -13,14 +13,22 @@ from xml.sax.saxutils import quoteattr
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from fair_diffusion.files.signature import MADE_BY_A_MODEL, Signature
+
 MEDIA = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
 """The media type of each output format."""
 PUBLIC_KEY = "fair-diffusion-public"
 """Key of the PNG text that holds the public record as JSON."""
-_MADE_BY_A_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 
-def picture_file(image: Image.Image, public: dict[str, Any], *, format: str = "png", compression: int = 100) -> bytes:
+def picture_file(
+    image: Image.Image,
+    public: dict[str, Any],
+    *,
+    format: str = "png",
+    compression: int = 100,
+    signature: Signature | None = None,
+) -> bytes:
     """The picture as a file.
 
     Args:
@@ -28,6 +36,7 @@ def picture_file(image: Image.Image, public: dict[str, Any], *, format: str = "p
         public: its public record, as JSON.
         format: a key of `MEDIA`.
         compression: the quality of webp and jpeg, 0 to 100; at 100 webp loses nothing.
+        signature: signs the file, where one is given.
     """
     file, mark = BytesIO(), _mark(public)
     if format == "png":
@@ -39,7 +48,9 @@ def picture_file(image: Image.Image, public: dict[str, Any], *, format: str = "p
         image.save(file, "WEBP", quality=compression, lossless=compression == 100, xmp=mark.encode())
     else:
         image.save(file, "JPEG", quality=max(1, compression), xmp=mark.encode())
-    return file.getvalue()
+    if signature is None:
+        return file.getvalue()
+    return signature.signed(file.getvalue(), MEDIA[format], model=public.get("model", "a model"))
 
 
 def _mark(public: dict[str, Any]) -> str:
@@ -48,6 +59,6 @@ def _mark(public: dict[str, Any]) -> str:
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
         'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:fd="urn:fair-diffusion:" '
-        f'Iptc4xmpExt:DigitalSourceType="{_MADE_BY_A_MODEL}" fd:record={quoteattr(json.dumps(public))}/>'
+        f'Iptc4xmpExt:DigitalSourceType="{MADE_BY_A_MODEL}" fd:record={quoteattr(json.dumps(public))}/>'
         '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     )

@@ -157,6 +157,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         413: "the body is too large",
         429: "over a limit of the key; Retry-After says when it fits",
         500: "the server failed",
+        502: "the upstream server failed, or gave no image",
+        504: "the upstream server did not answer in time",
         503: "the server is full, or cannot draw at the moment; Retry-After says when to try again",
     }
     headers = {429: {"retry-after": _SECONDS, **RATES}, 503: {"retry-after": _SECONDS}}

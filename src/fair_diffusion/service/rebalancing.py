@@ -35,7 +35,7 @@ from fair_diffusion.service.draw_result import result_of
 from fair_diffusion.service.drawing import TELL
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
 from fair_diffusion.service.original_file import original_file
-from fair_diffusion.service.picture_file import MEDIA, picture_file
+from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.previews import Previews
 from fair_diffusion.service.streams import Counted
 from fair_diffusion.service.tools import Tools, again, show_partial
@@ -62,7 +62,7 @@ class Edit:
     """
 
     def __init__(self, tools: Tools, job: Job) -> None:
-        self._tools, self._job, self._body = tools, job, DrawBody.of(job.body)
+        self._tools, self._job = tools, job
         self._told = time.monotonic()
         tools.holding.add(job)
 
@@ -71,6 +71,7 @@ class Edit:
         tools, job = self._tools, self._job
         try:
             self._check()
+            self._body = DrawBody.of(job.body)
             self._move()
         except KeyboardInterrupt:
             if tools.holding.cancelled(job):
@@ -90,8 +91,7 @@ class Edit:
 
     def _check(self) -> None:
         """`KeyboardInterrupt` if nobody waits for the job any more, or the worker's time is over."""
-        tools, job = self._tools, self._job
-        if tools.holding.cancelled(job) or tools.holding.lost(job) or tools.give_up():
+        if self._tools.vain(self._job):
             raise KeyboardInterrupt
 
     def _move(self) -> None:
@@ -114,7 +114,7 @@ class Edit:
             result = run.result(Path(work) / "result")
             files, sizes = self._files(run, result)
         stream = stream_of(matched) if turns else None
-        told = result_of(result, files, turns, matched, sizes=sizes, stream=stream)
+        told = result_of(result, files, turns, matched, sizes=sizes, stream=stream, quotes=tools.keep_prompts)
         counted = [Counted.of(turn, result.records) for turn in turns]
         left = None if tools.keep_prompts else body.erased.stored()
         if self._end(DONE, result=told, counted=counted, body=left) and not tools.keep_prompts:
@@ -186,8 +186,7 @@ class Edit:
             else:
                 with Image.open(moved.picture) as small:
                     picture = small.resize(size, Image.Resampling.LANCZOS)
-                said = {**public, "drawn": result.drawn}
-                file = picture_file(picture, said, format=body.format, compression=body.compression)
+                file = tools.file(picture, {**public, "drawn": result.drawn}, body)
             sizes.append(size)
             hashes.append(tools.images.put(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=tools.kept))
         return hashes, sizes
@@ -199,5 +198,5 @@ class Edit:
         except (LostError, DatabaseError) as error:
             LOG.warning("%s was not ended: %s", self._job.id, type(error).__name__)
             return False
-        LOG.info("%s %s (request %s)", self._job.id, state, self._body.request)
+        LOG.info("%s %s (request %s)", self._job.id, state, self._job.body.get("request", ""))
         return True

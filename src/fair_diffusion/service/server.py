@@ -38,7 +38,6 @@ class Server:
         self.jobs, self.keys, self.policies = Jobs(database), Keys(database), Policies(database)
         self.images = Images(database, settings.images_place)
         self.signals, self.metrics = Signals(database), Metrics(database)
-        self.left: dict[str, list[str]] = {}  # jobs whose clients may come back: by key and request, their ids
 
     async def follow(self, job: Job, *, after: int = 0) -> AsyncIterator[tuple[Job, list[Event]]]:
         """A job and its new events whenever something of it changed, and every `TICK`; the last time when it ended."""
@@ -51,8 +50,7 @@ class Server:
         with self.signals.listen(job.id, ring):
             while True:
                 bell.clear()
-                job = await run_in_threadpool(self.jobs.get, job.id)
-                events = await run_in_threadpool(self.jobs.events, job.id, after=after)
+                job, events = await run_in_threadpool(self.jobs.look, job.id, after=after)
                 after = events[-1].number if events else after
                 yield job, events
                 if job.over:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
 
+from fair_diffusion.files.signature import named
 from fair_diffusion.service.database_name import shown_url
+from fair_diffusion.service.upstream_url import checked_url
 
 FILE = "service.yaml"
 """The file of settings in the data folder."""
@@ -27,16 +35,28 @@ class Settings(BaseSettings):
     database: str | None = Field(default=None, description="URL; a file in the data folder if none is given")
     images: str | None = Field(default=None, description="folder or URL of fsspec; one in the data folder if not given")
     policy: Path | None = Field(default=None, description="the policy file that is active from the start on")
+    ledger: Path | None = Field(default=None, description="the file of a ledger that is taken over, once")
     workers: int = Field(default=1, ge=0, le=64, description="processes that draw, on this machine")
     batch: int = Field(default=8, ge=1, le=1024, description="images in one batch at most")
     linger: float = Field(default=20.0, ge=0, le=10_000, description="milliseconds that a batch waits for more jobs")
     grace: float = Field(default=20.0, ge=0, le=3600, description="seconds to finish in at the end")
     keep_prompts: bool = False
+    upstream: str | None = Field(default=None, description="the address of another server, which draws instead")
+    upstream_model: str | None = Field(default=None, max_length=300, description="the name of the model there")
+    upstream_timeout: float = Field(default=120.0, gt=0, le=3600, description="seconds for one image of that server")
     retention: float = Field(default=1.0, gt=0, le=3650, description="days for which jobs and images are kept")
+    c2pa: Annotated[tuple[Path, Path] | None, NoDecode] = Field(
+        default=None, description="certificate and key (PEM) that sign images; in the environment with a space between"
+    )
     most_waiting: int = Field(default=1000, ge=1, description="jobs that wait at once")
     most_steps: int = Field(default=150, ge=1, le=1000, description="denoising steps of a request at most")
     most_pixels: int = Field(default=4_194_304, ge=256, description="pixels of an image at most")
-    most_upload: int = Field(default=67_108_864, ge=65_536, description="bytes of a request with pictures at most")
+    most_upload: int = Field(default=33_554_432, ge=65_536, description="bytes of a request with pictures at most")
+
+    @field_validator("c2pa", mode="before")
+    @classmethod
+    def _two_files(cls, given: Any) -> Any:
+        return None if given is None else named(given)
 
     @classmethod
     def settings_customise_sources(
@@ -63,6 +83,12 @@ class Settings(BaseSettings):
             raise ValueError(f"the setting {name} cannot be used: {first['msg']}") from None
         except yaml.YAMLError as error:
             raise ValueError(f"{FILE} in the data folder is no YAML ({str(error).splitlines()[0]}); mend it") from None
+
+    @field_validator("upstream")
+    @classmethod
+    def _checked(cls, url: str | None) -> str | None:
+        """The address without a slash at its end."""
+        return None if url is None else checked_url(url)
 
     @property
     def database_url(self) -> str:

@@ -4,7 +4,8 @@
         ...
 
 One thread for each process listens for all who wait. PostgreSQL's notices may be lost with a connection, so everybody
-is woken every second as well: whoever is woken looks, and waits again if nothing is new.
+is woken every second as well: whoever is woken looks, and waits again if nothing is new. On SQLite a job's topic rings
+for its events. Whoever waits looks by itself once in a while, so nothing hangs on a ring.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from fair_diffusion.service.database import Database, DatabaseError
-from fair_diffusion.service.writes import CHANNEL
+from fair_diffusion.service.writes import CHANNEL, QUEUE
 
 POLL = 1.0
 """Seconds after which everybody is woken on PostgreSQL."""
 LOOK = 0.005
 """Seconds between two looks at an SQLite file."""
+_LAST = "SELECT coalesce(max(rowid), 0) FROM events"
 
 
 class Signals:
@@ -97,14 +99,23 @@ class Signals:
                         self._ring(topic)
 
     def _watch(self) -> None:
-        """Ring when another connection wrote to the SQLite file."""
+        """Ring when another connection wrote to the SQLite file: for jobs with new events, and for jobs that wait."""
         with closing(self._database.engine.raw_connection()) as connection:
             cursor, seen = connection.cursor(), None
+            last = cursor.execute(_LAST).fetchone()[0]
+            self._ring(None)  # what came before
             while not self._ended.wait(LOOK):
                 version = cursor.execute("PRAGMA data_version").fetchone()[0]
-                if version != seen:
-                    seen = version
-                    self._ring(None)
+                if version == seen:
+                    continue
+                seen = version
+                told = cursor.execute("SELECT rowid, job FROM events WHERE rowid > ?", (last,)).fetchall()
+                last = max((row for row, _ in told), default=min(last, cursor.execute(_LAST).fetchone()[0]))
+                topics = {job for _, job in told}
+                if cursor.execute("SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued')").fetchone()[0]:
+                    topics.add(QUEUE)
+                for topic in topics:
+                    self._ring(topic)
 
     def _ring(self, topic: str | None) -> None:
         """Ring for those who listen to `topic`, or for everybody."""

@@ -82,6 +82,8 @@ class Wanted:
         n: images.
         lease: seconds for which the turn counts as under way.
         job: the job whose turn it is, instead of a lease. If the job has one in this stream, that is its turn.
+        natural: what the images show by themselves, if they are drawn already (None: unknown): the turn is of these
+            groups as far as the stream leaves a choice.
     """
 
     rule: str
@@ -90,6 +92,7 @@ class Wanted:
     model: str
     lease: float | None = None
     job: str | None = None
+    natural: Sequence[Cell | None] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
@@ -133,7 +136,9 @@ def take(connection: Connection, wanted: Sequence[Wanted]) -> list[Turn] | None:
             rows, waiting = cells_of[stream], under_way[stream]
             counts = [row.counted + waiting[row.name] for row in rows]
             shares = [Fraction(row.share) for row in rows]
-            quotas = dict(Counter(rows[k].name for k in next_cells(shares, counts, each.n, lot)))
+            natural = [cell_name(cell) for cell in each.natural if cell is not None]
+            wished = [k for name in natural for k, row in enumerate(rows) if row.name == name]
+            quotas = dict(Counter(rows[k].name for k in next_cells(shares, counts, each.n, lot, wished)))
             waiting.update(quotas)
             before = held[each.job, stream] = uuid.uuid4().hex, quotas
             new.append({"id": before[0], "stream": stream, "job": each.job, "quotas": quotas, "seconds": each.lease})

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
 from fair_diffusion.backbones import Backbone
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.figures import Figures
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Job
@@ -29,36 +31,38 @@ AGAIN = (0.2, 1.0, 3.0)
 
 
 @dataclass(kw_only=True)
-class Tools:
-    """What every round of a worker uses.
+class JobTools:
+    """What whoever does the jobs of a worker uses.
 
     Attributes:
-        pipe: draws.
         claims, holding: the worker's jobs.
         images, policies: of the service.
         model: the name of the model in streams and records.
-        batch: images in one batch at most.
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
-        more: gives up to so many further jobs of a lane; it may wait a little.
+        signature: signs the images, where one is given.
+        figures: of the worker.
         stopping: whether the worker is to end.
         give_up: whether the time to finish what it has is over.
     """
 
-    pipe: FairPipeline
     claims: Claims
     holding: Holding
     images: Images
     policies: Policies
     model: str
-    batch: int
     kept: float
     keep_prompts: bool
-    more: Callable[[str, int], list[Job]]
     stopping: Callable[[], bool]
     give_up: Callable[[], bool]
+    signature: Signature | None = None
+    figures: Figures = field(default_factory=Figures)
     versions: dict[int, Policy] = field(default_factory=dict)
-    backbones: dict[str, Backbone] = field(default_factory=dict)
+
+    def file(self, picture: Image.Image, public: dict[str, Any], body: DrawBody) -> bytes:
+        """A picture as the file that a job asks for, with its public record."""
+        form, quality = body.format, body.compression
+        return picture_file(picture, public, format=form, compression=quality, signature=self.signature)
 
     def policy(self, version: int | None) -> Policy | None:
         """The policy of a version, which never changes."""
@@ -67,6 +71,26 @@ class Tools:
         if version not in self.versions:
             self.versions[version] = self.policies.get(version).policy
         return self.versions[version]
+
+    def vain(self, job: Job) -> bool:
+        """Whether what is done for a job is in vain: it is cancelled, another worker has it, or the time is over."""
+        return self.holding.cancelled(job) or self.holding.lost(job) or self.give_up()
+
+
+@dataclass(kw_only=True)
+class Tools(JobTools):
+    """What every round of a worker uses that draws.
+
+    Attributes:
+        pipe: draws.
+        batch: images in one batch at most.
+        more: gives up to so many further jobs of a lane; it may wait a little.
+    """
+
+    pipe: FairPipeline
+    batch: int
+    more: Callable[[str, int], list[Job]]
+    backbones: dict[str, Backbone] = field(default_factory=dict)
 
     def backbone(self, size: str | None) -> Backbone:
         """The model for pictures of a size."""
@@ -80,7 +104,7 @@ class Tools:
 
 def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
     """Store a partial image of a job, and tell of it."""
-    file = picture_file(picture, {"partial": True}, format=body.format, compression=body.compression)
+    file = tools.file(picture, {"partial": True}, body)
     kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, tools.kept)}
     stored = tools.images.put(file, **kept)  # type: ignore[arg-type]
     tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})

@@ -1,4 +1,4 @@
-"""The worker: it claims jobs of one model and draws them, in a process of its own beside the API.
+"""The worker: it claims jobs of its models and draws them, in a process of its own beside the API.
 
 On SIGTERM it claims no more, finishes what it has if the grace time allows, gives the rest back, and ends.
 """
@@ -10,19 +10,23 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fair_diffusion.files.signature import Signature
 from fair_diffusion.service import writes
-from fair_diffusion.service.claims import LEASE, Claims
+from fair_diffusion.service.claims import ATTEMPTS, LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
 from fair_diffusion.service.drawing import Round
+from fair_diffusion.service.figures import Figures
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Job
+from fair_diffusion.service.models import Models
 from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.rebalancing import Edit, edits
-from fair_diffusion.service.served_model import Presence, ServedModel
+from fair_diffusion.service.served_model import Presence
 from fair_diffusion.service.signals import Signals
 from fair_diffusion.service.tools import Tools
 from fair_diffusion.service.worker_kind import kind_of
@@ -33,6 +37,11 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("fair_diffusion.worker")
 IDLE = 1.0
 """Seconds after which a worker looks for jobs although nobody told it of any."""
+
+
+def worker_name() -> str:
+    """A name for the worker of this process, for people."""
+    return f"{socket.gethostname()} {os.getpid()} {os.urandom(3).hex()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +55,8 @@ class WorkerSettings:
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
         lease: seconds that it has a job without renewing it.
+        attempts: how many workers a job may cost before it fails.
+        signature: signs the images, where one is given.
     """
 
     batch: int = 8
@@ -54,6 +65,8 @@ class WorkerSettings:
     kept: float = 24 * 3600.0
     keep_prompts: bool = False
     lease: float = LEASE
+    attempts: int = ATTEMPTS
+    signature: Signature | None = None
 
 
 class Worker:
@@ -62,35 +75,29 @@ class Worker:
     Args:
         database: where the jobs are.
         images: where pictures go.
-        pipe: the loaded model.
+        models: what it draws with; a loaded model is the only one.
         settings: how it works.
     """
 
     def __init__(
-        self, database: Database, images: Images, pipe: FairPipeline, settings: WorkerSettings | None = None
+        self, database: Database, images: Images, models: Models | FairPipeline, settings: WorkerSettings | None = None
     ) -> None:
         self._database, self._settings = database, settings or WorkerSettings()
-        self._name = f"{socket.gethostname()} {os.getpid()} {os.urandom(3).hex()}"
-        self._model = ServedModel.of(pipe)
-        self._claims = Claims(database, self._name, lease=self._settings.lease)
+        self._name = worker_name()
+        if isinstance(models, Models):
+            self._models = models
+        else:
+            self._models = Models([lambda: models])
+            self._models.open(self._settings.batch, measure=False)
+        self._kinds = [kind_of(model.name) for model in self._models.served]
+        self._claims = Claims(database, self._name, lease=self._settings.lease, attempts=self._settings.attempts)
         self._holding = Holding(self._claims)
         self._woken = threading.Event()
         self._busy = False  # jobs come while others are drawn, so that waiting for more of them pays
         self._until: float | None = None
-        self._tools = Tools(
-            pipe=pipe,
-            claims=self._claims,
-            holding=self._holding,
-            images=images,
-            policies=Policies(database),
-            model=self._model.name,
-            batch=self._settings.batch,
-            kept=self._settings.kept,
-            keep_prompts=self._settings.keep_prompts,
-            more=self._more,
-            stopping=lambda: self._until is not None,
-            give_up=lambda: self._until is not None and time.monotonic() > self._until,
-        )
+        self._images, self._policies = images, Policies(database)
+        self._kind, self._figures = "", Figures()
+        self._tools: Tools | None = None
 
     def stop(self) -> None:
         """Claim no more, finish what is at hand within the grace time, and end.
@@ -103,19 +110,21 @@ class Worker:
         signals = Signals(self._database)
         try:
             with (
-                Presence(self._database, self._name, self._model),
+                Presence(self._database, self._name, self._models.served, self._figures),
                 self._holding,
                 signals.listen(writes.QUEUE, self._woken.set),
             ):
-                LOG.info("draws with %s", self._model.name)
+                LOG.info("draws with %s", ", ".join(model.name for model in self._models.served))
                 while self._until is None:
                     self._woken.clear()
-                    if jobs := self._claimed(self._settings.batch):
+                    if jobs := self._claimed(self._kinds, self._settings.batch):
                         self._busy = self._busy or len(jobs) > 1
+                        tools = self._for(jobs[0].kind)
                         if edits(jobs[0]):
-                            Edit(self._tools, jobs[0]).draw()
+                            Edit(tools, jobs[0]).draw()
                         else:
-                            Round(self._tools, jobs).draw()
+                            Round(tools, jobs).draw()
+                        del tools
                         self._busy = True
                     elif self._until is None:
                         self._busy = False
@@ -123,9 +132,34 @@ class Worker:
         finally:
             signals.close()
 
-    def _claimed(self, most: int, lane: str | None = None) -> list[Job]:
+    def _for(self, kind: str) -> Tools:
+        """The tools to draw jobs of this kind. It goes behind the others, so that they have their turn before it."""
+        self._kinds.remove(kind)
+        self._kinds.append(kind)
+        if self._tools is None or self._kind != kind:
+            self._tools, self._kind = None, kind  # a model that is not used any more may have to leave memory
+            model, pipe = self._models.take(kind)
+            self._tools = Tools(
+                pipe=pipe,
+                claims=self._claims,
+                holding=self._holding,
+                images=self._images,
+                policies=self._policies,
+                model=model.name,
+                batch=model.batch,
+                kept=self._settings.kept,
+                keep_prompts=self._settings.keep_prompts,
+                signature=self._settings.signature,
+                figures=self._figures,
+                more=self._more,
+                stopping=lambda: self._until is not None,
+                give_up=lambda: self._until is not None and time.monotonic() > self._until,
+            )
+        return self._tools
+
+    def _claimed(self, kinds: Sequence[str], most: int, lane: str | None = None) -> list[Job]:
         try:
-            return self._claims.claim([kind_of(self._model.name)], most=most, lane=lane)
+            return self._claims.claim(kinds, most=most, lane=lane)
         except DatabaseError as error:
             LOG.error("%s", error)
             time.sleep(IDLE)
@@ -138,7 +172,7 @@ class Worker:
         until = time.monotonic() + (self._settings.linger if self._busy else 0.0)
         while True:
             self._woken.clear()
-            if jobs := self._claimed(most, lane):
+            if jobs := self._claimed([self._kind], most, lane):
                 return jobs
             left = until - time.monotonic()
             if left <= 0 or self._until is not None:

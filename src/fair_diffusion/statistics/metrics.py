@@ -81,6 +81,17 @@ def deviation_ratio(p: ArrayLike) -> float:
     return float(np.abs(p - uniform).max() / (1 - uniform))
 
 
+def parity_gap(p: ArrayLike) -> float:
+    """Mean distance of a share from an even one: Σ_k |p_k − 1/K| / K (EquiSteer, arXiv 2607.01147).
+
+    It is 0 if `p` is uniform, and at most 2 (K − 1) / K² if every image shows the same group: 0.5 for two groups.
+    """
+    p = _distribution(p, "p")
+    if len(p) < 2:
+        raise ValueError("p has 1 group: a parity gap needs at least 2")
+    return float(np.abs(p - 1 / len(p)).mean())
+
+
 def noise_floor(target: ArrayLike, n: int) -> float:
     """Expected total variation from `target` of `n` independent draws from `target` itself.
 
@@ -131,6 +142,7 @@ def noise_floors(target: ArrayLike, n: int, *, seed: int = 0) -> dict[str, float
         "kl": float(rel_entr(drawn, share).sum(axis=1).mean()),
         "fd": float(np.linalg.norm(drawn - share, axis=1).mean()),
         "pairwise_bias": float(np.abs(drawn[:, first] - drawn[:, second]).mean()),
+        "parity_gap": float(np.abs(drawn - uniform).mean()),
         "deviation_ratio": float(np.abs(drawn - uniform).max(axis=1).mean() / (1 - uniform)),
     }
 

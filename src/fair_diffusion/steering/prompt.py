@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 
 from fair_diffusion.backbones import Guide
-from fair_diffusion.policy import Assignment
+from fair_diffusion.policy import Assignment, Attributes
 from fair_diffusion.policy.attributes import AFTER, LAST
 from fair_diffusion.policy.placing import language, place
 from fair_diffusion.steering import plain
@@ -41,15 +41,33 @@ def used_prompt(brief: Brief, assigned: Assignment) -> str:
 
     A prompt in another language gets the policy's words of that language.
     """
-    prompt, start = brief.request.prompt, brief.start
-    order = sorted((brief.definitions[name] for name in assigned), key=lambda each: each.stands == LAST)
+    return naming(brief.request.prompt, brief.start, brief.words, brief.definitions, assigned)
+
+
+def naming(
+    prompt: str,
+    start: int | None,
+    words: Mapping[str, Mapping[str, str]],
+    defined: Attributes,
+    assigned: Assignment,
+) -> str:
+    """The same for a prompt whose concept begins at `start`.
+
+    Args:
+        prompt: the prompt.
+        start: as in `with_group`.
+        words: the policy's words for groups, by language and group.
+        defined: the definitions of the attributes.
+        assigned: the groups, by attribute.
+    """
+    order = sorted((defined[name] for name in assigned), key=lambda each: each.stands == LAST)
     groups = [each.group(assigned[each.name]) for each in order]
     tongue = language(prompt, start)
-    given = [brief.words.get(tongue, {}).get(group.name, group.words.get(tongue)) for group in groups]
+    given = [words.get(tongue, {}).get(group.name, group.words.get(tongue)) for group in groups]
     foreign = tongue != "en" and None not in given
-    words = [str(word) for word in given] if foreign else [group.adjective for group in groups]
-    before = [word for each, word in zip(order, words, strict=True) if each.stands != AFTER]
-    behind = [word for each, word in zip(order, words, strict=True) if each.stands == AFTER]
+    put = [str(word) for word in given] if foreign else [group.adjective for group in groups]
+    before = [word for each, word in zip(order, put, strict=True) if each.stands != AFTER]
+    behind = [word for each, word in zip(order, put, strict=True) if each.stands == AFTER]
     return with_group(prompt, start, [] if foreign else before, before if foreign else [], behind, foreign=foreign)
 
 

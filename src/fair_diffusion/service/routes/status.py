@@ -9,7 +9,7 @@ from starlette.responses import Response
 from fair_diffusion.service.answer_shapes import Alive, ModelList, ModelShown, Ready
 from fair_diffusion.service.problems import documented, no_such, overloaded
 from fair_diffusion.service.served_model import ServedModel, served_models
-from fair_diffusion.service.server import Anybody, Here
+from fair_diffusion.service.server import Anybody, Asker, Here
 
 router = APIRouter(tags=["status"])
 
@@ -29,14 +29,14 @@ def ready(server: Here, key: Anybody) -> Ready:
     return {"status": "ready", "models": models}
 
 
-@router.get("/v1/models", responses=documented())
-def models(server: Here, key: Anybody) -> ModelList:
+@router.get("/v1/models", responses=documented(403))
+def models(server: Here, key: Asker) -> ModelList:
     """The models that workers draw with."""
     return {"object": "list", "data": [_shown(model) for model in served_models(server.database)]}
 
 
-@router.get("/v1/models/{model:path}", responses=documented(400, 404))
-def model(model: str, server: Here, key: Anybody) -> ModelShown:
+@router.get("/v1/models/{model:path}", responses=documented(400, 403, 404))
+def model(model: str, server: Here, key: Asker) -> ModelShown:
     """One model."""
     for each in served_models(server.database):
         if each.name == model:
@@ -46,10 +46,10 @@ def model(model: str, server: Here, key: Anybody) -> ModelShown:
 
 @router.get(
     "/metrics",
-    responses={200: {"description": "figures for Prometheus", "content": {"text/plain": {}}}, **documented()},
+    responses={200: {"description": "figures for Prometheus", "content": {"text/plain": {}}}, **documented(403)},
     response_class=Response,
 )
-def metrics(server: Here, key: Anybody) -> Response:
+def metrics(server: Here, key: Asker) -> Response:
     """Figures for Prometheus."""
     return Response(server.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
@@ -61,7 +61,7 @@ def _shown(model: ServedModel) -> ModelShown:
         "created": int(model.created),
         "owned_by": "fair-diffusion",
         "ready": model.ready,
-        "size": f"{model.width}x{model.height}",
+        "size": "auto" if model.upstream else f"{model.width}x{model.height}",
         "steps": model.steps,
         "guidance": model.guidance,
         "attributes": model.attributes,

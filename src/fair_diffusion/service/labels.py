@@ -1,0 +1,155 @@
+"""People's labels of pictures: what a rater says that a picture shows. Nothing is overwritten; what is undone stays.
+
+A picture is named by its hash. A rater has a pseudonym, such as the id of a key. `probability` is that with which the
+picture was shown: estimates weigh by it, and a label without one enters none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+
+from sqlalchemy import Row, insert, select, update
+
+from fair_diffusion.policy import Attributes, built_in
+from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.service.database import Database, now
+from fair_diffusion.service.tables import labels as table
+
+QUEUES = ("random", "active", "gold", "second", "correction")
+"""Why a picture was shown: drawn at random; drawn by uncertainty; to check a rater; for another opinion; chosen."""
+DRAWN = ("random", "active")
+"""The queues whose pictures are drawn with a known probability."""
+CANNOT_TELL = "cannot tell"
+"""The reason of a label without a group, unless the rater skipped the picture for another one."""
+_HASH = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """What one rater said of one attribute of one picture.
+
+    Attributes:
+        id: its number.
+        image: the hash of the picture.
+        attribute: what was asked.
+        answer: the group; None if the rater cannot tell, or skipped the picture.
+        reason: `CANNOT_TELL`, or why it was skipped; None beside a group.
+        rater: a pseudonym.
+        queue: one of `QUEUES`.
+        probability: with which the picture was shown; None where no estimate may use the label.
+        guideline: the version of the guideline.
+        time: when, in seconds since 1970.
+        undone: when the rater took it back; None if it stands.
+    """
+
+    id: int
+    image: str
+    attribute: str
+    answer: str | None
+    reason: str | None
+    rater: str
+    queue: str
+    probability: float | None
+    guideline: str
+    time: float
+    undone: float | None
+
+    @classmethod
+    def of(cls, row: Row[tuple[object, ...]]) -> Label:
+        """The label in a row of the table."""
+        return cls(**{field.name: row._mapping[field.name] for field in fields(cls)})
+
+
+class Labels:
+    """The labels in a database.
+
+    Args:
+        database: where they are.
+        attributes: what may be asked; the built-in ones if None.
+    """
+
+    def __init__(self, database: Database, attributes: Attributes | None = None) -> None:
+        self._database, self._attributes = database, attributes or built_in()
+
+    def add(
+        self,
+        image: str,
+        attribute: str,
+        answer: str | None,
+        *,
+        rater: str,
+        queue: str,
+        guideline: str,
+        probability: float | None = None,
+        reason: str | None = None,
+    ) -> Label:
+        """Store a label. The arguments are as in `Label`; without answer and reason, the rater cannot tell.
+
+        Raises:
+            ValueError: one of them is none, with the mend.
+        """
+        if not _HASH.fullmatch(image):
+            raise ValueError(f"the image is {image!r}; give the SHA-256 of its file, 64 hexadecimal digits")
+        if attribute not in self._attributes:
+            raise ValueError(f"unknown attribute {attribute!r}; {suggestion(attribute, tuple(self._attributes))}")
+        groups = tuple(self._attributes[attribute].group_names)
+        if answer is not None and answer not in groups:
+            raise ValueError(f"{attribute} has no group {answer!r}; {suggestion(answer, groups)}")
+        if answer is not None and reason is not None:
+            raise ValueError(f"both the group {answer!r} and the reason {reason!r} are given; give one")
+        if queue not in QUEUES:
+            raise ValueError(f"unknown queue {queue!r}; {suggestion(queue, QUEUES)}")
+        drawn = probability is not None and 0 < probability <= 1
+        if not (drawn if queue in DRAWN else probability is None):
+            raise ValueError(
+                f"the probability is {probability} in the queue {queue!r}; give one above 0 and up to 1 for pictures "
+                f"that were drawn ({', '.join(DRAWN)}), and none for others"
+            )
+        if not rater or not guideline:
+            raise ValueError("rater or guideline is empty; give a pseudonym, and the version of the guideline")
+        values = {
+            "image": image,
+            "attribute": attribute,
+            "answer": answer,
+            "reason": reason or (CANNOT_TELL if answer is None else None),
+            "rater": rater,
+            "queue": queue,
+            "probability": probability,
+            "guideline": guideline,
+            "time": now(),
+        }
+        with self._database.writing() as connection:
+            return Label.of(connection.execute(insert(table).values(values).returning(table)).one())
+
+    def undo(self, label: int, *, rater: str) -> Label:
+        """Take a label back; it stays, with the time. `ValueError` if the rater has none with this number."""
+        ours = (table.c.id == label, table.c.rater == rater, table.c.undone.is_(None))
+        with self._database.writing() as connection:
+            row = connection.execute(update(table).where(*ours).values(undone=now()).returning(table)).first()
+        if row is None:
+            raise ValueError(f"rater {rater!r} has no label {label} that stands; take back one of your own")
+        return Label.of(row)
+
+    def all(
+        self,
+        *,
+        image: str | None = None,
+        attribute: str | None = None,
+        rater: str | None = None,
+        undone: bool = False,
+    ) -> list[Label]:
+        """Labels, the oldest first.
+
+        Args:
+            image, attribute, rater: only those of this one.
+            undone: those that were taken back, too.
+        """
+        wanted = select(table).order_by(table.c.id)
+        for column, value in ((table.c.image, image), (table.c.attribute, attribute), (table.c.rater, rater)):
+            if value is not None:
+                wanted = wanted.where(column == value)
+        if not undone:
+            wanted = wanted.where(table.c.undone.is_(None))
+        with self._database.reading() as connection:
+            return [Label.of(row) for row in connection.execute(wanted)]

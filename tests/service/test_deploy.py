@@ -1,0 +1,114 @@
+"""The files in deploy/: what they run is accepted by the command, what they set is a setting, and numbers agree."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from fair_diffusion.cli import app
+from fair_diffusion.cli.upstream import KEY as UPSTREAM_KEY
+from fair_diffusion.service.settings import Settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PAGE = DEPLOY.parent / "docs" / "serving.md"
+UNITS = sorted(DEPLOY.glob("*.service"))
+BINARY = "/opt/fair-diffusion/bin/fair-diffusion"
+SETTINGS = Settings.model_fields
+
+
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return found
+
+
+def command_lines() -> list[str]:
+    """What follows `fair-diffusion` on every command line of the files, and of the page."""
+    services = compose()["services"].values()
+    lines = [service["command"] for service in services if "command" in service]
+    for unit in UNITS:
+        lines += re.findall(rf"^ExecStart={BINARY} (.*)$", unit.read_text(), re.MULTILINE)
+    lines += re.findall(r"^#.* run --rm api (.*)$", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
+    lines += re.findall(r"^fair-diffusion (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    return lines
+
+
+def options(line: str) -> dict[str, Any]:
+    """The options of a command line, as the command reads them; nothing is run."""
+    command: Any = typer.main.get_command(app)
+    words = shlex.split(line)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    found: dict[str, Any] = command.make_context("fair-diffusion", words).params
+    return found
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_every_command_line_is_accepted(line: str) -> None:
+    options(line)
+
+
+def test_what_is_run() -> None:
+    assert len(command_lines()) >= 7
+    with pytest.raises(Exception, match="No such option: --worker"):
+        options("serve --worker 2")
+
+
+def test_every_variable_is_a_setting() -> None:
+    known = {f"FAIR_DIFFUSION_{name.upper()}" for name in SETTINGS} | {UPSTREAM_KEY}
+    texts = [path.read_text() for path in DEPLOY.iterdir() if path.is_file()]
+    named = set(re.findall(r"FAIR_DIFFUSION_[A-Z0-9_]+", "\n".join([*texts, PAGE.read_text(encoding="utf-8")])))
+    assert {"FAIR_DIFFUSION_DATABASE", "FAIR_DIFFUSION_IMAGES", "FAIR_DIFFUSION_C2PA"} <= named
+    assert named - known == set()
+
+
+def test_the_services_of_compose_share_a_database_and_images_and_end_in_time() -> None:
+    found = compose()
+    api, worker = found["services"]["api"], found["services"]["worker"]
+    assert worker["deploy"]["replicas"] == 2
+    assert api["environment"] == worker["environment"]
+    for service in (api, worker):
+        assert "images:/images" in service["volumes"]
+        assert service["depends_on"]["postgres"]["condition"] == "service_healthy"
+        assert int(service["stop_grace_period"].removesuffix("s")) > SETTINGS["grace"].default
+    assert all(port.startswith("127.0.0.1:") for port in api["ports"])
+    mounted = [volume.partition(":")[0] for volume in api["volumes"] if volume.startswith(".")]
+    assert mounted
+    assert all((DEPLOY / path).is_file() for path in mounted)
+    context, file = api["build"]["context"], api["build"]["dockerfile"]
+    assert (DEPLOY / context / file).is_file()
+    volumes = {volume.partition(":")[0] for service in found["services"].values() for volume in service["volumes"]}
+    assert {name for name in volumes if not name.startswith(".")} == set(found["volumes"])
+
+
+def test_proxies_let_through_what_the_server_takes_and_do_not_buffer() -> None:
+    nginx, caddy = ((DEPLOY / name).read_text() for name in ("nginx.conf", "Caddyfile"))
+    most = SETTINGS["most_upload"].default
+    assert re.findall(r"client_max_body_size (\d+)m;", nginx) == [str(most // 2**20)]
+    assert re.findall(r"max_size (\d+)MiB", caddy) == [str(most // 2**20)]
+    for line in ("proxy_buffering off;", "proxy_next_upstream off;", "proxy_set_header Host $host;"):
+        assert line in nginx
+    assert "flush_interval -1" in caddy
+    for text in (nginx, caddy):
+        assert text.count("{") == text.count("}")
+        assert f"127.0.0.1:{SETTINGS['port'].default}" in text
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_units_are_read_by_systemd(unit: Path, tmp_path: Path) -> None:
+    text = unit.read_text()
+    assert int(re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[0]) > SETTINGS["grace"].default
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not here")
+    copy = tmp_path / unit.name.replace("@", "@1")
+    copy.write_text(text.replace(BINARY, "/bin/true").replace("User=fair-diffusion\n", ""))
+    told = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
+    ours = [line for line in told.stderr.splitlines() if unit.name.partition(".")[0].partition("@")[0] in line]
+    assert (told.returncode, ours) == (0, [])
