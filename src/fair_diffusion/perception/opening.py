@@ -116,7 +116,8 @@ def open_perceiver(spec: str) -> Perceiver:
     """
     name, _, argument = spec.partition(":")
     kind = PERCEIVERS.get(name)
-    if kind is None or (argument and not (kind.argument or kind.choices or kind.heads)):
+    heads = kind is not None and kind.heads and argument.endswith(".safetensors")
+    if kind is None or (argument and not (kind.argument or kind.choices or heads)):
         raise ValueError(f"unknown perceiver {spec!r}; use one of {', '.join(NAMES)}")
     if kind.argument and not argument:
         raise ValueError(f"{spec!r} names no model or file; write it as in {kind.names[0]}")
