@@ -18,7 +18,7 @@ from fair_diffusion.policy.target import Cell, uniform
 from fair_diffusion.service.database import Database, DatabaseError, now
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.tables import tables, trail, turns
-from fair_diffusion.service.takeover import take_over_ledger
+from fair_diffusion.service.takeover import take_over_ledger, take_over_once
 from fair_diffusion.service.trail import changes
 
 HALF = uniform("gender")
@@ -56,7 +56,7 @@ def test_a_newer_schema_is_refused(url: str) -> None:
     with database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
-    with pytest.raises(DatabaseError, match=r"schema 9999; this one knows 0003\); upgrade fair-diffusion, or name"):
+    with pytest.raises(DatabaseError, match=r"schema 9999; this one knows 0004\); upgrade fair-diffusion, or name"):
         Database(url)
 
 
@@ -156,6 +156,35 @@ def test_a_ledger_is_taken_over_once(database: Database, tmp_path: Path) -> None
     assert {row.rule for row in ledger.rows()} == {"nurse"}
     with pytest.raises(LedgerError, match="does not exist"):
         take_over_ledger(database, tmp_path / "none")
+
+
+def test_a_server_takes_a_ledger_over_once_and_goes_on_with_its_own_counts(database: Database, tmp_path: Path) -> None:
+    old = Ledger(tmp_path / "ledger.sqlite")
+    old.reserve(rule="nurse", target=HALF, n=3, model="pocket")
+    assert [take_over_once(database, old.file) for _ in range(2)] == [1, 0]
+    assert "/" not in str(changes(database))
+    (tmp_path / "other").mkdir()
+    other = Ledger(tmp_path / "other" / "ledger.sqlite")
+    other.reserve(rule="doctor", target=HALF, n=1, model="pocket")
+    assert take_over_once(database, other.file) == 1
+
+
+def test_a_turn_that_was_taken_while_the_clock_was_ahead_runs_out_all_the_same(database: Database) -> None:
+    ledger = DatabaseLedger(database, lease=100)
+    ledger.reserve(rule="nurse", target=HALF, n=2, model="pocket")
+    with database.writing() as connection:
+        connection.execute(update(turns).values(expires=now() + 100_000))
+    assert sum(row.pending for row in ledger.rows()) == 0
+
+
+def test_rows_of_some_rules_and_one_model(database: Database) -> None:
+    ledger = DatabaseLedger(database)
+    for rule, model in (("nurse", "pocket"), ("nurse", "other"), ("doctor", "pocket")):
+        ledger.reserve(rule=rule, target=HALF, n=2, model=model)
+    every = ledger.rows()
+    some = ledger.rows(rules={"nurse", "none"}, model="pocket")
+    assert some == [row for row in every if (row.rule, row.model) == ("nurse", "pocket")]
+    assert sum(row.pending for row in some) == 2
 
 
 def test_the_ledger_settles_once_renews_and_expires_by_the_databases_clock(database: Database) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,15 +14,16 @@ from sqlalchemy import select, update
 
 from fair_diffusion.policy import Cell
 from fair_diffusion.policy.target import uniform
-from fair_diffusion.service.claims import Claims
+from fair_diffusion.service.claims import Claims, Ended
+from fair_diffusion.service.comebacks import come_back, give_up, leave
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.job import IdempotencyError, Job, LostError, UnknownJobError
-from fair_diffusion.service.jobs import Jobs
+from fair_diffusion.service.jobs import Jobs, digest_of
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.limits import LimitError, Limits
 from fair_diffusion.service.signals import Signals
-from fair_diffusion.service.streams import Counted
+from fair_diffusion.service.streams import Counted, Wanted
 from fair_diffusion.service.tables import jobs as table
 from fair_diffusion.service.tables import turns
 from fair_diffusion.service.writes import QUEUE
@@ -290,6 +292,28 @@ def test_turn_result_and_end_come_together_or_not_at_all(
     assert {(row.n, row.pending) for row in DatabaseLedger(database).rows()} == {(2, 0)}
 
 
+def test_what_ends_together_keeps_its_own_result_and_as_much_of_its_body_as_is_said(
+    jobs: Jobs, claims: Claims, other: Claims, database: Database
+) -> None:
+    for text in "abcd":
+        put(jobs, text)
+    held = claim(claims, most=4)
+    wanted = [Wanted(rule="nurse", target=HALF, n=1, model="pocket", job=job.id) for job in held]
+    turns = claims.reserve_all(held, wanted)
+    with database.writing() as connection:
+        connection.execute(update(table).where(table.c.id == held[0].id).values(lease=now() - 1))
+    (stolen,) = claim(other)
+    counted = [[shown(turn) for turn in turns[job.id]] for job in held]
+    ends = [Ended(job, result={"of": job.body["prompt"]}, counted=counted[k]) for k, job in enumerate(held)]
+    ends[1] = replace(ends[1], body={"prompt": ""})
+    assert claims.end_all(ends) == {job.id for job in held} - {stolen.id}
+    found = [jobs.get(job.id) for job in held if job.id != stolen.id]
+    assert [job.result for job in found] == [{"of": text} for text in "bcd"]
+    assert [job.body["prompt"] for job in found] == ["", "c", "d"]
+    rows = DatabaseLedger(database).rows()
+    assert [(sum(row.asked for row in rows), sum(row.pending for row in rows))] == [(3, 1)]
+
+
 def test_what_is_not_counted_is_given_back(jobs: Jobs, claims: Claims, database: Database) -> None:
     put(jobs)
     (mine,) = claim(claims)
@@ -350,6 +374,34 @@ def test_retry(jobs: Jobs, claims: Claims) -> None:
     assert [event.kind for event in jobs.events(job.id)] == ["failed", "queued"]
     claims.end(claim(claims)[0])
     assert jobs.get(job.id).state == "done"
+
+
+def test_a_client_comes_back_for_the_job_that_it_left_once(jobs: Jobs, claims: Claims) -> None:
+    job = put(jobs, key="k")
+    digest = digest_of("draw", {"prompt": "nurse"})
+    assert come_back(jobs.database, "k", digest, within=10) == (None, True)  # its client is there
+    leave(jobs.database, job.id)
+    assert come_back(jobs.database, "other", digest, within=10) == (None, False)
+    assert come_back(jobs.database, "k", digest_of("draw", {"prompt": "cook"}), within=10) == (None, False)
+    assert come_back(jobs.database, "k", digest, within=0) == (None, True)
+    found, _ = come_back(jobs.database, "k", digest, within=10)
+    assert found is not None
+    assert found.id == job.id
+    assert come_back(jobs.database, "k", digest, within=10) == (None, True)
+    give_up(jobs.database, job.id)  # it is not left any more
+    assert jobs.get(job.id).state == "queued"
+    leave(jobs.database, job.id)
+    give_up(jobs.database, job.id)
+    assert jobs.get(job.id).state == "cancelled"
+
+
+def test_a_lease_that_was_given_while_the_clock_was_ahead_runs_out(jobs: Jobs, claims: Claims, other: Claims) -> None:
+    put(jobs)
+    claim(claims)
+    with jobs.database.writing() as connection:
+        connection.execute(update(table).values(lease=now() + 100_000))
+    assert other.sweep() == 1
+    assert len(claim(other)) == 1
 
 
 def test_other_keys_jobs_are_unknown(jobs: Jobs) -> None:

@@ -21,6 +21,9 @@ from fair_diffusion.cli.usage import usage_errors
 def serve(
     loading: LoadingModels,
     policy: Annotated[Path | None, typer.Option(help="the policy file (YAML) that holds from now on")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="the file of a ledger that the service goes on with; it is taken over once")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="127.0.0.1 if not given: this machine alone")] = None,
     port: Annotated[int | None, typer.Option(help="8000 if not given; 0: any that is free")] = None,
     data: Annotated[
@@ -57,7 +60,7 @@ def serve(
         **{"policy": policy, "host": host, "port": port, "data": data, "database": database, "images": images},
         **{"workers": workers, "batch": batch, "linger": linger, "grace": grace, "retention": retention},
         **{"keep_prompts": keep_prompts, "upstream": upstream, "upstream_model": upstream_model},
-        **{"upstream_timeout": upstream_timeout, "c2pa": c2pa},
+        **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
     with usage_errors():
         try:
@@ -72,9 +75,10 @@ def serve(
         say(f"settings: {json.dumps(settings.shown())}", err=True)
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: None)  # uvicorn takes them, ends, and sends them on
-        uvicorn = Uvicorn(server, lambda: _greet(f"http://{settings.host}:{uvicorn.port}", secret))
+        drawing = Workers(settings, _options(loading))
+        uvicorn = Uvicorn(server, lambda: _greet(f"http://{settings.host}:{uvicorn.port}", secret), drawing.stop)
         try:
-            with Workers(settings, _options(loading)):
+            with drawing:
                 uvicorn.run()
         finally:
             server.close()

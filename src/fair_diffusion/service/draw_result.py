@@ -30,6 +30,7 @@ def result_of(
     *,
     sizes: Sequence[tuple[int, int]] | None = None,
     stream: str | None = None,
+    quotes: bool = True,
 ) -> dict[str, Any]:
     """The result of a job.
 
@@ -40,6 +41,7 @@ def result_of(
         matched: the rule that fired.
         sizes: width and height of each image; as the pictures of the result if None.
         stream: the name of the stream that the images count in; that of the rule if None.
+        quotes: whether what is said may quote the prompt. If not, the reason is the rule's name alone.
     """
     images = [
         {"file": file, **{name: getattr(record, name) for name in (*IMAGE, *MOVED) if hasattr(record, name)}}
@@ -52,8 +54,8 @@ def result_of(
         "width": size[0],
         "height": size[1],
         "rule": result.rule,
-        "reason": result.reason,
-        "notes": result.notes,
+        "reason": result.reason if quotes else _reason(result.rule),
+        "notes": result.notes if quotes else [_UNREAD if "without its end" in note else note for note in result.notes],
         "evaluations": sum(record.evaluations for record in result.records),
         "plain_evaluations": sum(record.plain_evaluations for record in result.records),
         "seconds": round(result.seconds, 3),
@@ -61,3 +63,10 @@ def result_of(
             {"rule": stream or ledger_key(matched), "attributes": " × ".join(turn.target.attributes)} for turn in turns
         ],
     }
+
+
+_UNREAD = "the model does not read the end of a prompt of this job"
+
+
+def _reason(rule: str | None) -> str:
+    return "no rule fires" if rule is None else f"rule {rule!r} fires"

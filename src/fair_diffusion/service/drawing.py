@@ -63,7 +63,7 @@ class Round:
     """
 
     def __init__(self, tools: Tools, jobs: Sequence[Job], *, alone: bool = False) -> None:
-        self._tools, self._waiting = tools, list(jobs)
+        self._tools, self._waiting, self._jobs = tools, list(jobs), list(jobs)
         self._lane, self._alone = jobs[0].lane, alone or (len(jobs) == 1 and jobs[0].attempts > 1)
         self._drawn: list[_Drawn] = []
         self._begun, self._told = 0, time.monotonic()
@@ -82,6 +82,8 @@ class Round:
         except Exception as error:
             self._failed(error)
         self._give_back([*(each.job for each in self._drawn if not each.over), *self._waiting])
+        for job in self._jobs:  # one that could not even be ended is left: its lease runs out
+            tools.holding.drop(job)
 
     def _planned(self) -> Iterator[Planned]:
         """The jobs as they are begun: those at hand, then more of the lane."""
@@ -102,6 +104,7 @@ class Round:
             for job in more:
                 tools.holding.add(job)
             self._waiting = more
+            self._jobs += more
 
     def _begin(self, jobs: Sequence[Job]) -> list[_Drawn]:
         """Plan jobs and take their turns. A job that is cancelled, or that cannot be drawn, ends here."""
@@ -126,7 +129,8 @@ class Round:
         if wanted:
             held = [job for job, _, _ in plans]
             try:
-                turns = again(partial(self._tools.claims.reserve_all, held, wanted))
+                with self._tools.figures.timing("ledger"):
+                    turns = again(partial(self._tools.claims.reserve_all, held, wanted))
             except DatabaseError as error:
                 LOG.error("%s", error)
                 self._leave(held)
@@ -163,6 +167,7 @@ class Round:
     def _on_step(self, info: StepInfo) -> None:
         """Show partial images, tell how far the jobs are, and end the round where nobody waits for it any more."""
         tools, at_work = self._tools, [each for each in self._drawn if not each.over]
+        tools.figures.stepped(info)
         if (at_work and all(self._vain(each.job) for each in at_work)) or tools.give_up():
             raise KeyboardInterrupt
         with suppress(LostError, DatabaseError):
@@ -181,6 +186,7 @@ class Round:
     def _finish(self, finished: Sequence[tuple[_Drawn, Result]]) -> None:
         """Store images and end their jobs; what was interrupted because the worker ends is given back."""
         tools, ends = self._tools, list[Ended]()
+        tools.figures.read()
         whole: list[tuple[_Drawn, Result]] = []
         for drawn, result in finished:
             if tools.holding.lost(drawn.job):
@@ -197,7 +203,13 @@ class Round:
                 Ended(
                     drawn.job,
                     CANCELLED if cancelled else DONE,
-                    result=result_of(result, [next(stored) for _ in result.images], drawn.turns, drawn.planned.matched),
+                    result=result_of(
+                        result,
+                        [next(stored) for _ in result.images],
+                        drawn.turns,
+                        drawn.planned.matched,
+                        quotes=tools.keep_prompts,
+                    ),
                     counted=[Counted.of(turn, result.records) for turn in drawn.turns],
                     # one that was cancelled may be tried again
                     body=None if tools.keep_prompts or cancelled else drawn.body.erased.stored(),

@@ -92,6 +92,9 @@ class Jobs:
         if not 0 < cost < float("inf") or images < 0:
             raise ValueError(f"cost is {cost} and images {images}; give a cost above 0 and no images below 0")
         digest = digest_of(kind, body if asked is None else asked)
+        if idempotency is None:  # what will be refused does not wait for those who write
+            with self.database.reading() as connection:
+                self._check(connection, key, kind, images, limits or Limits(), most_waiting)
         with self.database.writing() as connection:
             place = start(self.database, connection, key=key, kind=kind, priority=priority)
             if idempotency is not None:

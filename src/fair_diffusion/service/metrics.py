@@ -6,14 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from fair_diffusion.service.database import Database
+from fair_diffusion.service.figures import MEMORY, TIMES
 from fair_diffusion.service.job import STATES
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.ledger import DatabaseLedger
-from fair_diffusion.service.served_model import served_models
+from fair_diffusion.service.served_model import served_models, workers_seen
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -88,18 +89,19 @@ class _Stored(Collector):
             for size, seconds in model.image_step.items():
                 step.add_metric([model.name, size], seconds)
         yield from (ready, batch, step)
-        labels = ["rule", "model", "attributes", "group"]
+        yield from self._workers()
+        labels = ["stream", "rule", "model", "attributes", "group"]
         images = GaugeMetricFamily(
             "fair_diffusion_images", "images of each stream by group", labels=[*labels, "counted"]
         )
         apart = GaugeMetricFamily(
             "fair_diffusion_stream_deviation",
             "total variation of the judged groups of a stream from its target",
-            labels=labels[:3],
+            labels=labels[:4],
         )
         streams = defaultdict(list)
         for row in DatabaseLedger(self._database).rows():
-            streams[row.rule, row.model, row.attributes].append(row)
+            streams[tuple(streams_key(row))].append(row)
             for counted in ("asked", "perceived", "judged"):
                 images.add_metric([*streams_key(row), row.group, counted], getattr(row, counted))
         for key, rows in streams.items():
@@ -108,7 +110,23 @@ class _Stored(Collector):
         yield images
         yield apart
 
+    def _workers(self) -> Iterator[Metric]:
+        """What workers that are there told of themselves since they began."""
+        seen = [(name, model.figures) for name, model in workers_seen(self._database) if model.ready and model.figures]
+        for part, said in TIMES.items():
+            family = SummaryMetricFamily(f"fair_diffusion_{part}_seconds", said, labels=["worker"])
+            for name, figures in seen:
+                count, total = figures[part]
+                family.add_metric([name], int(count), total)
+            yield family
+        memory = GaugeMetricFamily("fair_diffusion_peak_memory_bytes", "at most so far", labels=["worker", "place"])
+        for name, figures in seen:
+            for place in MEMORY:
+                if place in figures:
+                    memory.add_metric([name, place], figures[place][0])
+        yield memory
+
 
 def streams_key(row: object) -> list[str]:
-    """Rule, model and attributes of a row of the ledger."""
-    return [str(getattr(row, name)) for name in ("rule", "model", "attributes")]
+    """Number, rule, model and attributes of a row of the ledger. Streams of other targets differ in the number."""
+    return [str(getattr(row, name)) for name in ("stream", "rule", "model", "attributes")]

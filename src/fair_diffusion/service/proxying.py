@@ -160,7 +160,7 @@ class Proxied:
         stored = tools.images.put_all(
             [Picture(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=tools.kept) for file in files]
         )
-        told = result_of(result, stored, turns, matched)
+        told = result_of(result, stored, turns, matched, quotes=tools.keep_prompts)
         for image in told["images"]:
             del image["seed"]  # only the other server knows it
         counted = [Counted.of(turn, result.records) for turn in turns]

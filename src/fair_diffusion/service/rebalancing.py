@@ -114,7 +114,7 @@ class Edit:
             result = run.result(Path(work) / "result")
             files, sizes = self._files(run, result)
         stream = stream_of(matched) if turns else None
-        told = result_of(result, files, turns, matched, sizes=sizes, stream=stream)
+        told = result_of(result, files, turns, matched, sizes=sizes, stream=stream, quotes=tools.keep_prompts)
         counted = [Counted.of(turn, result.records) for turn in turns]
         left = None if tools.keep_prompts else body.erased.stored()
         if self._end(DONE, result=told, counted=counted, body=left) and not tools.keep_prompts:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from fair_diffusion.files.text import public
 from fair_diffusion.service.database import Database, DatabaseError, now
+from fair_diffusion.service.figures import Figures
 from fair_diffusion.service.tables import workers
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ServedModel:
         upstream: whether another server draws; its size is not known then (0), and a step is a unit of cost alone.
         batch: images in one batch at most, as the worker found at its start.
         image_step: seconds of a step for one image, by the size of the batch, if the worker measured them.
+        figures: what its worker took so far, as in `Figures.stored`.
         created: when a worker last loaded it, in seconds since 1970.
         ready: whether a worker is there now.
     """
@@ -57,6 +59,7 @@ class ServedModel:
     upstream: bool = False
     batch: int = 0
     image_step: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, list[float]] = field(default_factory=dict, compare=False)
     created: float = 0.0
     ready: bool = field(default=True, compare=False)
 
@@ -88,10 +91,13 @@ class Presence:
         database: where it is said.
         worker: its name.
         models: what it draws with.
+        figures: of the worker; they are said with its first model.
     """
 
-    def __init__(self, database: Database, worker: str, models: Sequence[ServedModel]) -> None:
-        self._database, self._worker, self._models = database, worker, models
+    def __init__(
+        self, database: Database, worker: str, models: Sequence[ServedModel], figures: Figures | None = None
+    ) -> None:
+        self._database, self._worker, self._models, self._figures = database, worker, models, figures
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
@@ -118,20 +124,27 @@ class Presence:
     def _say(self, ago: float = 0.0) -> None:
         dialect = postgresql if self._database.postgres else sqlite
         with self._database.writing() as connection:
-            for each in self._models:
+            for k, each in enumerate(self._models):
                 model = {name: value for name, value in asdict(each).items() if name not in ("created", "ready")}
+                if self._figures is not None and k == 0:
+                    model["figures"] = self._figures.stored()
                 name = self._worker if len(self._models) == 1 else f"{self._worker} {each.name}"
                 row = dialect.insert(workers).values(name=name, model=model, seen=now() + ago)
-                connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen": now() + ago}))
+                new = {"seen": now() + ago, "model": model}
+                connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=new))
             connection.execute(delete(workers).where(workers.c.seen < now() - KEPT))
 
 
 def served_models(database: Database) -> list[ServedModel]:
     """The models that workers draw with or drew with lately, by name."""
+    # of workers with the same model, the one that was seen last
+    found = {model.name: model for _, model in workers_seen(database)}
+    return [found[name] for name in sorted(found)]
+
+
+def workers_seen(database: Database) -> list[tuple[str, ServedModel]]:
+    """The names of workers that are there or were lately, each with a model; the one that was seen last at the end."""
     age = (now() - workers.c.seen).label("age")
     with database.reading() as connection:
-        rows = connection.execute(select(workers.c.model, workers.c.seen, age).order_by(age.desc())).all()
-    found = {
-        row.model["name"]: ServedModel(**row.model, created=row.seen, ready=row.age < GONE) for row in rows
-    }  # of workers with the same model, the one that was seen last
-    return [found[name] for name in sorted(found)]
+        rows = connection.execute(select(workers, age).order_by(age.desc())).all()
+    return [(row.name, ServedModel(**row.model, created=row.seen, ready=row.age < GONE)) for row in rows]

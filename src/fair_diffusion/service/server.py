@@ -38,7 +38,6 @@ class Server:
         self.jobs, self.keys, self.policies = Jobs(database), Keys(database), Policies(database)
         self.images = Images(database, settings.images_place)
         self.signals, self.metrics = Signals(database), Metrics(database)
-        self.left: dict[str, list[str]] = {}  # jobs whose clients may come back: by key and request, their ids
 
     async def follow(self, job: Job, *, after: int = 0) -> AsyncIterator[tuple[Job, list[Event]]]:
         """A job and its new events whenever something of it changed, and every `TICK`; the last time when it ended."""

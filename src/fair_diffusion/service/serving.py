@@ -21,6 +21,7 @@ from fair_diffusion.service.keys import OPERATOR, Keys
 from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.settings import Settings
+from fair_diffusion.service.takeover import take_over_once
 
 LOG = logging.getLogger("fair_diffusion.serve")
 DATABASE = "FAIR_DIFFUSION_DATABASE"
@@ -36,8 +37,8 @@ def prepared(settings: Settings) -> tuple[Server, str | None]:
         The server, and the secret of the key that was made.
 
     Raises:
-        ValueError: there is no key, and others could reach the server; or the policy cannot be read; or the certificate
-            cannot sign.
+        ValueError: there is no key, and others could reach the server; or policy or ledger cannot be read; or the
+            certificate cannot sign.
     """
     if settings.c2pa:
         Signature.of(*settings.c2pa)
@@ -52,6 +53,8 @@ def prepared(settings: Settings) -> tuple[Server, str | None]:
                 "`fair-diffusion keys add NAME --role operator`, or serve on 127.0.0.1"
             )
         secret, _ = keys.add("first key", role=OPERATOR)
+    if settings.ledger is not None:
+        take_over_once(database, settings.ledger)
     if settings.policy is not None:
         _activate(Policies(database), settings.policy)
     return Server(settings, database), secret
@@ -91,11 +94,15 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+        for thread in self._threads:
+            thread.join()
+
+    def stop(self) -> None:
+        """Tell the workers to end: each finishes what it has, if the grace time allows."""
         self._ended.set()
         for process in list(self._processes.values()):
             process.terminate()
-        for thread in self._threads:
-            thread.join()
 
     def _keep(self, place: int) -> None:
         """Start a worker, and again whenever it dies, each time a little later."""
@@ -137,9 +144,9 @@ class Workers:
 
 
 class Uvicorn(uvicorn.Server):
-    """Uvicorn, that says when it takes requests, and on which port."""
+    """Uvicorn, that says when it takes requests, on which port, and when it takes no more."""
 
-    def __init__(self, server: Server, started: Callable[[], None]) -> None:
+    def __init__(self, server: Server, started: Callable[[], None], ending: Callable[[], None] | None = None) -> None:
         settings = server.settings
         config = uvicorn.Config(
             application(server),
@@ -151,13 +158,19 @@ class Uvicorn(uvicorn.Server):
             timeout_graceful_shutdown=max(1, round(settings.grace)),
         )
         super().__init__(config)
-        self._begun = started
+        self._begun, self._ending = started, ending
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets=sockets)
         if self.started:
             self._begun()
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Take no more requests, wait for the answers that are due, and end."""
+        if self._ending is not None:
+            self._ending()  # both have the same grace time, not one after the other
+        await super().shutdown(sockets=sockets)
 
     @property
     def port(self) -> int:

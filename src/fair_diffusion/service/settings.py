@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     database: str | None = Field(default=None, description="URL; a file in the data folder if none is given")
     images: str | None = Field(default=None, description="folder or URL of fsspec; one in the data folder if not given")
     policy: Path | None = Field(default=None, description="the policy file that is active from the start on")
+    ledger: Path | None = Field(default=None, description="the file of a ledger that is taken over, once")
     workers: int = Field(default=1, ge=0, le=64, description="processes that draw, on this machine")
     batch: int = Field(default=8, ge=1, le=1024, description="images in one batch at most")
     linger: float = Field(default=20.0, ge=0, le=10_000, description="milliseconds that a batch waits for more jobs")

@@ -60,10 +60,12 @@ jobs = Table(
     Column("progress", JSON),
     Column("result", JSON),
     Column("reason", Text),  # why it failed
+    Column("left", Float),  # when its client went away, if it may come back for it
     UniqueConstraint("key", "idempotency"),
     Index("jobs_order", "kind", "priority", "start"),
     Index("jobs_of_key", "key", "kind", "priority", "start"),
     Index("jobs_by_time", "key", "created"),
+    Index("jobs_same", "key", "digest"),
     Index("jobs_queue", "kind", text("priority DESC"), "start", "created", **_only("queued")),
     Index("jobs_waiting", "key", "kind", **_only("queued")),
     Index("jobs_leases", "lease", **_only("running")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from sqlalchemy import insert, select
 
 from fair_diffusion.allocation import ledger_file
 from fair_diffusion.service.database import Database
-from fair_diffusion.service.tables import cells, streams, turns
+from fair_diffusion.service.tables import cells, streams, trail, turns
 from fair_diffusion.service.trail import COMMAND_LINE, note
 
+TAKEN = "ledger taken over"
 KEY = ("rule", "model", "attributes", "target")
 
 
@@ -51,8 +53,26 @@ def take_over_ledger(database: Database, file: Path, *, by: str = COMMAND_LINE) 
                 ours = [_for(table, row, new) for row in rows if row["stream"] == stream.id]
                 if ours:
                     connection.execute(insert(table), ours)
-        note(connection, by=by, change="ledger taken over", subject=file.name, details={"streams": len(held)})
+        details = {"streams": len(held), "place": _place(file)}
+        note(connection, by=by, change=TAKEN, subject=file.name, details=details)
     return len(held)
+
+
+def take_over_once(database: Database, file: Path) -> int:
+    """The same, unless the trail says that this file was taken over before. Returns how many streams are new.
+
+    A server that is started again with the same options goes on with its own counts."""
+    taken = (trail.c.change == TAKEN, trail.c.subject == file.name)
+    with database.reading() as connection:
+        before = connection.scalars(select(trail.c.details).where(*taken)).all()
+    if any(details.get("place") == _place(file) for details in before):
+        return 0
+    return take_over_ledger(database, file)
+
+
+def _place(file: Path) -> str:
+    """A hash of where the file is: the trail shows no paths."""
+    return hashlib.sha256(str(file.resolve()).encode()).hexdigest()
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:

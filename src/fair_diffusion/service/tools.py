@@ -14,6 +14,7 @@ from fair_diffusion.files.signature import Signature
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.figures import Figures
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Job
@@ -40,6 +41,7 @@ class JobTools:
         kept: seconds for which images are kept.
         keep_prompts: whether the prompt of a job that is done is kept.
         signature: signs the images, where one is given.
+        figures: of the worker.
         stopping: whether the worker is to end.
         give_up: whether the time to finish what it has is over.
     """
@@ -54,6 +56,7 @@ class JobTools:
     stopping: Callable[[], bool]
     give_up: Callable[[], bool]
     signature: Signature | None = None
+    figures: Figures = field(default_factory=Figures)
     versions: dict[int, Policy] = field(default_factory=dict)
 
     def file(self, picture: Image.Image, public: dict[str, Any], body: DrawBody) -> bytes:

@@ -19,6 +19,7 @@ from fair_diffusion.service import writes
 from fair_diffusion.service.claims import ATTEMPTS, LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
 from fair_diffusion.service.drawing import Round
+from fair_diffusion.service.figures import Figures
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Job
@@ -95,7 +96,7 @@ class Worker:
         self._busy = False  # jobs come while others are drawn, so that waiting for more of them pays
         self._until: float | None = None
         self._images, self._policies = images, Policies(database)
-        self._kind = ""
+        self._kind, self._figures = "", Figures()
         self._tools: Tools | None = None
 
     def stop(self) -> None:
@@ -109,7 +110,7 @@ class Worker:
         signals = Signals(self._database)
         try:
             with (
-                Presence(self._database, self._name, self._models.served),
+                Presence(self._database, self._name, self._models.served, self._figures),
                 self._holding,
                 signals.listen(writes.QUEUE, self._woken.set),
             ):
@@ -149,6 +150,7 @@ class Worker:
                 kept=self._settings.kept,
                 keep_prompts=self._settings.keep_prompts,
                 signature=self._settings.signature,
+                figures=self._figures,
                 more=self._more,
                 stopping=lambda: self._until is not None,
                 give_up=lambda: self._until is not None and time.monotonic() > self._until,

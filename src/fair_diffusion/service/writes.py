@@ -38,7 +38,7 @@ _END = (
         reason=bindparam("why"),
     )
 )
-_END_WITH_BODY = _END.values(body=bindparam("left", type_=jobs.c.body.type))
+_END_WITH_BODY = _END.values(body=bindparam("rest", type_=jobs.c.body.type))
 
 
 def tell(connection: Connection, *topics: str) -> None:
@@ -80,4 +80,4 @@ def end(connection: Connection, ends: Sequence[End]) -> None:
 
 def _row(ended: End) -> dict[str, Any]:
     row = {"of": ended.job, "to": ended.state, "came": ended.result, "why": ended.reason}
-    return row if ended.body is None else {**row, "left": ended.body}
+    return row if ended.body is None else {**row, "rest": ended.body}

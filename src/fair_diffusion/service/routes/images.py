@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Any
@@ -15,19 +16,24 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from fair_diffusion.service.answer_shapes import ImagesAnswer, event_stream
 from fair_diffusion.service.answers import answer, check_ended, completed_events, partial_event
 from fair_diffusion.service.asking import asked_edit, put, put_edit, rate_headers
+from fair_diffusion.service.comebacks import come_back, give_up
+from fair_diffusion.service.comebacks import leave as leave_job
 from fair_diffusion.service.edit_request import FORM, read_form
-from fair_diffusion.service.image_request import ImageRequest
+from fair_diffusion.service.image_request import ImageRequest, chosen_model
 from fair_diffusion.service.job import Job
+from fair_diffusion.service.jobs import digest_of
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.problems import RATES, documented, no_such, problem_of
-from fair_diffusion.service.server import Asker, Here, Server
-from fair_diffusion.service.worker_kind import model_of
+from fair_diffusion.service.server import TICK, Asker, Here, Server
+from fair_diffusion.service.worker_kind import kind_of, model_of
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 RETRIES = "x-stainless-retry-count"
 """The header in which the SDK says how often it tried before; it sends no idempotency key."""
 BACK = 10.0
 """Seconds in which such a client may come back for a job that it left."""
+MISSED = 4 * TICK
+"""Seconds after which a server has missed a client that went away."""
 Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
@@ -48,7 +54,7 @@ async def generate(
     its job, unless it sent an Idempotency-Key, by which it can come back for the images."""
     queue = partial(put, server, key, asked, request=request.state.request_id, idempotency=idempotency)
     leave = idempotency is not None
-    return await _delivered(server, request, key, asked, f"{key.id} {asked.asked()}", queue, leave=leave)
+    return await _delivered(server, request, key, asked, asked.asked(), queue, leave=leave)
 
 
 @router.post("/edits", responses=_answers("image_edit"), response_model=None, openapi_extra=FORM)
@@ -61,8 +67,8 @@ async def edit(request: Request, server: Here, key: Asker, idempotency: Idempote
         asked, pictures = await read_form(request, server)
         ours = request.state.request_id
         queue = partial(put_edit, server, key, asked, pictures, request=ours, idempotency=idempotency)
-        mark = f"{key.id} {asked_edit(asked, pictures)}"
-        return await _delivered(server, request, key, asked, mark, queue, leave=idempotency is not None)
+        told = asked_edit(asked, pictures)
+        return await _delivered(server, request, key, asked, told, queue, leave=idempotency is not None)
     finally:
         await request.close()
 
@@ -72,7 +78,7 @@ async def _delivered(
     request: Request,
     key: Key,
     asked: ImageRequest,
-    mark: str,
+    told: dict[str, Any],
     queue: Callable[[], tuple[Job, str]],
     *,
     leave: bool,
@@ -81,23 +87,19 @@ async def _delivered(
 
     Args:
         server, request, key, asked: the request.
-        mark: what it asks for: by this a client that tries again by itself finds the job that it left.
+        told: what it asks for: by this a client that tries again by itself finds the job that it left.
         queue: puts the job.
         leave: whether the job goes on when the client goes away.
     """
     identity: str = request.state.request_id
     retry = request.headers.get(RETRIES, "")
-    left = server.left.get(mark) if retry not in ("", "0") and not leave else None
-    if left:
-        job = await run_in_threadpool(server.jobs.get, left.pop(), key=key.id)
-        model = model_of(job.kind)
-    else:
-        job, model = await run_in_threadpool(queue)
+    left = await _left(server, request, key, asked.model, told) if retry not in ("", "0") and not leave else None
+    job, model = await run_in_threadpool(queue) if left is None else (left, model_of(left.kind))
     headers = await run_in_threadpool(rate_headers, server, key)
     if asked.stream:
         events = _stream(server, key, job, model=model, request=identity, leave=leave)
         return StreamingResponse(events, media_type="text/event-stream", headers={**headers, **UNBUFFERED})
-    ended = await _ended(server, request, job, leave=leave, mark=mark if retry else None)
+    ended = await _ended(server, request, job, leave=leave, back=bool(retry))
     check_ended(ended)
     url = f"{request.base_url}v1/images/files/" if asked.response_format == "url" else None
     whole = await run_in_threadpool(answer, server, key, ended, model=model, url=url, request=identity)
@@ -108,10 +110,23 @@ UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """For proxies: every event goes on at once."""
 
 
-async def _ended(server: Server, request: Request, job: Job, *, leave: bool, mark: str | None) -> Job:
+async def _left(server: Server, request: Request, key: Key, model: str | None, told: dict[str, Any]) -> Job | None:
+    """The job of the same request that the client left, on this server or another. It may not be missed there yet."""
+    chosen = await run_in_threadpool(chosen_model, server, model)
+    digest, until = digest_of(kind_of(chosen.name), told), time.monotonic() + MISSED
+    while True:
+        if await request.is_disconnected():
+            raise no_such("client")  # nobody reads it, and the job is for the client's next try
+        job, at_work = await run_in_threadpool(come_back, server.database, key.id, digest, within=BACK)
+        if job is not None or not at_work or time.monotonic() > until:
+            return job
+        await asyncio.sleep(TICK / 4)
+
+
+async def _ended(server: Server, request: Request, job: Job, *, leave: bool, back: bool) -> Job:
     """The job when it has ended. If the client goes away first, the job is cancelled, unless it is to be left.
 
-    Clients that try again by themselves have some seconds to come back for it: `mark` is what they then ask for."""
+    Clients that try again by themselves (`back`) have some seconds to come back for it."""
     try:
         async for now, _ in server.follow(job):
             if now.over:
@@ -125,16 +140,11 @@ async def _ended(server: Server, request: Request, job: Job, *, leave: bool, mar
         if not leave:
             await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
         raise
-    if mark is not None and not leave:
-        left = server.left.setdefault(mark, [])
-        left.append(job.id)
+    if back and not leave:
+        await run_in_threadpool(leave_job, server.database, job.id)
         await asyncio.sleep(BACK)
-        leave = job.id not in left
-        if not leave:
-            left.remove(job.id)
-        if not left:
-            server.left.pop(mark, None)
-    if not leave:
+        await run_in_threadpool(give_up, server.database, job.id)
+    elif not leave:
         await run_in_threadpool(server.jobs.cancel, job.id)
     raise no_such("client")  # nobody reads it
 
