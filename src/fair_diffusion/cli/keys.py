@@ -66,7 +66,7 @@ def list_keys(
     if as_json:
         say_json([asdict(key) for key in listed])
         return
-    shown = Columns("key", "name", "role", "limits", "made", "revoked")
+    shown = Columns("key", "name", "role", "limits", "made", "revoked", whole=True)
     for key in listed:
         limits = ", ".join(f"{name} {value}" for name, value in key.limits.stored().items()) or "none"
         shown.row(key.id, key.name, key.role, limits, clock_time(key.created), clock_time(key.revoked))
