@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 import fair_diffusion
 from fair_diffusion.allocation.ledger import Ledger
+from fair_diffusion.perception.skin_tone import SCALES, SkinTone
 from fair_diffusion.policy import Attributes, Policy, PolicyError, Target, built_in, match
 from fair_diffusion.policy.attributes import BUILT_IN, READY, read_data
 from fair_diffusion.policy.definitions import GROUP_KEYS, KEYS
@@ -225,3 +226,8 @@ def test_the_schema_takes_definitions_and_knows_the_built_in_groups_without_them
     assert not check({"version": 1, "rules": rules})
     assert check({"version": 1, "rules": [{"concepts": ["nurse"], "targets": {"gender": {"woman": "30%"}}}]})
     assert not check({"version": 1, "rules": [{"concepts": ["nurse"], "targets": {"gender": {"lady": "30%"}}}]})
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_ready_scales_have_the_groups_that_the_measurement_of_skin_gives(scale: str) -> None:
+    assert SkinTone(scale).groups["skin_tone"] == Attributes.named(scale)["skin_tone"].group_names
