@@ -76,6 +76,7 @@ def row(attribute: str, sentence: str, method: str, budget: float, images: int) 
             steps=STEPS,
             batch_size=16,
             lot=(SEED, k),
+            hold="gender",  # skin tone says the same as complexion, and would be kept
             repair_budget=budget,
         )
         for k, (occupation, n) in enumerate(zip(OCCUPATIONS, each, strict=True))
