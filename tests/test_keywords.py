@@ -42,6 +42,7 @@ WRONG: Mapping[str, Any] = {
     "lot": 3,
     "file": 12,
     "loss": 0,
+    "attributes": ["glasses"],
 }
 """A value of a wrong type for every field of a request."""
 
@@ -222,7 +223,7 @@ def test_what_type_checkers_see_is_what_is_taken() -> None:
     asked = hints(Request)
     assert hints(RequestFields) == {name: kind for name, kind in asked.items() if name != "prompt"}
     # nobody names for a folder what it says itself or with its prompts, nor what only methods that move no image take
-    own = {"prompt", "n", "instruct", "policy", "control", "file", "loss", "lot"}
+    own = {"prompt", "n", "instruct", "policy", "attributes", "control", "file", "loss", "lot"}
     assert hints(RebalanceFields) == {name: kind for name, kind in hints(Rebalance).items() if name not in own}
     loaded = {name: kind for name, kind in hints(loading.load).items() if name in LoadingOptions.__annotations__}
     assert hints(LoadingOptions) == loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -92,6 +93,7 @@ def serving(
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            preexec_fn=_end_with_parent,
         )
         assert process.stdout
         address = process.stdout.readline().removeprefix("serving on ").strip()
@@ -104,6 +106,11 @@ def serving(
         finally:
             found.stop()
             database.close()
+
+
+def _end_with_parent() -> None:
+    """Let this process be told to end when its parent does, however that ends (Linux)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _wait_until_ready(service: Running, workers: int) -> None:

@@ -20,7 +20,7 @@ from benchmarks.serving.places import places
 from benchmarks.serving.running import PROMPTS, Running, asked, draw, serving
 from fair_diffusion.models.pocket import GUIDANCE, export
 
-IMAGES, ROUNDS, BATCH, WORKERS, STEPS = 96, 3, 8, 2, 25
+IMAGES, ROUNDS, BATCH, WORKERS, STEPS = 64, 3, 8, 2, 25
 BAR = 0.85
 
 

@@ -121,7 +121,8 @@ class FairPipeline:
             on_step: called after each step of each batch. Raising `KeyboardInterrupt` there, as from the keyboard,
                 ends the run with the images that are finished.
             fields: of `Request`, which tells what each is: n, seed, instruct, policy, method, control, steps,
-                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss, hold, lot.
+                guidance, negative_prompt, guidance_rescale, repair_budget, batch_size, size, file, loss, hold, lot,
+                attributes.
 
         Raises:
             ValueError: a wrong argument; `PolicyError`: a wrong instruction. Both before anything is drawn.
@@ -183,10 +184,10 @@ class FairPipeline:
         """The request with the rule that fires and its quotas. `ValueError` naming what cannot be read or used."""
         policy = request.policy
         if request.instruct is not None:
-            policy = Policy.from_sentence(request.instruct)
+            policy = Policy.from_sentence(request.instruct, request.attributes)
             for warning in policy.warnings:
                 warnings.warn(warning, stacklevel=2)
-        matched = match(policy or Policy(), request.prompt)
+        matched = match(policy or Policy(attributes=request.definitions), request.prompt)
         self.check(matched)
         if request.file is not None:
             check_file(request.row, request.file)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypedDict
 
 from fair_diffusion.methods import ASSIGNED, CONTROLS, METHODS, NATURAL_FIRST, NONE, USUAL, Method, named
-from fair_diffusion.policy import Policy
+from fair_diffusion.policy import Attributes, Policy, built_in
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.policy.holding import attributes_in
 from fair_diffusion.seeds import SEEDS
@@ -66,6 +66,7 @@ class RequestFields(TypedDict, total=False):
     loss: str | None
     hold: str | Sequence[str] | None
     lot: tuple[int, int] | None
+    attributes: Attributes | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,8 @@ class Request:
         lot: for requests that belong together, a seed that they share and the place of this one among them, from 0.
             Groups that equal remainders of quotas tie win in turn over the places, so that they even out. If None,
             prompt and seed decide.
+        attributes: the definitions that the instruction may use, such as `Attributes.named("glasses")`; the built-in
+            ones if None. A policy has its own.
     """
 
     prompt: str
@@ -116,6 +119,7 @@ class Request:
     loss: str | None = None
     hold: str | Sequence[str] | None = None
     lot: tuple[int, int] | None = None
+    attributes: Attributes | None = None
 
     def __new__(cls, **given: Any) -> Self:
         """`ValueError` naming the first keyword that is no field, and the nearest one that is."""
@@ -130,6 +134,10 @@ class Request:
         check_prompt(self.prompt)
         if self.instruct is not None and self.policy is not None:
             raise ValueError("both an instruction and a policy are given; give one")
+        if self.attributes is not None and self.policy is not None:
+            raise ValueError("both attributes and a policy are given; define the attributes in the policy")
+        if self.hold is not None:
+            object.__setattr__(self, "hold", attributes_in(self.hold, self.definitions))
         if not 1 <= self.n <= MAX_IMAGES:
             raise ValueError(f"n is {self.n}; ask for 1 to {MAX_IMAGES} images")
         self._check_method()
@@ -189,9 +197,14 @@ class Request:
         return named(self.method)
 
     @property
+    def definitions(self) -> Attributes:
+        """The definitions of all attributes that may be asked for."""
+        return self.policy.attributes if self.policy is not None else self.attributes or built_in()
+
+    @property
     def hold_names(self) -> tuple[str, ...] | None:
         """The attributes to hold; None if the policy decides."""
-        return None if self.hold is None else attributes_in(self.hold)
+        return None if self.hold is None else tuple(self.hold)
 
     @property
     def pixels(self) -> tuple[int, int] | None:
@@ -265,7 +278,8 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], Callable[[Any], Any], str]] = {
     "float": ((Real,), float, "a number"),
     "Path": ((Path, str), Path, "a path"),
     "Policy": ((Policy,), lambda policy: policy, "a Policy, such as Policy.from_file(PATH)"),
-    "str | Sequence[str]": ((str, list, tuple), attributes_in, "names of attributes, or 'none'"),
+    "str | Sequence[str]": ((str, list, tuple), lambda names: names, "names of attributes, or 'none'"),
+    "Attributes": ((Attributes,), lambda attributes: attributes, "Attributes, such as Attributes.named('glasses')"),
     "str | Method": ((str, Method), lambda method: method, "the name of a method, or a Method"),
 }
 """For each type of a field: what is taken for it, how it is kept, and what messages call it."""

@@ -57,6 +57,7 @@ class Record:
         plain_evaluations: network evaluations that a plain image takes.
         negative_prompt: the negative prompt, if one was given.
         guidance_rescale: the rescale factor of the guidance.
+        definitions: by attribute, the hash of its definition where that is not the built-in one.
     """
 
     index: int
@@ -85,6 +86,7 @@ class Record:
     negative_prompt: str | None = None
     guidance_rescale: float = 0.0
     held: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, str] = field(default_factory=dict)
 
     @property
     def steered(self) -> bool:
@@ -206,9 +208,21 @@ class Result:
             "confusions": [asdict(confusion) for confusion in self.confusions],
             "perceiver_confusions": [asdict(confusion) for confusion in self.perceiver_confusions],
             **({"occupations": dict(self.occupations)} if self.occupations else {}),
+            **({"definitions": self.own_definitions()} if self.definitions.own else {}),
             **({"side_effects": [asdict(one) for one in self.side_effects]} if self.side_effects else {}),
             **({"twins": asdict(self.twins)} if self.twins else {}),
             **({"plain": self.plain.summary()} if self.plain else {}),
+        }
+
+    def own_definitions(self) -> dict[str, Any]:
+        """The definitions that are not the built-in ones, as far as audits of the run need them."""
+        return {
+            name: {
+                "digest": digest,
+                "label": self.definitions[name].label,
+                "groups": self.definitions[name].group_names,
+            }
+            for name, digest in self.definitions.own.items()
         }
 
     def counts(self) -> dict[str, int]:

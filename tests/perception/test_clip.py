@@ -14,8 +14,8 @@ from PIL import Image
 from tiny_readers import clip_folder
 from transformers import CLIPModel
 
-from fair_diffusion.perception.clip import ClipPerceiver, decide, default_phrases, read_phrases
-from fair_diffusion.policy import built_in
+from fair_diffusion.perception.clip import FRAMES, ClipPerceiver, decide, default_phrases, opened, read_phrases
+from fair_diffusion.policy import Attributes, PolicyError, built_in
 
 PHRASES = {"gender": {"woman": ["a woman", "a lady"], "man": ["a man"]}, "age": {"young": ["young"], "old": ["old"]}}
 EAST, NORTH, WEST = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
@@ -167,3 +167,26 @@ def test_a_phrase_file(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text("gender: {woman: [a woman], man: [a man]}")
     assert read_phrases(path) == {"gender": {"woman": ["a woman"], "man": ["a man"]}}
+
+
+def test_definitions_bring_their_phrases_in_several_frames(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "hair.yaml").write_text(
+        "hair:\n  groups:\n    curly: {phrases: [curly-haired person]}\n    straight: {phrases: [flat hair]}\n"
+    )
+    reader = opened(f"{folder},glasses,{tmp_path / 'hair.yaml'}")
+    assert reader.groups["glasses"] == ("glasses", "no glasses")
+    assert reader.groups["hair"] == ("curly", "straight")
+    phrases = default_phrases(Attributes.named("glasses", tmp_path / "hair.yaml"))
+    assert phrases["hair"]["straight"] == [frame.format("flat hair") for frame in FRAMES]
+    assert phrases["gender"] == default_phrases()["gender"]
+    picture = Image.effect_noise((20, 30), 80).convert("RGB")
+    (reading,) = reader.read([picture])["hair"]
+    assert 1 / 2 <= reading.confidence <= 1
+
+
+def test_a_table_of_phrases_is_still_one(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.yaml").write_text("hair: {curly: [curly hair], straight: [flat hair]}\n")
+    assert opened(f"{folder},{tmp_path / 'table.yaml'}").groups == {"hair": ("curly", "straight")}
+    (tmp_path / "own.yaml").write_text("religion:\n  groups: {a: {}, b: {}}\n")
+    with pytest.raises(PolicyError, match="no picture shows"):
+        opened(f"{folder},{tmp_path / 'own.yaml'}")

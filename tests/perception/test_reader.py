@@ -12,7 +12,8 @@ from PIL import Image
 from torch import nn
 
 from fair_diffusion.perception import judge, pocket
-from fair_diffusion.perception.reader import Reader, fill, heads_of
+from fair_diffusion.perception.opening import open_perceiver
+from fair_diffusion.perception.reader import Reader, fill, heads_of, save_heads
 
 HEADS = {"gender": ("woman", "man"), "skin_tone": ("light", "medium", "dark")}
 
@@ -78,3 +79,23 @@ def test_the_readers_bring_their_confusions_along(module: ModuleType, tmp_path: 
         assert counts[:, :-1].trace() > 0.9 * counts.sum()  # the file belongs to these weights
     reader.save(tmp_path / "alone.safetensors")
     assert not module.load(tmp_path / "alone.safetensors").confusions
+
+
+def test_a_file_of_heads_adds_attributes_to_a_reader_that_stays_as_it_is(tmp_path: Path) -> None:
+    reader, groups = pocket.load(), {"hair": ("curly", "straight")}
+    width = 3072
+    torch.manual_seed(0)
+    head = torch.nn.Linear(width, 3)
+    save_heads({"hair": head}, groups, tmp_path / "hair.safetensors")
+    found = open_perceiver(f"pocket:{tmp_path / 'hair.safetensors'}")
+    assert isinstance(found, Reader)
+    assert found.groups == {**reader.groups, **groups}
+    assert "hair" not in reader.groups
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(found.probabilities(pixels, "gender"), reader.probabilities(pixels, "gender"))
+    expected = torch.nn.functional.linear(reader.features(pixels * 2 - 1), head.weight.float(), head.bias.float())
+    assert torch.allclose(found.probabilities(pixels, "hair"), expected.softmax(dim=1), atol=1e-3)
+    with pytest.raises(ValueError, match="holds no heads for this reader"):
+        open_perceiver(f"judge:{tmp_path / 'hair.safetensors'}")
+    with pytest.raises(ValueError, match="holds no heads for this reader"):
+        open_perceiver(f"pocket:{tmp_path / 'none.safetensors'}")

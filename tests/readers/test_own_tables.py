@@ -170,7 +170,9 @@ def test_large_tables_are_refused(tmp_path: Path) -> None:
     columns = ",".join(f"c{k}" for k in range(900))
     put(tmp_path, "square.csv", f"prompt,attribute,{columns}\n" + f"p,own,{'1,' * 899}1\n" * 300)
     put(tmp_path, "prompts.csv", HEAD + "".join(f"p{k},own,g,1\n" for k in range(21_000)))
+    put(tmp_path, "sources.csv", "source," + HEAD + "".join(f"s{k},p,own,g,1\n" for k in range(101)))
     for name, said in (
+        ("sources.csv", "101 sources, more than 100"),
         ("many.parquet", "3,000,000 rows"),
         ("long.parquet", "131,072 letters, more than 4,000"),
         ("wide.csv", "20,000 columns"),

@@ -68,8 +68,8 @@ class FakeUpstream:
         hang: seconds before an answer.
     """
 
-    def __init__(self) -> None:
-        self.address = ""
+    def __init__(self, address: str = "") -> None:
+        self.address = address
         self.plain: list[tuple[int, int, int]] = [BLUE]
         self.answers: list[tuple[int, dict[str, str], bytes] | None] = []
         self.asked: list[dict[str, Any]] = []
@@ -77,6 +77,10 @@ class FakeUpstream:
         self.paths: list[str] = []
         self.hang = 0.0
         self._lock, self._plain = threading.Lock(), 0
+
+    def reset(self) -> None:
+        """Forget everything but the address."""
+        self.__init__(self.address)  # type: ignore[misc]
 
     @property
     def prompts(self) -> list[str]:

@@ -126,6 +126,7 @@ def test_a_client_moves_one_picture_at_a_time_in_a_stream_and_is_told_no_group(
         {"index", "steered", "judged", "judged_before", "put_back"}
     ] * 2
     assert {event.size for event in completed} == {"64x64"}
+    assert [event.fairness["images"][0]["steered"] for event in completed] == [False, True]  # the first had a choice
 
 
 def test_without_a_rule_all_come_back_and_the_answer_says_why(service: Running, men: list[Image.Image]) -> None:

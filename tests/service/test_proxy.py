@@ -30,23 +30,31 @@ def pocket() -> FairPipeline:
     return FairPipeline.from_pretrained("pocket")
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeUpstream]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeUpstream]:
     with fake_upstream() as found:
         yield found
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path / "data") as found:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("fair")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def worker(service: Running, server: FakeUpstream) -> Iterator[ProxyWorker]:
+    upstream = Upstream(server.address, key=None, model=None, timeout=60.0, at_once=4)
+    with upstream, proxying(service, upstream) as found:
         yield found
 
 
 @pytest.fixture
-def worker(service: Running, fake: FakeUpstream) -> Iterator[ProxyWorker]:
-    server = Upstream(fake.address, key=None, model=None, timeout=20.0, at_once=4)
-    with server as upstream, proxying(service, upstream) as found:
-        yield found
+def fake(service: Running, server: FakeUpstream, worker: ProxyWorker) -> FakeUpstream:
+    """The other server without a memory, and no stream begun."""
+    server.reset()
+    DatabaseLedger(service.server.database).reset()
+    return server
 
 
 def generate(service: Running, prompt: str = PROMPT, **fields: Any) -> Any:
@@ -87,16 +95,14 @@ def test_every_prefix_is_within_one_image_and_only_what_does_not_fit_is_drawn_an
 
 
 def test_a_turn_is_of_the_group_that_shows_where_the_stream_leaves_a_choice(
-    service: Running, fake: FakeUpstream, worker: ProxyWorker
+    service: Running, fake: FakeUpstream
 ) -> None:
     fake.plain = [RED, BLUE, BLUE, RED]
     assert [generate(service).fairness["images"][0]["steered"] for _ in range(4)] == [False] * 4
     assert fake.prompts == [PROMPT] * 4
 
 
-def test_images_of_one_request_are_assigned_with_the_least_change(
-    service: Running, fake: FakeUpstream, worker: ProxyWorker
-) -> None:
+def test_images_of_one_request_are_assigned_with_the_least_change(service: Running, fake: FakeUpstream) -> None:
     fake.plain = [RED, BLUE, BLUE, BLUE]
     answer = generate(service, n=4, size="64x64", quality="high", output_format="webp")
     assert sorted(image["assigned"]["gender"] for image in answer.fairness["images"]) == ["man"] * 2 + ["woman"] * 2
@@ -107,9 +113,7 @@ def test_images_of_one_request_are_assigned_with_the_least_change(
     assert (answer.quality, answer.size) == ("high", "16x16")  # as the server drew them
 
 
-def test_a_prompt_without_a_rule_is_drawn_as_it_is_and_counts_nowhere(
-    service: Running, fake: FakeUpstream, worker: ProxyWorker
-) -> None:
+def test_a_prompt_without_a_rule_is_drawn_as_it_is_and_counts_nowhere(service: Running, fake: FakeUpstream) -> None:
     answer = generate(service, "a photo of a red car")
     assert (answer.fairness["rule"], answer.fairness["streams"]) == (None, [])
     assert fake.asked == [{"prompt": "a photo of a red car", "n": 1}]
@@ -147,41 +151,40 @@ FAILURES: list[tuple[Any, type[openai.APIStatusError], str, str | None]] = [
 
 
 @pytest.mark.parametrize("at", ["plain", "with words"])
-def test_failures_are_passed_on_and_spend_no_turn(
-    service: Running, fake: FakeUpstream, worker: ProxyWorker, at: str
-) -> None:
+def test_failures_are_passed_on_and_spend_no_turn(service: Running, fake: FakeUpstream, at: str) -> None:
     everyone = {"fairness": {"instruct": "firefighter: all women"}}
     for n, (answer, error, code, after) in enumerate(FAILURES):
         fake.answers = [answer] if at == "plain" else [None, answer]
         with pytest.raises(error) as refused:
             generate(service, extra_body=everyone)
         assert refused.value.code == code
+        assert ("refused: not allowed" in refused.value.message) == (at == "plain" and code == "moderation_blocked")
         assert refused.value.response.headers.get("retry-after") == after
         assert sum(asked + pending for _, asked, pending in counted(service)) == n
         assert generate(service, extra_body=everyone).fairness["images"][0]["judged"] == {"gender": "woman"}
         assert next(row[1:] for row in counted(service)) == (n + 1, 0)
 
 
-def test_a_failure_after_an_image_with_words_ends_the_repairs_alone(
-    service: Running, fake: FakeUpstream, worker: ProxyWorker
-) -> None:
+def test_a_failure_after_an_image_with_words_ends_the_repairs_alone(service: Running, fake: FakeUpstream) -> None:
     fake.plain = [GREY]
     good_grey = fake.answer({"prompt": "x"})
     fake.asked.clear()
     fake.answers = [None, good_grey, bad(429, "too fast")]
     answer = generate(service)
-    assert "no further attempt: the upstream server refused: too fast" in answer.fairness["notes"]
+    assert answer.fairness["notes"][0].startswith(
+        "no further attempt: the upstream server refused to draw an image again"
+    )
     assert answer.usage.output_tokens == 2
     assert sum(asked for _, asked, _ in counted(service)) == 1
 
 
-def test_the_sdk_tries_again_and_one_turn_is_spent(service: Running, fake: FakeUpstream, worker: ProxyWorker) -> None:
+def test_the_sdk_tries_again_and_one_turn_is_spent(service: Running, fake: FakeUpstream) -> None:
     fake.answers = [bad(503, "busy", retry_after="0.1"), bad(500, "oh")]
     assert service.sdk(retries=2).images.generate(prompt=PROMPT).data
     assert sum(asked for _, asked, _ in counted(service)) == 1
 
 
-def test_what_the_other_server_cannot_do_is_a_400(service: Running, worker: ProxyWorker) -> None:
+def test_what_the_other_server_cannot_do_is_a_400(service: Running, fake: FakeUpstream) -> None:
     wrong: list[dict[str, Any]] = [{"steps": 3}, {"seed": 3}, {"guidance": 3.0}, {"negative_prompt": "x"}]
     for fields in [*wrong, {"method": "switch"}]:
         with pytest.raises(openai.BadRequestError) as refused:
@@ -194,7 +197,7 @@ def test_what_the_other_server_cannot_do_is_a_400(service: Running, worker: Prox
     assert refused.value.param == "model"
 
 
-def test_a_stream_has_the_finished_images(service: Running, worker: ProxyWorker) -> None:
+def test_a_stream_has_the_finished_images(service: Running, fake: FakeUpstream) -> None:
     events: list[Any] = list(generate(service, n=2, stream=True, partial_images=2))
     assert [(event.type, event.fairness["index"]) for event in events] == [
         ("image_generation.completed", 0),
@@ -202,28 +205,29 @@ def test_a_stream_has_the_finished_images(service: Running, worker: ProxyWorker)
     ]
 
 
-def test_a_job_is_cancelled_while_the_other_server_is_silent_and_a_worker_that_ends_gives_it_back(
-    service: Running, fake: FakeUpstream, worker: ProxyWorker
+def test_a_job_is_cancelled_while_the_other_server_is_silent_or_given_back(
+    tmp_path: Path,
 ) -> None:
-    fake.hang = 30.0
-    http = service.http()
+    with running(tmp_path / "data") as service, fake_upstream() as fake:
+        fake.hang = 3.0
+        http = service.http()
 
-    def begun() -> str:
-        job = str(http.post("/v1/jobs", json={"prompt": PROMPT}).json()["id"])
-        while service.server.jobs.get(job).state == QUEUED:
-            time.sleep(0.02)
-        return job
+        def begun() -> str:
+            job = str(http.post("/v1/jobs", json={"prompt": PROMPT}).json()["id"])
+            while service.server.jobs.get(job).state == QUEUED:
+                time.sleep(0.02)
+            return job
 
-    first = begun()
-    http.post(f"/v1/jobs/{first}/cancel")
-    while not (job := service.server.jobs.get(first)).over:
-        time.sleep(0.02)
-    assert job.state == "cancelled"
-    second = begun()
-    worker.stop()
-    while service.server.jobs.get(second).state != QUEUED:
-        time.sleep(0.02)
-    fake.hang = 0.0
+        silent = Upstream(fake.address, key=None, model=None, timeout=60.0, at_once=4)
+        with silent as upstream, proxying(service, upstream):
+            first = begun()
+            http.post(f"/v1/jobs/{first}/cancel")
+            while not (job := service.server.jobs.get(first)).over:
+                time.sleep(0.02)
+            assert job.state == "cancelled"
+            second = begun()
+        assert service.server.jobs.get(second).state == QUEUED
+        assert service.server.jobs.get(second).attempts == 0
 
 
 def test_in_front_of_one_of_our_own_servers_through_the_sdk(tmp_path: Path, pocket: FairPipeline) -> None:
@@ -238,10 +242,10 @@ def test_in_front_of_one_of_our_own_servers_through_the_sdk(tmp_path: Path, pock
         drawing.server.policies.activate(None, why="it only draws")
         server = Upstream(f"{drawing.address}/v1", key=drawing.client, model="pocket", timeout=60.0, at_once=4)
         with server as upstream, proxying(fair, upstream, readers=(pocket.perceiver, pocket.judge), model="pocket"):
-            answer: Any = fair.sdk(fair.client).images.generate(prompt=PROMPT, n=4, quality="medium")
-            assert (
-                sorted(image["judged"]["gender"] for image in answer.fairness["images"]) == ["man"] * 2 + ["woman"] * 2
-            )
-            assert 4 < answer.usage.output_tokens <= 7
+            answer: Any = fair.sdk().images.generate(prompt=PROMPT, n=4)
+            shown = answer.fairness["images"]
+            assert sorted(image["assigned"]["gender"] for image in shown) == ["man"] * 2 + ["woman"] * 2
+            assert all(image["perceived"] | image["assigned"] == image["perceived"] for image in shown)
+            assert 4 < answer.usage.output_tokens <= 10
             assert fair.http().get("/v1/models").json()["data"][0]["size"] == "auto"
         assert {row.rule for row in DatabaseLedger(drawing.server.database).rows()} == set()

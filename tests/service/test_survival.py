@@ -9,7 +9,7 @@ a cancelled job, queued or running              test_api_jobs.py, test_api_route
 a client that goes away                         test_api_jobs.py
 fuzzed requests                                 test_document.py
 huge prompts, n, sizes and steps                test_sdk.py; weights that are not finite: here
-image bombs                                     tests/files, tests/test_damaged_files.py
+image bombs                                     test_image_edits.py, test_upstream.py, tests/files
 tricks with paths                               test_api_routes.py
 pickles                                         tests/models
 a route without a key, things of other keys     test_api_routes.py, test_api_jobs.py, test_sdk.py, test_key_data.py

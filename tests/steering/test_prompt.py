@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fair_diffusion.policy import Attributes
 from fair_diffusion.request import Request
 from fair_diffusion.steering.brief import Brief
 from fair_diffusion.steering.prompt import used_prompt, with_group
@@ -106,4 +107,30 @@ def test_a_prompt_in_another_language_gets_the_policys_words(
 ) -> None:
     backbone: Any = SimpleNamespace(distilled=False)
     brief = Brief(backbone, Request(prompt=prompt), prompt.index(concept), words=WORDS)
+    assert used_prompt(brief, assigned) == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "assigned", "expected"),
+    [
+        ("a photo of a nurse", {"glasses": "glasses"}, "a photo of a nurse with glasses"),
+        ("an engineer, smiling", {"glasses": "glasses", "gender": "woman"}, "a female engineer with glasses, smiling"),
+        ("two (nurses:1.2) at work", {"glasses": "no glasses"}, "two (nurses without glasses:1.2) at work"),
+        ("the nurse's hat", {"glasses": "glasses", "gender": "man"}, "the male nurse's hat, person with glasses"),
+        ("a photo of a nurse", {"skin_tone": "monk 10", "gender": "man"}, "a photo of an ebony-skinned male nurse"),
+        ("a city street", {"glasses": "glasses", "gender": "man"}, "a city street, male person with glasses"),
+        ("ein Foto einer Ärztin", {"glasses": "glasses"}, "ein Foto einer Ärztin mit Brille"),
+        ("une photo d'un plombier", {"glasses": "glasses"}, "une photo d'un plombier à lunettes"),
+        (
+            "ein Foto eines Elektrikers",
+            {"skin_tone": "monk 10", "glasses": "glasses"},
+            "ein Foto eines Elektrikers, ebony-skinned person with glasses",
+        ),
+    ],
+)
+def test_words_of_a_definition_stand_where_it_says(prompt: str, assigned: dict[str, str], expected: str) -> None:
+    nobody: Any = SimpleNamespace(distilled=False)
+    named = ("nurse", "engineer", "Ärztin", "plombier", "Elektriker")
+    start = next((prompt.index(word) for word in named if word in prompt), None)
+    brief = Brief(nobody, Request(prompt=prompt), start, definitions=Attributes.named("glasses", "monk"))
     assert used_prompt(brief, assigned) == expected

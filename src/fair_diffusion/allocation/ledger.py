@@ -251,7 +251,7 @@ def _stream(connection: Connection, rule: str, target: Target, model: str) -> tu
         "rule": rule,
         "model": model,
         "attributes": " × ".join(target.attributes),
-        "target": ", ".join(sorted(f"{_name(cell)} {share}" for cell, share in target.shares.items())),
+        "target": target.key,
     }
     known = connection.execute(select(streams.c.id, streams.c.lot).filter_by(**key)).first()
     if known:

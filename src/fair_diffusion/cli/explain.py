@@ -37,7 +37,7 @@ def explain(
         check_prompt(prompt)
         check_seed(seed)
         rules = instructed(instruction)
-        hold = attributes_in(holding["hold"]) if "hold" in holding else None
+        hold = attributes_in(holding["hold"], rules.attributes) if "hold" in holding else None
     found = match(rules, prompt, last=True) if rules.rules else without_rules(prompt)
     planned, kept = plan(found.targets, n, seed, prompt), held(found, hold)
     if as_json:

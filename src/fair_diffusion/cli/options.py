@@ -86,6 +86,12 @@ class Instruction(TypedDict, total=False):
 
     instruct: Annotated[str, typer.Option(help='such as "firefighter: half women" or "every occupation: half women"')]
     policy: Annotated[Path, typer.Option(help="a policy file (YAML)")]
+    define: Annotated[
+        list[str],
+        typer.Option(
+            help="attributes that --instruct may use: a ready one, such as glasses, or a YAML file; repeatable"
+        ),
+    ]
 
 
 class Holding(TypedDict, total=False):

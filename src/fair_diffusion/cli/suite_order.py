@@ -19,7 +19,6 @@ from fair_diffusion.cli.usage import INTERRUPTED, MODEL, check_requests, instruc
 from fair_diffusion.files import guarded
 from fair_diffusion.files.text import is_there, public
 from fair_diffusion.methods import NONE
-from fair_diffusion.policy import Policy
 
 if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
@@ -82,16 +81,17 @@ def order(
     if until is not None and not 0 < until < 50:
         raise ValueError(f"--until is {until:g}; give points between 0 and 50, such as 5 for intervals under ±5 points")
     rules = instructed(instruction)
-    plain = rules == Policy()
+    plain = not rules.rules
     if plain and steering.get("method", NONE) != NONE:
         raise ValueError(f"--method {steering['method']} needs --instruct or --policy")
     told: dict[str, Any] = {**steering, **sampling, **({"method": NONE} if plain else {})}
     batch = {name: told.pop(name) for name in ("batch_size",) if name in told}
-    policy = guarded.text(instruction["policy"]) if "policy" in instruction else ""
+    policy = guarded.text(instruction["policy"]) if "policy" in instruction else instruction.get("instruct", "")
+    own = "".join(f"\n# {name} as {digest}" for name, digest in rules.attributes.own.items())
     plan = Suite(
         model=public(str(loading.get("model", MODEL))),
         prompt=prompt,
-        policy=instruction.get("instruct", policy),
+        policy=policy + own,
         seed=seed,
         loaded={name: _told(value) for name, value in loading.items() if name in TELLING},
         **told,

@@ -10,7 +10,7 @@ import typer
 
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Instruction, Loading
-from fair_diffusion.policy import Policy
+from fair_diffusion.policy import Attributes, Policy
 
 if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
@@ -36,11 +36,16 @@ def usage_errors() -> Iterator[None]:
 
 def instructed(instruction: Instruction) -> Policy:
     """The policy that --instruct or --policy says; empty without either. `ValueError` for both or a wrong one."""
-    if len(instruction) > 1:
+    if "instruct" in instruction and "policy" in instruction:
         raise ValueError("both --instruct and --policy are given; give one")
     if "policy" in instruction:
+        if "define" in instruction:
+            raise ValueError("both --define and --policy are given; define the attributes in the policy")
         return warned(Policy.from_file(instruction["policy"]))
-    return warned(Policy.from_sentence(instruction["instruct"])) if "instruct" in instruction else Policy()
+    defined = Attributes.named(*instruction["define"]) if "define" in instruction else None
+    if "instruct" in instruction:
+        return warned(Policy.from_sentence(instruction["instruct"], defined))
+    return Policy(attributes=defined) if defined else Policy()
 
 
 def warned(policy: Policy) -> Policy:

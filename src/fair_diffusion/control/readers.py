@@ -57,9 +57,13 @@ class Readers:
     def look(self, batch: Batch, defined: Attributes) -> Shares:
         """What the images of a batch would show, read in the clean latents predicted at its last step."""
         clean = batch.clean()
-        if self.early is not None:
-            return shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])), defined)
-        return self.perceive(batch.backbone.images(clean), defined)
+        if self.early is None:
+            return self.perceive(batch.backbone.images(clean), defined)
+        found = shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])), defined)
+        if all(name in found for name in self.perceiver.groups if name in defined):
+            return found
+        # the early reader knows no attributes of one's own
+        return {**self.perceive(batch.backbone.images(clean), defined), **found}
 
     def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
         """What finished pictures show."""

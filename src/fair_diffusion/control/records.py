@@ -28,6 +28,7 @@ def asked_fields(brief: Brief, *, model: str, rule: str | None) -> dict[str, Any
         "guidance": brief.guidance,
         "negative_prompt": asked.negative_prompt,
         "guidance_rescale": asked.guidance_rescale,
+        "definitions": brief.definitions.own,
     }
 
 

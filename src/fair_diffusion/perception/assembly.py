@@ -16,8 +16,8 @@ def assembled(model: Any, perceiver: Named | None, judge: Named | None, loading:
 
     Args:
         model: "pocket", or what `models.loading.load` takes.
-        perceiver: who steers; None for the pocket model, which brings its own.
-        judge: who scores; None for the pocket model.
+        perceiver: who steers; None for the pocket model, which brings its own, or "pocket:FILE" with further heads.
+        judge: who scores; None for the pocket model, or "judge:FILE".
         loading: the options of loading.
 
     Returns:
@@ -31,9 +31,10 @@ def assembled(model: Any, perceiver: Named | None, judge: Named | None, loading:
 
     hub = Hub()
     if model == "pocket":
-        if perceiver is not None or judge is not None:
-            raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
-        return _pocket(loading, hub)
+        for role, own in ((perceiver, "pocket:"), (judge, "judge:")):
+            if role is not None and not (isinstance(role, str) and role.startswith(own)):
+                raise ValueError("the model 'pocket' brings its perceiver and its judge; name none")
+        return _pocket(loading, hub, str(perceiver or "pocket"), str(judge or "judge"))
     named = isinstance(model, (str, Path))
     if not named and not hasattr(model, "config"):
         raise ValueError(f"model is {model!r}; give a hub id, a folder, a .safetensors file, or a diffusers pipeline")
@@ -52,26 +53,26 @@ def assembled(model: Any, perceiver: Named | None, judge: Named | None, loading:
     }
 
 
-def _pocket(loading: LoadingOptions, hub: Hub) -> dict[str, Any]:
+def _pocket(loading: LoadingOptions, hub: Hub, perceiver: str, judge: str) -> dict[str, Any]:
     """The pocket model with its own readers and card."""
     from fair_diffusion.models import pocket
     from fair_diffusion.models.cards import card_named
     from fair_diffusion.models.loading import added, lay_out, load
     from fair_diffusion.models.provenance import sha256
-    from fair_diffusion.perception import early, judge
-    from fair_diffusion.perception import pocket as perceiver
+    from fair_diffusion.perception import early
+    from fair_diffusion.perception.opening import open_perceiver
 
-    pipeline, scores = pocket.load(), judge.load()
+    pipeline, scores = pocket.load(), open_perceiver(judge)
     lay_out(pipeline)
     return {
         "pipeline": load(pipeline, **loading, hub=hub),
         "name": "pocket",
-        "perceiver": perceiver.load(),
+        "perceiver": open_perceiver(perceiver),
         "judge": scores,
         "early": early.load(),
         "card": card_named("pocket"),
         "weights": ", ".join([f"sha256 {sha256(pocket.UNET)}", *added(**_additions(loading), hub=hub)]),
-        "confusions": scores.confusions,
+        "confusions": getattr(scores, "confusions", ()),
     }
 
 

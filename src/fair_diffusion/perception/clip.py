@@ -2,10 +2,10 @@
 
     p(group | picture) = softmax_g( s · cos(picture, t_g) )        t_g: mean of the normalised embeddings of g's phrases
 
-(Radford et al. 2021, arXiv 2103.00020; s is the model's own scale.) The phrases come from the attributes, or from a
-YAML file: `attribute: {group: [phrase, …]}`. A picture is unknown if the likeliest group is not sure, or if the second
-one is close. CLIP's own bias is part of its readings: it reads occupations into groups. Measure it on labelled pictures
-first.
+(Radford et al. 2021, arXiv 2103.00020; s is the model's own scale.) The phrases come from the definitions of
+attributes, each in several frames where the definition is a user's own, or from a YAML file: `attribute: {group:
+[phrase, …]}`. A picture is unknown if the likeliest group is not sure, or if the second one is close. CLIP's own bias
+is part of its readings: it reads occupations into groups. Measure it on labelled pictures first.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ from fair_diffusion.files import guarded
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.prepared import prepared
 from fair_diffusion.perception.pretrained import loaded
-from fair_diffusion.policy import built_in
+from fair_diffusion.policy import Attributes, Group, built_in
+from fair_diffusion.policy.attributes import READY, is_built_in
+from fair_diffusion.policy.definitions import has_definitions
 from fair_diffusion.policy.spelling import UNKNOWN, named
 
 Phrases = Mapping[str, Mapping[str, Sequence[str]]]
 """The phrases of every group, by attribute and group."""
 
 FRAME = "a photo of a {}"
+FRAMES = (FRAME, "a picture of a {}", "a portrait of a {}", "a close-up photo of the face of a {}", "an image of a {}")
+"""The frames of phrases of an attribute of one's own; the mean over several frames errs less (Radford et al.)."""
 CHUNK = 64
 SURE = 0.5
 MARGIN = 0.1
@@ -64,15 +68,20 @@ class ClipPerceiver:
         }
 
     @classmethod
-    def load(cls, model: str, *, phrases: Path | None = None) -> ClipPerceiver:
+    def load(cls, model: str, *, phrases: Path | None = None, attributes: Attributes | None = None) -> ClipPerceiver:
         """The model of a folder or hub id, from safetensors only.
+
+        Args:
+            model: the folder or hub id.
+            phrases: a table of phrases.
+            attributes: definitions whose phrases are taken instead; the built-in ones if None.
 
         Raises:
             ValueError: the model or the table of phrases cannot be used.
         """
         from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
-        read = None if phrases is None else read_phrases(phrases)
+        read = default_phrases(attributes) if phrases is None else read_phrases(phrases)
         network = loaded(CLIPModel, model)
         return cls(network, loaded(AutoTokenizer, model), loaded(CLIPImageProcessorPil, model), phrases=read)
 
@@ -148,15 +157,18 @@ def decide(probabilities: Tensor, groups: Sequence[str], *, sure: float, margin:
     return found
 
 
-def default_phrases() -> Phrases:
-    """ "a photo of a …" with every phrase of a group that mentions a person."""
+def default_phrases(attributes: Attributes | None = None) -> Phrases:
+    """ "a photo of a …" with every phrase of a group that mentions a person; own definitions get more frames."""
     return {
-        name: {
-            group.name: [FRAME.format(text) for text in group.phrases if "person" in text] or [FRAME.format(group.name)]
-            for group in attribute.groups
-        }
-        for name, attribute in built_in().items()
+        name: {group.name: _framed(group, built=is_built_in(attribute)) for group in attribute.groups}
+        for name, attribute in (attributes or built_in()).items()
     }
+
+
+def _framed(group: Group, *, built: bool) -> list[str]:
+    """The texts for a group. Without a phrase that mentions a person: its name, or its first phrase."""
+    texts = [text for text in group.phrases if "person" in text] or [group.name if built else group.phrases[0]]
+    return [frame.format(text) for text in texts for frame in ((FRAME,) if built else FRAMES)]
 
 
 def read_phrases(path: Path) -> Phrases:
@@ -212,6 +224,8 @@ def _mean(features: Tensor) -> Tensor:
 
 
 def opened(argument: str) -> ClipPerceiver:
-    """The perceiver by `argument`: MODEL or MODEL,PHRASES.yaml."""
-    model, _, phrases = argument.partition(",")
-    return ClipPerceiver.load(model, phrases=Path(phrases) if phrases else None)
+    """The perceiver by `argument`: MODEL; MODEL,PHRASES.yaml, or MODEL with definitions: MODEL,glasses,own.yaml."""
+    model, *named = argument.split(",")
+    if len(named) == 1 and named[0] not in READY and not has_definitions(Path(named[0])):
+        return ClipPerceiver.load(model, phrases=Path(named[0]))
+    return ClipPerceiver.load(model, attributes=Attributes.named(*named) if named else None)

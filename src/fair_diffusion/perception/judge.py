@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetModel
 
 from fair_diffusion.models.pocket.folder import DRAWN_AS, WEIGHTS
-from fair_diffusion.perception.reader import Reader, fill, heads_of
+from fair_diffusion.perception.reader import Reader, fill, heads_of, with_heads
 
 WIDTHS = [32, 64, 128, 256]
 
@@ -50,5 +50,5 @@ def load(path: Path = WEIGHTS / "judge.safetensors") -> Reader:
 
 
 def opened(argument: str) -> Reader:
-    """The judge of the pocket model; it takes no argument."""
-    return load()
+    """The judge of the pocket model, with further heads if `argument` names a file of them."""
+    return with_heads(load(), Path(argument)) if argument else load()

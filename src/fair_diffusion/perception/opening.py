@@ -29,6 +29,7 @@ class Kind:
         gradient: whether it may steer by its gradient: gradients flow from its probabilities to pixels, and its role
             is not to score.
         features: whether it has features of pictures, by which pictures are compared.
+        heads: whether a file with further heads may follow the colon, for attributes of one's own.
         looks: whether it looks at the pictures; if not, it cannot read pictures that are yet to be drawn.
     """
 
@@ -39,6 +40,7 @@ class Kind:
     occupations: bool = False
     gradient: bool = False
     features: bool = False
+    heads: bool = False
     looks: bool = True
 
     @property
@@ -55,6 +57,7 @@ PERCEIVERS = {
         Kind(
             name="pocket",
             what="reader of the pocket model's drawings that may steer",
+            heads=True,
             occupations=True,
             gradient=True,
             features=True,
@@ -62,6 +65,7 @@ PERCEIVERS = {
         Kind(
             name="judge",
             what="reader of the pocket model's drawings that scores and never steers",
+            heads=True,
             occupations=True,
             features=True,
         ),
@@ -112,7 +116,8 @@ def open_perceiver(spec: str) -> Perceiver:
     """
     name, _, argument = spec.partition(":")
     kind = PERCEIVERS.get(name)
-    if kind is None or (argument and not kind.argument and not kind.choices):
+    heads = kind is not None and kind.heads and argument.endswith(".safetensors")
+    if kind is None or (argument and not (kind.argument or kind.choices or heads)):
         raise ValueError(f"unknown perceiver {spec!r}; use one of {', '.join(NAMES)}")
     if kind.argument and not argument:
         raise ValueError(f"{spec!r} names no model or file; write it as in {kind.names[0]}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from fair_diffusion.models.pocket.folder import DRAWN_AS, WEIGHTS
-from fair_diffusion.perception.reader import Reader, fill, heads_of
+from fair_diffusion.perception.reader import Reader, fill, heads_of, with_heads
 
 WIDTHS = (48, 96, 144, 192)
 
@@ -34,5 +34,5 @@ def load(path: Path = WEIGHTS / "perceiver.safetensors") -> Reader:
 
 
 def opened(argument: str) -> Reader:
-    """The perceiver of the pocket model; it takes no argument."""
-    return load()
+    """The perceiver of the pocket model, with further heads if `argument` names a file of them."""
+    return with_heads(load(), Path(argument)) if argument else load()

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -118,6 +118,30 @@ class Reader(nn.Module):
         told = {"heads": json.dumps(self.groups)}
         with whole_file(path) as part:
             part.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}, told))
+
+
+def with_heads(reader: Reader, path: Path) -> Reader:
+    """`reader` with further heads on its trunk, which a file of `save_heads` holds. It stays as it is.
+
+    Raises:
+        ValueError: the file holds none for this trunk.
+    """
+    try:
+        tensors, heads = read_tensors(path, FORMAT)[0], heads_of(path)
+        width = next(head.in_features for head in reader.heads.values() if isinstance(head, nn.Linear))
+        found = Reader(reader.trunk, width, {**reader.groups, **heads})
+        found.load_state_dict({**reader.state_dict(), **{f"heads.{k}": v.float() for k, v in tensors.items()}})
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{path} holds no heads for this reader: {str(error).splitlines()[0]}") from error
+    found.side, found.confusions, found.aliases = reader.side, reader.confusions, reader.aliases
+    return found.eval().requires_grad_(False)
+
+
+def save_heads(heads: Mapping[str, nn.Linear], groups: Mapping[str, Sequence[str]], path: Path) -> None:
+    """Write heads (fp16) and their groups to one safetensors file, a few kilobytes for each."""
+    tensors = nn.ModuleDict(heads).half().state_dict()
+    with whole_file(path) as part:
+        part.write_bytes(save(tensors, {"heads": json.dumps({name: list(each) for name, each in groups.items()})}))
 
 
 def heads_of(path: Path) -> dict[str, list[str]]:

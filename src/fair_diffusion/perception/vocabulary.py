@@ -11,6 +11,8 @@ from torch import Tensor
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.policy import Attribute, Attributes, Target
 
+_COULD = "; clip:MODEL, classifier:MODEL and trained:FOLDER can read other attributes (docs/attributes.md)"
+
 
 def known_groups(reader: Perceiver, attribute: Attribute) -> list[str]:
     """The groups of a defined attribute that `reader` reads; empty if there are fewer than two."""
@@ -34,10 +36,10 @@ def check_reads(reader: Perceiver, targets: Sequence[Target], who: str, defined:
         for k, (name, attribute) in enumerate(zip(target.attributes, target.definitions, strict=True)):
             if not (known := known_groups(reader, attribute)):
                 every = ", ".join(other for other, each in defined.items() if known_groups(reader, each))
-                raise ValueError(f"{who} cannot read {name!r}; it reads {every}")
+                raise ValueError(f"{who} cannot read {name!r}; it reads {every or 'none of the policy'}{_COULD}")
             wanted = {cell[k] for cell, share in target.shares.items() if share}
             if unread := sorted(wanted - set(known)):
-                raise ValueError(f"{who} cannot read {unread[0]!r}; of {name} it reads {', '.join(known)}")
+                raise ValueError(f"{who} cannot read {unread[0]!r}; of {name} it reads {', '.join(known)}{_COULD}")
 
 
 def known_labels(labels: Sequence[str | None], groups: Sequence[str]) -> list[str | None]:

@@ -1,6 +1,6 @@
 """The definitions of perceived attributes: their groups, and the words for them.
 
-Definitions are data. The built-in ones are files in `definitions`, of the same form as a user's own (`definitions.py`).
+Definitions are data. The built-in ones are files in `shipped`, of the same form as a user's own (`definitions.py`).
 Attributes are called perceived because a picture has no identity of its own.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cache, cached_property
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,6 +23,11 @@ import yaml
 KINDS = ("nouns", "adjectives", "pronouns", "features", "qualifiers")
 """The kinds of words that state a group; docs/attributes.md says what each is."""
 BUILT_IN = ("gender", "skin_tone", "age")
+READY = (
+    *("ethnicity_fairface", "ethnicity_five", "monk", "fitzpatrick", "age_bands"),
+    *("glasses", "head_covering", "wheelchair"),
+)
+"""The shipped definitions that a policy may include by name."""
 BEFORE, LAST, AFTER = "before", "last", "after"
 STANDS = (BEFORE, LAST, AFTER)
 """Where the words for a group stand: before the concept, directly before it, or after it ("nurse with glasses")."""
@@ -165,6 +171,17 @@ class Attributes(Mapping[str, Attribute]):
     def __repr__(self) -> str:
         return f"Attributes({', '.join(self)})"
 
+    @classmethod
+    def named(cls, *named: str | Path) -> Attributes:
+        """The built-in attributes with those of shipped definitions, by name, and of YAML files.
+
+        Raises:
+            PolicyError: a name or a file is wrong.
+        """
+        from fair_diffusion.policy.definitions import attributes_from  # here, since it imports this module
+
+        return attributes_from(named)
+
     def attribute(self, name: str) -> Attribute:
         """The attribute called `name`.
 
@@ -174,6 +191,11 @@ class Attributes(Mapping[str, Attribute]):
         if name not in self:
             raise ValueError(f"unknown attribute {name!r}; {suggestion(name, tuple(self))}")
         return self[name]
+
+    @property
+    def own(self) -> dict[str, str]:
+        """The hash of each definition that is not the built-in one, by attribute."""
+        return {name: each.digest for name, each in self.items() if not is_built_in(each)}
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -187,10 +209,15 @@ def built_in() -> Attributes:
     return Attributes(each for name in BUILT_IN for each in shipped(name))
 
 
+def is_built_in(attribute: Attribute) -> bool:
+    """Whether a definition is the built-in one of its name."""
+    return built_in().get(attribute.name) == attribute
+
+
 @cache
 def shipped(name: str) -> tuple[Attribute, ...]:
     """The attributes in the shipped file of definitions `name`."""
-    return tuple(attribute_of(key, data) for key, data in read_data(f"definitions/{name}.yaml").items())
+    return tuple(attribute_of(key, data) for key, data in read_data(f"shipped/{name}.yaml").items())
 
 
 def attribute_of(name: str, data: Mapping[str, Any]) -> Attribute:
@@ -199,7 +226,7 @@ def attribute_of(name: str, data: Mapping[str, Any]) -> Attribute:
     usual = Fraction(1, len(groups))
     return Attribute(
         name=name,
-        groups=tuple(_group(str(key), value or {}) for key, value in groups.items()),
+        groups=tuple(_group(str(key), value or {}, data.get("stands", BEFORE)) for key, value in groups.items()),
         default_shares={str(key): Fraction((value or {}).get("share", usual)) for key, value in groups.items()},
         label=str(data.get("label", name.replace("_", " "))),
         unnamed=_stating(data),
@@ -217,13 +244,15 @@ def attribute_of(name: str, data: Mapping[str, Any]) -> Attribute:
     )
 
 
-def _group(name: str, data: Mapping[str, Any]) -> Group:
-    years = data.get("years")
+def _group(name: str, data: Mapping[str, Any], stands: str) -> Group:
+    """A group. Without words that state it, its own words do."""
+    years, adjective = data.get("years"), str(data.get("adjective", name))
+    usual = ((name, "features"),) if stands == AFTER else ((name, "adjectives"), (adjective, "adjectives"))
     return Group(
         name=name,
         phrases=_texts(data, "phrases") or (f"{name} person",),
-        adjective=str(data.get("adjective", name)),
-        stating=_stating(data),
+        adjective=adjective,
+        stating=_stating(data) if set(KINDS) & data.keys() else tuple(dict.fromkeys(usual)),
         called=_texts(data, "called"),
         written=_texts(data, "written"),
         words={str(language): str(word) for language, word in data.get("words", {}).items()},

@@ -16,19 +16,20 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fair_diffusion.files import guarded
-from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.policy.attributes import built_in, suggestion
 from fair_diffusion.policy.concept_text import is_known, read_concept
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE
+from fair_diffusion.policy.definitions import LARGEST as LARGEST
+from fair_diffusion.policy.definitions import DefinitionReader
 from fair_diffusion.policy.errors import PolicyError, Problem
 from fair_diffusion.policy.holding import NOTHING
-from fair_diffusion.policy.nodes import Nodes, shown, switch
+from fair_diffusion.policy.nodes import shown, switch
 from fair_diffusion.policy.rules import Policy, Rule, conflicts
 from fair_diffusion.policy.share import MEND, parse_share
 from fair_diffusion.policy.target import UNIFORM_WORDS, Cell, Target, complete, uniform
 
-LARGEST = 1_000_000
 EVERY = {"occupation": EVERY_OCCUPATION, "person": EVERYONE}
-POLICY_KEYS = ("version", "rules", "exemptions", "words", "hold")
+POLICY_KEYS = ("version", "rules", "exemptions", "words", "hold", "include", "attributes")
 RULE_KEYS = ("name", "concepts", "every", "except", "targets", "joint", "exemptions")
 LONGEST_WORD = 60
 DEEPEST = 100
@@ -42,15 +43,19 @@ def read_policy(path: Path) -> Policy:
         PolicyError: every mistake of the file, or the reason why it cannot be read.
     """
     try:
-        return parse_policy(guarded.text(path, LARGEST))
+        return parse_policy(guarded.text(path, LARGEST), path.parent)
     except (OSError, guarded.RefusedFile) as error:
         message = f"cannot read the policy: {guarded.why(error)}"
         mend = f"name a readable YAML file in UTF-8, of up to {LARGEST:,} bytes"
         raise PolicyError([Problem(None, str(path), message, mend)]) from None
 
 
-def parse_policy(text: str) -> Policy:
+def parse_policy(text: str, folder: Path | None = None) -> Policy:
     """The policy in the YAML `text`.
+
+    Args:
+        text: the policy.
+        folder: from where it includes files; None: it includes shipped definitions only.
 
     Raises:
         PolicyError: every mistake of the text.
@@ -69,7 +74,7 @@ def parse_policy(text: str) -> Policy:
     except (yaml.YAMLError, RecursionError) as error:
         problem = Problem(None, text[:40], f"this is not YAML: {type(error).__name__}", "write a policy as documented")
         raise PolicyError([problem]) from None
-    reader = _Reader()
+    reader = _Reader(folder)
     policy = reader.policy(root)
     if reader.problems:
         raise PolicyError(reader.problems)
@@ -83,11 +88,12 @@ def _depth(text: str) -> int:
     return max(open_, default=0)
 
 
-class _Reader(Nodes):
+class _Reader(DefinitionReader):
     """Walks the nodes of one file and collects all mistakes instead of stopping at the first."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__(built_in())
+        self.folder = folder
         self.warnings: list[str] = []
 
     def policy(self, root: Node | None) -> Policy:
@@ -100,6 +106,11 @@ class _Reader(Nodes):
             self.wrong(root, "version", "the key is missing", "write 'version: 1'")
         elif shown(version) != "1":
             self.wrong(version, shown(version), "unknown version of the format", "write 'version: 1'")
+        for item in self.sequence(keys["include"], "include") if "include" in keys else ():
+            if text := self.text(item, "include"):
+                self.include(item, text, self.folder)
+        if "attributes" in keys:
+            self.definitions(keys["attributes"])
         rules = []
         nodes = self.sequence(keys["rules"], "rules") if "rules" in keys else []
         if not nodes and (not isinstance(keys.get("rules"), Node) or isinstance(keys["rules"], SequenceNode)):
@@ -111,7 +122,7 @@ class _Reader(Nodes):
         return Policy(
             tuple(rule for rule, _ in rules),
             self.phrases(keys.get("exemptions"), "exemptions"),
-            words=self.words(keys["words"]) if "words" in keys else {},
+            words=self.words_of_groups(keys["words"]) if "words" in keys else {},
             hold=self.hold(keys["hold"]) if "hold" in keys else None,
             warnings=tuple(self.warnings),
             attributes=self.attributes,
@@ -198,7 +209,7 @@ class _Reader(Nodes):
             self.warnings += [f"line {item.start_mark.line + 1}: {warning}"] if warning else []
         return tuple(dict.fromkeys(found))
 
-    def words(self, node: Node) -> dict[str, dict[str, str]]:
+    def words_of_groups(self, node: Node) -> dict[str, dict[str, str]]:
         """The words for groups by language."""
         if not isinstance(node, MappingNode):
             mend = "write 'de: {woman: weibliche, man: männlicher}'"
@@ -215,10 +226,10 @@ class _Reader(Nodes):
                 self.wrong(value, shown(value), f"{language!r} maps groups to words", "write '{woman: weibliche}'")
             else:
                 groups = self.mapping(value, self.attributes.group_names, "group")
-                found[language] = {group: self.word(word) for group, word in groups.items()}
+                found[language] = {group: self.word_of_group(word) for group, word in groups.items()}
         return found
 
-    def word(self, node: Node) -> str:
+    def word_of_group(self, node: Node) -> str:
         text = self.text(node, "words")
         if len(text) > LONGEST_WORD or not text.isprintable():
             self.wrong(node, text, "this is no word", f"write up to {LONGEST_WORD} characters")

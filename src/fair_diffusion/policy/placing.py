@@ -33,12 +33,14 @@ class Place(NamedTuple):
         language: of the words for the occupation.
         before: whether the occupation follows them; in some languages they follow it.
         blank: what separates them from it.
+        stop: the character of the prompt at which the words for the occupation end.
     """
 
     at: int
     language: str = "en"
     before: bool = True
     blank: str = " "
+    stop: int = 0
 
 
 def place(prompt: str, start: int) -> Place:
@@ -51,14 +53,15 @@ def place(prompt: str, start: int) -> Place:
     text = words(prompt)
     first = next((i for i, word in enumerate(text) if word.start <= start < word.end), None)
     if first is None:
-        return Place(start)
+        return Place(start, stop=len(prompt))
     stop, language = _occupation(text, first)
+    end = text[stop - 1].end
     if language == "en":
         at = _before_alternatives(prompt, text[_first(prompt, text, first)].start)
-        return Place(at, blank="_" if prompt[:at].endswith("_") else " ")
+        return Place(at, blank="_" if prompt[:at].endswith("_") else " ", stop=end)
     if language in _WORDS_FOLLOW:
-        return Place(text[stop - 1].end, language, before=False)
-    return Place(text[first].start, language, blank="" if language in _NO_BLANKS else " ")
+        return Place(end, language, before=False, stop=end)
+    return Place(text[first].start, language, blank="" if language in _NO_BLANKS else " ", stop=end)
 
 
 def language(prompt: str, start: int | None) -> str:

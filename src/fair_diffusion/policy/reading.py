@@ -133,7 +133,8 @@ class Reading:
         found: dict[str, set[str | None]] = {}
         for said in self.said(self.worker(mention)):
             if said.same:
-                group = said.group if said.same == Same.YES else None
+                known = said.group in self.attributes[said.attribute].group_names
+                group = said.group if known and said.same == Same.YES else None
                 found.setdefault(said.attribute, set()).add(group)
         return {name: group for name, groups in found.items() if len(groups) == 1 for group in groups if group}
 

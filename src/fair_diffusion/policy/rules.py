@@ -67,7 +67,7 @@ class Policy:
 
     @classmethod
     def from_yaml(cls, text: str) -> Policy:
-        """The policy in the YAML `text`.
+        """The policy in the YAML `text`, which includes shipped definitions only.
 
         Raises:
             PolicyError: every mistake of the text.

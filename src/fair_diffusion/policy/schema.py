@@ -1,14 +1,17 @@
 """The format of a policy file as JSON Schema (draft 2020-12), for editors and other programs.
 
-A schema cannot check that shares sum to 100 % or that rules agree; reading the file does (`Policy.from_file`).
+A schema cannot check that shares sum to 100 % or that rules agree; reading the file does (`Policy.from_file`). Where a
+policy defines attributes of its own, the schema does not know their names either.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from fair_diffusion.policy.attributes import built_in
+from fair_diffusion.policy.attributes import KINDS, READY, STANDS, Attribute, built_in
+from fair_diffusion.policy.definitions import FLAGS, GROUP_LISTS, LISTS, LONGEST, MOST_GROUPS, TEXTS
 from fair_diffusion.policy.file import LONGEST_WORD
 from fair_diffusion.policy.target import UNIFORM_WORDS
 
@@ -17,10 +20,14 @@ _SHARE: dict[str, Any] = {
     "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "minLength": 1}],
 }
 _TEXTS: dict[str, Any] = {"type": "array", "items": {"type": ["string", "integer"], "minLength": 1}}
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_NAME = "^[a-z][a-z0-9_]{0,39}$"
+_OWN = {"anyOf": [{"required": ["attributes"]}, {"required": ["include"]}]}
 
 
 def policy_schema() -> dict[str, Any]:
     """The JSON Schema of a policy file."""
+    known, some = built_in(), {"type": "string", "pattern": _NAME}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "fair-diffusion policy",
@@ -29,27 +36,90 @@ def policy_schema() -> dict[str, Any]:
         "required": ["version", "rules"],
         "properties": {
             "version": {"const": 1},
-            "rules": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/rule"}},
+            "include": {
+                **_TEXTS,
+                "description": f"Definitions of attributes: {', '.join(READY)}, or YAML files beside this one.",
+            },
+            "attributes": {
+                "type": "object",
+                "description": "Definitions of attributes; one with the name of a known attribute refines it.",
+                "minProperties": 1,
+                "additionalProperties": False,
+                "patternProperties": {_NAME: {"$ref": "#/$defs/attribute"}},
+            },
+            "rules": {"type": "array", "minItems": 1},
             "exemptions": {
                 **_TEXTS,
                 "description": "A prompt that holds one of these is left alone by every rule.",
             },
-            "hold": {
-                "description": "The attributes that steered images keep where no target asks for them; else all.",
-                "anyOf": [{"const": "none"}, {"type": "array", "items": {"enum": list(built_in())}}],
-            },
+            "hold": {"description": "The attributes that steered images keep where no target asks for them; else all."},
             "words": {
                 "type": "object",
                 "description": "Words for groups in other languages, such as {de: {woman: weibliche}}.",
                 "additionalProperties": False,
-                "patternProperties": {"^[a-z]{2,3}$": _words()},
+                "patternProperties": {"^[a-z]{2,3}$": {"type": "object"}},
             },
         },
-        "$defs": {"share": _SHARE, "rule": _rule(), "targets": _targets(), "combination": _combination()},
+        "if": _OWN,
+        "then": {"properties": _asked("own_rule", some, {"type": "object", "additionalProperties": _word()})},
+        "else": {"properties": _asked("rule", {"enum": list(known)}, _words())},
+        "$defs": {
+            "share": _SHARE,
+            "attribute": _attribute(),
+            "rule": _rule("targets", "combination"),
+            "targets": _targets({name: _groups(each) for name, each in known.items()}),
+            "combination": _combination({name: {"enum": list(each.group_names)} for name, each in known.items()}),
+            "own_rule": _rule("own_targets", "own_combination"),
+            "own_targets": {**_targets({}), "patternProperties": {_NAME: _one_target({})}},
+            "own_combination": {**_combination({}), "patternProperties": {_NAME: _TEXT}},
+        },
     }
 
 
-def _rule() -> dict[str, Any]:
+def _asked(rule: str, name: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
+    """What depends on the attributes that there are: rules, held attributes and words."""
+    return {
+        "rules": {"items": {"$ref": f"#/$defs/{rule}"}},
+        "hold": {"anyOf": [{"const": "none"}, {"type": "array", "items": name}]},
+        "words": {"patternProperties": {"^[a-z]{2,3}$": words}},
+    }
+
+
+def _attribute() -> dict[str, Any]:
+    """One definition."""
+    short = {"type": "array", "items": {"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST}}
+    group = {
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": {
+            "share": {"$ref": "#/$defs/share"},
+            "adjective": {**_TEXT, "description": "The words beside a concept in a prompt."},
+            "words": {"type": "object", "additionalProperties": _TEXT, "description": "The same, by language."},
+            "years": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2},
+            **dict.fromkeys(GROUP_LISTS, short),
+        },
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["groups"],
+        "properties": {
+            **dict.fromkeys(TEXTS, _TEXT),
+            **{name: _TEXTS if name == "sources" else short for name in LISTS},
+            **{key: {"type": "boolean"} for key in FLAGS},
+            "stands": {"enum": list(STANDS), "description": "Where the words for a group stand in a prompt."},
+            "groups": {
+                "type": "object",
+                "description": f"Groups; by {', '.join(KINDS)} a prompt states one itself.",
+                "minProperties": 2,
+                "maxProperties": MOST_GROUPS,
+                "additionalProperties": group,
+            },
+        },
+    }
+
+
+def _rule(targets: str, combination: str) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
@@ -61,8 +131,8 @@ def _rule() -> dict[str, Any]:
             "concepts": {**_TEXTS, "minItems": 1},
             "every": {"enum": ["occupation", "person"]},
             "except": {**_TEXTS, "description": "Occupations that 'every' does not cover."},
-            "targets": {"$ref": "#/$defs/targets"},
-            "joint": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/combination"}},
+            "targets": {"$ref": f"#/$defs/{targets}"},
+            "joint": {"type": "array", "minItems": 1, "items": {"$ref": f"#/$defs/{combination}"}},
             "exemptions": {
                 **_TEXTS,
                 "description": "A prompt that holds one of these is left alone by this rule.",
@@ -71,36 +141,31 @@ def _rule() -> dict[str, Any]:
     }
 
 
-def _targets() -> dict[str, Any]:
-    share = {"$ref": "#/$defs/share"}
-    return {
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": False,
-        "properties": {
-            name: {
-                "anyOf": [
-                    {"enum": sorted(UNIFORM_WORDS)},
-                    {
-                        "type": "object",
-                        "minProperties": 1,
-                        "additionalProperties": False,
-                        "properties": dict.fromkeys(attribute.group_names, share),
-                    },
-                ]
-            }
-            for name, attribute in built_in().items()
-        },
-    }
+def _groups(attribute: Attribute) -> dict[str, Any]:
+    """The target of a known attribute."""
+    shares = {key: {"$ref": "#/$defs/share"} for key in attribute.group_names}
+    return _one_target({"additionalProperties": False, "properties": shares})
+
+
+def _one_target(shares: Mapping[str, Any]) -> dict[str, Any]:
+    own = {"additionalProperties": {"$ref": "#/$defs/share"}, **shares}
+    return {"anyOf": [{"enum": sorted(UNIFORM_WORDS)}, {"type": "object", "minProperties": 1, **own}]}
+
+
+def _targets(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": dict(properties)}
+
+
+def _word() -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": LONGEST_WORD}
 
 
 def _words() -> dict[str, Any]:
-    text = {"type": "string", "minLength": 1, "maxLength": LONGEST_WORD}
-    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(built_in().group_names, text)}
+    groups = dict.fromkeys(built_in().group_names, _word())
+    return {"type": "object", "additionalProperties": False, "properties": groups}
 
 
-def _combination() -> dict[str, Any]:
-    groups = {name: {"enum": list(attribute.group_names)} for name, attribute in built_in().items()}
+def _combination(groups: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "minProperties": 3,

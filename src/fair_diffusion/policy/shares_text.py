@@ -18,7 +18,7 @@ from fair_diffusion.policy.attributes import Attributes, built_in, suggestion
 from fair_diffusion.policy.errors import Problem
 from fair_diffusion.policy.share import MEND
 from fair_diffusion.policy.target import Cell, Target, complete, uniform
-from fair_diffusion.policy.tokens import Token, kinds
+from fair_diffusion.policy.tokens import Token, kinds, ready_with
 from fair_diffusion.policy.vocabulary import demonyms
 from fair_diffusion.policy.words import Phrase, phrase
 
@@ -261,6 +261,10 @@ class _Reader:
             tones = ", ".join(self.attributes["skin_tone"].group_names)
             mend = f"use one of: {tones} (no ethnicity is mapped to a skin tone)"
             self.wrong(token.text, "this says no skin tone", mend)
+            return
+        if not named and (ready := ready_with(token.value)):
+            mend = f"{ready!r} is ready to be included: --define {ready}, or 'include: [{ready}]' in a policy"
+            self.wrong(token.text, "unknown group", mend)
             return
         names = self.attributes[named].group_names if named else self.attributes.group_names
         self.wrong(token.text, "unknown group", suggestion(token.text, names))

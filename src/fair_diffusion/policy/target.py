@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fair_diffusion.policy.attributes import Attribute, Attributes, built_in
+from fair_diffusion.policy.attributes import Attribute, Attributes, built_in, is_built_in
 
 Cell = tuple[str, ...]
 """One group of each attribute of a target, in the order of the attributes."""
@@ -61,6 +61,13 @@ class Target:
     def group_names(self) -> tuple[tuple[str, ...], ...]:
         """The names of all groups of each attribute."""
         return tuple(each.group_names for each in self.definitions)
+
+    @property
+    def key(self) -> str:
+        """What a ledger knows the target by: exact shares, as "1/3", and the hash of each definition of one's own."""
+        shares = ", ".join(sorted(f"{' + '.join(cell)} {share}" for cell, share in self.shares.items()))
+        own = (f"{each.name} as {each.digest}" for each in self.definitions if not is_built_in(each))
+        return "; ".join([shares, *own])
 
     def definition(self, name: str) -> Attribute:
         """The definition of one of its attributes."""

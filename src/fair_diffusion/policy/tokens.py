@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
-from fair_diffusion.policy.attributes import Attribute, Attributes, built_in, read_data
+from fair_diffusion.policy.attributes import READY, Attribute, Attributes, built_in, read_data, shipped
 from fair_diffusion.policy.concepts import EVERY_OCCUPATION, EVERYONE, known
 from fair_diffusion.policy.share import EXACT, NUMBERS, SPELLED
 from fair_diffusion.policy.words import Phrase, Word, phrase, words
@@ -137,6 +137,15 @@ def said_groups(attribute: Attribute) -> dict[Phrase, tuple[str, str]]:
     return found
 
 
+def ready_with(words: Phrase) -> str | None:
+    """The shipped definition that has a group, or is called, as these words say; None if none is."""
+    for name in READY:
+        for attribute in shipped(name):
+            if words in said_groups(attribute) or words in map(phrase, (attribute.label, *attribute.called)):
+                return name
+    return None
+
+
 @lru_cache(maxsize=MOST_KEPT)
 def spelled(attributes: Attributes) -> tuple[str, ...]:
     """The longer words of instructions that say something; words one letter away from them are typos."""
@@ -233,6 +242,8 @@ def _resolved(tokens: list[Token], attributes: Attributes) -> list[Token]:
             kind in "nwp" and named and not token.text.endswith("s")
         ):  # "picture editor", "set designer", "figure skater"
             kind, value = "C", phrase(token.text)
+        elif kind == "G" and re.match("[V:]*Q", kinds(later)) and _is_label(token, attributes):
+            kind, value = "L", value[0]  # "glasses: uniform", where one of the groups is called glasses too
         elif token.kind in "DA" and after == "C" and value != 0:
             kind = "d"
         elif kind == "D" and after == "L" and _takes_share(found, later):
@@ -260,6 +271,12 @@ def _resolved(tokens: list[Token], attributes: Attributes) -> list[Token]:
             kind = "_"
         found.append(replace(token, kind=kind, value=value))
     return found
+
+
+def _is_label(token: Token, attributes: Attributes) -> bool:
+    """Whether the word for a group is a name of its attribute too."""
+    attribute = attributes[token.value[0]]
+    return phrase(token.text) in {phrase(text) for text in (attribute.label, *attribute.called)}
 
 
 def _takes_share(before: Sequence[Token], later: Sequence[Token]) -> bool:

@@ -7,6 +7,7 @@ other of the attribute (`policy.reading`). Captions that state no group or two g
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 
 from fair_diffusion.audit.tally import Tally
@@ -31,6 +32,7 @@ class CaptionCounts:
         self.defined = defined or built_in()
         self.concepts: Counter[str] = Counter()
         self.stated: Counter[tuple[str, str, str]] = Counter()
+        self._states = lru_cache(maxsize=4096)(self._stated)  # a caption may stand there very often
 
     def add(self, caption: str) -> list[str]:
         """Count one caption.
@@ -38,20 +40,23 @@ class CaptionCounts:
         Returns:
             The occupations that it depicts.
         """
-        caption = caption[:LONGEST]
+        found = self._states(caption[:LONGEST])
+        for concept, groups in found.items():
+            self.concepts[concept] += 1
+            for attribute, group in groups.items():
+                self.stated[concept, attribute, group] += 1
+        return list(found)
+
+    def _stated(self, caption: str) -> dict[str, Mapping[str, str]]:
+        """The occupations that a caption depicts, each with the groups that it states."""
         text = words(caption)
         reading = Reading(caption, text, mentions(text, frozenset(), people=True), self.defined)
         depicted = {m.words: m for m in reading.mentions if not m.refused and m.words in known()}
-        concepts: list[str] = []
+        found: dict[str, Mapping[str, str]] = {}
         for mention in depicted.values():
-            concept = _occupation(mention.words)
-            if concept in concepts:
-                continue
-            concepts.append(concept)
-            self.concepts[concept] += 1
-            for attribute, group in reading.groups(mention).items():
-                self.stated[concept, attribute, group] += 1
-        return concepts
+            if (concept := _occupation(mention.words)) not in found:
+                found[concept] = reading.groups(mention)
+        return found
 
     def tallies(self, source: str) -> list[Tally]:
         """One tally per occupation and attribute, the most frequent occupation first."""

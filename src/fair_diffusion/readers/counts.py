@@ -27,8 +27,8 @@ from fair_diffusion.readers.spellings import SHOWN, Spellings
 
 ROUNDING = 1e-3
 """Targets may differ from a sum of 1 by this much; they are scaled to 1."""
-ROWS, TALLIES, LONGEST = 200_000, 20_000, 4_000
-"""The most rows, prompts times attributes and sources, and letters of a name."""
+ROWS, TALLIES, SOURCES, LONGEST = 200_000, 20_000, 100, 4_000
+"""The most rows, prompts times attributes and sources, sources, and letters of a name."""
 
 NEAR = 0.011
 """Shares that a table says beside its counts are rounded: they, and their sum, may be wrong by this much."""
@@ -182,6 +182,11 @@ def _tallies(path: Path, cells: Cells) -> list[Tally]:
         raise ValueError(
             f"{path} has {len(groups[many[0]]):,} groups of {many[0][:40]!r}, more than {GROUPS}; a group is what a "
             "picture shows, such as a gender, and the prompt what was asked for"
+        )
+    if (sources := len({source for source, _, _ in cells})) > SOURCES:
+        raise ValueError(
+            f"{path} has {sources:,} sources, more than {SOURCES}; a source is a model or a set of images, and "
+            "the prompt what was asked for"
         )
     if len(cells) > TALLIES:
         raise ValueError(

@@ -14,7 +14,7 @@ from fair_diffusion.files.text import printable
 from fair_diffusion.models.provenance import INSTRUCTION
 from fair_diffusion.readers.repeats import Kind, Repeats
 from fair_diffusion.runs.format import RESULT
-from fair_diffusion.runs.label_counts import groups_read, note_groups
+from fair_diffusion.runs.label_counts import groups_read, note_groups, own_groups
 from fair_diffusion.runs.records import Record, Run, title_of
 
 _SETTINGS = ("seed", "steps", "guidance", "rule")
@@ -30,6 +30,7 @@ class RunSources:
         settings: the values of each setting, by kind.
         evaluations: network evaluations spent, and those that plain images would have taken, by kind.
         seen: the groups that were read, by attribute.
+        own: the groups of the attributes that the runs define themselves.
         prompts: all prompts, in order.
         files: the paths of all images below the audited folder.
         selection: what was done to the images, by kind, as in `Source.selection`; only where the records tell.
@@ -45,6 +46,7 @@ class RunSources:
     evaluations: dict[Kind, list[int]] = field(default_factory=dict)
     selection: dict[Kind, Counter[str]] = field(default_factory=dict)
     seen: dict[str, dict[str, None]] = field(default_factory=dict)
+    own: dict[str, Sequence[str]] = field(default_factory=dict)
     prompts: dict[str, None] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
     kept: Counter[tuple[str, Kind]] = field(default_factory=Counter)
@@ -55,9 +57,13 @@ class RunSources:
     def of(cls, runs: Iterable[Run], folder: Path) -> RunSources:
         """Read all records of the runs in `folder` once."""
         scanned = cls(Repeats(folder))
+        told: set[str] = set()
         every = ((own, record) for own in runs for record in own.records())
         for place, (run, record) in enumerate(every):
             kind = kind_of(record)
+            if run.name not in told:
+                told.add(run.name)
+                scanned.own |= own_groups(run.parts)
             scanned.files.add(record["file"])
             again = scanned.repeats.note(place, record, kind)
             (scanned.again if again else scanned.kept)[run.name, kind] += 1
@@ -100,7 +106,7 @@ class RunSources:
 
     def groups(self) -> dict[str, Sequence[str]]:
         """The groups of every attribute that the judge read."""
-        return groups_read(self.seen)
+        return groups_read(self.seen, self.own)
 
     def names(self) -> dict[Kind, str]:
         """The source's name for each kind: its title, and what else kinds of one title differ in."""

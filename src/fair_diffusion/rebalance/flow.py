@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Unpack
@@ -81,7 +82,8 @@ def rebalance(
     by_prompt: dict[str, list[Original]] = {}
     for image in originals.images:
         by_prompt.setdefault(image.prompt, []).append(image)
-    asked = [Rebalance(prompt=text, n=len(images), **request) for text, images in by_prompt.items()]
+    request_of = partial(Rebalance, attributes=policy.attributes, **request)
+    asked = [request_of(prompt=text, n=len(images)) for text, images in by_prompt.items()]
     if len(asked) > 1:  # ties of rounding even out over the prompts
         asked = [replace(one, lot=(one.seed, k)) for k, one in enumerate(asked)]
     pixels = asked[0].pixels

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from fair_diffusion.audit.table import JOINT, joint_groups, joint_labels
 from fair_diffusion.perception.perceiver import OCCUPATION
@@ -29,7 +31,7 @@ def label_counts(run: Run, attributes: Sequence[str] | None = None) -> LabelCoun
     seen: dict[str, dict[str, None]] = {}
     for record in records:
         note_groups(seen, record["judged"], record["perceived"])
-    groups = groups_read(seen)
+    groups = groups_read(seen, own_groups(run.parts))
     targets = dict.fromkeys(
         row["attribute"] for part in run.parts for row in part.get("audit", ()) if row["target"] is not None
     )
@@ -55,13 +57,25 @@ def note_groups(
         seen.setdefault(attribute, {}).update((group, None) for group in (label, also.get(attribute)) if group)
 
 
-def groups_read(seen: Mapping[str, Iterable[str]]) -> dict[str, Sequence[str]]:
+def own_groups(parts: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[str]]:
+    """The groups of the attributes that summaries of images define otherwise than they are built in."""
+    return {name: each["groups"] for part in parts for name, each in part.get("definitions", {}).items()}
+
+
+def groups_read(
+    seen: Mapping[str, Iterable[str]], own: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> dict[str, Sequence[str]]:
     """The groups of every attribute: all groups of an attribute that is defined, else those that were seen.
 
-    The occupation is no attribute that is counted."""
-    known = built_in()
+    The occupation is no attribute that is counted.
+
+    Args:
+        seen: the groups that were read, by attribute.
+        own: the groups of the attributes that the run defines itself.
+    """
+    defined = {name: each.group_names for name, each in built_in().items()} | dict(own)
     return {
-        name: known[name].group_names if name in known else ordered_groups(name, groups)
+        name: defined[name] if name in defined else ordered_groups(name, groups)
         for name, groups in seen.items()
         if name != OCCUPATION
     }

@@ -27,6 +27,14 @@ class AuditRowFile(TypedDict):
     unknown: NotRequired[Count]
 
 
+class DefinitionFile(TypedDict):
+    """A definition that is not the built-in one of its attribute."""
+
+    groups: Sequence[str]
+    digest: NotRequired[str]
+    label: NotRequired[str]
+
+
 class CostFile(TypedDict, total=False):
     """What a result took."""
 
@@ -52,6 +60,7 @@ class ResultPart(TypedDict):
     notes: NotRequired[Sequence[str]]
     made_with: NotRequired[Texts]
     occupations: NotRequired[Texts]
+    definitions: NotRequired[Mapping[str, DefinitionFile]]
     confusions: NotRequired[Sequence[Confusion]]
     perceiver_confusions: NotRequired[Sequence[Confusion]]
 

@@ -80,12 +80,12 @@ def _sizes(most: int) -> Iterator[int]:
 
 @torch.no_grad()
 def _step(pipe: FairPipeline, size: int) -> float:
-    """Seconds of one step of a batch; the better of two."""
+    """Seconds of one step of a batch; the best of three, since other programs may be at work."""
     backbone = pipe.backbone
     plain = backbone.encode(["a photo"] * size) if backbone.reads_text else backbone.empty()[[0] * size]
     guide = Guide(plain, backbone.empty()[[0] * size], pipe.card.guidance)
     took = []
-    for _ in range(3):
+    for _ in range(4):
         batch = begin(backbone, range(size), seeds=range(size), steps=pipe.card.steps)
         start = time.perf_counter()
         float(advance(batch, guide, until=1).latents.sum())  # waits for the accelerator

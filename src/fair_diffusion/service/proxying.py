@@ -128,6 +128,7 @@ class Proxied:
                 with suppress(DatabaseError):  # its lease then runs out
                     tools.claims.release([job])
         except Refusal as error:
+            LOG.warning("%s: the upstream server gave no image (%s, %s)", job.id, error.status, error.code)
             self._end(FAILED, reason=error.message, result={"upstream": error.stored()})
         except (LostError, DatabaseError) as error:
             LOG.warning("%s: %s", job.id, type(error).__name__)
@@ -237,7 +238,12 @@ class Proxied:
     def _again(self, images: Sequence[_Image]) -> None:
         """Draw images with the words for their groups."""
         prompts = [self._naming({**one.held, **one.assigned}) for one in images]
-        for one, (picture, shares) in zip(images, self._asked_for(prompts), strict=True):
+        try:
+            drawn = self._asked_for(prompts)
+        except Refusal as error:  # what the server says may quote the group's words, which clients are not told
+            error.message = f"the upstream server refused to draw an image again ({error.code})"
+            raise
+        for one, (picture, shares) in zip(images, drawn, strict=True):
             one.tries += 1
             if self._likely(one, shares) >= self._likely(one, one.shares):
                 one.picture, one.shares, one.words = picture, shares, one.assigned

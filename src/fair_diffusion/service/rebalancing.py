@@ -21,6 +21,7 @@ from PIL import Image
 from fair_diffusion.allocation.ledger import Turn
 from fair_diffusion.allocation.ledger_request import ledger_key
 from fair_diffusion.backbones import StepInfo
+from fair_diffusion.control.assignments import SURE_AT_END, cells_of
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.files.pictures import upright_size
 from fair_diffusion.policy import Match, Policy, match
@@ -106,7 +107,9 @@ class Edit:
             turns: list[Turn] = []
             if matched.rule is not None:
                 for target in matched.targets:
-                    take = partial(tools.claims.reserve, job, rule=stream_of(matched), target=target)
+                    cells, (places, _) = list(target.shares), cells_of(run.seen.shares, target, SURE_AT_END)
+                    natural = [None if place is None else cells[place] for place in places]
+                    take = partial(tools.claims.reserve, job, rule=stream_of(matched), target=target, natural=natural)
                     turns.append(again(partial(take, n=body.n, model=tools.model)))
             readers = Readers(tools.pipe.perceiver, tools.pipe.early)
             run.start(Path(work) / "moved", readers, [turn.quotas for turn in turns], reconstructed=0)

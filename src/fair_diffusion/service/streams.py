@@ -101,8 +101,7 @@ class Wanted:
     @property
     def key(self) -> tuple[str, str, str, str]:
         """What the stream is known by. Shares are kept exactly, as "1/3"."""
-        shares = ", ".join(sorted(f"{cell_name(cell)} {share}" for cell, share in self.target.shares.items()))
-        return self.rule, self.model, " × ".join(self.target.attributes), shares
+        return self.rule, self.model, " × ".join(self.target.attributes), self.target.key
 
 
 def take(connection: Connection, wanted: Sequence[Wanted]) -> list[Turn] | None:

@@ -10,7 +10,7 @@ import torch
 
 from fair_diffusion.backbones import Guide
 from fair_diffusion.policy import Assignment, Attributes
-from fair_diffusion.policy.attributes import LAST
+from fair_diffusion.policy.attributes import AFTER, LAST
 from fair_diffusion.policy.placing import language, place
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed, Brief
@@ -62,13 +62,25 @@ def naming(
     """
     order = sorted((defined[name] for name in assigned), key=lambda each: each.stands == LAST)
     groups = [each.group(assigned[each.name]) for each in order]
-    given = words.get(language(prompt, start), {})
-    translated = [given[group.name] for group in groups] if given.keys() >= set(assigned.values()) else []
-    return with_group(prompt, start, [group.adjective for group in groups], translated)
+    tongue = language(prompt, start)
+    given = [words.get(tongue, {}).get(group.name, group.words.get(tongue)) for group in groups]
+    foreign = tongue != "en" and None not in given
+    put = [str(word) for word in given] if foreign else [group.adjective for group in groups]
+    before = [word for each, word in zip(order, put, strict=True) if each.stands != AFTER]
+    behind = [word for each, word in zip(order, put, strict=True) if each.stands == AFTER]
+    return with_group(prompt, start, [] if foreign else before, before if foreign else [], behind, foreign=foreign)
 
 
-def with_group(prompt: str, start: int | None, adjectives: Sequence[str], translated: Sequence[str] = ()) -> str:
-    """The prompt with adjectives before the concept, and an article that fits them.
+def with_group(
+    prompt: str,
+    start: int | None,
+    adjectives: Sequence[str],
+    translated: Sequence[str] = (),
+    behind: Sequence[str] = (),
+    *,
+    foreign: bool = False,
+) -> str:
+    """The prompt with adjectives before the concept, and an article that fits them, and with other words after it.
 
     "a photo of an engineer", 14, ["female"] → "a photo of a female engineer".
 
@@ -79,21 +91,27 @@ def with_group(prompt: str, start: int | None, adjectives: Sequence[str], transl
         prompt: the prompt.
         start: the character at which the concept begins; None if the prompt does not name it: then ", female person"
             is added at the end too.
-        adjectives: the adjectives, in order; without adjectives the prompt does not change.
+        adjectives: the adjectives, in order; without any words the prompt does not change.
         translated: the same in the language of the prompt, if it is another one.
+        behind: words after the concept, such as "with glasses".
+        foreign: whether `behind` is in the language of the prompt, and that is another one than English.
     """
     phrase = " ".join(word for adjective in adjectives for word in adjective.split())
-    if not phrase:
+    if not phrase and not translated and not behind:
         return prompt
     found = None if start is None else place(prompt, start)
-    if found is None or (found.language != "en" and not translated):
-        return append(prompt, f"{phrase} person")
+    if found is None or (found.language != "en" and not translated and not foreign):
+        return append(prompt, " ".join(filter(None, (phrase, "person", *behind))))
+    if behind and prompt[found.stop : found.stop + 2] in ("'s", "’s"):  # "the nurse's hat"
+        return append(with_group(prompt, start, adjectives), f"person {' '.join(behind)}")
+    if behind:
+        prompt = f"{prompt[: found.stop]}{found.blank}{found.blank.join(behind)}{prompt[found.stop :]}"
+    put = phrase.replace(" ", found.blank) if found.language == "en" else found.blank.join(translated)
+    if not put:
+        return prompt
     before, after = prompt[: found.at], prompt[found.at :]
     if found.language == "en":
         before = _mend_article(before, phrase)
-        put = phrase.replace(" ", found.blank)
-    else:
-        put = found.blank.join(translated)
     return f"{before}{put}{found.blank}{after}" if found.before else f"{before}{found.blank}{put}{after}"
 
 
