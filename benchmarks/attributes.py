@@ -32,16 +32,17 @@ from recipes.pocket.captions import article
 from recipes.pocket.data import WORK
 from recipes.pocket.styles import DEFINITIONS, style_judge
 
-OCCUPATIONS = ("firefighter", "cook", "teacher", "farmer", "scientist", "mechanic")
+OCCUPATIONS = ("artist", "judge", "teacher", "farmer", "scientist", "mechanic")
+"""Occupations that the training has in all four styles with a gender that shows; it has no firefighter by Noto."""
 STEPS, SEED = 15, 5000
 STYLES = "every occupation: 50% Noto, 25% Twemoji, 25% Fluent"
 TONES = "every occupation: complexion uniform"
 ROWS = (
     ("drawing_style", STYLES, "none", 0.25),
-    ("drawing_style", STYLES, "rejection", 4.0),
-    ("drawing_style", STYLES, "latents", 0.25),
+    ("drawing_style", STYLES, "rejection", 12.0),
     ("complexion", TONES, "none", 0.25),
     ("complexion", TONES, "switch", 0.25),
+    ("drawing_style", STYLES, "latents", 0.25),
 )
 """The attribute, the sentence, the method, and its repair budget."""
 
@@ -75,6 +76,7 @@ def row(attribute: str, sentence: str, method: str, budget: float, images: int) 
             steps=STEPS,
             batch_size=16,
             lot=(SEED, k),
+            hold="gender",  # skin tone says the same as complexion, and would be kept
             repair_budget=budget,
         )
         for k, (occupation, n) in enumerate(zip(OCCUPATIONS, each, strict=True))

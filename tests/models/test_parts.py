@@ -136,6 +136,10 @@ def backbone_of_the_hub(part: Path) -> None:
     change(part / "config.json", backbone="nobody/x", use_pretrained_backbone=True)
 
 
+def too_many_labels(part: Path) -> None:
+    change(part / "config.json", num_labels=10**7)
+
+
 def quantised(part: Path) -> None:
     change(part / "config.json", quantization_config={"quant_method": "mxfp4"})
 
@@ -159,6 +163,7 @@ ATTACKS: tuple[Callable[[Path], None], ...] = (
     kernels_in_the_place_of_a_package,
     other_weights,
     backbone_of_the_hub,
+    too_many_labels,
     quantised,
     deep_settings,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tiny_readers import classifier_folder
 
 from fair_diffusion.perception.classifier import ClassifierPerceiver
@@ -53,6 +55,29 @@ def test_a_missing_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be loaded") as error:
         ClassifierPerceiver.load(str(tmp_path))
     assert "\n" not in str(error.value)
+
+
+def test_weights_that_are_not_finite_are_refused(folder: Path) -> None:
+    file = folder / "model" / "model.safetensors"
+    tensors = load_file(file)
+    tensors["classifier.1.bias"] = torch.full_like(tensors["classifier.1.bias"], torch.nan)
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(ValueError, match="not all finite numbers"):
+        ClassifierPerceiver.load(str(folder / "model"))
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_no_setting_of_a_configuration_lets_a_pickle_be_read(said: bool, folder: Path) -> None:
+    """A setting with the name of an argument of loading does not replace it."""
+    model = folder / "model"
+    config = json.loads((model / "config.json").read_text())
+    names = ("use_safetensors", "trust_remote_code", "local_files_only", "weights_only")
+    (model / "config.json").write_text(json.dumps(config | dict.fromkeys(names, said)))
+    assert ClassifierPerceiver.load(str(model)).groups == {"label": tuple(LABELS)}
+    torch.save(load_file(model / "model.safetensors"), model / "pytorch_model.bin")
+    (model / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="no file named model"):
+        ClassifierPerceiver.load(str(model))
 
 
 def test_gradients_flow_through_the_classifier_to_the_pixels(folder: Path) -> None:

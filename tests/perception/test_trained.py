@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
+from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.perception.trained import CARD, FEWEST, TrainedPerceiver, _split, train
 from fair_diffusion.readers.labelled_folder import read_labelled
 
@@ -97,6 +102,33 @@ def test_a_damaged_one_is_named(damage: str, learnt: tuple[Path, TrainedPerceive
     with pytest.raises(ValueError, match="no trained perceiver") as error:
         TrainedPerceiver.load(tmp_path / "new")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("put", "said"),
+    [
+        (lambda file: os.mkfifo(file), "no regular file"),
+        (lambda file: file.symlink_to(file.parents[1] / "elsewhere.safetensors"), "a link out of the folder"),
+        (lambda file: save_file({"heads.gender.bias": torch.full((3,), torch.nan)}, file), "not finite"),
+    ],
+    ids=["a pipe", "a link out", "no numbers"],
+)
+def test_weights_that_would_hang_or_read_nothing_are_refused(
+    put: Callable[[Path], None], said: str, learnt: tuple[Path, TrainedPerceiver], tmp_path: Path
+) -> None:
+    learnt[1].save(tmp_path / "new")
+    weights = tmp_path / "new" / "perceiver.safetensors"
+    shutil.copy(weights, tmp_path / "elsewhere.safetensors")
+    weights.unlink()
+    put(weights)
+    with pytest.raises(ValueError, match=said) as error:
+        TrainedPerceiver.load(tmp_path / "new")
+    assert "no trained perceiver" in str(error.value)
+
+
+def test_a_confidence_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="a confidence of nan"):
+        Reading(None, float("nan"))
 
 
 def test_folders_broken_pictures_and_order(tmp_path: Path) -> None:

@@ -72,9 +72,9 @@ def back(backbone: Any, images: Sequence[int], clean: Tensor, cond: Conditioning
     return Batch(backbone, images, torch.arange(STEPS), clean, torch.zeros(len(images), dtype=torch.long), 2)
 
 
-def on(batch: Batch, guide: Guide, **more: Any) -> Batch:
+def on(batch: Batch, guide: Guide, *, until: int, **more: Any) -> Batch:
     backbone: Any = batch.backbone
-    return replace(batch, latents=batch.latents + SHIFT, evaluations=batch.evaluations + backbone.price)
+    return replace(batch, latents=batch.latents + SHIFT, evaluations=batch.evaluations + backbone.price, step=until)
 
 
 class World:

@@ -29,6 +29,8 @@ ATTENTIONS = (None, "eager", "sdpa", "flex_attention")
 """What a configuration may ask for as attention or as experts. Other names may fetch code from the hub."""
 QUANTISED = ("bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit")
 """Quantised weights that are read as numbers."""
+LABELS = 100_000
+"""The most labels of a classifier; a library makes a name for each before it looks at the weights."""
 LARGEST = 64 * 2**20
 """The most bytes of a configuration or index."""
 MANY = 10_000
@@ -169,6 +171,8 @@ def _check_setting(begin: str, key: str, value: Any) -> None:
             raise ValueError(f"{begin} can be code from the hub; take it out, or write eager or sdpa")
     if key == "transformers_weights" and value is not None:
         raise ValueError(f"{begin} leads to other weights; take it out")
+    if key == "num_labels" and not (isinstance(value, int) and 0 <= value <= LABELS):
+        raise ValueError(f"{begin} is no number of labels up to {LABELS:,}; take it out")
     if key == "use_pretrained_backbone" and value:
         raise ValueError(f"{begin} fetches weights from elsewhere; take it out")
     if key == "quantization_config" and value is not None:

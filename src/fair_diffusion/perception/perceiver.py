@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 from PIL import Image
@@ -30,10 +31,19 @@ class Reading:
     Attributes:
         label: a group, or None if the perceiver is not sure.
         confidence: the probability of the likeliest group.
+
+    Raises:
+        ValueError: the confidence is not a finite number.
     """
 
     label: str | None
     confidence: float
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.confidence):
+            raise ValueError(
+                f"a perceiver read with a confidence of {self.confidence}; its weights are damaged: use another"
+            )
 
 
 class Perceiver(Protocol):

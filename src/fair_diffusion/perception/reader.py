@@ -16,13 +16,16 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from fair_diffusion.files.tensor_file import read_tensors
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Reading as Reading
 
+FORMAT = 1
+"""Format of the file of weights."""
 SIZE = 64
 SURE = 0.5
 CHUNK = 256
@@ -124,11 +127,11 @@ def with_heads(reader: Reader, path: Path) -> Reader:
         ValueError: the file holds none for this trunk.
     """
     try:
-        heads = heads_of(path)
+        tensors, heads = read_tensors(path, FORMAT)[0], heads_of(path)
         width = next(head.in_features for head in reader.heads.values() if isinstance(head, nn.Linear))
         found = Reader(reader.trunk, width, {**reader.groups, **heads})
-        found.load_state_dict({**reader.state_dict(), **{f"heads.{k}": v.float() for k, v in load_file(path).items()}})
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        found.load_state_dict({**reader.state_dict(), **{f"heads.{k}": v.float() for k, v in tensors.items()}})
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise ValueError(f"{path} holds no heads for this reader: {str(error).splitlines()[0]}") from error
     found.side, found.confusions, found.aliases = reader.side, reader.confusions, reader.aliases
     return found.eval().requires_grad_(False)
@@ -152,8 +155,11 @@ def fill(reader: Reader, path: Path) -> Reader:
     """`reader` with the weights in `path`, in float32 and evaluation mode.
 
     If a file holds its confusions, it has them too.
+
+    Raises:
+        DamagedFile: the file cannot be read, or holds numbers that are not finite.
     """
-    reader.load_state_dict(load_file(path))
+    reader.load_state_dict(read_tensors(path, FORMAT)[0])
     beside = path.with_name(f"{path.stem}-confusions.json")
     if beside.is_file():
         reader.confusions = [Confusion(**one) for one in json.loads(beside.read_text(encoding="utf-8"))]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 from fair_diffusion.files.format_number import NewerFormatError
-from fair_diffusion.files.guarded import InnerFile, why
+from fair_diffusion.files.guarded import InnerFile, refusal, why
 from fair_diffusion.files.new_folder import new_folder
 from fair_diffusion.files.schema import EXACT, Count, DamagedFile, read_json
 from fair_diffusion.perception import judge
@@ -133,6 +133,8 @@ class TrainedPerceiver:
                 counts=card["confusion"],
                 measured_on=card["measured_on"],
             )
+            if reason := refusal(InnerFile(folder, WEIGHTS)):
+                raise DamagedFile(f"{WEIGHTS} is not opened: {reason}")
             reader = judge.build({card["attribute"]: card["groups"]})
             reader.side = card["side"]
             return cls(fill(reader, folder / WEIGHTS), confusion, card["seed"])
