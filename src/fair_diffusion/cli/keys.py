@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import say, say_json
+from fair_diffusion.cli.console import confirmed, say, say_json
 from fair_diffusion.cli.service_place import DATA, Data, Place, Where, opened, pictures
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.times import clock_time
@@ -119,8 +119,8 @@ def erase(
         from fair_diffusion.service.key_data import KeyData
 
         whose, ours = _named(found, key), KeyData(found, pictures(found, data, images))
-        if not yes:
-            typer.confirm(f"delete all data of {whose.id}, {whose.role} {whose.name!r}?", abort=True)
+        if not yes and not confirmed(f"Delete all data of {whose.id}, {whose.role} {whose.name!r}?"):
+            raise typer.Abort
         had = ours.erase(whose)
     say(f"deleted {_told(had)}; the key, the trail of changes and the counts of streams stay")
 
