@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from running_service import HALF, Running, running
 
 from fair_diffusion.service.database import Database, DatabaseError
+from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.serving import prepared
 from fair_diffusion.service.settings import Settings
@@ -161,6 +163,22 @@ def test_without_a_worker_requests_wait_for_none(tmp_path: Path) -> None:
             assert answer.status_code == 503
             assert answer.headers["retry-after"]
         assert http.get("/v1/models").json()["data"] == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_waits_when_the_server_ends_is_told_to_try_again(tmp_path: Path, stream: bool) -> None:
+    with ThreadPoolExecutor(1) as waiting, httpx2.Client(timeout=60) as http:
+        with running(tmp_path, grace=0) as service, Presence(service.server.database, "nobody", [MODEL]):
+            headers, body = {"authorization": f"Bearer {service.client}"}, {**BODY, "stream": stream}
+            asked = waiting.submit(http.post, f"{service.address}/v1/images/generations", json=body, headers=headers)
+            while not (jobs := service.server.jobs.newest()):
+                time.sleep(0.02)
+        answer = asked.result()
+    assert "server_is_overloaded" in answer.text
+    assert (answer.status_code, "retry-after" in answer.headers) == ((200, False) if stream else (503, True))
+    database = Database(tmp_path / "service.sqlite")
+    assert Jobs(database).get(jobs[0].id).state == "cancelled"
+    database.close()
 
 
 def test_figures_and_unknown_things(service: Running) -> None:
