@@ -119,6 +119,18 @@ def test_a_full_queue_answers_at_once_and_a_queued_job_is_cancelled(service: Run
     assert http.post(f"/v1/jobs/{jobs[0]['id']}/cancel").json()["state"] == "cancelled"
 
 
+def test_a_larger_image_costs_more_and_a_very_large_one_is_refused(service: Running) -> None:
+    http = service.http(service.client)
+    usual, larger = (
+        service.server.jobs.cancel(http.post("/v1/jobs", json={**BODY, "size": size}).json()["id"])
+        for size in ("64x64", "256x256")
+    )
+    assert (usual.cost, larger.cost) == (50.0, 800.0)
+    refused = http.post("/v1/jobs", json={**BODY, "size": "256x260"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "size")
+    assert "65,536 pixels" in refused.json()["error"]["message"]
+
+
 def test_a_limit_of_jobs_that_wait(service: Running) -> None:
     secret, _ = service.key("client", queued=1)
     http = service.http(secret)
