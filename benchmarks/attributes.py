@@ -61,15 +61,14 @@ class Row:
 
 
 def row(attribute: str, sentence: str, method: str, budget: float, images: int) -> Row:
-    """All images of one row: `images` in all, over the occupations."""
+    """All images of one row: `images` of each occupation."""
     defined = Attributes.named(DEFINITIONS)
     pipe = _pipe(attribute)
     policy = Policy.from_sentence(sentence, defined)
-    each = [len(part) for part in np.array_split(np.arange(images), len(OCCUPATIONS))]
     requests = [
         Request(
             prompt=f"a photo of {article(occupation)}",
-            n=n,
+            n=images,
             seed=SEED + 1000 * k,
             policy=policy,
             method=method,
@@ -79,7 +78,7 @@ def row(attribute: str, sentence: str, method: str, budget: float, images: int) 
             hold="gender",  # skin tone says the same as complexion, and would be kept
             repair_budget=budget,
         )
-        for k, (occupation, n) in enumerate(zip(OCCUPATIONS, each, strict=True))
+        for k, occupation in enumerate(OCCUPATIONS)
     ]
     results = pipe.many(requests)
     wanted = {cell[0]: float(share) for cell, share in policy.rules[0].targets[0].shares.items()}
@@ -132,7 +131,7 @@ def write(rows: Sequence[Row], images: int, path: Path) -> None:
         "# Attributes that a person defines",
         "",
         f"Made by `python -m benchmarks.attributes --images {images}`; its docstring says what is measured. {images} "
-        f"images a row, over {len(OCCUPATIONS)} occupations.",
+        f"images of each of {len(OCCUPATIONS)} occupations in a row.",
         "",
         "| attribute | method | TV by the judge | by the perceiver | mean over occupations | the judge sees | cost |",
         "|---|---|---|---|---|---|---|",
@@ -143,12 +142,14 @@ def write(rows: Sequence[Row], images: int, path: Path) -> None:
             f"| {each.attribute} | {each.method} | {each.tv:.3f} | {each.perceived:.3f} | {each.mean:.3f} | {shown} | "
             f"{each.cost:.2f}× |"
         )
+    if left := [f"{method} for {attribute}" for attribute, _, method, _ in ROWS[len(rows) :]]:
+        lines += ["", f"Ended before: {', '.join(left)}."]
     path.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--images", type=int, default=64, help="of each occupation")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     arguments = parser.parse_args()
     found = []
