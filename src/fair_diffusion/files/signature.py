@@ -74,7 +74,8 @@ class Signature:
             raise ValueError(f"the key {key} does not belong to {certificate}; give the key of its first certificate")
         made = cls(chain, private)
         if why := made._refused():
-            raise ValueError(f"{certificate} cannot sign pictures ({why}); give a certificate as C2PA wants it")
+            mend = "give one that an issuer made, for digitalSignature and emailProtection (docs/serving.md)"
+            raise ValueError(f"{certificate} cannot sign pictures ({why}); {mend}")
         return made
 
     def signed(self, content: bytes, media: str, *, model: str) -> bytes:
