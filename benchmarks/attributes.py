@@ -32,16 +32,17 @@ from recipes.pocket.captions import article
 from recipes.pocket.data import WORK
 from recipes.pocket.styles import DEFINITIONS, style_judge
 
-OCCUPATIONS = ("firefighter", "cook", "teacher", "farmer", "scientist", "mechanic")
+OCCUPATIONS = ("artist", "judge", "teacher", "farmer", "scientist", "mechanic")
+"""Occupations that the training has in all four styles with a gender that shows; it has no firefighter by Noto."""
 STEPS, SEED = 15, 5000
 STYLES = "every occupation: 50% Noto, 25% Twemoji, 25% Fluent"
 TONES = "every occupation: complexion uniform"
 ROWS = (
     ("drawing_style", STYLES, "none", 0.25),
-    ("drawing_style", STYLES, "rejection", 4.0),
-    ("drawing_style", STYLES, "latents", 0.25),
+    ("drawing_style", STYLES, "rejection", 12.0),
     ("complexion", TONES, "none", 0.25),
     ("complexion", TONES, "switch", 0.25),
+    ("drawing_style", STYLES, "latents", 0.25),
 )
 """The attribute, the sentence, the method, and its repair budget."""
 
@@ -60,24 +61,24 @@ class Row:
 
 
 def row(attribute: str, sentence: str, method: str, budget: float, images: int) -> Row:
-    """All images of one row: `images` in all, over the occupations."""
+    """All images of one row: `images` of each occupation."""
     defined = Attributes.named(DEFINITIONS)
     pipe = _pipe(attribute)
     policy = Policy.from_sentence(sentence, defined)
-    each = [len(part) for part in np.array_split(np.arange(images), len(OCCUPATIONS))]
     requests = [
         Request(
             prompt=f"a photo of {article(occupation)}",
-            n=n,
+            n=images,
             seed=SEED + 1000 * k,
             policy=policy,
             method=method,
             steps=STEPS,
             batch_size=16,
             lot=(SEED, k),
+            hold="gender",  # skin tone says the same as complexion, and would be kept
             repair_budget=budget,
         )
-        for k, (occupation, n) in enumerate(zip(OCCUPATIONS, each, strict=True))
+        for k, occupation in enumerate(OCCUPATIONS)
     ]
     results = pipe.many(requests)
     wanted = {cell[0]: float(share) for cell, share in policy.rules[0].targets[0].shares.items()}
@@ -130,7 +131,7 @@ def write(rows: Sequence[Row], images: int, path: Path) -> None:
         "# Attributes that a person defines",
         "",
         f"Made by `python -m benchmarks.attributes --images {images}`; its docstring says what is measured. {images} "
-        f"images a row, over {len(OCCUPATIONS)} occupations.",
+        f"images of each of {len(OCCUPATIONS)} occupations in a row.",
         "",
         "| attribute | method | TV by the judge | by the perceiver | mean over occupations | the judge sees | cost |",
         "|---|---|---|---|---|---|---|",
@@ -141,12 +142,14 @@ def write(rows: Sequence[Row], images: int, path: Path) -> None:
             f"| {each.attribute} | {each.method} | {each.tv:.3f} | {each.perceived:.3f} | {each.mean:.3f} | {shown} | "
             f"{each.cost:.2f}× |"
         )
+    if left := [f"{method} for {attribute}" for attribute, _, method, _ in ROWS[len(rows) :]]:
+        lines += ["", f"Ended before: {', '.join(left)}."]
     path.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--images", type=int, default=64, help="of each occupation")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     arguments = parser.parse_args()
     found = []

@@ -28,6 +28,19 @@ def test_explain_prints_quotas() -> None:
     assert target["note"]
 
 
+def test_explain_takes_definitions_for_a_sentence() -> None:
+    words = ["explain", "a nurse", "--instruct", "nurse: glasses 30%", "-n", "10"]
+    found = run.invoke(app, [*words, "--define", "glasses", "--json"])
+    assert found.exit_code == 0
+    (target,) = json.loads(found.stdout)["targets"]
+    assert target["quotas"] == {"glasses": 3, "no glasses": 7}
+    refused = run.invoke(app, words)
+    assert refused.exit_code == 2
+    assert "--define glasses" in refused.stderr
+    both = run.invoke(app, ["explain", "a nurse", "--policy", "docs/policy.yaml", "--define", "glasses"])
+    assert "define the attributes in the policy" in both.stderr
+
+
 def test_explain_without_rules_says_so_and_what_a_rule_would_be_about() -> None:
     for prompt, said in (("a doctor", "would fire for 'doctor'"), ("a bowl of fruit", "none would fire")):
         found = run.invoke(app, ["explain", prompt])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fair_diffusion.cli import app
+from fair_diffusion.cli.serve import _greet
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.jobs import Jobs
@@ -66,6 +68,30 @@ def test_jobs_are_listed_cancelled_and_tried_again(data: Path) -> None:
     assert "is running, and will end" in run("jobs", "cancel", job.id, "--database", file).stdout
     assert "no job job_x" in run("jobs", "cancel", "job_x", "--database", file, code=2).stderr
     database.close()
+
+
+def test_ids_are_whole_on_a_narrow_terminal(data: Path) -> None:
+    run("keys", "add", "an application with a long name", "--images-per-minute", "10", "--steps", "30", "--data", data)
+    database = Database(data / "service.sqlite", create=False)
+    (key,), (job, _) = Keys(database).all(), Jobs(database).put("draw pocket", {}, key="key_0123456789ab")
+    database.close()
+    narrow = CliRunner(env={"COLUMNS": "80"})
+    for verb, identity in (("keys", key.id), ("jobs", job.id)):
+        assert identity in narrow.invoke(app, [verb, "list", "--data", str(data)]).stdout
+
+
+@pytest.mark.parametrize(("secret", "sent"), [("fd-new", "fd-new"), (None, "fd-mine")])
+def test_the_line_that_a_server_prints_sends_the_key(
+    secret: str | None, sent: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _greet("http://[::1]:8000", secret)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("curl ")]
+    environment = {"PATH": os.environ["PATH"], "FAIR_DIFFUSION_KEY": "fd-mine"}
+    words = ["sh", "-c", line.replace("curl", "printf '%s\\n'", 1)]
+    given = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert given[0] == "http://[::1]:8000/v1/images/generations"
+    assert f"Authorization: Bearer {sent}" in given
+    assert json.loads(given[-1])["prompt"] == "a photo of a firefighter"
 
 
 def test_nothing_is_made_by_looking(data: Path) -> None:

@@ -32,7 +32,9 @@ def pipe() -> FairPipeline:
 def test_words_of_a_definition_steer_and_the_run_tells_what_it_was(
     pipe: FairPipeline, defined: Attributes, tmp_path: Path
 ) -> None:
-    result = pipe("a photo of a cook", n=4, seed=3, steps=6, instruct=HALVES, attributes=defined)
+    result = pipe(
+        "a photo of a cook", n=4, seed=3, steps=6, instruct=HALVES, attributes=defined, hold="gender, drawing_style"
+    )
     assert [(row.attribute, row.group, row.quota) for row in result.audit] == [
         ("complexion", "fair", 2),
         ("complexion", "tan", 0),
@@ -43,9 +45,9 @@ def test_words_of_a_definition_steer_and_the_run_tells_what_it_was(
     assert steered
     for record in result.records:
         assert record.definitions == defined.own
-    words = {"fair": "very light-skinned", "deep": "very dark-skinned"}
+    words = {"fair": "cook with light skin", "deep": "cook with dark skin"}
     assert all(words[record.steered_to["complexion"]] in record.used_prompt for record in steered)
-    assert all(record.held.keys() <= {"gender", "skin_tone", "drawing_style"} for record in steered)
+    assert all(record.held.keys() <= {"gender", "drawing_style"} for record in steered)
     result.save(tmp_path / "run")
     counts = label_counts(run_at(tmp_path / "run"))
     assert tuple(counts["complexion"]) == (*GROUPS, None)

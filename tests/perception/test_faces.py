@@ -18,6 +18,7 @@ from PIL import Image
 
 from fair_diffusion.perception.faces import SIDE, Face, FacePerceiver
 from fair_diffusion.perception.perceiver import Reading
+from fair_diffusion.policy import Attributes
 
 
 def face(gender: str, age: int, size: int = 10, confidence: int = 95) -> Face:
@@ -39,6 +40,13 @@ def read(several: str, *faces: Face) -> tuple[str | None, str | None]:
 )
 def test_several_faces_that_differ(several: str, expected: tuple[str | None, str | None]) -> None:
     assert read(several, face("female", 29, 10), face("male", 60, 20)) == expected
+
+
+def test_ages_are_read_in_the_bands_of_a_definition() -> None:
+    faces = [face("female", age) for age in (0, 29, 30, 69, 70, 80)]
+    reader = FacePerceiver(lambda image: [faces[image.width - 600]], age=Attributes.named("age_bands")["age"])
+    read = reader.read([Image.new("RGB", (600 + k, 600)) for k in range(len(faces))])["age"]
+    assert [one.label for one in read] == ["0-2", "20-29", "30-39", "60-69", "more than 70", "more than 70"]
 
 
 DOCUMENTED: list[Face] = [

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 import fair_diffusion
 from fair_diffusion.allocation.ledger import Ledger
+from fair_diffusion.perception.skin_tone import SCALES, SkinTone
 from fair_diffusion.policy import Attributes, Policy, PolicyError, Target, built_in, match
 from fair_diffusion.policy.attributes import BUILT_IN, READY, read_data
 from fair_diffusion.policy.definitions import GROUP_KEYS, KEYS
@@ -172,6 +173,19 @@ rules:
         assert any(each.startswith(f"{at}: {value}") or each.startswith(f"{line}: {value}") for each in told), value
 
 
+def test_more_definitions_than_anybody_needs_are_refused_at_once() -> None:
+    many = "".join(f"  a{k}:\n    groups: {{x{k}: {{}}, y{k}: {{}}}}\n" for k in range(500))
+    assert "too many attributes" in problems(HAIR.replace("  hair:", f"{many}  hair:"))[0]
+    files = ", ".join(["glasses"] * 500)
+    assert "too many files" in problems(f"version: 1\ninclude: [{files}]\n{HAIR.partition(chr(10))[2]}")[0]
+
+
+def test_definitions_of_one_policy_share_no_word() -> None:
+    twice = HAIR.replace("attributes:\n", "attributes:\n  wig:\n    groups: {curly-haired: {}, no wig: {}}\n")
+    assert problems(twice)[0].endswith("'curly haired' names 'curly-haired' of wig already")
+    assert "'dark' names 'dark' of skin tone already" in problems(HAIR.replace("curly-haired", "dark"))[0]
+
+
 def test_default_shares_are_given_for_all_groups_and_sum_to_one() -> None:
     assert "sum to 75 %" in problems(HAIR.replace("3/4", "1/2"))[0]
     assert "have none" in problems(HAIR.replace("{share: 3/4}", "{}"))[0]
@@ -225,3 +239,8 @@ def test_the_schema_takes_definitions_and_knows_the_built_in_groups_without_them
     assert not check({"version": 1, "rules": rules})
     assert check({"version": 1, "rules": [{"concepts": ["nurse"], "targets": {"gender": {"woman": "30%"}}}]})
     assert not check({"version": 1, "rules": [{"concepts": ["nurse"], "targets": {"gender": {"lady": "30%"}}}]})
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_ready_scales_have_the_groups_that_the_measurement_of_skin_gives(scale: str) -> None:
+    assert SkinTone(scale).groups["skin_tone"] == Attributes.named(scale)["skin_tone"].group_names

@@ -223,3 +223,9 @@ def test_brackets_within_brackets_are_bounded() -> None:
         Policy.from_yaml("rules: " + "[" * 20_000)
     with pytest.raises(PolicyError, match="version"):
         Policy.from_yaml("{rules: [[{}], []]}")
+
+
+def test_half_a_character_is_refused_since_no_database_holds_it() -> None:
+    text = 'version: 1\nrules:\n  - name: "a\\uD800"\n    every: occupation\n    targets: {gender: uniform}\n'
+    with pytest.raises(PolicyError, match=r"line 3: .*half a character; write the character itself"):
+        Policy.from_yaml(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from running_service import HALF, Running, running
 
 from fair_diffusion.service.database import Database, DatabaseError
+from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.serving import prepared
 from fair_diffusion.service.settings import Settings
@@ -119,6 +121,18 @@ def test_a_full_queue_answers_at_once_and_a_queued_job_is_cancelled(service: Run
     assert http.post(f"/v1/jobs/{jobs[0]['id']}/cancel").json()["state"] == "cancelled"
 
 
+def test_a_larger_image_costs_more_and_a_very_large_one_is_refused(service: Running) -> None:
+    http = service.http(service.client)
+    usual, larger = (
+        service.server.jobs.cancel(http.post("/v1/jobs", json={**BODY, "size": size}).json()["id"])
+        for size in ("64x64", "256x256")
+    )
+    assert (usual.cost, larger.cost) == (50.0, 800.0)
+    refused = http.post("/v1/jobs", json={**BODY, "size": "256x260"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "size")
+    assert "65,536 pixels" in refused.json()["error"]["message"]
+
+
 def test_a_limit_of_jobs_that_wait(service: Running) -> None:
     secret, _ = service.key("client", queued=1)
     http = service.http(secret)
@@ -149,6 +163,22 @@ def test_without_a_worker_requests_wait_for_none(tmp_path: Path) -> None:
             assert answer.status_code == 503
             assert answer.headers["retry-after"]
         assert http.get("/v1/models").json()["data"] == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_waits_when_the_server_ends_is_told_to_try_again(tmp_path: Path, stream: bool) -> None:
+    with ThreadPoolExecutor(1) as waiting, httpx2.Client(timeout=60) as http:
+        with running(tmp_path, grace=0) as service, Presence(service.server.database, "nobody", [MODEL]):
+            headers, body = {"authorization": f"Bearer {service.client}"}, {**BODY, "stream": stream}
+            asked = waiting.submit(http.post, f"{service.address}/v1/images/generations", json=body, headers=headers)
+            while not (jobs := service.server.jobs.newest()):
+                time.sleep(0.02)
+        answer = asked.result()
+    assert "server_is_overloaded" in answer.text
+    assert (answer.status_code, "retry-after" in answer.headers) == ((200, False) if stream else (503, True))
+    database = Database(tmp_path / "service.sqlite")
+    assert Jobs(database).get(jobs[0].id).state == "cancelled"
+    database.close()
 
 
 def test_figures_and_unknown_things(service: Running) -> None:

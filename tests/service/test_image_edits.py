@@ -184,6 +184,7 @@ SMALL = file_of(Image.new("RGB", (32, 32)))
         ({"extra_body": {"fairness": {"method": "none such"}}}, "fairness.method"),
         ({"extra_body": {"fairness": {"steps": "many"}}}, "fairness.steps"),
         ({"extra_body": {"fairness": "{"}}, "fairness"),
+        ({"extra_body": {"fairness": "[" * 100_000}}, "fairness"),
     ],
 )
 def test_what_is_wrong_is_a_400_that_names_it_and_stores_nothing(

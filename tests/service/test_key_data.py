@@ -141,6 +141,18 @@ def test_a_key_gets_and_erases_its_own_and_operators_those_of_all(service: Runni
     assert changes(service.server.database, subject=key.id)[0].by == key.id
 
 
+def test_a_key_that_erases_its_data_has_no_more_images_of_its_minute(service: Running) -> None:
+    secret, key = service.key("client", images_per_minute=1)
+    http = service.http(secret)
+    assert http.delete("/v1/keys/own/data").json()["jobs"] == 0
+    assert http.post("/v1/images/generations", json={"prompt": "a photo of a nurse"}).status_code == 200
+    refused = http.delete(f"/v1/keys/{key.id}/data")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "still_counted")
+    assert 50 < int(refused.headers["retry-after"]) <= 60
+    assert http.post("/v1/jobs", json={"prompt": "a photo of a nurse"}).status_code == 429
+    assert service.http().delete(f"/v1/keys/{key.id}/data").json()["jobs"] == 1
+
+
 def test_raters_label_and_have_their_data_and_nothing_else(service: Running) -> None:
     secret, _ = service.key("rater")
     http = service.http(secret)

@@ -169,6 +169,15 @@ def test_a_body_that_is_no_request(service: Running, body: bytes) -> None:
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize(
+    ("body", "media"), [(b"[" * 100_000, "application/json"), (b"\xff", "application/json"), (b"{}", "text/plain")]
+)
+def test_a_body_that_is_no_json_is_called_so(service: Running, body: bytes, media: str) -> None:
+    answer = service.http().post("/v1/images/generations", content=body, headers={"content-type": media})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+    assert ("application/json" in answer.json()["error"]["message"]) == (media == "text/plain")
+
+
 def test_a_body_that_is_too_large(service: Running) -> None:
     assert service.http().post("/v1/images/generations", content=b" " * 1_048_577).status_code == 413
 

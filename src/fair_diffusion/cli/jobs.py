@@ -48,7 +48,7 @@ def list_jobs(
     if as_json:
         say_json([_public(job) for job in listed])
         return
-    shown = Columns("job", "kind", "state", "key", "images", "asked", "attempts", "reason")
+    shown = Columns("job", "kind", "state", "key", "images", "asked", "attempts", "reason", whole=True)
     for job in listed:
         asked = clock_time(job.created)
         shown.row(job.id, job.kind, job.state, job.key, str(job.images), asked, str(job.attempts), job.reason or "")

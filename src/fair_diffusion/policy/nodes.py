@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from fair_diffusion.files.text import printable
 from fair_diffusion.policy.attributes import built_in, suggestion
 from fair_diffusion.policy.concept_text import foreign_letter
 from fair_diffusion.policy.errors import Problem
@@ -39,8 +41,12 @@ class Nodes:
         if said := switch(node):
             self.wrong(node, shown(node), f"YAML reads {said} here", f"put it in quotes: {shown(node)!r}")
             return ""
-        if isinstance(node, ScalarNode) and node.value.strip():
-            return str(node.value).strip()
+        text = str(node.value).strip() if isinstance(node, ScalarNode) else ""
+        if re.search("[\ud800-\udfff]", text):  # no file, database or answer can hold it
+            self.wrong(node, printable(text), f"'{key}' holds half a character", "write the character itself")
+            return ""
+        if text:
+            return text
         self.wrong(node, shown(node), f"'{key}' is a text", "write one")
         return ""
 

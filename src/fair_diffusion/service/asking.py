@@ -87,7 +87,7 @@ def _queued(
             body.stored(),
             key=key.id,
             lane=lane,
-            cost=float(body.n * body.steps * passes),
+            cost=body.n * body.steps * passes * _larger(body, model),
             images=body.n,
             idempotency=idempotency,
             limits=key.limits,
@@ -99,6 +99,14 @@ def _queued(
         problem = problem_of(error)
         problem.headers = rate_headers(server, key)
         raise problem from None
+
+
+def _larger(body: DrawBody, model: ServedModel) -> float:
+    """How many times the pixels of the model's usual image one of a request has; 1 where that is not known."""
+    if body.size is None or model.upstream:
+        return 1.0
+    width, height = map(int, body.size.split("x"))
+    return width * height / (model.width * model.height)
 
 
 def rate_headers(server: Server, key: Key) -> dict[str, str]:

@@ -131,7 +131,7 @@ def _values(form: FormData) -> dict[str, Any]:
     if "fairness" in found:
         try:
             found["fairness"] = json.loads(found["fairness"])
-        except ValueError:
+        except (ValueError, RecursionError):
             raise wrong("fairness", "fairness is no JSON; give an object, or fields such as fairness[steps]") from None
     return {**found, "fairness": fairness} if fairness else found
 

@@ -22,6 +22,8 @@ from fair_diffusion.service.server import Server
 
 MOST = 10
 """Images of one request."""
+LARGER = 16
+"""How many times the pixels of the model's usual images an image may have: more take very long, and show no sense."""
 QUALITIES = {"auto": 1.0, "low": 0.5, "medium": 1.0, "standard": 1.0, "high": 1.5, "hd": 1.5, "xhigh": 2.0, "max": 3.0}
 """By each quality, the steps as a multiple of the model's usual ones."""
 _ANSWERED = {"auto": "medium", "standard": "medium", "hd": "high"}
@@ -186,14 +188,15 @@ def _size(size: str | None, model: ServedModel, server: Server) -> str | None:
     width, height = int(found[1]), int(found[2])
     if (width, height) == (model.width, model.height):
         return None
-    if width * height > server.settings.most_pixels or max(width, height) > 8192:
-        raise wrong("size", f"this is larger than this server draws ({server.settings.most_pixels:,} pixels)")
+    most = server.settings.most_pixels
+    if not model.upstream:
+        most = min(most, LARGER * model.width * model.height)
+    if width * height > most or max(width, height) > 8192:
+        raise wrong("size", f"this is larger than {model.name} draws here ({most:,} pixels)")
     grain = model.grain
     if width % grain or height % grain or min(width, height) < 16:
-        raise wrong(
-            "size",
-            f"{model.name} draws sides from 16 that are multiples of {grain}, such as {model.width}x{model.height}",
-        )
+        usual = "" if model.upstream else f" that are multiples of {grain}, such as {model.width}x{model.height}"
+        raise wrong("size", f"{model.name} draws sides from 16 pixels{usual}")
     return f"{width}x{height}"
 
 

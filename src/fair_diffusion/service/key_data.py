@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from typing import IO, Any
 
 from sqlalchemy import ColumnElement, Row, delete, or_, select
@@ -36,6 +37,21 @@ class Had:
 
 class RunningError(ValueError):
     """Something of the key is still drawn, so that it would come back."""
+
+
+class RecentError(ValueError):
+    """What the key asked for in the last minute counts for its limit of images per minute.
+
+    Attributes:
+        seconds: after which none of it counts.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the images of the last minute count for this key's limit; try again in {ceil(seconds)} seconds, or ask "
+            "an operator"
+        )
+        self.seconds = seconds
 
 
 class KeyData:
@@ -89,8 +105,13 @@ class KeyData:
             by: the id of the key that asks, for the trail.
 
         Raises:
+            RecentError: the key itself asks, and would have none of its limit used up then. Nothing changed.
             RunningError: jobs of the key are drawn just now. They are cancelled, and nothing was deleted yet.
         """
+        if by == key.id and key.limits.images_per_minute is not None:
+            asked, seconds = Jobs(self._database).last_minute(key.id)
+            if asked:
+                raise RecentError(seconds)
         with self._database.reading() as connection:
             live = connection.scalars(
                 select(jobs.c.id).where(jobs.c.key == key.id, jobs.c.state.in_([QUEUED, RUNNING]))

@@ -120,7 +120,9 @@ def of_validation(error: RequestValidationError) -> Problem:
         return wrong(param, f"unknown parameter: {param}", "unknown_parameter")
     if first["type"] == "missing":
         return wrong(param, f"missing required parameter: {param or 'a JSON body'}", "missing_required_parameter")
-    return wrong(param, f"{param or 'the body'}: {first['msg']}")
+    if not place:
+        return wrong(None, "the body is no JSON object; send one, with Content-Type: application/json", "invalid_json")
+    return wrong(param, f"{param}: {first['msg']}")
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -135,8 +137,13 @@ def add_handlers(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        said = {404: "there is no such route", 405: "this route has no such method"}.get(error.status_code)
-        answer = Problem(error.status_code, said or str(error.detail), code="not_found").answer()
+        said = {
+            400: ("the body is no JSON in UTF-8", "invalid_json"),
+            404: ("there is no such route", "not_found"),
+            405: ("this route has no such method", "not_found"),
+        }
+        message, code = said.get(error.status_code, (str(error.detail), None))
+        answer = Problem(error.status_code, message, code=code).answer()
         answer.headers.update(error.headers or {})
         return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
@@ -17,7 +18,7 @@ from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.keys import OPERATOR, RATER, Key, Keys
 from fair_diffusion.service.metrics import Metrics
 from fair_diffusion.service.policies import Policies
-from fair_diffusion.service.problems import forbidden
+from fair_diffusion.service.problems import forbidden, overloaded
 from fair_diffusion.service.settings import Settings
 from fair_diffusion.service.signals import Signals
 
@@ -38,9 +39,18 @@ class Server:
         self.jobs, self.keys, self.policies = Jobs(database), Keys(database), Policies(database)
         self.images = Images(database, settings.images_place)
         self.signals, self.metrics = Signals(database), Metrics(database)
+        self._until: float | None = None
+
+    def end(self) -> None:
+        """Answer those who wait for jobs within the grace time; tell the others that they are to try again."""
+        self._until = time.monotonic() + self.settings.grace
 
     async def follow(self, job: Job, *, after: int = 0) -> AsyncIterator[tuple[Job, list[Event]]]:
-        """A job and its new events whenever something of it changed, and every `TICK`; the last time when it ended."""
+        """A job and its new events whenever something of it changed, and every `TICK`; the last time when it ended.
+
+        Raises:
+            Problem: 503, the server ends.
+        """
         loop, bell = asyncio.get_running_loop(), asyncio.Event()
 
         def ring() -> None:
@@ -55,6 +65,8 @@ class Server:
                 yield job, events
                 if job.over:
                     return
+                if self._until is not None and time.monotonic() > self._until:
+                    raise overloaded("the server is ending; try again")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(bell.wait(), TICK)
 

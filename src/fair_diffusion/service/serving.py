@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from math import ceil
 from pathlib import Path
 from socket import socket
 
@@ -19,7 +20,7 @@ from fair_diffusion.service.api import application
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.keys import OPERATOR, Keys
 from fair_diffusion.service.policies import Policies
-from fair_diffusion.service.server import Server
+from fair_diffusion.service.server import TICK, Server
 from fair_diffusion.service.settings import Settings
 from fair_diffusion.service.takeover import take_over_once
 
@@ -155,10 +156,10 @@ class Uvicorn(uvicorn.Server):
             log_level="warning",
             access_log=False,  # it would log what clients put into addresses
             lifespan="on",
-            timeout_graceful_shutdown=max(1, round(settings.grace)),
+            timeout_graceful_shutdown=ceil(settings.grace + 2 * TICK),  # who waits for jobs is answered before
         )
         super().__init__(config)
-        self._begun, self._ending = started, ending
+        self._server, self._begun, self._ending = server, started, ending
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start, and say so."""
@@ -168,6 +169,7 @@ class Uvicorn(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Take no more requests, wait for the answers that are due, and end."""
+        self._server.end()
         if self._ending is not None:
             self._ending()  # both have the same grace time, not one after the other
         await super().shutdown(sockets=sockets)

@@ -23,7 +23,7 @@ from fair_diffusion.service.image_request import ImageRequest, chosen_model
 from fair_diffusion.service.job import Job
 from fair_diffusion.service.jobs import digest_of
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.problems import RATES, documented, no_such, problem_of
+from fair_diffusion.service.problems import RATES, Problem, documented, no_such, problem_of
 from fair_diffusion.service.server import TICK, Asker, Here, Server
 from fair_diffusion.service.worker_kind import kind_of, model_of
 
@@ -136,7 +136,7 @@ async def _ended(server: Server, request: Request, job: Job, *, leave: bool, bac
                 return now
             if await request.is_disconnected():
                 break
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, Problem):  # the server ends
         if not leave:
             await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
         raise
@@ -169,7 +169,7 @@ async def _stream(server: Server, key: Key, job: Job, *, model: str, request: st
             else:
                 yield b": waiting\n\n"  # shows that the connection lives, and finds out that it does not
     except Exception as error:
-        over = True
+        over = over or not isinstance(error, Problem)  # a job that goes on is cancelled below
         yield _event({"type": "error", "error": problem_of(error).error})
     finally:
         if not over and not leave:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Body, Query, Request
@@ -18,7 +19,7 @@ from fair_diffusion.service.asking import put, rate_headers
 from fair_diffusion.service.image_request import ImageRequest
 from fair_diffusion.service.job import ENDS, QUEUED, Job
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.problems import RATES, documented, no_such, wrong
+from fair_diffusion.service.problems import RATES, Problem, documented, no_such, wrong
 from fair_diffusion.service.routes.images import UNBUFFERED, Idempotency
 from fair_diffusion.service.server import Asker, Here, Server
 from fair_diffusion.service.worker_kind import model_of
@@ -102,10 +103,11 @@ async def events(job: str, server: Here, key: Asker, asked: Annotated[Since, Que
 
 
 async def _follow(server: Server, job: Job, after: int) -> AsyncIterator[bytes]:
-    async for _, happened in server.follow(job, after=after):
-        for event in happened:
-            yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n".encode()
-        yield b": waiting\n\n"
+    with suppress(Problem):  # the server ends; the client goes on after the last number that it saw
+        async for _, happened in server.follow(job, after=after):
+            for event in happened:
+                yield f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n".encode()
+            yield b": waiting\n\n"
 
 
 def _found(server: Server, key: Key, job: str) -> Job:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import StreamingResponse
 
 from fair_diffusion.service.answer_shapes import Erased
-from fair_diffusion.service.key_data import KeyData, RunningError
+from fair_diffusion.service.key_data import KeyData, RecentError, RunningError
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.problems import Problem, documented, no_such
 from fair_diffusion.service.server import Anybody, Here, Server
@@ -49,6 +49,8 @@ def erase(key: Id, server: Here, caller: Anybody) -> Erased:
     found = _found(server, caller, key)
     try:
         had = KeyData(server.database, server.images).erase(found, by=caller.id)
+    except RecentError as error:
+        raise Problem(409, str(error), code="still_counted", retry_after=error.seconds) from None
     except RunningError as error:
         raise Problem(409, str(error), code="still_running", retry_after=2.0) from None
     return {"object": "erased", "key": found.id, "jobs": had.jobs, "images": had.images, "labels": had.labels}
