@@ -192,7 +192,7 @@ def test_what_the_other_server_cannot_do_is_a_400(service: Running, fake: FakeUp
         assert refused.value.param == f"fairness.{next(iter(fields))}"
     with pytest.raises(openai.BadRequestError, match="age"):
         generate(service, extra_body={"fairness": {"instruct": "firefighter: half young, half old"}})
-    with pytest.raises(openai.BadRequestError, match="draws sides from 16 pixels$"):
+    with pytest.raises(openai.BadRequestError, match=r"draws sides from 16 pixels$"):
         generate(service, size="10x10")
     with pytest.raises(openai.BadRequestError) as refused:
         service.sdk().images.edit(image=picture(BLUE), prompt=PROMPT)
