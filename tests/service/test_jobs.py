@@ -539,3 +539,13 @@ def test_turns_of_jobs_do_not_expire(jobs: Jobs, claims: Claims, database: Datab
         assert connection.execute(select(turns.c.expires, turns.c.job.is_not(None))).all() == [(None, True)]
     assert DatabaseLedger(database).forget_expired() == 0
     assert sum(row.pending for row in DatabaseLedger(database).rows()) == 1
+
+
+def test_a_clock_that_was_ahead_locks_no_key_out(jobs: Jobs) -> None:
+    limits = Limits(images_per_minute=1)
+    jobs.put("draw", {}, key="a", limits=limits)
+    with pytest.raises(LimitError):
+        jobs.put("draw", {}, key="a", limits=limits)
+    with jobs.database.writing() as connection:
+        connection.execute(update(table).values(created=table.c.created + 3600))
+    jobs.put("draw", {}, key="a", limits=limits)

@@ -288,7 +288,8 @@ def _unknown(job: str) -> str:
 def _recent(connection: Connection, key: str) -> Sequence[tuple[float, int]]:
     """For each job that a key put in the last 60 seconds, its age in seconds and its images; the oldest first."""
     age = now() - table.c.created
-    found = select(age, table.c.images).where(table.c.key == key, table.c.created > now() - MINUTE)
+    minute = table.c.created.between(now() - MINUTE, now() + 1.0)  # a clock may have been ahead
+    found = select(age, table.c.images).where(table.c.key == key, minute)
     return [(float(old), int(images)) for old, images in connection.execute(found.order_by(table.c.created))]
 
 
