@@ -35,7 +35,7 @@ def test_killed_at_many_moments_it_counts_no_image_that_is_not_in_its_folder(
 def test_a_save_that_fails_gives_the_turn_back(
     error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(result: Result, folder: Path) -> None:
+    def fail(result: Result, folder: Path, signature: object = None) -> None:
         assert sum(row.pending for row in Ledger(file).rows()) == 2
         raise error
 

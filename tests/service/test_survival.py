@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -37,8 +37,9 @@ from running_service import FAST, Running, running
 from sqlalchemy import select
 
 from fair_diffusion import FairPipeline
-from fair_diffusion.service import database
+from fair_diffusion.service import claims, database
 from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.streams import Wanted
 from fair_diffusion.service.tables import turns
 
 BODY: dict[str, Any] = {"prompt": "a photo of a nurse", **FAST}
@@ -99,6 +100,25 @@ def test_a_full_disk_fails_one_job_and_no_other(service: Running, monkeypatch: p
     assert answer.headers["x-should-retry"] == "false"
     assert http.post("/v1/images/generations", json=BODY).status_code == 200
     assert (counted(service), under_way(service)) == (before + 1, 0)
+
+
+def test_a_job_whose_turn_cannot_be_taken_fails_alone(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    http, before = service.http(), counted(service)
+
+    def take(connection: Any, wanted: Sequence[Wanted]) -> Any:
+        if any("pilot" in each.rule for each in wanted):
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return taken(connection, wanted)
+
+    taken = vars(claims)["take"]
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "take", take)
+        prompts = ("a photo of a nurse", "a photo of a pilot", "a photo of a teacher")
+        with ThreadPoolExecutor(3) as pool:  # they come together, so that a worker may begin them together
+            asked = [BODY | {"prompt": prompt} for prompt in prompts]
+            answers = list(pool.map(lambda body: http.post("/v1/images/generations", json=body), asked))
+    assert [answer.status_code for answer in answers] == [200, 500, 200]
+    assert (counted(service), under_way(service)) == (before + 2, 0)
 
 
 def test_a_locked_database_is_a_503_and_the_server_goes_on(service: Running) -> None:

@@ -135,6 +135,12 @@ class Round:
                 LOG.error("%s", error)
                 self._leave(held)
                 return []
+            except Exception as error:  # of one of them: each is begun alone, so that it fails alone
+                LOG.error("%s", type(error).__name__)
+                if len(held) > 1:
+                    return [drawn for job in held for drawn in self._begin([job])]
+                self._end([Ended(job, FAILED, reason=_why(error)) for job in held])
+                return []
         begun = []
         for job, body, planned in plans:
             if planned.quotas and job.id not in turns:  # it is not this worker's any more
