@@ -118,6 +118,7 @@ def test_a_job_whose_turn_cannot_be_taken_fails_alone(service: Running, monkeypa
             asked = [BODY | {"prompt": prompt} for prompt in prompts]
             answers = list(pool.map(lambda body: http.post("/v1/images/generations", json=body), asked))
     assert [answer.status_code for answer in answers] == [200, 500, 200]
+    assert "UnicodeEncodeError" in answers[1].text  # and not that its worker died
     assert (counted(service), under_way(service)) == (before + 2, 0)
 
 
