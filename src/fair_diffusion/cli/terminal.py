@@ -33,7 +33,8 @@ class Columns(Table):
     def __init__(self, *heads: str, title: str | None = None, whole: bool = False) -> None:
         shown = None if title is None else visible(title)
         super().__init__(*map(visible, heads), title=shown, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        self.columns[0].no_wrap = whole
+        for first in self.columns[:1]:
+            first.no_wrap = whole
 
     def row(self, *cells: str) -> None:
         """Add a row."""
