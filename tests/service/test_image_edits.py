@@ -21,6 +21,7 @@ from sqlalchemy import select
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.policy.target import uniform
+from fair_diffusion.service import rebalancing
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.served_model import Presence, ServedModel
@@ -303,3 +304,16 @@ def test_another_worker_finishes_what_a_dead_one_began_and_each_image_counts_onc
         rows = DatabaseLedger(service.server.database).rows()
         assert (sum(row.asked for row in rows), sum(row.pending for row in rows)) == (1, 0)
         assert not uploads_of(service)
+
+
+def test_a_full_disk_fails_the_job_and_its_reason_names_no_path(
+    service: Running, men: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device", "/secret/folder")
+
+    monkeypatch.setattr(rebalancing.Edit, "_move", full)
+    with pytest.raises(openai.InternalServerError) as caught:
+        service.sdk(retries=0).images.edit(image=file_of(men[0]), prompt=PROMPT)
+    assert "No space left" in str(caught.value)
+    assert "secret" not in str(caught.value)

@@ -29,7 +29,7 @@ from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
 from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.previews import Previews
 from fair_diffusion.service.streams import Counted, Wanted
-from fair_diffusion.service.tools import Tools, again, show_partial
+from fair_diffusion.service.tools import Tools, again, reason_of, show_partial
 
 if TYPE_CHECKING:
     from fair_diffusion.result import Result
@@ -122,7 +122,7 @@ class Round:
                 ends.append(Ended(job, FAILED, reason=str(error), result={"wrong_request": True}))
             except Exception as error:
                 LOG.error("%s: %s", job.id, type(error).__name__)
-                ends.append(Ended(job, FAILED, reason=_why(error)))
+                ends.append(Ended(job, FAILED, reason=reason_of(error)))
         self._end(ends)
         wanted = [one for job, body, planned in plans for one in self._turns(job, body, planned)]
         turns: dict[str, list[Turn]] = {}
@@ -139,7 +139,7 @@ class Round:
                 LOG.error("%s", type(error).__name__)
                 if len(held) > 1:
                     return [drawn for job in held for drawn in self._begin([job])]
-                self._end([Ended(job, FAILED, reason=_why(error)) for job in held])
+                self._end([Ended(job, FAILED, reason=reason_of(error)) for job in held])
                 return []
         begun = []
         for job, body, planned in plans:
@@ -246,7 +246,7 @@ class Round:
         LOG.error("%s in a batch of %s jobs", type(error).__name__, len(left))
         if len(left) == 1:
             left[0].over = True
-            self._end([Ended(left[0].job, FAILED, reason=_why(error))])
+            self._end([Ended(left[0].job, FAILED, reason=reason_of(error))])
             return
         for each in left:
             each.over = True
@@ -281,8 +281,3 @@ class Round:
             self._tools.holding.drop(job)
             for each in self._drawn:
                 each.over = each.over or each.job.id == job.id
-
-
-def _why(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) else error  # without the path
-    return f"it cannot be drawn: {type(error).__name__}: {said}"

@@ -14,9 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -40,15 +38,15 @@ from fair_diffusion.control.records import read_fields
 from fair_diffusion.control.tries import SPARE, missing
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.vocabulary import check_reads, known_groups
-from fair_diffusion.policy import Assignment, Policy, match
+from fair_diffusion.policy import Assignment, match
 from fair_diffusion.policy.holding import held
 from fair_diffusion.request import Request
 from fair_diffusion.result import Record, Result
-from fair_diffusion.service.database import DatabaseError
+from fair_diffusion.service.alone import done_alone, end
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import result_of
 from fair_diffusion.service.images import Picture
-from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
+from fair_diffusion.service.job import DONE, FAILED, Job
 from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.streams import Counted
 from fair_diffusion.service.tools import JobTools, again
@@ -115,34 +113,21 @@ class Proxied:
 
     def draw(self) -> None:
         """Draw until the job has ended or is given back."""
-        tools, job = self._tools, self._job
+        done_alone(self._tools, self._job, self._done)
+
+    def _done(self) -> None:
+        if self._tools.vain(self._job):
+            raise KeyboardInterrupt
+        self._body = DrawBody.of(self._job.body)
         try:
-            if tools.vain(job):
-                raise KeyboardInterrupt
-            self._body = DrawBody.of(job.body)
             self._draw()
-        except KeyboardInterrupt:
-            if tools.holding.cancelled(job):
-                self._end(CANCELLED)
-            elif not tools.holding.lost(job):
-                with suppress(DatabaseError):  # its lease then runs out
-                    tools.claims.release([job])
         except Refusal as error:
-            LOG.warning("%s: the upstream server gave no image (%s, %s)", job.id, error.status, error.code)
-            self._end(FAILED, reason=error.message, result={"upstream": error.stored()})
-        except (LostError, DatabaseError) as error:
-            LOG.warning("%s: %s", job.id, type(error).__name__)
-        except ValueError as error:  # what only the loaded readers can tell
-            self._end(FAILED, reason=str(error), result={"wrong_request": True})
-        except Exception as error:
-            LOG.error("%s in %s", type(error).__name__, job.id)
-            self._end(FAILED, reason=f"it cannot be drawn: {type(error).__name__}: {error}")
-        finally:
-            tools.holding.drop(job)
+            LOG.warning("%s: the upstream server gave no image (%s, %s)", self._job.id, error.status, error.code)
+            end(self._tools, self._job, FAILED, reason=error.message, result={"upstream": error.stored()})
 
     def _draw(self) -> None:
         tools, job, body, began = self._tools, self._job, self._body, time.monotonic()
-        asked, matched = self._asked(), match(self._policy(), body.prompt)
+        asked, matched = self._asked(), match(tools.policy_for(body), body.prompt)
         for role, reader in (("judge", tools.judge), ("perceiver", tools.perceiver)):
             check_reads(reader, matched.targets, f"the {role} of {tools.model!r}", matched.attributes)
         self._matched = matched
@@ -164,18 +149,11 @@ class Proxied:
         for image in told["images"]:
             del image["seed"]  # only the other server knows it
         counted = [Counted.of(turn, result.records) for turn in turns]
-        self._end(DONE, result=told, counted=counted, body=None if tools.keep_prompts else body.erased.stored())
+        end(tools, job, DONE, result=told, counted=counted, body=None if tools.keep_prompts else body.erased.stored())
 
     def _asked(self) -> Request:
         body = self._body
         return Request(prompt=body.prompt, n=body.n, method=body.method, hold=body.hold if body.hold != [] else "none")
-
-    def _policy(self) -> Policy:
-        if self._body.instruct is None:
-            return self._tools.policy(self._body.policy) or Policy()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # told when the request came
-            return Policy.from_sentence(self._body.instruct)
 
     def _asked_for(self, prompts: Sequence[str]) -> list[tuple[Image.Image, dict[str, NDArray[np.float64]]]]:
         """Pictures of these prompts, and what the perceiver reads in each."""
@@ -313,12 +291,3 @@ class Proxied:
             notes=self._notes,
             definitions=matched.attributes,
         )
-
-    def _end(self, state: str, **ended: Any) -> None:
-        """End the job. If the database refuses it for long, it is left to whoever claims it."""
-        try:
-            again(partial(self._tools.claims.end, self._job, state, **ended))
-        except (LostError, DatabaseError) as error:
-            LOG.warning("%s was not ended: %s", self._job.id, type(error).__name__)
-            return
-        LOG.info("%s %s (request %s)", self._job.id, state, self._job.body.get("request", ""))

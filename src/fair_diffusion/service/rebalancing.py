@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from PIL import Image
 
@@ -24,17 +22,18 @@ from fair_diffusion.backbones import StepInfo
 from fair_diffusion.control.assignments import SURE_AT_END, cells_of
 from fair_diffusion.control.readers import Readers
 from fair_diffusion.files.pictures import upright_size
-from fair_diffusion.policy import Match, Policy, match
+from fair_diffusion.policy import Match, match
 from fair_diffusion.rebalance.one_prompt import OnePrompt, move
 from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.rebalance.request import Rebalance
 from fair_diffusion.rebalance.result import RebalancedResult
 from fair_diffusion.service import uploads
+from fair_diffusion.service.alone import done_alone, end
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import result_of
 from fair_diffusion.service.drawing import TELL
-from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job, LostError
+from fair_diffusion.service.job import DONE, Job, LostError
 from fair_diffusion.service.original_file import original_file
 from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.previews import Previews
@@ -69,26 +68,12 @@ class Edit:
 
     def draw(self) -> None:
         """Move the pictures until the job has ended or is given back."""
-        tools, job = self._tools, self._job
-        try:
-            self._check()
-            self._body = DrawBody.of(job.body)
-            self._move()
-        except KeyboardInterrupt:
-            if tools.holding.cancelled(job):
-                self._end(CANCELLED)
-            elif not tools.holding.lost(job):
-                with suppress(DatabaseError):  # its lease then runs out
-                    tools.claims.release([job])
-        except (LostError, DatabaseError) as error:
-            LOG.warning("%s: %s", job.id, type(error).__name__)
-        except ValueError as error:  # what only the loaded model can tell
-            self._end(FAILED, reason=str(error), result={"wrong_request": True})
-        except Exception as error:
-            LOG.error("%s in %s", type(error).__name__, job.id)
-            self._end(FAILED, reason=f"it cannot be moved: {type(error).__name__}: {error}")
-        finally:
-            tools.holding.drop(job)
+        done_alone(self._tools, self._job, self._done)
+
+    def _done(self) -> None:
+        self._check()
+        self._body = DrawBody.of(self._job.body)
+        self._move()
 
     def _check(self) -> None:
         """`KeyboardInterrupt` if nobody waits for the job any more, or the worker's time is over."""
@@ -97,7 +82,7 @@ class Edit:
 
     def _move(self) -> None:
         tools, job, body = self._tools, self._job, self._body
-        matched = match(self._policy(), body.prompt)
+        matched = match(tools.policy_for(body), body.prompt)
         with TemporaryDirectory(prefix="fair-diffusion-edit-") as work:
             run = OnePrompt(tools.pipe, tools.pipe.backbone, self._asked(), matched, self._originals(Path(work)))
             run.check()
@@ -120,16 +105,9 @@ class Edit:
         told = result_of(result, files, turns, matched, sizes=sizes, stream=stream, quotes=tools.keep_prompts)
         counted = [Counted.of(turn, result.records) for turn in turns]
         left = None if tools.keep_prompts else body.erased.stored()
-        if self._end(DONE, result=told, counted=counted, body=left) and not tools.keep_prompts:
+        if end(tools, job, DONE, result=told, counted=counted, body=left) and not tools.keep_prompts:
             with suppress(DatabaseError, OSError):  # they expire
                 uploads.forget(tools.images, body.originals or (), key=job.key, upload=body.upload)
-
-    def _policy(self) -> Policy:
-        if self._body.instruct is None:
-            return self._tools.policy(self._body.policy) or Policy()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # told when the request came
-            return Policy.from_sentence(self._body.instruct)
 
     def _asked(self) -> Rebalance:
         body = self._body
@@ -193,13 +171,3 @@ class Edit:
             sizes.append(size)
             hashes.append(tools.images.put(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=tools.kept))
         return hashes, sizes
-
-    def _end(self, state: str, **ended: Any) -> bool:
-        """End the job, and return True. If the database refuses it for long, it is left to whoever claims it."""
-        try:
-            again(partial(self._tools.claims.end, self._job, state, **ended))
-        except (LostError, DatabaseError) as error:
-            LOG.warning("%s was not ended: %s", self._job.id, type(error).__name__)
-            return False
-        LOG.info("%s %s (request %s)", self._job.id, state, self._job.body.get("request", ""))
-        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from PIL import Image
 
 from fair_diffusion.backbones import Backbone
 from fair_diffusion.files.signature import Signature
+from fair_diffusion.policy import Policy
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
@@ -23,7 +25,6 @@ from fair_diffusion.service.policies import Policies
 
 if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
-    from fair_diffusion.policy import Policy
 
 T = TypeVar("T")
 AGAIN = (0.2, 1.0, 3.0)
@@ -72,6 +73,14 @@ class JobTools:
             self.versions[version] = self.policies.get(version).policy
         return self.versions[version]
 
+    def policy_for(self, body: DrawBody) -> Policy:
+        """The policy of a job: its own instruction, or a version; one without rules if it has neither."""
+        if body.instruct is None:
+            return self.policy(body.policy) or Policy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # told when the request came
+            return Policy.from_sentence(body.instruct)
+
     def vain(self, job: Job) -> bool:
         """Whether what is done for a job is in vain: it is cancelled, another worker has it, or the time is over."""
         return self.holding.cancelled(job) or self.holding.lost(job) or self.give_up()
@@ -105,9 +114,15 @@ class Tools(JobTools):
 def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
     """Store a partial image of a job, and tell of it."""
     file = tools.file(picture, {"partial": True}, body)
-    kept = {"media": MEDIA[body.format], "key": job.key, "job": job.id, "kept": min(3600.0, tools.kept)}
-    stored = tools.images.put(file, **kept)  # type: ignore[arg-type]
+    kept = min(3600.0, tools.kept)
+    stored = tools.images.put(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=kept)
     tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})
+
+
+def reason_of(error: Exception) -> str:
+    """Why a job failed, for its client: an error of the system without the path that it names."""
+    said = error.strerror if isinstance(error, OSError) else error
+    return f"it cannot be drawn: {type(error).__name__}: {said}"
 
 
 def again(do: Callable[[], T]) -> T:
