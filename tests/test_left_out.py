@@ -11,8 +11,17 @@ pytest_plugins = ["pytester"]
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makeconftest('pytest_plugins = ["left_out"]')
     pytester.makepyfile(
-        "import pytest\n\n@pytest.mark.ray\ndef test_cluster(): pass\n\n@pytest.mark.chromium\ndef test_page(): pass\n\n"
-        "def test_plain(): pass\n"
+        """
+        import pytest
+
+        @pytest.mark.ray
+        def test_cluster(): pass
+
+        @pytest.mark.chromium
+        def test_page(): pass
+
+        def test_plain(): pass
+        """
     )
     return pytester
 
