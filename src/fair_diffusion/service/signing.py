@@ -1,8 +1,8 @@
 """Texts that a server signs and knows again, such as who is signed in: every server of one database knows them.
 
-    signer = Signer(database)
-    token = signer.sign("session", key.id)
-    signer.read("session", token, seconds=3600)  # the id of the key; None after an hour, or if somebody changed it
+signer = Signer(database)
+token = signer.sign("session", key.id)
+signer.read("session", token, seconds=3600)  # the id of the key; None after an hour, or if somebody changed it
 """
 
 from __future__ import annotations

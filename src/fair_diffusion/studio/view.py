@@ -78,9 +78,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
-        spoken=spoken, plural=plural, units=units, percent=percent, at=at, iso=iso, colour=colour
-    )
+    made.filters.update(spoken=spoken, plural=plural, units=units, percent=percent, at=at, iso=iso, colour=colour)
     return made
 
 
