@@ -153,7 +153,7 @@ def looks(page: Page, name: str, folder: Path | None = None) -> None:
     for size in (NARROW, WIDE):
         for scheme in ("dark", "light"):
             page.set_viewport_size({"width": size["width"], "height": size["height"]})
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             check(page)
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)

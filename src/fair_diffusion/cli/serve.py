@@ -66,7 +66,7 @@ def serve(
         **{"keep_prompts": keep_prompts, "upstream": upstream, "upstream_model": upstream_model},
         **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
-    run(given, loading, _greet)
+    run(given, loading, lambda address, secret, _: _greet(address, secret))
 
 
 def run(given: dict[str, Any], loading: LoadingModels, greet: Callable[[str, str | None, Server], None]) -> None:
@@ -107,7 +107,7 @@ def run(given: dict[str, Any], loading: LoadingModels, greet: Callable[[str, str
             server.close()
 
 
-def _greet(address: str, secret: str | None, _: Server) -> None:
+def _greet(address: str, secret: str | None) -> None:
     """Say where the server is, and how to ask it for an image."""
     say(f"serving on {address}; the studio is {address}/studio")
     if secret:
