@@ -1,4 +1,4 @@
-"""The layers of docs/architecture.md: imports point downwards only, wherever in a module they stand."""
+"""The layers of docs/explanation/architecture.md: imports point downwards only, wherever in a module they stand."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ The flow is in `pipeline`, top to bottom: a request is matched with a policy, qu
     files          files and folders that are written whole or not at all, tables, pictures, text
     cli            the command `fair-diffusion`: one file for each verb
 
-docs/architecture.md tells what each package may import.
+docs/explanation/architecture.md tells what each package may import.
 """
 
 from typing import TYPE_CHECKING, Any

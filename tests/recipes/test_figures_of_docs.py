@@ -14,6 +14,6 @@ def test_verdicts_are_in_the_documentation(tmp_path: Path) -> None:
     verdicts.draw(tmp_path / "two.svg")
     made = (tmp_path / "one.svg").read_text()
     assert made == (tmp_path / "two.svg").read_text()
-    kept = (DOCS / "verdicts.svg").read_text()
+    kept = (DOCS / "pictures" / "verdicts.svg").read_text()
     for word in verdicts.LOOKS:
         assert made.count(f">{word}<") == kept.count(f">{word}<") > 0
