@@ -46,7 +46,10 @@ def faces() -> Iterator[tuple[str, Face]]:
     for concept, women in WOMEN.items():
         for k in range(EACH):
             look = LOOKS[chance.choice(len(LOOKS), p=SHARES)]
-            yield f"{concept}/{concept}-{k:02}.png", Face(int(chance.integers(2**31)), "woman" if k < women else "man", look)
+            yield (
+                f"{concept}/{concept}-{k:02}.png",
+                Face(int(chance.integers(2**31)), "woman" if k < women else "man", look),
+            )
 
 
 class Canvas:
