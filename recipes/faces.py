@@ -103,7 +103,7 @@ def draw(face: Face) -> Image.Image:
     picture = Image.fromarray((np.clip(canvas.pixels, 0, 1) * 255).astype(np.uint8))
     if face.look == "turned":
         degrees = float(chance.choice([-1, 1]) * chance.uniform(30, 45))
-        picture = picture.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=picture.getpixel((2, 2)))  # type: ignore[arg-type]
+        picture = picture.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=picture.getpixel((2, 2)))
     return picture.filter(ImageFilter.GaussianBlur(0.6))
 
 
