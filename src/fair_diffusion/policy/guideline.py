@@ -21,9 +21,9 @@ POINTS = (
 )
 """What holds for every attribute."""
 CONSENT = (
-    "I have read the guideline. I label of my own free will and may stop at any time. My labels are stored with the time "
-    "and a pseudonym, are used to measure and correct image models, and are deleted when I ask for it. I will not copy "
-    "the pictures, nor look for a real person in them."
+    "I have read the guideline. I label of my own free will and may stop at any time. My labels are stored with the "
+    "time and a pseudonym, are used to measure and correct image models, and are deleted when I ask for it. I will not "
+    "copy the pictures, nor look for a real person in them."
 )
 SKIPS = ("no person", "several people", "broken picture", "I would rather not look at it")
 """Reasons to skip a picture."""
@@ -50,7 +50,7 @@ class Guideline:
     @property
     def version(self) -> str:
         """A hash of all that raters read."""
-        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(self.content()).encode()).hexdigest()[:12]
 
     def content(self) -> dict[str, Any]:
         """As plain data."""

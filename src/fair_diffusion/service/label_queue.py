@@ -10,7 +10,8 @@ of the draw. So a reload shows the same picture, and the labels are those of the
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +94,14 @@ class LabelQueue:
             return self._held(connection, rater, most)
 
     def label(
-        self, rater: str, image: str, answer: str | None = None, *, reason: str | None = None, guideline: str, most: int = 0
+        self,
+        rater: str,
+        image: str,
+        answer: str | None = None,
+        *,
+        reason: str | None = None,
+        guideline: str,
+        most: int = 0,
     ) -> tuple[Given, list[Task]]:
         """Store a label of a picture that the rater holds.
 
@@ -113,7 +121,9 @@ class LabelQueue:
             ValueError: the answer is no group, or the guideline is another one.
         """
         if guideline != self._set.guideline:
-            raise ValueError(f"the guideline of the set is {self._set.guideline!r}, not {guideline!r}; load the page anew")
+            raise ValueError(
+                f"the guideline of the set is {self._set.guideline!r}, not {guideline!r}; load the page anew"
+            )
         with self._writing() as connection:
             mine = self._of_rater(label_holds, rater, label_holds.c.image == image)
             hold = connection.execute(delete(label_holds).where(*mine).returning(label_holds)).first()
@@ -154,8 +164,12 @@ class LabelQueue:
             self._hold(connection, rater, [(label.image, label.queue)], (first or 0) - 1)
         return label, Task(label.image, label.queue)
 
-    def _writing(self) -> Any:
-        return _Alone(self._database, self._set.id)
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction in which nobody else changes the set's holds and labels."""
+        with self._database.writing() as connection:
+            self._database.lock(connection, f"fair-diffusion: label set {self._set.id}")
+            yield connection
 
     def _of_set(self, table: Any, image: Any) -> tuple[ColumnElement[bool], ...]:
         return table.c.label_set == self._set.id, table.c.image == image
@@ -185,7 +199,8 @@ class LabelQueue:
     def _more(self, connection: Connection, rater: str, wanted: int) -> list[tuple[str, str]]:
         """New pictures for a rater, with their queues."""
         asked = sum(self._chance() < GOLD_SHARE for _ in range(wanted))
-        found = [(image, GOLD) for image in self._free(connection, rater, asked, label_pictures.c.gold.is_not(None))]
+        is_gold = label_pictures.c.gold.is_not(None)
+        found = [(image, GOLD) for image in self._free(connection, rater, asked, is_gold, shared=True)]
         waited = and_(label_pictures.c.second, self._labelled(1), ~self._labelled(2))
         for condition, queue in ((waited, SECOND), (~self._labelled(1), self._set.queue)):
             drawn = and_(label_pictures.c.place.is_not(None), condition)
@@ -193,18 +208,20 @@ class LabelQueue:
             found += [(image, queue) for image in self._free(connection, rater, left, drawn)]
         return found
 
-    def _free(self, connection: Connection, rater: str, most: int, which: ColumnElement[bool]) -> Sequence[str]:
-        """Pictures that the rater has neither labelled nor holds, and nobody else has just now."""
+    def _free(
+        self, connection: Connection, rater: str, most: int, which: ColumnElement[bool], *, shared: bool = False
+    ) -> Sequence[str]:
+        """Pictures that the rater has neither labelled nor holds, nor somebody else holds, unless they are `shared`."""
         if most < 1:
             return []
         ours = label_pictures.c.image
         own = exists().where(*self._of_set(labels, ours), labels.c.rater == rater, labels.c.undone.is_(None))
-        holding = or_(label_holds.c.rater == rater, label_holds.c.until > now())
+        holding = label_holds.c.rater == rater
+        if not shared:
+            holding = or_(holding, label_holds.c.until > now())
         held = exists().where(*self._of_set(label_holds, ours), holding)
-        free = label_pictures.c.gold.is_not(None) if most and which.compare(label_pictures.c.gold.is_not(None)) else ~held
-        order = (label_pictures.c.place, label_pictures.c.image)
-        wanted = select(ours).where(label_pictures.c.label_set == self._set.id, which, ~own, free).order_by(*order)
-        return connection.scalars(wanted.limit(most)).all()
+        free = select(ours).where(label_pictures.c.label_set == self._set.id, which, ~own, ~held)
+        return connection.scalars(free.order_by(label_pictures.c.place, ours).limit(most)).all()
 
     def _labelled(self, times: int) -> ColumnElement[bool]:
         """Whether a picture has labels of so many raters; skips are none."""

@@ -1,7 +1,7 @@
 """Sets of pictures that raters label: one attribute, one guideline, one order of the draw.
 
-A set is made once and stays as it is, so that what its labels say of its pictures is well defined. Its pictures are kept
-until the set is removed: they belong to the set, as images belong to a key.
+A set is made once and stays as it is, so that what its labels say of its pictures is well defined. Its pictures are
+kept until the set is removed: they belong to the set, as images belong to a key.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ class LabelSets:
             found = connection.execute(select(images).where(images.c.hash.in_(part)).with_for_update()).all()
             there = {row.hash: row for row in found}
             if missing := [digest for digest in part if digest not in there]:
-                raise ValueError(f"{len(missing)} of the pictures are not stored, such as {missing[0]}; store them first")
+                raise ValueError(
+                    f"{len(missing)} of the pictures are not stored, such as {missing[0]}; store them first"
+                )
             rows = [{**row._mapping, "key": identity, "expires": None} for row in there.values()]
             connection.execute(insert(images), rows)
 
@@ -231,8 +233,8 @@ def _check(name: str, attribute: Attribute, pictures: Sequence[NewPicture], queu
 def _weights(drawn: Sequence[NewPicture], queue: str) -> Any:
     """How much each picture is wanted: equally, or more where the reader is unsure.
 
-    The rest of the reader's confidence is taken as one other group; a picture that it could not read is as unsure as can
-    be."""
+    The rest of the reader's confidence is taken as one other group. A picture that it could not read is as unsure as
+    can be."""
     if queue == RANDOM:
         return np.ones(len(drawn))
     told = [0.5 if each.reading is None or each.confidence is None else each.confidence for each in drawn]
@@ -241,7 +243,9 @@ def _weights(drawn: Sequence[NewPicture], queue: str) -> Any:
 
 
 def _row(each: NewPicture, label_set: str) -> dict[str, Any]:
-    told = {name: getattr(each, name) for name in ("image", "concept", "source", "reading", "confidence", "gold", "owner")}
+    told = {
+        name: getattr(each, name) for name in ("image", "concept", "source", "reading", "confidence", "gold", "owner")
+    }
     place = {"place": None, "priority": None, "probability": None, "second": False}
     return {**told, **place, "file": each.file or each.image, "label_set": label_set}
 
