@@ -43,7 +43,7 @@ def test_it_is_that_of_the_package(by_picture: list[list[int | None]]) -> None:
 
 def test_a_picture_is_the_unit() -> None:
     """A picture that many raters labelled counts no more than one that two did."""
-    assert pairs_that_agree([[2, 0], [1, 1], [50, 50], [1, 0]]) == (pytest.approx(1 + 0 + 49 / 99), 3)
+    assert pairs_that_agree([[2, 0], [1, 1], [50, 50], [1, 0]]) == pytest.approx((1 + 0 + 49 / 99, 3))
 
 
 @pytest.mark.parametrize(("counts", "said"), [([1, 2], "one row for each"), ([[1, -1]], "negative")])

@@ -146,8 +146,8 @@ class LabelSets:
             row = connection.execute(insert(label_sets).values(**values, created=now()).returning(label_sets)).one()
             self._take(connection, identity, {each.image for each in pictures})
             connection.execute(insert(label_pictures), rows)
-            told = {"name": name, "attribute": attribute.name, "queue": queue, "pictures": len(drawn)}
-            note(connection, by=by, change="label set added", subject=identity, details=told)
+            details = {"name": name, "attribute": attribute.name, "queue": queue, "pictures": len(drawn)}
+            note(connection, by=by, change="label set added", subject=identity, details=details)
         return LabelSet.of(row)
 
     def _take(self, connection: Connection, identity: str, hashes: set[str]) -> None:

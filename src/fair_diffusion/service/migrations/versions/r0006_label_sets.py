@@ -90,7 +90,7 @@ def _decided() -> None:
     op.create_table(
         "adjudications",
         sa.Column("id", sa.Integer, primary_key=True),
-        _of_set(nullable=False),
+        _of_set(),
         sa.Column("image", sa.Text, nullable=False),
         sa.Column("answer", sa.Text),
         sa.Column("why", sa.Text, nullable=False),
@@ -109,5 +109,6 @@ def _decided() -> None:
     )
 
 
-def _of_set(**rest: bool) -> "sa.Column[str]":
-    return sa.Column("label_set", sa.Text, sa.ForeignKey("label_sets.id", ondelete="CASCADE"), **rest)
+def _of_set(*, primary_key: bool = False) -> "sa.Column[str]":
+    sets = sa.ForeignKey("label_sets.id", ondelete="CASCADE")
+    return sa.Column("label_set", sa.Text, sets, primary_key=primary_key, nullable=False)
