@@ -20,7 +20,7 @@ def rate(database: Database, made: LabelSet, rater: str, *answers: str | None) -
     for answer in answers:
         (task,) = queue.next(rater)
         said = {"reason": "no person"} if answer == "-" else {"answer": answer}
-        queue.label(rater, task.image, **said, guideline=made.guideline)  # type: ignore[arg-type]
+        queue.label(rater, task.image, **said, guideline=made.guideline)
         seen.append(task.image)
     return seen
 
