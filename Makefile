@@ -53,5 +53,5 @@ $(DEMO): pyproject.toml constraints.txt
 
 $(TESTS): $(DEMO)
 	@echo "== installing what the tests and recipes need into .venv =="
-	@$(PIP) ".[dev,docs,recipes,service,postgres,c2pa]" || $(FAILED)
+	@$(PIP) ".[dev,docs,recipes,service,postgres,c2pa,faces]" || $(FAILED)
 	@touch $@
