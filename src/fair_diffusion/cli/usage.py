@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fair_diffusion.cli.console import say
-from fair_diffusion.cli.options import Instruction, Loading
+from fair_diffusion.cli.options import Defining, Instruction, Loading
 from fair_diffusion.policy import Attributes, Policy
 
 if TYPE_CHECKING:
@@ -42,10 +42,18 @@ def instructed(instruction: Instruction) -> Policy:
         if "define" in instruction:
             raise ValueError("both --define and --policy are given; define the attributes in the policy")
         return warned(Policy.from_file(instruction["policy"]))
-    defined = Attributes.named(*instruction["define"]) if "define" in instruction else None
+    own = defined(instruction)
     if "instruct" in instruction:
-        return warned(Policy.from_sentence(instruction["instruct"], defined))
-    return Policy(attributes=defined) if defined else Policy()
+        return warned(Policy.from_sentence(instruction["instruct"], own))
+    return Policy(attributes=own) if own else Policy()
+
+
+def defined(options: Defining | Instruction) -> Attributes | None:
+    """The built-in attributes with those of --define or --policy; None without either. `ValueError` for a wrong one."""
+    if "define" in options:
+        return Attributes.named(*options["define"])
+    alone = "policy" in options and "instruct" not in options
+    return Policy.from_file(options["policy"]).attributes if alone else None
 
 
 def warned(policy: Policy) -> Policy:
