@@ -12,7 +12,8 @@ is named, or its file is another.
 
     python -m benchmarks.compare [--methods NAME[=FILE] …]
 
-writes benchmarks/compare.parquet, benchmarks/compare.md with its figures, and shows the table in docs/methods.md.
+writes benchmarks/compare.parquet, benchmarks/compare.md with its figures, and shows the table in
+docs/reference/methods.md.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ ORDER = (*(name for name in WAYS if name not in DEAR), *LEARNT)
 """Of the table's rows."""
 TABLE = Path(__file__).with_suffix(".parquet")
 PAGE = Path(__file__).with_suffix(".md")
-METHODS_PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
+METHODS_PAGE = Path(__file__).parents[1] / "docs" / "reference" / "methods.md"
 BEGIN, END = "<!-- benchmarks/compare.py writes from here -->", "<!-- to here -->"
 
 

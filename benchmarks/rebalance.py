@@ -1,4 +1,4 @@
-"""The table of docs/rebalance.md: plain drawings of the pocket model rebalanced to half women, both ways.
+"""The table of docs/how-to/rebalance.md: plain drawings of the pocket model rebalanced to half women, both ways.
 
 Plain firefighters, of whom nearly all are men, from seed 700 on, 25 steps, guidance 2, method switch. A row is one run
 of `rebalance`, with its usual settings but for the depth.

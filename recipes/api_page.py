@@ -1,4 +1,4 @@
-"""docs/api.md: the routes of the service, as its OpenAPI document has them, with an example of each.
+"""docs/reference/http-api.md: the routes of the service, as its OpenAPI document has them, with an example of each.
 
 python -m recipes.api_page        write the page anew
 """
@@ -17,14 +17,14 @@ from fair_diffusion.service.database import Database
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.settings import Settings
 
-PAGE = Path(__file__).parent.parent / "docs" / "api.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "http-api.md"
 COMMAND = "python -m recipes.api_page"
 PLACES = {"{job}": "$JOB", "{image}": "$IMAGE", "{version}": "1", "{model}": "pocket", "{key}": "$KEY"}
 """What stands in examples for what differs."""
 HEAD = f"""# The HTTP API
 
 Every route of `fair-diffusion serve`, from the OpenAPI document that the server gives at `/openapi.json`.
-[Serving](serving.md) says more of the fields. This page is made by `{COMMAND}`; a test sends every example.
+[Serving](../how-to/serving.md) says more of the fields. This page is made by `{COMMAND}`; a test sends every example.
 
 `$FAIR` is the address of the server, `$FAIR_DIFFUSION_KEY` a key of role operator; `$JOB`, `$IMAGE` and `$KEY` are ids
 that earlier answers told. Errors have one form, `{{"error": {{"message", "type", "param", "code"}}}}`.

@@ -1,4 +1,4 @@
-"""docs/cli.md: the help of every verb, as the command prints it.
+"""docs/reference/cli.md: the help of every verb, as the command prints it.
 
 python -m recipes.cli_page        write the page anew
 """
@@ -13,7 +13,7 @@ import typer
 
 from fair_diffusion.cli import app
 
-PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 COMMAND = "python -m recipes.cli_page"
 NAME = "fair-diffusion"
 WIDTH = 100

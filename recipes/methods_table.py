@@ -1,4 +1,4 @@
-"""The table of ways in docs/methods.md: what `methods.METHODS` knows is written anew, what was measured is kept.
+"""The ways in docs/reference/methods.md: what `methods.METHODS` knows is written anew, what was measured is kept.
 
 python -m recipes.methods_table        write the table anew
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from fair_diffusion.compare.way import LEARNT, PLAIN, WAYS, Way
 from fair_diffusion.methods import ALL, METHODS, Method, named
 
-PAGE = Path(__file__).parent.parent / "docs" / "methods.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "methods.md"
 COMMAND = "python -m recipes.methods_table"
 BEGIN, END = "<!-- recipes/methods_table.py writes from here -->", "<!-- to here -->"
 HEAD = ("way", "method", "control", "acts on", "needs before", "evaluations")

@@ -17,8 +17,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "cli.md")]
-"""The pages; docs/cli.md is made from the program."""
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name != "cli.md")]
+"""The pages; docs/reference/cli.md is made from the program."""
 _WRITTEN = re.compile(r"<!-- (benchmarks/\w+)\.py writes from here -->")
 FROM, SET = re.compile(r"<!-- from (.+) -->"), "<!-- set, not measured -->"
 _NAMES = re.compile(

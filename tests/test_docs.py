@@ -29,11 +29,11 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fair_diffusion"
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 }
 PACKAGES = {path.stem for path in SOURCE.iterdir() if path.suffix in ("", ".py") and not path.stem.startswith("__")}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = ("README.md", "docs/methods.md", "docs/ledger.md")
+RUN = ("README.md", "docs/reference/methods.md", "docs/how-to/ledger.md")
 """Pages whose Python runs: the others take long, or need weights or files that are not there."""
 
 
@@ -64,7 +64,13 @@ def resolve(name: str) -> Any:
 
 
 def test_there_are_pages() -> None:
-    assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/architecture.md"} <= PAGES.keys()
+    assert {
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "docs/explanation/architecture.md",
+    } <= PAGES.keys()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -82,7 +88,7 @@ def test_relative_links_lead_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_paths_of_the_repository_exist(page: str) -> None:
     named = re.findall(r"(?<![\w/.])(?:src|tests|recipes|benchmarks)/[\w./-]*\w", PAGES[page])
-    named += re.findall(r"(?<![\w/.])docs/[\w-]+(?:\.\w+)+", PAGES[page])
+    named += re.findall(r"(?<![\w/.])docs/[\w/-]+(?:\.\w+)+", PAGES[page])
     for path in named:
         assert "NAME" in path or (ROOT / path).exists(), f"{page} names {path}, which is not there"
 
@@ -137,7 +143,7 @@ def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (block,) = blocks(page, "python")
     told: dict[str, Any] = {}
     exec(compile(re.sub(r"\bn=\d\d", "n=4", block), page, "exec"), told)
-    if page == "docs/methods.md":
+    if page == "docs/reference/methods.md":
         assert told["result"].method == "name-the-group"
         used = [record.used_prompt for record in told["result"].records]
         assert sorted(used) == [*["a photo of a man nurse"] * 2, *["a photo of a woman nurse"] * 2]
@@ -181,19 +187,21 @@ def test_a_wrong_command_would_be_noticed() -> None:
 
 
 def test_options_of_the_models_page_parse() -> None:
-    rows = re.findall(r"^\| .+ \| `(--model .+)` \|$", PAGES["docs/models.md"], re.MULTILINE)
+    rows = re.findall(r"^\| .+ \| `(--model .+)` \|$", PAGES["docs/reference/models.md"], re.MULTILINE)
     assert len(rows) > 10
     for options in rows:
         parsed(["generate", "a nurse", "--out", "x", *shlex.split(options)])
 
 
 def test_the_table_of_methods_is_current() -> None:
-    text = PAGES["docs/methods.md"]
-    assert methods_table.page(text) == text, f"the table of docs/methods.md is not current: {methods_table.COMMAND}"
+    text = PAGES["docs/reference/methods.md"]
+    assert methods_table.page(text) == text, (
+        f"the table of docs/reference/methods.md is not current: {methods_table.COMMAND}"
+    )
 
 
 def test_the_table_of_methods_has_every_way_with_its_method_and_control() -> None:
-    old = PAGES["docs/methods.md"].split(methods_table.BEGIN)[1].split(methods_table.END)[0]
+    old = PAGES["docs/reference/methods.md"].split(methods_table.BEGIN)[1].split(methods_table.END)[0]
     rows = {row[0].strip("`"): row[1:] for row in methods_table.rows(old)}
     assert rows.keys() == {*WAYS, *(f"{name}=FILE" for name in LEARNT), "NAME=FILE"}
     assert {row[0].strip("`") for row in rows.values()} == set(METHODS)
@@ -213,7 +221,7 @@ def test_the_table_of_methods_keeps_what_is_written_by_hand() -> None:
 
 
 def test_the_models_page_has_a_column_for_every_method() -> None:
-    (head,) = re.findall(r"^\| family \| (`.+) \| rebalance \|$", PAGES["docs/models.md"], re.MULTILINE)
+    (head,) = re.findall(r"^\| family \| (`.+) \| rebalance \|$", PAGES["docs/reference/models.md"], re.MULTILINE)
     assert {name.strip("` ") for name in head.split("|")} == set(METHODS) - {"none"}
 
 
@@ -236,13 +244,15 @@ def imports() -> dict[str, set[str]]:
 
 
 def test_the_map_agrees_with_the_imports() -> None:
-    table = PAGES["docs/architecture.md"].split("## The map")[1].split("## Words")[0]
+    table = PAGES["docs/explanation/architecture.md"].split("## The map")[1].split("## Words")[0]
     rows = re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", table, re.MULTILINE)
     allowed = {name: PACKAGES if told == "everything" else set(re.findall(r"`(\w+)`", told)) for name, told in rows}
     found = imports()
     assert allowed.keys() == found.keys() == PACKAGES
     for name, others in found.items():
-        assert others <= allowed[name], f"{name} imports {others - allowed[name]}: see the map of docs/architecture.md"
+        assert others <= allowed[name], (
+            f"{name} imports {others - allowed[name]}: see the map of docs/explanation/architecture.md"
+        )
     assert sum(map(len, found.values())) > 50
 
 

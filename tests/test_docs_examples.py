@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def test_descent_from_pictures(capsys: pytest.CaptureFixture[str]) -> None:
-    docs = (DOCS / "latents.md").read_text(encoding="utf-8")
+    docs = (DOCS / "explanation" / "latents.md").read_text(encoding="utf-8")
     (block,) = [part for part in re.findall(r"```python\n(.*?)```", docs, re.DOTALL) if "from_images" in part]
     # fewer steps and one iteration: what is tried is the code, not the pictures
     for usual, fewer in (

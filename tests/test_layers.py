@@ -1,4 +1,4 @@
-"""The layers of docs/architecture.md: imports point downwards only, wherever in a module they stand."""
+"""The layers of docs/explanation/architecture.md: imports point downwards only, wherever in a module they stand."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ LAYERS = (
     ("readers",),
     ("compare", "rebalance"),
     ("service",),
+    ("studio",),
     ("cli",),
 )
 """From the lowest to the highest; those of one layer do not import each other."""

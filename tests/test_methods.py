@@ -26,7 +26,7 @@ from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.learn.bottleneck import middle_shape
 
-DOCS = Path(__file__).parents[1] / "docs" / "methods.md"
+DOCS = Path(__file__).parents[1] / "docs" / "reference" / "methods.md"
 GENDERS = built_in()["gender"].group_names
 HALF: dict[str, Any] = {"n": 4, "steps": 3, "instruct": "doctor: half women, half men"}
 
@@ -157,7 +157,9 @@ def test_a_method_without_a_guide_is_refused(pipe: FairPipeline) -> None:
     class Bare(Method):
         """A method that says nothing."""
 
-    with pytest.raises(ValueError, match=r"method 'bare' defines no 'guide'; define it as docs/methods.md shows"):
+    with pytest.raises(
+        ValueError, match=r"method 'bare' defines no 'guide'; define it as docs/reference/methods.md shows"
+    ):
         pipe("a doctor", method=Bare(name="bare", does="nothing"), **HALF)
 
 

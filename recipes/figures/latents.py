@@ -1,4 +1,4 @@
-"""docs/latents.png: which fairness loss lets images collapse to the middle between two groups, and which does not.
+"""docs/pictures/latents.png: which fairness loss lets images collapse to the middle between two groups.
 
 The pocket model draws the same seeds plain and after descent on each loss; the perceiver, which led, reads p(woman) in
 the finished pictures, and the judge, which never steers, names their groups. What was drawn is kept in
@@ -28,7 +28,7 @@ PROMPT, INSTRUCTION = f"a photo of a {CONCEPT}", f"{CONCEPT}: half women, half m
 IMAGES, STEPS, SEED = 16, 15, 0
 SIDE, ACROSS = 64, 4
 """Of one picture, in pixels; pictures in a row."""
-KEPT, OUT = Path("work/figures/latents"), Path("docs/latents.png")
+KEPT, OUT = Path("work/figures/latents"), Path("docs/pictures/latents.png")
 TITLES = {
     "plain": "plain",
     "assigned": "assigned by quota",

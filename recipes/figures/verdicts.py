@@ -1,4 +1,4 @@
-"""docs/verdicts.svg: what an interval allows to say, at four sizes and three shares.
+"""docs/pictures/verdicts.svg: what an interval allows to say, at four sizes and three shares.
 
 python -m recipes.figures.verdicts
 """
@@ -15,7 +15,7 @@ SIZES = (16, 64, 250, 1000)
 SHARES = (0.5, 0.375, 0.0625)
 TARGET, TOLERANCE = 0.5, 0.05
 LOOKS = {"meets": ("#009E73", "o"), "cannot tell": ("#595959", "D"), "misses": ("#D55E00", "s")}
-OUT = Path("docs/verdicts.svg")
+OUT = Path("docs/pictures/verdicts.svg")
 
 
 def draw(out: Path) -> None:

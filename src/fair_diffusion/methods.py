@@ -1,8 +1,8 @@
 """The table of steering methods: one row for each, and one file in `steering/` for each row.
 
 Everything that lists methods is made from this table: validation, `--help`, the ways of `compare`, the table in
-docs/methods.md. The file of a row defines `guide`, which says how a batch is guided (see `steering.brief`). This module
-loads no model.
+docs/reference/methods.md. The file of a row defines `guide`, which says how a batch is guided (see `steering.brief`).
+This module loads no model.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ DRAWN_BY = ("everyone", "rejection", "descent", "distribution")
 class Method:
     """One steering method, as a row of the table.
 
-    To use a method of your own, subclass this class, define `guide` (see docs/methods.md), and pass an instance as
-    `method`.
+    To use a method of your own, subclass this class, define `guide` (see docs/reference/methods.md), and pass an
+    instance as `method`.
 
     Attributes:
         name: what requests, records and tables call it.

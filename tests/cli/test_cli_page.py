@@ -1,4 +1,4 @@
-"""docs/cli.md holds the help of the verbs as they are."""
+"""docs/reference/cli.md holds the help of the verbs as they are."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from recipes.cli_page import COMMAND, PAGE, WIDTH, helps, page
 
 
 def test_the_page_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), f"docs/cli.md is not current; make it anew: {COMMAND}"
+    assert PAGE.read_text(encoding="utf-8") == page(), f"docs/reference/cli.md is not current; make it anew: {COMMAND}"
 
 
 def test_the_page_does_not_depend_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert PAGE.read_text(encoding="utf-8") == page(), f"docs/cli.md is not current; make it anew: {COMMAND}"
+    assert PAGE.read_text(encoding="utf-8") == page(), f"docs/reference/cli.md is not current; make it anew: {COMMAND}"
 
 
 def test_every_verb_has_its_help_in_plain_lines() -> None:

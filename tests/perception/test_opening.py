@@ -13,7 +13,7 @@ from fair_diffusion.perception.opening import NAMES, PERCEIVERS, names_where, op
 from fair_diffusion.perception.perceiver import OCCUPATION, Perceiver
 from fair_diffusion.perception.skin_tone import SkinTone
 
-DOCS = Path(__file__).parents[2] / "docs" / "perceivers.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "perceivers.md"
 
 
 def class_of(name: str) -> type[Perceiver]:

@@ -1,4 +1,4 @@
-"""docs/api.md is what its command makes."""
+"""docs/reference/http-api.md is what its command makes."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_newer_schema_is_refused(url: str) -> None:
     with database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
-    with pytest.raises(DatabaseError, match=r"schema 9999; this one knows 0004\); upgrade fair-diffusion, or name"):
+    with pytest.raises(DatabaseError, match=r"schema 9999; this one knows 0005\); upgrade fair-diffusion, or name"):
         Database(url)
 
 

@@ -18,7 +18,7 @@ from fair_diffusion.cli.upstream import KEY as UPSTREAM_KEY
 from fair_diffusion.service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-PAGE = DEPLOY.parent / "docs" / "serving.md"
+PAGE = DEPLOY.parent / "docs" / "how-to" / "serving.md"
 UNITS = sorted(DEPLOY.glob("*.service"))
 BINARY = "/opt/fair-diffusion/bin/fair-diffusion"
 SETTINGS = Settings.model_fields

@@ -6,7 +6,13 @@ from numpy.typing import NDArray
 from ppi_py import ppi_mean_ci, ppi_mean_pointestimate, ppi_mean_power
 from scipy import optimize, stats
 
-from fair_diffusion.statistics.prediction_powered import Stratum, labels_wanted, predict, predict_strata
+from fair_diffusion.statistics.prediction_powered import (
+    Stratum,
+    expected_half_width,
+    labels_wanted,
+    predict,
+    predict_strata,
+)
 
 Array = NDArray[np.float64]
 Numbers = tuple[int, int, int, int]
@@ -252,3 +258,16 @@ def test_mistakes_are_named() -> None:
             predict((10, 5, 5, 20), count, 2)
     with pytest.raises(ValueError, match="level is 95"):
         predict((10, 5, 5, 20), 1, 2, level=95)
+
+
+@given(numbers_of, st.integers(200, 5000))
+def test_the_half_width_is_the_other_side_of_the_labels_wanted(numbers: Numbers, n: int) -> None:
+    now = expected_half_width(numbers, n, 60)
+    assert expected_half_width(numbers, n, 120) < now
+    wanted = labels_wanted(numbers, n, half_width=now)
+    assert wanted in (60, 61)  # rounded up
+
+
+def test_the_half_width_of_no_labels_is_refused() -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        expected_half_width((10, 1, 1, 20), 100, 0)

@@ -1,6 +1,6 @@
 """Methods in every family that can: semantic guidance and switching mid-way and from the start, and all others.
 
-A family that cannot says so. What is tested where stands in the table of docs/models.md."""
+A family that cannot says so. What is tested where stands in the table of docs/reference/models.md."""
 
 from __future__ import annotations
 

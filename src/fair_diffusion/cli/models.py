@@ -40,7 +40,7 @@ def models(
     for refused, names in refusals.items():
         if refused:
             say(f"refused with {', '.join(names)}: {refused}")
-    say("All but pocket: published settings, and a first guess at window and strength (docs/models.md)")
+    say("All but pocket: published settings, and a first guess at window and strength (docs/reference/models.md)")
 
 
 def _row(card: Card) -> tuple[str, ...]:

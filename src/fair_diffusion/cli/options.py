@@ -45,7 +45,10 @@ class _Models(TypedDict, total=False):
 
 class _Placing(TypedDict, total=False):
     perceiver: Annotated[
-        str, typer.Option(help="who may steer: for all models but pocket, such as clip:MODEL (docs/perceivers.md)")
+        str,
+        typer.Option(
+            help="who may steer: for all models but pocket, such as clip:MODEL (docs/reference/perceivers.md)"
+        ),
     ]
     judge: Annotated[str, typer.Option(help="who scores, with other weights than the perceiver")]
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16; float32 if not given")]
@@ -144,7 +147,7 @@ class Steering(Holding, total=False):
         ),
     ]
     file: Annotated[Path, typer.Option(help=f"what was learnt beforehand (safetensors): {_LEARNT}")]
-    loss: Annotated[str, typer.Option(help=f"the fairness loss, {_LOSSES}; see docs/latents.md")]
+    loss: Annotated[str, typer.Option(help=f"the fairness loss, {_LOSSES}; see docs/explanation/latents.md")]
 
 
 class Auditing(TypedDict, total=False):

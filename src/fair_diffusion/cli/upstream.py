@@ -35,7 +35,7 @@ def check_readers(loading: LoadingModels) -> None:
         raise ValueError(f"{option} is given, but the upstream server draws, and no model is loaded; leave it out")
     for role, why in (("perceiver", "decides which images are drawn again"), ("judge", "scores")):
         if role not in loading:
-            raise ValueError(f"--upstream needs --{role}, who {why} (docs/perceivers.md)")
+            raise ValueError(f"--upstream needs --{role}, who {why} (docs/reference/perceivers.md)")
 
 
 def readers_of(loading: LoadingModels, name: str | None) -> tuple[ServedModel, Perceiver, Perceiver]:

@@ -40,6 +40,6 @@ def check_options(given: Mapping[str, Any]) -> None:
             right, said = value is None or many, "a name, or a list of names"
         else:
             kinds = (str, torch.dtype) if name == "dtype" else str
-            right, said = value is None or isinstance(value, kinds), "a text such as docs/models.md shows"
+            right, said = value is None or isinstance(value, kinds), "a text such as docs/reference/models.md shows"
         if not right:
             raise ValueError(f"{name} is {value!r}; give {said}")

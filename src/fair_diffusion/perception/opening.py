@@ -1,8 +1,8 @@
 """Open a perceiver by its name on the command line: KIND or KIND:ARGUMENT, such as "pocket" or "clip:MODEL".
 
 A new kind of perceiver is one row of `PERCEIVERS` and one file of this package. The file has the name of the kind, and
-its function `opened(argument)` takes the text after the colon. docs/perceivers.md describes the kinds. Importing this
-module loads no network. Exports `PERCEIVERS`, `NAMES`, `names_where` and `open_perceiver`.
+its function `opened(argument)` takes the text after the colon. docs/reference/perceivers.md describes the kinds.
+Importing this module loads no network. Exports `PERCEIVERS`, `NAMES`, `names_where` and `open_perceiver`.
 """
 
 from __future__ import annotations

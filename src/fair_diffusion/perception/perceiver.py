@@ -1,7 +1,7 @@
 """What every perceiver looks like to the rest: it reads one group of each attribute from each picture, or none.
 
 A perceiver may be a network, a table of labels that people gave, or a measurement of skin: the protocol is the same.
-`opening.open_perceiver` opens one by its name. docs/perceivers.md says what each kind is good for, and what it is not.
+`opening.open_perceiver` opens one by its name. docs/reference/perceivers.md says what each is good for, and what not.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def open_roles(perceiver: Named | None, judge: Named | None, *, model: str) -> t
         lacks = " and ".join(role for role, given in (("a perceiver", perceiver), ("a judge", judge)) if given is None)
         raise ValueError(
             f"{model!r} needs {lacks}: name who reads its images to steer, and who scores them with other weights, "
-            "such as perceiver 'clip:FOLDER' and judge 'faces' (docs/perceivers.md)"
+            "such as perceiver 'clip:FOLDER' and judge 'faces' (docs/reference/perceivers.md)"
         )
     if _networks(perceiver) == _networks(judge):
         raise ValueError(

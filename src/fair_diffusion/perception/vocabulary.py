@@ -11,7 +11,7 @@ from torch import Tensor
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.policy import Attribute, Attributes, Target
 
-_COULD = "; clip:MODEL, classifier:MODEL and trained:FOLDER can read other attributes (docs/attributes.md)"
+_COULD = "; clip:MODEL, classifier:MODEL and trained:FOLDER can read other attributes (docs/how-to/attributes.md)"
 
 
 def known_groups(reader: Perceiver, attribute: Attribute) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 KINDS = ("nouns", "adjectives", "pronouns", "features", "qualifiers")
-"""The kinds of words that state a group; docs/attributes.md says what each is."""
+"""The kinds of words that state a group; docs/how-to/attributes.md says what each is."""
 BUILT_IN = ("gender", "skin_tone", "age")
 READY = (
     *("ethnicity_fairface", "ethnicity_five", "monk", "fitzpatrick", "age_bands"),

@@ -1,4 +1,4 @@
-"""Definitions of attributes as people write them, with every mistake by its line; docs/attributes.md has the form.
+"""Definitions of attributes as people write them, with every mistake by its line: see docs/how-to/attributes.md.
 
 A policy file has them below `attributes:`, and may `include:` shipped ones by name and files of its own. A definition
 with the name of a known attribute refines it: what states the attribute in a prompt still does, so that no restraint is

@@ -12,7 +12,7 @@ from fair_diffusion.request import Request
 from fair_diffusion.steering.inversion import INVERSIONS
 
 DEPTHS = {"inversion": 0.8, "sdedit": 0.6}
-"""The usual depth of each way: docs/rebalance.md tells how these were chosen."""
+"""The usual depth of each way: docs/how-to/rebalance.md tells how these were chosen."""
 DEEPER, DEEPEST = 0.15, 0.9
 """How much the depth grows when strength is not enough, and the greatest depth, so that an image keeps its content."""
 

@@ -142,7 +142,9 @@ class Labels:
         """Labels, the oldest first.
 
         Args:
-            image, attribute, rater: only those of this one.
+            image: only those of this one.
+            attribute: only those of this one.
+            rater: only those of this one.
             undone: those that were taken back, too.
         """
         wanted = select(table).order_by(table.c.id)

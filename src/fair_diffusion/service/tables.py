@@ -126,6 +126,12 @@ keys = Table(
     Column("created", Float, nullable=False),
     Column("revoked", Float),
 )
+secrets = Table(
+    "secrets",
+    tables,
+    Column("name", Text, primary_key=True),  # "signing"
+    Column("value", Text, nullable=False),  # hexadecimal; made by the first server that needs it
+)
 policies = Table(
     "policies",
     tables,

@@ -21,7 +21,8 @@ Several concepts, whose images were labelled to different extents, are strata (F
 N_k are all images of stratum k, n_k the labelled ones, and λ makes the variance smallest. Without the weights N_k/N the
 concepts with most labels would stand for all: with labels of 3 of 20 concepts, a 95 % interval holds 40 to 70 times of
 100. Student's t has Satterthwaite's degrees of freedom (1946, Biometrics Bulletin 2). Exports `predict`,
-`predict_strata`, `labels_wanted`, the `Stratum` that they take and their result `PredictedShare`.
+`predict_strata`, `labels_wanted`, `expected_half_width`, the `Stratum` that they take and their result
+`PredictedShare`.
 """
 
 from __future__ import annotations
@@ -246,11 +247,30 @@ def labels_wanted(pairs: Pairs, n: float, *, half_width: float = 0.05, level: fl
         The number, at least 30; None if even labels of all `n` images would not do.
     """
     check_level(level)
+    variance, alike = _pilot(pairs)
+    left = (half_width / float(ndtri((1 + level) / 2))) ** 2 / variance - alike / n
+    wanted = (1 - alike) / left if left > 0 else math.inf
+    return max(FEWEST_IN_ALL, math.ceil(wanted)) if wanted <= n else None
+
+
+def expected_half_width(pairs: Pairs, n: float, labels: float, *, level: float = 0.95) -> float:
+    """Half the width of the interval that `labels` labelled images would give: the equation of `labels_wanted`.
+
+    Args:
+        pairs, n, level: as for `labels_wanted`.
+        labels: labelled images in all, above 0: those so far give the width now, more give what they would buy.
+    """
+    check_level(level)
+    if not labels > 0:
+        raise ValueError(f"labels is {labels:g}: give a number of labelled images above 0")
+    variance, alike = _pilot(pairs)
+    return float(ndtri((1 + level) / 2)) * math.sqrt(variance * ((1 - alike) / min(labels, n) + alike / n))
+
+
+def _pilot(pairs: Pairs) -> tuple[float, float]:
+    """σ² of the human labels and ρ², with half an image added to each kind of pair."""
     both, human_only, machine_only, neither = (own + _ADDED for own in pairs)
     labelled = both + human_only + machine_only + neither
     human, machine = (both + human_only) / labelled, (both + machine_only) / labelled
     variance = human * (1 - human)
-    alike = (both / labelled - human * machine) ** 2 / (variance * machine * (1 - machine))
-    left = (half_width / float(ndtri((1 + level) / 2))) ** 2 / variance - alike / n
-    wanted = (1 - alike) / left if left > 0 else math.inf
-    return max(FEWEST_IN_ALL, math.ceil(wanted)) if wanted <= n else None
+    return variance, (both / labelled - human * machine) ** 2 / (variance * machine * (1 - machine))

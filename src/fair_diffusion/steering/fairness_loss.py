@@ -31,7 +31,7 @@ SURE = 0.97
 TOLERANCE = 0.02
 """The total variation from the target at which the mean is settled."""
 CONFIDENCE = 0.5
-"""w of L_confident. If all images are sure of one group, this term keeps them there: see `docs/latents.md`."""
+"""w of L_confident. If all images are sure of one group, this term keeps them there (docs/explanation/latents.md)."""
 VARIANTS = ("mean", "confident", "assigned")
 TINY = 1e-30
 """The least argument of the logarithm. It is so small that images of very small probabilities still have an order and a

@@ -9,9 +9,9 @@ predicted clean image. Noise stays on its shell: it keeps the norm that it was d
 functions): the distance at which ℓ would be 0 if it were linear. So a step is long when an image is far from its group,
 and short when it is near. η bounds the step in units of the noise's norm: about the angle by which noise turns at most.
 The published rate of 0.01, with a gradient of norm 1, would move noise of norm 32 by 0.03 % of its norm, and the
-published ten iterations are too few for rare groups (docs/latents.md). The defaults are 50 iterations and η = 0.2. An
-image ends earlier when it is settled, or when `patience` iterations have brought no better loss. Its loss may rise in
-between: when images went back to their best iterate each time, fewer of them settled.
+ten published iterations are too few for rare groups: docs/explanation/latents.md. The defaults are 50 iterations and η
+= 0.2. An image ends earlier when it is settled, or when `patience` iterations have brought no better loss. Its loss may
+rise in between: when images went back to their best iterate each time, fewer of them settled.
 
 Memory does not grow with n, except for a few latents per image. L couples images only through their probabilities p, so
 a first pass without gradient gives p and ∂L/∂p. A second pass goes back through one chunk of images at a time and one

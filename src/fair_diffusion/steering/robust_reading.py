@@ -5,7 +5,7 @@ geometric mean     p_k ← √(p_k·q_k)            p_k, q_k: the probabilities 
                                                reader; the rest, about which they do not agree, is unknown
 
 Gradient descent also finds pictures that fool only the network that the gradient comes from. Few such pictures fool it
-in every view, and fewer still fool a second network, which sees latents instead of pixels (figures: docs/latents.md).
+in every view, and fewer still fool a second network, which sees latents instead of pixels: docs/explanation/latents.md.
 Expectation over transformation (Athalye et al. 2018, arXiv 1707.07397) draws new views for each reading. Here the views
 are the same for all pictures and readings, so a result depends neither on chance nor on the rest of the batch.
 """
