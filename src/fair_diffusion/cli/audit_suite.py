@@ -10,7 +10,7 @@ import typer
 from fair_diffusion.cli.auditing import Subject, run
 from fair_diffusion.cli.options import Auditing, Instruction, Loading, Sampling, Steering, grouped
 from fair_diffusion.cli.suite_order import order
-from fair_diffusion.cli.usage import defined, loaded, usage_errors
+from fair_diffusion.cli.usage import instructed_attributes, loaded, usage_errors
 
 
 @grouped
@@ -66,5 +66,5 @@ def audit_suite(
         )
 
     with usage_errors():
-        own = defined(instruction)
+        own = instructed_attributes(instruction)
     run(auditing, opened, defined=own)

@@ -48,12 +48,16 @@ def instructed(instruction: Instruction) -> Policy:
     return Policy(attributes=own) if own else Policy()
 
 
-def defined(options: Defining | Instruction) -> Attributes | None:
-    """The built-in attributes with those of --define or --policy; None without either. `ValueError` for a wrong one."""
-    if "define" in options:
-        return Attributes.named(*options["define"])
-    alone = "policy" in options and "instruct" not in options
-    return Policy.from_file(options["policy"]).attributes if alone else None
+def defined(options: Defining) -> Attributes | None:
+    """The built-in attributes with those of --define; None without it. `ValueError` for a wrong one."""
+    return Attributes.named(*options["define"]) if "define" in options else None
+
+
+def instructed_attributes(instruction: Instruction) -> Attributes | None:
+    """The attributes that an instruction may ask for: with those of --define, or of the policy that stands alone."""
+    if "policy" in instruction and not {"instruct", "define"} & instruction.keys():
+        return Policy.from_file(instruction["policy"]).attributes
+    return defined(instruction)
 
 
 def warned(policy: Policy) -> Policy:
