@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.service.database import Database, now
@@ -160,5 +160,5 @@ class Adjudications:
             rows = connection.execute(ours.where(label_pictures.c.image.in_(images)))
             return {row.image: row for row in rows}
 
-    def _standing(self) -> tuple[object, ...]:
+    def _standing(self) -> tuple[ColumnElement[bool], ...]:
         return adjudications.c.label_set == self._set.id, adjudications.c.undone.is_(None)
