@@ -18,7 +18,7 @@ demo: $(DEMO)  ## instruct the pocket model and open the contact sheet
 
 docs: $(DEMO)  ## build the site into site/, and end if a link is broken
 	@$(PIP) ".[docs]" || $(FAILED)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "== open site/index.html; for its search: python3 -m http.server --directory site =="
 
 test: $(TESTS)  ## run the tests, in JOBS processes of one thread each
