@@ -111,7 +111,7 @@ def asked_for(address: str, key: str) -> Image.Image:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{address}/v1/images/generations", json.dumps(body).encode(), headers)
     loopback = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(120):
+    for _ in range(600):
         try:
             with loopback.open(request) as answer:
                 (item,) = json.load(answer)["data"]

@@ -115,7 +115,8 @@ def _lacking(wanted: Requirement) -> str:
         found = version(wanted.name)
     except PackageNotFoundError:
         return f"no {wanted.name}"
-    return "" if wanted.specifier.contains(found, prereleases=True) else f"{wanted.name} {found}, not {wanted.specifier}"
+    fits = wanted.specifier.contains(found, prereleases=True)
+    return "" if fits else f"{wanted.name} {found}, not {wanted.specifier}"
 
 
 def _accelerator() -> Part:
@@ -131,7 +132,8 @@ def _accelerator() -> Part:
 
     place = torch.accelerator.current_accelerator()
     if place is None or not torch.accelerator.is_available():
-        return Part(name="accelerator", ready=False, told=f"torch {build} finds none: {cores}", mend="the driver of your accelerator")
+        mend = "the driver of your accelerator"
+        return Part(name="accelerator", ready=False, told=f"torch {build} finds none: {cores}", mend=mend)
     return Part(name="accelerator", ready=True, told=f"{place.type}, {torch.accelerator.device_count()} of them")
 
 
