@@ -102,7 +102,7 @@ def test_the_page_of_streams(empty: Studio, browser: Browser, look: Callable[[Pa
         Labels(empty.server.database).add(file, "gender", "man", **common)
     page.route("**/images/*", lambda route: route.fulfill(content_type="image/svg+xml", body=SQUARE))
     page.reload()
-    expect(page.get_by_text("1 stream calls for a look")).to_be_visible()
+    expect(page.get_by_text("1 stream; 1 calls for a look")).to_be_visible()
     expect(page.get_by_text("misses its target")).to_be_visible()
     expect(page.get_by_text("25 % of the images show women")).to_be_visible()
     look(page, "streams")

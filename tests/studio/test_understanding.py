@@ -44,9 +44,8 @@ def test_moved_shares_are_in_the_sentence_exactly(women: int) -> None:
 
 
 def test_a_policy_becomes_a_sentence_about_the_prompt() -> None:
-    policy = Policy.from_yaml(
-        "version: 1\nrules:\n  - every: occupation\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
-    )
+    rule = "every: occupation\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
+    policy = Policy.from_yaml(f"version: 1\nrules:\n  - {rule}")
     found = understood("a photo of a nurse", "", 8, policy, 3)
     assert (found.whose, found.version, found.sliders) == ("policy", 3, True)
     assert found.matched is not None

@@ -84,7 +84,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(units=units)
-    filters = (spoken, plural, percent, ends, share, shown, at, iso, colour, plain_count)
+    filters = (spoken, plural, percent, ends, sentence, share, shown, at, iso, colour, plain_count)
     made.filters.update({each.__name__: each for each in filters})
     return made
 
@@ -104,6 +104,11 @@ def percent(share: float | None) -> str:
 def share(percents: Fraction) -> str:
     """A share of a target in percent, with one decimal where it needs one."""
     return of_target(percents / 100)
+
+
+def sentence(text: str) -> str:
+    """A remark as a sentence: a capital letter in front, a full stop at the end unless there is one."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text[-1:] in '.?!' else '.'}"
 
 
 def ends(interval: tuple[float, float]) -> str:
