@@ -79,8 +79,8 @@ def test_a_person_draws_corrects_and_takes_the_images_away(drawing: Studio, brow
     assert {row["gender_asked"] for row in rows} == {"woman", "man"}
 
     page.goto(drawing.address + "instruct")
-    files = [{"name": "one.png", "mimeType": "image/png", "buffer": content}]
-    page.locator("#picture").set_input_files(files)  # type: ignore[arg-type]
+    pictures = [{"name": "one.png", "mimeType": "image/png", "buffer": content}]
+    page.locator("#picture").set_input_files(pictures)  # type: ignore[arg-type]
     expect(page.get_by_label("What should the images show?")).to_have_value("a photo of a firefighter")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("11")
     expect(understood).to_contain_text("Of 8 images")

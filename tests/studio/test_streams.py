@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -18,11 +18,16 @@ from fair_diffusion.service.streams import Counted
 from fair_diffusion.statistics.intervals import wilson
 from fair_diffusion.studio.flows import flows
 
+Read = Sequence[str | None]
 HALF = uniform("gender")
 
 
 def drawn(
-    server: Server, judged: list[str | None], *, perceived: list[str | None] | None = None, target: Target = HALF
+    server: Server,
+    judged: Sequence[str | None],
+    *,
+    perceived: Sequence[str | None] | None = None,
+    target: Target = HALF,
 ) -> list[str]:
     """A job that drew images of a stream, each read so; half of them were asked to show women. Returns their files."""
     perceived = perceived or judged

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fair_diffusion.policy import Policy, match
+from fair_diffusion.policy.target import Cell
 from fair_diffusion.studio.understanding import understood, written
 
+Shares = dict[tuple[int, Cell], int]
 SENTENCES = (
     "nurse: half women, half men",
     "nurse, teacher: 20% women; skin tone uniform",
@@ -35,7 +37,7 @@ def test_a_sentence_is_written_as_it_was_meant(sentence: str) -> None:
 def test_moved_shares_are_in_the_sentence_exactly(women: int) -> None:
     sentence = "every occupation: half women, half men; age uniform"
     found = match(Policy.from_sentence(sentence), "a photo of a nurse")
-    shares = {(0, ("woman",)): women, (0, ("man",)): 100 - women, (0, ("androgynous",)): 0}
+    shares: Shares = {(0, ("woman",)): women, (0, ("man",)): 100 - women, (0, ("androgynous",)): 0}
     text = written(found, sentence, shares)
     assert text is not None
     first, second = Policy.from_sentence(text).rules[0].targets
@@ -49,7 +51,7 @@ def test_a_policy_becomes_a_sentence_about_the_prompt() -> None:
     found = understood("a photo of a nurse", "", 8, policy, 3)
     assert (found.whose, found.version, found.sliders) == ("policy", 3, True)
     assert found.matched is not None
-    shares = {(0, ("woman",)): 30, (0, ("man",)): 70}
+    shares: Shares = {(0, ("woman",)): 30, (0, ("man",)): 70}
     assert written(found.matched, "", shares) == "nurse: 30% woman, 70% man"
     assert [part.quota for part in found.asked[0].parts] == [4, 4, 0]
 

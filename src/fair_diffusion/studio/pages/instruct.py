@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from fair_diffusion.policy import Policy, match
+from fair_diffusion.policy.target import Cell
 from fair_diffusion.request import MAX_PROMPT
 from fair_diffusion.seeds import SEEDS
 from fair_diffusion.service.asking import put_body
@@ -126,7 +127,7 @@ def _understood(
     found = _read(server, prompt, sentence, n)
     new = None
     if moved and found.matched is not None and found.sliders:
-        shares = {}
+        shares = dict[tuple[int, Cell], int]()
         for k, target in enumerate(found.matched.targets):
             mine = {
                 (k, cell): given[name] for cell in target.shares if (name := f"share.{k}.{'+'.join(cell)}") in given
@@ -135,7 +136,13 @@ def _understood(
         new = written(found.matched, sentence, shares) if shares else None
         if new is not None:
             found = _read(server, prompt, new, n)
-    context = {"found": found, "n": n, "sliders": not moved, "sentence": new, "may_instruct": key.role != CLIENT}
+    context: dict[str, Any] = {
+        "found": found,
+        "n": n,
+        "sliders": not moved,
+        "sentence": new,
+        "may_instruct": key.role != CLIENT,
+    }
     return page(request, "instruct_understood.html.j2", **context)
 
 

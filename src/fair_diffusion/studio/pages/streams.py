@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -16,5 +18,5 @@ router = APIRouter(prefix="/streams")
 def streams(request: Request, server: Here, key: Operator) -> Response:
     """Every stream."""
     found = flows(server)
-    context = {"flows": found, "last": LAST, "tolerance": TOLERANCE, "title_of": title_of}
+    context: dict[str, Any] = {"flows": found, "last": LAST, "tolerance": TOLERANCE, "title_of": title_of}
     return page(request, "streams.html.j2", title="Streams", **context)
