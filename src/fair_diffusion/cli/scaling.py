@@ -64,6 +64,7 @@ class Scale:
 
     def _check(self, loading: Loading) -> None:
         from fair_diffusion.perception.roles import check_roles
+        from fair_diffusion.scale.store import Store
 
         if self.cluster not in (LOCAL, "auto") and not self.cluster.startswith("ray://"):
             raise ValueError(f"--cluster is {self.cluster!r}; give local, auto, or an address such as ray://HOST:10001")
@@ -71,6 +72,8 @@ class Scale:
             raise ValueError("--gpus is for Ray; processes of this machine get one GPU each")
         if self.workers == 0 and self.database is None:
             raise ValueError("--workers 0 needs --database, by which workers that you start find what to draw")
+        if self.store is not None:
+            Store(self.store)
         model = str(loading.get("model", MODEL))
         if model != MODEL:
             check_roles(loading.get("perceiver"), loading.get("judge"), model=model)
