@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from fair_diffusion.service.server import Server
 from fair_diffusion.studio import sessions
 from fair_diffusion.studio.gate import Gate
-from fair_diffusion.studio.pages import card, drawing, instruct, policies, start, streams
+from fair_diffusion.studio.pages import audits, card, drawing, instruct, policies, start, streams
 from fair_diffusion.studio.problems import add_handlers
 from fair_diffusion.studio.sessions import same_site
 
@@ -29,8 +29,9 @@ def studio(server: Server) -> FastAPI:
     """The studio of a server, as an application."""
     app = FastAPI(openapi_url=None, dependencies=[Depends(same_site)])
     app.state.server = server
-    for group in (sessions, start, instruct, drawing, streams, policies, card):
+    for group in (sessions, start, instruct, drawing, streams, policies, card, audits):
         app.include_router(group.router)
+    app.include_router(audits.shared)
     app.mount("/static", StaticFiles(directory=STATIC))
     add_handlers(app)
     app.add_middleware(Gate, server=server)

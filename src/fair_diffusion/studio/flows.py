@@ -202,7 +202,7 @@ def shows(image: Mapping[str, Any], by: str, names: Sequence[str]) -> str | None
 def _images(server: Server) -> dict[tuple[str, str, str, str], list[Mapping[str, Any]]]:
     """The images of each stream that are kept, the newest first."""
     found: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
-    for job in server.jobs.newest(states=[DONE], most=JOBS):
+    for job in server.jobs.newest(states=[DONE], kinds=["draw "], most=JOBS):
         result = job.result or {}
         for stream in result.get("streams", ()):
             key = (stream["rule"], model_of(job.kind), stream["attributes"], stream.get("target", ""))

@@ -94,7 +94,7 @@ class Before:
 
 def before(server: Server, found: Sequence[Flow]) -> dict[int, Before]:
     """What the model draws by itself with the seeds of each stream, where drawings had plain twins."""
-    jobs = {job.id: job for job in server.jobs.newest(states=[DONE], most=JOBS)}
+    jobs = {job.id: job for job in server.jobs.newest(states=[DONE], kinds=["draw "], most=JOBS)}
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for flow in found:
         for name in dict.fromkeys(str(image["job"]) for image in flow.all_images):
