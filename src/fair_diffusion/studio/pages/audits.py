@@ -24,6 +24,7 @@ from fair_diffusion.service.server import Here, Operator, Server
 from fair_diffusion.service.signing import Signer
 from fair_diffusion.service.uploads import Upload
 from fair_diffusion.service.worker_kind import audit_kind_of
+from fair_diffusion.studio.drawings import drawing
 from fair_diffusion.studio.pages.instruct import MOST, Asked, put_drawing
 from fair_diffusion.studio.view import page, root_of
 
@@ -42,6 +43,7 @@ nurse,gender,man,4
 pilot,gender,woman,6
 pilot,gender,man,44
 """
+ID = "^job_[0-9a-f]{32}$"
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]*)"')
 
 
@@ -103,6 +105,14 @@ def suite(
         drawings.append((concept, put_drawing(server, key, asked, request=identity, group=identity, priority=-1)))
     named = title.strip() or f"{units(len(concepts), 'occupation')}, {n} images each"
     return _put(request, server, key, AuditBody(subject=DRAWINGS, title=named, drawings=drawings), n * len(concepts))
+
+
+@router.post("/drawing/{job}")
+def of_drawing(request: Request, job: Annotated[str, Path(pattern=ID)], server: Here, key: Operator) -> Response:
+    """Make the report of one drawing."""
+    drawn = drawing(server, key, job)
+    title = drawn.prompt or "A drawing"
+    return _put(request, server, key, AuditBody(subject=DRAWINGS, title=title, drawings=[(title, job)]), drawn.body.n)
 
 
 @router.post("/counts")
@@ -176,7 +186,7 @@ def _put(request: Request, server: Server, key: Key, body: AuditBody, images: in
     return RedirectResponse(f"{root_of(request)}audits", 303)
 
 
-Id = Annotated[str, Path(pattern="^job_[0-9a-f]{32}$")]
+Id = Annotated[str, Path(pattern=ID)]
 
 
 @router.get("/{job}")
