@@ -24,7 +24,14 @@ class Entry:
     roles: tuple[str, ...] = (OPERATOR,)
 
 
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "label",
+        "Label",
+        "Say what people see in pictures, and learn how far readers can be trusted.",
+        (OPERATOR, RATER),
+    ),
+)
 """Each has a file of its name in `pages/`, and an icon of its name in `templates/icons.html.j2`."""
 ALL = (CLIENT, OPERATOR, RATER)
 
