@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -27,7 +27,7 @@ def sets(request: Request, server: Here, key: Anybody) -> Response:
     raters_allowed(key)
     every = sets_of(server).all()
     told = [(each, progress(server.database, each)) for each in every]
-    context = {
+    context: dict[str, Any] = {
         "sets": told,
         "rules": _rules(server),
         "attributes": _attributes(server),
@@ -41,7 +41,7 @@ def label(request: Request, label_set: Set, server: Here, key: Anybody) -> Respo
     """Label the pictures of a set; first its guideline, once."""
     ours = found(server, key, label_set)
     guideline = sets_of(server).guideline(ours.guideline)
-    context = {"set": ours, "guideline": guideline, "title": ours.name}
+    context: dict[str, Any] = {"set": ours, "guideline": guideline, "title": ours.name}
     if not sets_of(server).agreed(key.id, ours.guideline):
         return page(request, "label_consent.html.j2", **context)
     return page(request, "label.html.j2", skips=SKIPS, ahead=AHEAD, cannot_tell=CANNOT_TELL, **context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
@@ -53,7 +53,13 @@ def raters(request: Request, label_set: Set, server: Here, key: Anybody) -> Resp
     ours = found(server, key, label_set)
     told = raters_of(server.database, ours)
     rows = [each for each in told.raters if key.role == OPERATOR or each.rater == key.id]
-    context = {"set": ours, "told": told, "rows": rows, "names": _names(server, key), "every": key.role == OPERATOR}
+    context: dict[str, Any] = {
+        "set": ours,
+        "told": told,
+        "rows": rows,
+        "names": _names(server, key),
+        "every": key.role == OPERATOR,
+    }
     return page(request, "label_raters.html.j2", title="Raters", **context)
 
 
@@ -65,7 +71,13 @@ def disagreements(request: Request, label_set: Set, server: Here, key: Operator)
     differ, decided = desk.disagreements(), desk.all()
     first = dict(list(differ.items())[:SHOWN])
     pictures = desk.pictures([*first, *(each.image for each in decided)])
-    context = {"set": ours, "differ": first, "left": len(differ) - len(first), "pictures": pictures, "decided": decided}
+    context: dict[str, Any] = {
+        "set": ours,
+        "differ": first,
+        "left": len(differ) - len(first),
+        "pictures": pictures,
+        "decided": decided,
+    }
     return page(request, "label_disagreements.html.j2", title="Disagreements", names=_names(server, key), **context)
 
 
