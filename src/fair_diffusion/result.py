@@ -58,6 +58,9 @@ class Record:
         negative_prompt: the negative prompt, if one was given.
         guidance_rescale: the rescale factor of the guidance.
         definitions: by attribute, the hash of its definition where that is not the built-in one.
+        seen: by attribute, the probability that people would see each group, as the calibration tells; empty without
+            one.
+        calibration: the version of the calibration that steering went by; None without one.
     """
 
     index: int
@@ -87,6 +90,8 @@ class Record:
     guidance_rescale: float = 0.0
     held: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, dict[str, float]] = field(default_factory=dict)
+    calibration: str | None = None
 
     @property
     def steered(self) -> bool:
