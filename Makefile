@@ -7,7 +7,7 @@ FAILED := { echo "== the installation failed; mend what pip names above, then ru
 DEMO := .venv/.demo-ready
 TESTS := .venv/.tests-ready
 
-.PHONY: demo test test-chromium test-package test-ray lint format
+.PHONY: demo docs test test-chromium test-package test-ray lint format
 
 demo: $(DEMO)  ## instruct the pocket model and open the contact sheet
 	@echo "== firefighters, plain and instructed: 32 seeds =="
@@ -15,6 +15,11 @@ demo: $(DEMO)  ## instruct the pocket model and open the contact sheet
 	$(BIN)/fair-diffusion generate "a photo of a firefighter" -n 32 --seed 0 --compare-plain \
 		--instruct "firefighter: 50% woman, 50% man" --out out/demo
 	@echo "== look at out/demo/contact-sheet.png =="
+
+docs: $(DEMO)  ## build the site into site/, and end if a link is broken
+	@$(PIP) ".[docs]" || $(FAILED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "== open site/index.html; for its search: python3 -m http.server --directory site =="
 
 test: $(TESTS)  ## run the tests, in JOBS processes of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
@@ -48,5 +53,5 @@ $(DEMO): pyproject.toml constraints.txt
 
 $(TESTS): $(DEMO)
 	@echo "== installing what the tests and recipes need into .venv =="
-	@$(PIP) ".[dev,recipes,service,postgres,c2pa]" || $(FAILED)
+	@$(PIP) ".[dev,docs,recipes,service,postgres,c2pa,faces]" || $(FAILED)
 	@touch $@

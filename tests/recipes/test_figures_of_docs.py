@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recipes.figures import verdicts
+import numpy as np
+from PIL import Image
+
+from recipes.figures import faces, verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -17,3 +20,11 @@ def test_verdicts_are_in_the_documentation(tmp_path: Path) -> None:
     kept = (DOCS / "pictures" / "verdicts.svg").read_text()
     for word in verdicts.LOOKS:
         assert made.count(f">{word}<") == kept.count(f">{word}<") > 0
+
+
+def test_faces_are_in_the_documentation(tmp_path: Path) -> None:
+    faces.figure(tmp_path / "faces.jpg")
+    with Image.open(tmp_path / "faces.jpg") as made, Image.open(DOCS / "pictures" / "faces.jpg") as kept:
+        assert made.size == kept.size
+        apart = np.asarray(made.convert("RGB"), np.float64) - np.asarray(kept.convert("RGB"), np.float64)
+    assert np.abs(apart).mean() < 2

@@ -15,7 +15,7 @@ from sqlalchemy import insert, select, text, update
 
 from fair_diffusion.allocation.ledger import Ledger, LedgerError
 from fair_diffusion.policy.target import Cell, uniform
-from fair_diffusion.service.database import Database, DatabaseError, now
+from fair_diffusion.service.database import SCHEMA, Database, DatabaseError, now
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.tables import tables, trail, turns
 from fair_diffusion.service.takeover import take_over_ledger, take_over_once
@@ -56,7 +56,9 @@ def test_a_newer_schema_is_refused(url: str) -> None:
     with database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
-    with pytest.raises(DatabaseError, match=r"schema 9999; this one knows 0004\); upgrade fair-diffusion, or name"):
+    with pytest.raises(
+        DatabaseError, match=rf"schema 9999; this one knows {SCHEMA}\); upgrade fair-diffusion, or name"
+    ):
         Database(url)
 
 

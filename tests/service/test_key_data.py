@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -17,12 +18,15 @@ from typer.testing import CliRunner
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.cli import app
+from fair_diffusion.policy import built_in
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.key_data import Had, KeyData, RunningError
 from fair_diffusion.service.keys import Key, Keys
+from fair_diffusion.service.label_queue import LabelQueue
+from fair_diffusion.service.label_sets import LabelSets, NewPicture
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.tables import images, jobs, tables
@@ -94,6 +98,26 @@ def test_what_is_erased_is_nowhere_and_others_keep_theirs(database: Database, pl
     assert (last.change, last.by, last.details) == ("data erased", "key_x", {"jobs": 2, "images": 3, "labels": 2})
     assert data.erase(ours) == Had(0, 0, 0)
     assert ours.id in [key.id for key in Keys(database).all()]
+
+
+def test_sets_that_are_labelled_lose_the_pictures_of_a_key_that_is_erased(
+    database: Database, place: Images, tmp_path: Path
+) -> None:
+    ours, theirs = filled(database, place, "ours"), filled(database, place, "theirs")
+    sets = LabelSets(database, place)
+    pictures = [NewPicture(image=hashlib.sha256(key.name.encode()).hexdigest(), owner=key.id) for key in (ours, theirs)]
+    made = sets.add("a set", built_in()["gender"], pictures, second=0)
+    queue = LabelQueue(database, made, lambda: 1.0)
+    for task in queue.next("somebody", most=2):
+        queue.label("somebody", task.image, "woman", guideline=made.guideline)
+    sets.consent(ours.id, made.guideline)
+    queue.next(ours.id)
+    assert KeyData(database, place).erase(ours).labels == 3
+    with database.reading() as connection:
+        assert connection.scalars(select(tables.tables["label_pictures"].c.owner)).all() == [theirs.id]
+        assert connection.execute(select(tables.tables["consents"])).all() == []
+    assert b"ours" not in {path.read_bytes() for path in (tmp_path / "images").rglob("*.png")}
+    assert [label.image for label in Labels(database).all(label_set=made.id)] == [pictures[1].image]
 
 
 def test_a_job_that_is_drawn_just_now_is_cancelled_first(database: Database, place: Images) -> None:

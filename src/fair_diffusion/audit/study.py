@@ -63,7 +63,7 @@ class Labelled:
         concept: what they show.
         attribute: what was labelled.
         groups: the K groups of the attribute.
-        counts: counts[i][j] images are group i to people and group j to the machine, shape (K + 1, K + 1); the last i
+        counts: `counts[i][j]` images are group i to people and group j to the machine, shape (K + 1, K + 1); the last i
             and j are unknown.
         table: name of the file with the people's labels.
     """

@@ -11,8 +11,8 @@ from typer.core import TyperCommand
 from fair_diffusion.cli.audit_options import check_options
 from fair_diffusion.cli.auditing import Subject, run
 from fair_diffusion.cli.console import say
-from fair_diffusion.cli.options import Auditing, grouped
-from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.cli.options import Auditing, Defining, grouped
+from fair_diffusion.cli.usage import defined, usage_errors
 
 MOVED = (
     "audit takes no --model: the verb that audits a model is now audit-suite, as in "
@@ -44,6 +44,7 @@ def audit(
         ),
     ],
     auditing: Auditing,
+    defining: Defining,
     perceiver: Annotated[
         str | None,
         typer.Option(help="who reads the images: pocket, judge, clip:MODEL, faces, skin_tone, human:CSV, …"),
@@ -57,13 +58,21 @@ def audit(
     with usage_errors():
         from fair_diffusion.readers.target import kind_of_target
 
+        own = defined(defining)
         told = {"perceiver": perceiver, "concepts": concepts, **auditing}
+        if not {"human_labels", "reference"} & auditing.keys():  # they are tables too
+            told["define"] = own
         given = [name for name, value in told.items() if value is not None]
-        check_options(given, kind_of_target(target, named=concepts is not None))
+        check_options(given, kind_of_target(target, named=concepts is not None, defined=own))
 
     def opened(scratch: Path) -> Subject:
         return Subject.target(
-            target, perceiver=perceiver, concepts=concepts, attributes=auditing.get("attribute"), scratch=scratch
+            target,
+            perceiver=perceiver,
+            concepts=concepts,
+            attributes=auditing.get("attribute"),
+            defined=own,
+            scratch=scratch,
         )
 
-    run(auditing, opened, own_sources=True)
+    run(auditing, opened, own_sources=True, defined=own)

@@ -19,8 +19,11 @@ FITS: Mapping[str, Collection[str]] = {
     "concepts": ("folder",),
     "human_labels": ("study", "images", "run", "folder"),
     "quality_reference": ("run", "folder"),
+    "define": ("counts", "images", "dataset"),
 }
 """The kinds that an option is for; the options that are not named here are for all."""
+MENDS: Mapping[str, str] = {"define": "name it to the perceiver, as in clip:MODEL,glasses, or leave it out"}
+"""What to do instead, where it is more than leaving the option out."""
 
 
 def check_options(given: Collection[str], kind: str) -> None:
@@ -33,4 +36,5 @@ def check_options(given: Collection[str], kind: str) -> None:
 def _said(name: str, kind: str) -> str:
     *others, last = (KINDS[one] for one in FITS[name])
     fits = f"{', '.join(others)} or {last}" if others else last
-    return f"--{name.replace('_', '-')} does not go with {KINDS[kind]}, only with {fits}; leave it out"
+    mend = MENDS.get(name, "leave it out")
+    return f"--{name.replace('_', '-')} does not go with {KINDS[kind]}, only with {fits}; {mend}"

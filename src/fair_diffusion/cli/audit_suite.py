@@ -10,7 +10,7 @@ import typer
 from fair_diffusion.cli.auditing import Subject, run
 from fair_diffusion.cli.options import Auditing, Instruction, Loading, Sampling, Steering, grouped
 from fair_diffusion.cli.suite_order import order
-from fair_diffusion.cli.usage import loaded
+from fair_diffusion.cli.usage import instructed_attributes, loaded, usage_errors
 
 
 @grouped
@@ -57,7 +57,14 @@ def audit_suite(
             loading=loading,
         )
         return Subject.suite(
-            asked, loaded(loading), by=loading.get("judge"), attributes=auditing.get("attribute"), scratch=scratch
+            asked,
+            loaded(loading),
+            by=loading.get("judge"),
+            attributes=auditing.get("attribute"),
+            defined=own,
+            scratch=scratch,
         )
 
-    run(auditing, opened)
+    with usage_errors():
+        own = instructed_attributes(instruction)
+    run(auditing, opened, defined=own)

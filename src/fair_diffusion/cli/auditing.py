@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fair_diffusion.audit.study import Study
     from fair_diffusion.perception.perceiver import Perceiver
     from fair_diffusion.pipeline import FairPipeline
+    from fair_diffusion.policy import Attributes
     from fair_diffusion.readers.findings import Findings
     from fair_diffusion.readers.kid_reference import KidReference
 
@@ -54,7 +55,14 @@ class Subject:
 
     @classmethod
     def target(
-        cls, target: Path, *, perceiver: str | None, concepts: Path | None, attributes: list[str] | None, scratch: Path
+        cls,
+        target: Path,
+        *,
+        perceiver: str | None,
+        concepts: Path | None,
+        attributes: list[str] | None,
+        defined: Attributes | None,
+        scratch: Path,
     ) -> Subject:
         """What lies in `target`. `ValueError` if there is no such perceiver."""
         from fair_diffusion.perception.opening import open_perceiver
@@ -71,6 +79,7 @@ class Subject:
                     reader=reader,
                     concepts=concepts,
                     attributes=attributes,
+                    defined=defined,
                     progress=progress,
                 )
 
@@ -79,25 +88,39 @@ class Subject:
 
     @classmethod
     def suite(
-        cls, order: Order, pipe: FairPipeline, *, by: str | None, attributes: list[str] | None, scratch: Path
+        cls,
+        order: Order,
+        pipe: FairPipeline,
+        *,
+        by: str | None,
+        attributes: list[str] | None,
+        defined: Attributes | None,
+        scratch: Path,
     ) -> Subject:
         """What `pipe`, whose judge is called `by`, draws by `order`."""
         return cls(
             findings=lambda: drawn(order, pipe, attributes=attributes, scratch=scratch),
             reader=pipe.judge,
             by=by and public(by),
-            groups=_recorded(pipe.judge),
+            groups=_recorded(pipe.judge, defined),
             pictures=order.work,
         )
 
 
-def run(asked: Auditing, opened: Callable[[Path], Subject], *, own_sources: bool = False) -> None:
+def run(
+    asked: Auditing,
+    opened: Callable[[Path], Subject],
+    *,
+    own_sources: bool = False,
+    defined: Attributes | None = None,
+) -> None:
     """Audit one subject: compare it as asked, write it, print it, and exit with code 3 if it misses a target.
 
     Args:
         asked: the options that both verbs have.
         opened: makes the subject, given a folder for pictures that have no file of their own.
         own_sources: whether the reference may be a source of the subject itself.
+        defined: the definitions of the attributes that labels and the reference may name; the built-in ones if None.
     """
     with usage_errors(), TemporaryDirectory() as folder:
         from fair_diffusion.audit.numbers import numbers
@@ -110,8 +133,10 @@ def run(asked: Auditing, opened: Callable[[Path], Subject], *, own_sources: bool
         if out is not None:
             check_new(out)
         named = asked.get("reference")
-        compared = find_reference(named, scratch=scratch, own_sources=own_sources) if named else None
-        labels = HumanLabels.load(table) if table else None
+        compared = None
+        if named:
+            compared = find_reference(named, scratch=scratch, own_sources=own_sources, defined=defined)
+        labels = HumanLabels.load(table, defined) if table else None
         subject = opened(scratch)
         if labels and table and subject.groups:
             check_labels(labels, subject.groups, table=table.name)
@@ -166,8 +191,8 @@ def write(study: Study, found: Numbers, images: pa.Table | None, out: Path) -> N
         (part / PAGE).write_text(page, encoding="utf-8")
 
 
-def _recorded(judge: Perceiver) -> dict[str, Sequence[str]]:
-    """The groups that records of what `judge` reads count: all that an attribute of ours has, whichever it knows."""
+def _recorded(judge: Perceiver, defined: Attributes | None) -> dict[str, Sequence[str]]:
+    """The groups that records of what `judge` reads count: all that a defined attribute has, whichever it knows."""
     from fair_diffusion.policy.attributes import every_group
 
-    return {name: every_group(name, groups) for name, groups in judge.groups.items()}
+    return {name: every_group(name, groups, defined) for name, groups in judge.groups.items()}

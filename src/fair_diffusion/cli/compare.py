@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fair_diffusion.cli.console import say, say_json
-from fair_diffusion.cli.options import Holding, Loading, Sampling, grouped
+from fair_diffusion.cli.options import Defining, Holding, Loading, Sampling, grouped
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.terminal import Columns, Terminal
-from fair_diffusion.cli.usage import INTERRUPTED, loaded, usage_errors, warned
+from fair_diffusion.cli.usage import INTERRUPTED, defined, loaded, usage_errors, warned
 from fair_diffusion.files import guarded
 from fair_diffusion.methods import METHODS
-from fair_diffusion.policy import Policy
+from fair_diffusion.policy import Attributes, Policy
 
 if TYPE_CHECKING:
     from fair_diffusion.compare import Outcome
@@ -33,6 +33,7 @@ _WAYS = ", ".join(
 @grouped
 def compare(
     out: Annotated[Path, typer.Option(help="a folder; one that the same settings left is gone on with")],
+    defining: Defining,
     sampling: Sampling,
     holding: Holding,
     loading: Loading,
@@ -66,7 +67,8 @@ def compare(
         from fair_diffusion.compare import compare as run
         from fair_diffusion.request import Request
 
-        ways, asked = read_ways(methods or [USUAL]), instructions(instruct or [], policy or [])
+        ways = read_ways(methods or [USUAL])
+        asked = instructions(instruct or [], policy or [], defined(defining))
         texts = read_prompts(prompts or [], suite, prompt)
         if reference is not None and not reference.is_dir():
             raise ValueError(f"{reference} is not there; name a folder of images for the kernel distance")
@@ -93,9 +95,20 @@ def compare(
         say(f"see {page}")
 
 
-def instructions(sentences: Sequence[str], files: Sequence[Path]) -> dict[str, Policy]:
-    """The policies by the names that tables give them: the sentence, or the file's name."""
-    named = [(sentence, warned(Policy.from_sentence(sentence))) for sentence in sentences]
+def instructions(sentences: Sequence[str], files: Sequence[Path], own: Attributes | None) -> dict[str, Policy]:
+    """The policies by the names that tables give them: the sentence, or the file's name.
+
+    Args:
+        sentences: instructions.
+        files: policy files.
+        own: the definitions that sentences may use; the built-in ones if None.
+
+    Raises:
+        ValueError: there is no instruction or one is there twice, or definitions have no sentence to use them.
+    """
+    if own and files and not sentences:
+        raise ValueError("--define is for --instruct, and only --policy is given; define the attributes in the policy")
+    named = [(sentence, warned(Policy.from_sentence(sentence, own))) for sentence in sentences]
     named += [(file.name, warned(Policy.from_file(file))) for file in files]
     if not named:
         raise ValueError('say what to aim for: --instruct "every occupation: half women", or --policy FILE')

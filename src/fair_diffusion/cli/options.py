@@ -87,17 +87,23 @@ class LoadingModels(_Models, _Placing, total=False):
     """The same of the models of a worker: for `serving_models.models_of`."""
 
 
-class Instruction(TypedDict, total=False):
+class Defining(TypedDict, total=False):
+    """Attributes of one's own: for `usage.defined`."""
+
+    define: Annotated[
+        list[str],
+        typer.Option(
+            help="further attributes, which instructions, tables and labels may name: a ready one, such as glasses, or "
+            "a YAML file; repeatable"
+        ),
+    ]
+
+
+class Instruction(Defining, total=False):
     """What the images are to show: for `usage.instructed`."""
 
     instruct: Annotated[str, typer.Option(help='such as "firefighter: half women" or "every occupation: half women"')]
     policy: Annotated[Path, typer.Option(help="a policy file (YAML)")]
-    define: Annotated[
-        list[str],
-        typer.Option(
-            help="attributes that --instruct may use: a ready one, such as glasses, or a YAML file; repeatable"
-        ),
-    ]
 
 
 class Holding(TypedDict, total=False):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fair_diffusion.cli.console import say_json
+from fair_diffusion.cli.options import Defining, grouped
 from fair_diffusion.cli.progress import counting
 from fair_diffusion.cli.terminal import Columns, Terminal
-from fair_diffusion.cli.usage import usage_errors
+from fair_diffusion.cli.usage import defined, usage_errors
 
 if TYPE_CHECKING:
     from fair_diffusion.perception.confusion import Confusion
@@ -24,11 +25,13 @@ def verbs() -> None:
 
 
 @perceiver.command()
+@grouped
 def train(
     folder: Annotated[
         Path, typer.Argument(help='pictures, one sub-folder per group; "unknown" may be one', metavar="FOLDER")
     ],
     out: Annotated[Path, typer.Option(help="a new folder for weights and confusion matrix")],
+    defining: Defining,
     attribute: Annotated[str, typer.Option(help="what the groups are groups of")] = "gender",
     side: Annotated[int, typer.Option(min=16, max=512, help="pixels to which pictures are reduced")] = 64,
     epochs: Annotated[int, typer.Option(min=1, help="passes over the pictures")] = 20,
@@ -43,8 +46,11 @@ def train(
         from fair_diffusion.readers.labelled_folder import read_labelled
 
         check_new(out)
+        own = defined(defining)
         with counting("reading") as progress:
-            images, groups, names, broken = read_labelled(folder, attribute=attribute, side=side, progress=progress)
+            images, groups, names, broken = read_labelled(
+                folder, attribute=attribute, side=side, defined=own, progress=progress
+            )
         with counting("training") as progress:
             found = train(
                 images,

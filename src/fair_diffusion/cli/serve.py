@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,9 @@ from fair_diffusion.cli.service_log import service_log
 from fair_diffusion.cli.signing import C2pa
 from fair_diffusion.cli.upstream import UpstreamModel, UpstreamUrl, check_readers
 from fair_diffusion.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from fair_diffusion.service.server import Server
 
 
 @grouped
@@ -62,10 +66,23 @@ def serve(
         **{"keep_prompts": keep_prompts, "upstream": upstream, "upstream_model": upstream_model},
         **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
+    run(given, loading, lambda address, secret, _: _greet(address, secret))
+
+
+def run(given: dict[str, Any], loading: LoadingModels, greet: Callable[[str, str | None, Server], None]) -> None:
+    """Serve until the end: the API, the studio, and the workers.
+
+    Args:
+        given: the settings that are given.
+        loading: which models are drawn with.
+        greet: is told the address, the secret of the first key if it was made, and the server, when it takes requests.
+    """
     with usage_errors():
         try:
+            from fair_diffusion.service.api import application
             from fair_diffusion.service.serving import Uvicorn, Workers, prepared
             from fair_diffusion.service.settings import Settings
+            from fair_diffusion.studio import mount
         except ModuleNotFoundError as error:
             raise ValueError(f'serving needs more: pip install "fair-diffusion[service]" ({error})') from None
         settings = Settings.read(**given)
@@ -77,7 +94,12 @@ def serve(
             signal.signal(each, lambda *_: None)  # uvicorn takes them, ends, and sends them on
         drawing = Workers(settings, _options(loading))
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        uvicorn = Uvicorn(server, lambda: _greet(f"http://{host}:{uvicorn.port}", secret), drawing.stop)
+        uvicorn = Uvicorn(
+            server,
+            lambda: greet(f"http://{host}:{uvicorn.port}", secret, server),
+            drawing.stop,
+            app=mount(application(server), server),
+        )
         try:
             with drawing:
                 uvicorn.run()
@@ -87,7 +109,7 @@ def serve(
 
 def _greet(address: str, secret: str | None) -> None:
     """Say where the server is, and how to ask it for an image."""
-    say(f"serving on {address}")
+    say(f"serving on {address}; the studio is {address}/studio")
     if secret:
         say(f"key: {secret}")
         say("this key was made because there was none; it is not shown again, and only this machine reaches the server")

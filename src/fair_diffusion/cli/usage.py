@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fair_diffusion.cli.console import say
-from fair_diffusion.cli.options import Instruction, Loading
+from fair_diffusion.cli.options import Defining, Instruction, Loading
 from fair_diffusion.policy import Attributes, Policy
 
 if TYPE_CHECKING:
@@ -42,10 +42,22 @@ def instructed(instruction: Instruction) -> Policy:
         if "define" in instruction:
             raise ValueError("both --define and --policy are given; define the attributes in the policy")
         return warned(Policy.from_file(instruction["policy"]))
-    defined = Attributes.named(*instruction["define"]) if "define" in instruction else None
+    own = defined(instruction)
     if "instruct" in instruction:
-        return warned(Policy.from_sentence(instruction["instruct"], defined))
-    return Policy(attributes=defined) if defined else Policy()
+        return warned(Policy.from_sentence(instruction["instruct"], own))
+    return Policy(attributes=own) if own else Policy()
+
+
+def defined(options: Defining) -> Attributes | None:
+    """The built-in attributes with those of --define; None without it. `ValueError` for a wrong one."""
+    return Attributes.named(*options["define"]) if "define" in options else None
+
+
+def instructed_attributes(instruction: Instruction) -> Attributes | None:
+    """The attributes that an instruction may ask for: with those of --define, or of the policy that stands alone."""
+    if "policy" in instruction and not {"instruct", "define"} & instruction.keys():
+        return Policy.from_file(instruction["policy"]).attributes
+    return defined(instruction)
 
 
 def warned(policy: Policy) -> Policy:

@@ -49,7 +49,9 @@ class Ask:
     lot: tuple[int, int] | None = None
 
     def identity(self, way: Way) -> dict[str, Any]:
-        """All that makes the images of a way, as plain data. Not all ways depend on the instruction."""
+        """All that makes the images of a way, as plain data. Not all ways depend on the instruction.
+
+        What a policy need not say is left out where it does not, because folders of earlier versions lack it."""
         said: dict[str, Any] = {"prompt": self.prompt, "seed": self.seed, "way": way.identity}
         if way.instructed:
             said["start"], said["lot"] = self.matched.start, self.lot and list(self.lot)
@@ -57,6 +59,9 @@ class Ask:
                 [list(target.attributes), {"/".join(cell): str(share) for cell, share in target.shares.items()}]
                 for target in self.matched.targets
             ]
+            told = {"definitions": self.policy.attributes.own, "words": self.policy.words}
+            said |= {name: value for name, value in told.items() if value}
+            said |= {} if self.policy.hold is None else {"hold": list(self.policy.hold)}
         return said
 
 

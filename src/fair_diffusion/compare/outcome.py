@@ -99,6 +99,7 @@ class Outcome:
         instruction: the name of the instruction.
         attribute: the attribute, or several that are joint.
         way: the name of the way.
+        definitions: the hash of each definition of these attributes that is not the built-in one, by attribute.
         failed: why the way has no numbers; None if it has.
         judge: the deviation from the target, as the judge reads the images.
         perceiver: the same as the perceiver reads them.
@@ -117,6 +118,7 @@ class Outcome:
     instruction: str
     attribute: str
     way: str
+    definitions: Mapping[str, str] = field(default_factory=dict)
     failed: str | None = None
     judge: Deviation | None = None
     perceiver: Deviation | None = None
@@ -136,6 +138,7 @@ class Outcome:
             row |= {f"{reader}_{name}": getattr(deviation, name, None) for name in Deviation.__annotations__}
         facts = asdict(self.facts) if self.facts else dict.fromkeys(Facts.__annotations__)
         facts["notes"] = "; ".join(self.facts.notes) if self.facts else None
+        row["definitions"] = ", ".join(f"{name} as {digest}" for name, digest in self.definitions.items()) or None
         facts |= {f"moved_{name}": share for name, share in (facts.pop("moved") or {}).items()}
         return row | facts | {f"floor_{name}": value for name, value in self.floors.items()}
 
@@ -156,6 +159,7 @@ def outcomes(comparison: Comparison, reference: Reference | None = None) -> list
         own: dict[str, list[Outcome]] = {name: [] for name in attributes}
         drawn = [(way, plain if way == PLAIN else comparison.cells(way, instruction)) for way in comparison.ways]
         told = {name: _differences(drawn, name) for name in attributes}
+        defined = asks[0].policy.attributes.own if asks else {}
         for way, cells in drawn:
             failed = comparison.failures.get((instruction, way.name))
             facts = _facts(way, cells, plain, reference) if cells else None
@@ -165,6 +169,7 @@ def outcomes(comparison: Comparison, reference: Reference | None = None) -> list
                         instruction=instruction,
                         attribute=name,
                         way=way.name,
+                        definitions={part: defined[part] for part in name.split(JOINT) if part in defined},
                         failed=failed,
                         judge=_deviation(way, cells, name, "judged"),
                         perceiver=_deviation(way, cells, name, "perceived"),

@@ -23,6 +23,7 @@ from fair_diffusion.compare.plot import Figure, figures
 from fair_diffusion.compare.reference import Reference
 from fair_diffusion.compare.way import Way
 from fair_diffusion.files.pictures import jpeg_uri
+from fair_diffusion.policy import Attribute
 from fair_diffusion.report.headline import spoken, units
 from fair_diffusion.report.page import environment, rendered
 from fair_diffusion.statistics.bootstrap import FEWEST_PAIRS
@@ -45,6 +46,7 @@ def page(comparison: Comparison, lines: Sequence[Outcome], reference: Reference 
         "quality": QUALITY,
         "cost": COST,
         "ways": [(way, made(way)) for way in comparison.ways],
+        "definitions": _definitions(comparison),
         "notes": _notes(lines),
         "kid_to": kid_to(reference),
         "left_out": reference.notes if reference else (),
@@ -109,6 +111,12 @@ def made(way: Way) -> str:
         f", {key} {getattr(value, 'name', value)}" for key, value in way.options.items() if key != "control"
     )
     return f"method {way.request.row.name}, {control}, {groups}{options}"
+
+
+def _definitions(comparison: Comparison) -> list[Attribute]:
+    """What the instructions define otherwise than it is built in, each definition once."""
+    defined = {ask.instruction: ask.policy.attributes for ask in comparison.asks}.values()
+    return list({each[name].digest: each[name] for each in defined for name in each.own}.values())
 
 
 def _notes(lines: Sequence[Outcome]) -> dict[str, list[str]]:

@@ -29,7 +29,8 @@ class ClassifierPerceiver:
     """A classifier as a perceiver.
 
     Args:
-        model, processor: as transformers loads them.
+        model: the classifier, as transformers loads it.
+        processor: of its pictures, as transformers loads it.
         labels: the model's labels by attribute and group.
         sure: below this probability the likeliest group is unknown.
     """

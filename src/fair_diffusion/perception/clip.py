@@ -43,7 +43,9 @@ class ClipPerceiver:
     """A CLIP model as a perceiver.
 
     Args:
-        model, tokenizer, processor: as transformers loads them.
+        model: the CLIP model, as transformers loads it.
+        tokenizer: of its texts, as transformers loads it.
+        processor: of its pictures, as transformers loads it.
         phrases: of every group, by attribute; those of the attributes if None.
         sure: below this probability the likeliest group is unknown.
         margin: a group that leads the next one by less is unknown.

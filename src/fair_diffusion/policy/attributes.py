@@ -31,7 +31,7 @@ READY = (
 BEFORE, LAST, AFTER = "before", "last", "after"
 STANDS = (BEFORE, LAST, AFTER)
 """Where the words for a group stand: before the concept, directly before it, or after it ("nurse with glasses")."""
-_TOLD = ("note", "sources", "caution")
+_TOLD = ("note", "sources", "caution", "guideline")
 """The fields of an attribute that tell people about it and change nothing."""
 
 Words = tuple[tuple[str, str], ...]
@@ -83,6 +83,7 @@ class Attribute:
         note: what is perceived, and by whom.
         sources: where the groups come from.
         caution: what to know before use.
+        guideline: what people who label pictures are told, one paragraph or point each.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Attribute:
     note: str = ""
     sources: tuple[str, ...] = ()
     caution: str = ""
+    guideline: tuple[str, ...] = ()
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -241,6 +243,7 @@ def attribute_of(name: str, data: Mapping[str, Any]) -> Attribute:
         note=str(data.get("note", "")),
         sources=_texts(data, "sources"),
         caution=str(data.get("caution", "")),
+        guideline=_texts(data, "guideline"),
     )
 
 

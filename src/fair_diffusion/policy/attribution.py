@@ -43,7 +43,8 @@ def of_adjective(
 
     Args:
         people: of the prompt.
-        first, stop: the words of the adjective.
+        first: the first word of the adjective.
+        stop: the word past it.
         adjectives: the first word of every adjective for people, and the word past it.
         strong: whether it is said of people alone ("female"), not of things too ("black", "German").
         colour: whether it is a colour.

@@ -41,7 +41,8 @@ from fair_diffusion.policy.tokens import lexicon, said_groups
 from fair_diffusion.policy.words import Phrase, phrase
 
 TEXTS = ("label", "note", "caution")
-LISTS = ("called", "ignore", "sources", *KINDS)
+SENTENCES = ("sources", "guideline")
+LISTS = ("called", "ignore", *SENTENCES, *KINDS)
 FLAGS = ("sensitive", "ordered", "peoples", "stating_names")
 KEYS = (*TEXTS, *LISTS, *FLAGS, "stands", "groups")
 GROUP_LISTS = ("phrases", "called", "written", *KINDS)
@@ -287,7 +288,7 @@ class DefinitionReader(Nodes):
     def words(self, node: Node, key: str) -> tuple[str, ...]:
         """A list of short texts, each with a word."""
         found = self.phrases(node, key)
-        if len(found) > MOST_TEXTS or (key != "sources" and any(len(text) > LONGEST for text in found)):
+        if len(found) > MOST_TEXTS or (key not in SENTENCES and any(len(text) > LONGEST for text in found)):
             self.wrong(node, key, "the list is too long", f"write up to {MOST_TEXTS} words of {LONGEST} characters")
         return found
 

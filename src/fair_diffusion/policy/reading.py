@@ -131,8 +131,13 @@ class Reading:
         words that could be read in two ways.
         """
         found: dict[str, set[str | None]] = {}
-        for said in self.said(self.worker(mention)):
-            if said.same:
+        every = self.said(self.worker(mention))
+        longer = [said for said in every if said.group is not None]
+        for said in every:
+            part = said.group is None and any(
+                said.attribute == other.attribute and said.words in other.words for other in longer
+            )  # "glasses" in "with glasses" says nothing more
+            if said.same and not part:
                 known = said.group in self.attributes[said.attribute].group_names
                 group = said.group if known and said.same == Same.YES else None
                 found.setdefault(said.attribute, set()).add(group)

@@ -32,7 +32,8 @@ def refusal(text: Sequence[Word], first: int, stop: int, words: Phrase) -> str |
 
     Args:
         text: the words of the prompt.
-        first, stop: the mention is `text[first:stop]`.
+        first: the first word of the mention.
+        stop: the word past it.
         words: the known phrase that it stands for.
     """
     before = [word.normal for word in text[max(0, first - 5) : first]]

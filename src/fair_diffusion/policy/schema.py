@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fair_diffusion.policy.attributes import KINDS, READY, STANDS, Attribute, built_in
-from fair_diffusion.policy.definitions import FLAGS, GROUP_LISTS, LISTS, LONGEST, MOST_GROUPS, TEXTS
+from fair_diffusion.policy.definitions import FLAGS, GROUP_LISTS, LISTS, LONGEST, MOST_GROUPS, SENTENCES, TEXTS
 from fair_diffusion.policy.file import LONGEST_WORD
 from fair_diffusion.policy.target import UNIFORM_WORDS
 
@@ -105,7 +105,7 @@ def _attribute() -> dict[str, Any]:
         "required": ["groups"],
         "properties": {
             **dict.fromkeys(TEXTS, _TEXT),
-            **{name: _TEXTS if name == "sources" else short for name in LISTS},
+            **{name: _TEXTS if name in SENTENCES else short for name in LISTS},
             **{key: {"type": "boolean"} for key in FLAGS},
             "stands": {"enum": list(STANDS), "description": "Where the words for a group stand in a prompt."},
             "groups": {

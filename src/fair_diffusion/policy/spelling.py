@@ -121,7 +121,9 @@ def _attribute(text: str, defined: Attributes) -> str:
         return text
     words = tuple(word for word in phrase(text) if word not in ("perceived", "apparent", "label"))
     kind, value = lexicon(defined).get(words, ("", None))
-    return str(value) if kind == "L" else text
+    if kind == "L":
+        return str(value)
+    return next((name for name in defined if plain(name) == plain(" ".join(words))), text)  # a group may be called so
 
 
 def _near_attribute(text: str, defined: Attributes) -> str | None:

@@ -16,8 +16,10 @@ from fair_diffusion.audit.folder import FORMAT
 from fair_diffusion.files.csv_rows import Row, chosen
 from fair_diffusion.files.format_number import check_metadata
 from fair_diffusion.files.tables import open_table
-from fair_diffusion.policy import built_in
+from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.policy.spelling import Pair, named
+from fair_diffusion.policy.tokens import ready_with
+from fair_diffusion.policy.words import phrase
 from fair_diffusion.readers.figures import count
 
 COLUMNS, OPTIONAL = ("prompt", "attribute", "group", "count"), ("source", "target")
@@ -36,8 +38,12 @@ GROUPS = 100
 SHARES = ("share", *ALSO["share"], "rate", "ratio", "prob", "probability")
 
 
-def count_rows(path: Path) -> Iterator[Row]:
+def count_rows(path: Path, defined: Attributes | None = None) -> Iterator[Row]:
     """Yield the rows of a table of counts with the columns `COLUMNS` and `OPTIONAL`, as text; "share" too, if there.
+
+    Args:
+        path: the table.
+        defined: the definitions whose names columns may have; the built-in ones if None.
 
     Raises:
         ValueError: the file is no such table; the message says what was seen.
@@ -46,6 +52,7 @@ def count_rows(path: Path) -> Iterator[Row]:
     def check(schema: pa.Schema) -> None:
         check_metadata(schema.metadata, FORMAT, path)
 
+    defined = defined or built_in()
     header, rows = open_table(path, COLUMNS, ALSO, check)
     counts = [name for name in ALSO["count"] if name in header]
     if "count" not in header and len(counts) > 1 and _has(header, "group"):
@@ -54,14 +61,14 @@ def count_rows(path: Path) -> Iterator[Row]:
             "that one count"
         )
     if not (_has(header, "group") and _has(header, "count")):
-        inner = [name for name in header if _attribute(name) is not None]
+        inner = [name for name in header if _attribute(name, defined) is not None]
         if len(inner) == 1 and _has(header, "count"):
             for line, row in chosen(
                 path, header, rows, required=("prompt", inner[0], "count"), optional=(*OPTIONAL, "share"), also=ALSO
             ):
                 yield line, row | {"attribute": inner[0], "group": row[inner[0]]}
             return
-        if groups := _columns_of_groups(path, header):
+        if groups := _columns_of_groups(path, header, defined):
             yield from _wide(path, header, rows, groups)
             return
         if shares := [name for name in header if name in SHARES]:
@@ -73,6 +80,7 @@ def count_rows(path: Path) -> Iterator[Row]:
             raise ValueError(
                 f"{path} lacks the column 'group'; write prompt,attribute,group,count, or one column of counts per "
                 f"group, as in prompt,woman,man,unknown; its first line names {', '.join(header[:8])[:200]}"
+                f"{_ready(header)}"
             )
     yield from chosen(path, header, rows, required=COLUMNS, optional=(*OPTIONAL, "share"), also=ALSO)
 
@@ -86,13 +94,19 @@ def _has(header: Sequence[str], column: str) -> bool:
     return any(name in header for name in (column, *ALSO[column]))
 
 
-def _attribute(name: str) -> str | None:
+def _attribute(name: str, defined: Attributes) -> str | None:
     """The attribute that a name of a column means, if it is a known one."""
-    found = named([(name, "unknown")]).names.get((name, "unknown"))
-    return found[0] if found and found[0] in built_in() else None
+    found = named([(name, "unknown")], defined).names.get((name, "unknown"))
+    return found[0] if found and found[0] in defined else None
 
 
-def _columns_of_groups(path: Path, header: Sequence[str]) -> dict[str, Pair]:
+def _ready(header: Sequence[str]) -> str:
+    """A hint at the first ready definition that would make a column known; empty if none would."""
+    found = next((ready for name in header if (ready := ready_with(phrase(name.replace("_", " "))))), None)
+    return f"; --define {found} makes its groups known" if found else ""
+
+
+def _columns_of_groups(path: Path, header: Sequence[str], defined: Attributes) -> dict[str, Pair]:
     """The columns that are groups, each with attribute and group; empty if there are none.
 
     With a column `attribute`, every column that is nothing else is a group of it.
@@ -101,8 +115,8 @@ def _columns_of_groups(path: Path, header: Sequence[str]) -> dict[str, Pair]:
     rest = [name for name in header if name and name not in others and name not in TOTALS]
     if _has(header, "attribute"):
         return {name: ("", name) for name in rest} if len(rest) > 1 and not {*rest} & {*SHARES} else {}
-    for attribute, each in built_in().items():
-        found = {name: named([(attribute, each.group_names[0]), (attribute, name)]) for name in rest}
+    for attribute, each in defined.items():
+        found = {name: named([(attribute, each.group_names[0]), (attribute, name)], defined) for name in rest}
         known = {name: one.names[attribute, name] for name, one in found.items() if not one.wrong}
         if sum(group != "unknown" for _, group in known.values()) < 2:
             continue

@@ -16,7 +16,7 @@ from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.csv_rows import CsvErrors
 from fair_diffusion.files.text import printable
-from fair_diffusion.policy.attributes import ordered_groups
+from fair_diffusion.policy.attributes import Attributes, ordered_groups
 from fair_diffusion.policy.spelling import UNKNOWN, named, plain
 from fair_diffusion.policy.vocabulary import typo
 from fair_diffusion.policy.words import phrase
@@ -55,15 +55,19 @@ class _Row:
     share: float | None
 
 
-def read_counts(path: Path) -> Findings:
+def read_counts(path: Path, defined: Attributes | None = None) -> Findings:
     """Read a table of counts as a study.
+
+    Args:
+        path: the table.
+        defined: the definitions of the attributes that it may name; the built-in ones if None.
 
     Raises:
         ValueError: the file cannot be read; or lines are wrong, and the message names each of them.
     """
     errors = CsvErrors(path)
-    rows = list(_rows(path, errors))
-    names = named((row.attribute, row.group) for row in rows)
+    rows = list(_rows(path, errors, defined))
+    names = named(((row.attribute, row.group) for row in rows), defined)
     prompts, sources = Spellings(), Spellings()
     cells: Cells = {}
     said: dict[Key, dict[str, float]] = {}
@@ -91,7 +95,7 @@ def read_counts(path: Path) -> Findings:
     errors.check()
     _check_shares(path, cells, said)
     _check_totals(path, cells)
-    tallies = _tallies(path, cells)
+    tallies = _tallies(path, cells, defined)
     if not tallies:
         raise ValueError(f"{path} holds no counts; give one line per prompt and group")
     facts = {"counts": path.name}
@@ -107,9 +111,9 @@ def read_counts(path: Path) -> Findings:
     return Findings(study)
 
 
-def _rows(path: Path, errors: CsvErrors) -> Iterator[_Row]:
+def _rows(path: Path, errors: CsvErrors, defined: Attributes | None) -> Iterator[_Row]:
     """Yield the rows whose numbers can be read; the others are added to `errors`."""
-    for number, (line, row) in enumerate(count_rows(path)):
+    for number, (line, row) in enumerate(count_rows(path, defined)):
         if number >= ROWS:
             raise ValueError(f"{path} has more than {ROWS:,} rows of counts; split it")
         if long := next((column for column, text in row.items() if len(text) > LONGEST and column != "count"), None):
@@ -169,13 +173,13 @@ def kind_of(source: str) -> str:
     return source.lower() if source.lower() in ("data", "plain", "instructed") else "other"
 
 
-def _tallies(path: Path, cells: Cells) -> list[Tally]:
+def _tallies(path: Path, cells: Cells, defined: Attributes | None) -> list[Tally]:
     """The tallies of a table's cells; rows without any count are left out."""
     seen: dict[str, list[str]] = {}
     for (_, _, attribute), row in cells.items():
         seen.setdefault(attribute, []).extend(row)
     groups = {
-        attribute: ordered_groups(attribute, (name for name in names if name != UNKNOWN))
+        attribute: ordered_groups(attribute, (name for name in names if name != UNKNOWN), defined)
         for attribute, names in seen.items()
     }
     if many := [attribute for attribute, names in groups.items() if len(names) > GROUPS]:

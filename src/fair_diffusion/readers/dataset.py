@@ -19,6 +19,7 @@ from fair_diffusion.files.image_files import is_study
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.policy import Attributes
 from fair_diffusion.readers.archive import archive_items, is_archive
 from fair_diffusion.readers.caption_table import table_items, text_items
 from fair_diffusion.readers.caption_text import Item
@@ -51,6 +52,7 @@ def read_dataset(
     perceiver_name: str | None = None,
     scratch: Path,
     attributes: list[str] | None = None,
+    defined: Attributes | None = None,
     progress: Progress = silent,
 ) -> Findings:
     """Audit a dataset. Damaged parts are named in the study, and the rest counts.
@@ -61,6 +63,7 @@ def read_dataset(
         perceiver_name: its name in the study. Default: its own name.
         scratch: an empty folder for the pictures of samples.
         attributes: what to count. Default: every attribute that is read; captions tell no joint attributes.
+        defined: the attributes that captions state; the built-in ones if None.
         progress: called with the number of captions so far.
 
     Raises:
@@ -68,7 +71,7 @@ def read_dataset(
     """
     name = printable(target.resolve().name)
     inner = [InnerFile(target, path.relative_to(target).as_posix()) for path in shards_in(target) if path != target]
-    stream = _Stream(inner or [target], f"{name}, pictures", perceiver is not None, progress)
+    stream = _Stream(inner or [target], f"{name}, pictures", perceiver is not None, progress, defined)
     if perceiver is None:
         for _ in stream.pictures():
             pass
@@ -123,15 +126,17 @@ class _Stream:
         source: the source's name of the pictures.
         with_pictures: whether pictures are wanted.
         progress: called with the number of captions so far.
+        defined: the attributes that captions state; the built-in ones if None.
     """
 
     shards: Sequence[Readable]
     source: str
     with_pictures: bool
     progress: Progress
+    defined: Attributes | None = None
 
     def __post_init__(self) -> None:
-        self.counts, self.done = CaptionCounts(), 0
+        self.counts, self.done = CaptionCounts(self.defined), 0
         self.broken: list[str] = []
         self.skipped: Counter[str] = Counter()
 

@@ -18,7 +18,7 @@ from fair_diffusion.files.guarded import opened, why
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.label_rows import read_labels
-from fair_diffusion.policy.attributes import every_group
+from fair_diffusion.policy.attributes import Attributes, every_group
 from fair_diffusion.policy.spelling import named
 from fair_diffusion.readers.counts import kind_of
 from fair_diffusion.readers.findings import Findings
@@ -33,8 +33,13 @@ def is_image_table(columns: list[str]) -> bool:
     return {"file", "concept"} <= set(columns) and bool(_attributes(columns))
 
 
-def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Findings:
+def read_image_table(path: Path, *, attributes: list[str] | None = None, defined: Attributes | None = None) -> Findings:
     """Read a table of images as a study.
+
+    Args:
+        path: the table.
+        attributes: what to count; all that was read if None.
+        defined: the definitions of the attributes that it may name; the built-in ones if None.
 
     Raises:
         ValueError: the table is damaged or empty, or one of the attributes was not read.
@@ -43,7 +48,7 @@ def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Find
         with opened(path) as source, pq.ParquetFile(source) as file:
             check_metadata(file.schema_arrow.metadata, FORMAT, path)
             names = _attributes(file.schema_arrow.names)
-            rows = _rows(path, file, names)
+            rows = _rows(path, file, names, defined)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} cannot be read: {why(error)}") from error
     if not len(rows):
@@ -57,14 +62,19 @@ def read_image_table(path: Path, *, attributes: list[str] | None = None) -> Find
     return Findings(study, rows.table())
 
 
-def read_label_table(path: Path, *, attributes: list[str] | None = None) -> Findings:
+def read_label_table(path: Path, *, attributes: list[str] | None = None, defined: Attributes | None = None) -> Findings:
     """Read people's labels of images that are not here as a study, as `human:CSV` reads them.
+
+    Args:
+        path: the table.
+        attributes: what to count; all that was labelled if None.
+        defined: the definitions of the attributes that it may name; the built-in ones if None.
 
     Raises:
         ValueError: as `perception.label_rows.read_labels`.
     """
-    found = read_labels(path)
-    labels = HumanLabels(found.votes, found.notes)
+    found = read_labels(path, defined)
+    labels = HumanLabels(found.votes, found.notes, defined)
     rows = ImageRows(labels.groups)
     for file in sorted(labels.files):
         concept, source = found.about[file]
@@ -95,7 +105,7 @@ def _attributes(columns: list[str]) -> list[str]:
     ]
 
 
-def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
+def _rows(path: Path, file: pq.ParquetFile, names: list[str], defined: Attributes | None) -> ImageRows:
     """The rows of the attributes `names`; groups are those of the attribute, or those that occur."""
     rows = ImageRows(dict.fromkeys(names, ()))
     seen: dict[str, dict[str, None]] = {name: {} for name in names}
@@ -112,7 +122,7 @@ def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
             for name, label in labels.items():
                 if label is not None:
                     seen[name][label] = None
-    spelt = named((name, label) for name, labels_seen in seen.items() for label in labels_seen)
+    spelt = named(((name, label) for name, labels_seen in seen.items() for label in labels_seen), defined)
     for (name, _), wrong in spelt.wrong.items():
         raise ValueError(f"{path}, column {name}: {wrong}")
     for name, column in rows.labels.items():
@@ -120,5 +130,5 @@ def _rows(path: Path, file: pq.ParquetFile, names: list[str]) -> ImageRows:
         seen[name] = {group: None for group in groups.values() if group != UNKNOWN}
         rows.labels[name] = [None if label is None or groups[label] == UNKNOWN else groups[label] for label in column]
     for name, labels_seen in seen.items():
-        rows.groups[name] = tuple(every_group(name, list(labels_seen)))
+        rows.groups[name] = tuple(every_group(name, list(labels_seen), defined))
     return rows

@@ -14,7 +14,7 @@ from torch import Tensor
 from fair_diffusion.files.image_files import image_files
 from fair_diffusion.files.pictures import BrokenPicture, open_picture
 from fair_diffusion.files.text import printable
-from fair_diffusion.policy.attributes import ordered_groups
+from fair_diffusion.policy.attributes import Attributes, ordered_groups
 from fair_diffusion.policy.spelling import UNKNOWN, named
 
 
@@ -32,12 +32,13 @@ def read_labelled(
     *,
     attribute: str,
     side: int,
+    defined: Attributes | None = None,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> Labelled:
     """The pictures in the sub-folders of `folder`, however deep, reduced to `side` pixels; links are not followed.
 
     Groups are spelt as the attribute does ("Women" is the group woman, "not sure" is unknown) and come in its order, if
-    it is a known one; else by their names.
+    it is one of the defined ones (the built-in ones if None); else by their names.
     `ValueError` if there are no pictures, or a sub-folder has none."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; name one with a sub-folder of pictures for each group")
@@ -62,9 +63,9 @@ def read_labelled(
     inner_folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if empty := [name for name in inner_folders if name not in groups]:
         raise ValueError(f"{folder / empty[0]} has no pictures that can be read; put some there, or take it out")
-    spelt = named((attribute, group) for group in sorted(set(groups)))
+    spelt = named(((attribute, group) for group in sorted(set(groups))), defined)
     for (_, group), wrong in spelt.wrong.items():
         raise ValueError(f"{folder / group}: {wrong}")
     groups = [spelt.names[attribute, group][1] for group in groups]
-    names = ordered_groups(attribute, sorted(set(groups) - {UNKNOWN}))
+    names = ordered_groups(attribute, sorted(set(groups) - {UNKNOWN}), defined)
     return Labelled(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous(), groups, names, broken)

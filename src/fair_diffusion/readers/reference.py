@@ -12,6 +12,7 @@ from pathlib import Path
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.tables import TABLES
+from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.concepts import canonical
 from fair_diffusion.policy.spelling import plain
 from fair_diffusion.policy.words import phrase
@@ -21,13 +22,16 @@ _FILES = frozenset(TABLES)
 """Endings of files that hold counts: a name with such an ending is never the name of a source."""
 
 
-def find_reference(spec: str, *, scratch: Path, own_sources: bool) -> Sequence[Tally] | str:
+def find_reference(
+    spec: str, *, scratch: Path, own_sources: bool, defined: Attributes | None = None
+) -> Sequence[Tally] | str:
     """Find what `--reference` names, before the target is read.
 
     Args:
         spec: PATH, PATH:SOURCE or, for a target that has sources of its own, SOURCE.
         scratch: an empty folder.
         own_sources: whether SOURCE may name a source of the audited target.
+        defined: the definitions of the attributes that tables may name; the built-in ones if None.
 
     Returns:
         The tallies in PATH, or SOURCE itself where no such path exists: `with_reference` looks it up in the study.
@@ -36,21 +40,22 @@ def find_reference(spec: str, *, scratch: Path, own_sources: bool) -> Sequence[T
         ValueError: as `read_reference`.
     """
     named = own_sources and Path(spec).suffix.lower() not in _FILES and not _path_and_source(spec)[0].exists()
-    return spec if named else read_reference(spec, scratch=scratch)
+    return spec if named else read_reference(spec, scratch=scratch, defined=defined)
 
 
-def read_reference(spec: str, *, scratch: Path) -> list[Tally]:
+def read_reference(spec: str, *, scratch: Path, defined: Attributes | None = None) -> list[Tally]:
     """The tallies of one source in a file or folder.
 
     Args:
         spec: PATH or PATH:SOURCE.
         scratch: an empty folder.
+        defined: the definitions of the attributes that tables may name; the built-in ones if None.
 
     Raises:
         ValueError: PATH cannot be read, has no such source, or has several sources and none is named.
     """
     path, source = _path_and_source(spec)
-    tallies = read_target(path, scratch=scratch).study.tallies
+    tallies = read_target(path, scratch=scratch, defined=defined).study.tallies
     sources = list(dict.fromkeys(tally.source for tally in tallies))
     if source:
         source = _of_that_name(source, sources) or source

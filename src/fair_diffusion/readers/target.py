@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from fair_diffusion.perception.label_rows import COLUMNS as LABELS
 from fair_diffusion.perception.label_rows import is_label_table
 from fair_diffusion.perception.opening import NAMES, open_perceiver
 from fair_diffusion.perception.perceiver import Perceiver
+from fair_diffusion.policy import Attributes
 from fair_diffusion.readers.archive import is_archive
 from fair_diffusion.readers.caption_text import caption_column
 from fair_diffusion.readers.count_rows import ALSO as ALSO_COUNTS
@@ -57,6 +59,7 @@ def read_target(
     reader: Perceiver | None = None,
     concepts: Path | None = None,
     attributes: list[str] | None = None,
+    defined: Attributes | None = None,
     progress: Progress = silent,
 ) -> Findings:
     """Audit `target`.
@@ -69,21 +72,22 @@ def read_target(
         reader: the perceiver itself, if it is open already. Without `perceiver`, the study calls it by its own name.
         concepts: a table `file,concept[,source]` for a folder of images.
         attributes: what to count, joint attributes as "gender × skin_tone". Default: everything that is read.
+        defined: the definitions of the attributes that tables, labels and captions may name; the built-in ones if None.
         progress: called as images are read.
 
     Raises:
         ValueError: the target cannot be audited, or not with these arguments; the message says what can.
     """
     named = read_concepts(concepts) if concepts else None
-    kind = kind_of_target(target, named=named is not None)
+    kind = kind_of_target(target, named=named is not None, defined=defined)
     if named is not None and kind != "folder":
         raise ValueError(f"{target} is no folder of images; leave out the table of concepts")
     if kind in ("counts", "study", "images"):
         if perceiver or reader is not None:
             raise ValueError(f"{target} holds counts or labels and no images; leave out the perceiver")
-        return _counted(target, kind, attributes)
+        return _counted(target, kind, attributes, defined)
     reader = reader or (open_perceiver(perceiver) if perceiver else None)
-    findings = _read(target, kind, reader, perceiver, named, scratch, attributes, progress)
+    findings = _read(target, kind, reader, perceiver, named, scratch, attributes, defined, progress)
     if target.is_dir():
         notes = [*findings.study.notes, *map(printable, _passed_over(target, kind))]
         findings = replace(findings, study=replace(findings.study, notes=notes))
@@ -124,6 +128,7 @@ def _read(
     named: Concepts | None,
     scratch: Path,
     attributes: list[str] | None,
+    defined: Attributes | None,
     progress: Progress,
 ) -> Findings:
     """Audit a target that may hold images."""
@@ -139,17 +144,18 @@ def _read(
             attributes=attributes,
             progress=progress,
         )
-    read = read_run if kind == "run" else read_dataset
+    read = read_run if kind == "run" else partial(read_dataset, defined=defined)
     by = perceiver and public(perceiver)
     return read(target, reader, perceiver_name=by, scratch=scratch, attributes=attributes, progress=progress)
 
 
-def kind_of_target(target: Path, *, named: bool = False) -> Kind:
+def kind_of_target(target: Path, *, named: bool = False, defined: Attributes | None = None) -> Kind:
     """The kind of a target.
 
     Args:
         target: a folder or a file.
         named: whether a table names the images in the folder; such a folder is a folder of images or a study.
+        defined: the definitions of the attributes that columns may name; the built-in ones if None.
 
     Raises:
         ValueError: the target cannot be audited.
@@ -172,7 +178,7 @@ def kind_of_target(target: Path, *, named: bool = False) -> Kind:
             more = " …" if len(studies) > 3 else ""
             raise ValueError(f"{target} holds studies and no images; `fair-diffusion report {shown}{more}` shows them")
         return "folder"
-    return _kind_of_file(target)
+    return _kind_of_file(target, defined)
 
 
 def _is_dataset(folder: Path) -> bool:
@@ -189,7 +195,7 @@ def _has_captions(shard: Path) -> bool:
         return False
 
 
-def _kind_of_file(target: Path) -> Kind:
+def _kind_of_file(target: Path, defined: Attributes | None) -> Kind:
     """The kind of a file, by what it holds."""
     ending = target.suffix.lower()
     if ending in PICKLES:
@@ -200,7 +206,7 @@ def _kind_of_file(target: Path) -> Kind:
     except (OSError, RefusedFile) as error:
         raise ValueError(f"{target} cannot be read ({why(error)}); name {TARGETS}") from error
     if ending == ".parquet" or start.startswith(b"PAR1"):
-        return _kind_of_table(target)
+        return _kind_of_table(target, defined)
     if target.name.lower().endswith(ARCHIVES) or is_archive(start):
         return "dataset"
     if kind_of_picture(start):
@@ -211,7 +217,7 @@ def _kind_of_file(target: Path) -> Kind:
         if ending in TABLES or start.startswith(PACKED):
             raise
         header = []
-    if is_label_table(header):
+    if is_label_table(header, defined):
         return "images"
     if ending in TABLES or is_count_table(header):
         if caption_column(header) and not is_count_table(header):
@@ -220,7 +226,7 @@ def _kind_of_file(target: Path) -> Kind:
     raise ValueError(f"{target} cannot be audited; name {TARGETS}")
 
 
-def _kind_of_table(table: Path) -> Kind:
+def _kind_of_table(table: Path, defined: Attributes | None) -> Kind:
     """The kind of a Parquet file, by its columns."""
     columns = schema_of(table).names
     if set(columns) >= NEEDED:
@@ -230,7 +236,7 @@ def _kind_of_table(table: Path) -> Kind:
     names = [column_name(name) for name in columns]
     if {*names} >= {*COUNTS}:
         return "counts"
-    if is_label_table(names):
+    if is_label_table(names, defined):
         return "images"
     if caption_column(columns) and not {*ALSO_COUNTS["count"], "count"} & {*names}:
         return "dataset"
@@ -245,10 +251,10 @@ def _studied(target: Path) -> Findings:
     return Findings(load_study(target), check_complete(load_images(target), target))
 
 
-def _counted(target: Path, kind: Kind, attributes: list[str] | None) -> Findings:
+def _counted(target: Path, kind: Kind, attributes: list[str] | None, defined: Attributes | None) -> Findings:
     """Audit a target whose images somebody has read or counted already."""
     if kind == "images":
         labels = not is_parquet(target) or not is_image_table(schema_of(target).names)
-        return (read_label_table if labels else read_image_table)(target, attributes=attributes)
-    counted = read_counts(target) if kind == "counts" else _studied(target)
+        return (read_label_table if labels else read_image_table)(target, attributes=attributes, defined=defined)
+    counted = read_counts(target, defined) if kind == "counts" else _studied(target)
     return only(counted, attributes)

@@ -48,8 +48,12 @@ def put_edit(
     """Store pictures and put the job that moves them into the queue. If no job is put, they are deleted again.
 
     Args:
-        server, key, asked, request, idempotency: as in `put`.
+        server: has the queue.
+        key: of the caller.
+        asked: the request.
         pictures: to be moved.
+        request: its id.
+        idempotency: as in `put`.
     """
     model = chosen_model(server, asked.model)
     body = edit_body(server, key, asked, pictures, model, request)

@@ -29,7 +29,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from fair_diffusion.allocation.ledger_file import APPLICATION as LEDGER
 from fair_diffusion.allocation.ledger_file import LedgerError
 
-SCHEMA = "0004"
+SCHEMA = "0006"
 """The newest revision in `migrations/versions`, which this code reads and writes."""
 APPLICATION = int.from_bytes(b"FDSV")
 """SQLite's `application_id` of our databases."""

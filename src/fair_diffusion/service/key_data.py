@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import IO, Any
 
-from sqlalchemy import ColumnElement, Row, delete, or_, select
+from sqlalchemy import ColumnElement, Row, delete, exists, or_, select
 
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.images import MEDIA, Images
 from fair_diffusion.service.job import QUEUED, RUNNING
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.keys import Key
-from fair_diffusion.service.tables import events, images, jobs, labels
+from fair_diffusion.service.tables import consents, events, images, jobs, label_holds, label_pictures, labels
 from fair_diffusion.service.trail import COMMAND_LINE, note
 from fair_diffusion.service.uploads import owner
 
@@ -125,9 +125,12 @@ class KeyData:
             pictures = connection.execute(select(images.c.hash, images.c.key).where(_of(key))).all()
         with self._database.writing() as connection:
             gone = connection.execute(delete(labels).where(_labels(key))).rowcount
+            for table, rater in ((label_holds, label_holds.c.rater), (consents, consents.c.rater)):
+                connection.execute(delete(table).where(rater == key.id))
         for picture in pictures:
             self._images.delete(picture.hash, key=picture.key)
         with self._database.writing() as connection:  # last, so that what is cut short is begun again
+            connection.execute(delete(label_pictures).where(label_pictures.c.owner == key.id))
             ended = connection.execute(delete(jobs).where(jobs.c.key == key.id, jobs.c.state != RUNNING)).rowcount
             had = Had(ended, len(pictures), gone)
             note(connection, by=by, change="data erased", subject=key.id, details=asdict(had))
@@ -135,8 +138,10 @@ class KeyData:
 
 
 def _of(key: Key) -> ColumnElement[bool]:
-    """The images of a key, and the pictures that it sent."""
-    return or_(images.c.key == key.id, images.c.key.startswith(owner(key.id, ""), autoescape=True))
+    """The images of a key, the pictures that it sent, and its images in sets that are labelled."""
+    drawn_for = (label_pictures.c.image == images.c.hash, label_pictures.c.owner == key.id)
+    in_set = exists().where(label_pictures.c.label_set == images.c.key, *drawn_for)
+    return or_(images.c.key == key.id, images.c.key.startswith(owner(key.id, ""), autoescape=True), in_set)
 
 
 def _labels(key: Key) -> ColumnElement[bool]:

@@ -97,6 +97,12 @@ class Keys:
             row = connection.execute(valid).first()
         return None if row is None else Key.of(row)
 
+    def valid(self, key: str) -> Key | None:
+        """The valid key with this id; None if there is none, or if it was revoked."""
+        with self.database.reading() as connection:
+            row = connection.execute(select(keys).where(keys.c.id == key, keys.c.revoked.is_(None))).first()
+        return None if row is None else Key.of(row)
+
     def all(self) -> list[Key]:
         """Every key, revoked ones too, the oldest first."""
         with self.database.reading() as connection:

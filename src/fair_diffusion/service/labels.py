@@ -7,9 +7,11 @@ picture was shown: estimates weigh by it, and a label without one enters none.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.policy.attributes import suggestion
@@ -41,6 +43,7 @@ class Label:
         guideline: the version of the guideline.
         time: when, in seconds since 1970.
         undone: when the rater took it back; None if it stands.
+        label_set: the set that the picture was shown from; None if it was chosen.
     """
 
     id: int
@@ -54,6 +57,7 @@ class Label:
     guideline: str
     time: float
     undone: float | None
+    label_set: str | None = None
 
     @classmethod
     def of(cls, row: Row[tuple[object, ...]]) -> Label:
@@ -83,29 +87,23 @@ class Labels:
         guideline: str,
         probability: float | None = None,
         reason: str | None = None,
+        groups: Sequence[str] | None = None,
+        label_set: str | None = None,
+        connection: Connection | None = None,
     ) -> Label:
         """Store a label. The arguments are as in `Label`; without answer and reason, the rater cannot tell.
+
+        Args:
+            groups: those of the attribute where the label was given; as the attribute is defined if None.
+            connection: of a transaction that the label is to be part of.
 
         Raises:
             ValueError: one of them is none, with the mend.
         """
         if not _HASH.fullmatch(image):
             raise ValueError(f"the image is {image!r}; give the SHA-256 of its file, 64 hexadecimal digits")
-        if attribute not in self._attributes:
-            raise ValueError(f"unknown attribute {attribute!r}; {suggestion(attribute, tuple(self._attributes))}")
-        groups = tuple(self._attributes[attribute].group_names)
-        if answer is not None and answer not in groups:
-            raise ValueError(f"{attribute} has no group {answer!r}; {suggestion(answer, groups)}")
-        if answer is not None and reason is not None:
-            raise ValueError(f"both the group {answer!r} and the reason {reason!r} are given; give one")
-        if queue not in QUEUES:
-            raise ValueError(f"unknown queue {queue!r}; {suggestion(queue, QUEUES)}")
-        drawn = probability is not None and 0 < probability <= 1
-        if not (drawn if queue in DRAWN else probability is None):
-            raise ValueError(
-                f"the probability is {probability} in the queue {queue!r}; give one above 0 and up to 1 for pictures "
-                f"that were drawn ({', '.join(DRAWN)}), and none for others"
-            )
+        self._check_answer(attribute, answer, reason, groups)
+        _check_queue(queue, probability)
         if not rater or not guideline:
             raise ValueError("rater or guideline is empty; give a pseudonym, and the version of the guideline")
         values = {
@@ -117,10 +115,21 @@ class Labels:
             "queue": queue,
             "probability": probability,
             "guideline": guideline,
+            "label_set": label_set,
             "time": now(),
         }
-        with self._database.writing() as connection:
-            return Label.of(connection.execute(insert(table).values(values).returning(table)).one())
+        with nullcontext(connection) if connection is not None else self._database.writing() as writing:
+            return Label.of(writing.execute(insert(table).values(values).returning(table)).one())
+
+    def _check_answer(
+        self, attribute: str, answer: str | None, reason: str | None, groups: Sequence[str] | None
+    ) -> None:
+        if groups is None:
+            groups = self._attributes.attribute(attribute).group_names
+        if answer is not None and answer not in groups:
+            raise ValueError(f"{attribute} has no group {answer!r}; {suggestion(answer, tuple(groups))}")
+        if answer is not None and reason is not None:
+            raise ValueError(f"both the group {answer!r} and the reason {reason!r} are given; give one")
 
     def undo(self, label: int, *, rater: str) -> Label:
         """Take a label back; it stays, with the time. `ValueError` if the rater has none with this number."""
@@ -137,19 +146,35 @@ class Labels:
         image: str | None = None,
         attribute: str | None = None,
         rater: str | None = None,
+        label_set: str | None = None,
         undone: bool = False,
     ) -> list[Label]:
         """Labels, the oldest first.
 
         Args:
-            image, attribute, rater: only those of this one.
+            image: only those of this one.
+            attribute: only those of this one.
+            rater: only those of this one.
+            label_set: only those of this one.
             undone: those that were taken back, too.
         """
         wanted = select(table).order_by(table.c.id)
-        for column, value in ((table.c.image, image), (table.c.attribute, attribute), (table.c.rater, rater)):
+        given = {"image": image, "attribute": attribute, "rater": rater, "label_set": label_set}
+        for name, value in given.items():
             if value is not None:
-                wanted = wanted.where(column == value)
+                wanted = wanted.where(table.c[name] == value)
         if not undone:
             wanted = wanted.where(table.c.undone.is_(None))
         with self._database.reading() as connection:
             return [Label.of(row) for row in connection.execute(wanted)]
+
+
+def _check_queue(queue: str, probability: float | None) -> None:
+    if queue not in QUEUES:
+        raise ValueError(f"unknown queue {queue!r}; {suggestion(queue, QUEUES)}")
+    drawn = probability is not None and 0 < probability <= 1
+    if not (drawn if queue in DRAWN else probability is None):
+        raise ValueError(
+            f"the probability is {probability} in the queue {queue!r}; give one above 0 and up to 1 for pictures "
+            f"that were drawn ({', '.join(DRAWN)}), and none for others"
+        )

@@ -25,7 +25,8 @@ class Previews:
     Args:
         first: the number of its first image in the run.
         n: its images.
-        steps, partials: as in `preview_steps`.
+        steps: as in `preview_steps`.
+        partials: as in `preview_steps`.
         show: is given the number of the image, the number of the partial image, and the picture.
     """
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
 from socket import socket
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -23,6 +24,9 @@ from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.server import TICK, Server
 from fair_diffusion.service.settings import Settings
 from fair_diffusion.service.takeover import take_over_once
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 LOG = logging.getLogger("fair_diffusion.serve")
 DATABASE = "FAIR_DIFFUSION_DATABASE"
@@ -145,12 +149,26 @@ class Workers:
 
 
 class Uvicorn(uvicorn.Server):
-    """Uvicorn, that says when it takes requests, on which port, and when it takes no more."""
+    """Uvicorn, that says when it takes requests, on which port, and when it takes no more.
 
-    def __init__(self, server: Server, started: Callable[[], None], ending: Callable[[], None] | None = None) -> None:
+    Args:
+        server: the parts of the server.
+        started: called when it takes requests.
+        ending: called when it takes no more.
+        app: what answers; the API alone if None.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        started: Callable[[], None],
+        ending: Callable[[], None] | None = None,
+        *,
+        app: ASGIApp | None = None,
+    ) -> None:
         settings = server.settings
         config = uvicorn.Config(
-            application(server),
+            app or application(server),
             host=settings.host,
             port=settings.port,
             log_level="warning",

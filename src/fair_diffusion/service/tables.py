@@ -28,8 +28,12 @@ tables = MetaData()
 
 def _only(state: str) -> dict[str, Any]:
     """An index holds the jobs of this state alone."""
-    condition = text(f"state = '{state}'")
-    return {"sqlite_where": condition, "postgresql_where": condition}
+    return _where(f"state = '{state}'")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """An index holds the rows of this condition alone."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 jobs = Table(
@@ -126,6 +130,12 @@ keys = Table(
     Column("created", Float, nullable=False),
     Column("revoked", Float),
 )
+secrets = Table(
+    "secrets",
+    tables,
+    Column("name", Text, primary_key=True),  # "signing"
+    Column("value", Text, nullable=False),  # hexadecimal; made by the first server that needs it
+)
 policies = Table(
     "policies",
     tables,
@@ -180,6 +190,79 @@ labels = Table(
     Column("guideline", Text, nullable=False),  # its version
     Column("time", Float, nullable=False),
     Column("undone", Float),  # when the rater took it back
+    Column("label_set", Text),  # the set that the picture was shown from; none for a correction
+    Index("labels_of_set", "label_set", "image"),
+    Index("labels_once", "label_set", "image", "rater", unique=True, **_where("undone IS NULL")),
+)
+label_sets = Table(
+    "label_sets",
+    tables,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("attribute", Text, nullable=False),  # what raters are asked
+    Column("groups", JSON, nullable=False),  # the answers, in the order of their keys
+    Column("queue", Text, nullable=False),  # random, active: how its pictures are drawn
+    Column("guideline", ForeignKey("guidelines.version"), nullable=False),
+    Column("pictures", Integer, nullable=False),  # those that are drawn, without gold questions
+    Column("second", Float, nullable=False),  # the share of pictures that a second rater sees, too
+    Column("created", Float, nullable=False),
+    Column("by", Text, nullable=False),
+)
+label_pictures = Table(
+    "label_pictures",
+    tables,
+    Column("label_set", ForeignKey("label_sets.id", ondelete="CASCADE"), primary_key=True),
+    Column("image", Text, primary_key=True),  # its hash
+    Column("place", Integer),  # in the order of the draw; none for a gold question
+    Column("priority", Float),  # what the order goes by, see `statistics/drawing_order.py`
+    Column("probability", Float),  # that one draw from the set gives this picture
+    Column("second", Boolean, nullable=False),  # whether a second rater sees it, too
+    Column("gold", Text),  # the known answer of a gold question
+    Column("reading", Text),  # what a reader said; hidden until the label is given
+    Column("confidence", Float),
+    Column("file", Text, nullable=False),  # its name in tables
+    Column("concept", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("owner", Text, nullable=False),  # the key that it was drawn for; "" is this machine
+    Index("label_pictures_order", "label_set", "place"),
+    Index("label_pictures_image", "image"),
+)
+label_holds = Table(
+    "label_holds",
+    tables,
+    Column("label_set", ForeignKey("label_sets.id", ondelete="CASCADE"), primary_key=True),
+    Column("rater", Text, primary_key=True),
+    Column("image", Text, primary_key=True),
+    Column("queue", Text, nullable=False),  # why it was given
+    Column("number", Integer, nullable=False),  # the order in which the rater sees them
+    Column("until", Float, nullable=False),  # until then no other rater gets it
+)
+guidelines = Table(
+    "guidelines",
+    tables,
+    Column("version", Text, primary_key=True),  # a hash of the content
+    Column("attribute", Text, nullable=False),
+    Column("content", JSON, nullable=False),
+)
+consents = Table(
+    "consents",
+    tables,
+    Column("rater", Text, primary_key=True),
+    Column("guideline", ForeignKey("guidelines.version"), primary_key=True),
+    Column("time", Float, nullable=False),
+)
+adjudications = Table(
+    "adjudications",
+    tables,
+    Column("id", Integer, primary_key=True),
+    Column("label_set", ForeignKey("label_sets.id", ondelete="CASCADE"), nullable=False),
+    Column("image", Text, nullable=False),
+    Column("answer", Text),  # none: it cannot be told
+    Column("why", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("undone", Float),
+    Index("adjudications_once", "label_set", "image", unique=True, **_where("undone IS NULL")),
 )
 workers = Table(
     "workers",

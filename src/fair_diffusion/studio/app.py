@@ -1,0 +1,58 @@
+"""The studio as an application, and its place beside the API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import Depends, FastAPI
+from starlette._utils import get_route_path
+from starlette.responses import RedirectResponse
+from starlette.staticfiles import StaticFiles
+
+from fair_diffusion.service.server import Server
+from fair_diffusion.studio import sessions
+from fair_diffusion.studio.gate import Gate
+from fair_diffusion.studio.pages import start
+from fair_diffusion.studio.problems import add_handlers
+from fair_diffusion.studio.sessions import same_site
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+PREFIX = "/studio"
+"""Where the studio is, below the address of the server."""
+STATIC = Path(__file__).parent / "static"
+
+
+def studio(server: Server) -> FastAPI:
+    """The studio of a server, as an application."""
+    app = FastAPI(openapi_url=None, dependencies=[Depends(same_site)])
+    app.state.server = server
+    for group in (sessions, start):
+        app.include_router(group.router)
+    app.mount("/static", StaticFiles(directory=STATIC))
+    add_handlers(app)
+    app.add_middleware(Gate, server=server)
+    return app
+
+
+def mount(api: ASGIApp, server: Server) -> ASGIApp:
+    """The API with the studio beside it.
+
+    Args:
+        api: answers whatever is not the studio's.
+        server: what both work on.
+    """
+    pages = studio(server)
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        path = get_route_path(scope) if scope["type"] == "http" else ""
+        if path == PREFIX:  # links of pages are relative, and count from the slash on
+            await RedirectResponse(f".{PREFIX}/", 308)(scope, receive, send)
+        elif path.startswith(f"{PREFIX}/"):
+            await pages({**scope, "root_path": scope.get("root_path", "") + PREFIX}, receive, send)
+        else:
+            await api(scope, receive, send)
+
+    return both

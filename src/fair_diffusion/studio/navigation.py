@@ -1,0 +1,47 @@
+"""The pages that there are, in the order in which they are linked, and who may open them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page that is linked from every page.
+
+    Attributes:
+        path: below the studio.
+        title: what it is called.
+        said: what it is for, in one sentence.
+        roles: who may open it.
+    """
+
+    path: str
+    title: str
+    said: str
+    roles: tuple[str, ...] = (OPERATOR,)
+
+
+ENTRIES: tuple[Entry, ...] = ()
+"""Each has a file of its name in `pages/`, and an icon of its name in `templates/icons.html.j2`."""
+ALL = (CLIENT, OPERATOR, RATER)
+
+
+@dataclass(frozen=True)
+class Link:
+    """An entry, and whether the page is it or below it."""
+
+    entry: Entry
+    current: bool
+
+
+def links(role: str, path: str) -> list[Link]:
+    """The pages that somebody of a role may open.
+
+    Args:
+        role: of the key.
+        path: of the page that is shown, below the studio.
+    """
+    return [Link(each, path.split("/")[0] == each.path) for each in ENTRIES if role in each.roles]

@@ -1,0 +1,185 @@
+"""The queue: the order of the draw, two raters at once, steps back, skips, gold questions, second opinions."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from label_examples import made_set
+from sqlalchemy import select, update
+
+from fair_diffusion.service.database import Database, now
+from fair_diffusion.service.label_queue import LabelQueue, NotHeldError, NothingToUndoError
+from fair_diffusion.service.label_sets import LabelSet
+from fair_diffusion.service.labels import CANNOT_TELL, Labels
+from fair_diffusion.service.tables import label_holds, label_pictures
+
+
+def _order(database: Database, made: LabelSet) -> list[str]:
+    """The pictures of a set as they are drawn."""
+    drawn = select(label_pictures.c.image).where(
+        label_pictures.c.label_set == made.id, label_pictures.c.place.is_not(None)
+    )
+    with database.reading() as connection:
+        return list(connection.scalars(drawn.order_by(label_pictures.c.place)))
+
+
+def _queue(database: Database, made: LabelSet, *, gold: bool = False) -> LabelQueue:
+    return LabelQueue(database, made, lambda: 0.0 if gold else 1.0)
+
+
+def test_a_rater_sees_every_picture_once_in_the_order_of_the_draw(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 7)
+    queue, seen = _queue(database, made), []
+    while tasks := queue.next("anna"):
+        assert queue.next("anna") == tasks, "a reload shows the same picture"
+        given, left = queue.label("anna", tasks[0].image, "woman", guideline=made.guideline)
+        assert left == []
+        assert given.label.queue == "random"
+        assert given.label.probability == pytest.approx(1 / 7)
+        seen.append(tasks[0].image)
+    assert seen == _order(database, made)
+    assert queue.next("ben") == [], "nothing is left, and no second opinion is asked for"
+
+
+def test_pictures_that_are_fetched_ahead_come_in_order(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 5)
+    queue, order = _queue(database, made), _order(database, made)
+    held = queue.next("anna", most=3)
+    assert [task.image for task in held] == order[:3]
+    given, held = queue.label("anna", order[0], "man", guideline=made.guideline, most=3)
+    assert given.label.answer == "man"
+    assert [task.image for task in held] == order[1:4]
+
+
+def test_two_raters_never_see_the_same_picture_of_the_draw(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 40)
+    seen: dict[str, list[str]] = {name: [] for name in "abcd"}
+    start = threading.Barrier(4)
+
+    def rate(name: str) -> None:
+        queue = _queue(database, made)
+        start.wait()
+        held = queue.next(name, most=2)
+        while held:
+            seen[name].append(held[0].image)
+            _, held = queue.label(name, held[0].image, "woman", guideline=made.guideline, most=2)
+
+    threads = [threading.Thread(target=rate, args=(name,)) for name in seen]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    every = [image for mine in seen.values() for image in mine]
+    assert sorted(every) == sorted(_order(database, made))
+    assert len(Labels(database).all(label_set=made.id)) == 40
+
+
+def test_a_picture_that_was_left_goes_to_another_rater_and_both_labels_stay(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 3)
+    queue = _queue(database, made)
+    (left,) = queue.next("anna")
+    assert queue.next("ben")[0].image != left.image
+    with database.writing() as connection:
+        connection.execute(update(label_holds).where(label_holds.c.rater == "anna").values(until=now() - 1))
+    assert left in queue.next("ben", most=2)
+    first, _ = queue.label("ben", left.image, "man", guideline=made.guideline)
+    late, _ = queue.label("anna", left.image, "woman", guideline=made.guideline)
+    assert (first.label.queue, late.label.queue, late.label.probability) == ("random", "second", None)
+
+
+def test_only_what_was_given_can_be_labelled(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 3)
+    queue, order = _queue(database, made), _order(database, made)
+    queue.next("anna")
+    for rater, image in (("anna", order[1]), ("ben", order[0]), ("anna", "f" * 64)):
+        with pytest.raises(NotHeldError):
+            queue.label(rater, image, "woman", guideline=made.guideline)
+    queue.label("anna", order[0], "woman", guideline=made.guideline)
+    with pytest.raises(NotHeldError):
+        queue.label("anna", order[0], "woman", guideline=made.guideline)
+    assert len(Labels(database).all()) == 1
+
+
+def test_a_wrong_label_changes_nothing(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 3)
+    queue = _queue(database, made)
+    (task,) = queue.next("anna")
+    with pytest.raises(ValueError, match="no group 'women'"):
+        queue.label("anna", task.image, "women", guideline=made.guideline)
+    with pytest.raises(ValueError, match="load the page anew"):
+        queue.label("anna", task.image, "woman", guideline="another")
+    assert queue.next("anna") == [task]
+    assert Labels(database).all() == []
+
+
+def test_a_step_back_shows_the_picture_again_and_keeps_both_labels(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 6)
+    queue, order = _queue(database, made), _order(database, made)
+    queue.next("anna", most=2)
+    for image in order[:3]:
+        queue.label("anna", image, "woman", guideline=made.guideline, most=2)
+    for image in (order[2], order[1]):
+        label, task = queue.undo("anna")
+        assert label.image == task.image == image
+        assert label.undone is not None
+    assert [task.image for task in queue.next("anna")] == order[1:5]
+    queue.label("anna", order[1], "man", guideline=made.guideline)
+    assert [label.answer for label in Labels(database).all(image=order[1], undone=True)] == ["woman", "man"]
+    with pytest.raises(NothingToUndoError):
+        queue.undo("ben")
+
+
+def test_a_skipped_picture_is_left_to_others_and_one_that_cannot_be_told_is_not(
+    database: Database, tmp_path: Path
+) -> None:
+    _, made = made_set(database, tmp_path, 2)
+    queue, order = _queue(database, made), _order(database, made)
+    queue.next("anna", most=2)
+    skipped, _ = queue.label("anna", order[0], reason="no person", guideline=made.guideline)
+    unsure, _ = queue.label("anna", order[1], guideline=made.guideline)
+    assert (skipped.label.reason, unsure.label.reason) == ("no person", CANNOT_TELL)
+    assert queue.next("anna") == []
+    assert [task.image for task in queue.next("ben", most=2)] == [order[0]]
+
+
+def test_gold_questions_come_to_every_rater_and_enter_no_estimate(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 4, gold=1)
+    queue = _queue(database, made, gold=True)
+    golden = {rater: queue.next(rater)[0] for rater in ("anna", "ben")}
+    assert golden["anna"] == golden["ben"]
+    assert golden["anna"].queue == "gold"
+    given, _ = queue.label("anna", golden["anna"].image, "man", guideline=made.guideline)
+    assert (given.gold, given.label.queue, given.label.probability) == ("woman", "gold", None)
+    assert [task.queue for task in queue.next("anna", most=8)] == ["random"] * 4
+
+
+def test_chosen_pictures_get_a_second_opinion_from_somebody_else(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 6, second=0.5)
+    queue = _queue(database, made)
+    while tasks := queue.next("anna"):
+        queue.label("anna", tasks[0].image, "woman", guideline=made.guideline)
+    opinions = []
+    while tasks := queue.next("ben"):
+        given, _ = queue.label("ben", tasks[0].image, "man", guideline=made.guideline)
+        opinions.append(given.label)
+    assert [label.queue for label in opinions] == ["second"] * 3
+    assert {label.probability for label in opinions} == {None}
+    assert queue.next("carla") == [], "two opinions are enough"
+
+
+def test_what_was_read_is_told_with_the_label_alone(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 1, readings=["man"])
+    queue = _queue(database, made)
+    (task,) = queue.next("anna")
+    assert set(vars(task)) == {"image", "queue"}
+    given, _ = queue.label("anna", task.image, "woman", guideline=made.guideline)
+    assert (given.reading, given.confidence) == ("man", 0.9)
+
+
+@pytest.mark.parametrize("most", [0, 9])
+def test_a_rater_holds_a_few_pictures(database: Database, tmp_path: Path, most: int) -> None:
+    _, made = made_set(database, tmp_path, 2)
+    with pytest.raises(ValueError, match="ask for 1 to 8"):
+        _queue(database, made).next("anna", most=most)
