@@ -33,7 +33,8 @@ def test_quotas_stay_whole_and_expectations_are_no_farther(n: int, seed: int) ->
 
     def seen(assigned: list[int]) -> np.ndarray:
         rows = [p[i] if own == k else np.eye(3)[k] for i, (own, k) in enumerate(zip(natural, assigned, strict=True))]
-        return np.sum(rows, axis=0)
+        found: np.ndarray = np.array(rows).sum(axis=0)
+        return found
 
     used, assigned = shifted(asked, natural, p, _assign(p, natural))
     assert sum(used) == n

@@ -131,7 +131,7 @@ class _NaturalFirst:
             order.notes += missing(why, sum(bool(shown.missed) for shown in order.shown.values()), order.n)
         finally:  # an interrupted repair has its cost too
             for i, shown in order.shown.items():
-                seen = self._seen.told(self._as_seen(i, self._read_in(i)))
+                seen = self._seen.told(self._seen.word(self._read_in(i), self._meant[i]))
                 order.shown[i] = replace(shown, evaluations=self._plans[i].evaluations, seen=seen)
 
     def assign_anew(self, effort: Sequence[float]) -> list[int]:

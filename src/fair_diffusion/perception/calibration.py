@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,10 +187,13 @@ class Calibration:
         """
         if path.exists() and self.load(path).version == self.version:
             return False
-        content = {"format": FORMAT, "version": self.version, "readers": [asdict(each) for each in self.readers]}
         with whole_file(path) as part:
-            part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            part.write_text(json.dumps(self.plain(), indent=1) + "\n", encoding="utf-8")
         return True
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data, as the file has it."""
+        return {"format": FORMAT, "version": self.version, "readers": [asdict(each) for each in self.readers]}
 
     @classmethod
     def load(cls, path: Path) -> Calibration:

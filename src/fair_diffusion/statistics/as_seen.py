@@ -1,8 +1,9 @@
 """From what a reader read to what people would see, with the reader's rates of error.
 
     P(i | j) = θ[i, j] π[i] / Σ_k θ[k, j] π[k]          Bayes: people see group i, if the reader reads j
-    p(i) = Σ_j r(j) P(i | j)                            r: the reader's probabilities (Jeffrey 1965, "The logic of decision")
+    p(i) = Σ_j r(j) P(i | j)                            r: the reader's probabilities
 
+The second line is Jeffrey's rule for evidence that is not sure itself (1965, "The logic of decision", chapter 11).
 θ[i, j] is the probability that the reader reads j where people see i, and π the shares that people would see of such
 images. Nobody knows π. It is the one that explains the readings so far best, by the EM algorithm for shares behind a
 classifier (Saerens, Latinne and Decaestecker 2002, Neural Computation 14), with a few imagined images π₀:
