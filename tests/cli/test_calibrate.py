@@ -126,3 +126,29 @@ def test_a_calibration_of_another_model_is_refused(tmp_path: Path) -> None:
     assert found.exit_code == 2
     assert "tells nothing of 'pocket'" in found.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_suite_goes_on_with_the_same_calibration_only(tmp_path: Path) -> None:
+    path, other = tmp_path / "calibration.json", tmp_path / "other.json"
+    _known(4).save(path)
+    _known(2).save(other)
+    names = put(tmp_path, "names.csv", "occupation\nnurse\n")
+    words = [
+        "audit-suite",
+        "--suite",
+        str(names),
+        "-n",
+        "2",
+        "--steps",
+        "2",
+        "--instruct",
+        "every occupation: half women",
+    ]
+    words += ["--work", str(tmp_path / "work")]
+    first = run.invoke(app, [*words, "--calibration", str(path)])
+    assert first.exit_code in (0, 3), first.output
+    again = run.invoke(app, [*words, "--calibration", str(path)])
+    assert again.exit_code == first.exit_code
+    for wrong in ([], ["--calibration", str(other)]):
+        refused = run.invoke(app, [*words, *wrong])
+        assert refused.exit_code == 2, refused.output
