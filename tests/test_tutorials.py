@@ -59,11 +59,10 @@ def fewer(words: list[str]) -> list[str]:
 
 
 def run_command(line: str) -> str:
-    """Run one command as a shell would. Returns what it prints; an error if it fails where it should not."""
+    """Run one command as a shell would, and return what it prints."""
     if line.startswith("fair-diffusion"):
-        command, may_fail, _ = line.partition("||")
-        done = CliRunner().invoke(app, fewer(shlex.split(command, comments=True)[1:]))
-        assert done.exit_code in ((3,) if may_fail else (0, 3)), f"{line}: {done.output}"
+        done = CliRunner().invoke(app, fewer(shlex.split(line, comments=True)[1:]))
+        assert done.exit_code in (0, 3), f"{line}: {done.output}"  # 3: a target is missed, as it may be
         return done.stdout
     subprocess.run(["bash", "-euc", line], check=True)
     return ""
