@@ -54,11 +54,13 @@ def put_body(
     """Put a job with this body into the queue.
 
     Args:
-        server, key, idempotency: as in `put`.
-        priority: jobs of a higher one go first.
+        server: has the queue.
+        key: of the caller.
         body: it was checked.
         model: of the job.
         asked: what the client sent; the body itself if None.
+        idempotency: as in `put`.
+        priority: jobs of a higher one go first.
 
     Returns:
         The job, and whether it is new.
