@@ -218,6 +218,17 @@ def test_settings_come_from_options_then_the_environment_then_a_file(
         Settings.read(data=tmp_path)
 
 
+def test_a_policy_that_includes_other_files_is_told_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "version: 1\nattributes:\n  hat:\n    groups:\n      hat: {phrases: [person in a hat]}\n      bare: {phrases: [bareheaded person]}\n"
+    )
+    (tmp_path / "policy.yaml").write_text(f"{HALF}include: [./own.yaml]\n")
+    with pytest.raises(
+        ValueError, match=r"policy\.yaml includes other files, and a server keeps its policy as one text"
+    ):
+        prepared(Settings(data=tmp_path, policy=tmp_path / "policy.yaml"))
+
+
 def test_a_first_key_is_made_once_and_only_for_this_machine(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no key yet, and 0\.0\.0\.0 can be reached from elsewhere"):
         prepared(Settings(data=tmp_path, host="0.0.0.0"))
