@@ -39,6 +39,7 @@ def application(server: Server) -> FastAPI:
         version=__version__,
         summary="Images with measured proportions, behind the OpenAI images contract.",
         lifespan=lifespan,
+        root_path=server.settings.prefix,
         docs_url=None,  # the page that FastAPI brings loads scripts from other hosts
         redoc_url=None,
     )
