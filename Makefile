@@ -30,6 +30,7 @@ test-chromium: $(TESTS)  ## run the tests of the pages, in Debian's chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m chromium --also chromium
 
 test-package: $(TESTS)  ## build the package, install it into an empty environment and run it there
+	@$(PIP) ".[package]" || $(FAILED)
 	$(BIN)/python -m pytest -m package --also package
 
 test-ray: $(TESTS)  ## run the tests that start a local Ray

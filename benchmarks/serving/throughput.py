@@ -56,7 +56,8 @@ def measure(requests: int | None) -> list[Line]:
 def control(service: Running) -> float:
     """The evaluations of all images so far, steering and repairs included, against those of unsteered images."""
     results = [job.result for job in Jobs(service.database).newest(most=10_000) if job.result]
-    return sum(one["evaluations"] for one in results) / sum(one["plain_evaluations"] for one in results)
+    spent, plain = (sum(float(one[name]) for one in results) for name in ("evaluations", "plain_evaluations"))
+    return spent / plain
 
 
 def served(service: Running, images: int) -> float:

@@ -180,6 +180,7 @@ class Uvicorn(uvicorn.Server):
             host=settings.host,
             port=settings.port,
             log_level="warning",
+            root_path=settings.prefix,
             access_log=False,  # it would log what clients put into addresses
             lifespan="on",
             timeout_graceful_shutdown=ceil(settings.grace + 2 * TICK),  # who waits for jobs is answered before
