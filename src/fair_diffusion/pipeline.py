@@ -190,7 +190,7 @@ class FairPipeline:
         matched = match(policy or Policy(attributes=request.definitions), request.prompt)
         self.check(matched)
         if request.file is not None:
-            check_file(request.row, request.file)
+            check_file(request.row, request.file, matched.targets if matched.rule else ())
         quotas = plan(matched.targets, request.n, *request.ties) if matched.rule and request.assigns else []
         held = held_by(self, request, matched)
         planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths, held=held)
