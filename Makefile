@@ -18,7 +18,7 @@ demo: $(DEMO)  ## instruct the pocket model and open the contact sheet
 
 docs: $(DEMO)  ## build the site into site/, and end if a link is broken
 	@$(PIP) ".[docs]" || $(FAILED)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "== open site/index.html; for its search: python3 -m http.server --directory site =="
 
 test: $(TESTS)  ## run the tests, in JOBS processes of one thread each
@@ -30,6 +30,7 @@ test-chromium: $(TESTS)  ## run the tests of the pages, in Debian's chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m chromium --also chromium
 
 test-package: $(TESTS)  ## build the package, install it into an empty environment and run it there
+	@$(PIP) ".[package]" || $(FAILED)
 	$(BIN)/python -m pytest -m package --also package
 
 test-ray: $(TESTS)  ## run the tests that start a local Ray

@@ -16,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from fair_diffusion.control import descent
 from fair_diffusion.steering.latents import LatentDescent
 
-pytest_plugins = ["databases", "left_out", "studio_fixtures"]
+pytest_plugins = ["databases", "left_out", "package_environment", "studio_fixtures"]
 # No test is timed: a busy machine proves nothing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -96,7 +96,7 @@ def serving(
             preexec_fn=_end_with_parent,
         )
         assert process.stdout
-        address = process.stdout.readline().removeprefix("serving on ").strip()
+        address = process.stdout.readline().removeprefix("serving on ").partition(";")[0].strip()
         found = Running(process, address, secret, database)
         threading.Thread(target=process.stdout.read, daemon=True).start()
         try:

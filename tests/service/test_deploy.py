@@ -18,10 +18,18 @@ from fair_diffusion.cli.upstream import KEY as UPSTREAM_KEY
 from fair_diffusion.service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-PAGE = DEPLOY.parent / "docs" / "how-to" / "serving.md"
+DOCS = DEPLOY.parent / "docs"
+PAGES = [DOCS / "how-to" / f"{name}.md" for name in ("deploy", "upstream", "sign-images")] + [
+    DOCS / "reference" / "service.md"
+]
 UNITS = sorted(DEPLOY.glob("*.service"))
 BINARY = "/opt/fair-diffusion/bin/fair-diffusion"
 SETTINGS = Settings.model_fields
+
+
+def told() -> str:
+    """The text of the pages about running a service."""
+    return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def compose() -> dict[str, Any]:
@@ -30,13 +38,13 @@ def compose() -> dict[str, Any]:
 
 
 def command_lines() -> list[str]:
-    """What follows `fair-diffusion` on every command line of the files, and of the page."""
+    """What follows `fair-diffusion` on every command line of the files, and of the pages."""
     services = compose()["services"].values()
     lines = [service["command"] for service in services if "command" in service]
     for unit in UNITS:
         lines += re.findall(rf"^ExecStart={BINARY} (.*)$", unit.read_text(), re.MULTILINE)
     lines += re.findall(r"^#.* run --rm api (.*)$", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
-    lines += re.findall(r"^fair-diffusion (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    lines += re.findall(r"^fair-diffusion (.*)$", told(), re.MULTILINE)
     return lines
 
 
@@ -64,7 +72,7 @@ def test_what_is_run() -> None:
 def test_every_variable_is_a_setting() -> None:
     known = {f"FAIR_DIFFUSION_{name.upper()}" for name in SETTINGS} | {UPSTREAM_KEY}
     texts = [path.read_text() for path in DEPLOY.iterdir() if path.is_file()]
-    named = set(re.findall(r"FAIR_DIFFUSION_[A-Z0-9_]+", "\n".join([*texts, PAGE.read_text(encoding="utf-8")])))
+    named = set(re.findall(r"FAIR_DIFFUSION_[A-Z0-9_]+", "\n".join([*texts, told()])))
     assert {"FAIR_DIFFUSION_DATABASE", "FAIR_DIFFUSION_IMAGES", "FAIR_DIFFUSION_C2PA"} <= named
     assert named - known == set()
 

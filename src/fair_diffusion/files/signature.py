@@ -74,7 +74,7 @@ class Signature:
             raise ValueError(f"the key {key} does not belong to {certificate}; give the key of its first certificate")
         made = cls(chain, private)
         if why := made._refused():
-            mend = "give one that an issuer made, for digitalSignature and emailProtection (docs/how-to/serving.md)"
+            mend = "give one that an issuer made, for digitalSignature and emailProtection (docs/how-to/sign-images.md)"
             raise ValueError(f"{certificate} cannot sign pictures ({why}); {mend}")
         return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,13 @@ def made_with(weights: str, card: str, matched: Match, file: Path | None = None)
 
 def versions() -> dict[str, str]:
     """The version of each of `LIBRARIES`."""
-    return {name: version(name) for name in LIBRARIES}
+    return dict(zip(LIBRARIES, _versions(), strict=True))
+
+
+@cache
+def _versions() -> list[str]:
+    """They are read from files, which takes as long as much of a small request."""
+    return [version(name) for name in LIBRARIES]
 
 
 def sha256(path: Readable) -> str:

@@ -14,7 +14,7 @@ its batch live, and the one that kills is found.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from typing import Any
@@ -157,7 +157,8 @@ class Claims:
     def event(self, job: Job, kind: str, data: dict[str, Any]) -> int:
         """Append an event, and wake who waits for it. Returns its number. `LostError` as in `progress`."""
         with self.database.writing() as connection:
-            self._check(connection, job)
+            if not self._ours(connection, [job]):
+                raise LostError(_lost(job))
             return writes.add_event(connection, job.id, kind, data)
 
     def end(
@@ -187,13 +188,19 @@ class Claims:
         if job.id not in self.end_all([ended]):
             raise LostError(_lost(job))
 
-    def end_all(self, ended: Sequence[Ended]) -> set[str]:
+    def end_all(self, ended: Sequence[Ended], also: Callable[[Connection], None] | None = None) -> set[str]:
         """End several jobs in one transaction, each as `end` does.
+
+        Args:
+            ended: how they end.
+            also: done first in the same transaction, such as to note whose the images are.
 
         Returns:
             The ids of those that ended. The others are not this worker's any more, and nothing of them is counted.
         """
         with self.database.writing() as connection:
+            if also is not None:
+                also(connection)
             ours = self._ours(connection, [each.job for each in ended])
             mine = [each for each in ended if each.job.id in ours]
             count(connection, [one for each in mine for one in each.counted], jobs=ours)
@@ -238,11 +245,6 @@ class Claims:
         mine = {"by": self.worker, "seconds": self.lease}
         rows = connection.execute(_claiming(kind, most, lane), mine).all()
         return [Job.of(row) for row in sorted(rows, key=lambda row: (row.start, row.created))]
-
-    def _check(self, connection: Connection, job: Job) -> None:
-        """Lock the row of a job. `LostError` if it is not this worker's any more."""
-        if not self._ours(connection, [job]):
-            raise LostError(_lost(job))
 
     def _ours(self, connection: Connection, held: Sequence[Job]) -> set[str]:
         """Lock the rows of jobs, in one order for all. Returns the ids of those that are still this worker's."""

@@ -28,6 +28,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from fair_diffusion.allocation.ledger_file import APPLICATION as LEDGER
 from fair_diffusion.allocation.ledger_file import LedgerError
+from fair_diffusion.service.bells import Bells
 
 SCHEMA = "0006"
 """The newest revision in `migrations/versions`, which this code reads and writes."""
@@ -35,6 +36,8 @@ APPLICATION = int.from_bytes(b"FDSV")
 """SQLite's `application_id` of our databases."""
 BUSY_SECONDS = 30.0
 POSTGRES = "postgresql+psycopg"
+TOLD = "fair_diffusion_told"
+"""Where a connection keeps the topics that are told when its transaction is done."""
 _MENDS = {
     sqlite3.SQLITE_BUSY: f"another program has locked it for {BUSY_SECONDS:g} seconds; end that program, or try again",
     sqlite3.SQLITE_READONLY: "it may not be written; change the rights of the file and its folder",
@@ -78,6 +81,7 @@ class Database:
     Attributes:
         engine: SQLAlchemy's.
         postgres: whether it is PostgreSQL.
+        bells: of those who listen to an SQLite file; None on PostgreSQL, which has its own.
         name: how messages call it, without a password.
 
     Raises:
@@ -95,12 +99,14 @@ class Database:
         except ArgumentError:
             raise ValueError(f"the database is no URL; {_FORMS}") from None
         self.postgres = parsed.drivername == POSTGRES
+        self.bells: Bells | None = None
         if self.postgres:
             self.name = parsed.render_as_string(hide_password=True)
             self.engine = _postgres_engine(text)
         elif parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:"):
             self.name = str(parsed.database)
             self.engine = _sqlite_engine(Path(self.name), create)
+            self.bells = Bells(Path(self.name))
         else:
             raise ValueError(f"the database is {parsed.render_as_string(hide_password=True)!r}; {_FORMS}")
         self.url = text
@@ -121,10 +127,16 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that changes something: all changes of the block take effect, or none."""
+        """A transaction that changes something: all changes of the block take effect, or none.
+
+        Those whom it tells (`writes.tell`) are told when it is done."""
         options: dict[str, Any] = {} if self.postgres else {"begin": "BEGIN IMMEDIATE"}
+        told: set[str] = set()
         with self._plain_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            connection.info[TOLD] = told
             yield connection
+        if self.bells is not None and told:
+            self.bells.ring(told)
 
     def lock(self, connection: Connection, name: str) -> None:
         """Wait until no other transaction has the lock `name`, and keep it until this one ends."""

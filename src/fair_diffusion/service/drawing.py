@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
 
 from fair_diffusion.allocation.ledger import Turn
 from fair_diffusion.allocation.ledger_request import ledger_key
@@ -202,7 +204,8 @@ class Round:
                 self._give_back([drawn.job])
             else:
                 whole.append((drawn, result))
-        stored = iter(again(partial(tools.images.put_all, [one for each in whole for one in self._pictures(*each)])))
+        files, note = tools.images.written([one for each in whole for one in self._pictures(*each)])
+        stored = iter(files)
         for drawn, result in whole:
             cancelled = tools.holding.cancelled(drawn.job)
             ends.append(
@@ -222,7 +225,7 @@ class Round:
                 )
             )
             drawn.over = True
-        self._end(ends)
+        self._end(ends, note)
 
     def _pictures(self, drawn: _Drawn, result: Result) -> list[Picture]:
         """The files of a result."""
@@ -255,12 +258,12 @@ class Round:
             else:
                 Round(self._tools, [each.job], alone=True).draw()
 
-    def _end(self, ends: Sequence[Ended]) -> None:
+    def _end(self, ends: Sequence[Ended], also: Callable[[Connection], None] | None = None) -> None:
         """End jobs. If the database refuses it for long, they are left to whoever claims them."""
         if not ends:
             return
         try:
-            ended = again(partial(self._tools.claims.end_all, ends))
+            ended = again(partial(self._tools.claims.end_all, ends, also))
         except DatabaseError as error:
             LOG.error("%s", error)
             ended = set()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Float, bindparam, delete, select
+from sqlalchemy import Connection, Float, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fair_diffusion.files.whole_file import whole_file
@@ -78,6 +78,18 @@ class Images:
 
     def put_all(self, pictures: Sequence[Picture]) -> list[str]:
         """Store pictures. Returns their hashes, by which they are found."""
+        digests, note = self.written(pictures)
+        if digests:
+            with self.database.writing() as connection:
+                note(connection)
+        return digests
+
+    def written(self, pictures: Sequence[Picture]) -> tuple[list[str], Callable[[Connection], None]]:
+        """Write the files of pictures, which nobody may see before a transaction notes whose they are.
+
+        Returns:
+            Their hashes, and what notes it in a transaction.
+        """
         digests = [hashlib.sha256(picture.content).hexdigest() for picture in pictures]
         files = {
             _name(digest, picture.media): picture.content for digest, picture in zip(digests, pictures, strict=True)
@@ -90,13 +102,15 @@ class Images:
             }
             for digest, each in zip(digests, pictures, strict=True)
         }
-        if rows:
-            with self.database.writing() as connection:
-                for digest in sorted(set(digests)):
-                    self.database.lock(connection, f"fair-diffusion: image {digest}")
-                self._write(files)  # one may have expired in between
+
+        def note(connection: Connection) -> None:
+            for digest in sorted(set(digests)):
+                self.database.lock(connection, f"fair-diffusion: image {digest}")
+            self._write(files)  # one may have expired in between
+            if rows:
                 connection.execute(_PUT[self.database.postgres], list(rows.values()))
-        return digests
+
+        return digests, note
 
     def _write(self, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():

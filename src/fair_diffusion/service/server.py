@@ -81,25 +81,26 @@ class Server:
         self.database.close()
 
 
-def _server(request: Request) -> Server:
+# They are coroutines, because FastAPI sends plain functions through its threads, which takes longer than they do.
+async def _server(request: Request) -> Server:
     found: Server = request.app.state.server
     return found
 
 
-def _anybody(request: Request) -> Key:
+async def _anybody(request: Request) -> Key:
     found: Key = request.state.key
     return found
 
 
-def _asker(request: Request) -> Key:
-    key = _anybody(request)
+async def _asker(request: Request) -> Key:
+    key = await _anybody(request)
     if key.role == RATER:
         raise forbidden("this key may only label; images need a key of role client or operator")
     return key
 
 
-def _operator(request: Request) -> Key:
-    key = _anybody(request)
+async def _operator(request: Request) -> Key:
+    key = await _anybody(request)
     if key.role != OPERATOR:
         raise forbidden("this needs a key of role operator")
     return key

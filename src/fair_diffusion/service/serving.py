@@ -153,7 +153,8 @@ class Uvicorn(uvicorn.Server):
 
     Args:
         server: the parts of the server.
-        started, ending: called when it takes requests, and when it takes no more.
+        started: called when it takes requests.
+        ending: called when it takes no more.
         app: what answers; the API alone if None.
     """
 

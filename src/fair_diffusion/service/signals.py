@@ -1,11 +1,11 @@
-"""To learn at once that something changed: PostgreSQL tells it (LISTEN); SQLite is asked, 200 times a second.
+"""To learn at once that something changed: PostgreSQL tells it (LISTEN); for SQLite, whoever writes does (`bells.py`).
 
     with signals.listen(job.id, ring):     # first listen, then look, then wait: so no change is missed
         ...
 
-One thread for each process listens for all who wait. PostgreSQL's notices may be lost with a connection, so everybody
-is woken every second as well: whoever is woken looks, and waits again if nothing is new. On SQLite a job's topic rings
-for its events. Whoever waits looks by itself once in a while, so nothing hangs on a ring.
+One thread for each process listens for all who wait. What is told may be lost, with a connection for example, so
+everybody is woken every second as well: whoever is woken looks, and waits again if nothing is new. Where there can be
+no bell, an SQLite file is asked 200 times a second; a job's topic then rings for its events.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from fair_diffusion.service.bells import Bell
 from fair_diffusion.service.database import Database, DatabaseError
 from fair_diffusion.service.writes import CHANNEL, QUEUE
 
 POLL = 1.0
-"""Seconds after which everybody is woken on PostgreSQL."""
+"""Seconds after which everybody is woken, whatever was told."""
 LOOK = 0.005
-"""Seconds between two looks at an SQLite file."""
+"""Seconds between two looks at an SQLite file where there is no bell."""
 _LAST = "SELECT coalesce(max(rowid), 0) FROM events"
 
 
@@ -66,14 +67,18 @@ class Signals:
     def close(self) -> None:
         """End the thread."""
         self._ended.set()
+        if self._database.bells is not None:
+            self._database.bells.ring([""])  # the thread need not wait for its next look
         if self._thread is not None:
             self._thread.join()
 
     def _run(self) -> None:
         while not self._ended.is_set():
             try:
-                if self._database.postgres:
+                if self._database.bells is None:
                     self._listen()
+                elif (bell := self._database.bells.hung()) is not None:
+                    self._hear(bell)
                 else:
                     self._watch()
             except (DatabaseError, DBAPIError, sqlite3.Error, OSError):
@@ -97,6 +102,14 @@ class Signals:
                         raise OSError(str(error)) from error
                     for topic in [notice.payload for notice in told] or [None]:
                         self._ring(topic)
+
+    def _hear(self, bell: Bell) -> None:
+        """Ring for what those tell who write to the SQLite file."""
+        with bell:
+            self._ring(None)  # what was told before
+            while not self._ended.is_set():
+                for topic in bell.wait(POLL) or [None]:
+                    self._ring(topic)
 
     def _watch(self) -> None:
         """Ring when another connection wrote to the SQLite file: for jobs with new events, and for jobs that wait."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
-from fair_diffusion.service.database import now
+from fair_diffusion.service.database import TOLD, now
 from fair_diffusion.service.tables import events, jobs
 
 CHANNEL = "fair_diffusion"
@@ -42,8 +42,10 @@ _END_WITH_BODY = _END.values(body=bindparam("rest", type_=jobs.c.body.type))
 
 
 def tell(connection: Connection, *topics: str) -> None:
-    """Wake those who listen to these topics, as soon as the transaction is done. On SQLite they look by themselves."""
-    if connection.dialect.name == "postgresql" and topics:
+    """Wake those who listen to these topics, as soon as the transaction is done."""
+    if connection.dialect.name != "postgresql":
+        connection.info[TOLD].update(topics)
+    elif topics:
         connection.execute(_TELL, {"topics": list(topics)})
 
 

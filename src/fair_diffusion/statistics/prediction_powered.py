@@ -257,8 +257,10 @@ def expected_half_width(pairs: Pairs, n: float, labels: float, *, level: float =
     """Half the width of the interval that `labels` labelled images would give: the equation of `labels_wanted`.
 
     Args:
-        pairs, n, level: as for `labels_wanted`.
+        pairs: as for `labels_wanted`.
+        n: as for `labels_wanted`.
         labels: labelled images in all, above 0: those so far give the width now, more give what they would buy.
+        level: as for `labels_wanted`.
     """
     check_level(level)
     if not labels > 0:

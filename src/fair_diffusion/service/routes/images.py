@@ -94,8 +94,12 @@ async def _delivered(
     identity: str = request.state.request_id
     retry = request.headers.get(RETRIES, "")
     left = await _left(server, request, key, asked.model, told) if retry not in ("", "0") and not leave else None
-    job, model = await run_in_threadpool(queue) if left is None else (left, model_of(left.kind))
-    headers = await run_in_threadpool(rate_headers, server, key)
+
+    def begun() -> tuple[Job, str, dict[str, str]]:
+        job, model = queue() if left is None else (left, model_of(left.kind))
+        return job, model, rate_headers(server, key)
+
+    job, model, headers = await run_in_threadpool(begun)
     if asked.stream:
         events = _stream(server, key, job, model=model, request=identity, leave=leave)
         return StreamingResponse(events, media_type="text/event-stream", headers={**headers, **UNBUFFERED})
