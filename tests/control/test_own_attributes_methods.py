@@ -58,9 +58,12 @@ def pipe(tiny_sd: Any) -> FairPipeline:
 @pytest.fixture
 def sure_pipe(tiny_sd: Any, pipe: FairPipeline) -> FairPipeline:
     """The same with a perceiver that is sure of everything: what is not sure is not held."""
-    perceiver = pocket.build({**HEADS, "hair": HAIR}).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        perceiver = pocket.build({**HEADS, "hair": HAIR}).eval()
     for head in perceiver.heads.values():
-        head.weight.data *= 1000
+        for parameter in head.parameters():
+            parameter.data *= 1000
     return pipe_of(tiny_sd, perceiver=perceiver, judge=pipe.judge)
 
 

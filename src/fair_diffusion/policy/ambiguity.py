@@ -33,7 +33,10 @@ def ambiguities(attribute: Attribute, others: Attributes) -> Iterator[Ambiguity]
     """
     rest = Attributes(each for name, each in others.items() if name != attribute.name)
     for text in dict.fromkeys([attribute.name, attribute.label, *attribute.called]):
-        if (taken := _taken(phrase(text), rest)) and _UNREAD not in taken:
+        words = phrase(text)
+        if words in _further_names(rest):  # "complexion", of skin tone: the definition of that name has it now
+            continue
+        if (taken := _taken(words, rest)) and _UNREAD not in taken:
             yield attribute.name, taken, "choose another name for the attribute"
     yield from _numbers(attribute)
     for words, (_, group) in said_groups(attribute).items():
@@ -42,6 +45,12 @@ def ambiguities(attribute: Attribute, others: Attributes) -> Iterator[Ambiguity]
         elif taken := _taken(words, rest):
             yield group, taken, _MEND
     yield from _twice(attribute)
+
+
+def _further_names(rest: Attributes) -> set[Phrase]:
+    """What attributes are called beside their names and labels."""
+    own = {phrase(text) for each in rest.values() for text in (each.name, each.label)}
+    return {phrase(text) for each in rest.values() for text in each.called} - own
 
 
 def _taken(words: Phrase, rest: Attributes) -> str | None:

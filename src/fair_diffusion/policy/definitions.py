@@ -122,8 +122,11 @@ class DefinitionReader(GroupReader):
                 self.add(node, attribute, frozenset({"label", "called", "stands", *FLAGS}))
             return
         if folder is None or not text.endswith((".yaml", ".yml")):
-            where = "" if folder is not None else "; other files are included by policy files only"
-            self.wrong(node, text, f"this is no shipped definition{where}", suggestion(text, READY))
+            where, mend = "", suggestion(text, READY)
+            if folder is None:
+                where = ", and other files are included by policy files only, which a service does not keep"
+                mend += ", or write what the file defines below 'attributes'"
+            self.wrong(node, text, f"this is no shipped definition{where}", mend)
             return
         path = folder / text
         try:
