@@ -171,7 +171,8 @@ class Calibration:
 
         Args:
             confusions: those that are known otherwise.
-            reader, model: whose.
+            reader: the name of the reader.
+            model: the model whose images it reads.
         """
         own = [each for each in self.readers if (each.reader, each.model) == (reader, model)]
         made = [one for each in own if (one := each.confusion(self.version)) is not None]
