@@ -75,7 +75,7 @@ class Which(BaseModel):
 @router.post("", status_code=201, responses=documented(400, 403))
 def add(asked: NewSet, server: Here, key: Operator) -> SetShown:
     """Make a set. Its pictures are kept as long as the set is."""
-    known = _known(server)
+    known = known_attributes(server)
     if asked.attribute not in known:
         raise wrong("attribute", f"unknown attribute {asked.attribute!r}; {suggestion(asked.attribute, tuple(known))}")
     if (asked.images is None) is (asked.rule is None):
@@ -155,7 +155,7 @@ def remove(label_set: Set, server: Here, key: Operator) -> Removed:
     return {"object": "removed", "id": label_set}
 
 
-def _known(server: Server) -> Attributes:
+def known_attributes(server: Server) -> Attributes:
     """The attributes of the policy that holds; the built-in ones without one."""
     active = server.policies.active()
     return active.policy.attributes if active else built_in()

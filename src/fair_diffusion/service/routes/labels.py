@@ -69,7 +69,7 @@ class NewLabel(Strict):
 @router.get("", responses=documented(403))
 def sets(server: Here, key: Anybody) -> SetList:
     """The sets that can be labelled, the newest first."""
-    _check_rater(key)
+    raters_allowed(key)
     return {"object": "list", "data": [shown(each) for each in sets_of(server).all()]}
 
 
@@ -191,7 +191,7 @@ def sets_of(server: Server) -> LabelSets:
 
 def found(server: Server, key: Key, label_set: str) -> LabelSet:
     """A set that the caller may label. 403 for clients, 404 if there is none."""
-    _check_rater(key)
+    raters_allowed(key)
     try:
         return sets_of(server).get(label_set)
     except UnknownSetError:
@@ -212,7 +212,8 @@ def shown(each: LabelSet) -> SetShown:
     return cast(SetShown, {**{k: v for k, v in asdict(each).items() if k != "by"}, "object": "label_set"})
 
 
-def _check_rater(key: Key) -> None:
+def raters_allowed(key: Key) -> None:
+    """403 for keys that may not label."""
     if key.role == CLIENT:
         raise forbidden(f"this key may not label; that needs a key of role {RATER} or {OPERATOR}")
 
