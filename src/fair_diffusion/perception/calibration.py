@@ -80,9 +80,9 @@ class ReaderCalibration:
         groups: its K groups. "Unknown" is one more, the last of rows and columns.
         labels: number of images that people labelled.
         guidelines: the versions of the guidelines that they went by.
-        counts: counts[i][j] of these images are group i to people and j to the reader, weighted: an image that was
+        counts: `counts[i][j]` of these images are group i to people and j to the reader, weighted: an image that was
             shown with a small probability stands for more. Together they are as many as independent labels would be.
-        rates: rates[i][j] is the probability that an image that is i to people is read as j, in any concept.
+        rates: `rates[i][j]` is the probability that an image that is i to people is read as j, in any concept.
         low, high: the 95 % interval of each of these rates.
         strength: as many labels of other concepts count in a concept as labels of its own.
         concepts: the rates of each concept with labels.
