@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fair_diffusion.policy.attributes import KINDS, READY, STANDS, Attribute, built_in
-from fair_diffusion.policy.definitions import FLAGS, GROUP_LISTS, LISTS, LONGEST, MOST_GROUPS, SENTENCES, TEXTS
+from fair_diffusion.policy.definitions import FLAGS, LISTS, TEXTS
 from fair_diffusion.policy.file import LONGEST_WORD
+from fair_diffusion.policy.group_nodes import GROUP_LISTS, LONGEST, MOST_GROUPS, SENTENCES
 from fair_diffusion.policy.target import UNIFORM_WORDS
 
 _SHARE: dict[str, Any] = {

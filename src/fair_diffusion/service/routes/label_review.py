@@ -24,7 +24,7 @@ from fair_diffusion.service.label_sets import SECOND
 from fair_diffusion.service.label_sources import pictures_of
 from fair_diffusion.service.label_table import import_labels, labels_text
 from fair_diffusion.service.problems import documented, no_such, wrong
-from fair_diffusion.service.routes.labels import Hash, Set, Strict, Text, found, sets_of, shown
+from fair_diffusion.service.routes.labels import GROUP, Hash, Set, Strict, Text, found, sets_of, shown
 from fair_diffusion.service.server import Here, Operator, Server
 
 router = APIRouter(prefix="/v1/label/sets", tags=["labels"])
@@ -50,7 +50,7 @@ class NewAdjudication(Strict):
     """A decision on a picture of which raters disagree; without `answer`, that it cannot be told."""
 
     image: Digest = Field(examples=["0" * 64])
-    answer: Text | None = Field(default=None, examples=["woman"])
+    answer: Text | None = Field(default=None, examples=[GROUP])
     why: Text = Field(examples=["clear at full size"])
 
 
