@@ -19,15 +19,18 @@ from fair_diffusion.service.settings import Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "http-api.md"
 COMMAND = "python -m recipes.api_page"
-PLACES = {"{job}": "$JOB", "{image}": "$IMAGE", "{version}": "1", "{model}": "pocket", "{key}": "$KEY"}
+PLACES = {"{job}": "$JOB", "{image}": "$IMAGE", "{version}": "1", "{model}": "pocket", "{key}": "$KEY"} | {
+    "{label_set}": "$SET"
+}
 """What stands in examples for what differs."""
 HEAD = f"""# The HTTP API
 
 Every route of `fair-diffusion serve`, from the OpenAPI document that the server gives at `/openapi.json`.
 [The service](service.md) says more of the fields. This page is made by `{COMMAND}`; a test sends every example.
 
-`$FAIR` is the address of the server, `$FAIR_DIFFUSION_KEY` a key of role operator; `$JOB`, `$IMAGE` and `$KEY` are ids
-that earlier answers told. Errors have one form, `{{"error": {{"message", "type", "param", "code"}}}}`.
+`$FAIR` is the address of the server, `$FAIR_DIFFUSION_KEY` a key of role operator; `$JOB`, `$IMAGE`, `$KEY`, `$SET` and
+`$GUIDELINE` are ids that earlier answers told. Errors have one form,
+`{{"error": {{"message", "type", "param", "code"}}}}`.
 """
 
 
@@ -137,7 +140,12 @@ def _examples(content: dict[str, Any], path: str, method: str, about: dict[str, 
             if media == "multipart/form-data":
                 yield f"{begin} \\\n  " + " ".join(f"-F '{name}={value}'" for name, value in example.items())
             else:
-                yield f"{begin} \\\n  -H 'Content-Type: application/json' -d '{json.dumps(example)}'"
+                yield f"{begin} \\\n  -H 'Content-Type: application/json' -d '{_named(json.dumps(example))}'"
+
+
+def _named(body: str) -> str:
+    """A body with names for the hash of an image and the version of a guideline."""
+    return body.replace("0" * 64, "$IMAGE").replace("0" * 12, "$GUIDELINE")
 
 
 def examples_of(schema: dict[str, Any]) -> list[dict[str, Any]]:

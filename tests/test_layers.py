@@ -26,7 +26,7 @@ LAYERS = (
     ("readers",),
     ("compare", "rebalance"),
     ("service",),
-    ("studio",),
+    ("studio", "scale"),
     ("cli",),
 )
 """From the lowest to the highest; those of one layer do not import each other."""

@@ -22,6 +22,7 @@ The flow is in `pipeline`, top to bottom: a request is matched with a policy, qu
     compare        all ways to meet a target, on one table
     rebalance      existing images, the fewest of them moved
     service        what a service of many requests shares: jobs, the ledger, keys, policies, images, labels
+    scale          suites and comparisons that many workers draw, on one machine or on many
     studio         the pages for people: instruct, look, judge, correct
     files          files and folders that are written whole or not at all, tables, pictures, text
     cli            the command `fair-diffusion`: one file for each verb

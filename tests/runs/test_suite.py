@@ -16,7 +16,8 @@ from fair_diffusion.readers.run import read_run
 from fair_diffusion.request import Request
 from fair_diffusion.runs import suite
 from fair_diffusion.runs.occupations import read_occupations
-from fair_diffusion.runs.suite import PART, Suite, check_work, draw_suite
+from fair_diffusion.runs.parts import PART
+from fair_diffusion.runs.suite import Suite, check_work, draw_suite
 
 SUITE = Suite(model="fake", prompt="a photo of a {}")
 

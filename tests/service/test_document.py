@@ -90,6 +90,13 @@ def test_every_example_of_the_page_is_answered_as_documented(service: Running, t
     image = http.get(f"/v1/jobs/{job}").json()["result"]["data"][0]["url"].rpartition("/")[2]
     places = {"$FAIR_DIFFUSION_KEY": service.operator, "$FAIR": "", "$JOB": job, "$IMAGE": image}
     places["$KEY"] = service.client_key.id
+    made = http.post("/v1/label/sets", json={"name": "n", "attribute": "gender", "images": [image], "second": 1}).json()
+    places |= {"$SET": made["id"], "$GUIDELINE": made["guideline"]}
+    rater, at = service.http(service.key("rater")[0]), f"/v1/label/sets/{made['id']}"
+    said = {"image": image, "guideline": made["guideline"]}
+    assert rater.post(f"{at}/consent", json={"guideline": made["guideline"]}).status_code == 200
+    assert rater.post(f"{at}/next").json()["data"] == [{"image": image, "queue": "random"}]
+    assert rater.post(f"{at}/labels", json={**said, "answer": "man"}).status_code == 201
     places["picture.png"] = str(tmp_path / "picture.png")
     Image.new("RGB", (16, 16)).save(places["picture.png"])
     examples = re.findall(r"^curl (?:\\\n|.)*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -98,8 +105,11 @@ def test_every_example_of_the_page_is_answered_as_documented(service: Running, t
         for name, value in places.items():
             example = example.replace(name, value)
         method, path, headers, body, form = curl(example)
+        if path == f"{at}/disagreements":  # the one who asks took the label back
+            http.post(f"{at}/next")
+            assert http.post(f"{at}/labels", json={**said, "answer": "woman"}).json()["label"]["queue"] == "second"
         sent: dict[str, Any] = {"files": form} if form else {"content": body}
-        assert http.request(method, path, headers=headers, **sent).status_code in (200, 202), example
+        assert http.request(method, path, headers=headers, **sent).status_code in (200, 201, 202), example
         shown.add((method.lower(), path.replace(job, "{job}").replace(image, "{image}").replace("/1", "/{version}")))
     assert len(shown) == len(examples) - 1  # one route has two examples
 

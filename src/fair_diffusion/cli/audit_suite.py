@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from fair_diffusion.cli.auditing import Subject, run
-from fair_diffusion.cli.options import Auditing, Instruction, Loading, Sampling, Steering, grouped
+from fair_diffusion.cli.options import Auditing, Instruction, Loading, Sampling, Scaling, Steering, grouped
+from fair_diffusion.cli.scaling import Scale
 from fair_diffusion.cli.suite_order import order
 from fair_diffusion.cli.usage import instructed_attributes, loaded, usage_errors
 
@@ -20,6 +21,7 @@ def audit_suite(
     sampling: Sampling,
     loading: Loading,
     auditing: Auditing,
+    scaling: Scaling,
     suite: Annotated[
         str, typer.Option(help="occupations, equisteer, pocket, or a file of occupations")
     ] = "occupations",
@@ -56,14 +58,14 @@ def audit_suite(
             sampling=sampling,
             loading=loading,
         )
-        return Subject.suite(
-            asked,
-            loaded(loading),
-            by=loading.get("judge"),
-            attributes=auditing.get("attribute"),
-            defined=own,
-            scratch=scratch,
-        )
+        counted = auditing.get("attribute")
+        if (scale := Scale.of(scaling, loading)) is not None:
+            reads = "human_labels" in auditing or "quality_reference" in auditing
+            return Subject.suite_by_workers(
+                asked, scale, loading, reads=reads, attributes=counted, defined=own, scratch=scratch
+            )
+        by = loading.get("judge")
+        return Subject.suite(asked, loaded(loading), by=by, attributes=counted, defined=own, scratch=scratch)
 
     with usage_errors():
         own = instructed_attributes(instruction)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from fair_diffusion.cli.console import say, say_json
-from fair_diffusion.cli.options import Auditing
+from fair_diffusion.cli.options import Auditing, Loading
 from fair_diffusion.cli.progress import counting
-from fair_diffusion.cli.suite_order import Order, drawn
+from fair_diffusion.cli.scaling import Scale
+from fair_diffusion.cli.suite_order import Order, drawn, drawn_by_workers
 from fair_diffusion.cli.usage import MISSED, usage_errors
 from fair_diffusion.files.text import public
 
@@ -103,6 +104,31 @@ class Subject:
             reader=pipe.judge,
             by=by and public(by),
             groups=_recorded(pipe.judge, defined),
+            pictures=order.work,
+        )
+
+    @classmethod
+    def suite_by_workers(
+        cls,
+        order: Order,
+        scale: Scale,
+        loading: Loading,
+        *,
+        reads: bool,
+        attributes: list[str] | None,
+        defined: Attributes | None,
+        scratch: Path,
+    ) -> Subject:
+        """What workers draw by `order`; `reads` says whether the judge itself is needed here."""
+        from fair_diffusion.perception.opening import open_perceiver
+
+        by = loading.get("judge")
+        judge = open_perceiver(by or "judge") if reads else None
+        return cls(
+            findings=lambda: drawn_by_workers(order, scale, loading, attributes=attributes, scratch=scratch),
+            reader=judge,
+            by=by and public(by),
+            groups=_recorded(judge, defined) if judge else None,
             pictures=order.work,
         )
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from fair_diffusion.cli.console import say, say_json
-from fair_diffusion.cli.options import Defining, Holding, Loading, Sampling, grouped
+from fair_diffusion.cli.options import Defining, Holding, Loading, Sampling, Scaling, grouped
 from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.scaling import Scale, instruction_words, loading_words
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import INTERRUPTED, defined, loaded, usage_errors, warned
 from fair_diffusion.files import guarded
+from fair_diffusion.files.progress import Progress
 from fair_diffusion.methods import METHODS
 from fair_diffusion.policy import Attributes, Policy
 
 if TYPE_CHECKING:
-    from fair_diffusion.compare import Outcome
+    from fair_diffusion.compare import Comparison, Outcome
     from fair_diffusion.compare.columns import Column
 
 USUAL = "plain,prompt,semantic-coin,semantic-quota,semantic,switch"
@@ -37,6 +39,7 @@ def compare(
     sampling: Sampling,
     holding: Holding,
     loading: Loading,
+    scaling: Scaling,
     methods: Annotated[
         list[str] | None,
         typer.Option(help=f"with commas between: {_WAYS}, or NAME=FILE for edited weights; {USUAL} if not given"),
@@ -65,6 +68,7 @@ def compare(
     with usage_errors():
         from fair_diffusion.compare import Drawing, outcomes, read_reference, read_ways, write
         from fair_diffusion.compare import compare as run
+        from fair_diffusion.perception.opening import open_perceiver
         from fair_diffusion.request import Request
 
         ways = read_ways(methods or [USUAL])
@@ -73,13 +77,24 @@ def compare(
         if reference is not None and not reference.is_dir():
             raise ValueError(f"{reference} is not there; name a folder of images for the kernel distance")
         Request(prompt="-", n=n, seed=seed, **sampling, **holding)
-        pipe = loaded(loading)
-        drawing = Drawing(n=n, **pipe.with_usual(sampling), **holding)
-        with counting("reading the reference") as progress:  # what it lacks is said before hours of drawing
-            images = read_reference(pipe.judge, reference, progress) if reference else None
+        scale = Scale.of(scaling, loading)
+        pipe = None if scale else loaded(loading)
+        images = None
+        if reference is not None:  # what it lacks is said before hours of drawing
+            with counting("reading the reference") as progress:
+                images = read_reference(
+                    pipe.judge if pipe else open_perceiver(loading.get("judge") or "judge"), reference, progress
+                )
         try:
             with counting("drawing") as progress:
-                found = run(pipe, ways, texts, asked, out, drawing=drawing, seed=seed, progress=progress)
+                if pipe is None:
+                    words = instruction_words(instruct or [], policy or [], defining)
+                    told = {"prompts": texts, "instructions": words, "folder": out, "seed": seed}
+                    told |= {"ways": methods or [USUAL], "drawing": {"n": n, **sampling, **holding}}
+                    found = _by_workers(cast(Scale, scale), told, loading, progress)
+                else:
+                    drawing = Drawing(n=n, **pipe.with_usual(sampling), **holding)
+                    found = run(pipe, ways, texts, asked, out, drawing=drawing, seed=seed, progress=progress)
         except KeyboardInterrupt:
             say(f"interrupted; the same command goes on from what lies in {out}", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -93,6 +108,15 @@ def compare(
     else:
         show(table, verbose=verbose)
         say(f"see {page}")
+
+
+def _by_workers(scale: Scale, told: dict[str, Any], loading: Loading, progress: Progress) -> Comparison:
+    """The comparison that workers draw: this process loads no model."""
+    from fair_diffusion.scale.comparisons import ComparisonCampaign
+
+    campaign = ComparisonCampaign(**told, loading=loading_words(loading), store=scale.store)
+    scale.draw(campaign, progress)
+    return campaign.found
 
 
 def instructions(sentences: Sequence[str], files: Sequence[Path], own: Attributes | None) -> dict[str, Policy]:

@@ -150,6 +150,37 @@ class Steering(Holding, total=False):
     loss: Annotated[str, typer.Option(help=f"the fairness loss, {_LOSSES}; see docs/explanation/latents.md")]
 
 
+class Scaling(TypedDict, total=False):
+    """Who draws, if not this process: for `scaling.Scale`."""
+
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="let so many processes draw, or actors of Ray; 0: workers that you start (fair-diffusion worker "
+            "--cells); if neither this nor --cluster is given, this process draws",
+            min=0,
+            max=10_000,
+        ),
+    ]
+    cluster: Annotated[
+        str,
+        typer.Option(help="local: processes of this machine; auto or ray://HOST:10001: a Ray cluster (extra scale)"),
+    ]
+    database: Annotated[
+        str,
+        typer.Option(
+            help="where workers find what to draw: postgresql+psycopg://USER:PASSWORD@HOST/NAME for several machines, "
+            "or a file; also as FAIR_DIFFUSION_DATABASE; a file that lasts as long as this command if not given",
+            metavar="URL",
+        ),
+    ]
+    store: Annotated[
+        str,
+        typer.Option(help="URL of fsspec for parts, such as s3://BUCKET/SUITE, where workers do not share the folder"),
+    ]
+    gpus: Annotated[float, typer.Option(help="with Ray: GPUs of one worker, such as 0.5; 1 if there are any", min=0)]
+
+
 class Auditing(TypedDict, total=False):
     """What an audit counts, what it compares the counts with, and where it writes: for `auditing.run`."""
 

@@ -5,7 +5,8 @@ An `Order` says what is to be drawn, and is checked before the model is loaded; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import typer
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import Instruction, Loading, Sampling, Steering
 from fair_diffusion.cli.progress import counting
+from fair_diffusion.cli.scaling import Scale, loading_words, policy_words
 from fair_diffusion.cli.usage import INTERRUPTED, MODEL, check_requests, instructed
 from fair_diffusion.files import guarded
 from fair_diffusion.files.text import is_there, public
@@ -43,6 +45,7 @@ class Order:
         images: per occupation, or with `until` at most.
         until: half the width, in share, that every interval of an occupation is to be under; None for no limit.
         usual: the settings of the suite that were not given: the model says what is usual for it.
+        policy: the words of the policy, for workers (`scale.campaign.policy_of`); empty if there is none.
     """
 
     suite: Suite
@@ -52,6 +55,7 @@ class Order:
     images: int
     until: float | None
     usual: tuple[str, ...]
+    policy: Mapping[str, Any]
 
     @property
     def size(self) -> dict[str, Any]:
@@ -106,6 +110,7 @@ def order(
         images=images or (IMAGES if until is None else AT_MOST),
         until=None if until is None else until / 100,
         usual=tuple({"steps", "guidance"} - told.keys()),
+        policy={} if plain else policy_words(instruction),
     )
     check_work(work, plan, list(fields), **found.size, undecided=found.usual)
     return found
@@ -126,34 +131,70 @@ def _told(value: Any) -> Any:
 
 def drawn(order: Order, pipe: FairPipeline, *, attributes: list[str] | None, scratch: Path) -> Findings:
     """Draw what the work folder lacks, and audit all of it by the word of the model's judge."""
-    from fair_diffusion.readers.run import read_run
     from fair_diffusion.runs.suite import draw_suite
 
     usual = {name: value for name, value in pipe.with_usual({}).items() if name in order.usual}
     suite, fields = replace(order.suite, **usual), order.fields
+    with going_on(), counting("drawing") as progress:
+        uncertain = draw_suite(
+            pipe,
+            suite,
+            list(fields),
+            order.work,
+            **order.size,
+            options=order.options,
+            attributes=attributes,
+            progress=progress,
+        )
+    return audited(order, uncertain, attributes=attributes, scratch=scratch)
+
+
+def drawn_by_workers(
+    order: Order, scale: Scale, loading: Loading, *, attributes: list[str] | None, scratch: Path
+) -> Findings:
+    """The same, where other processes draw: this one loads no model."""
+    from fair_diffusion.scale.suites import SuiteCampaign
+
+    campaign = SuiteCampaign(
+        order.suite,
+        list(order.fields),
+        order.work,
+        **order.size,
+        attributes=attributes,
+        usual=order.usual,
+        policy=order.policy,
+        options={name: value for name, value in order.options.items() if name != "policy"},
+        loading=loading_words(loading),
+        store=scale.store,
+    )
+    with going_on(), counting("drawing") as progress:
+        scale.draw(campaign, progress)
+    return audited(order, campaign.parts.uncertain, attributes=attributes, scratch=scratch)
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """Say after an interrupt that what is drawn is kept."""
     try:
-        with counting("drawing") as progress:
-            uncertain = draw_suite(
-                pipe,
-                suite,
-                list(fields),
-                order.work,
-                **order.size,
-                options=order.options,
-                attributes=attributes,
-                progress=progress,
-            )
-        with counting("reading") as progress:
-            findings = read_run(
-                order.work,
-                scratch=scratch,
-                attributes=attributes,
-                concepts={suite.prompt_for(name): name for name in fields},
-                progress=progress,
-            )
+        yield
     except KeyboardInterrupt:
         say("interrupted; the same command goes on from what is drawn", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def audited(order: Order, uncertain: Sequence[str], *, attributes: list[str] | None, scratch: Path) -> Findings:
+    """Audit all that the work folder holds; `uncertain` are the occupations whose intervals stayed too wide."""
+    from fair_diffusion.readers.run import read_run
+
+    suite, fields = order.suite, order.fields
+    with going_on(), counting("reading") as progress:
+        findings = read_run(
+            order.work,
+            scratch=scratch,
+            attributes=attributes,
+            concepts={suite.prompt_for(name): name for name in fields},
+            progress=progress,
+        )
     notes = list(findings.study.notes)
     if uncertain:
         points = f"±{100 * (order.until or 0):g} points"

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
@@ -17,6 +17,7 @@ from fair_diffusion.cli.service_log import service_log
 from fair_diffusion.cli.service_place import DATA, Data, Place, Where, opened, pictures
 from fair_diffusion.cli.serving_models import models_of
 from fair_diffusion.cli.signing import C2pa, signature
+from fair_diffusion.cli.suite_order import TELLING
 from fair_diffusion.cli.upstream import UpstreamModel, UpstreamUrl, opened_upstream, readers_of
 from fair_diffusion.cli.usage import usage_errors
 
@@ -36,10 +37,23 @@ def worker(
     upstream: UpstreamUrl = None,
     upstream_model: UpstreamModel = None,
     upstream_timeout: Annotated[float, typer.Option(help="seconds for one image of that server", min=0.1)] = 120.0,
+    cells: Annotated[
+        bool, typer.Option("--cells", help="draw suites and comparisons instead, with the models that they name")
+    ] = False,
+    idle: Annotated[
+        float | None, typer.Option(help="with --cells: end after so many seconds without anything to draw", min=0)
+    ] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Draw the requests of a service until SIGTERM: then finish what fits into --grace, and give the rest back."""
     service_log()
+    if cells:
+        with opened(data, database, create=True) as found, usage_errors():
+            from fair_diffusion.scale.cell_worker import CellSettings, CellWorker
+
+            placing = {name: value for name, value in loading.items() if name not in ("model", "memory", *TELLING)}
+            _run(CellWorker(found, CellSettings(placing=placing, idle=idle, grace=grace)), parent)
+        return
     with opened(data, database, create=True) as found, usage_errors():
         from fair_diffusion.service.proxy_worker import ProxyWorker
         from fair_diffusion.service.worker import Worker, WorkerSettings
@@ -61,11 +75,22 @@ def worker(
                 server = opened_upstream(upstream, upstream_model, upstream_timeout, at_once=batch)
                 model, perceiver, judge = readers_of(loading, upstream_model)
                 ours = ProxyWorker(found, place, stack.enter_context(server), model, perceiver, judge, settings)
-            for each in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(each, lambda *_: ours.stop())
-            if parent is not None:
-                threading.Thread(target=_orphan, args=(parent, ours.stop), daemon=True).start()
-            ours.run()
+            _run(ours, parent)
+
+
+class _Works(Protocol):
+    def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def _run(worker: _Works, parent: int | None) -> None:
+    """Let a worker work until a signal, or until `parent` is gone."""
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: worker.stop())
+    if parent is not None:
+        threading.Thread(target=_orphan, args=(parent, worker.stop), daemon=True).start()
+    worker.run()
 
 
 def _orphan(parent: int, stop: Callable[[], None]) -> None:

@@ -7,8 +7,9 @@ Exports `compare`, `Comparison` and `settings`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,41 +98,93 @@ def compare(
             Nothing has been drawn then.
         KeyboardInterrupt: the drawing was interrupted; finished cells are kept.
     """
+    ways, asks = planned(ways, prompts, instructions, drawing=drawing, seed=seed)
+    for ask in asks:
+        pipe.check(ask.matched)
+    comparison = opened(pipe, ways, asks, folder, drawing=drawing, seed=seed)
+    work_folder(folder).check(comparison.settings)
+    whole = len(asks) * len(ways) * drawing.n
+    done, moved = 0, StepProgress(progress, whole, steps=drawing.steps)
+    for some in together(asks):
+        draw_asks(pipe, comparison, some, drawing, on_step=moved, at=partial(_move, moved, done))
+        done += len(some) * len(ways) * drawing.n
+    moved.at(whole)
+    return comparison
+
+
+def planned(
+    ways: Sequence[Way], prompts: Sequence[str], instructions: Mapping[str, Policy], *, drawing: Drawing, seed: int
+) -> tuple[list[Way], list[Ask]]:
+    """What `compare` draws: the ways, plain first, and every prompt with every instruction.
+
+    Raises:
+        ValueError: a wrong argument, or an instruction that asks nothing of a prompt.
+    """
     ways = [PLAIN, *(way for way in ways if way != PLAIN)]
     check_names(ways)
     for k, prompt in enumerate(prompts):
         Request(**vars(drawing), prompt=prompt, seed=seed + k * SPACING)
-    asks = asked(pipe, prompts, instructions, seed)
-    comparison = Comparison(
-        folder=folder,
-        ways=ways,
-        asks=asks,
-        settings=settings(pipe, drawing, seed),
-        device=pipe.backbone.device.type,
-        failures=(failures := {}),
+    return ways, asked(prompts, instructions, seed)
+
+
+def opened(
+    pipe: FairPipeline, ways: Sequence[Way], asks: Sequence[Ask], folder: Path, *, drawing: Drawing, seed: int
+) -> Comparison:
+    """A comparison with the settings of the pipeline that draws it. Its failures may be added to."""
+    shared = settings(pipe, drawing, seed)
+    return Comparison(
+        folder=folder, ways=ways, asks=asks, settings=shared, device=pipe.backbone.device.type, failures={}
     )
-    work_folder(folder).check(comparison.settings)
-    whole = len(asks) * len(ways) * drawing.n
-    done, moved = 0, StepProgress(progress, whole, steps=drawing.steps)
-    for name in instructions:
-        own = [ask for ask in asks if ask.instruction == name]
-        for first in range(0, len(own), TOGETHER):
-            some = own[first : first + TOGETHER]
-            for way in ways:
-                missing = [ask for ask in some if not comparison.path(way, ask).is_file()]
-                moved.at(done + (len(some) - len(missing)) * drawing.n)
-                done += len(some) * drawing.n
-                if not missing or (name, way.name) in failures:
-                    continue
-                try:
-                    _draw(pipe, comparison, way, missing, drawing, moved)
-                except Exception as error:  # whatever failed, the other ways can still be drawn
-                    if way == PLAIN:
-                        raise
-                    at = next(ask for ask in missing if not comparison.path(way, ask).is_file())
-                    failures[name, way.name] = f"{at.prompt!r}: {without_folders(_said(error))}"
-    moved.at(whole)
-    return comparison
+
+
+def together(asks: Sequence[Ask]) -> Iterator[list[Ask]]:
+    """The asks of some prompts, with all instructions: what is drawn in turn."""
+    prompts = list(dict.fromkeys(ask.prompt for ask in asks))
+    by_prompt: dict[str, list[Ask]] = {prompt: [] for prompt in prompts}
+    for ask in asks:
+        by_prompt[ask.prompt].append(ask)
+    for first in range(0, len(prompts), TOGETHER):
+        yield [ask for prompt in prompts[first : first + TOGETHER] for ask in by_prompt[prompt]]
+
+
+def draw_asks(
+    pipe: FairPipeline,
+    comparison: Comparison,
+    asks: Sequence[Ask],
+    drawing: Drawing,
+    *,
+    on_step: Callable[[Any], None],
+    at: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Draw and read the cells of some prompts that the folder lacks, all ways in turn.
+
+    A way that cannot be drawn is noted in the comparison's failures, and passed over from then on.
+
+    Args:
+        pipe: the model with its readers.
+        comparison: as `opened` gives it.
+        asks: some of its asks, with all instructions of their prompts.
+        drawing: as for `compare`.
+        on_step: as in `FairPipeline`.
+        at: called with the number of images of these asks that are done.
+    """
+    failures: dict[tuple[str, str], str] = comparison.failures  # type: ignore[assignment]
+    done = 0
+    for name in dict.fromkeys(ask.instruction for ask in asks):
+        some = [ask for ask in asks if ask.instruction == name]
+        for way in comparison.ways:
+            missing = [ask for ask in some if not comparison.path(way, ask).is_file()]
+            at(done + (len(some) - len(missing)) * drawing.n)
+            done += len(some) * drawing.n
+            if not missing or (name, way.name) in failures:
+                continue
+            try:
+                _draw(pipe, comparison, way, missing, drawing, on_step)
+            except Exception as error:  # whatever failed, the other ways can still be drawn
+                if way == PLAIN:
+                    raise
+                first = next(ask for ask in missing if not comparison.path(way, ask).is_file())
+                failures[name, way.name] = f"{first.prompt!r}: {without_folders(_said(error))}"
 
 
 def settings(pipe: FairPipeline, drawing: Drawing, seed: int = 0) -> dict[str, Any]:
@@ -150,12 +203,12 @@ def settings(pipe: FairPipeline, drawing: Drawing, seed: int = 0) -> dict[str, A
     }
 
 
-def asked(pipe: FairPipeline, prompts: Sequence[str], instructions: Mapping[str, Policy], seed: int) -> list[Ask]:
+def asked(prompts: Sequence[str], instructions: Mapping[str, Policy], seed: int) -> list[Ask]:
     """Every prompt with every instruction.
 
     Raises:
         ValueError: there is no prompt or no instruction, a prompt comes twice, or an instruction asks nothing of a
-            prompt or asks for groups that the readers do not know.
+            prompt.
     """
     if not prompts:
         raise ValueError("there is no prompt; give at least one")
@@ -170,7 +223,6 @@ def asked(pipe: FairPipeline, prompts: Sequence[str], instructions: Mapping[str,
             matched = match(policy, prompt)
             if matched.rule is None:
                 raise ValueError(f"{name!r} asks nothing of {prompt!r}: {matched.reason}")
-            pipe.check(matched)
             own, lot = seed + k * SPACING, (seed, k)
             asks.append(Ask(instruction=name, policy=policy, prompt=prompt, matched=matched, seed=own, lot=lot))
     return asks
@@ -187,8 +239,12 @@ def _draw(
     """Draw some prompts in one way, and save each cell as soon as it is finished."""
     plain = [None if way == PLAIN else PlainImages.of(load(comparison.path(PLAIN, ask), pictures=True)) for ask in asks]
     for ask, drawn in measure(pipe, way, asks, drawing, plain=plain, on_step=on_step):
-        work_folder(comparison.folder).claim(comparison.settings)
+        work_folder(comparison.folder).join(comparison.settings)
         save(drawn, comparison.path(way, ask))
+
+
+def _move(moved: StepProgress, before: int, done: int) -> None:
+    moved.at(before + done)
 
 
 def _said(error: Exception) -> str:

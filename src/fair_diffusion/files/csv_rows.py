@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, TextIO
 
 from fair_diffusion.files.guarded import RefusedFile, content
 
@@ -192,10 +192,21 @@ def _separator(text: str, expected: set[str]) -> str:
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows of text, numbers and None (an empty cell) under a header, safe to open in a spreadsheet."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(columns)
-        for row in rows:
-            table.writerow([_written(row[name]) for name in columns])
+        _write(file, columns, rows)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """The same as a text."""
+    file = StringIO(newline="")
+    _write(file, columns, rows)
+    return file.getvalue()
+
+
+def _write(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    table = csv.writer(file)
+    table.writerow(columns)
+    for row in rows:
+        table.writerow([_written(row[name]) for name in columns])
 
 
 def _written(value: Any) -> Any:

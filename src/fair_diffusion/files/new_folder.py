@@ -28,7 +28,7 @@ def check_new(folder: Path) -> None:
     """
     with ExitStack() as undo:
         try:
-            _check_empty(folder)
+            check_empty(folder)
             _make(folder, undo)
             with tempfile.TemporaryDirectory(prefix=PART, dir=folder):
                 pass
@@ -49,7 +49,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     with ExitStack() as undo:
         try:
-            _check_empty(folder)
+            check_empty(folder)
             part, finish = _begin(Path(os.path.realpath(folder)), undo)
         except OSError as error:
             raise _unwritable(folder, error) from error
@@ -90,7 +90,8 @@ def is_unfinished(folder: Path) -> bool:
     return any(path.name.startswith(UNFINISHED) and path.is_dir() for path in folder.iterdir())
 
 
-def _check_empty(folder: Path) -> None:
+def check_empty(folder: Path) -> None:
+    """`ValueError` if there is something in the place of `folder`. Nothing is made to find out."""
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} is not empty; name a new folder")
 

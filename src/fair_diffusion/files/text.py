@@ -32,6 +32,13 @@ def public(text: str) -> str:
     return _last_part(text)
 
 
+def absolute(text: str) -> str:
+    """What a user named, with the absolute paths of files that are there; with a kind and commas as for `public`."""
+    head, colon, rest = text.rpartition(":")
+    parts = (str(Path(part).absolute()) if is_there(part) else part for part in rest.split(","))
+    return head + colon + ",".join(parts)
+
+
 def without_folders(text: str) -> str:
     """A message in which files are called by the last parts of their absolute paths."""
     return _FOLDERS.sub("", text)

@@ -20,7 +20,18 @@ def open_roles(perceiver: Named | None, judge: Named | None, *, model: str) -> t
         model: the name of the model, for messages.
 
     Raises:
-        ValueError: a role is not given, a name cannot be opened or cannot read new pictures, or both are one network.
+        ValueError: as in `check_roles`, or a name cannot be opened.
+    """
+    steers, scores = check_roles(perceiver, judge, model=model)
+    opened = [open_perceiver(named) if isinstance(named, str) else named for named in (steers, scores)]
+    return opened[0], opened[1]
+
+
+def check_roles(perceiver: Named | None, judge: Named | None, *, model: str) -> tuple[Named, Named]:
+    """Check the perceiver and the judge of a model, without opening one.
+
+    Raises:
+        ValueError: a role is not given, a name cannot read new pictures, or both are one network.
     """
     if perceiver is None or judge is None:
         lacks = " and ".join(role for role, given in (("a perceiver", perceiver), ("a judge", judge)) if given is None)
@@ -38,8 +49,7 @@ def open_roles(perceiver: Named | None, judge: Named | None, *, model: str) -> t
             raise ValueError(
                 f"{named!r} cannot read images that are yet to be drawn; name a perceiver that looks at pictures"
             )
-    opened = [open_perceiver(named) if isinstance(named, str) else named for named in (perceiver, judge)]
-    return opened[0], opened[1]
+    return perceiver, judge
 
 
 def _networks(named: Named) -> object:

@@ -1,48 +1,25 @@
 """Suites: draw the same prompt for every occupation of a list, in parts that survive an interrupt.
 
 Every finished part of a concept is a run of its own in the work folder. So finished parts are never drawn again, and
-the folder can be audited at any time. With `until`, a concept ends as soon as all its intervals are narrow enough; the
-intervals hold under such stopping (`stopping.enough`).
+the folder can be audited at any time. Which parts are still to be drawn is the matter of `parts.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import TypeAdapter
-from typing_extensions import TypedDict
-
 from fair_diffusion.backbones.step_progress import StepProgress
-from fair_diffusion.files.new_folder import check_new
 from fair_diffusion.files.progress import Progress, silent
-from fair_diffusion.files.schema import EXACT, Count, DamagedFile, read_json
 from fair_diffusion.models.provenance import sha256, versions
 from fair_diffusion.request import Request, check_prompt, check_seed
-from fair_diffusion.runs.format import FORMAT, RESULT
-from fair_diffusion.runs.label_counts import LabelCounts, label_counts
-from fair_diffusion.runs.records import run_at
-from fair_diffusion.runs.work import slug, suite_folder
-from fair_diffusion.statistics.stopping import enough
+from fair_diffusion.runs.parts import Part, Parts, check_parts
+from fair_diffusion.runs.work import suite_folder
 
 PROMPT = "a photo of the face of a {}"
-PART = 50
-"""Images of one part. An interrupt loses the parts that share a batch, and the precision is checked after each part."""
-
-
-class _Drawn(TypedDict):
-    """Of the result.json of a part, how many images it has."""
-
-    __pydantic_config__ = EXACT  # type: ignore[misc]
-    n: Count
-
-
-_DRAWN: TypeAdapter[_Drawn] = TypeAdapter(_Drawn)
 
 
 class Draws(Protocol):
@@ -137,94 +114,52 @@ def draw_suite(
         KeyboardInterrupt: the drawing was interrupted; finished parts are kept.
     """
     check_work(work, suite, concepts, images=images, until=until)
-    settings = _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()}
-    folder = suite_folder(work)
+    folder, settings = suite_folder(work), whole_settings(suite, until, pipe)
     folder.check(settings)
-    fields = suite.arguments | dict(options or {})
-    drawing = _Drawing(suite=suite, fields=fields, work=work, images=images, until=until, attributes=attributes)
-    every = [_Concept(name, place) for place, name in enumerate(concepts)]
-    saved = 0
-    waiting, moved = deque(every), StepProgress(progress, len(concepts) * images, steps=suite.steps)
-    while waiting:
-        begun: list[tuple[_Concept, Path]] = []
-        for k, result in pipe.each(drawing.requests(waiting, begun), on_step=moved):
-            if result.interrupted:
-                raise KeyboardInterrupt
-            concept, part = begun[k]
+    parts = Parts(concepts, work, images=images, until=until, attributes=attributes)
+    saved, moved = 0, StepProgress(progress, len(concepts) * images, steps=suite.steps)
+    while parts.waiting:
+        for part, result in draw_parts(pipe, suite, parts.missing(), options=options, on_step=moved):
             folder.claim(settings)
-            result.save(part)
-            if until is not None:
-                drawing.count(concept, part)
-                waiting.append(concept)
-            saved += len(result.records)
+            result.save(work / part.name)
+            parts.arrived(part)
+            saved += part.n
             moved.at(saved)
     moved.at(len(concepts) * images)
-    return [concept.name for concept in every if until is not None and not concept.settled]
+    return parts.uncertain
 
 
-@dataclass(eq=False)
-class _Concept:
-    """One concept of a suite.
+def draw_parts(
+    pipe: Draws, suite: Suite, parts: Iterable[Part], *, options: Mapping[str, Any] | None = None, on_step: Any = None
+) -> Iterator[tuple[Part, Any]]:
+    """Draw parts in mixed batches: a part is taken when the images at hand do not fill a batch.
 
-    Attributes:
-        name: the occupation.
-        place: its place among all occupations.
-        done: images that lie in the work folder or are being drawn.
-        counts: labels that were counted, by attribute.
-        settled: whether all intervals are narrow enough.
+    Args:
+        pipe: the pipeline.
+        suite: the settings.
+        parts: what is to be drawn.
+        options: further fields of each `Request`, such as its policy.
+        on_step: as in `FairPipeline.each`.
+
+    Yields:
+        Each part with its `Result`, as soon as it is finished.
+
+    Raises:
+        KeyboardInterrupt: the drawing was interrupted.
     """
+    begun: list[Part] = []
+    fields = suite.arguments | dict(options or {})
 
-    name: str
-    place: int
-    done: int = 0
-    counts: dict[str, Counter[str | None]] = field(default_factory=dict)
-    settled: bool = False
+    def requests() -> Iterator[Request]:
+        for part in parts:
+            begun.append(part)
+            prompt, seed = suite.prompt_for(part.concept), suite.seed + part.first
+            yield Request(prompt=prompt, n=part.n, seed=seed, lot=(seed, part.place), **fields)
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Drawing:
-    """How the parts of all concepts are drawn: as `draw_suite` is told."""
-
-    suite: Suite
-    fields: Mapping[str, Any]
-    work: Path
-    images: int
-    until: float | None
-    attributes: list[str] | None
-
-    def requests(self, waiting: deque[_Concept], begun: list[tuple[_Concept, Path]]) -> Iterator[Request]:
-        """The requests of parts that the work folder lacks; each is noted in `begun`.
-
-        A concept waits for its part before the next one where precision decides whether there is a next one."""
-        while waiting:
-            concept = waiting.popleft()
-            if (part := self._next(concept)) is None:
-                continue
-            size = min(PART, self.images - concept.done)
-            prompt, seed = self.suite.prompt_for(concept.name), self.suite.seed + concept.done
-            request = Request(prompt=prompt, n=size, seed=seed, lot=(seed, concept.place), **self.fields)
-            concept.done += size
-            begun.append((concept, part))
-            if self.until is None:
-                waiting.appendleft(concept)
-            yield request
-
-    def count(self, concept: _Concept, part: Path) -> None:
-        """Count what a part shows, if precision decides."""
-        if self.until is not None:
-            _add(concept.counts, label_counts(run_at(part), self.attributes))
-            concept.settled = all(_precise(shown, self.until) for shown in concept.counts.values())
-
-    def _next(self, concept: _Concept) -> Path | None:
-        """The folder of the next part that is not there, after those that are; None if the concept has all."""
-        while concept.done < self.images and not concept.settled:
-            part = self.work / f"{_slug(concept.name)}-{concept.done:05d}"
-            if not (part / RESULT).is_file():
-                check_new(part)  # what somebody else has put there is not removed
-                return part
-            self.count(concept, part)
-            concept.done += _size(part)
-        return None
+    for k, result in pipe.each(requests(), on_step=on_step):
+        if result.interrupted:
+            raise KeyboardInterrupt
+        yield begun[k], result
 
 
 def check_work(
@@ -251,53 +186,15 @@ def check_work(
     """
     loaded = ("weights", "versions")  # they are known when the model is loaded
     suite_folder(work).check(_settings(suite, until), undecided=(*undecided, *loaded))
-    _refuse_more(work, concepts, images)
+    check_parts(work, concepts, images)
+
+
+def whole_settings(suite: Suite, until: float | None, pipe: Any) -> dict[str, Any]:
+    """What a work folder keeps of a suite and of the pipeline that draws it."""
+    return _settings(suite, until) | {"weights": getattr(pipe, "weights", ""), "versions": versions()}
 
 
 def _settings(suite: Suite, until: float | None) -> dict[str, Any]:
     """What a work folder keeps, as plain data: the file by its hash. A folder that lacks a setting has None for it."""
     file = sha256(suite.file) if suite.file else None
     return {**asdict(suite), "file": file, "until": until}
-
-
-def _refuse_more(work: Path, concepts: Sequence[str], images: int) -> None:
-    """Refuse a work folder with more concepts or images than are asked for, because an audit reads all of them.
-
-    Raises:
-        ValueError: the folder holds too much, or one of its parts is damaged.
-    """
-    slugs = {_slug(concept): concept for concept in concepts}
-    for part in sorted(path.parent for path in work.glob(f"[!.]*/{RESULT}")):  # hidden: what a killed process left
-        slug, _, first = part.name.rpartition("-")
-        if slug not in slugs:
-            raise ValueError(f"{part} is of an occupation that is not asked for; ask for it too or name another --work")
-        most = int(first) + _size(part) if first.isdecimal() else 0
-        if most > images:
-            raise ValueError(
-                f"{work} holds {most} images of {slugs[slug]!r}, and {images} are asked for; "
-                f"ask for {most} or more, or name another --work"
-            )
-
-
-def _size(part: Path) -> int:
-    """The number of images of a finished part."""
-    try:
-        return read_json(part / RESULT, _DRAWN, FORMAT)["n"]
-    except DamagedFile as error:
-        raise DamagedFile(f"{part} is damaged; remove it, and it is drawn anew ({error})") from error
-
-
-def _add(counts: dict[str, Counter[str | None]], more: LabelCounts) -> None:
-    """Add the counts of one part to those of its concept. Groups that count zero are kept."""
-    for attribute, shown in more.items():
-        counts.setdefault(attribute, Counter()).update(shown)
-
-
-def _precise(shown: Mapping[str | None, int], until: float) -> bool:
-    """Whether the intervals of all groups of one attribute are narrow enough."""
-    return enough([count for group, count in shown.items() if group], sum(shown.values()), until)
-
-
-def _slug(concept: str) -> str:
-    """A readable file name for a concept; the hash makes it different for every concept."""
-    return f"{slug(concept)}-{hashlib.sha256(concept.encode()).hexdigest()[:6]}"

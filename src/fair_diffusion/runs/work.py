@@ -53,15 +53,7 @@ class WorkFolder:
             ValueError: a setting differs, the file of settings is damaged or has a newer format, the folder holds
                 something else, or it cannot be written.
         """
-        before = self.settings()
-        if before is not None:
-            now = json.loads(json.dumps(settings))
-            name = changed(_without(before, undecided), _without(now, undecided))
-            if name is not None:
-                raise ValueError(
-                    f"{self.path} was drawn with {name} {before.get(name)!r}, not {now.get(name)!r}; name another work "
-                    "folder, or ask for the same"
-                )
+        if self.agrees(settings, undecided=undecided):
             return
         if self.path.is_dir() and any(not path.name.startswith(PART) for path in self.path.iterdir()):
             raise ValueError(
@@ -78,11 +70,38 @@ class WorkFolder:
             ValueError: as for `check`.
         """
         self.check(settings)
-        if not self._file.is_file():
+        self.join(settings)
+
+    def join(self, settings: Settings) -> None:
+        """As `claim`, for one of several processes at once: the folder is not looked at, but for its settings.
+
+        Raises:
+            ValueError: a setting differs, or the file of settings is damaged or has a newer format.
+        """
+        if not self.agrees(settings):
             self.path.mkdir(parents=True, exist_ok=True)
             with whole_file(self._file) as part:
                 text = json.dumps({"format": self.format, **settings}, indent=2)
                 part.write_text(text + "\n", encoding="utf-8")
+            self.agrees(settings)  # another worker may have written others
+
+    def agrees(self, settings: Settings, *, undecided: Collection[str] = ()) -> bool:
+        """Whether the folder has settings, which are then the same ones. Nothing is made to find out.
+
+        Raises:
+            ValueError: a setting differs, or the file of settings is damaged or has a newer format.
+        """
+        before = self.settings()
+        if before is None:
+            return False
+        now = json.loads(json.dumps(settings))
+        name = changed(_without(before, undecided), _without(now, undecided))
+        if name is not None:
+            raise ValueError(
+                f"{self.path} was drawn with {name} {before.get(name)!r}, not {now.get(name)!r}; name another work "
+                "folder, or ask for the same"
+            )
+        return True
 
     def settings(self) -> dict[str, Any] | None:
         """The settings in the folder; None if it has none yet.

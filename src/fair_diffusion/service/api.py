@@ -15,7 +15,7 @@ from fair_diffusion import __version__
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.gate import Gate
 from fair_diffusion.service.problems import add_handlers
-from fair_diffusion.service.routes import images, jobs, keys, policies, status, streams
+from fair_diffusion.service.routes import images, jobs, keys, label_review, labels, policies, status, streams
 from fair_diffusion.service.server import Server
 
 LOG = logging.getLogger("fair_diffusion.api")
@@ -43,7 +43,7 @@ def application(server: Server) -> FastAPI:
         redoc_url=None,
     )
     app.state.server = server
-    for group in (images, jobs, policies, streams, keys, status):
+    for group in (images, jobs, policies, streams, labels, label_review, keys, status):
         app.include_router(group.router)
     add_handlers(app)
     app.add_middleware(Gate, server=server)

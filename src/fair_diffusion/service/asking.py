@@ -38,8 +38,30 @@ def put(server: Server, key: Key, asked: ImageRequest, *, request: str, idempote
     """
     model = chosen_model(server, asked.model)
     body = draw_body(server, key, asked, model, request)
-    job, _ = _queued(server, key, body, model, asked.asked(), lane_of(body, model), idempotency)
-    return job, model.name
+    return put_body(server, key, body, model, asked=asked.asked(), idempotency=idempotency)[0], model.name
+
+
+def put_body(
+    server: Server,
+    key: Key,
+    body: DrawBody,
+    model: ServedModel,
+    *,
+    asked: dict[str, Any] | None = None,
+    idempotency: str | None = None,
+) -> tuple[Job, bool]:
+    """Put a job with this body into the queue.
+
+    Args:
+        server, key, idempotency: as in `put`.
+        body: it was checked.
+        model: of the job.
+        asked: what the client sent; the body itself if None.
+
+    Returns:
+        The job, and whether it is new.
+    """
+    return _queued(server, key, body, model, asked or body.stored(), lane_of(body, model), idempotency)
 
 
 def put_edit(

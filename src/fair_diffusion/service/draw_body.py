@@ -25,6 +25,9 @@ class DrawBody:
         partials: how many partial images are wanted of each image.
         originals: hashes of the pictures that are to be moved; None: images are drawn, or the pictures are not kept.
         upload: under which name these are stored; "": images are drawn.
+        plain: the job that draws the same seeds without steering, if one does.
+        instead: the groups that every image is to show, because it takes the place of one that has a turn already; it
+            takes none. None: the turns of the job say.
         request: the id of the HTTP request, for logs.
     """
 
@@ -46,6 +49,8 @@ class DrawBody:
     partials: int = 0
     originals: list[str] | None = None
     upload: str = ""
+    plain: str = ""
+    instead: dict[str, str] | None = None
     request: str = ""
 
     @classmethod

@@ -12,7 +12,10 @@ from fair_diffusion.policy import Match
 if TYPE_CHECKING:
     from fair_diffusion.result import Result
 
-IMAGE = ("seed", "assigned", "steered", "steered_to", "judged", "perceived", "confidence", "strength", "repairs")
+IMAGE = (
+    *("seed", "assigned", "steered", "steered_to", "judged", "perceived", "confidence", "strength"),
+    *("repairs", "reseeds", "missed"),
+)
 """What is kept of the record of an image, beside its file."""
 ASSIGNED = ("assigned", "steered_to", "strength", "seed", "perceived", "repairs")
 """What of it only operators see: it tells which group an image was to show, or lets one draw it again."""
@@ -60,7 +63,12 @@ def result_of(
         "plain_evaluations": sum(record.plain_evaluations for record in result.records),
         "seconds": round(result.seconds, 3),
         "streams": [
-            {"rule": stream or ledger_key(matched), "attributes": " × ".join(turn.target.attributes)} for turn in turns
+            {
+                "rule": stream or ledger_key(matched),
+                "attributes": " × ".join(turn.target.attributes),
+                "target": turn.target.key,
+            }
+            for turn in turns
         ],
     }
 

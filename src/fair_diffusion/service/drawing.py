@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -145,13 +145,14 @@ class Round:
                 return []
         begun = []
         for job, body, planned in plans:
-            if planned.quotas and job.id not in turns:  # it is not this worker's any more
+            if planned.quotas and body.instead is None and job.id not in turns:  # it is not this worker's any more
                 self._leave([job])
                 continue
             own = turns.get(job.id, [])
             show = partial(show_partial, self._tools, job, body)
             previews = Previews(self._begun, body.n, steps=body.steps, partials=body.partials, show=show)
-            planned = replace(planned, quotas=[turn.quotas for turn in own], unwanted=partial(self._vain, job))
+            quotas = [turn.quotas for turn in own] if body.instead is None else _instead(planned, body.instead)
+            planned = replace(planned, quotas=quotas, unwanted=partial(self._vain, job))
             begun.append(_Drawn(job=job, body=body, planned=planned, turns=own, previews=previews))
             self._begun += body.n
         self._drawn += begun
@@ -166,7 +167,7 @@ class Round:
 
     def _turns(self, job: Job, body: DrawBody, planned: Planned) -> list[Wanted]:
         """The turns that a job wants: one for each target."""
-        if not planned.quotas:
+        if not planned.quotas or body.instead is not None:
             return []
         rule, model = ledger_key(planned.matched), self._tools.model
         targets = planned.matched.targets
@@ -284,3 +285,10 @@ class Round:
             self._tools.holding.drop(job)
             for each in self._drawn:
                 each.over = each.over or each.job.id == job.id
+
+
+def _instead(planned: Planned, groups: Mapping[str, str]) -> list[list[int]]:
+    """Quotas by which all images show these groups."""
+    targets, n = planned.matched.targets, planned.request.n
+    cells = [tuple(groups.get(name) for name in target.attributes) for target in targets]
+    return [[n * (cell == wanted) for cell in target.shares] for target, wanted in zip(targets, cells, strict=True)]

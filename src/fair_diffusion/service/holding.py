@@ -24,10 +24,11 @@ class Holding:
 
     Args:
         claims: the worker's.
+        beat: seconds between two looks whether a job was cancelled.
     """
 
-    def __init__(self, claims: Claims) -> None:
-        self._claims = claims
+    def __init__(self, claims: Claims, *, beat: float = BEAT) -> None:
+        self._claims, self._beat = claims, beat
         self._held: dict[str, Job] = {}
         self._cancelled: set[str] = set()
         self._lost: set[str] = set()
@@ -74,7 +75,7 @@ class Holding:
         """Renew every third of a lease; look for cancelled jobs in between. A database that fails is asked again."""
         every = self._claims.lease / 3
         renewed = time.monotonic()
-        while not self._ended.wait(min(BEAT, every)):
+        while not self._ended.wait(min(self._beat, every)):
             held = self.jobs
             if not held:
                 renewed = time.monotonic()

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from fair_diffusion.service.server import Server
 from fair_diffusion.studio import sessions
 from fair_diffusion.studio.gate import Gate
-from fair_diffusion.studio.pages import start
+from fair_diffusion.studio.pages import drawing, instruct, policies, start, streams
 from fair_diffusion.studio.problems import add_handlers
 from fair_diffusion.studio.sessions import same_site
 
@@ -29,7 +29,7 @@ def studio(server: Server) -> FastAPI:
     """The studio of a server, as an application."""
     app = FastAPI(openapi_url=None, dependencies=[Depends(same_site)])
     app.state.server = server
-    for group in (sessions, start):
+    for group in (sessions, start, instruct, drawing, streams, policies):
         app.include_router(group.router)
     app.mount("/static", StaticFiles(directory=STATIC))
     add_handlers(app)

@@ -24,9 +24,13 @@ class Entry:
     roles: tuple[str, ...] = (OPERATOR,)
 
 
-ENTRIES: tuple[Entry, ...] = ()
-"""Each has a file of its name in `pages/`, and an icon of its name in `templates/icons.html.j2`."""
 ALL = (CLIENT, OPERATOR, RATER)
+ENTRIES = (
+    Entry("instruct", "Instruct", "Say what to draw and whom it should show, and look at it.", (OPERATOR, CLIENT)),
+    Entry("streams", "Streams", "What all images of a rule show so far, and what calls for a look."),
+    Entry("policies", "Policies", "Which proportions hold for whom, since when, and why."),
+)
+"""Each has a file of its name in `pages/`, and an icon of its name in `templates/icons.html.j2`."""
 
 
 @dataclass(frozen=True)

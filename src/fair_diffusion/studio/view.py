@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ from starlette._utils import get_route_path
 from starlette.responses import HTMLResponse
 
 from fair_diffusion import __version__
+from fair_diffusion.audit.table import JOINT
+from fair_diffusion.policy.target import percent as of_target
 from fair_diffusion.report.headline import plural, spoken, units
 from fair_diffusion.service.keys import Key
+from fair_diffusion.studio.drawings import Drawing
 from fair_diffusion.studio.navigation import links
+from fair_diffusion.studio.understanding import Asked
 
 
 def root_of(request: Request) -> str:
@@ -78,7 +83,9 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(spoken=spoken, plural=plural, units=units, percent=percent, at=at, iso=iso, colour=colour)
+    made.globals.update(units=units)
+    filters = (spoken, plural, percent, ends, sentence, share, shown, at, iso, colour, plain_count)
+    made.filters.update({each.__name__: each for each in filters})
     return made
 
 
@@ -92,6 +99,35 @@ def _stamp() -> str:
 def percent(share: float | None) -> str:
     """A share in whole percent: "48 %"; "–" if there is none."""
     return "–" if share is None else f"{100 * float(share):.0f}\u00a0%"
+
+
+def share(percents: Fraction) -> str:
+    """A share of a target in percent, with one decimal where it needs one."""
+    return of_target(percents / 100)
+
+
+def sentence(text: str) -> str:
+    """A remark as a sentence: a capital letter in front, a full stop at the end unless there is one."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text[-1:] in '.?!' else '.'}"
+
+
+def ends(interval: tuple[float, float]) -> str:
+    """An interval of a share: "42–58 %"."""
+    low, high = interval
+    return f"{100 * low:.0f}–{100 * high:.0f}\u00a0%"
+
+
+def shown(asked: Asked, n: int) -> str:
+    """How many of n images are to show each group: "Of 8 images, 4 show women and 4 show men"."""
+    parts = [f"{part.quota} {plural(part.name)}" for part in asked.parts if part.quota]
+    *first, last = parts
+    return f"Of {units(n, 'image')}, {', '.join(first)}{' and ' if first else ''}{last}"
+
+
+def plain_count(drawn: Drawing, names: Sequence[str], group: str) -> str:
+    """How many plain twins show a group; "–" without twins."""
+    read = [tile.plain["judged"] for tile in drawn.tiles if tile.plain]
+    return str(sum(JOINT.join(str(one.get(name)) for name in names) == group for one in read)) if read else "–"
 
 
 def at(seconds: float | None) -> str:

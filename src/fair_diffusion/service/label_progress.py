@@ -1,0 +1,192 @@
+"""What the labels of a set have bought so far: the shares that people would see, how sure they are, what more buy.
+
+A picture that cannot be told, or on which raters are tied, shows no group, as in an audit: it counts against every one.
+Pictures that everybody skipped are not labelled. The intervals are of the process that made the pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import and_, exists, func, select
+
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.label_decisions import TIED, Adjudications, Decision
+from fair_diffusion.service.label_sets import ACTIVE, LabelSet
+from fair_diffusion.service.tables import label_pictures, labels
+from fair_diffusion.statistics.active import weighted_share
+from fair_diffusion.statistics.drawing_order import chance_so_far
+from fair_diffusion.statistics.intervals import wilson, wilson_bounds
+from fair_diffusion.statistics.prediction_powered import FEWEST_IN_ALL, Pairs, labels_wanted, predict
+
+STEPS = (0.2, 0.1, 0.05, 0.03, 0.02, 0.01)
+"""Half widths of intervals that people may want next."""
+
+
+@dataclass(frozen=True)
+class GroupShare:
+    """One group of the attribute.
+
+    Attributes:
+        group: its name.
+        labelled: pictures in which people saw it.
+        read: pictures in which the reader saw it; None if they were not read.
+        share, low, high: the share that people would see, with its 95 % interval; None before it can be told.
+        wanted: half the width of the interval that more labels would buy; None if they would not buy a narrower one.
+        more: how many more pictures that takes.
+    """
+
+    group: str
+    labelled: int
+    read: int | None = None
+    share: float | None = None
+    low: float | None = None
+    high: float | None = None
+    wanted: float | None = None
+    more: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a set is.
+
+    Attributes:
+        pictures: of the set, without gold questions.
+        labelled: those that people labelled.
+        cannot_tell: those of them that cannot be told.
+        tied: those of them on which raters disagree and nobody has decided.
+        skipped: those that everybody who saw them skipped.
+        by: "labels", or "labels and reader": what the shares rest on.
+        groups: in the order of the keys.
+    """
+
+    pictures: int
+    labelled: int
+    cannot_tell: int
+    tied: int
+    skipped: int
+    by: str
+    groups: list[GroupShare]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture that people labelled."""
+
+    said: str | None
+    reading: str | None
+    priority: float
+    probability: float
+
+
+def progress(database: Database, label_set: LabelSet) -> Progress:
+    """How far a set is."""
+    with database.reading() as connection:
+        decisions = Adjudications(database, label_set).decisions(connection)
+        drawn = and_(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
+        counted = select(label_pictures.c.reading, func.count()).where(drawn).group_by(label_pictures.c.reading)
+        read = {reading: int(count) for reading, count in connection.execute(counted)}
+        ours = and_(labels.c.label_set == label_pictures.c.label_set, labels.c.image == label_pictures.c.image)
+        met = exists().where(ours, labels.c.undone.is_(None))
+        seen = connection.execute(select(label_pictures).where(drawn, met)).all()
+        after = connection.scalar(select(func.min(label_pictures.c.priority)).where(drawn, ~met))
+    pictures = [
+        _Picture(decisions[row.image].answer, row.reading, row.priority, row.probability)
+        for row in seen
+        if row.image in decisions
+    ]
+    here = [decisions[row.image] for row in seen if row.image in decisions]
+    by, groups = _shares(label_set, pictures, read, after)
+    return Progress(
+        pictures=sum(read.values()),
+        labelled=len(pictures),
+        cannot_tell=_cannot_tell(here),
+        tied=sum(one.how == TIED for one in here),
+        skipped=len(seen) - len(pictures),
+        by=by,
+        groups=groups,
+    )
+
+
+def _cannot_tell(decisions: Sequence[Decision]) -> int:
+    return sum(one.answer is None and one.how != TIED for one in decisions)
+
+
+def _shares(
+    label_set: LabelSet, pictures: Sequence[_Picture], read: dict[str | None, int], after: float | None
+) -> tuple[str, list[GroupShare]]:
+    """The shares of all groups, and what they rest on."""
+    every, has_reader = sum(read.values()), any(reading is not None for reading in read)
+    said = Counter(each.said for each in pictures)
+    plain = [GroupShare(group, said[group], read.get(group, 0) if has_reader else None) for group in label_set.groups]
+    enough = len(pictures) >= FEWEST_IN_ALL
+    if label_set.queue == ACTIVE:
+        first = [each for each in pictures if after is None or each.priority < after]
+        if len(first) < FEWEST_IN_ALL:
+            return "labels and reader", plain
+        return "labels and reader", [_weighted(one, first, every, after) for one in plain]
+    if has_reader and enough and len(pictures) < every:
+        return "labels and reader", [_predicted(one, pictures, every) for one in plain]
+    if not pictures:
+        return "labels", plain
+    return "labels", [_counted(one, len(pictures), every) for one in plain]
+
+
+def _counted(one: GroupShare, n: int, every: int) -> GroupShare:
+    low, high = wilson(one.labelled, n)
+    told = _with(one, one.labelled / n, low, high, n, every)
+    if told.wanted is None:
+        return told
+    numbers = np.arange(n + 1, every + 1)
+    lows, highs = wilson_bounds(numbers * one.labelled / n, numbers)
+    narrow = np.flatnonzero(highs - lows <= 2 * told.wanted)
+    return _replaced(told, int(narrow[0]) + 1 if narrow.size else None)
+
+
+def _predicted(one: GroupShare, pictures: Sequence[_Picture], every: int) -> GroupShare:
+    pairs = _pairs(one.group, pictures)
+    n, both = len(pictures), pairs[0] + pairs[2]
+    found = predict(pairs, (one.read or 0) - both, every - n)
+    told = _with(one, found.estimate, found.low, found.high, n, every)
+    if told.wanted is None:
+        return told
+    total = labels_wanted(pairs, every, half_width=told.wanted)
+    return _replaced(told, None if total is None else max(1, total - n))
+
+
+def _weighted(one: GroupShare, pictures: Sequence[_Picture], every: int, after: float | None) -> GroupShare:
+    chance = chance_so_far([each.probability for each in pictures], after)
+    found = weighted_share(
+        [float(each.said == one.group) for each in pictures],
+        [float(each.reading == one.group) for each in pictures],
+        chance,
+        one.read or 0,
+        every,
+    )
+    told = _with(one, found.estimate, found.low, found.high, len(pictures), every)
+    return _replaced(told, told.more)
+
+
+def _pairs(group: str, pictures: Sequence[_Picture]) -> Pairs:
+    """Pictures by who saw the group: people and reader, people alone, the reader alone, neither."""
+    counted = Counter((each.said == group, each.reading == group) for each in pictures)
+    return counted[True, True], counted[True, False], counted[False, True], counted[False, False]
+
+
+def _with(one: GroupShare, share: float, low: float, high: float, n: int, every: int) -> GroupShare:
+    """The share, and how many more labels a clearly narrower interval takes, as widths fall with the root of labels."""
+    half = (high - low) / 2
+    step = next((each for each in STEPS if each < 0.8 * half), None)
+    told = GroupShare(one.group, one.labelled, one.read, share, low, high, step)
+    more = math.ceil(n * ((half / step) ** 2 - 1)) if step else every
+    return _replaced(told, more) if n + more <= every else told
+
+
+def _replaced(one: GroupShare, more: int | None) -> GroupShare:
+    """The same with another number of labels; without one, nothing narrower is promised."""
+    wanted = one.wanted if more is not None else None
+    return GroupShare(one.group, one.labelled, one.read, one.share, one.low, one.high, wanted, more)

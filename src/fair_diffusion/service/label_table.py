@@ -1,0 +1,170 @@
+"""The labels of a set as a table, and back: `file,attribute,group,rater,concept,source`, as an audit reads it.
+
+"unknown" stands for "cannot tell". Skips and gold questions are left out. A table of pictures has one line for each,
+with what raters together or an adjudication say, so that its reader needs no rule for disagreements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from sqlalchemy import Row, select
+
+from fair_diffusion.files.csv_rows import write_csv
+from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, read_labels
+from fair_diffusion.policy.spelling import UNKNOWN
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_sets import RANDOM, LabelSet
+from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.tables import label_pictures, labels
+from fair_diffusion.service.trail import COMMAND_LINE, note
+
+What = Literal["labels", "pictures"]
+HEADER = (*COLUMNS, *OPTIONAL)
+SOMEBODY = "somebody"
+"""The rater of a line that names none."""
+IMPORTED = "imported"
+"""The guideline of such labels, where nothing tells by which they were given."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of a table.
+
+    Attributes:
+        added: labels that were stored.
+        already: those that were there.
+        unmatched: files of the table that are not in the set.
+        notes: what was read otherwise than it is written.
+    """
+
+    added: int
+    already: int
+    unmatched: list[str]
+    notes: list[str]
+
+
+def write_labels(
+    database: Database,
+    label_set: LabelSet,
+    path: Path,
+    *,
+    what: What = "labels",
+    names: Mapping[str, str] | None = None,
+) -> int:
+    """Write the labels of a set to a table.
+
+    Args:
+        database, label_set: which labels.
+        path: the file.
+        what: "labels": every rater's; "pictures": one line for each picture.
+        names: what raters are called in the table; their pseudonyms if None.
+
+    Returns:
+        How many lines.
+    """
+    pictures = _pictures(database, label_set)
+    rows = []
+    for image, one in Adjudications(database, label_set).decisions().items():
+        row = pictures.get(image)
+        if row is None:
+            continue
+        told = {"file": row.file, "attribute": label_set.attribute, "concept": row.concept, "source": row.source}
+        said = one.said if what == "labels" else {one.how: one.answer}
+        for rater, answer in said.items():
+            rows.append({**told, "group": answer or UNKNOWN, "rater": (names or {}).get(rater, rater)})
+    write_csv(path, HEADER, rows)
+    return len(rows)
+
+
+def labels_text(database: Database, label_set: LabelSet, *, what: What = "labels") -> str:
+    """The same table as text."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.csv"
+        write_labels(database, label_set, path, what=what)
+        return path.read_text(encoding="utf-8")
+
+
+def import_labels(database: Database, label_set: LabelSet, text: str, *, by: str = COMMAND_LINE) -> Imported:
+    """Add the labels of a table to a set. Its pictures must have been drawn at random, as those of the set are.
+
+    Args:
+        database, label_set: where they go.
+        text: the table, as an audit reads it; files are named as in the set.
+        by: the id of the key that does it.
+
+    Raises:
+        ValueError: the table is none, a group is unknown, a rater already said something else of a picture, or the set
+            is drawn by uncertainty. Nothing was stored.
+    """
+    if label_set.queue != RANDOM:
+        raise ValueError("pictures of this set are drawn by uncertainty, which a table does not tell; take another set")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "labels.csv"
+        path.write_text(text, encoding="utf-8")
+        try:
+            found = read_labels(path)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(path), "the table")) from None
+    votes = found.votes.get(label_set.attribute)
+    if votes is None:
+        raise ValueError(f"the table labels {', '.join(found.votes)}; this set is about {label_set.attribute}")
+    by_file = {row.file: row for row in _pictures(database, label_set).values()}
+    given = [
+        (by_file[file], rater or SOMEBODY, None if group == UNKNOWN else group)
+        for file, raters in votes.items()
+        if file in by_file
+        for rater, group in raters.items()
+    ]
+    unmatched = [file for file in votes if file not in by_file]
+    if not given:
+        raise ValueError(f"no file of the table is in the set, such as {unmatched[0]!r}; name files as the set does")
+    return _store(database, label_set, given, Imported(0, 0, unmatched, list(found.notes)), by)
+
+
+def _store(
+    database: Database, label_set: LabelSet, given: list[tuple[Row[Any], str, str | None]], told: Imported, by: str
+) -> Imported:
+    """Store what is not there yet: all of it, or nothing."""
+    ours, added = Labels(database), 0
+    with database.writing() as connection:
+        database.lock(connection, f"fair-diffusion: label set {label_set.id}")
+        standing = connection.execute(
+            select(labels).where(labels.c.label_set == label_set.id, labels.c.undone.is_(None))
+        ).all()
+        there = {(row.image, row.rater): row.answer for row in standing}
+        labelled = {row.image for row in standing if row.probability is not None}
+        for row, rater, answer in given:
+            if (row.image, rater) in there:
+                if there[row.image, rater] != answer:
+                    raise ValueError(f"{rater} said {there[row.image, rater]!r} of {row.file}, the table {answer!r}")
+                continue
+            queue = "gold" if row.gold is not None else "second" if row.image in labelled else RANDOM
+            ours.add(
+                row.image,
+                label_set.attribute,
+                answer,
+                rater=rater,
+                queue=queue,
+                guideline=IMPORTED,
+                probability=row.probability if queue == RANDOM else None,
+                groups=label_set.groups,
+                label_set=label_set.id,
+                connection=connection,
+            )
+            there[row.image, rater], added = answer, added + 1
+            labelled.add(row.image)
+        details = {"added": added, "already": len(given) - added}
+        note(connection, by=by, change="labels imported", subject=label_set.id, details=details)
+    return Imported(added, len(given) - added, told.unmatched, told.notes)
+
+
+def _pictures(database: Database, label_set: LabelSet) -> dict[str, Row[Any]]:
+    ours = select(label_pictures).where(label_pictures.c.label_set == label_set.id)
+    with database.reading() as connection:
+        return {row.image: row for row in connection.execute(ours)}

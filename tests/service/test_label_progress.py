@@ -1,0 +1,106 @@
+"""What labels have bought: the estimates of the statistics, by picture, with what more labels would buy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from label_examples import GENDER, made_set, new_pictures, sets_of
+from test_label_decisions import rate
+
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_progress import progress
+from fair_diffusion.service.label_queue import LabelQueue
+from fair_diffusion.service.label_sets import NewPicture
+from fair_diffusion.statistics.intervals import wilson, wilson_bounds
+from fair_diffusion.statistics.prediction_powered import labels_wanted, predict
+
+
+def test_before_the_first_label_nothing_is_told(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 3)
+    found = progress(database, made)
+    assert (found.pictures, found.labelled, found.by) == (3, 0, "labels")
+    assert [(one.group, one.share, one.more) for one in found.groups] == [
+        ("woman", None, None),
+        ("man", None, None),
+        ("androgynous", None, None),
+    ]
+
+
+def test_without_a_reader_the_labels_stand_alone(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 40, gold=1)
+    rate(database, made, "anna", "woman", "woman", "man", None, "-", "woman")
+    found = progress(database, made)
+    assert (found.pictures, found.labelled, found.cannot_tell, found.tied, found.skipped) == (40, 5, 1, 0, 1)
+    woman = found.groups[0]
+    assert (woman.labelled, woman.share, (woman.low, woman.high)) == (3, 0.6, wilson(3, 5))
+    assert woman.wanted == 0.2
+    assert woman.more is not None
+    for more, fits in ((woman.more - 1, False), (woman.more, True)):
+        low, high = wilson_bounds(0.6 * (5 + more), 5 + more)
+        assert bool((high - low) / 2 <= 0.2) is fits, "so many more labels make it that narrow, and no fewer"
+
+
+def test_with_a_reader_its_word_counts_for_the_other_pictures(database: Database, tmp_path: Path) -> None:
+    readings = ["woman" if k % 2 else "man" for k in range(120)]
+    _, made = made_set(database, tmp_path, 120, readings=readings)
+    queue, said = LabelQueue(database, made, lambda: 1.0), []
+    for k in range(40):
+        (task,) = queue.next("anna")
+        answer = "woman" if k % 5 else "man"
+        given, _ = queue.label("anna", task.image, answer, guideline=made.guideline)
+        said.append((answer == "woman", given.reading == "woman"))
+        found = progress(database, made)
+        assert found.by == ("labels" if k < 29 else "labels and reader")
+    pairs = (
+        said.count((True, True)),
+        said.count((True, False)),
+        said.count((False, True)),
+        said.count((False, False)),
+    )
+    woman = found.groups[0]
+    expected = predict(pairs, 60 - pairs[0] - pairs[2], 80)
+    assert (woman.share, woman.low, woman.high) == (expected.estimate, expected.low, expected.high)
+    assert (woman.labelled, woman.read) == (32, 60)
+    if woman.wanted is not None:
+        assert labels_wanted(pairs, 120, half_width=woman.wanted) == 40 + (woman.more or 0)
+
+
+def test_an_active_queue_is_weighted(database: Database, tmp_path: Path) -> None:
+    """The reader is unsure of women, so they are drawn more often. The estimate is right all the same."""
+    pictures = new_pictures(database, tmp_path, 400, readings=["man"] * 400)
+    told = [NewPicture(**{**vars(each), "confidence": 0.5 if k < 100 else 0.98}) for k, each in enumerate(pictures)]
+    women = {each.image for each in told[:100]}
+    made = sets_of(database, tmp_path).add("a set", GENDER, told, queue="active", second=0, seed=3)
+    queue, held = LabelQueue(database, made, lambda: 1.0), []
+    for _ in range(80):
+        (task,) = queue.next("anna")
+        queue.label("anna", task.image, "woman" if task.image in women else "man", guideline=made.guideline)
+        held.append(task.image in women)
+    woman = progress(database, made).groups[0]
+    assert np.mean(held) > 0.35
+    assert woman.low is not None
+    assert woman.high is not None
+    assert woman.low < 0.25 < woman.high
+    assert woman.share == pytest.approx(0.25, abs=0.1)
+
+
+def test_a_picture_is_the_unit(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 10, second=1.0)
+    one, *_ = rate(database, made, "anna", "woman", "woman", "man")
+    rate(database, made, "ben", "man", "woman", "man")
+    found = progress(database, made)
+    assert (found.labelled, found.tied, found.cannot_tell) == (3, 1, 0)
+    assert [group.labelled for group in found.groups] == [1, 1, 0]
+    Adjudications(database, made).decide(one, "woman", why="clear at full size", by="key_1")
+    assert (progress(database, made).tied, progress(database, made).groups[0].labelled) == (0, 2)
+
+
+def test_when_all_are_labelled_no_more_is_wanted(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 32, readings=["woman"] * 32)
+    rate(database, made, "anna", *["woman", "man"] * 16)
+    found = progress(database, made)
+    assert (found.by, found.labelled) == ("labels", 32)
+    assert {(one.wanted, one.more) for one in found.groups} == {(None, None)}

@@ -1,0 +1,163 @@
+"""The routes of labels: who may, in which order, and what strict bodies refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from label_examples import picture_file
+from running_service import Running, running
+
+SETS = "/v1/label/sets"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("labels")) as found:
+        yield found
+
+
+@pytest.fixture
+def made(service: Running) -> dict[str, Any]:
+    """A set of six pictures of a client, two of them gold."""
+    hashes = [service.server.images.put(picture_file(k), key=service.client_key.id) for k in range(6)]
+    body = {"name": "six", "attribute": "gender", "images": hashes[:4], "second": 0}
+    answer = service.http().post(SETS, json={**body, "gold": dict.fromkeys(hashes[4:], "woman")})
+    assert answer.status_code == 201
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _agreed(service: Running, made: dict[str, Any], role: str = "rater") -> httpx2.Client:
+    http = service.http(service.key(role)[0])
+    agreed = http.post(f"{SETS}/{made['id']}/consent", json={"guideline": made["guideline"]})
+    assert agreed.json()["agreed"] is True
+    return http
+
+
+def _label(http: httpx2.Client, made: dict[str, Any], **said: Any) -> httpx2.Response:
+    return http.post(f"{SETS}/{made['id']}/labels", json={"guideline": made["guideline"], **said})
+
+
+def test_a_rater_labels_after_agreeing_once(service: Running, made: dict[str, Any]) -> None:
+    at = f"{SETS}/{made['id']}"
+    http = service.http(service.key("rater")[0])
+    assert http.get(SETS).json()["data"][0]["id"] == made["id"]
+    refused = http.post(f"{at}/next")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "consent_needed")
+    assert _label(http, made, image="0" * 64).status_code == 403
+    told = http.get(f"{at}/guideline").json()
+    assert (told["agreed"], list(told["groups"])) == (False, made["groups"])
+    assert http.post(f"{at}/consent", json={"guideline": "another"}).status_code == 400
+    http.post(f"{at}/consent", json={"guideline": told["version"]})
+    held = http.post(f"{at}/next", params={"most": 2}).json()["data"]
+    assert len(held) == 2
+    file = http.get(f"{at}/pictures/{held[0]['image']}")
+    assert (file.status_code, file.headers["content-type"]) == (200, "image/png")
+    given = _label(http, made, image=held[0]["image"], answer="woman", most=2)
+    assert given.status_code == 201
+    told = given.json()
+    assert (told["label"]["answer"], told["reader"], len(told["next"])) == ("woman", None, 2)
+    assert told["next"][0] == held[1]
+    again = _label(http, made, image=held[0]["image"], answer="man")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "not_held")
+    undone = http.post(f"{at}/undo", params={"most": 2}).json()
+    assert (undone["label"]["id"], undone["next"][0]["image"]) == (told["label"]["id"], held[0]["image"])
+    assert http.post(f"{at}/undo").json()["error"]["code"] == "nothing_to_undo"
+
+
+def test_what_a_key_may(service: Running, made: dict[str, Any]) -> None:
+    at = f"{SETS}/{made['id']}"
+    client = service.http(service.client)
+    for path in (SETS, at, f"{at}/guideline", f"{at}/progress", f"{at}/raters", f"{at}/pictures/{'0' * 64}"):
+        assert client.get(path).status_code == 403
+    rater = _agreed(service, made)
+    for answer in (
+        rater.post(SETS, json={"name": "n", "attribute": "gender", "rule": "r"}),
+        rater.post(f"{at}/remove"),
+        rater.get(f"{at}/disagreements"),
+        rater.get(f"{at}/table"),
+        rater.post(f"{at}/table", json={"text": "x"}),
+        rater.post(f"{at}/adjudications", json={"image": "0" * 64, "why": "x"}),
+        rater.get("/v1/images/files/" + "0" * 64),
+        rater.get("/v1/jobs"),
+    ):
+        assert answer.status_code == 403
+    nobody = httpx2.get(f"{service.address}{SETS}")
+    assert nobody.status_code == 401
+    missing = f"{SETS}/set_{'0' * 12}"
+    for path in (missing, f"{missing}/guideline", f"{missing}/progress", f"{at}/pictures/{'0' * 64}"):
+        assert rater.get(path).status_code == 404
+    assert rater.get(f"{SETS}/nothing").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("said", "param"),
+    [
+        ({"answer": "women"}, "answer"),
+        ({"answer": "woman", "reason": "no person"}, "reason"),
+        ({"answer": 1}, "answer"),
+        ({"guideline": "another"}, "guideline"),
+        ({"image": "x"}, "image"),
+        ({"most": 9}, "most"),
+        ({"extra": 1}, "extra"),
+        ({"reason": ""}, "reason"),
+    ],
+)
+def test_a_wrong_label_is_refused_with_its_field(
+    service: Running, made: dict[str, Any], said: dict[str, Any], param: str
+) -> None:
+    http = _agreed(service, made)
+    (task,) = http.post(f"{SETS}/{made['id']}/next").json()["data"]
+    answer = _label(http, made, **{"image": task["image"], **said})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    assert http.post(f"{SETS}/{made['id']}/next").json()["data"] == [task]
+
+
+def test_an_operator_sees_all_raters_and_decides(service: Running, made: dict[str, Any]) -> None:
+    at = f"{SETS}/{made['id']}"
+    operator, anna, ben = service.http(), _agreed(service, made), _agreed(service, made)
+    files = {task["image"] for task in anna.post(f"{at}/next", params={"most": 8}).json()["data"]}
+    for image in files:
+        assert _label(anna, made, image=image, answer="woman").status_code == 201
+    table = operator.get(f"{at}/table")
+    assert table.headers["content-type"].startswith("text/csv")
+    differ = [line.replace(",woman,", ",man,").replace("key_", "ben_") for line in table.text.splitlines()]
+    told = operator.post(f"{at}/table", json={"text": "\n".join(differ)}).json()
+    assert (told["added"], told["unmatched"]) == (4, [])
+    tied = operator.get(f"{at}/disagreements").json()["data"]
+    assert len(tied) == 4
+    image = tied[0]["image"]
+    wrong = operator.post(f"{at}/adjudications", json={"image": image, "answer": "x", "why": "y"})
+    assert wrong.json()["error"]["param"] == "answer"
+    made_up = operator.post(f"{at}/adjudications", json={"image": image, "answer": "man", "why": "seen larger"})
+    assert (made_up.status_code, made_up.json()["answer"]) == (201, "man")
+    assert operator.get(f"{at}/progress").json()["tied"] == 3
+    assert ",man," in operator.get(f"{at}/table", params={"what": "pictures"}).text
+    assert len(operator.get(f"{at}/raters").json()["data"]) == 2
+    (own,) = anna.get(f"{at}/raters").json()["data"]
+    assert (own["labels"], ben.get(f"{at}/raters").json()["data"]) == (4, [])
+    assert operator.delete(f"{at}/adjudications/{image}").status_code == 200
+    assert operator.delete(f"{at}/adjudications/{image}").status_code == 404
+    assert operator.post(f"{at}/remove").status_code == 200
+    assert anna.get(at).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("said", "param"),
+    [
+        ({"attribute": "gendre"}, "attribute"),
+        ({"images": None}, "images"),
+        ({"rule": "r"}, "images"),
+        ({"images": ["0" * 64]}, "images"),
+        ({"queue": "active"}, "images"),
+        ({"images": None, "rule": "no such rule"}, "rule"),
+    ],
+)
+def test_a_wrong_set_is_refused_with_its_field(service: Running, said: dict[str, Any], param: str) -> None:
+    digest = service.server.images.put(picture_file(1), key=service.client_key.id)
+    body = {"name": "n", "attribute": "gender", "images": [digest], **said}
+    answer = service.http().post(SETS, json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)

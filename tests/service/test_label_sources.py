@@ -1,0 +1,34 @@
+"""Images of the service as pictures of a set: what the judge said of them, and whose they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fair_diffusion.service.claims import Claims
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.images import Images
+from fair_diffusion.service.jobs import Jobs
+from fair_diffusion.service.label_sources import pictures_of
+
+
+def test_images_bring_what_the_judge_said(database: Database, tmp_path: Path) -> None:
+    images = Images(database, tmp_path / "images")
+    for rule in ("a", "b"):
+        Jobs(database).put("draw", {}, key=f"key_{rule}")
+        claims = Claims(database, "w")
+        (held,) = claims.claim(["draw"])
+        files = [images.put(f"{rule}{k}".encode(), key=held.key, job=held.id) for k in range(2)]
+        told = {"judged": {"gender": "woman", "age": None}, "confidence": {"gender": 0.8}}
+        claims.end(held, result={"rule": rule, "images": [{"file": file, **told} for file in files]})
+    sent = images.put(b"sent", key="key_a/upload")
+    ours = pictures_of(database, "gender", rule="a")
+    assert {(one.owner, one.concept, one.reading, one.confidence) for one in ours} == {("key_a", "a", "woman", 0.8)}
+    assert len(ours) == 2
+    (aged,) = pictures_of(database, "age", hashes=[ours[0].image])
+    assert aged.reading is None
+    gold = pictures_of(database, "gender", hashes=[ours[0].image], gold={ours[1].image: "man"})
+    assert [one.gold for one in sorted(gold, key=lambda one: one.gold or "")] == [None, "man"]
+    with pytest.raises(ValueError, match="no image"):
+        pictures_of(database, "gender", hashes=[sent])

@@ -1,0 +1,91 @@
+"""Tables of labels: an audit reads them, and they come back as the same labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from label_examples import made_set
+from test_label_decisions import rate
+
+from fair_diffusion.perception.human import HumanLabels
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_progress import progress
+from fair_diffusion.service.label_table import import_labels, labels_text, write_labels
+from fair_diffusion.service.labels import Labels
+
+
+def test_an_audit_reads_the_table_and_comes_to_the_same_decisions(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 5, second=1.0)
+    images = rate(database, made, "anna", "woman", "man", None, "woman", "-")
+    rate(database, made, "ben", "woman", "woman")
+    assert write_labels(database, made, tmp_path / "labels.csv", names={"anna": "=Anna"}) == 6
+    table = HumanLabels.load(tmp_path / "labels.csv")
+    files = {one.image: f"{k:03d}.png" for k, one in enumerate(sorted_pictures(database, made.id))}
+    for image, one in Adjudications(database, made).decisions().items():
+        assert table.label("gender", files[image]).label == one.answer
+    assert {rater for raters in table.votes["gender"].values() for rater in raters} == {"=Anna", "ben"}
+    Adjudications(database, made).decide(images[1], "man", why="seen at full size", by="key_1")
+    write_labels(database, made, tmp_path / "pictures.csv", what="pictures")
+    decided = HumanLabels.load(tmp_path / "pictures.csv")
+    assert decided.label("gender", files[images[1]]).label == "man"
+    assert len(decided.files) == 4
+
+
+def test_a_table_comes_back_as_the_same_labels(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 30, second=1.0)
+    rate(database, made, "anna", *["woman", "man", None] * 4)
+    rate(database, made, "ben", *["woman", "woman"] * 4)
+    text, before = labels_text(database, made), progress(database, made)
+    found = import_labels(database, made, text)
+    assert (found.added, found.already, found.unmatched) == (0, 20, [])
+    _, other = made_set(database, tmp_path, 30)
+    assert import_labels(database, other, text).added == 20
+    assert progress(database, other) == before
+    stored = Labels(database).all(label_set=other.id)
+    assert {label.queue for label in stored} == {"random", "second"}
+    assert all((label.probability is None) == (label.queue == "second") for label in stored)
+
+
+def test_files_that_are_not_in_the_set_are_told(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 3)
+    found = import_labels(database, made, "file,attribute,group\n000.png,gender,Women\nx.png,gender,man\n")
+    assert (found.added, found.unmatched) == (1, ["x.png"])
+    assert [(label.answer, label.rater) for label in Labels(database).all()] == [("woman", "somebody")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nothing", "the table"),
+        ("file,attribute,group\n000.png,age,old\n", "this set is about gender"),
+        ("file,attribute,group\nx.png,gender,man\n", "no file of the table is in the set, such as 'x.png'"),
+        ("file,attribute,group\n000.png,gender,tall\n", "tall"),
+        ("file,attribute,group,rater\n000.png,gender,man,a\n001.png,gender,man,anna\n", "anna said 'woman' of 001.png"),
+    ],
+)
+def test_a_wrong_table_changes_nothing(database: Database, tmp_path: Path, text: str, said: str) -> None:
+    _, made = made_set(database, tmp_path, 3)
+    row = sorted_pictures(database, made.id)[1]
+    told = {"rater": "anna", "queue": "second", "guideline": made.guideline, "label_set": made.id}
+    Labels(database).add(row.image, "gender", "woman", **told)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=said):
+        import_labels(database, made, text)
+    assert len(Labels(database).all()) == 1
+
+
+def test_a_set_that_is_drawn_by_uncertainty_takes_no_table(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 3, readings=["woman"] * 3, queue="active")
+    with pytest.raises(ValueError, match="drawn by uncertainty"):
+        import_labels(database, made, "file,attribute,group\n000.png,gender,man\n")
+
+
+def sorted_pictures(database: Database, label_set: str):  # type: ignore[no-untyped-def]
+    from sqlalchemy import select
+
+    from fair_diffusion.service.tables import label_pictures
+
+    ours = select(label_pictures).where(label_pictures.c.label_set == label_set).order_by(label_pictures.c.file)
+    with database.reading() as connection:
+        return list(connection.execute(ours))
