@@ -30,7 +30,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     for k in range(given.n):
         answer = client.images.generate(prompt=given.prompt, n=1, response_format="b64_json")
-        (image,) = answer.data or ()
+        image = (answer.data or [])[0]
         (given.out / f"{k}.png").write_bytes(base64.b64decode(image.b64_json or ""))
     print(f"wrote {given.n} images to {given.out}")
 
