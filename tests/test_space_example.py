@@ -47,7 +47,7 @@ def test_instruct_draw_compare(browser: Browser, address: str, tmp_path: Path) -
     page.get_by_text("rule 'firefighter' fires for 'firefighter'").wait_for()
     page.get_by_role("button", name="Draw").click()
     page.get_by_text("woman", exact=True).first.wait_for()
-    told = " ".join(page.locator("table").first.inner_text().split())
+    told = " ".join(page.locator("body").inner_text().split())
     assert re.search(r"gender woman 8 \d gender man 0 \d", told), told  # group, asked, drawn
     assert page.locator("img").count() >= 16
     kept = os.environ.get("STUDIO_PICTURES")
