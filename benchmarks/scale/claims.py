@@ -10,6 +10,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import cycle
 
 from benchmarks.postgres import postgres
 from benchmarks.scale.simulated import IMAGES, opened
@@ -21,7 +23,7 @@ from fair_diffusion.service.claims import LEASE, Claims
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.job import Job
 
-WORKERS, PROCESSES, THREADS, CELLS, SECONDS = 1000, 2, 4, 6000, 1.0
+WORKERS, PROCESSES, THREADS, CELLS, SECONDS = 1000, 2, 4, 40_000, 1.0
 MOST_LOAD = 0.5
 """The share of what the database can do that a plan may ask of it."""
 
@@ -34,32 +36,36 @@ class Simulated:
         self._held: list[Job | None] = [None] * number
         self.done = 0
 
+    def fill(self) -> None:
+        """Each worker claims a cell."""
+        for k, claims in enumerate(self._claims):
+            self._held[k] = (claims.claim([KIND]) or [None])[0]
+
     def turn(self, until: Callable[[], bool]) -> None:
-        """Each worker in turn ends its cell and claims another one, until no cell is left."""
-        while not until():
-            for k, claims in enumerate(self._claims):
-                if (job := self._held[k]) is not None:
-                    claims.end(job, result={"n": IMAGES})
-                    self.done += 1
-                taken = claims.claim([KIND])
-                self._held[k] = taken[0] if taken else None
-                if until():
-                    return
+        """Each worker in turn ends its cell and claims another one."""
+        for k in cycle(range(len(self._claims))):
+            if until():
+                return
+            job = self._held[k]
+            if job is not None:
+                self._claims[k].end(job, result={"n": IMAGES})
+                self.done += 1
+            self._held[k] = (self._claims[k].claim([KIND]) or [None])[0]
 
     def beat(self, seconds: float) -> int:
-        """Look for each worker in turn whether its cell is still its own; how often that was done."""
+        """Renew the lease of each worker in turn; how often that was done."""
         end, beats = time.monotonic() + seconds, 0
         while time.monotonic() < end:
             for k, claims in enumerate(self._claims):
                 if (job := self._held[k]) is not None:
-                    claims.look([job])
+                    claims.renew([job])
                     beats += 1
         return beats
 
 
 def measure(size: float) -> list[Line]:
     """The rates, and the plan for 1,000 GPUs."""
-    cells = max(2 * WORKERS, round(CELLS * size))
+    cells = max(4 * WORKERS, round(CELLS * size))
     with postgres() as url, opened(url) as database:
         table = Cells(database, "campaign")
         start = time.perf_counter()
@@ -68,7 +74,7 @@ def measure(size: float) -> list[Line]:
         puts = cells / (time.perf_counter() - start)
         claims, beats = _rates(url, seconds=max(10.0, 20.0 * size))
     asked = WORKERS / (IMAGES * SECONDS)
-    looked = WORKERS / BEAT + 3 * WORKERS / LEASE
+    looked = WORKERS / min(BEAT, LEASE / 3)
     load = asked / claims + looked / beats
     most = WORKERS * MOST_LOAD / load
     return [
@@ -116,14 +122,19 @@ def _process(url: str, seconds: float) -> tuple[float, float]:
     """The rates of one process."""
     with opened(url) as database:
         own = [Simulated(database, WORKERS // (PROCESSES * THREADS)) for _ in range(THREADS)]
+        _together([each.fill for each in own])
         end = time.monotonic() + seconds
         start = time.perf_counter()
-        _together([lambda each=each: each.turn(lambda: time.monotonic() > end) for each in own])
+        _together([partial(each.turn, lambda: time.monotonic() > end) for each in own])
         claims = sum(each.done for each in own) / (time.perf_counter() - start)
         beats: list[int] = []
         start = time.perf_counter()
-        _together([lambda each=each: beats.append(each.beat(seconds / 2)) for each in own])
+        _together([partial(_note, beats, each, seconds / 2) for each in own])
         return claims, sum(beats) / (time.perf_counter() - start)
+
+
+def _note(beats: list[int], each: Simulated, seconds: float) -> None:
+    beats.append(each.beat(seconds))
 
 
 def _together(works: list[Callable[[], object]]) -> None:

@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from fair_diffusion.cli import app
+from fair_diffusion.cli.serving_ray import serve_on_ray
 from fair_diffusion.runs.suite import Suite
 from fair_diffusion.scale import ray_actors
 from fair_diffusion.scale.cell_worker import CellSettings
@@ -25,6 +29,9 @@ from fair_diffusion.scale.driver import draw_campaign
 from fair_diffusion.scale.ray_actors import RayActors
 from fair_diffusion.scale.suites import SuiteCampaign
 from fair_diffusion.service.database import Database
+from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.serving import prepared
+from fair_diffusion.service.settings import Settings
 
 pytestmark = [
     pytest.mark.ray,
@@ -117,3 +124,42 @@ def test_as_many_actors_as_there_is_room_for(ray: Any, tmp_path: Path) -> None:
         assert actors.size == int(ray.cluster_resources()["CPU"]) == 4
     assert actors.size == 0
     database.close()
+
+
+@pytest.mark.usefixtures("ray")
+def test_a_service_on_serve_answers_as_it_does_without(tmp_path: Path) -> None:
+    """The API is the ingress and a replica draws; keys, queue and ledger are those of the database."""
+    policy = tmp_path / "fair.yaml"
+    policy.write_text("version: 1\nrules: [{every: occupation, targets: {gender: {woman: 50%, man: 50%}}}]")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = int(found.getsockname()[1])
+    settings = Settings.read(data=tmp_path / "data", port=port, policy=policy, grace=1.0)
+    server, secret = prepared(settings)
+    answers: dict[str, Any] = {}
+
+    def ask(address: str) -> None:
+        with httpx2.Client(base_url=address, timeout=120) as client:
+            answers["health"] = client.get("/health").status_code
+            body = {"prompt": "a photo of a nurse", "fairness": {"steps": 2}}
+            answers["without a key"] = client.post("/v1/images/generations", json=body)
+            client.headers["Authorization"] = f"Bearer {secret}"
+            until = time.monotonic() + 120
+            while client.get("/v1/models").json()["data"] == [] and time.monotonic() < until:
+                time.sleep(0.5)
+            answers["drawn"] = client.post("/v1/images/generations", json={**body, "n": 2})
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    try:
+        serve_on_ray(settings, {}, ask, gpus=0.0)
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+    assert answers["health"] == 200
+    assert answers["without a key"].status_code == 401
+    drawn = answers["drawn"]
+    assert drawn.status_code == 200, drawn.text
+    assert len(drawn.json()["data"]) == 2
+    assert sum(row.asked for row in DatabaseLedger(server.database).rows()) == 2
+    server.close()
