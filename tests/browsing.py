@@ -135,6 +135,7 @@ def chromium() -> Iterator[Browser]:
 
 def check(page: Page) -> None:
     """The page is as it should be: axe finds no violation of WCAG 2.2 AA, nothing went wrong, nothing is too wide."""
+    assert not ERRORS[page], "\n".join(ERRORS[page])
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
     assert not found.response["violations"], found.generate_report()
     assert not ERRORS[page], "\n".join(ERRORS[page])

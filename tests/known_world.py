@@ -13,6 +13,7 @@ from fair_diffusion.backbones import Batch, Guide, StableDiffusion, StepInfo
 from fair_diffusion.control.assignments import Shares
 from fair_diffusion.control.loop import draw
 from fair_diffusion.control.order import Order
+from fair_diffusion.control.seen import Seen
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.policy import Attributes, Policy, Target, built_in
 from fair_diffusion.request import Request
@@ -32,6 +33,7 @@ class World:
         held: the attributes that steered images keep.
         drifts: what a steered image shows of attributes that nobody asks for and that it is not to keep, by attribute.
         keeps: the strength that it takes to keep a held group, by group; 0 if it is not there.
+        seen: what a calibration says of its readings.
     """
 
     perceiver = early = None
@@ -53,6 +55,7 @@ class World:
         self.held: Sequence[str] = ()
         self.drifts: Mapping[str, str] = {}
         self.keeps: Mapping[str, float] = {}
+        self.seen = Seen()
 
     def run(self, instruction: str | Target, **request: Any) -> Order:
         if isinstance(instruction, str):
@@ -66,6 +69,7 @@ class World:
             quotas=plan(self.targets, asked.n, asked.seed),
             guide=self.guide,
             readers=readers,
+            seen=self.seen,
             key=("world",),
             strengths=self.strengths,
         )

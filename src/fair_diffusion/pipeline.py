@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -26,6 +27,7 @@ from fair_diffusion.control.twins import twins_of
 from fair_diffusion.models.cards import Card, card_of
 from fair_diffusion.models.options import LoadingOptions, check_options
 from fair_diffusion.perception.assembly import assembled
+from fair_diffusion.perception.calibration import JUDGE, Calibration
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Perceiver, all_read
 from fair_diffusion.perception.roles import Named
@@ -53,6 +55,7 @@ class FairPipeline:
         card: the usual settings of the model; found by its class and configuration if None.
         weights: the hash of the model's weights, for results.
         confusions: how the judge errs, for results.
+        calibration: what people's labels say of how perceiver and judge err; without it both are taken at their word.
     """
 
     def __init__(
@@ -66,11 +69,13 @@ class FairPipeline:
         card: Card | None = None,
         weights: str = "",
         confusions: Sequence[Confusion] = (),
+        calibration: Calibration | None = None,
     ) -> None:
         self.backbone = adapt(pipeline)
         self.name, self.perceiver, self.judge, self.early = name, perceiver, judge, early
         self.card = card or card_of(pipeline, name)
-        self.weights, self.confusions = weights, confusions
+        self.weights, self.calibration = weights, calibration or Calibration(readers=())
+        self.confusions = [*self.calibration.replacing(confusions, JUDGE, name)]
         self.projections: dict[str, Projection] = {}  # learnt once, for as long as the text encoders stay as they are
         self.attributes = self.readable(built_in())
         if not any(len({*groups} & {*judge.groups.get(name, ())}) > 1 for name, groups in perceiver.groups.items()):
@@ -83,6 +88,7 @@ class FairPipeline:
         *,
         perceiver: Named | None = None,
         judge: Named | None = None,
+        calibration: Calibration | str | Path | None = None,
         **loading: Unpack[LoadingOptions],
     ) -> FairPipeline:
         """Load a model with its readers.
@@ -92,13 +98,18 @@ class FairPipeline:
                 .safetensors file, or a loaded diffusers pipeline.
             perceiver: who steers, as words of `perception.opening` or as an object; the pocket model brings its own.
             judge: who scores, likewise, of other weights than the perceiver.
+            calibration: what people's labels say of both, or the file of it (`fair-diffusion calibrate`).
             loading: precision, device, memory, LoRAs and learned words: see `models.loading.load`.
 
         Raises:
             ValueError: in one line, what cannot be had, or which argument is wrong.
         """
         check_options(loading)
-        return cls(**assembled(model, perceiver, judge, loading))
+        known = Calibration.load(Path(calibration)) if isinstance(calibration, (str, Path)) else calibration
+        parts = assembled(model, perceiver, judge, loading)
+        if known is not None:
+            known.check_for(parts["name"])
+        return cls(**parts, calibration=known)
 
     def __call__(
         self,
@@ -190,7 +201,7 @@ class FairPipeline:
         matched = match(policy or Policy(attributes=request.definitions), request.prompt)
         self.check(matched)
         if request.file is not None:
-            check_file(request.row, request.file)
+            check_file(request.row, request.file, matched.targets if matched.rule else ())
         quotas = plan(matched.targets, request.n, *request.ties) if matched.rule and request.assigns else []
         held = held_by(self, request, matched)
         planned = Planned(request=request, matched=matched, quotas=quotas, strengths=strengths, held=held)
@@ -220,18 +231,22 @@ class FairPipeline:
             yield from finished
 
     def run_together(
-        self, planned: Iterable[Planned], on_step: OnStep | None = None, shared: Shared | None = None
+        self, planned: Iterable[Planned | None], on_step: OnStep | None = None, shared: Shared | None = None
     ) -> Iterator[list[tuple[int, Result]]]:
-        """As `run`, and requests that are finished by the same batch come together."""
+        """As `run`, and requests that are finished by the same batch come together.
+
+        None in the place of a request: there is no next one yet, so a batch that is not full is drawn."""
         shared = shared or Shared(Readers(self.perceiver, self.early))
         begun: dict[Order, tuple[int, Planned]] = {}
         wrong: list[ValueError] = []
 
-        def orders() -> Iterator[Order]:
+        def orders() -> Iterator[Order | None]:
+            numbers = count()
             try:
-                for k, each in enumerate(planned):
-                    order = shared.order(self, each)
-                    begun[order] = k, each
+                for each in planned:
+                    order = None if each is None else shared.order(self, each)
+                    if order is not None and each is not None:
+                        begun[order] = next(numbers), each
                     yield order
                     if wrong:
                         return

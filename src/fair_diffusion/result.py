@@ -24,6 +24,7 @@ from fair_diffusion.runs.saving import save
 if TYPE_CHECKING:
     from fair_diffusion.files.signature import Signature
 from fair_diffusion.runs.sheet import sheet
+from fair_diffusion.statistics.active import lot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,9 @@ class Record:
         negative_prompt: the negative prompt, if one was given.
         guidance_rescale: the rescale factor of the guidance.
         definitions: by attribute, the hash of its definition where that is not the built-in one.
+        seen: by attribute, the probability that people would see each group, as the calibration tells by the
+            perceiver's word; empty without one.
+        calibration: the version of the calibration that steering went by; None without one.
     """
 
     index: int
@@ -87,11 +91,31 @@ class Record:
     guidance_rescale: float = 0.0
     held: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, dict[str, float]] = field(default_factory=dict)
+    calibration: str | None = None
 
     @property
     def steered(self) -> bool:
         """Whether the image was steered."""
         return self.strength > 0
+
+    @property
+    def counted(self) -> dict[str, str | None]:
+        """By attribute, the group that the image counts as in a ledger.
+
+        It is the group that the perceiver read. With a calibration it is drawn by a lot that follows from the seed,
+        each group with the probability that people would see it: so the counts of a stream are right on average,
+        errors included."""
+        found = dict(self.perceived)
+        for name, chances in self.seen.items():
+            left = lot(f"{self.seed} {name}")
+            found[name] = None
+            for group, chance in chances.items():
+                if left < chance:
+                    found[name] = group
+                    break
+                left -= chance
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from fair_diffusion.allocation.ledger import Ledger, LedgerError
 from fair_diffusion.allocation.ledger_request import ledger_key
 from fair_diffusion.perception import judge, pocket
+from fair_diffusion.perception.calibration import LabelledImage, calibrated
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, built_in, match
 
@@ -132,3 +134,31 @@ def test_a_second_target_that_gets_no_turn_gives_the_first_one_back(
     with pytest.raises(LedgerError):
         pipe("a doctor", n=2, ledger=ledger, **ASKED | {"instruct": "doctor: half women; skin tone uniform"})
     assert {row.pending for row in ledger.rows()} == {0}
+
+
+def test_a_calibrated_image_counts_as_a_group_with_the_probability_that_people_see_it(pipe: FairPipeline) -> None:
+    (record,) = pipe("a doctor", n=1, **ASKED).records
+    seen = {"gender": {"woman": 0.2, "man": 0.7, "androgynous": 0.0}}
+    counted = Counter(replace(record, seed=seed, seen=seen).counted["gender"] for seed in range(4000))
+    assert counted["woman"] / 4000 == pytest.approx(0.2, abs=0.02)
+    assert counted["man"] / 4000 == pytest.approx(0.7, abs=0.02)
+    assert counted["androgynous"] == 0
+    assert counted[None] / 4000 == pytest.approx(0.1, abs=0.02)
+    assert replace(record, seen=seen).counted == replace(record, seen=seen).counted
+    assert record.counted == record.perceived
+
+
+def test_a_stream_goes_on_where_a_calibration_is_new(tiny_sd: Any, pipe: FairPipeline, tmp_path: Path) -> None:
+    rows = [
+        LabelledImage(reader=reader, model="tiny", attribute="gender", people="woman", read=read)
+        for reader in ("perceiver", "judge")
+        for read in ("woman", "man")
+    ]
+    other = FairPipeline(
+        tiny_sd, name="tiny", perceiver=pipe.perceiver, judge=pipe.judge, calibration=calibrated(rows, built_in())
+    )
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for each in (pipe, other):
+        each("a doctor", n=2, ledger=ledger, **ASKED)
+    assert {row.stream for row in ledger.rows()} == {1}
+    assert sum(asked(ledger).values()) == 4

@@ -15,7 +15,8 @@ from fair_diffusion.allocation.ledger import Ledger
 from fair_diffusion.perception.skin_tone import SCALES, SkinTone
 from fair_diffusion.policy import Attributes, Policy, PolicyError, Target, built_in, match
 from fair_diffusion.policy.attributes import BUILT_IN, READY, read_data
-from fair_diffusion.policy.definitions import GROUP_KEYS, KEYS
+from fair_diffusion.policy.definitions import KEYS
+from fair_diffusion.policy.group_nodes import GROUP_KEYS
 from fair_diffusion.policy.holding import held
 from fair_diffusion.policy.schema import policy_schema
 from fair_diffusion.policy.target import cells, uniform

@@ -63,7 +63,7 @@ class Turns:
                 self._ledger.settle(
                     turn,
                     assigned=[tuple(record.assigned[name] for name in names) for record in records],
-                    perceived=[_cell(record.perceived, names) for record in records],
+                    perceived=[_cell(record.counted, names) for record in records],
                     judged=[_cell(record.judged, names) for record in records],
                 )
             except LedgerError as error:

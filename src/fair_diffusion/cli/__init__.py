@@ -12,8 +12,8 @@ from fair_diffusion.cli.console import printable_usage, say
 from fair_diffusion.cli.interrupt import interruptible
 
 VERBS = (
-    *("generate", "rebalance", "explain", "associations", "audit", "audit-suite", "compare", "plan", "models"),
-    *("report", "ledger", "serve", "studio", "worker", "keys", "jobs", "perceiver", "pocket", "doctor"),
+    *("generate", "rebalance", "explain", "associations", "audit", "audit-suite", "compare", "plan", "calibrate"),
+    *("models", "report", "ledger", "serve", "studio", "worker", "keys", "jobs", "perceiver", "pocket", "doctor"),
 )
 """Each has a file and in it a function, or a group of verbs, of its name."""
 # Model libraries report on their own loading; a person at a terminal reads ours.

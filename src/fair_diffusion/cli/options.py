@@ -51,6 +51,9 @@ class _Placing(TypedDict, total=False):
         ),
     ]
     judge: Annotated[str, typer.Option(help="who scores, with other weights than the perceiver")]
+    calibration: Annotated[
+        str, typer.Option(help="what people's labels say of both readers: a file that the verb calibrate wrote")
+    ]
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16; float32 if not given")]
     device: Annotated[
         str,

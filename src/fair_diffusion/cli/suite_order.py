@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 IMAGES, AT_MOST = 250, 2_500
 """Images per occupation; and at most, where precision decides."""
-TELLING = ("perceiver", "judge", "dtype", "lora", "textual_inversion", "config")
+TELLING = ("perceiver", "judge", "calibration", "dtype", "lora", "textual_inversion", "config")
 """Options of loading on which images or their readings depend, beyond rounding."""
 
 
@@ -97,7 +97,7 @@ def order(
         prompt=prompt,
         policy=policy + own,
         seed=seed,
-        loaded={name: _told(value) for name, value in loading.items() if name in TELLING},
+        loaded={name: _told(value, name) for name, value in loading.items() if name in TELLING},
         **told,
     )
     fields = read_occupations(suite)
@@ -116,10 +116,14 @@ def order(
     return found
 
 
-def _told(value: Any) -> Any:
+def _told(value: Any, name: str = "") -> Any:
     """An option of loading as a work folder keeps it: files and folders by their names and hashes."""
     if isinstance(value, (list, tuple)):
         return [_told(one) for one in value]
+    if name == "calibration":
+        from fair_diffusion.perception.calibration import Calibration
+
+        return Calibration.load(Path(value)).version
     if not isinstance(value, str) or public(value) == value:
         return value
     from fair_diffusion.models.fingerprint import of_folder

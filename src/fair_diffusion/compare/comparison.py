@@ -199,6 +199,7 @@ def settings(pipe: FairPipeline, drawing: Drawing, seed: int = 0) -> dict[str, A
         "dtype": str(pipe.backbone.dtype).removeprefix("torch."),
         "device": pipe.backbone.device.type,
         **{role: of_reader(reader) for role, reader in readers.items() if reader is not None},
+        **({"calibration": pipe.calibration.version} if pipe.calibration.readers else {}),
         "versions": versions(),
     }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fair_diffusion.allocation import least_change
+from fair_diffusion.allocation.expected import shifted
 from fair_diffusion.policy import Assignment, Attributes, Target
 
 Shares = Mapping[str, NDArray[np.float64]]
@@ -32,6 +34,7 @@ def assignments(
     shares: Shares,
     sure: float,
     effort: Sequence[float] | None = None,
+    expected: Shares | None = None,
 ) -> list[Assignment]:
     """The groups that each image is to show, so that all quotas are met with the least change of what the images show.
 
@@ -41,6 +44,8 @@ def assignments(
         shares: what the images show.
         sure: the least probability at which an image counts as showing a group.
         effort: how hard it is to change each image, (images,); 1 for all if None.
+        expected: what people would see, as far as a calibration tells; the quotas are shifted so that the proportions
+            as people see them are those that were asked for. None: the quotas are met as they are.
 
     Returns:
         One group by attribute for each image.
@@ -48,7 +53,12 @@ def assignments(
     assigned: list[Assignment] = [{} for _ in range(sum(quotas[0]))]
     for target, counts in zip(targets, quotas, strict=True):
         cells = list(target.shares)
-        chosen = least_change(*cells_of(shares, target, sure), counts, effort=effort)
+        natural, probabilities = cells_of(shares, target, sure)
+        assign = partial(least_change, natural, probabilities, effort=effort)
+        if expected is None:
+            chosen = assign(counts)
+        else:
+            _, chosen = shifted(counts, natural, cells_of(expected, target, sure)[1], assign)
         for assignment, k in zip(assigned, chosen, strict=True):
             assignment.update(zip(target.attributes, cells[k], strict=True))
     return assigned

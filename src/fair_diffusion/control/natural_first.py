@@ -25,6 +25,7 @@ from fair_diffusion.backbones import batches
 from fair_diffusion.control.assignments import (
     SURE_AT_END,
     SURE_AT_LOOK,
+    Shares,
     assignments,
     differing,
     label,
@@ -32,6 +33,7 @@ from fair_diffusion.control.assignments import (
     natural_groups,
 )
 from fair_diffusion.control.order import Arrival, Order, Shown, State, Steps, Stretch
+from fair_diffusion.control.seen import Read
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.control.tries import missing, repair
 from fair_diffusion.policy import Assignment
@@ -47,9 +49,6 @@ NEW_SEED = 2**32
 HARD_TO_HOLD = 0.5
 """The additional effort of changing an image of which nobody knows what it should keep. Below 1, so that never two
 images are changed in the place of one."""
-
-Read = Mapping[str, NDArray[np.float64]]
-"""Probabilities (groups,) by attribute, read in one image."""
 
 
 def draw(order: Order) -> Steps:
@@ -95,12 +94,13 @@ class _NaturalFirst:
     """The images of one order under natural-first control."""
 
     def __init__(self, order: Order) -> None:
-        self.order, self._brief = order, order.brief
+        self.order, self._brief, self._seen = order, order.brief, order.seen
         self._plans = [_Plan(seed=order.request.seed + i) for i in range(order.n)]
         names = (*order.brief.attributes, *order.brief.held)
         self._defined = order.brief.definitions
         self._read = {name: np.zeros((order.n, len(self._defined[name].groups))) for name in names}
         self._looks: dict[int, Read] = {}
+        self._meant: dict[int, Assignment] = {}  # what each finished picture was steered to, held groups too
         self._look = look_step(self._brief.times, self._brief.card.start)
         self._dearest = order.plain_evaluations
 
@@ -121,7 +121,8 @@ class _NaturalFirst:
             for part in parts:
                 yield from self._to_look(part)
             shares = {name: np.stack([self._looks[i][name] for i in range(order.n)]) for name in self._read}
-            for i, assigned in enumerate(self._assign(shares, SURE_AT_LOOK, self._holding_effort())):
+            looked: dict[int, Assignment] = {i: {} for i, plan in enumerate(self._plans) if plan.looked is not None}
+            for i, assigned in enumerate(self._assign(shares, looked, SURE_AT_LOOK, self._holding_effort())):
                 self._plans[i].assigned = assigned
                 self._note_look(i)
             for part in parts:
@@ -130,12 +131,15 @@ class _NaturalFirst:
             order.notes += missing(why, sum(bool(shown.missed) for shown in order.shown.values()), order.n)
         finally:  # an interrupted repair has its cost too
             for i, shown in order.shown.items():
-                order.shown[i] = replace(shown, evaluations=self._plans[i].evaluations)
+                seen = self._seen.told(self._seen.word(self._read_in(i), self._meant[i]))
+                order.shown[i] = replace(shown, evaluations=self._plans[i].evaluations, seen=seen)
 
     def assign_anew(self, effort: Sequence[float]) -> list[int]:
         """Assign by what the pictures show; return the images that do not surely show their groups."""
-        for i, assigned in enumerate(self._assign(self._read, SURE_AT_END, effort)):
+        for i, assigned in enumerate(self._assign(self._read, self._meant, SURE_AT_END, effort)):
             plan = self._plans[i]
+            if self._seen.rates and i in self._meant:  # what a reading means is known better with every image
+                plan.shows = self._labels(i, self._as_seen(i, self._read_in(i)), SURE_AT_END)
             if assigned != plan.assigned:
                 plan.assigned, plan.level = assigned, 0
             if shown := self.order.shown.get(i):
@@ -160,10 +164,17 @@ class _NaturalFirst:
         """The steered images that show what they are assigned, but not what they were to keep, with a try left."""
         fitting = [i for i, shown in self.order.shown.items() if shown.steered_to and not shown.missed]
         left = [i for i in fitting if self._plans[i].level < len(LEVELS) and self._plans[i].looked is not None]
-        return sorted(i for i in left if self._lost(i, {n: p[i] for n, p in self._read.items()}))
+        return sorted(i for i in left if self._lost(i, self._read_in(i)))
 
     def _lost(self, image: int, shares: Mapping[str, NDArray[np.float64]]) -> list[str]:
-        return lost_groups(self._plans[image].held, shares, self._defined)
+        return lost_groups(self._plans[image].held, self._as_seen(image, shares), self._defined)
+
+    def _read_in(self, image: int) -> Read:
+        return {name: known[image] for name, known in self._read.items()}
+
+    def _as_seen(self, image: int, read: Read) -> Read:
+        """What people would see in a finished picture."""
+        return self._seen.of(read, self._meant[image])
 
     def _labels(self, image: int, shares: Mapping[str, NDArray[np.float64]], sure: float) -> dict[str, str | None]:
         """The groups that an image shows of the attributes that it is assigned."""
@@ -187,8 +198,10 @@ class _NaturalFirst:
         """Keep a new picture if it shows what it is assigned and what it was to keep; else the former one."""
         plan, shown, read = self._plans[image], self.order.shown[image], arrival.shares
         plan.evaluations += arrival.evaluations
+        if arrival.finite:
+            self._note(image, aim, read)
         if arrival.finite and not self._lost(image, read):
-            shows = self._labels(image, read, SURE_AT_END)
+            shows = self._labels(image, self._as_seen(image, read), SURE_AT_END)
             if shows == plan.assigned:
                 shown = replace(shown, picture=self.order.kept(arrival), strength=aim.strength)
                 for name, known in self._read.items():
@@ -212,6 +225,7 @@ class _NaturalFirst:
         plan.evaluations += arrival.evaluations
         if arrival.finite:
             plan.looked, self._looks[image] = arrival.state, arrival.shares
+            self._seen.note(arrival.shares)
         else:
             plan.level = len(LEVELS)
             self._looks[image] = {name: np.zeros(known.shape[1]) for name, known in self._read.items()}
@@ -219,6 +233,8 @@ class _NaturalFirst:
     def _note_look(self, image: int) -> None:
         """Note what an image would show by itself. If that is not what it is assigned, it will be steered."""
         plan, natural = self._plans[image], self._looks[image]
+        if plan.looked is not None:
+            natural = self._seen.of(natural)
         plan.natural = self._labels(image, natural, SURE_AT_LOOK)
         plan.shows, plan.natural_confidence = plan.natural, {name: float(natural[name].max()) for name in plan.assigned}
         plan.held = natural_groups(self._brief.held, natural, self._defined)
@@ -260,7 +276,8 @@ class _NaturalFirst:
             return
         for name, known in self._read.items():
             known[image] = arrival.shares[name]
-        plan.shows = self._labels(image, arrival.shares, SURE_AT_END)
+        self._note(image, aim, arrival.shares)
+        plan.shows = self._labels(image, self._as_seen(image, arrival.shares), SURE_AT_END)
         if plan.steered:
             plan.level = level + 1
             for name in aim.change:
@@ -282,6 +299,11 @@ class _NaturalFirst:
             evaluations=plan.evaluations,
         )
 
+    def _note(self, image: int, aim: Aim, read: Read) -> None:
+        """Note what was read in a finished picture, and what it was meant to show."""
+        self._meant[image] = {**aim.held, **aim.assigned}
+        self._seen.note(read, self._meant[image])
+
     def _holding_effort(self) -> list[float] | None:
         """How hard it is to change each image: harder if it is less sure what it would show of held attributes."""
         held = self._brief.held
@@ -291,9 +313,13 @@ class _NaturalFirst:
         return [1 + HARD_TO_HOLD * (1 - p) for p in sure]
 
     def _assign(
-        self, shares: Mapping[str, NDArray[np.float64]], sure: float, effort: Sequence[float] | None = None
+        self, shares: Shares, meant: Mapping[int, Assignment], sure: float, effort: Sequence[float] | None = None
     ) -> list[Assignment]:
-        return assignments(self._brief.targets, self.order.quotas, shares, sure, effort)
+        """Assign by what people would see in images, of which `meant` tells what they were steered to."""
+        expected = None
+        if self._seen.rates:
+            shares, expected = self._seen.all_of(shares, meant), self._seen.all_of(shares, meant, word=True)
+        return assignments(self._brief.targets, self.order.quotas, shares, sure, effort, expected)
 
     def _aim(self, plan: _Plan, level: int) -> Aim:
         if not plan.steered:

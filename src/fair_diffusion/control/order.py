@@ -20,6 +20,7 @@ from torch import Tensor
 from fair_diffusion.backbones import Batch, OnStep
 from fair_diffusion.backbones.guide import passes
 from fair_diffusion.control.readers import Readers
+from fair_diffusion.control.seen import Seen
 from fair_diffusion.control.strengths import Key, Strengths
 from fair_diffusion.files.picture_files import put_away, taken_out
 from fair_diffusion.files.pictures import from_pixels
@@ -111,6 +112,7 @@ class Shown:
         reseeds: how many repairs began from a new seed.
         missed: whether the perceiver is not sure that it shows what it is assigned; None if it was not asked.
         evaluations: network evaluations, repairs included.
+        seen: by attribute, the probability that people would see each group; empty without a calibration.
     """
 
     picture: Image.Image | Path
@@ -125,6 +127,7 @@ class Shown:
     reseeds: int = 0
     missed: bool | None = None
     evaluations: int
+    seen: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def image(self) -> Image.Image:
@@ -140,6 +143,7 @@ class Order:
         brief: what steering methods are told about the request.
         quotas: for each target one count per cell, in the order of its shares; empty if no image is assigned a group.
         readers: the readers that steering may ask.
+        seen: what their readings say of what people would see; without a calibration, they are taken at their word.
         strengths: the strengths that were enough so far; this order adds to them.
         key: what strengths are learnt for, beside attribute and group.
         edit: the file of weights with which the model draws this order.
@@ -161,6 +165,7 @@ class Order:
     brief: Brief
     quotas: Sequence[Sequence[int]] = ()
     readers: Readers
+    seen: Seen = field(default_factory=Seen)
     strengths: Strengths = field(default_factory=Strengths)
     key: Key = ()
     edit: Path | None = None

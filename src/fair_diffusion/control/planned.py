@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from fair_diffusion.backbones import Backbone, Conditioning
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.readers import Readers
+from fair_diffusion.control.seen import Seen
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.methods import EDIT, NATURAL_FIRST
+from fair_diffusion.perception.calibration import PERCEIVER
 from fair_diffusion.perception.vocabulary import known_groups
 from fair_diffusion.policy import Match
 from fair_diffusion.policy.holding import held
@@ -72,6 +74,32 @@ def _not_held(request: Request, matched: Match) -> list[str]:
     ]
 
 
+def _seen(pipe: FairPipeline, planned: Planned) -> Seen:
+    """What labels say of the perceiver's readings of this concept."""
+    matched = planned.matched
+    names = {name for target in matched.targets for name in target.attributes} | {*planned.held}
+    found = {name: pipe.calibration.find(PERCEIVER, pipe.name, matched.attributes[name]) for name in sorted(names)}
+    known = {name: each for name, each in found.items() if each is not None}
+    rates = {name: each.of(matched.concept or "") for name, each in known.items()}
+    groups = {name: tuple(each.groups) for name, each in known.items()}
+    return Seen(rates, groups, pipe.calibration.version if known else None)
+
+
+def _not_calibrated(pipe: FairPipeline, planned: Planned, natural_first: bool) -> list[str]:
+    """Notes on targets for which a calibration is not used, so that nobody believes that it is."""
+    if not pipe.calibration.readers or not planned.matched.targets:
+        return []
+    version = pipe.calibration.version
+    if not natural_first:
+        return [
+            f"calibration {version} is not used here: what steers goes by the perceiver's word; control "
+            f"{NATURAL_FIRST!r} uses it"
+        ]
+    asked = dict.fromkeys(name for target in planned.matched.targets for name in target.attributes)
+    rest = [name for name in asked if name not in _seen(pipe, planned).rates]
+    return [f"calibration {version} has no labels of {', '.join(rest)}: the perceiver's word counts"] if rest else []
+
+
 @dataclass(frozen=True, eq=False)
 class Shared:
     """What the requests of one run share.
@@ -101,6 +129,7 @@ class Shared:
             backbone = self.backbones.setdefault(asked.size, backbone.sized(*asked.pixels))
             readers = replace(readers, early=None)  # an early reader knows latents of the usual size
         texts = self.texts[edit, asked.size]
+        natural_first = bool(asked.natural_first and matched.targets and planned.quotas)
         brief = Brief(
             backbone,
             asked,
@@ -117,6 +146,7 @@ class Shared:
             brief=brief,
             quotas=planned.quotas,
             readers=readers,
+            seen=_seen(pipe, planned) if natural_first else Seen(),
             strengths=Strengths() if planned.strengths is None else planned.strengths,
             key=(
                 pipe.name,
@@ -130,6 +160,6 @@ class Shared:
             ),
             edit=edit,
             scratch=self.scratch,
-            notes=_not_held(asked, matched),
+            notes=[*_not_held(asked, matched), *_not_calibrated(pipe, planned, natural_first)],
             unwanted=planned.unwanted,
         )

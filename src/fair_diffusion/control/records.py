@@ -16,7 +16,7 @@ Readings = Mapping[str, Sequence[Reading]]
 """One reading per image, by attribute."""
 
 
-def asked_fields(brief: Brief, *, model: str, rule: str | None) -> dict[str, Any]:
+def asked_fields(brief: Brief, *, model: str, rule: str | None, calibration: str | None = None) -> dict[str, Any]:
     """The fields of a record that are the same for all images of a request."""
     asked = brief.request
     return {
@@ -29,6 +29,7 @@ def asked_fields(brief: Brief, *, model: str, rule: str | None) -> dict[str, Any
         "negative_prompt": asked.negative_prompt,
         "guidance_rescale": asked.guidance_rescale,
         "definitions": brief.definitions.own,
+        "calibration": calibration,
     }
 
 

@@ -28,7 +28,7 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
     """What came of an order, with what judge and perceiver read in its finished images."""
     asked, matched, brief = planned.request, planned.matched, order.brief
     rule, targets = matched.rule.name if matched.rule else None, matched.targets
-    same = asked_fields(brief, model=pipe.name, rule=rule)
+    same = asked_fields(brief, model=pipe.name, rule=rule, calibration=order.seen.version)
     records = [
         Record(
             **{key: value for key, value in vars(shown).items() if key != "picture"},
@@ -44,6 +44,8 @@ def result_of(pipe: FairPipeline, order: Order, planned: Planned, judged: Readin
     told = dict.fromkeys([*(record.used_prompt for record in records), asked.negative_prompt or ""])
     provenance = provenance_of(pipe, matched, file=asked.file)
     count = partial(audited, targets=targets, quotas=planned.quotas, attributes=pipe.readable(matched.attributes))
+    if order.seen.version:
+        provenance["made_with"]["calibration"] = order.seen.version
     if asked.row.losses and targets:
         provenance["made_with"]["fairness loss"] = asked.fairness_loss
     return Result(

@@ -3,6 +3,8 @@
 file,attribute,group[,rater]                  one row per label
 file,age,gender,race,service_test[,rater]     one column per attribute, as in the labels of FairFace
 
+A column `probability` says with which probability the picture was shown, and `guideline` by which version it was
+labelled; calibrations need the first where pictures were not drawn uniformly.
 Attributes and groups are spelt as `policy.spelling` compares.
 """
 
@@ -18,6 +20,7 @@ from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.policy.spelling import named
 
 COLUMNS, OPTIONAL = ("file", "attribute", "group"), ("rater", "concept", "source")
+SHOWN = ("probability", "guideline")
 ALSO = {
     "file": FILE,
     "attribute": ("dimension", "variable"),
@@ -37,11 +40,15 @@ class LabelRows:
     Attributes:
         votes: the group that each rater wrote, by attribute, file and rater.
         about: concept and source of each file, as far as they stand there; "" where they do not.
+        chances: the probability with which a picture was shown, by attribute and file, as far as it stands there.
+        guidelines: the versions of the guideline, likewise.
         notes: what was read otherwise than it is written, and what was left out.
     """
 
     votes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     about: dict[str, tuple[str, str]] = field(default_factory=dict)
+    chances: dict[tuple[str, str], float] = field(default_factory=dict)
+    guidelines: dict[tuple[str, str], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -61,9 +68,9 @@ def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
     long = (
         _wide(path, header, rows, columns)
         if wide
-        else chosen(path, header, rows, required=COLUMNS, optional=OPTIONAL, also=ALSO)
+        else chosen(path, header, rows, required=COLUMNS, optional=(*OPTIONAL, *SHOWN), also=ALSO)
     )
-    found, errors, labels = LabelRows(), CsvErrors(path), []
+    found, errors, labels, shown = LabelRows(), CsvErrors(path), [], dict[tuple[int, str], tuple[str, str]]()
     for line, row in long:
         try:
             file = inner_path(row["file"])
@@ -74,13 +81,22 @@ def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
             errors.add(line, "attribute or group is empty; write 'unknown' if the group cannot be told")
             continue
         labels.append((line, file, row["attribute"], row["group"], row["rater"]))
+        shown[line, row["attribute"]] = row["probability"], row["guideline"]
         found.about[file] = (row["concept"], row["source"])
     names = named(((attribute, group) for _, _, attribute, group, _ in labels), defined)
     for line, file, attribute, group, rater in labels:
         if (attribute, group) in names.wrong:
             errors.add(line, names.wrong[attribute, group])
             continue
+        chance, guideline = shown[line, attribute]
         attribute, group = names.names[attribute, group]
+        if chance:
+            try:
+                found.chances[attribute, file] = _chance(chance)
+            except ValueError as error:
+                errors.add(line, str(error))
+        if guideline:
+            found.guidelines[attribute, file] = guideline
         raters = found.votes.setdefault(attribute, {}).setdefault(file, {})
         if rater in raters:
             who = f"rater {rater!r}" if rater else "a rater without a name"
@@ -98,10 +114,22 @@ def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
 def attributes_in(header: Sequence[str], defined: Attributes | None = None) -> tuple[list[str], list[str]]:
     """The columns of a table that are attributes, and those that say nothing here."""
     defined = defined or built_in()
-    others = {name for column in ("file", *OPTIONAL) for name in (column, *ALSO[column])}
+    others = {name for column in ("file", *OPTIONAL) for name in (column, *ALSO[column])} | {*SHOWN}
     rest = [name for name in header if name and name not in others]
     columns = [name for name in rest if name in PEOPLES or _attribute(name, defined) in defined]
     return columns, [name for name in rest if name not in columns]
+
+
+def _chance(text: str) -> float:
+    try:
+        chance = float(text)
+    except ValueError:
+        chance = 0.0
+    if not 0 < chance <= 1:
+        raise ValueError(
+            f"the probability is {text!r}; give that with which the picture was shown, above 0 and up to 1"
+        )
+    return chance
 
 
 def is_label_table(header: Sequence[str], defined: Attributes | None = None) -> bool:
@@ -119,7 +147,7 @@ def _wide(
     path: Path, header: list[str], rows: Iterator[tuple[int, list[str]]], columns: Sequence[str]
 ) -> Iterator[Row]:
     """Yield one row for each label of a table with one column per attribute. An empty cell is no label."""
-    for line, row in chosen(path, header, rows, required=("file",), optional=(*OPTIONAL, *columns), also=ALSO):
+    for line, row in chosen(path, header, rows, required=("file",), optional=(*OPTIONAL, *SHOWN, *columns), also=ALSO):
         for attribute in columns:
             if row[attribute]:
                 yield line, row | {"attribute": attribute, "group": row[attribute]}

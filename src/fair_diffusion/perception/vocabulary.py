@@ -33,12 +33,11 @@ def check_reads(reader: Perceiver, targets: Sequence[Target], who: str, defined:
         ValueError: it does not read an attribute or a group.
     """
     for target in targets:
-        for k, (name, attribute) in enumerate(zip(target.attributes, target.definitions, strict=True)):
+        for name, attribute in zip(target.attributes, target.definitions, strict=True):
             if not (known := known_groups(reader, attribute)):
                 every = ", ".join(other for other, each in defined.items() if known_groups(reader, each))
                 raise ValueError(f"{who} cannot read {name!r}; it reads {every or 'none of the policy'}{_COULD}")
-            wanted = {cell[k] for cell, share in target.shares.items() if share}
-            if unread := sorted(wanted - set(known)):
+            if unread := sorted({*target.asked_groups[name]} - {*known}):
                 raise ValueError(f"{who} cannot read {unread[0]!r}; of {name} it reads {', '.join(known)}{_COULD}")
 
 

@@ -231,7 +231,7 @@ def attribute_of(name: str, data: Mapping[str, Any]) -> Attribute:
         groups=tuple(_group(str(key), value or {}, data.get("stands", BEFORE)) for key, value in groups.items()),
         default_shares={str(key): Fraction((value or {}).get("share", usual)) for key, value in groups.items()},
         label=str(data.get("label", name.replace("_", " "))),
-        unnamed=_stating(data),
+        unnamed=(*_stating(data), *_absent(groups)),
         peoples=bool(data.get("peoples", False)),
         ignore=_texts(data, "ignore"),
         patterns=tuple(re.compile(pattern, re.IGNORECASE) for pattern in data.get("patterns", ())),
@@ -248,19 +248,34 @@ def attribute_of(name: str, data: Mapping[str, Any]) -> Attribute:
 
 
 def _group(name: str, data: Mapping[str, Any], stands: str) -> Group:
-    """A group. Without words that state it, its own words do."""
+    """A group. Without words that state it, its own words do: as what a person has, and before the person too."""
     years, adjective = data.get("years"), str(data.get("adjective", name))
-    usual = ((name, "features"),) if stands == AFTER else ((name, "adjectives"), (adjective, "adjectives"))
+    kinds = ("features",) if stands == AFTER else ("adjectives", "features")
+    usual = [(word, kind) for word in _own_words(name, data) for kind in kinds]
     return Group(
         name=name,
         phrases=_texts(data, "phrases") or (f"{name} person",),
         adjective=adjective,
-        stating=_stating(data) if set(KINDS) & data.keys() else tuple(dict.fromkeys(usual)),
+        stating=_stating(data) or tuple(usual),
         called=_texts(data, "called"),
         written=_texts(data, "written"),
         words={str(language): str(word) for language, word in data.get("words", {}).items()},
         years=(years[0], years[1]) if years else None,
     )
+
+
+def _own_words(name: str, data: Mapping[str, Any]) -> list[str]:
+    """The words of a group by which a prompt states it; none if the definition has others for that."""
+    if set(KINDS) & data.keys():
+        return []
+    return list(dict.fromkeys([name, str(data.get("adjective", name)), *_texts(data, "called")]))
+
+
+def _absent(groups: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The words that say that a person has not what a group is called: they state the attribute, and no group."""
+    for name, data in groups.items():
+        for word in _own_words(str(name), data or {}):
+            yield from ((f"{without} {word}", "features") for without in ("without", "without a", "without an"))
 
 
 def _texts(data: Mapping[str, Any], key: str) -> tuple[str, ...]:

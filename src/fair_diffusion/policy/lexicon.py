@@ -33,7 +33,7 @@ _COUNTED = re.compile(r"^\d{1,2}(?=[a-z])")
 
 _SKINNED = re.compile(r"(?:dark|light|brown|black|white|pale|fair|olive|tan|bronze|ebony|medium|deep)-?skin(?:ned)?")
 _STRETCHED = re.compile(r"(.)\1{2,}")
-_FIGURES = str.maketrans("013457", "oleast")
+FIGURES = str.maketrans("013457", "oleast")
 """The letters for which figures stand in "f3male" and "w0man"."""
 
 
@@ -115,7 +115,7 @@ def entries(sentence: Sentence, attributes: Attributes) -> list[Found]:
 
 def _disguised(word: str) -> str:
     """A word without the figures and the repeated letters that disguise it: "f3male" and "femaleee" give "female"."""
-    return _STRETCHED.sub(r"\1", word.translate(_FIGURES)) if len(word) > 3 else word
+    return _STRETCHED.sub(r"\1", word.translate(FIGURES)) if len(word) > 3 else word
 
 
 def _is_common(sentence: Sentence, first: int, stop: int) -> bool:

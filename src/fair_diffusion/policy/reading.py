@@ -74,6 +74,7 @@ class Reading:
 
     def _heads(self, stating: Sequence[Found]) -> Iterator[Head]:
         s, adjectives = self.sentence, adjectives_of(stating)
+        things = {found.first for found in stating if found.is_any("features")}  # "a hat" is nobody
         nouns = {(found.first, found.stop): found.entries for found in stating if found.is_any("nouns")}
         for (first, stop), mention in self._mentioned.items():
             if mention.words in known():
@@ -91,7 +92,8 @@ class Reading:
         for first, stop in adjectives.items():  # "an Asian", "the elderly"
             goes_on = s.joined(stop) and not s.classes[stop]
             pair = s.word(stop) in {"and", "or"} and (stop + 1 in adjectives or stop + 2 in adjectives)
-            if s.class_of(first - 1) == "determiners" and s.joined(first) and not goes_on and not pair:
+            alone = s.class_of(first - 1) == "determiners" and s.joined(first) and not goes_on and not pair
+            if alone and first not in things:
                 yield Head(first, stop, "person")
         yield from (Head(name.first, name.stop, "name", name.gender) for name in self.names if name.shown)
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fair_diffusion.policy.attributes import KINDS, READY, STANDS, Attribute, built_in
-from fair_diffusion.policy.definitions import FLAGS, GROUP_LISTS, LISTS, LONGEST, MOST_GROUPS, SENTENCES, TEXTS
+from fair_diffusion.policy.definitions import FLAGS, LISTS, TEXTS
 from fair_diffusion.policy.file import LONGEST_WORD
+from fair_diffusion.policy.group_nodes import GROUP_LISTS, LONGEST, MOST_GROUPS, SENTENCES
 from fair_diffusion.policy.target import UNIFORM_WORDS
 
 _SHARE: dict[str, Any] = {
@@ -21,6 +22,31 @@ _SHARE: dict[str, Any] = {
 }
 _TEXTS: dict[str, Any] = {"type": "array", "items": {"type": ["string", "integer"], "minLength": 1}}
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_OF_ATTRIBUTE = {
+    "label": "Its name for people.",
+    "note": "What is perceived, and by whom.",
+    "caution": "What to know before use.",
+    "sources": "Where the groups come from.",
+    "guideline": "What raters are told, one sentence each.",
+    "called": 'Further names for it in sentences ("glasses uniform").',
+    "ignore": "Phrases that hold such words without stating anything.",
+    "sensitive": "Whether people are discriminated by it.",
+    "ordered": "Whether its groups have an order.",
+    "peoples": 'Whether words for a people ("Kenyan") state it.',
+    "stating_names": "Whether the names of its groups state them in a prompt.",
+}
+"""What the keys of a definition say."""
+_OF_GROUP = {
+    "phrases": "Descriptions; the first one steers, and CLIP reads by them.",
+    "called": "Further words for it in sentences.",
+    "written": "Further words for it in tables and labels.",
+    "nouns": 'Words by which a prompt states it: the person ("woman").',
+    "adjectives": 'Likewise: what the person is ("bespectacled").',
+    "pronouns": 'Likewise: words for the person ("she").',
+    "features": 'Likewise: what the person has or wears ("glasses").',
+    "qualifiers": 'Likewise: what things can be, too ("black").',
+}
+"""What the lists of words of a group say."""
 _NAME = "^[a-z][a-z0-9_]{0,39}$"
 _OWN = {"anyOf": [{"required": ["attributes"]}, {"required": ["include"]}]}
 
@@ -35,7 +61,7 @@ def policy_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["version", "rules"],
         "properties": {
-            "version": {"const": 1},
+            "version": {"const": 1, "description": "The version of this format."},
             "include": {
                 **_TEXTS,
                 "description": f"Definitions of attributes: {', '.join(READY)}, or YAML files beside this one.",
@@ -47,7 +73,7 @@ def policy_schema() -> dict[str, Any]:
                 "additionalProperties": False,
                 "patternProperties": {_NAME: {"$ref": "#/$defs/attribute"}},
             },
-            "rules": {"type": "array", "minItems": 1},
+            "rules": {"type": "array", "minItems": 1, "description": "Which targets hold for which prompts."},
             "exemptions": {
                 **_TEXTS,
                 "description": "A prompt that holds one of these is left alone by every rule.",
@@ -95,8 +121,14 @@ def _attribute() -> dict[str, Any]:
             "share": {"$ref": "#/$defs/share"},
             "adjective": {**_TEXT, "description": "The words beside a concept in a prompt."},
             "words": {"type": "object", "additionalProperties": _TEXT, "description": "The same, by language."},
-            "years": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2},
-            **dict.fromkeys(GROUP_LISTS, short),
+            "years": {
+                "type": "array",
+                "description": "For ages: the first and the last year.",
+                "items": {"type": "integer", "minimum": 0},
+                "minItems": 2,
+                "maxItems": 2,
+            },
+            **{name: {**short, "description": _OF_GROUP[name]} for name in GROUP_LISTS},
         },
     }
     return {
@@ -104,9 +136,9 @@ def _attribute() -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["groups"],
         "properties": {
-            **dict.fromkeys(TEXTS, _TEXT),
-            **{name: _TEXTS if name in SENTENCES else short for name in LISTS},
-            **{key: {"type": "boolean"} for key in FLAGS},
+            **{name: {**_TEXT, "description": _OF_ATTRIBUTE[name]} for name in TEXTS},
+            **{name: {**(_TEXTS if name in SENTENCES else short), **_about(name)} for name in LISTS},
+            **{key: {"type": "boolean", "description": _OF_ATTRIBUTE[key]} for key in FLAGS},
             "stands": {"enum": list(STANDS), "description": "Where the words for a group stand in a prompt."},
             "groups": {
                 "type": "object",
@@ -119,6 +151,11 @@ def _attribute() -> dict[str, Any]:
     }
 
 
+def _about(name: str) -> dict[str, str]:
+    """The description of a list of a definition; one of words that state a group is that of a group."""
+    return {"description": _OF_ATTRIBUTE.get(name) or _OF_GROUP[name]}
+
+
 def _rule(targets: str, combination: str) -> dict[str, Any]:
     return {
         "type": "object",
@@ -127,12 +164,17 @@ def _rule(targets: str, combination: str) -> dict[str, Any]:
         "anyOf": [{"required": ["targets"]}, {"required": ["joint"]}],
         "dependentRequired": {"except": ["every"]},
         "properties": {
-            "name": {"type": "string", "minLength": 1},
-            "concepts": {**_TEXTS, "minItems": 1},
-            "every": {"enum": ["occupation", "person"]},
+            "name": {**_TEXT, "description": "Its name in records and ledgers; its concepts if there is none."},
+            "concepts": {**_TEXTS, "minItems": 1, "description": "Occupations that it covers."},
+            "every": {"enum": ["occupation", "person"], "description": "Instead of concepts: it covers all of them."},
             "except": {**_TEXTS, "description": "Occupations that 'every' does not cover."},
-            "targets": {"$ref": f"#/$defs/{targets}"},
-            "joint": {"type": "array", "minItems": 1, "items": {"$ref": f"#/$defs/{combination}"}},
+            "targets": {"description": "Shares by attribute, each on its own.", "$ref": f"#/$defs/{targets}"},
+            "joint": {
+                "type": "array",
+                "description": "Shares of combinations of groups.",
+                "minItems": 1,
+                "items": {"$ref": f"#/$defs/{combination}"},
+            },
             "exemptions": {
                 **_TEXTS,
                 "description": "A prompt that holds one of these is left alone by this rule.",

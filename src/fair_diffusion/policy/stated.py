@@ -41,6 +41,8 @@ _BORN = frozenset(
 )
 _NATIVE = frozenset(["born", "raised", "bred", "native", "national", "citizen"])
 _LEFT = frozenset(["from", "out", "fled", "escaped", "fleeing", "escaping"])
+_HOLDING = frozenset(["with", "in", "wearing", "w"])
+"""What stands before something that a person has."""
 _BESIDE = 3
 """The number of words before a worker among which a misspelt one is looked for."""
 
@@ -80,7 +82,7 @@ class Finder:
         for first, stop, found in stating:
             shown = stop + 1 if s.joined(stop) and s.low[stop] in grammar()["descent"] else stop  # "Asian descent"
             words = s.written(first, shown)
-            for entry in found:
+            for entry in self._meant(found, first, stop):
                 owner = self._owner(entry, first, stop, adjectives)
                 yield Statement(first, words, entry.attribute, entry.group, owner, entry.kind == "pronouns")
         yield from self._gendered()
@@ -89,6 +91,21 @@ class Finder:
         yield from self._origins()
         yield from self._patterns()
         yield from self._abroad()
+
+    def _meant(self, found: Sequence[Entry], first: int, stop: int) -> Iterator[Entry]:
+        """What the words `first:stop` state: those that may be adjective and feature are one of the two.
+
+        "A hat" is a feature, and in "a curly-haired nurse" the words are an adjective."""
+        s = self.sentence
+        alone = not (s.joined(stop) and not s.classes[stop])
+        held = (
+            first > 0 and s.joined(first) and (s.class_of(first - 1) == "determiners" or s.low[first - 1] in _HOLDING)
+        )
+        wrong = "adjectives" if alone and held and s.low[first] != "no" else "features"
+        for entry in found:
+            both = {other.kind for other in found if other[::2] == entry[::2]} >= {"adjectives", "features"}
+            if not both or entry.kind != wrong:
+                yield entry
 
     def _owner(self, entry: Entry, first: int, stop: int, adjectives: Mapping[int, int]) -> Owner:
         """Of whom the words `first:stop` are said."""

@@ -63,6 +63,12 @@ class Target:
         return tuple(each.group_names for each in self.definitions)
 
     @property
+    def asked_groups(self) -> dict[str, list[str]]:
+        """The groups that have a share, by attribute."""
+        asked = [cell for cell, share in self.shares.items() if share]
+        return {name: list(dict.fromkeys(cell[k] for cell in asked)) for k, name in enumerate(self.attributes)}
+
+    @property
     def key(self) -> str:
         """What a ledger knows the target by: exact shares, as "1/3", and the hash of each definition of one's own."""
         shares = ", ".join(sorted(f"{' + '.join(cell)} {share}" for cell, share in self.shares.items()))

@@ -142,6 +142,7 @@ def read_run(
             *dict.fromkeys(note for run in runs for part in run.parts for note in part.get("notes", ())),
             *scanned.repeats.notes(scanned.names()),
             *scanned.miscounted(runs),
+            *scanned.definitions(),
             *reading.notes,
             *(_unmatched(scanned.files, damaged, target) if target.is_dir() else ()),
             *_unmeasured(rows, targets, attributes, by),

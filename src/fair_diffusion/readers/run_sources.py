@@ -30,7 +30,7 @@ class RunSources:
         settings: the values of each setting, by kind.
         evaluations: network evaluations spent, and those that plain images would have taken, by kind.
         seen: the groups that were read, by attribute.
-        own: the groups of the attributes that the runs define themselves.
+        defining: the summaries of images that define attributes themselves.
         prompts: all prompts, in order.
         files: the paths of all images below the audited folder.
         selection: what was done to the images, by kind, as in `Source.selection`; only where the records tell.
@@ -46,7 +46,7 @@ class RunSources:
     evaluations: dict[Kind, list[int]] = field(default_factory=dict)
     selection: dict[Kind, Counter[str]] = field(default_factory=dict)
     seen: dict[str, dict[str, None]] = field(default_factory=dict)
-    own: dict[str, Sequence[str]] = field(default_factory=dict)
+    defining: list[Mapping[str, Any]] = field(default_factory=list)
     prompts: dict[str, None] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
     kept: Counter[tuple[str, Kind]] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ class RunSources:
             kind = kind_of(record)
             if run.name not in told:
                 told.add(run.name)
-                scanned.own |= own_groups(run.parts)
+                scanned.defining += [part for part in run.parts if "definitions" in part]
             scanned.files.add(record["file"])
             again = scanned.repeats.note(place, record, kind)
             (scanned.again if again else scanned.kept)[run.name, kind] += 1
@@ -106,7 +106,13 @@ class RunSources:
 
     def groups(self) -> dict[str, Sequence[str]]:
         """The groups of every attribute that the judge read."""
-        return groups_read(self.seen, self.own)
+        return groups_read(self.seen, own_groups(self.defining))
+
+    def definitions(self) -> Iterator[str]:
+        """Notes on attributes that the runs define in several ways."""
+        for name, digests in digests_of(self.defining).items():
+            if len(digests) > 1:
+                yield f"{name} is defined in {len(digests)} ways: {listed_values(digests)}; its groups are those of all"
 
     def names(self) -> dict[Kind, str]:
         """The source's name for each kind: its title, and what else kinds of one title differ in."""
@@ -184,6 +190,7 @@ def _summary_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         facts["images"] = f"{sum(part['n'] for part in parts)} of {asked} asked for"
     if days := sorted({part["drawn"] for part in parts if isinstance(part.get("drawn"), str)}):
         facts[DRAWN] = printable(days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}")
+    facts |= {f"definition of {name}": listed_values(each) for name, each in digests_of(parts).items()}
     provenance = [part.get("made_with", {}) for part in parts]
     for name in dict.fromkeys(name for one in provenance for name in one):
         values = [one[name] for one in provenance if name in one]
@@ -194,6 +201,15 @@ def _summary_facts(parts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     if done and title_of(parts[0]) == "instructed":
         facts["what was done"] = printable(", ".join(f"{count} {what}" for what, count in done.items()))
     return facts
+
+
+def digests_of(parts: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The hashes of the definitions of each attribute that summaries of images define themselves."""
+    found: dict[str, dict[str, None]] = {}
+    for part in parts:
+        for name, each in part.get("definitions", {}).items():
+            found.setdefault(name, {})[each["digest"]] = None
+    return {name: list(digests) for name, digests in found.items()}
 
 
 def _whole_texts(values: Iterable[Any]) -> str:

@@ -30,14 +30,15 @@ class RebalancedRecord(Record):
         file: its name in the new folder.
         original: its name in the folder of the originals.
         way: how it was taken back to noise; "" if the new folder holds the original.
-        depth: the depth of the attempt that is kept.
+        depth: how far back it was taken, as a share of the trajectory, in the attempt that is kept.
         put_back: whether it was moved and its original then put back.
         judged_before: the groups that the judge reads in the original, by attribute; None: unknown.
         confidence_before: the judge's confidence in them.
-        pixel_distance: distance to the original, as in `result.Twins`; None if it was not moved.
-        feature_distance: the same for the judge's features; None also if the judge has none.
-        reconstruction_error: as `moving.Moved.error`; None if not measured.
-        encoder_error: as `moving.Moved.encoder_error`; None if not measured.
+        pixel_distance: mean absolute difference of its pixels to the original's, in 0…1; None if it was not moved.
+        feature_distance: 1 − cosine of the judge's features of both; None also if the judge has none.
+        reconstruction_error: the difference of pixels without an edit, taken back and on with the plain prompt; None if
+            not measured.
+        encoder_error: the difference of pixels if only encoded and decoded, at the model's size; None if not measured.
     """
 
     file: str

@@ -58,8 +58,14 @@ def note_groups(
 
 
 def own_groups(parts: Iterable[Mapping[str, Any]]) -> dict[str, Sequence[str]]:
-    """The groups of the attributes that summaries of images define otherwise than they are built in."""
-    return {name: each["groups"] for part in parts for name, each in part.get("definitions", {}).items()}
+    """The groups of the attributes that summaries of images define otherwise than they are built in.
+
+    Where two define an attribute differently, the groups of both."""
+    found: dict[str, dict[str, None]] = {}
+    for part in parts:
+        for name, each in part.get("definitions", {}).items():
+            found.setdefault(name, {}).update(dict.fromkeys(each["groups"]))
+    return {name: tuple(groups) for name, groups in found.items()}
 
 
 def groups_read(

@@ -24,7 +24,10 @@ from fair_diffusion.scale.store import Store
 if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
 
-OF_PIPELINE = ("model", "weights", "steps", "guidance", "dtype", "device", "perceiver", "judge", "early", "versions")
+OF_PIPELINE = (
+    *("model", "weights", "steps", "guidance", "dtype", "device"),
+    *("perceiver", "judge", "early", "calibration", "versions"),
+)
 """The settings of a folder that are known when a worker has loaded the model."""
 
 

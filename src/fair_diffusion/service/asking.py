@@ -53,10 +53,12 @@ def put_body(
     """Put a job with this body into the queue.
 
     Args:
-        server, key, idempotency: as in `put`.
+        server: has the queue.
+        key: of the caller.
         body: it was checked.
         model: of the job.
         asked: what the client sent; the body itself if None.
+        idempotency: as in `put`.
 
     Returns:
         The job, and whether it is new.

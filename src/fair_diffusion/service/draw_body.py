@@ -8,6 +8,7 @@ from typing import Any, Self
 from fair_diffusion.policy import Policy
 from fair_diffusion.request import Request
 
+_COMMON = ("prompt", "n", "seed", "steps", "guidance", "method", "negative_prompt")
 ERASED = "(not kept)"
 """What stands in the place of a text that is not kept."""
 
@@ -81,16 +82,16 @@ class DrawBody:
             batch: images in one batch at most.
         """
         return Request(
-            prompt=self.prompt,
-            n=self.n,
-            seed=self.seed,
-            steps=self.steps,
-            guidance=self.guidance,
-            method=self.method,
-            negative_prompt=self.negative_prompt,
-            hold=self.hold if self.hold != [] else "none",
+            **self.common(batch=batch),
             size=self.size,
             instruct=self.instruct,
             policy=policy if self.instruct is None else None,
-            batch_size=batch,
         )
+
+    def common(self, *, batch: int) -> dict[str, Any]:
+        """The fields that drawing and moving pictures have in common, by name; `batch` as in `drawing`."""
+        return {
+            **{name: getattr(self, name) for name in _COMMON},
+            "hold": self.hold if self.hold != [] else "none",
+            "batch_size": batch,
+        }

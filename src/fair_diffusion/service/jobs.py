@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -47,6 +48,7 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._putting = threading.Lock()  # threads take turns sooner than the database lets them
 
     def put(
         self,
@@ -95,7 +97,7 @@ class Jobs:
         if idempotency is None:  # what will be refused does not wait for those who write
             with self.database.reading() as connection:
                 self._check(connection, key, kind, images, limits or Limits(), most_waiting)
-        with self.database.writing() as connection:
+        with self._putting, self.database.writing() as connection:
             place = start(self.database, connection, key=key, kind=kind, priority=priority)
             if idempotency is not None:
                 here = (table.c.key == key, table.c.idempotency == idempotency)

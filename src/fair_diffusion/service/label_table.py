@@ -60,7 +60,8 @@ def write_labels(
     """Write the labels of a set to a table.
 
     Args:
-        database, label_set: which labels.
+        database: has the labels.
+        label_set: which labels.
         path: the file.
         what: "labels": every rater's; "pictures": one line for each picture.
         names: what raters are called in the table; their pseudonyms if None.
@@ -94,7 +95,8 @@ def import_labels(database: Database, label_set: LabelSet, text: str, *, by: str
     """Add the labels of a table to a set. Its pictures must have been drawn at random, as those of the set are.
 
     Args:
-        database, label_set: where they go.
+        database: where they go.
+        label_set: the set whose pictures they label.
         text: the table, as an audit reads it; files are named as in the set.
         by: the id of the key that does it.
 

@@ -59,7 +59,7 @@ class Counted:
         return cls(
             turn,
             [tuple(record.assigned[name] for name in names) for record in records],
-            [_cell([record.perceived[name] for name in names]) for record in records],
+            [_cell([record.counted[name] for name in names]) for record in records],
             [_cell([record.judged[name] for name in names]) for record in records],
         )
 

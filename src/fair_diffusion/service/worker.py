@@ -94,6 +94,7 @@ class Worker:
         self._holding = Holding(self._claims)
         self._woken = threading.Event()
         self._busy = False  # jobs come while others are drawn, so that waiting for more of them pays
+        self._left = False  # more jobs may wait than were claimed last
         self._until: float | None = None
         self._images, self._policies = images, Policies(database)
         self._kind, self._figures = "", Figures()
@@ -159,22 +160,37 @@ class Worker:
 
     def _claimed(self, kinds: Sequence[str], most: int, lane: str | None = None) -> list[Job]:
         try:
-            return self._claims.claim(kinds, most=most, lane=lane)
+            jobs = self._claims.claim(kinds, most=most, lane=lane)
+            self._left = len(jobs) == most
+            return jobs
         except DatabaseError as error:
             LOG.error("%s", error)
             time.sleep(IDLE)
             return []
 
-    def _more(self, lane: str, most: int) -> list[Job]:
-        """More jobs of a lane; while there are none, wait for them, but not longer than a batch lingers.
+    def _more(self, lane: str, most: int, *, linger: bool, in_turn: bool) -> list[Job]:
+        """More jobs of a lane, as `tools.More` tells.
 
         One client alone, that asks for the next image when it has the last one, is not made to wait."""
-        until = time.monotonic() + (self._settings.linger if self._busy else 0.0)
+        if not linger and not self._left and not self._woken.is_set():
+            return []
+        until = time.monotonic() + (self._settings.linger if linger and self._busy else 0.0)
         while True:
             self._woken.clear()
+            if in_turn and not self._next(lane):
+                return []
             if jobs := self._claimed([self._kind], most, lane):
+                self._busy = True
                 return jobs
             left = until - time.monotonic()
             if left <= 0 or self._until is not None:
                 return []
             self._woken.wait(left)
+
+    def _next(self, lane: str) -> bool:
+        """Whether the next job of all is one of a lane of the model at work."""
+        try:
+            return self._claims.next(self._kinds) == (self._kind, lane)
+        except DatabaseError as error:
+            LOG.error("%s", error)
+            return False

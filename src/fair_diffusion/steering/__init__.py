@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fair_diffusion.backbones import Guide
 from fair_diffusion.methods import METHODS, Method
-from fair_diffusion.policy import Assignment
+from fair_diffusion.policy import Assignment, Target
 
 if TYPE_CHECKING:
     from fair_diffusion.steering.brief import Aimed, Brief
@@ -65,12 +65,21 @@ def used_prompt(method: Method, brief: Brief, assigned: Assignment) -> str:
     return brief.request.prompt if words is None else words(brief, assigned)
 
 
-def check_file(method: Method, file: Path) -> None:
+def check_file(method: Method, file: Path, targets: Sequence[Target] = ()) -> None:
     """Check that a file can be what a method learnt. No model is loaded.
+
+    Args:
+        method: the method.
+        file: its file.
+        targets: the method must have learnt the groups that they ask for, if it learns groups.
 
     Raises:
         ValueError: it cannot.
     """
+    learnt: Callable[[Path, Sequence[Target]], object] | None = _defined(method, "check_targets") if targets else None
+    if learnt is not None:
+        learnt(file, targets)
+        return
     check: Callable[[Path], object] | None = _defined(method, "check_file")
     if check is not None:
         check(file)

@@ -30,6 +30,7 @@ from fair_diffusion.files.guarded import why
 from fair_diffusion.files.schema import DamagedFile
 from fair_diffusion.files.tensor_file import read_tensors
 from fair_diffusion.files.whole_file import whole_file
+from fair_diffusion.policy import Target
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.brief import Aimed
 from fair_diffusion.steering.cost import Cost, cost_of
@@ -58,6 +59,19 @@ def check_file(path: Path) -> None:
         ValueError: it does not.
     """
     Directions.load(path)
+
+
+def check_targets(path: Path, targets: Sequence[Target]) -> None:
+    """Check that a file holds directions of all groups that targets ask for.
+
+    Raises:
+        ValueError: it does not.
+    """
+    directions = Directions.load(path)
+    for target in targets:
+        for attribute, groups in target.asked_groups.items():
+            for group in groups:
+                directions.vector((attribute, group))
 
 
 @dataclass(frozen=True)
@@ -92,15 +106,23 @@ class Directions:
         rows = torch.zeros(len(plain), *like.shape)
         for row, (groups, strength) in zip(rows, aims, strict=True):
             for group in groups.items():
-                if group not in self.vectors:
-                    known = ", ".join("/".join(each) for each in self.vectors)
-                    raise ValueError(f"there is no direction for {'/'.join(group)}, only for {known}; learn it")
-                row += strength * self.vectors[group].float()
+                row += strength * self.vector(group).float()
         rows = rows.to(plain.embeddings.device)
         return (
             replace(plain, added={**plain.added, MIDDLE: rows}),
             replace(empty, added={**empty.added, MIDDLE: torch.zeros_like(rows)}),
         )
+
+    def vector(self, group: Group) -> Tensor:
+        """The vector of a group.
+
+        Raises:
+            ValueError: there is none; the message names the groups that have one.
+        """
+        if group not in self.vectors:
+            known = ", ".join("/".join(each) for each in self.vectors)
+            raise ValueError(f"there is no direction for {'/'.join(group)}, only for {known}; learn it")
+        return self.vectors[group]
 
     def save(self, path: Path) -> None:
         """Write a safetensors file (fp16), with the cost beside the vectors; whole or not at all."""

@@ -62,8 +62,7 @@ class BottleneckHeads:
         Raises:
             ValueError: the heads do not know the attribute, or the features have another length than the heads.
         """
-        if attribute not in self.groups:
-            raise ValueError(f"these heads cannot read {attribute!r}; they know {', '.join(self.groups)}")
+        self.check_reads(attribute)
         h, k = features.flatten(1), self._nearest(t)
         weight, bias = self.weights[attribute][k].to(h), self.biases[attribute][k].to(h)
         if h.shape[1] != weight.shape[1]:
@@ -71,6 +70,14 @@ class BottleneckHeads:
                 f"features of length {h.shape[1]} for heads of {weight.shape[1]}; they are another model's"
             )
         return ((h @ weight.T + bias) / self.temperature).softmax(dim=1)
+
+    def check_reads(self, attribute: str, groups: Sequence[str] = ()) -> None:
+        """`ValueError` naming the attribute, or the first of some groups, that the heads do not know."""
+        if attribute not in self.groups:
+            raise ValueError(f"these heads cannot read {attribute!r}; they know {', '.join(self.groups)}")
+        if unknown := [group for group in groups if group not in self.groups[attribute]]:
+            known = ", ".join(self.groups[attribute])
+            raise ValueError(f"these heads cannot read {unknown[0]!r} of {attribute}; they know {known}")
 
     def size(self, t: float, attribute: str) -> float:
         """The spectral norm ‖W_t‖ / T: the largest change of logits for a change of the features of length 1."""

@@ -5,6 +5,7 @@ The file of a method defines
     guide(images: Sequence[Aimed]) -> Guide                   how a batch of images is guided
     used_prompt(brief: Brief, assigned: Assignment) -> str    optional: the prompt of a steered image
     check_file(path: Path) -> object                          for methods with a file: `ValueError` if it is wrong
+    check_targets(path: Path, targets: Sequence[Target])      optional: `ValueError` too if the file lacks their groups
 
 A batch may hold images of several requests, each with its own brief. All of them have the same steps, guidance and
 method.

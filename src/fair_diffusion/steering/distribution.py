@@ -25,6 +25,7 @@ from torch import Tensor
 
 from fair_diffusion.backbones import Backbone, Guide
 from fair_diffusion.backbones.adapter import middle_of
+from fair_diffusion.policy import Target
 from fair_diffusion.steering import plain
 from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.brief import Aimed
@@ -111,6 +112,18 @@ def check_file(path: Path) -> None:
         ValueError: it does not.
     """
     BottleneckHeads.load(path)
+
+
+def check_targets(path: Path, targets: Sequence[Target]) -> None:
+    """Check that a file holds heads of all groups that targets ask for.
+
+    Raises:
+        ValueError: it does not.
+    """
+    heads = BottleneckHeads.load(path)
+    for target in targets:
+        for attribute, groups in target.asked_groups.items():
+            heads.check_reads(attribute, groups)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,11 @@ from starlette._utils import get_route_path
 from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
+from fair_diffusion.service.routes import labels
 from fair_diffusion.service.server import Server
 from fair_diffusion.studio import sessions
 from fair_diffusion.studio.gate import Gate
-from fair_diffusion.studio.pages import drawing, instruct, policies, start, streams
+from fair_diffusion.studio.pages import drawing, instruct, label, label_review, policies, start, streams
 from fair_diffusion.studio.problems import add_handlers
 from fair_diffusion.studio.sessions import same_site
 
@@ -29,7 +30,7 @@ def studio(server: Server) -> FastAPI:
     """The studio of a server, as an application."""
     app = FastAPI(openapi_url=None, dependencies=[Depends(same_site)])
     app.state.server = server
-    for group in (sessions, start, instruct, drawing, streams, policies):
+    for group in (sessions, start, instruct, drawing, label, label_review, labels, streams, policies):
         app.include_router(group.router)
     app.mount("/static", StaticFiles(directory=STATIC))
     add_handlers(app)

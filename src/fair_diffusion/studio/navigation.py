@@ -27,6 +27,7 @@ class Entry:
 ALL = (CLIENT, OPERATOR, RATER)
 ENTRIES = (
     Entry("instruct", "Instruct", "Say what to draw and whom it should show, and look at it.", (OPERATOR, CLIENT)),
+    Entry("label", "Label", "Say what people see in pictures, and learn how far readers err.", (OPERATOR, RATER)),
     Entry("streams", "Streams", "What all images of a rule show so far, and what calls for a look."),
     Entry("policies", "Policies", "Which proportions hold for whom, since when, and why."),
 )

@@ -47,6 +47,8 @@ def add_handlers(app: FastAPI) -> None:
 
 def shown(request: Request, problem: Problem) -> Response:
     """A problem as a page; where a part of a page was asked for, as the note above the page that is open."""
+    if request.headers.get("accept") == "application/json":  # a script of a page asks
+        return problem.answer()
     said, title = problem.error["message"], TITLES.get(problem.status, "That did not work")
     if request.headers.get("hx-request"):
         headers = {"hx-retarget": "#note", "hx-reswap": "innerHTML"}

@@ -24,7 +24,7 @@ from fair_diffusion.service.label_sets import SECOND
 from fair_diffusion.service.label_sources import pictures_of
 from fair_diffusion.service.label_table import import_labels, labels_text
 from fair_diffusion.service.problems import documented, no_such, wrong
-from fair_diffusion.service.routes.labels import Hash, Set, Strict, Text, found, sets_of, shown
+from fair_diffusion.service.routes.labels import GROUP, Hash, Set, Strict, Text, found, sets_of, shown
 from fair_diffusion.service.server import Here, Operator, Server
 
 router = APIRouter(prefix="/v1/label/sets", tags=["labels"])
@@ -50,7 +50,7 @@ class NewAdjudication(Strict):
     """A decision on a picture of which raters disagree; without `answer`, that it cannot be told."""
 
     image: Digest = Field(examples=["0" * 64])
-    answer: Text | None = Field(default=None, examples=["woman"])
+    answer: Text | None = Field(default=None, examples=[GROUP])
     why: Text = Field(examples=["clear at full size"])
 
 
@@ -75,7 +75,7 @@ class Which(BaseModel):
 @router.post("", status_code=201, responses=documented(400, 403))
 def add(asked: NewSet, server: Here, key: Operator) -> SetShown:
     """Make a set. Its pictures are kept as long as the set is."""
-    known = _known(server)
+    known = known_attributes(server)
     if asked.attribute not in known:
         raise wrong("attribute", f"unknown attribute {asked.attribute!r}; {suggestion(asked.attribute, tuple(known))}")
     if (asked.images is None) is (asked.rule is None):
@@ -155,7 +155,7 @@ def remove(label_set: Set, server: Here, key: Operator) -> Removed:
     return {"object": "removed", "id": label_set}
 
 
-def _known(server: Server) -> Attributes:
+def known_attributes(server: Server) -> Attributes:
     """The attributes of the policy that holds; the built-in ones without one."""
     active = server.policies.active()
     return active.policy.attributes if active else built_in()

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from fair_diffusion.policy import built_in
 from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER, Key
 from fair_diffusion.service.label_answers import (
     GuidelineShown,
@@ -35,6 +36,9 @@ Set = Annotated[str, Path(pattern="^set_[0-9a-f]{12}$", description="the id of a
 Hash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 
+GROUP = next(iter(built_in().group_names))
+"""A group, for examples."""
+
 
 class Strict(BaseModel):
     """A body without unknown fields."""
@@ -60,7 +64,7 @@ class NewLabel(Strict):
     """What a rater says of a picture: a group; without `answer` and `reason`, that it cannot be told."""
 
     image: str = Field(pattern="^[0-9a-f]{64}$", examples=["0" * 64])
-    answer: Text | None = Field(default=None, examples=["woman"])
+    answer: Text | None = Field(default=None, examples=[GROUP])
     reason: Text | None = Field(default=None, description="why the picture is skipped")
     guideline: Text = Field(description="the version that the rater sees", examples=["0" * 12])
     most: int = Field(default=1, ge=1, le=MOST_HELD, description="how many pictures the rater wants to hold then")
@@ -69,7 +73,7 @@ class NewLabel(Strict):
 @router.get("", responses=documented(403))
 def sets(server: Here, key: Anybody) -> SetList:
     """The sets that can be labelled, the newest first."""
-    _check_rater(key)
+    raters_allowed(key)
     return {"object": "list", "data": [shown(each) for each in sets_of(server).all()]}
 
 
@@ -191,7 +195,7 @@ def sets_of(server: Server) -> LabelSets:
 
 def found(server: Server, key: Key, label_set: str) -> LabelSet:
     """A set that the caller may label. 403 for clients, 404 if there is none."""
-    _check_rater(key)
+    raters_allowed(key)
     try:
         return sets_of(server).get(label_set)
     except UnknownSetError:
@@ -212,7 +216,8 @@ def shown(each: LabelSet) -> SetShown:
     return cast(SetShown, {**{k: v for k, v in asdict(each).items() if k != "by"}, "object": "label_set"})
 
 
-def _check_rater(key: Key) -> None:
+def raters_allowed(key: Key) -> None:
+    """403 for keys that may not label."""
     if key.role == CLIENT:
         raise forbidden(f"this key may not label; that needs a key of role {RATER} or {OPERATOR}")
 

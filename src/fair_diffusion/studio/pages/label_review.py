@@ -1,0 +1,142 @@
+"""Label, for who looks after the labels: sets, raters, disagreements, tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, UploadFile
+from starlette.responses import RedirectResponse, Response
+
+from fair_diffusion.service.keys import OPERATOR, Key
+from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_raters import raters_of
+from fair_diffusion.service.label_sources import pictures_of
+from fair_diffusion.service.label_table import What, import_labels, labels_text
+from fair_diffusion.service.problems import forbidden, wrong
+from fair_diffusion.service.routes.label_review import known_attributes
+from fair_diffusion.service.routes.labels import Set, found, sets_of
+from fair_diffusion.service.server import Anybody, Here, Operator, Server
+from fair_diffusion.studio.view import page, root_of
+
+router = APIRouter(prefix="/label")
+SHOWN = 20
+"""Disagreements on one page."""
+
+
+@router.post("")
+def make(
+    request: Request,
+    server: Here,
+    key: Operator,
+    name: Annotated[str, Form(max_length=200)] = "",
+    attribute: Annotated[str, Form(max_length=100)] = "",
+    rule: Annotated[str, Form(max_length=200)] = "",
+    queue: Annotated[str, Form(max_length=20)] = "random",
+) -> Response:
+    """Make a set of the drawings that are kept."""
+    try:
+        asked = known_attributes(server).attribute(attribute)
+        pictures = pictures_of(server.database, attribute, rule=rule or None)
+        if not pictures:
+            raise ValueError("no drawing of this rule is kept; draw first, or choose another rule")
+        made = sets_of(server).add(
+            name or f"{asked.label}, {rule or 'all drawings'}", asked, pictures, queue=queue, by=key.id
+        )
+    except ValueError as error:
+        raise wrong(None, str(error)) from None
+    return RedirectResponse(f"{root_of(request)}label/{made.id}", 303)
+
+
+@router.get("/{label_set}/raters")
+def raters(request: Request, label_set: Set, server: Here, key: Anybody) -> Response:
+    """How raters do; a rater sees the own line alone."""
+    ours = found(server, key, label_set)
+    told = raters_of(server.database, ours)
+    rows = [each for each in told.raters if key.role == OPERATOR or each.rater == key.id]
+    context: dict[str, Any] = {
+        "set": ours,
+        "told": told,
+        "rows": rows,
+        "names": _names(server, key),
+        "every": key.role == OPERATOR,
+    }
+    return page(request, "label_raters.html.j2", title="Raters", **context)
+
+
+@router.get("/{label_set}/disagreements")
+def disagreements(request: Request, label_set: Set, server: Here, key: Operator) -> Response:
+    """Pictures of which raters disagree, and what was decided."""
+    ours = found(server, key, label_set)
+    desk = Adjudications(server.database, ours)
+    differ, decided = desk.disagreements(), desk.all()
+    first = dict(list(differ.items())[:SHOWN])
+    pictures = desk.pictures([*first, *(each.image for each in decided)])
+    context: dict[str, Any] = {
+        "set": ours,
+        "differ": first,
+        "left": len(differ) - len(first),
+        "pictures": pictures,
+        "decided": decided,
+    }
+    return page(request, "label_disagreements.html.j2", title="Disagreements", names=_names(server, key), **context)
+
+
+@router.post("/{label_set}/disagreements")
+def decide(
+    request: Request,
+    label_set: Set,
+    server: Here,
+    key: Operator,
+    image: Annotated[str, Form(pattern="^[0-9a-f]{64}$")],
+    answer: Annotated[str, Form(max_length=200)] = "",
+    why: Annotated[str, Form(max_length=200)] = "",
+    back: Annotated[bool, Form()] = False,
+) -> Response:
+    """Decide what a picture shows, or take a decision back. The labels stay as they are."""
+    desk = Adjudications(server.database, found(server, key, label_set))
+    try:
+        if back:
+            desk.take_back(image)
+        else:
+            desk.decide(image, answer or None, why=why, by=key.id)
+    except (ValueError, LookupError) as error:
+        raise wrong(None, str(error)) from None
+    return RedirectResponse(f"{root_of(request)}label/{label_set}/disagreements", 303)
+
+
+@router.get("/{label_set}/labels.csv")
+def table(label_set: Set, server: Here, key: Operator, what: What = "labels") -> Response:
+    """The labels as an audit reads them."""
+    ours = found(server, key, label_set)
+    headers = {"content-disposition": f'attachment; filename="{ours.id}-{what}.csv"'}
+    return Response(labels_text(server.database, ours, what=what), media_type="text/csv", headers=headers)
+
+
+@router.post("/{label_set}/labels.csv")
+async def take(request: Request, label_set: Set, server: Here, key: Operator, file: UploadFile) -> Response:
+    """Add the labels of a table."""
+    content = await file.read()
+    try:
+        told = import_labels(server.database, found(server, key, label_set), content.decode("utf-8-sig"), by=key.id)
+    except UnicodeDecodeError:
+        raise wrong(None, "the file is not UTF-8 text; save it as CSV in UTF-8") from None
+    except ValueError as error:
+        raise wrong(None, str(error)) from None
+    return page(request, "label_imported.html.j2", title="Labels added", set=label_set, told=told)
+
+
+@router.post("/{label_set}/remove")
+def remove(
+    request: Request, label_set: Set, server: Here, key: Operator, sure: Annotated[bool, Form()] = False
+) -> Response:
+    """Remove a set and its pictures; labels stay."""
+    if not sure:
+        raise forbidden("tick that you are sure, to remove a set with its pictures")
+    sets_of(server).remove(found(server, key, label_set).id, by=key.id)
+    return RedirectResponse(f"{root_of(request)}label", 303)
+
+
+def _names(server: Server, key: Key) -> dict[str, str]:
+    """What raters are called, for operators; oneself otherwise."""
+    known = server.keys.all() if key.role == OPERATOR else [key]
+    return {each.id: each.name for each in known}

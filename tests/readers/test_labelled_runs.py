@@ -1,0 +1,87 @@
+"""Labels of the images of runs, beside what perceiver and judge recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from audit_examples import put, record, write_run
+
+from fair_diffusion.perception.calibration import LabelledImage
+from fair_diffusion.policy import Attributes
+from fair_diffusion.readers.labelled_runs import labelled_images
+
+
+def _run(folder: Path, judged: str = "woman") -> Path:
+    records = [record(0, judged), record(1, "man"), record(2, None), record(3, "man", perceived={"gender": "man"})]
+    return write_run(folder, records)
+
+
+def test_both_readers_are_met_with_the_majority_of_the_raters(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    table = put(
+        tmp_path,
+        "labels.csv",
+        "file,attribute,group,rater,probability,guideline\n"
+        "image-00000.png,gender,woman,a,0.5,v2\nimage-00000.png,gender,woman,b,0.5,v2\nimage-00000.png,gender,man,c,,\n"
+        "image-00001.png,gender,unknown,a,,\nimage-00002.png,gender,woman,a,,\nimage-00002.png,gender,man,b,,\n"
+        "image-00003.png,skin tone,dark,a,0.25,\n",
+    )
+    found, notes = labelled_images(table, [run])
+    told = {(one.reader, one.attribute, one.people, one.read, one.probability, one.guideline) for one in found}
+    assert told == {
+        ("perceiver", "gender", "woman", "woman", 0.5, "v2"),
+        ("judge", "gender", "woman", "woman", 0.5, "v2"),
+        ("perceiver", "gender", None, "woman", 1.0, ""),  # unknown, and a tie
+        ("judge", "gender", None, "man", 1.0, ""),
+        ("judge", "gender", None, None, 1.0, ""),
+        ("judge", "skin_tone", "dark", "dark", 0.25, ""),
+    }
+    assert {(one.model, one.concept) for one in found} == {("pocket", "nurse")}
+    assert notes == []
+
+
+def test_several_runs_go_by_their_names(tmp_path: Path) -> None:
+    runs = [_run(tmp_path / "one"), _run(tmp_path / "two", judged="man")]
+    table = put(
+        tmp_path,
+        "labels.csv",
+        "file,attribute,group\none/image-00000.png,gender,woman\ntwo/image-00000.png,gender,woman\n",
+    )
+    found, _ = labelled_images(table, runs)
+    assert Counter(one.read for one in found if one.reader == "judge") == {"woman": 1, "man": 1}
+    folder, _ = labelled_images(table, [tmp_path])  # a folder of runs has the same names
+    assert sorted(found, key=repr) == sorted(folder, key=repr)
+
+
+def test_files_that_are_not_met_are_told(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    table = put(tmp_path, "labels.csv", "file,attribute,group\nimage-00000.png,gender,woman\nother.png,gender,man\n")
+    found, notes = labelled_images(table, [run])
+    assert [type(one) for one in found] == [LabelledImage] * 2
+    assert notes == ["1 of 2 labelled files were not met, such as other.png"]
+    none = put(tmp_path, "none.csv", "file,attribute,group\nother.png,gender,man\n")
+    with pytest.raises(ValueError, match=r"no file in none.csv is in .*run, such as 'other.png'"):
+        labelled_images(none, [run])
+
+
+@pytest.mark.parametrize("chance", ["0", "1.5", "often"])
+def test_a_wrong_probability_is_named_by_line(tmp_path: Path, chance: str) -> None:
+    run = _run(tmp_path / "run")
+    table = put(tmp_path, "labels.csv", f"file,attribute,group,probability\nimage-00000.png,gender,woman,{chance}\n")
+    with pytest.raises(ValueError, match=f"line 2: the probability is '{chance}'"):
+        labelled_images(table, [run])
+
+
+def test_another_definition_is_refused(tmp_path: Path) -> None:
+    import json
+
+    run = _run(tmp_path / "run")
+    summary = json.loads((run / "result.json").read_text())
+    summary["definitions"] = {"gender": {"groups": ["woman", "man"], "digest": "0" * 16}}
+    (run / "result.json").write_text(json.dumps(summary))
+    table = put(tmp_path, "labels.csv", "file,attribute,group\nimage-00000.png,gender,woman\n")
+    with pytest.raises(ValueError, match="knows gender by another definition"):
+        labelled_images(table, [run])
+    assert labelled_images(table, [_run(tmp_path / "other")], Attributes.named("glasses"))[0]
