@@ -39,7 +39,7 @@ class Simulated:
     def fill(self) -> None:
         """Each worker claims a cell."""
         for k, claims in enumerate(self._claims):
-            self._held[k] = (claims.claim([KIND]) or [None])[0]
+            self._held[k] = next(iter(claims.claim([KIND])), None)
 
     def turn(self, until: Callable[[], bool]) -> None:
         """Each worker in turn ends its cell and claims another one."""
@@ -50,7 +50,7 @@ class Simulated:
             if job is not None:
                 self._claims[k].end(job, result={"n": IMAGES})
                 self.done += 1
-            self._held[k] = (self._claims[k].claim([KIND]) or [None])[0]
+            self._held[k] = next(iter(self._claims[k].claim([KIND])), None)
 
     def beat(self, seconds: float) -> int:
         """Renew the lease of each worker in turn; how often that was done."""

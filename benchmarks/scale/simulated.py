@@ -106,7 +106,12 @@ def _work(url: str, threads: int) -> None:
     database = Database(url, create=False)
     own: dict[str, Any] = {"load": lambda _: None, "open_drawer": lambda kind, told, pipe: Sleep(told)}
     workers = [CellWorker(database, CellSettings(grace=0.0), **own) for _ in range(threads)]
-    signal.signal(signal.SIGTERM, lambda *_: [worker.stop() for worker in workers])
+
+    def stop(*_: object) -> None:
+        for worker in workers:
+            worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
     running = [threading.Thread(target=worker.run) for worker in workers]
     for thread in running:
         thread.start()

@@ -27,6 +27,7 @@ from fair_diffusion.scale import ray_actors
 from fair_diffusion.scale.cell_worker import CellSettings
 from fair_diffusion.scale.driver import draw_campaign
 from fair_diffusion.scale.ray_actors import RayActors
+from fair_diffusion.scale.ray_serve import READY
 from fair_diffusion.scale.suites import SuiteCampaign
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.ledger import DatabaseLedger
@@ -50,6 +51,7 @@ POLICY = {"instruct": "every occupation: half women"}
 def ray() -> Iterator[Any]:
     """A Ray of this machine, which actors of this process join."""
     os.environ["RAY_raylet_start_wait_time_s"] = "120"  # noqa: SIM112  (Ray spells it so)
+    os.environ[READY] = "120"
     import ray as library
 
     started = {"num_cpus": 4, "include_dashboard": False, "object_store_memory": 100 * 2**20, "log_to_driver": False}

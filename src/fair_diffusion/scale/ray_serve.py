@@ -7,6 +7,7 @@ Serve's own queue would answer 503 in plain text, and would cancel a coroutine b
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,7 @@ SETTLE = 60.0
 AT_ONCE = 1000
 """Requests that the API answers at once. Its own queue refuses more jobs than it may hold."""
 METRIC = "seconds_waiting"
+READY = "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"
 
 
 class Api:
@@ -97,6 +99,7 @@ def start(
         grace: seconds in which a worker finishes what it has at its end.
         gpus: of one worker; None: 1 where the cluster has any, else 0.
     """
+    os.environ.setdefault(READY, "60")  # a busy machine takes longer than Serve waits as it comes
     ray = ray_library()
     from ray import serve
     from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, HTTPOptions
