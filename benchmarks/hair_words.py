@@ -3,7 +3,8 @@
 The drawings have people with white and with curly hair. A linear head on the judge's features learns to tell their hair
 from that of all others, on folds 3 to 9, and is tested on fold 0. Then images are drawn from the same seeds without a
 word for hair and with one. Shown: the share that the head reads as the hair of the word, the mean change of its
-probability with a 95 % interval over seeds, and how many pixels change, beside a word that captions do name.
+probability with a 95 % interval over images, and the mean change of a pixel in percent of its range, beside that of a
+word that captions do name.
 
     python -m benchmarks.hair_words [--images 40]      → benchmarks/hair_words.md
 """
@@ -129,7 +130,7 @@ def write(right: float, rows: Sequence[Sequence[str]], images: int, path: Path) 
         f"Made by `python -m benchmarks.hair_words --images {images}`; its docstring says what is measured. {images} "
         f"images with each word. The head reads {100 * right:.0f} % of the held-out drawings rightly, the mean over groups.",
         "",
-        "| word | pixels that change | read so without the word | with it | change of probability |",
+        "| word | mean change of a pixel | read so without the word | with it | change of probability |",
         "|---|---|---|---|---|",
     ]
     lines += ["| " + " | ".join([*row, *["–"] * (5 - len(row))]) + " |" for row in rows]
