@@ -17,6 +17,11 @@ from benchmarks.serving.line import keep
 PARTS = ("database", "proportions", "throughput", "overhead", "kills", "burst", "sigterm", "proxy")
 NOTE = """By `python -m benchmarks.serving`, with the pocket model on a machine with 2 cores, which load, API,
 workers and database share.
+
+An image counts as what the perceiver sees in it. So an image that shows another group than it was assigned is made up
+for by the next ones, and what was *assigned* leaves the target by as much, on purpose: what is *seen* is what meets it.
+The ledger guarantees that no turn puts its group more than one image over its share of what was counted and is under
+way. Where every image shows what it was assigned, that is the same as every prefix within one image of the target.
 """
 
 

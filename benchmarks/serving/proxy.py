@@ -13,7 +13,7 @@ import httpx2
 from sqlalchemy import func, select
 
 from benchmarks.serving.line import Line
-from benchmarks.serving.proportions import deviation, farthest, note_turns
+from benchmarks.serving.proportions import deviation, distances, misses, note_turns, prefix_lines
 from benchmarks.serving.running import PROMPTS, Running, asked, serving
 from fair_diffusion.service.job import DONE
 from fair_diffusion.service.tables import jobs
@@ -38,19 +38,14 @@ def measure(requests: int | None) -> list[Line]:
             with serving(urls["fair"], here["fair"], workers=1, options=READERS, **settings) as fair:
                 note_turns(fair.database)
                 answers = asked(fair, wanted, CLIENTS, _draw)
-                prefix, taken = farthest(fair.database)
+                found, missed = distances(fair.database), misses(fair.database)
                 judged = deviation(fair.database)
             drawn = _drawn(plain)
     told = sum(int(answer["usage"]["output_tokens"]) for answer in answers)
     assert told == drawn, f"{told} images were told, and {drawn} were drawn"
-    of = f"{wanted} one-image requests, {len(PROMPTS)} prompts, {CLIENTS} clients"
+    of = f"in front of a plain server; {wanted} one-image requests, {len(PROMPTS)} prompts, {CLIENTS} clients"
     return [
-        Line(
-            what=f"in front of a plain server, any prefix of any stream, by the assigned groups ({of})",
-            figure=f"{float(prefix):.2f} images from the target, {taken:,} turns",
-            bar="≤ 1",
-            meets=prefix <= 1 and taken == wanted,
-        ),
+        *prefix_lines(found, missed, wanted, of),
         Line(
             what="images that the plain server drew for each one delivered",
             figure=f"{drawn / wanted:.2f}",

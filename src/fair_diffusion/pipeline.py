@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -230,18 +231,22 @@ class FairPipeline:
             yield from finished
 
     def run_together(
-        self, planned: Iterable[Planned], on_step: OnStep | None = None, shared: Shared | None = None
+        self, planned: Iterable[Planned | None], on_step: OnStep | None = None, shared: Shared | None = None
     ) -> Iterator[list[tuple[int, Result]]]:
-        """As `run`, and requests that are finished by the same batch come together."""
+        """As `run`, and requests that are finished by the same batch come together.
+
+        None in the place of a request: there is no next one yet, so a batch that is not full is drawn."""
         shared = shared or Shared(Readers(self.perceiver, self.early))
         begun: dict[Order, tuple[int, Planned]] = {}
         wrong: list[ValueError] = []
 
-        def orders() -> Iterator[Order]:
+        def orders() -> Iterator[Order | None]:
+            numbers = count()
             try:
-                for k, each in enumerate(planned):
-                    order = shared.order(self, each)
-                    begun[order] = k, each
+                for each in planned:
+                    order = None if each is None else shared.order(self, each)
+                    if order is not None and each is not None:
+                        begun[order] = next(numbers), each
                     yield order
                     if wrong:
                         return

@@ -335,3 +335,27 @@ def test_a_ledger_with_many_requests_calls_no_deeper(pipe: FairPipeline, tmp_pat
         return max(deep)
 
     assert depth(1) == depth(6)
+
+
+def test_what_is_at_hand_is_drawn_while_no_next_request_is_there_yet(pipe: FairPipeline) -> None:
+    """A request that comes in the middle of another one's run joins it, and no picture changes by it."""
+    under: dict[str, Any] = {"prompt": "a doctor", "instruct": "doctor: half women", "steps": 4, "batch_size": 4}
+    requests = [Request(n=1, seed=1, **under), Request(n=2, seed=5, **under), Request(n=1, seed=9, **under)]
+    steps: list[tuple[int, ...]] = []
+    before: list[int] = []
+
+    def planned() -> Iterator[Any]:
+        for request in requests:
+            yield pipe.plan(request)
+            before.append(len(steps))
+            yield None
+            assert len(steps) > before[-1]  # one batch at least went on
+        while len(found) < len(requests):
+            yield None
+
+    found: dict[int, Result] = {}
+    for part in pipe.run_together(planned(), lambda info: steps.append(tuple(info.images))):
+        found.update(part)
+    assert sorted(found) == [0, 1, 2]
+    for k, request in enumerate(requests):
+        assert farthest(found[k].images, pipe.many([request])[0].images) <= 1

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from benchmarks.certificates import certificate
 from fair_diffusion.cli import app
-from fair_diffusion.files.signature import MADE_BY_A_MODEL, Signature, named
+from fair_diffusion.files.signature import CHANGED_BY_A_MODEL, MADE_BY_A_MODEL, Signature, named
 from fair_diffusion.service.picture_file import MEDIA, picture_file
 from fair_diffusion.service.serving import prepared
 from fair_diffusion.service.settings import Settings
@@ -48,6 +48,16 @@ def test_a_signed_picture_is_valid_and_says_that_a_model_made_it(tmp_path: Path,
     with Image.open(io.BytesIO(file)) as opened, Image.open(io.BytesIO(plain)) as before:
         assert opened.tobytes() == before.tobytes()
         assert opened.info["xmp"] == before.info["xmp"]
+
+
+def test_a_picture_that_was_made_of_somebodys_says_so(tmp_path: Path) -> None:
+    picture = Image.effect_noise((64, 64), 60).convert("RGB")
+    file = picture_file(picture, PUBLIC, signature=Signature.of(*certificate(tmp_path)), changed=True)
+    state, manifest = read(file, "image/png")
+    assert state == "Valid"
+    assert json.dumps(manifest).count(CHANGED_BY_A_MODEL) == 1
+    with Image.open(io.BytesIO(file)) as opened:
+        assert f'DigitalSourceType="{CHANGED_BY_A_MODEL}"' in opened.info["XML:com.adobe.xmp"]
 
 
 @pytest.mark.parametrize("at", [0.3, 0.9])

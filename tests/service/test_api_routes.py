@@ -12,7 +12,9 @@ import httpx2
 import pytest
 from running_service import HALF, Running, running
 
+from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database, DatabaseError
+from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.serving import prepared
@@ -218,6 +220,16 @@ def test_settings_come_from_options_then_the_environment_then_a_file(
         Settings.read(data=tmp_path)
 
 
+def test_a_policy_that_includes_other_files_is_told_what_to_do(tmp_path: Path) -> None:
+    groups = "{hat: {phrases: [person in a hat]}, bare: {phrases: [bareheaded person]}}"
+    (tmp_path / "own.yaml").write_text(f"version: 1\nattributes:\n  hat: {{groups: {groups}}}\n")
+    (tmp_path / "policy.yaml").write_text(f"{HALF}include: [./own.yaml]\n")
+    with pytest.raises(
+        ValueError, match=r"policy\.yaml includes other files, and a server keeps its policy as one text"
+    ):
+        prepared(Settings(data=tmp_path, policy=tmp_path / "policy.yaml"))
+
+
 def test_a_first_key_is_made_once_and_only_for_this_machine(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no key yet, and 0\.0\.0\.0 can be reached from elsewhere"):
         prepared(Settings(data=tmp_path, host="0.0.0.0"))
@@ -229,3 +241,19 @@ def test_a_first_key_is_made_once_and_only_for_this_machine(tmp_path: Path) -> N
         server.close()
     database = Database(tmp_path / "service.sqlite", create=False)
     database.close()
+
+
+def test_addresses_are_below_the_path_of_a_proxy(tmp_path: Path) -> None:
+    """The proxy takes the path off, so that requests come without it."""
+    with running(tmp_path, prefix="/fair") as service:
+        http, claims = service.http(), Claims(service.server.database, "worker")
+        assert http.get("/openapi.json").json()["servers"] == [{"url": "/fair"}]
+        body = DrawBody(prompt="a nurse", n=1, seed=1, steps=1, guidance=1.0, method="none")
+        job, _ = service.server.jobs.put("draw slow", body.stored(), key=service.operator_key.id)
+        drawn = {"images": [{"file": "0" * 64, "steered": False, "judged": {}}], "width": 64, "height": 64}
+        (mine,) = claims.claim(["draw slow"])
+        claims.end(mine, result={**drawn, "rule": None, "reason": "none", "evaluations": 1, "streams": []})
+        ((image,), address) = http.get(f"/v1/jobs/{job.id}").json()["result"]["data"], service.address
+        assert image == {"url": f"{address}/fair/v1/images/files/{'0' * 64}"}
+    with pytest.raises(ValueError, match="the setting prefix cannot be used"):
+        Settings.read(data=tmp_path, prefix="fair/")

@@ -13,6 +13,7 @@ import pytest
 import typer
 import yaml
 
+from benchmarks.certificates import certificate
 from fair_diffusion.cli import app
 from fair_diffusion.cli.upstream import KEY as UPSTREAM_KEY
 from fair_diffusion.service.settings import Settings
@@ -101,7 +102,7 @@ def test_proxies_let_through_what_the_server_takes_and_do_not_buffer() -> None:
     most = SETTINGS["most_upload"].default
     assert re.findall(r"client_max_body_size (\d+)m;", nginx) == [str(most // 2**20)]
     assert re.findall(r"max_size (\d+)MiB", caddy) == [str(most // 2**20)]
-    for line in ("proxy_buffering off;", "proxy_next_upstream off;", "proxy_set_header Host $host;"):
+    for line in ("proxy_buffering off;", "proxy_next_upstream off;", "proxy_set_header Host $http_host;"):
         assert line in nginx
     assert "flush_interval -1" in caddy
     for text in (nginx, caddy):
@@ -120,3 +121,23 @@ def test_units_are_read_by_systemd(unit: Path, tmp_path: Path) -> None:
     told = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
     ours = [line for line in told.stderr.splitlines() if unit.name.partition(".")[0].partition("@")[0] in line]
     assert (told.returncode, ours) == (0, [])
+
+
+def test_nginx_and_caddy_read_their_files(tmp_path: Path) -> None:
+    nginx, caddy = shutil.which("nginx"), shutil.which("caddy")
+    if nginx is None or caddy is None:
+        pytest.skip("nginx and caddy are not here")
+    chain, key = certificate(tmp_path)
+    site = (DEPLOY / "nginx.conf").read_text()
+    for name, file in (("images.example.org.pem", chain), ("private/images.example.org.key", key)):
+        site = site.replace(f"/etc/ssl/{name}", str(file))
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{site}\n}}\n")
+    words = {
+        nginx: ["-t", "-c", str(tmp_path / "nginx.conf"), "-g", "error_log stderr;"],
+        caddy: ["validate", "--adapter", "caddyfile", "--config", str(DEPLOY / "Caddyfile")],
+    }
+    for program, options in words.items():
+        told = subprocess.run(
+            [program, *options], capture_output=True, text=True, check=False, env={"HOME": str(tmp_path)}
+        )
+        assert told.returncode == 0, told.stderr

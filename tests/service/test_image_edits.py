@@ -96,7 +96,7 @@ def test_the_fewest_pictures_are_moved_and_the_others_come_back_as_they_were_sen
     assert [mine == theirs for mine, theirs in zip(sent, got, strict=True)] == [not moved for moved in steered]
     moved = got[steered.index(True)]
     assert Image.open(io.BytesIO(moved)).size == (64, 64)
-    assert b"trainedAlgorithmicMedia" in moved
+    assert b"digitalsourcetype/compositeWithTrainedAlgorithmicMedia" in moved  # of somebody's picture
     assert b"woman" not in moved
     assert {image["judged_before"]["gender"] for image in told["images"]} == {"man"}
     (stream,) = told["streams"]

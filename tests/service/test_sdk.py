@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from running_service import FAST, Running, running
 from benchmarks.certificates import certificate
 from fair_diffusion import FairPipeline
 from fair_diffusion.files.signature import Signature
+from fair_diffusion.service import gate
 from fair_diffusion.service.keys import Keys
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.limits import Limits
@@ -92,6 +94,7 @@ def test_a_stream_shows_partial_images_then_each_image(service: Running) -> None
     ] * 2
     assert [event.fairness["index"] for event in events] == [0, 1, 0, 1]
     assert {opened(event).size for event in events} == {(64, 64)}
+    assert {event.size for event in events} == {"64x64"}
     assert events[-1].usage.total_tokens > 0
 
 
@@ -180,6 +183,21 @@ def test_a_body_that_is_no_json_is_called_so(service: Running, body: bytes, medi
 
 def test_a_body_that_is_too_large(service: Running) -> None:
     assert service.http().post("/v1/images/generations", content=b" " * 1_048_577).status_code == 413
+
+
+def test_a_body_that_does_not_come_in_time(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is gathered first, or read as it comes; and a client that waits long for its answer is none such."""
+    monkeypatch.setattr(gate, "SLOWEST", 0.2)
+
+    def slowly(content: bytes) -> Iterator[bytes]:
+        yield content
+        time.sleep(1.0)
+        yield content
+
+    for path, media in (("generations", "application/json"), ("edits", "multipart/form-data; boundary=x")):
+        answer = service.http().post(f"/v1/images/{path}", content=slowly(b"--x\r\n"), headers={"content-type": media})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (408, "body_too_slow")
+    assert service.http().post("/v1/images/generations", json={"prompt": PROMPT, "n": 3}).status_code == 200
 
 
 def test_limits_of_a_key_say_when_to_come_back(service: Running) -> None:

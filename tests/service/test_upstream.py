@@ -35,8 +35,12 @@ def opened(fake: FakeUpstream, timeout: float = 30.0) -> Upstream:
 
 
 def test_pictures_come_in_the_order_of_their_prompts(fake: FakeUpstream) -> None:
+    took: list[float] = []
     with opened(fake) as upstream:
+        upstream.took = took.append
         found = upstream.draw(["a female x", "a male x", "a female x", "a male x"], {"size": "16x16"}, wanted)
+    assert len(took) == 4
+    assert all(0 < seconds < 60 for seconds in took)
     assert [image.getpixel((0, 0)) for image in found] == [(250, 0, 0), (0, 0, 250)] * 2
     assert fake.asked[0] == {"model": "painter", "prompt": fake.asked[0]["prompt"], "n": 1, "size": "16x16"}
     assert fake.headers["authorization"] == "Bearer sk-secret"

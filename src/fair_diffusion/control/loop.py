@@ -54,11 +54,12 @@ def check_order(order: Order) -> None:
         descent.differentiable(order)
 
 
-def draw(orders: Iterable[Order], on_step: OnStep | None = None) -> Generator[list[Order], None, None]:
+def draw(orders: Iterable[Order | None], on_step: OnStep | None = None) -> Generator[list[Order], None, None]:
     """Draw orders, and yield those that are finished as soon as they are.
 
     Args:
-        orders: what to draw; the next one is begun whenever the images at hand do not fill a batch.
+        orders: what to draw; the next one is begun whenever the images at hand do not fill a batch. None: there is no
+            next one yet, so a batch that is not full is drawn.
         on_step: called after each step of each batch. `StepInfo.images` counts the images of all orders in a row: image
             i of the second order is i plus the images of the first one (rejection counts on beyond its own images).
             Raising `KeyboardInterrupt` there, as from the keyboard, ends all orders that are begun; they are yielded
@@ -67,7 +68,10 @@ def draw(orders: Iterable[Order], on_step: OnStep | None = None) -> Generator[li
     loop = _Loop(on_step)
     try:
         for order in orders:
-            loop.add(order)
+            if order is not None:
+                loop.add(order)
+            elif finished := loop.step():
+                yield finished
             while loop.full:
                 if finished := loop.step():
                     yield finished

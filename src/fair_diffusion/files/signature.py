@@ -19,6 +19,8 @@ from fair_diffusion.files import guarded
 
 MADE_BY_A_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's word for what a model made."""
+CHANGED_BY_A_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+"""IPTC's word for what a model made of something else, such as a person's picture."""
 SIDE = 32
 """Bytes of each of the two numbers of an ES256 signature."""
 LARGEST = 1 << 20
@@ -78,19 +80,20 @@ class Signature:
             raise ValueError(f"{certificate} cannot sign pictures ({why}); {mend}")
         return made
 
-    def signed(self, content: bytes, media: str, *, model: str) -> bytes:
+    def signed(self, content: bytes, media: str, *, model: str, source: str = MADE_BY_A_MODEL) -> bytes:
         """A picture with its signature.
 
         Args:
             content: the file, PNG, JPEG or WebP.
             media: its media type.
             model: the name of the model that made it.
+            source: IPTC's word for how.
         """
         import c2pa
 
         from fair_diffusion import __version__
 
-        made = {"action": "c2pa.created", "digitalSourceType": MADE_BY_A_MODEL, "softwareAgent": {"name": model}}
+        made = {"action": "c2pa.created", "digitalSourceType": source, "softwareAgent": {"name": model}}
         manifest = {
             "claim_generator_info": [{"name": "fair-diffusion", "version": __version__}],
             "format": media,

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from fair_diffusion.files.schema import Count, DamagedFile, Number, Share, read_json
 from fair_diffusion.files.whole_file import whole_file
-from fair_diffusion.perception.confusion import Confusion
+from fair_diffusion.perception.confusion import BY_PEOPLE, Confusion
 from fair_diffusion.policy import Attribute, Attributes
 from fair_diffusion.policy.concepts import canonical, known
 from fair_diffusion.policy.words import phrase
@@ -127,7 +127,7 @@ class ReaderCalibration:
             attribute=self.attribute,
             groups=[group for group, has in zip(self.groups, seen, strict=True) if has],
             counts=kept.tolist(),
-            measured_on=f"{self.labels} images that people labelled (calibration {version})",
+            measured_on=f"{self.labels} images that {BY_PEOPLE} (calibration {version})",
             left_out=[group for group, has in zip(self.groups, seen, strict=True) if not has],
         )
 

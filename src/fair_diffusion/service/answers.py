@@ -136,7 +136,7 @@ def partial_event(server: Server, job: Job, event: Event) -> dict[str, Any]:
         "output_format": body.format,
         "partial_image_index": event.data["number"],
         "quality": body.quality,
-        "size": body.size or "auto",
+        "size": event.data["size"],
         "fairness": {"index": event.data["index"], "job": job.id},
     }
 

@@ -16,19 +16,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select, tuple_, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Connection, bindparam, or_, select, tuple_, update
 
 from fair_diffusion.allocation.ledger import SKEW, Turn
 from fair_diffusion.policy.target import Cell, Target
 from fair_diffusion.service import writes
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.job import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, LostError
+from fair_diffusion.service.fair_order import claiming, first_of
+from fair_diffusion.service.job import CANCELLED, DONE, FAILED, QUEUED, Job, LostError
 from fair_diffusion.service.streams import Counted, Wanted, count, take
-from fair_diffusion.service.tables import is_queued, is_running, jobs
+from fair_diffusion.service.tables import is_running, jobs
 
 LEASE = 30.0
 """Seconds that a worker has a job without renewing it."""
@@ -86,6 +85,15 @@ class Claims:
             if taken:
                 return taken
         return []
+
+    def next(self, kinds: Sequence[str]) -> tuple[str, str] | None:
+        """Kind and lane of the job that `claim` would take; None if none waits, or one whose worker died."""
+        with self.database.reading() as connection:
+            for kind in kinds:
+                row = connection.execute(first_of(kind)).first()
+                if row is not None:
+                    return None if row.attempts else (kind, row.lane)
+        return None
 
     def renew(self, held: Iterable[Job]) -> dict[str, bool]:
         """Restart the lease of jobs.
@@ -243,7 +251,7 @@ class Claims:
     def _take(self, connection: Connection, kind: str, most: int, lane: str | None) -> list[Job]:
         """Claim jobs that wait, in the fair order."""
         mine = {"by": self.worker, "seconds": self.lease}
-        rows = connection.execute(_claiming(kind, most, lane), mine).all()
+        rows = connection.execute(claiming(kind, most, lane), mine).all()
         return [Job.of(row) for row in sorted(rows, key=lambda row: (row.start, row.created))]
 
     def _ours(self, connection: Connection, held: Sequence[Job]) -> set[str]:
@@ -270,25 +278,6 @@ _RUNNING = (
     .order_by(jobs.c.id)
     .with_for_update()
 )
-
-
-@lru_cache(maxsize=1024)
-def _claiming(kind: str, most: int, lane: str | None) -> ReturningUpdate[Any]:
-    """Claim the next jobs for the worker `by` and for `seconds`. Jobs that another one is just claiming are skipped."""
-    waiting = select(jobs.c.id).where(is_queued, jobs.c.kind == kind)
-    if lane is not None:
-        waiting = waiting.where(jobs.c.lane == lane, jobs.c.attempts == 0)
-    order = (jobs.c.priority.desc(), jobs.c.start, jobs.c.created, jobs.c.id)
-    chosen = waiting.order_by(*order).limit(most).with_for_update(skip_locked=True).cte("chosen")
-    mine = {
-        "state": RUNNING,
-        "worker": bindparam("by"),
-        "token": jobs.c.token + 1,
-        "attempts": jobs.c.attempts + 1,
-        "began": func.coalesce(jobs.c.began, now()),
-        "lease": now() + bindparam("seconds"),
-    }
-    return update(jobs).where(jobs.c.id.in_(select(chosen.c.id))).values(mine).returning(jobs)
 
 
 def _held(job: Job) -> tuple[Any, ...]:

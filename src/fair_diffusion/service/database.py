@@ -13,9 +13,8 @@ import json
 import re
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from fair_diffusion.allocation.ledger_file import APPLICATION as LEDGER
 from fair_diffusion.allocation.ledger_file import LedgerError
 from fair_diffusion.service.bells import Bells
+from fair_diffusion.service.sqlite_waits import begin, use_wal
 
 SCHEMA = "0006"
 """The newest revision in `migrations/versions`, which this code reads and writes."""
@@ -264,32 +264,9 @@ def _sqlite_engine(file: Path, create: bool) -> Engine:
         )
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log: no wait for the disk at each commit
-        _use_wal(connection, file)
+        use_wal(connection, APPLICATION, BUSY_SECONDS)
         return connection
 
     engine = create_engine("sqlite://", creator=connect, **_ENGINE)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", lambda connection: begin(connection, BUSY_SECONDS))
     return engine
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-
-def _use_wal(connection: sqlite3.Connection, file: Path) -> None:
-    """Switch to the write-ahead log. While another process writes, SQLite refuses at once, so this function waits.
-
-    A file of another program stays as it was."""
-    until = time.monotonic() + BUSY_SECONDS
-    with closing(connection.cursor()) as cursor:
-        while True:
-            try:
-                if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                    empty = not cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-                    if empty or cursor.execute("PRAGMA application_id").fetchone()[0] == APPLICATION:
-                        cursor.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(0.02)

@@ -8,6 +8,7 @@ from typing import Any, Self
 from fair_diffusion.policy import Policy
 from fair_diffusion.request import Request
 
+_COMMON = ("prompt", "n", "seed", "steps", "guidance", "method", "negative_prompt")
 ERASED = "(not kept)"
 """What stands in the place of a text that is not kept."""
 
@@ -25,6 +26,7 @@ class DrawBody:
         partials: how many partial images are wanted of each image.
         originals: hashes of the pictures that are to be moved; None: images are drawn, or the pictures are not kept.
         upload: under which name these are stored; "": images are drawn.
+        group: what the job is a part of, such as an audit; "" if of nothing.
         plain: the job that draws the same seeds without steering, if one does.
         instead: the groups that every image is to show, because it takes the place of one that has a turn already; it
             takes none. None: the turns of the job say.
@@ -49,6 +51,7 @@ class DrawBody:
     partials: int = 0
     originals: list[str] | None = None
     upload: str = ""
+    group: str = ""
     plain: str = ""
     instead: dict[str, str] | None = None
     request: str = ""
@@ -81,16 +84,16 @@ class DrawBody:
             batch: images in one batch at most.
         """
         return Request(
-            prompt=self.prompt,
-            n=self.n,
-            seed=self.seed,
-            steps=self.steps,
-            guidance=self.guidance,
-            method=self.method,
-            negative_prompt=self.negative_prompt,
-            hold=self.hold if self.hold != [] else "none",
+            **self.common(batch=batch),
             size=self.size,
             instruct=self.instruct,
             policy=policy if self.instruct is None else None,
-            batch_size=batch,
         )
+
+    def common(self, *, batch: int) -> dict[str, Any]:
+        """The fields that drawing and moving pictures have in common, by name; `batch` as in `drawing`."""
+        return {
+            **{name: getattr(self, name) for name in _COMMON},
+            "hold": self.hold if self.hold != [] else "none",
+            "batch_size": batch,
+        }

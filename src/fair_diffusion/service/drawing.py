@@ -1,8 +1,9 @@
 """One round of a worker: jobs of one lane on their way through the pipeline's loop, in mixed batches.
 
 Each image has its own prompt, seed and target, so images of many jobs share a batch. The round takes more jobs of its
-lane whenever the images at hand do not fill one. Jobs that are claimed together take their turns in one transaction,
-and jobs that are finished by the same batch end in one: for each job its turns, its result and its state together.
+lane whenever the images at hand do not fill one, also in the middle of others' runs. Jobs that are claimed together
+take their turns in one transaction, and jobs that are finished by the same batch end in one: for each job its turns,
+its result and its state together.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("fair_diffusion.worker")
 ROUND = 4
-"""A round takes no more jobs once it began so many batches of images, so that those that wait for repairs end."""
+"""Once a round began so many batches of images, it takes more jobs only while theirs is the next turn of all."""
+LONGEST = 64
+"""A round ends after so many batches at the latest, so that it does not grow without end."""
 TELL = 0.5
 """Seconds between two notes of how far the jobs are."""
 
@@ -87,26 +90,28 @@ class Round:
         for job in self._jobs:  # one that could not even be ended is left: its lease runs out
             tools.holding.drop(job)
 
-    def _planned(self) -> Iterator[Planned]:
-        """The jobs as they are begun: those at hand, then more of the lane."""
-        tools = self._tools
-        while True:
-            if not tools.stopping():
-                waiting, self._waiting = self._waiting, []
-                for each in self._begin(waiting):
-                    if tools.stopping():
-                        return
-                    yield each.planned
-            if self._alone or tools.stopping() or self._begun >= ROUND * tools.batch:
+    def _planned(self) -> Iterator[Planned | None]:
+        """The jobs as they are begun: those at hand, then more of the lane; None where no more are there yet."""
+        tools, linger = self._tools, True
+        while not tools.stopping():
+            waiting, self._waiting = self._waiting, []
+            for each in self._begin(waiting):
+                if tools.stopping():
+                    return
+                yield each.planned
+            batches, over = divmod(self._begun, tools.batch)
+            if self._alone or batches >= LONGEST:
                 return
-            wanted = tools.batch - self._begun % tools.batch
-            more = tools.more(self._lane, wanted)
-            if not more:
-                return
+            more = tools.more(self._lane, tools.batch - over, linger=linger, in_turn=batches >= ROUND)
             for job in more:
                 tools.holding.add(job)
             self._waiting = more
             self._jobs += more
+            linger = bool(more)  # once for each batch, and not again whenever some of its images are finished
+            if not more:
+                if all(each.over for each in self._drawn):
+                    return
+                yield None
 
     def _begin(self, jobs: Sequence[Job]) -> list[_Drawn]:
         """Plan jobs and take their turns. A job that is cancelled, or that cannot be drawn, ends here."""

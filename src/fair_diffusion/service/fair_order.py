@@ -13,12 +13,17 @@ Jobs of another kind or priority are another queue.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from fair_diffusion.service.database import Database
+from fair_diffusion.service.database import Database, now
+from fair_diffusion.service.job import RUNNING
 from fair_diffusion.service.tables import is_queued, jobs
+
+_ORDER = (jobs.c.priority.desc(), jobs.c.start, jobs.c.created, jobs.c.id)
 
 
 def start(database: Database, connection: Connection, *, key: str, kind: str, priority: int) -> float:
@@ -42,3 +47,29 @@ def _start() -> Select[Any]:
 
 
 _START = _start()  # to build it takes longer than to run it
+
+
+# To build a statement takes longer than to run it, so those that every job needs are built once.
+@lru_cache(maxsize=1024)
+def claiming(kind: str, most: int, lane: str | None) -> ReturningUpdate[Any]:
+    """Claim the next jobs for the worker `by` and for `seconds`. Jobs that another one is just claiming are skipped."""
+    waiting = select(jobs.c.id).where(is_queued, jobs.c.kind == kind)
+    if lane is not None:
+        waiting = waiting.where(jobs.c.lane == lane, jobs.c.attempts == 0)
+    chosen = waiting.order_by(*_ORDER).limit(most).with_for_update(skip_locked=True).cte("chosen")
+    mine = {
+        "state": RUNNING,
+        "worker": bindparam("by"),
+        "token": jobs.c.token + 1,
+        "attempts": jobs.c.attempts + 1,
+        "began": func.coalesce(jobs.c.began, now()),
+        "lease": now() + bindparam("seconds"),
+    }
+    return update(jobs).where(jobs.c.id.in_(select(chosen.c.id))).values(mine).returning(jobs)
+
+
+@lru_cache(maxsize=1024)
+def first_of(kind: str) -> Select[Any]:
+    """Lane and attempts of the next job of a kind."""
+    waiting = select(jobs.c.lane, jobs.c.attempts).where(is_queued, jobs.c.kind == kind)
+    return waiting.order_by(*_ORDER).limit(1)

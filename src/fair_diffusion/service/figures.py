@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TIMES = {
     "step": "a denoising step of a batch, with the partial images that it showed",
     "decode": "from the last step of a batch to its images, decoded and read by perceiver and judge",
+    "upstream": "an image of the upstream server, from the request to its file",
     "ledger": "until the turns of the jobs of a batch were taken from the ledger",
 }
 """What is timed, and what it is."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
 import uuid
 from typing import TYPE_CHECKING
 
+from starlette._utils import get_route_path
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 
@@ -24,6 +26,8 @@ OPEN = ("/health",)
 """The only paths that need no key."""
 LARGEST = 1_048_576
 """Bytes of a body at most."""
+SLOWEST = 60.0
+"""Seconds in which a body has to be there."""
 UPLOADS = ("/v1/images/edits",)
 """Paths whose bodies hold pictures: they may be larger, and are not gathered in memory."""
 _BEARER = re.compile(r"Bearer\s+(\S+)\s*", re.IGNORECASE)
@@ -59,12 +63,16 @@ class Gate:
         try:
             refused = await self._refused(scope, state)
             behind, most = receive, self._server.settings.most_upload
-            if refused is None and scope["path"] in UPLOADS:
+            if refused is None and get_route_path(scope) in UPLOADS:
                 refused = _too_large(most, "image") if _length(scope) > most else None
                 behind = _bounded(receive, most)
             elif refused is None:
-                body = await _body(receive)
-                refused = _too_large(LARGEST) if body is None else None
+                try:
+                    async with asyncio.timeout(SLOWEST):
+                        body = await _body(receive)
+                except TimeoutError:
+                    body, refused = b"", _too_slow()
+                refused = _too_large(LARGEST) if body is None else refused
                 behind = _replayed(body or b"", receive)
             if refused is not None:
                 await refused.answer()(scope, receive, answer)
@@ -78,7 +86,7 @@ class Gate:
 
     async def _refused(self, scope: Scope, state: dict[str, object]) -> Problem | None:
         """Why a request is not let through; None if it is. Its key goes into the state."""
-        if scope["path"] in OPEN:
+        if get_route_path(scope) in OPEN:
             return None
         found = _BEARER.fullmatch(Headers(scope=scope).get("authorization", ""))
         try:
@@ -96,6 +104,10 @@ def _too_large(most: int, param: str | None = None) -> Problem:
     return Problem(413, f"the body is larger than {most:,} bytes", param=param, code="body_too_large")
 
 
+def _too_slow() -> Problem:
+    return Problem(408, f"the body was not there after {SLOWEST:g} seconds", code="body_too_slow")
+
+
 def _length(scope: Scope) -> int:
     """The length that a body is said to have; 0 if none is said."""
     said = Headers(scope=scope).get("content-length", "")
@@ -103,12 +115,17 @@ def _length(scope: Scope) -> int:
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
-    """Gives the body as it comes. `Problem` once it is too large, whatever length it was said to have."""
-    size = 0
+    """Gives the body as it comes. `Problem` once it is too large, whatever length it was said to have, or too late."""
+    size, whole, until = 0, False, asyncio.get_running_loop().time() + SLOWEST
 
     async def bounded() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, whole
+        try:
+            async with asyncio.timeout_at(None if whole else until):
+                message = await receive()
+        except TimeoutError:
+            raise _too_slow() from None
+        whole = not message.get("more_body")
         size += len(message.get("body", b""))
         if size > most:
             raise _too_large(most, "image")

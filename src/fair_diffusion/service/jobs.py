@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -47,6 +48,7 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._putting = threading.Lock()  # threads take turns sooner than the database lets them
 
     def put(
         self,
@@ -95,7 +97,7 @@ class Jobs:
         if idempotency is None:  # what will be refused does not wait for those who write
             with self.database.reading() as connection:
                 self._check(connection, key, kind, images, limits or Limits(), most_waiting)
-        with self.database.writing() as connection:
+        with self._putting, self.database.writing() as connection:
             place = start(self.database, connection, key=key, kind=kind, priority=priority)
             if idempotency is not None:
                 here = (table.c.key == key, table.c.idempotency == idempotency)
@@ -137,12 +139,15 @@ class Jobs:
             raise UnknownJobError(_unknown(job))
         return Job.of(row)
 
-    def newest(self, *, key: str | None = None, states: Sequence[str] = (), most: int = 100) -> list[Job]:
+    def newest(
+        self, *, key: str | None = None, states: Sequence[str] = (), kinds: Sequence[str] = (), most: int = 100
+    ) -> list[Job]:
         """Jobs, the newest first.
 
         Args:
             key: only those of this key.
             states: only those in one of these states.
+            kinds: only those whose kind begins with one of these.
             most: how many at most.
         """
         wanted = select(table).order_by(table.c.created.desc(), table.c.id).limit(most)
@@ -150,6 +155,8 @@ class Jobs:
             wanted = wanted.where(table.c.key == key)
         if states:
             wanted = wanted.where(table.c.state.in_(states))
+        if kinds:
+            wanted = wanted.where(or_(*(table.c.kind.startswith(kind, autoescape=True) for kind in kinds)))
         with self.database.reading() as connection:
             return [Job.of(row) for row in connection.execute(wanted)]
 

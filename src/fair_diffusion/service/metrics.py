@@ -116,8 +116,8 @@ class _Stored(Collector):
         for part, said in TIMES.items():
             family = SummaryMetricFamily(f"fair_diffusion_{part}_seconds", said, labels=["worker"])
             for name, figures in seen:
-                count, total = figures[part]
-                family.add_metric([name], int(count), total)
+                if part in figures:  # a worker of another version may have others
+                    family.add_metric([name], int(figures[part][0]), figures[part][1])
             yield family
         memory = GaugeMetricFamily("fair_diffusion_peak_memory_bytes", "at most so far", labels=["worker", "place"])
         for name, figures in seen:

@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fair_diffusion.files.signature import MADE_BY_A_MODEL, Signature
+from fair_diffusion.files.signature import CHANGED_BY_A_MODEL, MADE_BY_A_MODEL, Signature
 
 MEDIA = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
 """The media type of each output format."""
@@ -28,6 +28,7 @@ def picture_file(
     format: str = "png",
     compression: int = 100,
     signature: Signature | None = None,
+    changed: bool = False,
 ) -> bytes:
     """The picture as a file.
 
@@ -37,8 +38,10 @@ def picture_file(
         format: a key of `MEDIA`.
         compression: the quality of webp and jpeg, 0 to 100; at 100 webp loses nothing.
         signature: signs the file, where one is given.
+        changed: whether the model made it of somebody's picture.
     """
-    file, mark = BytesIO(), _mark(public)
+    source = CHANGED_BY_A_MODEL if changed else MADE_BY_A_MODEL
+    file, mark = BytesIO(), _mark(public, source)
     if format == "png":
         info = PngInfo()
         info.add_itxt("XML:com.adobe.xmp", mark)
@@ -50,15 +53,15 @@ def picture_file(
         image.save(file, "JPEG", quality=max(1, compression), xmp=mark.encode())
     if signature is None:
         return file.getvalue()
-    return signature.signed(file.getvalue(), MEDIA[format], model=public.get("model", "a model"))
+    return signature.signed(file.getvalue(), MEDIA[format], model=public.get("model", "a model"), source=source)
 
 
-def _mark(public: dict[str, Any]) -> str:
+def _mark(public: dict[str, Any], source: str) -> str:
     """The mark that other programs read (XMP, with the IPTC's word for what a model made), and the record in it."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
         'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:fd="urn:fair-diffusion:" '
-        f'Iptc4xmpExt:DigitalSourceType="{MADE_BY_A_MODEL}" fd:record={quoteattr(json.dumps(public))}/>'
+        f'Iptc4xmpExt:DigitalSourceType="{source}" fd:record={quoteattr(json.dumps(public))}/>'
         '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     )

@@ -160,6 +160,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         401: "no key, or no valid one",
         403: "this key may not",
         404: "not there, or somebody else's",
+        408: "the body did not come in time",
         409: "the idempotency key was used for another request",
         413: "the body is too large",
         429: "over a limit of the key; Retry-After says when it fits",
@@ -171,7 +172,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     headers = {429: {"retry-after": _SECONDS, **RATES}, 503: {"retry-after": _SECONDS}}
     return {
         status: {"description": said[status], "model": ErrorAnswer, "headers": headers.get(status, {})}
-        for status in sorted({401, 413, 500, 503, *statuses})
+        for status in sorted({401, 408, 413, 500, 503, *statuses})
     }
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from fair_diffusion.perception.perceiver import Perceiver
 from fair_diffusion.perception.vocabulary import known_groups
@@ -96,6 +97,7 @@ class ProxyWorker:
             stopping=lambda: self._until is not None,
             give_up=lambda: self._until is not None and time.monotonic() > self._until,
         )
+        upstream.took = partial(self.tools.figures.took, "upstream")
 
     def stop(self) -> None:
         """Claim no more, finish what is at hand within the grace time, and end. A signal handler may call it."""
@@ -106,7 +108,7 @@ class ProxyWorker:
         signals, at_work = Signals(self._database), set[Future[None]]()
         try:
             with (
-                Presence(self._database, self._name, [self._model]),
+                Presence(self._database, self._name, [self._model], self.tools.figures),
                 self.tools.holding,
                 signals.listen(writes.QUEUE, self._woken.set),
                 ThreadPoolExecutor(self._settings.batch, thread_name_prefix="job") as pool,

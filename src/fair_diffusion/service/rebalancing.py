@@ -84,7 +84,13 @@ class Edit:
         tools, job, body = self._tools, self._job, self._body
         matched = match(tools.policy_for(body), body.prompt)
         with TemporaryDirectory(prefix="fair-diffusion-edit-") as work:
-            run = OnePrompt(tools.pipe, tools.pipe.backbone, self._asked(), matched, self._originals(Path(work)))
+            run = OnePrompt(
+                tools.pipe,
+                tools.pipe.backbone,
+                Rebalance(**body.common(batch=tools.batch)),
+                matched,
+                self._originals(Path(work)),
+            )
             run.check()
             run.read(Path(work) / "read", lambda *_: self._check())
             if run.broken:
@@ -108,20 +114,6 @@ class Edit:
         if end(tools, job, DONE, result=told, counted=counted, body=left) and not tools.keep_prompts:
             with suppress(DatabaseError, OSError):  # they expire
                 uploads.forget(tools.images, body.originals or (), key=job.key, upload=body.upload)
-
-    def _asked(self) -> Rebalance:
-        body = self._body
-        return Rebalance(
-            prompt=body.prompt,
-            n=body.n,
-            seed=body.seed,
-            steps=body.steps,
-            guidance=body.guidance,
-            method=body.method,
-            negative_prompt=body.negative_prompt,
-            hold=body.hold if body.hold != [] else "none",
-            batch_size=self._tools.batch,
-        )
 
     def _originals(self, work: Path) -> list[Original]:
         """The pictures as files in a folder."""

@@ -68,10 +68,18 @@ def prepared(settings: Settings) -> tuple[Server, str | None]:
 def _activate(policies: Policies, file: Path) -> None:
     """Make the policy of a file the active one, unless it is."""
     from fair_diffusion.files import guarded
+    from fair_diffusion.policy.errors import PolicyError
     from fair_diffusion.policy.file import LARGEST, read_policy
 
     read_policy(file)  # its errors name the file
-    version, active = policies.add(guarded.text(file, LARGEST)), policies.active()
+    try:
+        version = policies.add(guarded.text(file, LARGEST))
+    except PolicyError:
+        raise ValueError(
+            f"{file} includes other files, and a server keeps its policy as one text; write what they define below its "
+            "own attributes"
+        ) from None
+    active = policies.active()
     if active is None or active.version != version.version:
         policies.activate(version.version, why=f"the server was started with --policy {file.name}")
 
@@ -172,6 +180,7 @@ class Uvicorn(uvicorn.Server):
             host=settings.host,
             port=settings.port,
             log_level="warning",
+            root_path=settings.prefix,
             access_log=False,  # it would log what clients put into addresses
             lifespan="on",
             timeout_graceful_shutdown=ceil(settings.grace + 2 * TICK),  # who waits for jobs is answered before

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    prefix: str = Field(
+        default="", pattern="^(/[A-Za-z0-9._~-]+)*$", description="the path below which a proxy serves this server"
+    )
     data: Path = Path("fair-diffusion-data")
     database: str | None = Field(default=None, description="URL; a file in the data folder if none is given")
     images: str | None = Field(default=None, description="folder or URL of fsspec; one in the data folder if not given")

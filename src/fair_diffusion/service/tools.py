@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from PIL import Image
 
@@ -62,8 +62,14 @@ class JobTools:
 
     def file(self, picture: Image.Image, public: dict[str, Any], body: DrawBody) -> bytes:
         """A picture as the file that a job asks for, with its public record."""
-        form, quality = body.format, body.compression
-        return picture_file(picture, public, format=form, compression=quality, signature=self.signature)
+        return picture_file(
+            picture,
+            public,
+            format=body.format,
+            compression=body.compression,
+            signature=self.signature,
+            changed=bool(body.upload),
+        )
 
     def policy(self, version: int | None) -> Policy | None:
         """The policy of a version, which never changes."""
@@ -86,6 +92,21 @@ class JobTools:
         return self.holding.cancelled(job) or self.holding.lost(job) or self.give_up()
 
 
+class More(Protocol):
+    """Gives further jobs of a lane."""
+
+    def __call__(self, lane: str, most: int, *, linger: bool, in_turn: bool) -> list[Job]:
+        """Claim them.
+
+        Args:
+            lane: they are of this one.
+            most: how many at most.
+            linger: wait for the first one, for a little while. If not, it is enough to look when some may be there.
+            in_turn: only if the next job of all is one of the lane.
+        """
+        ...
+
+
 @dataclass(kw_only=True)
 class Tools(JobTools):
     """What every round of a worker uses that draws.
@@ -93,12 +114,12 @@ class Tools(JobTools):
     Attributes:
         pipe: draws.
         batch: images in one batch at most.
-        more: gives up to so many further jobs of a lane; it may wait a little.
+        more: gives further jobs of a lane, see `Worker`.
     """
 
     pipe: FairPipeline
     batch: int
-    more: Callable[[str, int], list[Job]]
+    more: More
     backbones: dict[str, Backbone] = field(default_factory=dict)
 
     def backbone(self, size: str | None) -> Backbone:
@@ -113,10 +134,10 @@ class Tools(JobTools):
 
 def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int, picture: Image.Image) -> None:
     """Store a partial image of a job, and tell of it."""
-    file = tools.file(picture, {"partial": True}, body)
+    file, size = tools.file(picture, {"partial": True}, body), "{}x{}".format(*picture.size)
     kept = min(3600.0, tools.kept)
     stored = tools.images.put(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=kept)
-    tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored})
+    tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored, "size": size})
 
 
 def reason_of(error: Exception) -> str:

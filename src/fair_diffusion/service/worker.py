@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fair_diffusion.files.signature import Signature
 from fair_diffusion.service import writes
+from fair_diffusion.service.auditing import Audit, audits
 from fair_diffusion.service.claims import ATTEMPTS, LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
 from fair_diffusion.service.drawing import Round
@@ -29,7 +30,7 @@ from fair_diffusion.service.rebalancing import Edit, edits
 from fair_diffusion.service.served_model import Presence
 from fair_diffusion.service.signals import Signals
 from fair_diffusion.service.tools import Tools
-from fair_diffusion.service.worker_kind import kind_of
+from fair_diffusion.service.worker_kind import audit_kind_of, kind_of, model_of
 
 if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
@@ -90,10 +91,12 @@ class Worker:
             self._models = Models([lambda: models])
             self._models.open(self._settings.batch, measure=False)
         self._kinds = [kind_of(model.name) for model in self._models.served]
+        self._audits = [audit_kind_of(model.name) for model in self._models.served]  # drawings go first
         self._claims = Claims(database, self._name, lease=self._settings.lease, attempts=self._settings.attempts)
         self._holding = Holding(self._claims)
         self._woken = threading.Event()
         self._busy = False  # jobs come while others are drawn, so that waiting for more of them pays
+        self._left = False  # more jobs may wait than were claimed last
         self._until: float | None = None
         self._images, self._policies = images, Policies(database)
         self._kind, self._figures = "", Figures()
@@ -117,10 +120,12 @@ class Worker:
                 LOG.info("draws with %s", ", ".join(model.name for model in self._models.served))
                 while self._until is None:
                     self._woken.clear()
-                    if jobs := self._claimed(self._kinds, self._settings.batch):
+                    if jobs := self._claimed([*self._kinds, *self._audits], self._settings.batch):
                         self._busy = self._busy or len(jobs) > 1
-                        tools = self._for(jobs[0].kind)
-                        if edits(jobs[0]):
+                        tools = self._for(kind_of(model_of(jobs[0].kind)))
+                        if audits(jobs[0]):
+                            Audit(tools, jobs[0]).do()
+                        elif edits(jobs[0]):
                             Edit(tools, jobs[0]).draw()
                         else:
                             Round(tools, jobs).draw()
@@ -159,22 +164,37 @@ class Worker:
 
     def _claimed(self, kinds: Sequence[str], most: int, lane: str | None = None) -> list[Job]:
         try:
-            return self._claims.claim(kinds, most=most, lane=lane)
+            jobs = self._claims.claim(kinds, most=most, lane=lane)
+            self._left = len(jobs) == most
+            return jobs
         except DatabaseError as error:
             LOG.error("%s", error)
             time.sleep(IDLE)
             return []
 
-    def _more(self, lane: str, most: int) -> list[Job]:
-        """More jobs of a lane; while there are none, wait for them, but not longer than a batch lingers.
+    def _more(self, lane: str, most: int, *, linger: bool, in_turn: bool) -> list[Job]:
+        """More jobs of a lane, as `tools.More` tells.
 
         One client alone, that asks for the next image when it has the last one, is not made to wait."""
-        until = time.monotonic() + (self._settings.linger if self._busy else 0.0)
+        if not linger and not self._left and not self._woken.is_set():
+            return []
+        until = time.monotonic() + (self._settings.linger if linger and self._busy else 0.0)
         while True:
             self._woken.clear()
+            if in_turn and not self._next(lane):
+                return []
             if jobs := self._claimed([self._kind], most, lane):
+                self._busy = True
                 return jobs
             left = until - time.monotonic()
             if left <= 0 or self._until is not None:
                 return []
             self._woken.wait(left)
+
+    def _next(self, lane: str) -> bool:
+        """Whether the next job of all is one of a lane of the model at work."""
+        try:
+            return self._claims.next(self._kinds) == (self._kind, lane)
+        except DatabaseError as error:
+            LOG.error("%s", error)
+            return False
