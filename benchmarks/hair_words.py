@@ -45,9 +45,9 @@ def drawings() -> tuple[Tensor, list[str], list[int]]:
             for name in _icons(kind):
                 if name in pack["icons"]:
                     icon = pack["icons"][name]
-                    size = (icon.get(side, pack.get(side, 16)) for side in ("width", "height"))
-                    drawn = render(icon["body"], *size, (0.0, 0.0, 1.0))
-                    parts.append(torch.from_numpy(drawn.copy()).permute(2, 0, 1)[None])
+                    width, height = (icon.get(side, pack.get(side, 16)) for side in ("width", "height"))
+                    picture = render(icon["body"], width, height, (0.0, 0.0, 1.0))
+                    parts.append(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None])
                     hair.append(kind)
                     folds.append(fold_of(name, font.package))
     return torch.cat(parts), hair, folds
@@ -96,7 +96,8 @@ def drawn(pipe: FairPipeline, word: str, images: int) -> list[Image.Image]:
 @torch.no_grad()
 def read(head: nn.Linear, images: Sequence[Image.Image]) -> Tensor:
     """Probabilities (n, groups)."""
-    return head(judge.load().embed(images)).softmax(dim=1)
+    chances: Tensor = head(judge.load().embed(images)).softmax(dim=1)
+    return chances
 
 
 def rows_of(images: int) -> tuple[float, list[list[str]]]:
@@ -128,7 +129,8 @@ def write(right: float, rows: Sequence[Sequence[str]], images: int, path: Path) 
         "# Words for hair on the pocket model",
         "",
         f"Made by `python -m benchmarks.hair_words --images {images}`; its docstring says what is measured. {images} "
-        f"images with each word. The head reads {100 * right:.0f} % of the held-out drawings rightly, the mean over groups.",
+        f"images with each word. The head reads {100 * right:.0f} % of the held-out drawings rightly, the mean over "
+        "groups.",
         "",
         "| word | mean change of a pixel | read so without the word | with it | change of probability |",
         "|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""CLIP zero-shot by a definition's phrases, calibrated by people's labels: one door, with the definition's hash in it."""
+"""CLIP zero-shot by a definition's phrases, calibrated by people's labels; the definition's hash is in it."""
 
 from __future__ import annotations
 

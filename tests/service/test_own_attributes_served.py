@@ -11,10 +11,8 @@ from fair_diffusion import FairPipeline
 from fair_diffusion.models.pocket.folder import WEIGHTS
 from fair_diffusion.service.ledger import DatabaseLedger
 
-HEADS = {
-    "perceiver": f"pocket:{WEIGHTS / 'styles-perceiver.safetensors'}",
-    "judge": f"judge:{WEIGHTS / 'styles-judge.safetensors'}",
-}
+PERCEIVER = f"pocket:{WEIGHTS / 'styles-perceiver.safetensors'}"
+JUDGE = f"judge:{WEIGHTS / 'styles-judge.safetensors'}"
 POLICY = """version: 1
 attributes:
   complexion:
@@ -33,7 +31,7 @@ BODY = {"prompt": "a photo of a cook", "n": 2, "fairness": {"steps": 4, "method"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    pipe = FairPipeline.from_pretrained("pocket", **HEADS)
+    pipe = FairPipeline.from_pretrained("pocket", perceiver=PERCEIVER, judge=JUDGE)
     with running(tmp_path_factory.mktemp("own"), pipe=pipe) as found:
         yield found
 
