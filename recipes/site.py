@@ -21,7 +21,7 @@ PACKAGE = ROOT / "src" / "fair_diffusion"
 PROJECT = {name: f"project/{name.lower()}" for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")}
 STUDIES = {f"benchmarks/{path.name}": f"studies/{path.name}" for path in sorted((ROOT / "benchmarks").glob("*.md"))}
 CARD = {"src/fair_diffusion/models/pocket/weights/README.md": "studies/pocket-model.md"}
-ELSEWHERE = {**PROJECT, **STUDIES, **CARD, "README.md": "index.md"}
+ELSEWHERE = {**PROJECT, **STUDIES, **CARD, "examples/README.md": "how-to/examples.md", "README.md": "index.md"}
 """Pages of the repository outside docs/, and where they are on the site."""
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 CODE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
