@@ -95,7 +95,7 @@ def chosen_model(server: Server, name: str | None) -> ServedModel:
     for model in models:
         if name in (None, model.name):
             return model
-    raise wrong("model", f"unknown model; {suggestion(name, tuple(m.name for m in models))}", "model_not_found")
+    raise wrong("model", f"unknown model; {suggestion(name or '', tuple(m.name for m in models))}", "model_not_found")
 
 
 def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel, request: str) -> DrawBody:
