@@ -121,3 +121,18 @@ def test_it_is_said_why_a_rule_stays_silent_and_what_a_mistake_is(empty: Studio,
     type_in(page, "a photo of a blorfsmith", "every occupation: gender equal")
     page.get_by_text("How the words were read").click()
     expect(understood).to_contain_text("nearest in meaning")
+
+
+def test_an_empty_studio_explains_itself_and_draws_an_example(drawing: Studio, browser: Browser) -> None:
+    page = drawing.open(browser, "instruct")
+    expect(page.get_by_text("The model is being loaded")).to_have_count(0, timeout=120_000)
+    page.get_by_role("link", name="Fair Diffusion").click()
+    page.get_by_role("button", name="Draw this example").click()
+    expect(page.locator("#said")).to_contain_text("4 of 8 women, as asked", timeout=120_000)
+    page.get_by_role("button", name="Report").click()
+    page.get_by_role("link", name="Read the report").click(timeout=60_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("a photo of a firefighter")
+    check(page)
+    page.goto(drawing.address)
+    expect(page.get_by_role("heading", name="Your latest drawings")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing has been drawn here yet")).to_have_count(0)

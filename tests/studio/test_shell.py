@@ -82,6 +82,7 @@ def test_a_person_signs_in_with_a_key(empty: Studio, browser: Browser, look: Loo
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_text("Ada")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing has been drawn here yet")).to_be_visible()
     look(page, "start")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Your key")).to_be_visible()

@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from browsing import Studio
 from playwright.sync_api import Browser, Page, expect
+from stream_jobs import drawn
 
-from fair_diffusion.policy.target import Target, uniform
-from fair_diffusion.service.claims import Claims, Ended
 from fair_diffusion.service.labels import Labels
-from fair_diffusion.service.server import Server
-from fair_diffusion.service.streams import Counted
 from fair_diffusion.statistics.intervals import wilson
 from fair_diffusion.studio.flows import flows
-
-Read = Sequence[str | None]
-HALF = uniform("gender")
-
-
-def drawn(
-    server: Server,
-    judged: Sequence[str | None],
-    *,
-    perceived: Sequence[str | None] | None = None,
-    target: Target = HALF,
-) -> list[str]:
-    """A job that drew images of a stream, each read so; half of them were asked to show women. Returns their files."""
-    perceived = perceived or judged
-    n = len(judged)
-    job, _ = server.jobs.put("draw pocket", {}, key="key_x", images=n)
-    claims = Claims(server.database, "a test")
-    claimed = claims.claim(["draw pocket"])[0]
-    turn = claims.reserve(claimed, rule="every occupation: nurse", target=target, n=n, model="pocket")
-    cells = [cell for cell, count in zip(target.shares, turn.quotas, strict=True) for _ in range(count)]
-    files = [f"{hash((job.id, k)) % 16**16:064x}" for k in range(n)]
-    images: list[dict[str, Any]] = [
-        {"file": file, "judged": {"gender": read}, "perceived": {"gender": other}, "assigned": {"gender": cell[0]}}
-        for file, read, other, cell in zip(files, judged, perceived, cells, strict=True)
-    ]
-    stream = {"rule": "every occupation: nurse", "attributes": "gender", "target": target.key}
-    both = [[None if read is None else (read,) for read in reads] for reads in (perceived, judged)]
-    counted = Counted(turn, cells, *both)
-    claims.end_all([Ended(claimed, result={"images": images, "streams": [stream]}, counted=[counted])])
-    return files
 
 
 def test_a_stream_that_leaves_its_band_calls_for_a_look(empty: Studio) -> None:

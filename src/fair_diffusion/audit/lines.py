@@ -30,6 +30,7 @@ from fair_diffusion.statistics.metrics import cached_noise_floor
 from fair_diffusion.statistics.stopping import anytime_bounds
 
 Relation = Literal["amplified", "reflected", "mitigated"]
+Eyes = Literal["reader", "people"]
 Likely = Literal["amplified", "reflected", "mitigated", "cannot tell"]
 CANNOT_TELL: Likely = "cannot tell"
 _RELATIONS: tuple[Likely, ...] = ("amplified", "reflected", "mitigated")
@@ -73,6 +74,7 @@ class Line:
         corrected_low: lower end of its 95 % interval.
         corrected_high: upper end of its 95 % interval.
         reason: why nobody can tell, where it is not for too few images.
+        eyes: whose eyes the verdict is by: those of the reader, or of people, as far as their labels tell.
     """
 
     source: str
@@ -99,6 +101,7 @@ class Line:
     corrected_low: float | None = None
     corrected_high: float | None = None
     reason: str | None = None
+    eyes: Eyes = "reader"
 
 
 def summarize(

@@ -26,7 +26,7 @@ from fair_diffusion.audit.relations import SourceRelation, relations
 from fair_diffusion.audit.side_effects import SourceSideEffect, source_side_effects
 from fair_diffusion.audit.study import Source, Study
 from fair_diffusion.audit.tally import Tally
-from fair_diffusion.audit.verdicts import doubted, judged
+from fair_diffusion.audit.verdicts import doubted, judged, seen_by_people
 from fair_diffusion.statistics.over_prompts import FEWEST
 
 _KINDS = ("data", "plain", "instructed", "other")
@@ -197,6 +197,7 @@ def numbers(
     lines.sort(key=lambda line: order[line.source, line.concept, line.attribute])
     made = doubted(corrections(tallies, study.confusions), tallies, study)
     lines = judged(lines, tallies, made, study, tolerance=tolerance)
+    lines = seen_by_people(lines, tallies, study, tolerance=tolerance)
     return Numbers(
         study,
         reference,

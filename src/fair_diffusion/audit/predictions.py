@@ -4,7 +4,7 @@ There is one prediction for each source, attribute and concept with labelled ima
 images, there is one more for all concepts together, in which each concept weighs as much as it has images. It is
 refused unless every concept has labels: nothing tells what people would see in the others. If a prediction is refused,
 the reason is given instead. The estimates are those of `statistics.prediction_powered`. Exports `predictions` and its
-results `Prediction` and `Predicted`.
+results `Prediction` and `Predicted`, and `predicted`.
 """
 
 from __future__ import annotations
@@ -96,6 +96,20 @@ def predictions(tallies: Sequence[Tally], labelled: Sequence[Labelled]) -> list[
     return made
 
 
+def predicted(tally: Tally, labelled: Labelled, *, level: float = 0.95) -> list[Predicted]:
+    """Every group of one tally, as people would see it; empty if their labels do not tell.
+
+    Args:
+        tally: what the machine read.
+        labelled: what people and the machine saw in the same images.
+        level: confidence of each interval, strictly between 0 and 1.
+    """
+    try:
+        return _predicted([tally], [labelled], level)
+    except ValueError:
+        return []
+
+
 def _prediction(tallies: Sequence[Tally], labels: Mapping[str, Labelled]) -> Prediction:
     """The prediction for some tallies of one source and attribute together; `labels` are by concept."""
     own = [labels[tally.concept] for tally in tallies if tally.concept in labels]
@@ -116,18 +130,18 @@ def _prediction(tallies: Sequence[Tally], labels: Mapping[str, Labelled]) -> Pre
     )
 
 
-def _predicted(tallies: Sequence[Tally], labelled: Sequence[Labelled]) -> list[Predicted]:
+def _predicted(tallies: Sequence[Tally], labelled: Sequence[Labelled], level: float = 0.95) -> list[Predicted]:
     """Every group of some tallies together; `labelled` has those that people labelled, in the same order."""
     few = len(tallies) - sum(_images(one) >= FEWEST_EACH for one in labelled)
     if len(tallies) > 1 and few:
         raise ValueError(_advice(tallies, labelled, few))
     strata = [_strata(tally, one) for tally, one in zip(tallies, labelled, strict=True)]
-    predicted = []
+    found = []
     for group in labelled[0].groups:
         own = [by_group[list(one.groups).index(group)] for by_group, one in zip(strata, labelled, strict=True)]
-        share = predict(*own[0]) if len(own) == 1 else predict_strata(own)
-        predicted.append(Predicted(group=group, **share._asdict()))
-    return predicted
+        share = predict(*own[0], level=level) if len(own) == 1 else predict_strata(own, level=level)
+        found.append(Predicted(group=group, **share._asdict()))
+    return found
 
 
 def _strata(tally: Tally, one: Labelled) -> list[Stratum]:

@@ -7,8 +7,11 @@ Where it does not, the reader errs here in ways that nobody has measured, and on
     the readings contradict the matrix, and the like        the interval is as read
 
 If a share is outside its target's band even so, the verdict is "misses"; else it is "cannot tell", with the reason.
-Corrected intervals do not hold for a source that was drawn until its intervals were narrow, nor for a concept in
-several phrasings: such verdicts are as read. Exports `doubted`, which says which corrections do not hold, and `judged`.
+Where people labelled enough images of a concept, the verdict is by the interval of the share that they would see, which
+holds whatever errors the reader makes. It is then by people's eyes, as it is where people's labels gave the matrix.
+Corrected intervals and people's do not hold for a source that was drawn until its intervals were narrow, nor for a
+concept in several phrasings: such verdicts are as read. Exports `doubted`, which says which corrections do not hold,
+`judged` and `seen_by_people`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import replace
 
 from fair_diffusion.audit.corrections import Corrected, Correction, corrected, of_groups
 from fair_diffusion.audit.lines import LEVEL, Line, summarize
+from fair_diffusion.audit.predictions import Predicted, predicted
 from fair_diffusion.audit.study import Disputed, Study
 from fair_diffusion.audit.tally import Tally, by_source_and_attribute
 from fair_diffusion.audit.transfer import DISAGREE, doubt
@@ -73,6 +77,34 @@ def judged(
     return [made[line.source, line.concept, line.attribute][line.group] for line in lines]
 
 
+def seen_by_people(lines: Sequence[Line], tallies: Sequence[Tally], study: Study, *, tolerance: float) -> list[Line]:
+    """The lines, with the verdicts of people's eyes where their labels of these images tell, in the same order.
+
+    Args:
+        lines: every share of `tallies`, as `judged` gives them.
+        tallies: what was counted.
+        study: with the labels.
+        tolerance: half the width of the band around a target, as a share.
+    """
+    stopped = {source.name for source in study.sources if source.stopped is not None}
+    labels = {(one.source, one.concept, one.attribute): one for one in study.labelled}
+    seen: dict[tuple[str, str, str, str], Predicted] = {}
+    for tally in tallies:
+        key = tally.source, tally.concept, tally.attribute
+        if key in labels and tally.source not in stopped and not tally.clusters:
+            # Intervals of more than two groups hold together, as those of the reader's shares do.
+            level = LEVEL if tally.in_play < 3 else 1 - (1 - LEVEL) / len(tally.counts)
+            seen.update(((*key, one.group), one) for one in predicted(tally, labels[key], level=level))
+    found = []
+    for line in lines:
+        share = seen.get((line.source, line.concept, line.attribute, line.group))
+        if share is not None:
+            word = verdict(share.low, share.high, line.target, tolerance)
+            line = replace(line, verdict=word, eyes="people", reason=None)
+        found.append(line)
+    return found
+
+
 def _doubted(correction: Correction, tallies: Sequence[Tally], study: Study) -> Correction:
     confusion = _matrix(study.confusions, correction)
     known = {*confusion.groups, *confusion.left_out}
@@ -111,7 +143,8 @@ def _judged(
         except ValueError:
             why = CONTRADICTS
     if shares:
-        return {group: _by(line, shares.get(group), tolerance) for group, line in lines.items()}
+        people = _matrix(study.confusions, correction).by_people
+        return {group: _by(line, shares.get(group), tolerance, people=people) for group, line in lines.items()}
     reason = DISAGREE if why and why.startswith(DISAGREE) else why
     wide = _wide(tally, disputed) if reason == DISAGREE and disputed else tally
     misses = {line.group for line in summarize([wide], tolerance=tolerance) if line.verdict == "misses"}
@@ -129,7 +162,7 @@ def _corrected(tally: Tally, confusion: Confusion) -> dict[str, Corrected]:
     return {one.group: one for one in corrected(of_groups(tally, confusion.groups), confusion, level=level)}
 
 
-def _by(line: Line, share: Corrected | None, tolerance: float) -> Line:
+def _by(line: Line, share: Corrected | None, tolerance: float, *, people: bool) -> Line:
     """The line with the verdict of its corrected share, if it has one."""
     if share is None:
         return line
@@ -139,6 +172,7 @@ def _by(line: Line, share: Corrected | None, tolerance: float) -> Line:
         corrected=share.corrected,
         corrected_low=share.low,
         corrected_high=share.high,
+        eyes="people" if people else "reader",
     )
 
 

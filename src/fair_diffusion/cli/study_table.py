@@ -152,6 +152,7 @@ def _cells(
     cells = [line.group, *([target] if asked else []), *counts]
     seen = predicted.get(_key(line))
     cells += [f"{seen.estimate:.0%} ({seen.low:.0%} to {seen.high:.0%})" if seen else ""] if people else []
-    cells += ["" if line.assumed else line.verdict] if asked else []
+    word = f"{line.verdict} (people)" if line.eyes == "people" else line.verdict
+    cells += ["" if line.assumed else word] if asked else []
     relation = "" if line.likely_relation is None else f"{line.likely_relation} ({line.reference:.0%})"
     return [*cells, *([relation] if compared else [])]

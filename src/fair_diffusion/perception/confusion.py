@@ -1,4 +1,4 @@
-"""A confusion matrix: how a perceiver errs on images whose group is known. Exports `Confusion`."""
+"""A confusion matrix: how a perceiver errs on images whose group is known. Exports `Confusion` and `BY_PEOPLE`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fair_diffusion.files.schema import Count
+
+BY_PEOPLE = "people labelled"
+"""Stands in `measured_on` where people's labels say which group an image shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +35,8 @@ class Confusion:
     def __post_init__(self) -> None:
         # A matrix from a file has a list here; a tuple makes it equal to the one that was written.
         object.__setattr__(self, "left_out", tuple(self.left_out))
+
+    @property
+    def by_people(self) -> bool:
+        """Whether people's labels say which groups the images show: shares corrected by it are as people see them."""
+        return BY_PEOPLE in self.measured_on

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from fair_diffusion.audit.study import Labelled
 from fair_diffusion.audit.tally import Tally
 from fair_diffusion.files.text import printable
-from fair_diffusion.perception.confusion import Confusion
+from fair_diffusion.perception.confusion import BY_PEOPLE, Confusion
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.readers.findings import Findings
 
-PEOPLE = "of these images, as people labelled them"
+PEOPLE = f"of these images, as {BY_PEOPLE} them"
 """Marks the confusion matrices that are made here."""
 
 

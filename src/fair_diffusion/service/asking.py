@@ -49,6 +49,7 @@ def put_body(
     *,
     asked: dict[str, Any] | None = None,
     idempotency: str | None = None,
+    priority: int = 0,
 ) -> tuple[Job, bool]:
     """Put a job with this body into the queue.
 
@@ -59,11 +60,13 @@ def put_body(
         model: of the job.
         asked: what the client sent; the body itself if None.
         idempotency: as in `put`.
+        priority: jobs of a higher one go first.
 
     Returns:
         The job, and whether it is new.
     """
-    return _queued(server, key, body, model, asked or body.stored(), lane_of(body, model), idempotency)
+    told = asked or body.stored()
+    return _queued(server, key, body, model, told, lane_of(body, model), idempotency, priority=priority)
 
 
 def put_edit(
@@ -106,6 +109,8 @@ def _queued(
     asked: dict[str, Any],
     lane: str,
     idempotency: str | None,
+    *,
+    priority: int = 0,
 ) -> tuple[Job, bool]:
     """The job of a body, and whether it is new."""
     passes = model.passes + bool(body.upload)  # a picture is taken back to noise first
@@ -117,6 +122,7 @@ def _queued(
             lane=lane,
             cost=body.n * body.steps * passes * _larger(body, model),
             images=body.n,
+            priority=priority,
             idempotency=idempotency,
             limits=key.limits,
             most_waiting=server.settings.most_waiting,

@@ -26,6 +26,7 @@ class DrawBody:
         partials: how many partial images are wanted of each image.
         originals: hashes of the pictures that are to be moved; None: images are drawn, or the pictures are not kept.
         upload: under which name these are stored; "": images are drawn.
+        group: what the job is a part of, such as an audit; "" if of nothing.
         plain: the job that draws the same seeds without steering, if one does.
         instead: the groups that every image is to show, because it takes the place of one that has a turn already; it
             takes none. None: the turns of the job say.
@@ -50,6 +51,7 @@ class DrawBody:
     partials: int = 0
     originals: list[str] | None = None
     upload: str = ""
+    group: str = ""
     plain: str = ""
     instead: dict[str, str] | None = None
     request: str = ""

@@ -20,8 +20,8 @@ from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.tables import images
 
-MEDIA = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
-"""What is stored, and how such files end."""
+MEDIA = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "text/html": ".html"}
+"""What is stored, and how such files end: pictures, and reports about them."""
 
 
 @dataclass(frozen=True)

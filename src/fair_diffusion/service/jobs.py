@@ -139,12 +139,15 @@ class Jobs:
             raise UnknownJobError(_unknown(job))
         return Job.of(row)
 
-    def newest(self, *, key: str | None = None, states: Sequence[str] = (), most: int = 100) -> list[Job]:
+    def newest(
+        self, *, key: str | None = None, states: Sequence[str] = (), kinds: Sequence[str] = (), most: int = 100
+    ) -> list[Job]:
         """Jobs, the newest first.
 
         Args:
             key: only those of this key.
             states: only those in one of these states.
+            kinds: only those whose kind begins with one of these.
             most: how many at most.
         """
         wanted = select(table).order_by(table.c.created.desc(), table.c.id).limit(most)
@@ -152,6 +155,8 @@ class Jobs:
             wanted = wanted.where(table.c.key == key)
         if states:
             wanted = wanted.where(table.c.state.in_(states))
+        if kinds:
+            wanted = wanted.where(or_(*(table.c.kind.startswith(kind, autoescape=True) for kind in kinds)))
         with self.database.reading() as connection:
             return [Job.of(row) for row in connection.execute(wanted)]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fair_diffusion.files.signature import Signature
 from fair_diffusion.service import writes
+from fair_diffusion.service.auditing import Audit, audits
 from fair_diffusion.service.claims import ATTEMPTS, LEASE, Claims
 from fair_diffusion.service.database import Database, DatabaseError
 from fair_diffusion.service.drawing import Round
@@ -29,7 +30,7 @@ from fair_diffusion.service.rebalancing import Edit, edits
 from fair_diffusion.service.served_model import Presence
 from fair_diffusion.service.signals import Signals
 from fair_diffusion.service.tools import Tools
-from fair_diffusion.service.worker_kind import kind_of
+from fair_diffusion.service.worker_kind import audit_kind_of, kind_of, model_of
 
 if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
@@ -90,6 +91,7 @@ class Worker:
             self._models = Models([lambda: models])
             self._models.open(self._settings.batch, measure=False)
         self._kinds = [kind_of(model.name) for model in self._models.served]
+        self._audits = [audit_kind_of(model.name) for model in self._models.served]  # drawings go first
         self._claims = Claims(database, self._name, lease=self._settings.lease, attempts=self._settings.attempts)
         self._holding = Holding(self._claims)
         self._woken = threading.Event()
@@ -118,10 +120,12 @@ class Worker:
                 LOG.info("draws with %s", ", ".join(model.name for model in self._models.served))
                 while self._until is None:
                     self._woken.clear()
-                    if jobs := self._claimed(self._kinds, self._settings.batch):
+                    if jobs := self._claimed([*self._kinds, *self._audits], self._settings.batch):
                         self._busy = self._busy or len(jobs) > 1
-                        tools = self._for(jobs[0].kind)
-                        if edits(jobs[0]):
+                        tools = self._for(kind_of(model_of(jobs[0].kind)))
+                        if audits(jobs[0]):
+                            Audit(tools, jobs[0]).do()
+                        elif edits(jobs[0]):
                             Edit(tools, jobs[0]).draw()
                         else:
                             Round(tools, jobs).draw()

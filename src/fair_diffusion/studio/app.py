@@ -14,7 +14,7 @@ from fair_diffusion.service.routes import labels
 from fair_diffusion.service.server import Server
 from fair_diffusion.studio import sessions
 from fair_diffusion.studio.gate import Gate
-from fair_diffusion.studio.pages import drawing, instruct, label, label_review, policies, start, streams
+from fair_diffusion.studio.pages import audits, card, drawing, instruct, label, label_review, policies, start, streams
 from fair_diffusion.studio.problems import add_handlers
 from fair_diffusion.studio.sessions import same_site
 
@@ -30,8 +30,10 @@ def studio(server: Server) -> FastAPI:
     """The studio of a server, as an application."""
     app = FastAPI(openapi_url=None, dependencies=[Depends(same_site)])
     app.state.server = server
-    for group in (sessions, start, instruct, drawing, label, label_review, labels, streams, policies):
+    pages = (start, instruct, drawing, label, label_review, streams, policies, card, audits)
+    for group in (sessions, *pages, labels):
         app.include_router(group.router)
+    app.include_router(audits.shared)
     app.mount("/static", StaticFiles(directory=STATIC))
     add_handlers(app)
     app.add_middleware(Gate, server=server)

@@ -21,6 +21,8 @@ from fair_diffusion.service.worker_kind import model_of
 
 KIND = "draw "
 """How the kinds of these jobs begin."""
+PARTS = ("upload", "instead", "group")
+"""What the body of a job has that is no drawing of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,14 +204,7 @@ def _again(database: Database, job: Job) -> list[Again]:
 
 def latest(server: Server, key: Key, most: int = 12) -> list[Drawing]:
     """The newest drawings of a key, without plain twins and images that were made again."""
-    found = server.jobs.newest(key=key.id, most=8 * most)
+    found = server.jobs.newest(key=key.id, kinds=[KIND], most=8 * most)
     twins = {job.body.get("plain") for job in found} - {None, ""}
-    own = [
-        job
-        for job in found
-        if job.kind.startswith(KIND)
-        and not job.body.get("upload")
-        and not job.body.get("instead")
-        and job.id not in twins
-    ]
+    own = [job for job in found if job.id not in twins and not any(job.body.get(name) for name in PARTS)]
     return [Drawing(job=job, plain=None, again=()) for job in own[:most]]

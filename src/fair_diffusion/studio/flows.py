@@ -75,7 +75,7 @@ class Flow:
         rule, model, attributes: of the stream.
         n: images so far.
         groups: with a target above zero, or with images.
-        images: the last ones, the newest first: what is kept of each.
+        all_images: those that are kept, the newest first: what is kept of each.
         labels: how many pictures people labelled that were drawn at random.
     """
 
@@ -85,8 +85,18 @@ class Flow:
     attributes: tuple[str, ...]
     n: int
     groups: Sequence[Group]
-    images: Sequence[Mapping[str, Any]]
+    all_images: Sequence[Mapping[str, Any]]
     labels: int
+
+    @property
+    def images(self) -> Sequence[Mapping[str, Any]]:
+        """The last ones."""
+        return self.all_images[:LAST]
+
+    @property
+    def unread(self) -> int:
+        """Images that the judge could not read."""
+        return self.n - sum(group.judged for group in self.groups)
 
     @property
     def names(self) -> list[str]:
@@ -120,13 +130,13 @@ class Flow:
         if half < HALF:
             return []
         new, old = self.images[:half], self.images[half : 2 * half]
-        counts = [sum(_shows(image, "judged", self.attributes) is None for image in part) for part in (old, new)]
+        counts = [sum(shows(image, "judged", self.attributes) is None for image in part) for part in (old, new)]
         if newcombe(counts[0], half, counts[1], half)[0] <= 0:
             return []
         return [f"more images cannot be read: {counts[1]} of the last {half}, {counts[0]} of the {half} before"]
 
     def _readers(self) -> list[str]:
-        read = [[_shows(image, by, self.attributes) for by in ("judged", "perceived")] for image in self.images]
+        read = [[shows(image, by, self.attributes) for by in ("judged", "perceived")] for image in self.images]
         both = [pair for pair in read if None not in pair]
         differ = sum(a != b for a, b in both)
         if not both or wilson(differ, len(both))[0] <= DISAGREE:
@@ -135,7 +145,7 @@ class Flow:
 
     def label(self, image: Mapping[str, Any]) -> str | None:
         """The group that the judge reads in an image; None if it cannot."""
-        shown = _shows(image, "judged", self.attributes)
+        shown = shows(image, "judged", self.attributes)
         return shown.replace(JOINT, " + ") if shown else None
 
 
@@ -176,14 +186,14 @@ def flows(server: Server) -> list[Flow]:
                     for row in group
                     if row.share or row.asked or row.judged or row.perceived
                 ],
-                images=own[:LAST],
+                all_images=own,
                 labels=len(people.labelled),
             )
         )
     return sorted(found, key=lambda flow: (not flow.alarms, -flow.n))
 
 
-def _shows(image: Mapping[str, Any], by: str, names: Sequence[str]) -> str | None:
+def shows(image: Mapping[str, Any], by: str, names: Sequence[str]) -> str | None:
     """What a reader sees in an image, as the audit names it; None if it cannot tell."""
     read = [image[by].get(name) for name in names]
     return None if None in read else JOINT.join(map(str, read))
@@ -192,7 +202,7 @@ def _shows(image: Mapping[str, Any], by: str, names: Sequence[str]) -> str | Non
 def _images(server: Server) -> dict[tuple[str, str, str, str], list[Mapping[str, Any]]]:
     """The images of each stream that are kept, the newest first."""
     found: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
-    for job in server.jobs.newest(states=[DONE], most=JOBS):
+    for job in server.jobs.newest(states=[DONE], kinds=["draw "], most=JOBS):
         result = job.result or {}
         for stream in result.get("streams", ()):
             key = (stream["rule"], model_of(job.kind), stream["attributes"], stream.get("target", ""))
@@ -238,8 +248,8 @@ class _people:
         if not self.labelled:
             return None
         human = [float(label.answer == group) for label, _ in self.labelled]
-        machine = [float(_shows(image, "judged", self._names) == group) for _, image in self.labelled]
-        seen = sum(_shows(image, "judged", self._names) == group for image in self._images)
+        machine = [float(shows(image, "judged", self._names) == group) for _, image in self.labelled]
+        seen = sum(shows(image, "judged", self._names) == group for image in self._images)
         return anytime_share(human, machine, seen, len(self._images))
 
 

@@ -30,6 +30,8 @@ ENTRIES = (
     Entry("label", "Label", "Say what people see in pictures, and learn how far readers err.", (OPERATOR, RATER)),
     Entry("streams", "Streams", "What all images of a rule show so far, and what calls for a look."),
     Entry("policies", "Policies", "Which proportions hold for whom, since when, and why."),
+    Entry("audits", "Audits", "Count whom a model, a folder of pictures or a table shows."),
+    Entry("card", "System card", "One page for everybody who asks how this works and how well."),
 )
 """Each has a file of its name in `pages/`, and an icon of its name in `templates/icons.html.j2`."""
 

@@ -172,8 +172,16 @@ def draw(request: Request, server: Here, key: Asker, asked: Annotated[Asked, For
     return RedirectResponse(f"{root_of(request)}instruct/{job}", 303)
 
 
-def put_drawing(server: Server, key: Key, asked: Asked, *, request: str) -> str:
+def put_drawing(server: Server, key: Key, asked: Asked, *, request: str, group: str = "", priority: int = 0) -> str:
     """The id of the job of a new drawing.
+
+    Args:
+        server: has the queue.
+        key: of the caller.
+        asked: the form.
+        request: the id of the request.
+        group: what the drawing is a part of.
+        priority: drawings of a higher one go first.
 
     Raises:
         Problem: a field is wrong; nothing is drawn then.
@@ -194,13 +202,14 @@ def put_drawing(server: Server, key: Key, asked: Asked, *, request: str) -> str:
     wanted = ImageRequest(prompt=asked.prompt, fairness=Fairness(**fairness) if fairness else None)
     body = draw_body(server, key, wanted, model, request)
     key.limits.check(n=asked.n)
-    body = replace(body, n=asked.n, partials=0 if model.upstream else PARTIALS)
+    partials = 0 if model.upstream or group else PARTIALS
+    body = replace(body, n=asked.n, partials=partials, group=group)
     fires = _read(server, asked.prompt, sentence, asked.n).fires and asked.policy != "none"
     if asked.twins and fires and not model.upstream:
         plain = replace(body, instruct=None, policy=None, policy_hash=None)
-        twin, _ = put_body(server, key, plain, model)
+        twin, _ = put_body(server, key, plain, model, priority=priority)
         body = replace(body, plain=twin.id)
-    job, _ = put_body(server, key, body, model)
+    job, _ = put_body(server, key, body, model, priority=priority)
     return job.id
 
 

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from fair_diffusion.service.server import Anybody
-from fair_diffusion.studio.view import page
+from fair_diffusion.service.keys import RATER
+from fair_diffusion.service.server import Anybody, Here, Operator
+from fair_diffusion.studio.drawings import latest
+from fair_diffusion.studio.pages.instruct import Asked, put_drawing
+from fair_diffusion.studio.view import page, root_of
 
 router = APIRouter()
 
 
+SENTENCE = "firefighter: half women, half men"
+EXAMPLE = Asked(prompt="a photo of a firefighter", sentence=SENTENCE, n=8, seed=0, twins=True)
+"""The worked example."""
+
+
 @router.get("/")
-def start(request: Request, key: Anybody) -> Response:
-    """The first page."""
-    return page(request, "start.html.j2", title="Start")
+def start(request: Request, server: Here, key: Anybody) -> Response:
+    """The first page; where nothing was drawn yet, it explains itself."""
+    drawn = latest(server, key, 4) if key.role != RATER else []
+    return page(request, "start.html.j2", title="Start", drawn=drawn, example=EXAMPLE)
+
+
+@router.post("/example")
+def example(request: Request, server: Here, key: Operator) -> Response:
+    """Draw the worked example."""
+    job = put_drawing(server, key, EXAMPLE, request=request.state.request_id)
+    return RedirectResponse(f"{root_of(request)}instruct/{job}", 303)

@@ -14,3 +14,5 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   const unsafe = event.detail.requestConfig?.verb !== "get"
   if (unsafe) note?.replaceChildren()
 })
+
+document.querySelector("[data-print]")?.addEventListener("click", () => window.print())

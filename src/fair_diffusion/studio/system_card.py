@@ -1,0 +1,137 @@
+"""The system card: what a service is for, who decided what, what came of it, and how far that can be trusted."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from fair_diffusion.policy.target import Target
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.job import DONE
+from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.server import Server
+from fair_diffusion.service.trail import changes, note
+from fair_diffusion.statistics.intervals import Interval, wilson
+from fair_diffusion.statistics.rater_agreement import krippendorff_alpha
+from fair_diffusion.studio.flows import JOBS, Flow, shows
+
+SUBJECT = "system card"
+"""Under which name the trail keeps the texts."""
+LIMITS = (
+    "Who anybody is: groups are perceived in pictures, and a picture has no identity of its own.",
+    "That the groups of a policy are all there are.",
+    "Why a model draws as it does: a gap has no cause here, and an even share says nothing about how a group is shown.",
+    "More than its intervals say: they are of the process that draws, as the judge reads its images, at 95 %.",
+)
+"""What no such card can show."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What people write on the card.
+
+    Attributes:
+        purpose: what the service is for, and for whom.
+        source: where the targets come from: a statistic, a decision, a law.
+        contact: who answers questions and complaints.
+        limits: what else a reader must know.
+    """
+
+    purpose: str = ""
+    source: str = ""
+    contact: str = ""
+    limits: str = ""
+
+
+def texts_of(database: Database) -> tuple[Texts, float | None]:
+    """The texts as they were written last, and when; None if nobody wrote any."""
+    last = next(iter(changes(database, subject=SUBJECT, most=1)), None)
+    if last is None:
+        return Texts(), None
+    return Texts(**{each.name: str(last.details.get(each.name, "")) for each in fields(Texts)}), last.time
+
+
+def write(database: Database, texts: Texts, *, by: str) -> None:
+    """Write the texts. The trail keeps what they were before."""
+    details = {each.name: getattr(texts, each.name) for each in fields(Texts)}
+    with database.writing() as connection:
+        note(connection, by=by, change="system card written", subject=SUBJECT, details=details)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A rule of the policy in force, with its targets."""
+
+    rule: str
+    concepts: str
+    targets: Sequence[Target]
+
+
+def rules_in_force(server: Server) -> list[Held]:
+    """The rules that hold now."""
+    active = server.policies.active()
+    if active is None:
+        return []
+    return [Held(rule.name, ", ".join(rule.concepts), rule.targets) for rule in active.policy.rules]
+
+
+@dataclass(frozen=True)
+class Before:
+    """Plain images with the seeds of a stream's images: how many, and how many of them show each group."""
+
+    n: int
+    counts: Mapping[str, int]
+
+    def share(self, group: str) -> float | None:
+        """The share of a group."""
+        return self.counts.get(group, 0) / self.n if self.n else None
+
+    def interval(self, group: str) -> Interval | None:
+        """Its 95 % interval."""
+        return wilson(self.counts.get(group, 0), self.n) if self.n else None
+
+
+def before(server: Server, found: Sequence[Flow]) -> dict[int, Before]:
+    """What the model draws by itself with the seeds of each stream, where drawings had plain twins."""
+    jobs = {job.id: job for job in server.jobs.newest(states=[DONE], kinds=["draw "], most=JOBS)}
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for flow in found:
+        for name in dict.fromkeys(str(image["job"]) for image in flow.all_images):
+            plain = jobs.get(jobs[name].body.get("plain", "")) if name in jobs else None
+            for image in (plain.result or {}).get("images", ()) if plain else ():
+                shown = shows(image, "judged", flow.attributes)
+                if shown is not None:
+                    counts[flow.id][shown.replace(" × ", " + ")] += 1
+    return {stream: Before(sum(counted.values()), counted) for stream, counted in counts.items()}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The labels of one attribute: how many, by how many people, and how far they agree (Krippendorff's alpha)."""
+
+    attribute: str
+    labels: int
+    raters: int
+    cannot_tell: int
+    alpha: float | None
+
+
+def agreement(database: Database) -> list[Agreement]:
+    """The labels that stand, by attribute, without clicks on images that are not what was asked."""
+    by_attribute = defaultdict(list)
+    for label in Labels(database).all():
+        if label.queue not in ("correction", "gold"):
+            by_attribute[label.attribute].append(label)
+    found = []
+    for attribute, labels in by_attribute.items():
+        groups = sorted({label.answer for label in labels if label.answer is not None})
+        table: dict[str, Counter[str | None]] = defaultdict(Counter)
+        for label in labels:
+            table[label.image][label.answer] += 1
+        raters = {label.rater for label in labels}
+        silent = sum(label.answer is None for label in labels)
+        counts = [[seen[group] for group in groups] for seen in table.values()]
+        alpha = krippendorff_alpha(counts) if groups else None
+        found.append(Agreement(attribute, len(labels), len(raters), silent, alpha))
+    return found

@@ -1,0 +1,68 @@
+"""The system card: what people write, what was decided, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from browsing import Studio
+from playwright.sync_api import Browser, Page, expect
+from stream_jobs import drawn
+
+from fair_diffusion.service.keys import CLIENT
+from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.trail import changes
+from fair_diffusion.statistics.intervals import wilson
+from fair_diffusion.studio.flows import flows
+from fair_diffusion.studio.system_card import SUBJECT, agreement, before
+
+RULE = "version: 1\nrules:\n  - concepts: [nurse]\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
+
+
+def test_before_is_what_the_twins_of_a_stream_show(empty: Studio) -> None:
+    drawn(empty.server, ["woman", "man"] * 5, plain=["woman"] * 8 + ["man", None])
+    drawn(empty.server, ["woman", "man"])
+    (flow,) = flows(empty.server)
+    found = before(empty.server, [flow])[flow.id]
+    assert found.n == 9
+    assert found.share("woman") == pytest.approx(8 / 9)
+    assert found.interval("woman") == pytest.approx(wilson(8, 9))
+    assert flow.unread == 0
+
+
+def test_agreement_leaves_clicks_and_checks_aside(empty: Studio) -> None:
+    files = drawn(empty.server, ["woman", "man"] * 2)
+    labels = Labels(empty.server.database)
+    for rater in ("key_a", "key_b"):
+        for file, seen in zip(files, ("woman", "man", "woman", "man"), strict=True):
+            labels.add(file, "gender", seen, rater=rater, guideline="1", queue="random", probability=1.0)
+    labels.add(files[0], "gender", None, rater="key_a", guideline="1", queue="correction", reason="not what was asked")
+    (one,) = agreement(empty.server.database)
+    assert (one.labels, one.raters, one.cannot_tell) == (8, 2, 0)
+    assert one.alpha == pytest.approx(1.0)
+
+
+@pytest.mark.chromium
+def test_the_card_says_who_decided_what_and_why(
+    empty: Studio, browser: Browser, look: Callable[[Page, str], None]
+) -> None:
+    page = empty.open(browser, "card")
+    expect(page.get_by_text("Nobody has written yet what this service is for")).to_be_visible()
+    version = empty.server.policies.add(RULE, by=empty.key.id)
+    empty.server.policies.activate(version.version, why="the board agreed", by=empty.key.id)
+    drawn(empty.server, ["woman", "man"] * 30, plain=["woman"] * 50 + ["man"] * 10)
+    page.get_by_label("What is this service for").fill("Pictures for a school book.\nFor teachers.")
+    page.get_by_label("Where do the targets come from?").fill("Half and half, as the board decided in 2026.")
+    page.get_by_role("button", name="Save the texts").click()
+    expect(page.get_by_role("region", name="Purpose")).to_contain_text("For teachers.")
+    expect(page.get_by_text("“the board agreed”")).to_be_visible()
+    expect(page.get_by_text("gender: 50 % woman, 50 % man")).to_be_visible()
+    expect(page.get_by_role("region", name="Before and after", exact=True).last).to_contain_text("83 %")
+    look(page, "card")
+    written = changes(empty.server.database, subject=SUBJECT)
+    details: dict[str, Any] = written[0].details
+    assert details["source"].endswith("in 2026.")
+    assert written[0].by == empty.key.id
+    other = empty.open(browser, "card", key=empty.new_key(CLIENT))
+    expect(other.get_by_role("heading", name="Not allowed")).to_be_visible()
