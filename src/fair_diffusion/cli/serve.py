@@ -96,7 +96,7 @@ def run(
     with usage_errors():
         try:
             from fair_diffusion.service.api import application
-            from fair_diffusion.service.serving import Uvicorn, Workers, prepared
+            from fair_diffusion.service.serving import Uvicorn, Workers, check_address, prepared
             from fair_diffusion.service.settings import Settings
             from fair_diffusion.studio import mount
         except ModuleNotFoundError as error:
@@ -104,6 +104,7 @@ def run(
         settings = Settings.read(**given)
         if settings.upstream is not None:
             check_readers(loading)
+        check_address(settings)  # before a first key is made: it is shown once, when the server serves
         server, secret = prepared(settings)
         say(f"settings: {json.dumps(settings.shown())}", err=True)
         if instead is not None:
