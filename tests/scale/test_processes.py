@@ -32,7 +32,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
-def tended(workers: Stubs, until: int) -> None:
+def tended(workers: Processes, until: int) -> None:
     """Tend them until so many processes were started."""
     end = time.monotonic() + 60
     while len(workers.started) < until and time.monotonic() < end:
