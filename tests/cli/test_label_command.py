@@ -99,6 +99,8 @@ def test_an_audit_takes_what_was_labelled_of_a_run(tmp_path: Path) -> None:
     table = tmp_path / "run.labels" / "labels.csv"
     told = CliRunner().invoke(app, ["audit", str(run), "--human-labels", str(table), "--out", str(tmp_path / "study")])
     assert told.exit_code in (0, 3), told.output
+    made = CliRunner().invoke(app, ["calibrate", str(table), str(run), "--out", str(tmp_path / "calibration.json")])
+    assert made.exit_code == 0, made.output
 
 
 def test_a_kill_loses_no_label(tmp_path: Path) -> None:
