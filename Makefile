@@ -27,6 +27,7 @@ test: $(TESTS)  ## run the tests, in JOBS processes of one thread each
 test-chromium: $(TESTS)  ## run the tests of the pages, in Debian's chromium
 	@command -v chromium > /dev/null || { apt-get update --quiet=2 && apt-get install --quiet=2 --yes chromium; } \
 		|| { echo "== these tests need Chromium: install your system's package chromium =="; exit 1; }
+	@$(PIP) ".[examples]" || $(FAILED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m chromium --also chromium
 
 test-package: $(TESTS)  ## build the package, install it into an empty environment and run it there
@@ -47,6 +48,8 @@ format: $(TESTS)  ## mend style
 	$(BIN)/ruff format .
 
 $(DEMO): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys, venv; sys.exit(sys.version_info < (3, 11))" 2> /dev/null || { echo \
+		"== $(PYTHON) is no Python of 3.11 or newer with venv; name one, as in: make demo PYTHON=python3.12 =="; exit 1; }
 	@echo "== installing the package into .venv (1.8 GB, a few minutes the first time) =="
 	@$(PYTHON) -m venv .venv
 	@$(PIP) . || $(FAILED)

@@ -13,7 +13,7 @@ is named, or its file is another.
     python -m benchmarks.compare [--methods NAME[=FILE] …]
 
 writes benchmarks/compare.parquet, benchmarks/compare.md with its figures, and shows the table in
-docs/reference/methods.md.
+docs/explanation/comparison.md.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ ORDER = (*(name for name in WAYS if name not in DEAR), *LEARNT)
 """Of the table's rows."""
 TABLE = Path(__file__).with_suffix(".parquet")
 PAGE = Path(__file__).with_suffix(".md")
-METHODS_PAGE = Path(__file__).parents[1] / "docs" / "reference" / "methods.md"
+SHOWN_ON = Path(__file__).parents[1] / "docs" / "explanation" / "comparison.md"
 BEGIN, END = "<!-- benchmarks/compare.py writes from here -->", "<!-- to here -->"
 
 
@@ -120,16 +120,16 @@ def shown_in(page: str, table: str) -> str:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{METHODS_PAGE.name} lacks the lines {BEGIN!r} and {END!r}; put them where the table belongs")
+        raise ValueError(f"{SHOWN_ON.name} lacks the lines {BEGIN!r} and {END!r}; put them where the table belongs")
     return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
 
 
 def publish(standing: Standing) -> None:
     """Write the table, its page and figures, and show it in the documentation."""
-    page = shown_in(METHODS_PAGE.read_text(encoding="utf-8"), shown(standing, level=3))
+    page = shown_in(SHOWN_ON.read_text(encoding="utf-8"), shown(standing, level=3))
     standing.save(TABLE)
     figured = {PAGE.parent / name: svg(one) for name, one in drawn(standing).items()}
-    for path, written in {PAGE: text(standing), METHODS_PAGE: page, **figured}.items():
+    for path, written in {PAGE: text(standing), SHOWN_ON: page, **figured}.items():
         with whole_file(path) as part:
             part.write_text(written, encoding="utf-8")
 

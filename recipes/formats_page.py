@@ -33,6 +33,7 @@ KINDS = {
     "models.edits.FORMAT": ("edited weights", "`.safetensors`"),
     "perception.reader.FORMAT": ("a reader's weights", "`.safetensors`"),
     "perception.trained.FORMAT": ("a trained perceiver", "`perceiver.json` beside its weights"),
+    "perception.calibration.FORMAT": ("a calibration", "`calibration.json`"),
     "allocation.ledger_file.SCHEMA": ("a ledger", "SQLite"),
     "service.database.SCHEMA": ("the database of a service", "SQLite or PostgreSQL"),
 }

@@ -33,7 +33,7 @@ PAGES = {
 }
 PACKAGES = {path.stem for path in SOURCE.iterdir() if path.suffix in ("", ".py") and not path.stem.startswith("__")}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = ("README.md", "docs/reference/methods.md", "docs/how-to/ledger.md")
+RUN = ("README.md", "docs/how-to/write-a-method.md", "docs/how-to/ledger.md")
 """Pages whose Python runs: the others take long, or need weights or files that are not there."""
 
 
@@ -143,7 +143,7 @@ def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (block,) = blocks(page, "python")
     told: dict[str, Any] = {}
     exec(compile(re.sub(r"\bn=\d\d", "n=4", block), page, "exec"), told)
-    if page == "docs/reference/methods.md":
+    if page == "docs/how-to/write-a-method.md":
         assert told["result"].method == "name-the-group"
         used = [record.used_prompt for record in told["result"].records]
         assert sorted(used) == [*["a photo of a man nurse"] * 2, *["a photo of a woman nurse"] * 2]

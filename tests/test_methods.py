@@ -26,7 +26,7 @@ from fair_diffusion.steering.bottleneck_heads import BottleneckHeads
 from fair_diffusion.steering.cost import Cost
 from fair_diffusion.steering.learn.bottleneck import middle_shape
 
-DOCS = Path(__file__).parents[1] / "docs" / "reference" / "methods.md"
+DOCS = Path(__file__).parents[1] / "docs" / "how-to" / "write-a-method.md"
 GENDERS = built_in()["gender"].group_names
 HALF: dict[str, Any] = {"n": 4, "steps": 3, "instruct": "doctor: half women, half men"}
 
@@ -131,9 +131,7 @@ def test_without_a_rule_every_method_draws_plain(pipe: FairPipeline, tiny_sd: An
 
 def example() -> dict[str, Any]:
     """What the example of the docs defines."""
-    (block,) = re.findall(
-        r"## A method of your own\n.*?```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL
-    )
+    (block,) = re.findall(r"# Write a method\n.*?```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     defined: dict[str, Any] = {"__name__": "example"}
     exec(block, defined)
     return defined
@@ -158,7 +156,7 @@ def test_a_method_without_a_guide_is_refused(pipe: FairPipeline) -> None:
         """A method that says nothing."""
 
     with pytest.raises(
-        ValueError, match=r"method 'bare' defines no 'guide'; define it as docs/reference/methods.md shows"
+        ValueError, match=r"method 'bare' defines no 'guide'; define it as docs/how-to/write-a-method.md shows"
     ):
         pipe("a doctor", method=Bare(name="bare", does="nothing"), **HALF)
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-KEPT = Path(__file__).parents[1] / "serving.json"
 PAGE = Path(__file__).parents[1] / "serving.md"
 
 
@@ -34,19 +33,20 @@ class Line:
         return f"| {self.what} | {self.figure} | {self.bar} | {verdict} |"
 
 
-def kept() -> dict[str, list[Line]]:
-    """The lines of former runs, by part."""
-    if not KEPT.is_file():
+def kept(page: Path = PAGE) -> dict[str, list[Line]]:
+    """The lines of former runs, by part: they lie beside the page."""
+    file = page.with_suffix(".json")
+    if not file.is_file():
         return {}
-    return {part: [Line(**line) for line in lines] for part, lines in json.loads(KEPT.read_text()).items()}
+    return {part: [Line(**line) for line in lines] for part, lines in json.loads(file.read_text()).items()}
 
 
-def keep(part: str, lines: Sequence[Line], order: Sequence[str], note: str) -> None:
+def keep(part: str, lines: Sequence[Line], order: Sequence[str], note: str, page: Path = PAGE) -> None:
     """Put the lines of a part in the place of former ones, and write the page anew, with the parts in this order."""
-    found = kept() | {part: list(lines)}
+    found = kept(page) | {part: list(lines)}
     found = {name: found[name] for name in order if name in found}
     plain = {name: [asdict(line) for line in lines] for name, lines in found.items()}
-    KEPT.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    page.with_suffix(".json").write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
     rows = [line.row for lines in found.values() for line in lines]
     table = "\n".join(["| measured | figure | bar | verdict |", "|---|---|---|---|", *rows])
-    PAGE.write_text(f"# Serving\n\n{note}\n{table}\n")
+    page.write_text(f"# {page.stem.capitalize()}\n\n{note}\n{table}\n")

@@ -14,10 +14,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.images import Images
+
+if TYPE_CHECKING:
+    from fair_diffusion.pipeline import FairPipeline
 
 LEASE = 1.0
 """Seconds: what a killed worker leaves is claimed again soon."""
@@ -26,11 +31,11 @@ ATTEMPTS = 100
 
 
 class Pool:
-    """Workers in processes of their own."""
+    """Workers in processes of their own; `module` is what is run, and calls `forks`."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "benchmarks.serving.pool") -> None:
         self._pool = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.serving.pool"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -62,32 +67,21 @@ class Pool:
         self._pool.communicate(timeout=30)
 
 
-def main() -> None:
-    """Start workers as asked, and end with the input."""
+def forks(work: Callable[[FairPipeline, str, str], None]) -> None:
+    """Start workers as asked, and end with the input; `work` prints its process id, and works until a signal."""
     import torch
 
-    from fair_diffusion import FairPipeline
-    from fair_diffusion.service.worker import Worker, WorkerSettings
+    from fair_diffusion.pipeline import FairPipeline
 
     torch.set_num_threads(1)
     pipe = FairPipeline.from_pretrained("pocket")
     workers: set[int] = set()
-
-    def work(url: str, data: str) -> None:
-        """Draw until SIGTERM; what is at hand is given back at once."""
-        database = Database(url, create=False)
-        settings = WorkerSettings(lease=LEASE, grace=0.0, attempts=ATTEMPTS)
-        worker = Worker(database, Images(database, Path(data)), pipe, settings)
-        signal.signal(signal.SIGTERM, lambda *_: worker.stop())
-        print(os.getpid(), flush=True)
-        worker.run()
-
     print("loaded", flush=True)
     while line := sys.stdin.readline():
         if (child := os.fork()) == 0:
             code = 1
             try:
-                work(*line.rstrip("\n").split("\t"))
+                work(pipe, *line.rstrip("\n").split("\t"))
                 code = 0
             finally:
                 os._exit(code)
@@ -105,5 +99,17 @@ def _tell(child: int) -> None:
     print(f"ended {child} {os.waitstatus_to_exitcode(status)}", flush=True)
 
 
+def draw(pipe: FairPipeline, url: str, data: str) -> None:
+    """Draw until SIGTERM; what is at hand is given back at once."""
+    from fair_diffusion.service.worker import Worker, WorkerSettings
+
+    database = Database(url, create=False)
+    settings = WorkerSettings(lease=LEASE, grace=0.0, attempts=ATTEMPTS)
+    worker = Worker(database, Images(database, Path(data)), pipe, settings)
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    print(os.getpid(), flush=True)
+    worker.run()
+
+
 if __name__ == "__main__":
-    main()
+    forks(draw)

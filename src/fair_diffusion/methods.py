@@ -28,8 +28,8 @@ DRAWN_BY = ("everyone", "rejection", "descent", "distribution")
 class Method:
     """One steering method, as a row of the table.
 
-    To use a method of your own, subclass this class, define `guide` (see docs/reference/methods.md), and pass an
-    instance as `method`.
+    To use a method of your own, subclass this class, define `guide` (see docs/how-to/write-a-method.md), and pass
+    an instance as `method`.
 
     Attributes:
         name: what requests, records and tables call it.

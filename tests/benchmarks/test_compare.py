@@ -18,9 +18,10 @@ from fair_diffusion.compare.measure import measure
 from fair_diffusion.compare.way import LEARNT
 from fair_diffusion.models.pocket import OCCUPATIONS
 from fair_diffusion.pipeline import FairPipeline
+from recipes import methods_table
 from recipes.pocket.captions import TABLE
 
-METHODS_PAGE = compare.METHODS_PAGE
+SHOWN_ON = compare.SHOWN_ON
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def standing_in(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(FairPipeline, "from_pretrained", lambda _: stub_pipeline(own))
     (tmp_path / "occupations.txt").write_text("nurse\nguard\n", encoding="utf-8")
     (tmp_path / "methods.md").write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
-    places = {"TABLE": "compare.parquet", "PAGE": "compare.md", "METHODS_PAGE": "methods.md", "WORK": "work"}
+    places = {"TABLE": "compare.parquet", "PAGE": "compare.md", "SHOWN_ON": "methods.md", "WORK": "work"}
     for name, file in {**places, "OCCUPATIONS": "occupations.txt"}.items():
         monkeypatch.setattr(compare, name, tmp_path / file)
     monkeypatch.setattr(compare, "STEPS", 1)
@@ -42,7 +43,7 @@ def test_it_writes_the_table_where_it_is_shown(standing_in: Path) -> None:
     written = []
     for _ in range(2):  # the second time it draws nothing and writes the same
         standing = compare.run(["prompt"], standing_in / "kept")
-        written.append([path.read_bytes() for path in (compare.TABLE, compare.PAGE, compare.METHODS_PAGE)])
+        written.append([path.read_bytes() for path in (compare.TABLE, compare.PAGE, compare.SHOWN_ON)])
     assert written[0] == written[1]
     shown = (standing_in / "methods.md").read_text(encoding="utf-8")
     assert shown.startswith("before\n")
@@ -159,10 +160,10 @@ def test_a_page_without_its_marks_is_refused() -> None:
 
 
 def test_the_documentation_has_the_marks_and_names_every_way() -> None:
-    page = METHODS_PAGE.read_text(encoding="utf-8")
-    assert compare.shown_in(page, "| new |").count("| new |") == 1
+    assert compare.shown_in(SHOWN_ON.read_text(encoding="utf-8"), "| new |").count("| new |") == 1
+    page = methods_table.PAGE.read_text(encoding="utf-8")
     ways, rest = page.split("\n## One paragraph each\n")
-    paragraphs, _ = rest.split("\n## What is known\n")
+    paragraphs, _ = rest.split("\n## Weight edits and what is learnt beforehand\n")
     for name in WAYS:
         assert f"| `{name}`" in ways or f", `{name}` |" in ways
         assert f"(`{name}`)" in paragraphs or name in ("plain", *compare.DEAR)

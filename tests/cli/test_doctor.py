@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from fair_diffusion.cli import app, doctor
 
 ROOT = Path(__file__).parents[2]
-FOR_OTHERS = {"dev", "docs", "package", "recipes"}
+FOR_OTHERS = {"dev", "docs", "examples", "package", "recipes"}
 """Extras for who works on this package."""
 runner = CliRunner()
 

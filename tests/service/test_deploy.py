@@ -20,10 +20,11 @@ from fair_diffusion.service.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DOCS = DEPLOY.parent / "docs"
-PAGES = [DOCS / "how-to" / f"{name}.md" for name in ("deploy", "upstream", "sign-images")] + [
+PAGES = [DOCS / "how-to" / f"{name}.md" for name in ("deploy", "upstream", "sign-images", "scale")] + [
     DOCS / "reference" / "service.md"
 ]
 UNITS = sorted(DEPLOY.glob("*.service"))
+ARRAY = DEPLOY / "fair-diffusion.sbatch"
 BINARY = "/opt/fair-diffusion/bin/fair-diffusion"
 SETTINGS = Settings.model_fields
 
@@ -45,7 +46,8 @@ def command_lines() -> list[str]:
     for unit in UNITS:
         lines += re.findall(rf"^ExecStart={BINARY} (.*)$", unit.read_text(), re.MULTILINE)
     lines += re.findall(r"^#.* run --rm api (.*)$", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE)
-    lines += re.findall(r"^fair-diffusion (.*)$", told(), re.MULTILINE)
+    lines += re.findall(r"^fair-diffusion (.*?)(?: &)?$", ARRAY.read_text(), re.MULTILINE)
+    lines += re.findall(r"^fair-diffusion (.*)$", told().replace("\\\n", ""), re.MULTILINE)
     return lines
 
 

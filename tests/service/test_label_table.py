@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from label_examples import made_set
+from label_examples import GENDER, made_set, new_pictures, sets_of
 from test_label_decisions import rate
 
 from fair_diffusion.perception.human import HumanLabels
+from fair_diffusion.perception.label_rows import read_labels
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_progress import progress
@@ -53,6 +55,21 @@ def test_files_that_are_not_in_the_set_are_told(database: Database, tmp_path: Pa
     found = import_labels(database, made, "file,attribute,group\n000.png,gender,Women\nx.png,gender,man\n")
     assert (found.added, found.unmatched) == (1, ["x.png"])
     assert [(label.answer, label.rater) for label in Labels(database).all()] == [("woman", "somebody")]
+
+
+def test_a_table_says_with_which_probability_pictures_were_shown(database: Database, tmp_path: Path) -> None:
+    pictures = new_pictures(database, tmp_path, 30, readings=["woman"] * 30)
+    unsure = [replace(each, confidence=0.5 if k < 10 else 0.99) for k, each in enumerate(pictures)]
+    made = sets_of(database, tmp_path).add("a set", GENDER, unsure, queue="active", second=0, seed=2)
+    rate(database, made, "anna", *["woman"] * 12)
+    write_labels(database, made, tmp_path / "labels.csv")
+    told = read_labels(tmp_path / "labels.csv")
+    rows = sorted(sorted_pictures(database, made.id), key=lambda row: row.place)
+    after = rows[12].priority
+    assert told.chances == {("gender", row.file): pytest.approx(min(1.0, row.probability * after)) for row in rows[:12]}
+    assert {*told.guidelines.values()} == {made.guideline}
+    write_labels(database, made, tmp_path / "pictures.csv", what="pictures")
+    assert read_labels(tmp_path / "pictures.csv").chances == told.chances
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from fair_diffusion.statistics.active import inclusion, weighted_share
 from fair_diffusion.statistics.drawing_order import chance_so_far, drawing_order
 
 
@@ -35,6 +36,20 @@ def test_totals_are_right_on_average_wherever_one_stops() -> None:
             first, chance = _drawn(weights, labelled, seed)
             found.append(float((values[first] / chance).sum()))
         assert np.mean(found) == pytest.approx(values.sum(), abs=4 * np.std(found) / np.sqrt(6000) + 1e-9)
+
+
+@pytest.mark.parametrize("wrong", [0.05, 1 / 3])
+def test_an_interval_holds_wherever_raters_stop(wrong: float) -> None:
+    """A reader is wrong of one group in one direction; pictures of which it is unsure are drawn more often."""
+    rng, held, times = np.random.default_rng(8), 0, 1000
+    for seed in range(times):
+        shown = (rng.random(400) < 0.4).astype(float)
+        guess = np.where((shown == 1) & (rng.random(400) < wrong), 0, shown)
+        unsure = np.where(guess == shown, rng.uniform(0, 0.5, 400), rng.uniform(0.3, 0.7, 400))
+        first, chance = _drawn(inclusion(unsure, 1.0), int(rng.integers(30, 200)), seed)
+        found = weighted_share(shown[first], guess[first], chance, float(guess.sum()), 400)
+        held += found.low <= 0.4 <= found.high
+    assert held / times >= 0.93
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,20 @@ from fair_diffusion.cli.interrupt import interruptible
 
 VERBS = (
     *("generate", "rebalance", "explain", "associations", "audit", "audit-suite", "compare", "plan", "calibrate"),
-    *("models", "report", "ledger", "serve", "studio", "worker", "keys", "jobs", "perceiver", "pocket", "doctor"),
+    *(
+        "models",
+        "report",
+        "ledger",
+        "serve",
+        "studio",
+        "label",
+        "worker",
+        "keys",
+        "jobs",
+        "perceiver",
+        "pocket",
+        "doctor",
+    ),
 )
 """Each has a file and in it a function, or a group of verbs, of its name."""
 # Model libraries report on their own loading; a person at a terminal reads ours.

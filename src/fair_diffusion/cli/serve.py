@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +14,14 @@ import typer
 from fair_diffusion.cli.console import say
 from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
+from fair_diffusion.cli.serving_ray import serve_on_ray
 from fair_diffusion.cli.signing import C2pa
 from fair_diffusion.cli.upstream import UpstreamModel, UpstreamUrl, check_readers
 from fair_diffusion.cli.usage import usage_errors
 
 if TYPE_CHECKING:
     from fair_diffusion.service.server import Server
+    from fair_diffusion.service.settings import Settings
 
 
 @grouped
@@ -55,6 +58,11 @@ def serve(
     upstream_timeout: Annotated[
         float | None, typer.Option(help="seconds for one image of that server; 120 if not given")
     ] = None,
+    ray: Annotated[
+        bool,
+        typer.Option("--ray", help="let Ray Serve run API and workers, as many as what waits needs, up to --workers"),
+    ] = False,
+    gpus: Annotated[float | None, typer.Option(help="with --ray: GPUs of one worker; 1 if there are any")] = None,
 ) -> None:
     """Serve images with measured proportions over HTTP, until SIGTERM or Ctrl-C.
 
@@ -66,21 +74,29 @@ def serve(
         **{"keep_prompts": keep_prompts, "upstream": upstream, "upstream_model": upstream_model},
         **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
-    run(given, loading, lambda address, secret, _: _greet(address, secret))
+    on_ray = partial(serve_on_ray, gpus=gpus) if ray else None
+    run(given, loading, lambda address, secret, _: _greet(address, secret), instead=on_ray)
 
 
-def run(given: dict[str, Any], loading: LoadingModels, greet: Callable[[str, str | None, Server], None]) -> None:
+def run(
+    given: dict[str, Any],
+    loading: LoadingModels,
+    greet: Callable[[str, str | None, Server], None],
+    *,
+    instead: Callable[[Settings, LoadingModels, Callable[[str], None]], None] | None = None,
+) -> None:
     """Serve until the end: the API, the studio, and the workers.
 
     Args:
         given: the settings that are given.
         loading: which models are drawn with.
         greet: is told the address, the secret of the first key if it was made, and the server, when it takes requests.
+        instead: serves until the end in place of this process, given settings, models, and who is told the address.
     """
     with usage_errors():
         try:
             from fair_diffusion.service.api import application
-            from fair_diffusion.service.serving import Uvicorn, Workers, prepared
+            from fair_diffusion.service.serving import Uvicorn, Workers, check_address, prepared
             from fair_diffusion.service.settings import Settings
             from fair_diffusion.studio import mount
         except ModuleNotFoundError as error:
@@ -88,8 +104,15 @@ def run(given: dict[str, Any], loading: LoadingModels, greet: Callable[[str, str
         settings = Settings.read(**given)
         if settings.upstream is not None:
             check_readers(loading)
+        check_address(settings)  # before a first key is made: it is shown once, when the server serves
         server, secret = prepared(settings)
         say(f"settings: {json.dumps(settings.shown())}", err=True)
+        if instead is not None:
+            try:
+                instead(settings, loading, lambda address: greet(address, secret, server))
+            finally:
+                server.close()
+            return
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: None)  # uvicorn takes them, ends, and sends them on
         drawing = Workers(settings, _options(loading))

@@ -199,7 +199,7 @@ def _device(name: str | None) -> torch.device:
     except RuntimeError:
         raise ValueError(f"unknown device {name!r}; this machine has {', '.join(has)}") from None
     if place.type not in has or (place.index or 0) >= max(1, torch.accelerator.device_count()):
-        raise ValueError(f"this machine has no {name}; it has {', '.join(has)}")
+        raise ValueError(f"this machine has no {name}; it has {', '.join(has)}: name one of these")
     return place
 
 

@@ -202,7 +202,10 @@ def _index(model: str, folder: Path) -> Mapping[str, Any]:
         index = json.loads(content(InnerFile(folder, INDEX), LARGEST))
         index["_class_name"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError(f"{model!r} is not a model as diffusers writes it: it has no readable {INDEX}") from None
+        raise ValueError(
+            f"{model!r} is not a model as diffusers writes it: it has no readable {INDEX}; name a folder "
+            "that save_pretrained wrote, a hub id, or pocket"
+        ) from None
     return dict(index)
 
 

@@ -80,9 +80,9 @@ class ReaderCalibration:
         groups: its K groups. "Unknown" is one more, the last of rows and columns.
         labels: number of images that people labelled.
         guidelines: the versions of the guidelines that they went by.
-        counts: counts[i][j] of these images are group i to people and j to the reader, weighted: an image that was
+        counts: `counts[i][j]` of these images are group i to people and j to the reader, weighted: an image that was
             shown with a small probability stands for more. Together they are as many as independent labels would be.
-        rates: rates[i][j] is the probability that an image that is i to people is read as j, in any concept.
+        rates: `rates[i][j]` is the probability that an image that is i to people is read as j, in any concept.
         low, high: the 95 % interval of each of these rates.
         strengths: for each group that people saw, how many labels of all concepts count in one concept.
         concepts: the rates of each concept with labels.
@@ -171,7 +171,8 @@ class Calibration:
 
         Args:
             confusions: those that are known otherwise.
-            reader, model: whose.
+            reader: the name of the reader.
+            model: the model whose images it reads.
         """
         own = [each for each in self.readers if (each.reader, each.model) == (reader, model)]
         made = [one for each in own if (one := each.confusion(self.version)) is not None]

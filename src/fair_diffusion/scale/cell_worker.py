@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("fair_diffusion.worker")
 REST = 1.0
 """Seconds, about, after which a worker at rest looks for cells."""
-BEAT = 5.0
+BEAT = 10.0
 """Seconds between two looks whether a cell is still this worker's: a thousand workers ask one database."""
 
 

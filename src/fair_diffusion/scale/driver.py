@@ -22,7 +22,7 @@ from fair_diffusion.service.worker import worker_name
 
 WINDOW = 4000
 """Cells that are in the database at once: more than workers take between two looks."""
-LOOK, LONGEST_LOOK = 0.1, 2.0
+LOOK, LONGEST_LOOK = 0.1, 1.0
 """Seconds between two looks at the cells, at first and where nothing ends."""
 MOST_FAILED = 10
 """A campaign ends when so many cells have failed: the rest would most likely fail, too."""

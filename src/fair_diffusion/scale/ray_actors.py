@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import time
 from typing import Any
 
@@ -27,6 +28,10 @@ class Actor:
     def run(self) -> None:
         """Work until `stop`."""
         self._worker.run()
+
+    def pid(self) -> int:
+        """Its process."""
+        return os.getpid()
 
     def stop(self) -> None:
         """Finish what is at hand within the grace time, and end."""
@@ -110,7 +115,7 @@ class RayActors:
         have = ray.cluster_resources()
         gpus = (1.0 if have.get("GPU", 0) else 0.0) if self._gpus is None else self._gpus
         room = int(have.get("GPU", 0) / gpus) if gpus else int(have.get("CPU", 0))
-        kind = ray.remote(Actor).options(num_gpus=gpus, num_cpus=1, max_concurrency=2, max_restarts=0)
+        kind = ray.remote(Actor).options(num_gpus=gpus, num_cpus=1, max_concurrency=3, max_restarts=0)
         while len(self._actors) < (room if self._number is None else self._number):
             actor = kind.remote(self._database, self._settings)
             self._actors[actor.run.remote()] = actor

@@ -1,4 +1,7 @@
-"""The labels of a set as a table, and back: `file,attribute,group,rater,concept,source`, as an audit reads it.
+"""The labels of a set as a table, and back, as an audit and `fair-diffusion calibrate` read it.
+
+The columns are `file,attribute,group,rater,concept,source,probability,guideline`. The probability is that with which
+the picture was shown by now, up to a factor that all pictures share.
 
 "unknown" stands for "cannot tell". Skips and gold questions are left out. A table of pictures has one line for each,
 with what raters together or an adjudication say, so that its reader needs no rule for disagreements.
@@ -12,10 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, and_, exists, func, select
 
 from fair_diffusion.files.csv_rows import write_csv
-from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, read_labels
+from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, read_labels
+from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import Adjudications
@@ -23,9 +27,10 @@ from fair_diffusion.service.label_sets import RANDOM, LabelSet
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.service.tables import label_pictures, labels
 from fair_diffusion.service.trail import COMMAND_LINE, note
+from fair_diffusion.statistics.drawing_order import chance_so_far
 
 What = Literal["labels", "pictures"]
-HEADER = (*COLUMNS, *OPTIONAL)
+HEADER = (*COLUMNS, *OPTIONAL, *SHOWN)
 SOMEBODY = "somebody"
 """The rater of a line that names none."""
 IMPORTED = "imported"
@@ -69,8 +74,9 @@ def write_labels(
     Returns:
         How many lines.
     """
-    pictures = _pictures(database, label_set)
-    rows = []
+    pictures, chances, rows = _pictures(database, label_set), _chances(database, label_set), []
+    standing = Labels(database).all(label_set=label_set.id)
+    versions = {(label.image, label.rater): label.guideline for label in standing}
     for image, one in Adjudications(database, label_set).decisions().items():
         row = pictures.get(image)
         if row is None:
@@ -78,7 +84,15 @@ def write_labels(
         told = {"file": row.file, "attribute": label_set.attribute, "concept": row.concept, "source": row.source}
         said = one.said if what == "labels" else {one.how: one.answer}
         for rater, answer in said.items():
-            rows.append({**told, "group": answer or UNKNOWN, "rater": (names or {}).get(rater, rater)})
+            rows.append(
+                {
+                    **told,
+                    "group": answer or UNKNOWN,
+                    "rater": (names or {}).get(rater, rater),
+                    "probability": chances[image],
+                    "guideline": versions.get((image, rater), label_set.guideline),
+                }
+            )
     write_csv(path, HEADER, rows)
     return len(rows)
 
@@ -91,13 +105,21 @@ def labels_text(database: Database, label_set: LabelSet, *, what: What = "labels
         return path.read_text(encoding="utf-8")
 
 
-def import_labels(database: Database, label_set: LabelSet, text: str, *, by: str = COMMAND_LINE) -> Imported:
+def import_labels(
+    database: Database,
+    label_set: LabelSet,
+    text: str,
+    *,
+    attributes: Attributes | None = None,
+    by: str = COMMAND_LINE,
+) -> Imported:
     """Add the labels of a table to a set. Its pictures must have been drawn at random, as those of the set are.
 
     Args:
         database: where they go.
         label_set: the set whose pictures they label.
         text: the table, as an audit reads it; files are named as in the set.
+        attributes: the definitions that the table goes by; the built-in ones if None.
         by: the id of the key that does it.
 
     Raises:
@@ -110,7 +132,7 @@ def import_labels(database: Database, label_set: LabelSet, text: str, *, by: str
         path = Path(folder) / "labels.csv"
         path.write_text(text, encoding="utf-8")
         try:
-            found = read_labels(path)
+            found = read_labels(path, attributes)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "the table")) from None
     votes = found.votes.get(label_set.attribute)
@@ -164,6 +186,20 @@ def _store(
         details = {"added": added, "already": len(given) - added}
         note(connection, by=by, change="labels imported", subject=label_set.id, details=details)
     return Imported(added, len(given) - added, told.unmatched, told.notes)
+
+
+def _chances(database: Database, label_set: LabelSet) -> dict[str, float]:
+    """By picture, the probability with which it was shown by now."""
+    drawn = and_(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
+    ours = and_(labels.c.label_set == label_pictures.c.label_set, labels.c.image == label_pictures.c.image)
+    met = exists().where(ours, labels.c.undone.is_(None))
+    with database.reading() as connection:
+        rows = connection.execute(select(label_pictures.c.image, label_pictures.c.probability).where(drawn)).all()
+        after = connection.scalar(select(func.min(label_pictures.c.priority)).where(drawn, ~met))
+    if label_set.queue == RANDOM:
+        return {row.image: row.probability for row in rows}
+    chances = chance_so_far([row.probability for row in rows], after)
+    return {row.image: float(chance) for row, chance in zip(rows, chances, strict=True)}
 
 
 def _pictures(database: Database, label_set: LabelSet) -> dict[str, Row[Any]]:

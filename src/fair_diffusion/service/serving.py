@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
-from socket import socket
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -33,6 +33,19 @@ DATABASE = "FAIR_DIFFUSION_DATABASE"
 """The environment variable by which workers get the URL, which may hold a password."""
 SLOWEST = 30.0
 """Seconds between two starts of a worker that dies at once, at most."""
+
+
+def check_address(settings: Settings) -> None:
+    """`ValueError` if nobody can listen on the address: it is in use, or not of this machine."""
+    with socket(AF_INET6 if ":" in settings.host else AF_INET) as tried:
+        tried.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        try:
+            tried.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ValueError(
+                f"nobody can listen on port {settings.port} of {settings.host} ({error.strerror}); name another with "
+                "--port, 0 for any that is free, or with --host"
+            ) from None
 
 
 def prepared(settings: Settings) -> tuple[Server, str | None]:

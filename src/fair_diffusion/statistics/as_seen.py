@@ -48,7 +48,8 @@ def translated(readings: ArrayLike, rates: ArrayLike, shares: ArrayLike) -> Arra
 
     Args:
         readings: the reader's probabilities, shape (images, readings).
-        rates, shares: θ and π, as in `explained`.
+        rates: θ, as in `explained`.
+        shares: π, as in `explained`.
     """
     r, theta, pi = (np.asarray(values, dtype=np.float64) for values in (readings, rates, shares))
     return np.asarray(r @ _posterior(theta, pi))

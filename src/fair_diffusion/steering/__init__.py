@@ -55,7 +55,7 @@ def guide_of(method: Method) -> Guiding:
     """
     guide: Guiding | None = _defined(method, "guide")
     if guide is None:
-        raise ValueError(f"method {method.name!r} defines no 'guide'; define it as docs/reference/methods.md shows")
+        raise ValueError(f"method {method.name!r} defines no 'guide'; define it as docs/how-to/write-a-method.md shows")
     return guide
 
 

@@ -79,13 +79,18 @@ def enter_key(
 
 
 @router.get("/enter")
-def enter_link(request: Request, server: Here, token: Annotated[str, Query(max_length=1000)]) -> Response:
-    """Sign in with a link."""
+def enter_link(
+    request: Request,
+    server: Here,
+    token: Annotated[str, Query(max_length=1000)],
+    to: Annotated[str, Query(max_length=300)] = "",
+) -> Response:
+    """Sign in with a link, and open a page."""
     key = Signer(server.database).read("entry", token, seconds=ENTRY)
     found = None if key is None else server.keys.valid(key)
     if found is None:
-        return page(request, "sign_in.html.j2", title="Sign in", to="", wrong=True, status=401)
-    return _into(request, server, found, "")
+        return page(request, "sign_in.html.j2", title="Sign in", to=_inside(to), wrong=True, status=401)
+    return _into(request, server, found, _inside(to))
 
 
 @router.post("/sign-out")

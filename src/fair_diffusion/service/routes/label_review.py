@@ -142,7 +142,8 @@ def table(label_set: Set, server: Here, key: Operator, asked: Annotated[Which, Q
 def import_table(label_set: Set, asked: NewTable, server: Here, key: Operator) -> ImportShown:
     """Add the labels of a table. Its pictures must have been drawn at random."""
     try:
-        told = import_labels(server.database, found(server, key, label_set), asked.text, by=key.id)
+        ours, known = found(server, key, label_set), known_attributes(server)
+        told = import_labels(server.database, ours, asked.text, attributes=known, by=key.id)
     except ValueError as error:
         raise wrong("text", str(error)) from None
     return cast(ImportShown, {"object": "label_import", **asdict(told)})

@@ -117,7 +117,8 @@ async def take(request: Request, label_set: Set, server: Here, key: Operator, fi
     """Add the labels of a table."""
     content = await file.read()
     try:
-        told = import_labels(server.database, found(server, key, label_set), content.decode("utf-8-sig"), by=key.id)
+        ours, text, known = found(server, key, label_set), content.decode("utf-8-sig"), known_attributes(server)
+        told = import_labels(server.database, ours, text, attributes=known, by=key.id)
     except UnicodeDecodeError:
         raise wrong(None, "the file is not UTF-8 text; save it as CSV in UTF-8") from None
     except ValueError as error:

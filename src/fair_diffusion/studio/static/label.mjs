@@ -69,7 +69,7 @@ function bought(told) {
   for (const group of told.groups) {
     const row = document.querySelector(`.bought [data-group="${CSS.escape(group.group)}"]`)
     const known = group.share !== null
-    row.querySelector(".share").textContent = known ? percent(group.share) : "–"
+    row.querySelector(".estimate").textContent = known ? percent(group.share) : "–"
     row.querySelector(".half").textContent = known ? `± ${halfOf(group)}` : ""
     row.querySelector(".more").textContent = group.more === null ? "" : `± ${Math.round(100 * group.wanted)} after ${group.more} more`
     const range = row.querySelector(".range"), mark = row.querySelector(".mark")

@@ -1,0 +1,1 @@
+"""Suites and comparisons by many workers: what that costs, how it grows, and what it survives."""

@@ -1,0 +1,69 @@
+"""A policy that defines an attribute, served: images, streams, another definition, what no reader reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from running_service import Running, running
+
+from fair_diffusion import FairPipeline
+from fair_diffusion.models.pocket.folder import WEIGHTS
+from fair_diffusion.service.ledger import DatabaseLedger
+
+PERCEIVER = f"pocket:{WEIGHTS / 'styles-perceiver.safetensors'}"
+JUDGE = f"judge:{WEIGHTS / 'styles-judge.safetensors'}"
+POLICY = """version: 1
+attributes:
+  complexion:
+    label: complexion
+    stands: after
+    groups:
+      fair: {phrases: [figure with light skin], adjective: with light skin}
+      tan: {phrases: [figure with medium skin], adjective: with medium skin}
+      deep: {phrases: [figure with dark skin], adjective: with dark skin}
+rules:
+- every: occupation
+  targets: {complexion: {fair: 50%, deep: 50%}}
+"""
+BODY = {"prompt": "a photo of a cook", "n": 2, "fairness": {"steps": 4, "method": "prompt"}}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    pipe = FairPipeline.from_pretrained("pocket", perceiver=PERCEIVER, judge=JUDGE)
+    with running(tmp_path_factory.mktemp("own"), pipe=pipe) as found:
+        yield found
+
+
+def serve(service: Running, text: str) -> None:
+    version = service.server.policies.add(text)
+    service.server.policies.activate(version.version, why="a test")
+
+
+def test_an_attribute_of_the_policy_is_drawn_counted_and_another_definition_is_another_stream(service: Running) -> None:
+    http = service.http()
+    serve(service, POLICY)
+    answer = http.post("/v1/images/generations", json=BODY)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()["fairness"]
+    groups = [image["assigned"]["complexion"] for image in told["images"]]
+    assert sorted(groups) == ["deep", "fair"]
+    serve(service, POLICY.replace("figure with dark skin", "figure with very dark skin"))
+    assert http.post("/v1/images/generations", json=BODY).status_code == 200
+    rows = DatabaseLedger(service.server.database).rows()
+    own = [row for row in rows if row.attributes == "complexion"]
+    assert len({row.stream for row in own}) == 2
+    assert sum(row.asked for row in own) == 4
+
+
+def test_what_the_readers_of_the_model_cannot_read_is_said_and_nothing_is_drawn(service: Running) -> None:
+    http = service.http()
+    rule = "rules:\n- every: occupation\n  targets: {glasses: uniform}\n"
+    serve(service, f"version: 1\ninclude: [glasses]\n{rule}")
+    answer = http.post("/v1/images/generations", json=BODY)
+    assert answer.status_code >= 400
+    assert "cannot read 'glasses'" in answer.json()["error"]["message"]
+    refused = http.put("/v1/policies", json={"text": f"version: 1\ninclude: [hair.yaml]\n{rule}"})
+    assert refused.status_code == 400
+    assert "write what the file defines below 'attributes'" in refused.text
