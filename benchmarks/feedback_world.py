@@ -15,12 +15,13 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fair_diffusion.control import natural_first
+from fair_diffusion.control.order import Arrival
 from fair_diffusion.control.seen import Seen
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.models.cards import card_named
@@ -28,6 +29,7 @@ from fair_diffusion.perception.calibration import Calibration, LabelledImage, ca
 from fair_diffusion.policy import Policy, built_in
 from fair_diffusion.policy.concepts import lists
 from fair_diffusion.statistics.metrics import total_variation
+from fair_diffusion.steering.window import look_step
 
 Array = NDArray[np.float64]
 GROUPS = built_in()["gender"].group_names
@@ -70,7 +72,7 @@ class World:
                 arrival = SimpleNamespace(
                     state=each.seed, evaluations=2 * cost, shares={"gender": p}, finite=True, since_noise=2 * STEPS
                 )
-                each.take(arrival)
+                each.take(cast(Arrival, arrival))
         spent = sum(shown.evaluations for shown in order.shown.values())
         return [people[i] for i in range(n)], [read[i] for i in range(n)], spent / (2 * STEPS * n)
 
@@ -95,7 +97,7 @@ class World:
             shown={},
             notes=[],
             kept=lambda arrival: Path("none"),
-            look=natural_first.look_step(STEPS, card.start),
+            look=look_step(STEPS, card.start),
         )
 
     def _shown(self, stretch: Any) -> int:
