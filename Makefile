@@ -48,6 +48,8 @@ format: $(TESTS)  ## mend style
 	$(BIN)/ruff format .
 
 $(DEMO): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys, venv; sys.exit(sys.version_info < (3, 11))" 2> /dev/null || { echo \
+		"== $(PYTHON) is no Python of 3.11 or newer with venv; name one, as in: make demo PYTHON=python3.12 =="; exit 1; }
 	@echo "== installing the package into .venv (1.8 GB, a few minutes the first time) =="
 	@$(PYTHON) -m venv .venv
 	@$(PIP) . || $(FAILED)

@@ -205,6 +205,29 @@ def test_files_in_a_circle_and_files_that_differ_are_refused(tmp_path: Path) -> 
     )  # a policy refines what it includes
 
 
+def test_what_is_named_and_is_no_file_of_definitions_is_told_in_one_line(tmp_path: Path) -> None:
+    contents = {
+        "binary": b"\x00\x01\xff",
+        "empty": b"",
+        "list": b"[1, 2]",
+        "itself": b"thing: &t\n  groups: {x one: {}, y two: {}}\n  label: *t\n",
+        "dangling": b"a: {groups: {x one: *b, y two: {}}}\n",
+        "code": b"thing: !!python/object/apply:os.getcwd []\n",
+        "merged": b"thing:\n  groups:\n    <<: {x one: {}}\n    y two: {}\n",
+        "two documents": b"thing: {groups: {x one: {}, y two: {}}}\n---\nother: {}\n",
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.yaml").write_bytes(content)
+        with pytest.raises(PolicyError) as caught:
+            Attributes.named(tmp_path / f"{name}.yaml")
+        (problem,) = caught.value.problems
+        assert problem.line is None
+        assert f"{name}.yaml" in str(caught.value)
+        assert problem.mend
+    with pytest.raises(PolicyError, match=r"^'\S+gone.yaml': cannot be read: not there"):
+        Attributes.named(tmp_path / "gone.yaml")
+
+
 def test_a_policy_refines_what_is_built_in_and_loses_no_restraint() -> None:
     tones = Policy.from_yaml(
         "version: 1\nattributes:\n  skin_tone: {groups: {light one: {}, deep one: {}}}\n"

@@ -13,6 +13,7 @@ from browsing import Studio, check
 from playwright.sync_api import Browser, Page, expect
 
 from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.ledger import DatabaseLedger
 
 pytestmark = pytest.mark.chromium
 Look = Callable[[Page, str], None]
@@ -63,6 +64,7 @@ def test_a_person_draws_corrects_and_takes_the_images_away(drawing: Studio, brow
     assert page.locator("#tile-0 img").first.get_attribute("src") != before
     labels = Labels(drawing.server.database).all()
     assert [(label.queue, label.answer, label.probability) for label in labels] == [("correction", None, None)]
+    assert sum(row.asked for row in DatabaseLedger(drawing.server.database).rows()) == 8  # it takes no new turn
     page.reload()
     expect(page.locator("#tile-0")).to_contain_text("made again")
     check(page)

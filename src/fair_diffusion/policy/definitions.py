@@ -61,7 +61,7 @@ def attributes_from(named: Iterable[str | Path], base: Attributes | None = None)
     for each in named:
         reader.include(None, str(each), Path())
         if reader.problems:
-            raise PolicyError(reader.problems)
+            raise PolicyError([replace(each, line=None) for each in reader.problems])  # they are of no file of ours
     return reader.attributes
 
 

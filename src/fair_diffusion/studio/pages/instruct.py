@@ -209,7 +209,12 @@ def put_drawing(server: Server, key: Key, asked: Asked, *, request: str, group: 
         plain = replace(body, instruct=None, policy=None, policy_hash=None)
         twin, _ = put_body(server, key, plain, model, priority=priority)
         body = replace(body, plain=twin.id)
-    job, _ = put_body(server, key, body, model, priority=priority)
+    try:
+        job, _ = put_body(server, key, body, model, priority=priority)
+    except Exception:  # nobody would look at the twins
+        if body.plain:
+            server.jobs.cancel(body.plain)
+        raise
     return job.id
 
 

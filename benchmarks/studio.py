@@ -1,0 +1,82 @@
+"""How long the studio takes from a keystroke to what is understood of it, in a browser.
+
+Each prompt is typed letter by letter. The time is from the event of a key to the page that shows the answer, so it has
+the 60 ms in it that the page waits for the next key.
+
+    python -m benchmarks.studio        → benchmarks/studio.md
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from statistics import median, quantiles
+
+from playwright.sync_api import Page
+
+from recipes.studio_pictures import opened, studio
+
+OUT = Path(__file__).with_suffix(".md")
+PROMPTS = (
+    "a photo of a firefighter at work",
+    "a portrait of a female software developer",
+    "two nurses and a doctor in a hospital",
+    "a photo of a blorfsmith",
+    "ein Foto einer Krankenschwester",
+)
+SENTENCE = "every occupation: half women, half men; skin tone uniform"
+PAUSE = 300.0
+"""Milliseconds between two keys: each answer is waited for."""
+LISTEN = """() => {
+  window.times = []
+  let pressed = 0
+  document.getElementById("main").addEventListener("input", () => { pressed = performance.now() }, { capture: true })
+  document.body.addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.id === "understood" && pressed) { window.times.push(performance.now() - pressed); pressed = 0 }
+  })
+}"""
+
+
+def typed(page: Page, text: str) -> list[float]:
+    """Type a prompt, and return the milliseconds to each answer."""
+    field = page.get_by_label("What should the images show?")
+    field.fill("")
+    page.wait_for_timeout(2 * PAUSE)
+    page.evaluate("window.times = []")
+    field.press_sequentially(text, delay=PAUSE)
+    page.wait_for_timeout(2 * PAUSE)
+    found: list[float] = page.evaluate("window.times")
+    return found
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    with studio() as link, opened(link) as page:
+        page.get_by_label("Which people, in which proportions?").fill(SENTENCE)
+        page.evaluate(LISTEN)
+        typed(page, "a warm-up")
+        rows = [(text, typed(page, text)) for text in PROMPTS]
+        load, cores = os.getloadavg()[0], os.cpu_count()
+    every = [each for _, times in rows for each in times]
+    lines = [
+        "# From a keystroke to what is understood",
+        "",
+        "`python -m benchmarks.studio`: milliseconds in a browser, with the 60 that the page waits for the next key.",
+        f"Pages, server and worker ran on {cores} cores; at the end {load:.1f} processes wanted one (load average).",
+        "",
+        "| prompt | keys | median | 95 % | most |",
+        "|---|---|---|---|---|",
+        *(_row(text, times) for text, times in [*rows, ("all", every)]),
+        "",
+    ]
+    OUT.write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(lines))
+
+
+def _row(text: str, times: list[float]) -> str:
+    high = quantiles(times, n=20)[-1]
+    return f"| {text} | {len(times)} | {median(times):.0f} | {high:.0f} | {max(times):.0f} |"
+
+
+if __name__ == "__main__":
+    main()

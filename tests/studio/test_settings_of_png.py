@@ -1,0 +1,42 @@
+"""A picture that is dropped tells its settings: by its job, or by the record that `generate` wrote into it."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import Any
+
+from browsing import Studio
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from fair_diffusion.runs.format import PNG_KEY
+from fair_diffusion.service.keys import CLIENT
+from fair_diffusion.studio.settings_of_png import settings_of
+
+
+def png(record: Any = None) -> bytes:
+    file, info = BytesIO(), PngInfo()
+    if record is not None:
+        info.add_itxt(PNG_KEY, record if isinstance(record, str) else json.dumps(record))
+    Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def test_a_record_of_generate_fills_the_form(empty: Studio) -> None:
+    record = {"prompt": "a photo of a nurse", "seed": 7, "steps": 20, "negative_prompt": None}
+    found = settings_of(empty.server, empty.key, png(record))
+    assert found == {"prompt": "a photo of a nurse", "seed": 7, "steps": 20, "negative_prompt": "", "n": 1}
+
+
+def test_a_picture_of_ours_names_its_job_to_its_key_and_to_operators(empty: Studio) -> None:
+    content, client, other = png(), empty.new_key(CLIENT), empty.new_key(CLIENT)
+    empty.server.images.put(content, key=client.id, job="job_1")
+    assert settings_of(empty.server, client, content) == {"job": "job_1"}
+    assert settings_of(empty.server, empty.key, content) == {"job": "job_1"}
+    assert settings_of(empty.server, other, content) is None
+
+
+def test_other_files_tell_nothing(empty: Studio) -> None:
+    for content in (b"", b"no picture", png(), png("no JSON"), png([1, 2]), png("x" * 40_000)):
+        assert settings_of(empty.server, empty.key, content) is None
