@@ -19,9 +19,10 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "fair_diffusion"
 PROJECT = {name: f"project/{name.lower()}" for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")}
+EXAMPLES = {"examples/README.md": "examples/index.md", "examples/space/README.md": "examples/space.md"}
 STUDIES = {f"benchmarks/{path.name}": f"studies/{path.name}" for path in sorted((ROOT / "benchmarks").glob("*.md"))}
 CARD = {"src/fair_diffusion/models/pocket/weights/README.md": "studies/pocket-model.md"}
-ELSEWHERE = {**PROJECT, **STUDIES, **CARD, "README.md": "index.md"}
+ELSEWHERE = {**EXAMPLES, **PROJECT, **STUDIES, **CARD, "README.md": "index.md"}
 """Pages of the repository outside docs/, and where they are on the site."""
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 CODE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
@@ -46,6 +47,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add the pages that lie elsewhere to the navigation."""
     assert config.nav is not None
     config.nav += [{"Python": [f"python/{name}.md" for name in packages()]}]
+    config.nav += [{"Examples": list(EXAMPLES.values())}]
     config.nav += [{"Studies": [*CARD.values(), *STUDIES.values()]}, {"Project": list(PROJECT.values())}]
     return config
 

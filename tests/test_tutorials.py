@@ -25,8 +25,8 @@ from fair_diffusion.pipeline import FairPipeline
 PAGES = Path(__file__).parents[1] / "docs" / "tutorials"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVED = "serve-it"
-NOT_RUN = ("make demo", ". .venv/bin/activate", "pip install", "export FAIR_DIFFUSION_KEY=")
-"""Lines that install, or that hold what only the reader knows."""
+NOT_RUN = ("make demo", "fair-diffusion label", ". .venv/bin/activate", "pip install", "export FAIR_DIFFUSION_KEY=")
+"""Lines that install, that wait for a person, or that hold what only the reader knows."""
 EXACT = ("explain", "plan")
 """Verbs that draw nothing: the page shows all that they print."""
 ENOUGH = {"generate": 4, "audit-suite": 1}

@@ -1,6 +1,6 @@
 """What many workers cost, how they grow, and what they survive, against the bars.
 
-    python -m benchmarks.scale                     → all parts, benchmarks/scale.md (25 minutes on two quiet cores)
+    python -m benchmarks.scale                     → all parts, benchmarks/scale.md (15 minutes on two quiet cores)
     python -m benchmarks.scale --part claims       → one part; the lines of the others stay as they were
 
 `--size F` makes a part F times as large, such as 0.1, to see that it works: such figures are printed and not kept.

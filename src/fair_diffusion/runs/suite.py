@@ -147,19 +147,19 @@ def draw_parts(
     Raises:
         KeyboardInterrupt: the drawing was interrupted.
     """
-    begun: list[Part] = []
+    begun: dict[int, Part] = {}
     fields = suite.arguments | dict(options or {})
 
     def requests() -> Iterator[Request]:
-        for part in parts:
-            begun.append(part)
+        for k, part in enumerate(parts):
+            begun[k] = part
             prompt, seed = suite.prompt_for(part.concept), suite.seed + part.first
             yield Request(prompt=prompt, n=part.n, seed=seed, lot=(seed, part.place), **fields)
 
     for k, result in pipe.each(requests(), on_step=on_step):
         if result.interrupted:
             raise KeyboardInterrupt
-        yield begun[k], result
+        yield begun.pop(k), result
 
 
 def check_work(

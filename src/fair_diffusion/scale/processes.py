@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 
 DATABASE = "FAIR_DIFFUSION_DATABASE"
 """The environment variable by which workers get the URL, which may hold a password."""
@@ -24,19 +23,22 @@ class Processes:
     Args:
         database: the URL.
         number: how many.
-        options: of `fair-diffusion worker --cells`, as words.
         grace: seconds in which they finish what they have at the end.
+
+    Attributes:
+        started: the ids of all processes, in the order in which they were started.
     """
 
-    def __init__(self, database: str, number: int, options: Sequence[str] = (), *, grace: float = GRACE) -> None:
-        self._database, self._number, self._options, self._grace = database, number, list(options), grace
+    def __init__(self, database: str, number: int, *, grace: float = GRACE) -> None:
+        self._database, self._number, self._grace = database, number, grace
+        self.started: list[int] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._deaths, self._next = 0, 0.0
 
     def __enter__(self) -> Processes:
         gpus = _gpus()
         self._places = [gpus[k % len(gpus)] if gpus else None for k in range(self._number)]
-        self._processes = [self._started(place) for place in self._places]
+        self._processes = [self._start(place) for place in self._places]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,13 +61,17 @@ class Processes:
                 raise ValueError("a worker cannot work, and said why; mend that, and the same command goes on")
             self._deaths += 1
             self._next = time.monotonic() + min(30.0, AGAIN * 2**self._deaths)
-            self._processes[k] = self._started(self._places[k])
+            self._processes[k] = self._start(self._places[k])
 
-    def _started(self, gpu: str | None) -> subprocess.Popen[bytes]:
+    def _start(self, gpu: str | None) -> subprocess.Popen[bytes]:
         environment = {**os.environ, DATABASE: self._database, **({VISIBLE: gpu} if gpu is not None else {})}
+        process = subprocess.Popen(self._command(), env=environment)
+        self.started.append(process.pid)
+        return process
+
+    def _command(self) -> list[str]:
         own = ["--parent", str(os.getpid()), "--grace", str(self._grace)]
-        command = [sys.executable, "-m", "fair_diffusion.cli", "worker", "--cells", *own, *self._options]
-        return subprocess.Popen(command, env=environment)
+        return [sys.executable, "-m", "fair_diffusion.cli", "worker", "--cells", *own]
 
 
 def _gpus() -> list[str]:

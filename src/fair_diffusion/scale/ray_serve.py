@@ -94,7 +94,8 @@ def start(
     Args:
         api: builds the application; it is called in the replica of the API.
         worker: builds a worker, with its database; it is called in each replica.
-        host, port: of the HTTP proxy.
+        host: of the HTTP proxy.
+        port: of the HTTP proxy.
         most: replicas at most.
         grace: seconds in which a worker finishes what it has at its end.
         gpus: of one worker; None: 1 where the cluster has any, else 0.
