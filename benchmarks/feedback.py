@@ -1,9 +1,9 @@
 """People's labels close the loop: the proportions as people see them, with 0 to 1,000 labels.
 
 A third reader stands for people (`recipes.pocket.people`): it never steers nor judges. Two perceivers steer. The right
-one is the pocket model's own. The wrong one calls a third of short-haired women men, and reads a fifth of skin tones
-one tone off. Labels are of images that were drawn, without a calibration, from other seeds than those that are
-measured; which of them are labelled is drawn at random. Target: half women, and even skin tones.
+one is the pocket model's own. The wrong one calls a third of short-haired women men, those with dark hair, and reads a
+fifth of skin tones one tone off. Labels are of images that were drawn, without a calibration, from other seeds than
+those that are measured; which of them are labelled is drawn at random. Target: half women, and even skin tones.
 
 TV is the total variation from the target as people see it, unknown counted against the row: mean over occupations. A
 way that does not reach the bar stands beside: quotas shifted by the pooled rates of error, q = θᵀ τ, and nothing else.
@@ -11,7 +11,7 @@ Network evaluations, readings and results are kept in work/pocket/feedback, so t
 remove that folder after a change of the code.
 
     python -m recipes.pocket.data && python -m recipes.pocket.people      (once)
-    python -m benchmarks.feedback [--occupations 20] [--images 100]       → a table, and benchmarks/feedback.md
+    python -m benchmarks.feedback [--occupations 20] [--images 100] → a table, and benchmarks/feedback.md
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ POOL = 50
 """Images of each occupation that people may label."""
 TARGET = "every: occupation\n  targets: {gender: {woman: 50%, man: 50%}, skin_tone: uniform}"
 NAMES = ("gender", "skin_tone")
-SHORT = 0.7
-"""Below this part of coloured pixels beside the neck a woman's hair counts as short."""
+SHORT, DARK = 0.7, 137.0
+"""Below this part of coloured pixels beside the neck a woman's hair counts as short. A third of short-haired women have
+darker pixels there (0 to 255) than the second number."""
 ALONE = "quotas alone"
 
 
@@ -73,9 +74,9 @@ class Wrong:
         darkest = len(self.groups["skin_tone"]) - 1
         for k, image in enumerate(images):
             gender, tone = found["gender"][k], found["skin_tone"][k]
-            if int(gender.argmax()) == woman and hair(image) < SHORT and _lot(image, b"hair") < 1 / 3:
+            if int(gender.argmax()) == woman and misread(image):
                 gender[[woman, man]] = gender[[man, woman]]
-            if _lot(image, b"tone") < 1 / 5 and (read := int(tone.argmax())) <= darkest:
+            if zlib.crc32(image.tobytes()) < 2**32 / 5 and (read := int(tone.argmax())) <= darkest:
                 other = read + 1 if read < darkest else read - 1
                 tone[[read, other]] = tone[[other, read]]
         return found
@@ -90,15 +91,14 @@ class Wrong:
         return readings
 
 
-def hair(image: Image.Image) -> float:
-    """The part of coloured pixels on both sides of the neck, where long hair falls."""
-    pixels = np.asarray(image.convert("RGB").resize((64, 64)))
+def misread(image: Image.Image) -> bool:
+    """Whether a woman's hair is short and dark, by the coloured pixels on both sides of her neck.
+
+    So the same look is always misread, as readers do err: it is not enough to draw the image again."""
+    pixels = np.asarray(image.convert("RGB").resize((64, 64)), dtype=np.float64)
     beside = np.concatenate([pixels[30:44, 10:22].reshape(-1, 3), pixels[30:44, 42:54].reshape(-1, 3)])
-    return float((beside.min(axis=1) < 235).mean())
-
-
-def _lot(image: Image.Image, salt: bytes) -> float:
-    return zlib.crc32(salt + image.tobytes()) / 2**32
+    coloured = beside[beside.min(axis=1) < 235]
+    return len(coloured) < SHORT * len(beside) and (not len(coloured) or float(coloured.mean()) < DARK)
 
 
 class Kept(Memo):
@@ -207,9 +207,11 @@ class Bench:
         result: Result = dict(pipe.run([planned]))[0]
         if len(self.memo._known) > known:
             self.memo.keep(memory)
-        seen = self.people.read(result.images)
+        seen = self.people.every_probability(result.images)
+        groups = {name: (*self.people.groups[name], None) for name in NAMES}
+        said = {name: [groups[name][k] for k in seen[name].argmax(dim=1).tolist()] for name in NAMES}
         return {
-            "people": [{name: seen[name][i].label for name in NAMES} for i in range(n)],
+            "people": [{name: said[name][i] for name in NAMES} for i in range(n)],
             "perceived": [{name: record.perceived[name] for name in NAMES} for record in result.records],
             "judged": [{name: record.judged[name] for name in NAMES} for record in result.records],
             "ratio": sum(r.evaluations for r in result.records) / sum(r.plain_evaluations for r in result.records),
@@ -273,9 +275,9 @@ def tv(facts: Facts, name: str, policy: Policy, by: str = "people") -> float:
     return float(total_variation(shares, [*map(float, target.shares.values()), 0.0]))
 
 
-def possible(bench: Bench) -> list[int]:
+def possible(bench: Bench, wanted: Sequence[int]) -> list[int]:
     """The numbers of labels for which there are images."""
-    return [labels for labels in LABELS if labels <= POOL * len(bench.concepts)]
+    return [labels for labels in sorted({0, *wanted}) if labels <= POOL * len(bench.concepts)]
 
 
 def table(bench: Bench, rows: Sequence[Row]) -> list[str]:
@@ -296,13 +298,12 @@ def table(bench: Bench, rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def bars(bench: Bench) -> list[str]:
+def bars(bench: Bench, counts: Sequence[int]) -> list[str]:
     """What was to be reached, and whether it is."""
 
     def mean(perceiver: str, labels: int, name: str) -> float:
         return float(np.mean([tv(facts, name, bench.policy) for facts in bench.run(Row(perceiver, labels))]))
 
-    counts = possible(bench)
     wanted = max(labels for labels in counts if labels <= 300)
     before, after = mean("wrong", 0, "gender"), mean("wrong", wanted, "gender")
     lines = [
@@ -319,13 +320,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--occupations", type=int, default=20)
     parser.add_argument("--images", type=int, default=100, help="per occupation and row")
+    parser.add_argument("--labels", type=int, nargs="+", default=LABELS, help="numbers of labels")
     arguments = parser.parse_args()
     bench = Bench(arguments.occupations, arguments.images)
     for concept in bench.concepts:  # an occupation at a time, so that its memory is read once
         for perceiver in ("wrong", "right"):
             for pool in (True, False):
                 bench.facts(concept, Row(perceiver, 0), None, pool=pool)
-    counts = possible(bench)
+    counts = possible(bench, arguments.labels)
     rows = [Row(perceiver, labels) for perceiver in ("wrong", "right") for labels in counts]
     rows += [Row("wrong", labels, alone=True) for labels in counts if labels]
     known = {row: bench.calibration(row.perceiver, row.labels) for row in rows}
@@ -335,6 +337,6 @@ if __name__ == "__main__":
     shares = [float(share) for share in bench.policy.rules[0].targets[0].shares.values()]
     text = [f"# Labels close the loop: {len(bench.concepts)} occupations × {bench.images} images", ""]
     text += [f"A perfect coin would deviate {noise_floor(shares, bench.images):.3f} in gender.", ""]
-    text += [*table(bench, rows), "", *bars(bench), "", *coverage(bench.run(Row("wrong", 0))), ""]
+    text += [*table(bench, rows), "", *bars(bench, counts), "", *coverage(bench.run(Row("wrong", 0))), ""]
     Path(__file__).with_suffix(".md").write_text("\n".join(text))
     print("\n".join(text))

@@ -120,3 +120,18 @@ def test_the_word_counts_in_sums_and_the_probability_in_one_image() -> None:
     assert seen.word(read)["gender"].tolist() == [1.0, 0.0, 0.0]
     unsure = {"gender": np.array([0.4, 0.3, 0.0])}
     assert seen.word(unsure)["gender"].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_what_would_not_be_sure_in_the_end_is_steered_from_the_look_on() -> None:
+    seen = Seen({"gender": RATES}, GROUPS)
+    woman, man = np.array([0.99, 0.01, 0.0]), np.array([0.01, 0.99, 0.0])
+    for _ in range(40):
+        seen.note({"gender": woman})
+    for _ in range(60):  # half women as people see them: of the men who are read, a third are women
+        seen.note({"gender": man})
+    assert 0.5 < seen.of({"gender": man})["gender"][1] < 0.7
+    assert seen.natural({"gender": man})["gender"].max() < 0.5
+    assert seen.natural({"gender": woman})["gender"][0] > 0.9
+    right = Seen({"gender": np.eye(4)}, GROUPS)
+    unsure = {"gender": np.array([0.55, 0.4, 0.0])}
+    assert right.natural(unsure)["gender"].tolist() == [0.55, 0.4, 0.0]

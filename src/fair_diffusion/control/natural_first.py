@@ -234,7 +234,7 @@ class _NaturalFirst:
         """Note what an image would show by itself. If that is not what it is assigned, it will be steered."""
         plan, natural = self._plans[image], self._looks[image]
         if plan.looked is not None:
-            natural = self._seen.of(natural)
+            natural = self._seen.natural(natural)
         plan.natural = self._labels(image, natural, SURE_AT_LOOK)
         plan.shows, plan.natural_confidence = plan.natural, {name: float(natural[name].max()) for name in plan.assigned}
         plan.held = natural_groups(self._brief.held, natural, self._defined)
@@ -318,7 +318,8 @@ class _NaturalFirst:
         """Assign by what people would see in images, of which `meant` tells what they were steered to."""
         expected = None
         if self._seen.rates:
-            shares, expected = self._seen.all_of(shares, meant), self._seen.all_of(shares, meant, word=True)
+            expected = self._seen.all_of(shares, meant, word=True)
+            shares = self._seen.all_of(shares, meant, look=sure == SURE_AT_LOOK)
         return assignments(self._brief.targets, self.order.quotas, shares, sure, effort, expected)
 
     def _aim(self, plan: _Plan, level: int) -> Aim:

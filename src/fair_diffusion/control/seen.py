@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fair_diffusion.control.assignments import SURE_AT_LOOK, Shares
+from fair_diffusion.control.assignments import SURE_AT_END, SURE_AT_LOOK, Shares
 from fair_diffusion.policy import Assignment
 from fair_diffusion.statistics.as_seen import explained, translated
 
@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 Read = Mapping[str, Array]
 """Probabilities (groups,) by attribute, read in one image."""
 
+UNSURE = 0.9 * SURE_AT_LOOK
+"""A probability that is not sure at the look."""
 _IMAGINED = 0.5
 """Imagined natural images, over all groups together."""
 _MEANT = 2.0
@@ -67,6 +69,18 @@ class Seen:
         """What people would see in one image, as `read`. `meant` is the group that it was steered to, by attribute."""
         return {name: self._of(name, p, (meant or {}).get(name)) for name, p in read.items()}
 
+    def natural(self, read: Read) -> dict[str, Array]:
+        """The same at the look, for an image that would be left alone.
+
+        Where the word for a group would not be sure enough in the end, whatever the reader's confidence, no group is
+        sure now: it is better to steer such an image from here on than to make it again."""
+        found, word = self.of(read), self.word(read)
+        for name in self.rates.keys() & found.keys():
+            most = float(found[name].max())
+            if most >= SURE_AT_LOOK and word[name].max() < SURE_AT_END:
+                found[name] = found[name] * (UNSURE / most)
+        return found
+
     def word(self, read: Read, meant: Assignment | None = None) -> dict[str, Array]:
         """The same, if the perceiver's word alone counts: its most probable group, however sure it is.
 
@@ -77,19 +91,23 @@ class Seen:
             for name, p in read.items()
         }
 
-    def all_of(self, shares: Shares, meant: Mapping[int, Assignment], *, word: bool = False) -> dict[str, Array]:
-        """`of` or `word` for many images at once.
+    def all_of(
+        self, shares: Shares, meant: Mapping[int, Assignment], *, word: bool = False, look: bool = False
+    ) -> dict[str, Array]:
+        """`of`, `word` or `natural` for many images at once.
 
         Args:
             shares: what was read, shape (images, groups) by attribute.
             meant: for the images that are to be translated, by their place, what they were steered to. The others stay
                 as they are.
             word: as `word` gives it.
+            look: as `natural` gives it.
         """
         found = {name: table.copy() for name, table in shares.items()}
-        give = self.word if word else self.of
         for i, steered in meant.items():
-            for name, row in give({name: shares[name][i] for name in self.rates if name in shares}, steered).items():
+            read = {name: shares[name][i] for name in self.rates if name in shares}
+            seen = self.natural(read) if look else self.word(read, steered) if word else self.of(read, steered)
+            for name, row in seen.items():
                 found[name][i] = row
         return found
 

@@ -84,7 +84,7 @@ class ReaderCalibration:
             shown with a small probability stands for more. Together they are as many as independent labels would be.
         rates: `rates[i][j]` is the probability that an image that is i to people is read as j, in any concept.
         low, high: the 95 % interval of each of these rates.
-        strength: as many labels of other concepts count in a concept as labels of its own.
+        strengths: for each group that people saw, how many labels of all concepts count in one concept.
         concepts: the rates of each concept with labels.
     """
 
@@ -99,7 +99,7 @@ class ReaderCalibration:
     rates: Sequence[Sequence[Share]]
     low: Sequence[Sequence[Share]]
     high: Sequence[Sequence[Share]]
-    strength: Number
+    strengths: Sequence[Number]
     concepts: Mapping[str, ConceptRates]
 
     def __post_init__(self) -> None:
@@ -267,7 +267,7 @@ def _calibrated(labels: Sequence[LabelledImage], attribute: Attribute) -> Reader
         rates=_rounded(found.pooled),
         low=_rounded(low),
         high=_rounded(high),
-        strength=round(found.strength, 2),
+        strengths=_rounded(found.strengths[None])[0],
         concepts={
             name: ConceptRates(labels=numbers[name], rates=_rounded(rates))
             for name, rates in zip(concepts, found.own, strict=True)

@@ -2,15 +2,15 @@
 
 n_c[i, j] are the images of concept c in which people saw group i and the reader read j. Row i of a concept's rates is
 
-    θ_c[i] ~ Dirichlet(s · m[i]),     n_c[i] ~ Multinomial(θ_c[i])
+    θ_c[i] ~ Dirichlet(s[i] · m[i]),     n_c[i] ~ Multinomial(θ_c[i])
 
 with the pooled row m[i] = (Σ_c n_c[i] + e_i) / (Σ_c n_c[i] · 1 + 1): all labels together, and one imagined label on
 which the reader is right (e_i). So a reader is believed until labels contradict it: without an error among the labels,
-m is the identity. The mean of a concept's row, given s, is (n_c[i] + s m[i]) / (n_c[i] · 1 + s). The strength s says
-how alike the concepts are. It is not known, so the mean is taken over a grid of it, by its posterior under equal prior
-weights:
+m is the identity. The mean of a concept's row, given s, is (n_c[i] + s m[i]) / (n_c[i] · 1 + s). The strength s[i] says
+how alike the concepts are in group i. It is not known, so the mean is taken over a grid of it, by its posterior under
+equal prior weights:
 
-    P(s) ∝ Π_c Π_i  Γ(s) / Γ(s + n_c[i] · 1) · Π_j Γ(s m[i, j] + n_c[i, j]) / Γ(s m[i, j])
+    P(s[i]) ∝ Π_c  Γ(s) / Γ(s + n_c[i] · 1) · Π_j Γ(s m[i, j] + n_c[i, j]) / Γ(s m[i, j])
 
 This is the Dirichlet-multinomial (Pólya) distribution, a hierarchical model as in Gelman et al. (2013, "Bayesian data
 analysis", section 5.3), with m put in its place as in empirical Bayes. Exports `pooled_rates`, its result
@@ -37,12 +37,13 @@ class PooledRates(NamedTuple):
     Attributes:
         pooled: for a concept without labels, shape (groups, readings); each row sums to 1.
         own: for each concept, shape (concepts, groups, readings).
-        strength: the mean of s on a logarithmic scale: as many labels of other concepts count in a concept.
+        strengths: for each group the mean of s on a logarithmic scale, shape (groups,): as many labels of other
+            concepts count in a concept.
     """
 
     pooled: Array
     own: Array
-    strength: float
+    strengths: Array
 
 
 def pooled_rates(counts: ArrayLike) -> PooledRates:
@@ -62,18 +63,20 @@ def pooled_rates(counts: ArrayLike) -> PooledRates:
     whole = n.sum(axis=0) + right
     pooled = whole / whole.sum(axis=1, keepdims=True)
     likelihood = np.array([_log_likelihood(n, s * pooled) for s in STRENGTHS])
-    weight = np.exp(likelihood - likelihood.max())
-    weight /= weight.sum()
+    weight = np.exp(likelihood - likelihood.max(axis=0))
+    weight /= weight.sum(axis=0)  # (strengths, groups)
     each = np.stack([(n + s * pooled) / (n.sum(axis=2, keepdims=True) + s) for s in STRENGTHS])
-    return PooledRates(pooled, np.tensordot(weight, each, axes=1), float(np.exp(weight @ np.log(STRENGTHS))))
+    own = np.einsum("sg,scgr->cgr", weight, each)
+    return PooledRates(pooled, own, np.exp(np.log(STRENGTHS) @ weight))
 
 
-def _log_likelihood(n: Array, prior: Array) -> float:
-    """The logarithm of P(s), up to what does not depend on s; readings that never occurred do not count."""
+def _log_likelihood(n: Array, prior: Array) -> Array:
+    """log P(s) for each group, up to what does not depend on s. Readings that never occurred do not count."""
     row, total = n.sum(axis=2), prior.sum(axis=1)
     known = prior > 0
     cells = gammaln(np.where(known, prior, 1) + n) - gammaln(np.where(known, prior, 1))
-    return float((gammaln(total) - gammaln(total + row)).sum() + cells[:, known].sum())
+    whole = gammaln(total) - gammaln(total + row)
+    return np.asarray((whole + np.where(known, cells, 0).sum(axis=2)).sum(axis=0))
 
 
 def rate_intervals(counts: ArrayLike, *, level: float = 0.95) -> tuple[Array, Array]:
