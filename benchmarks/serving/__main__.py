@@ -1,6 +1,6 @@
 """What serving costs, and what it survives, against the bars.
 
-    python -m benchmarks.serving                     → all parts, benchmarks/serving.md (20 minutes on two quiet cores)
+    python -m benchmarks.serving                     → all parts, benchmarks/serving.md (30 minutes on two quiet cores)
     python -m benchmarks.serving --part database     → one part; the lines of the others stay as they were
 
 `--requests N` makes a part smaller, to see that it works: such figures are printed and not kept.

@@ -380,7 +380,7 @@ def test_a_client_comes_back_for_the_job_that_it_left_once(jobs: Jobs, claims: C
     job = put(jobs, key="k")
     digest = digest_of("draw", {"prompt": "nurse"})
     assert come_back(jobs.database, "k", digest, within=10) == (None, True)  # its client is there
-    leave(jobs.database, job.id)
+    first = leave(jobs.database, job.id)
     assert come_back(jobs.database, "other", digest, within=10) == (None, False)
     assert come_back(jobs.database, "k", digest_of("draw", {"prompt": "cook"}), within=10) == (None, False)
     assert come_back(jobs.database, "k", digest, within=0) == (None, True)
@@ -388,10 +388,16 @@ def test_a_client_comes_back_for_the_job_that_it_left_once(jobs: Jobs, claims: C
     assert found is not None
     assert found.id == job.id
     assert come_back(jobs.database, "k", digest, within=10) == (None, True)
-    give_up(jobs.database, job.id)  # it is not left any more
+    give_up(jobs.database, job.id, first)  # it is not left any more
     assert jobs.get(job.id).state == "queued"
     leave(jobs.database, job.id)
-    give_up(jobs.database, job.id)
+    give_up(
+        jobs.database, job.id, first
+    )  # whoever waited the first time does not know that it came back and left again
+    assert jobs.get(job.id).state == "queued"
+    assert come_back(jobs.database, "k", digest, within=10)[0] is not None
+    second = leave(jobs.database, job.id)
+    give_up(jobs.database, job.id, second)
     assert jobs.get(job.id).state == "cancelled"
 
 

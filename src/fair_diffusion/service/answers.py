@@ -20,6 +20,7 @@ from fair_diffusion.service.draw_result import ASSIGNED, MOVED
 from fair_diffusion.service.job import CANCELLED, FAILED, Event, Job
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.problems import INVALID, Problem, wrong
 from fair_diffusion.service.server import Server
 
@@ -69,10 +70,10 @@ def _image(server: Server, job: Job, file: str, url: str | None) -> ImageData:
 
 
 def encoded(server: Server, job: Job, file: str) -> str:
-    """A stored image in base64. `Problem` if its time is over."""
+    """A stored image of a job in base64. `Problem` if its time is over."""
     try:
-        content, _ = server.images.get(file, key=job.key)
-    except (LookupError, OSError):
+        content = server.images.content(file, MEDIA[DrawBody.of(job.body).format])
+    except OSError:
         raise Problem(404, "the image is not kept any more", code="expired") from None
     return base64.b64encode(content).decode()
 

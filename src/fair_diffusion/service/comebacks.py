@@ -10,10 +10,11 @@ from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.tables import jobs
 
 
-def leave(database: Database, job: str) -> None:
-    """Note that the client of a job went away. It may come back, until somebody calls `give_up`."""
+def leave(database: Database, job: str) -> float:
+    """Note that the client of a job went away, and return when. It may come back, until somebody calls `give_up`."""
     with database.writing() as connection:
-        connection.execute(update(jobs).where(jobs.c.id == job).values(left=now()))
+        left = update(jobs).where(jobs.c.id == job).values(left=now())
+        return float(connection.scalar(left.returning(jobs.c.left)) or 0.0)
 
 
 def come_back(database: Database, key: str, digest: str, *, within: float) -> tuple[Job | None, bool]:
@@ -39,10 +40,12 @@ def come_back(database: Database, key: str, digest: str, *, within: float) -> tu
         return None, connection.execute(at_work).first() is not None
 
 
-def give_up(database: Database, job: str) -> None:
-    """Cancel a job whose client has not come back."""
+def give_up(database: Database, job: str, left: float) -> None:
+    """Cancel a job whose client has not come back since it left at this time.
+
+    If it came back and left again, whoever waited for it then gives it up."""
     with database.writing() as connection:
-        gone = update(jobs).where(jobs.c.id == job, jobs.c.left.is_not(None)).values(left=None)
+        gone = update(jobs).where(jobs.c.id == job, jobs.c.left == left).values(left=None)
         if not connection.execute(gone).rowcount:
             return
     Jobs(database).cancel(job)

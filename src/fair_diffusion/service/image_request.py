@@ -17,7 +17,7 @@ from fair_diffusion.seeds import SEEDS
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.problems import forbidden, overloaded, wrong
-from fair_diffusion.service.served_model import ServedModel, served_models
+from fair_diffusion.service.served_model import ServedModel
 from fair_diffusion.service.server import Server
 
 MOST = 10
@@ -86,16 +86,16 @@ class ImageRequest(_Strict):
 
 def chosen_model(server: Server, name: str | None) -> ServedModel:
     """The model of a request. 400 if it is not served, 503 if no worker has told of any yet."""
-    models = served_models(server.database)
+    for models in (server.models_lately(), server.models()):
+        for model in models:
+            if model.ready and name in (None, model.name):
+                return model
     if not models:
         raise overloaded("no worker has loaded a model yet; try again", 5.0)
-    ready = [model for model in models if model.ready] or models
-    if name is None:
-        return ready[0]
     for model in models:
-        if model.name == name:
+        if name in (None, model.name):
             return model
-    raise wrong("model", f"unknown model; {suggestion(name, tuple(m.name for m in models))}", "model_not_found")
+    raise wrong("model", f"unknown model; {suggestion(name or '', tuple(m.name for m in models))}", "model_not_found")
 
 
 def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel, request: str) -> DrawBody:

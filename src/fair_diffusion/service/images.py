@@ -125,7 +125,11 @@ class Images:
             media = connection.scalar(wanted)
         if media is None:
             raise LookupError(f"there is no image {digest}")
-        return self._files.read(_name(digest, media)), media
+        return self.content(digest, media), media
+
+    def content(self, digest: str, media: str) -> bytes:
+        """The file of a picture that somebody may see by its job. `OSError` if it is not there any more."""
+        return self._files.read(_name(digest, media))
 
     def delete(self, digest: str, *, key: str) -> None:
         """Delete a picture of a key; its file goes with the last key that has it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,7 @@ from fair_diffusion.service.job import (
     UnknownJobError,
 )
 from fair_diffusion.service.limits import LimitError, Limits
+from fair_diffusion.service.room import MINUTE, check_room, recent_of
 from fair_diffusion.service.streams import count
 from fair_diffusion.service.tables import events, is_queued
 from fair_diffusion.service.tables import jobs as table
@@ -36,7 +38,8 @@ from fair_diffusion.service.writes import QUEUE, End, add_event, end, tell
 
 KEPT = 24 * 3600.0
 """Seconds for which a job and its result are kept after its end."""
-MINUTE = 60.0
+LATELY = 1.0
+"""Seconds for which a refusal lets one expect others."""
 
 
 class Jobs:
@@ -49,6 +52,7 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._putting = threading.Lock()  # threads take turns sooner than the database lets them
+        self._refused = float("-inf")  # when a job was refused last
 
     def put(
         self,
@@ -94,41 +98,37 @@ class Jobs:
         if not 0 < cost < float("inf") or images < 0:
             raise ValueError(f"cost is {cost} and images {images}; give a cost above 0 and no images below 0")
         digest = digest_of(kind, body if asked is None else asked)
-        if idempotency is None:  # what will be refused does not wait for those who write
+        if idempotency is None and time.monotonic() - self._refused < LATELY:  # refusals wait for nobody who writes
             with self.database.reading() as connection:
-                self._check(connection, key, kind, images, limits or Limits(), most_waiting)
-        with self._putting, self.database.writing() as connection:
-            place = start(self.database, connection, key=key, kind=kind, priority=priority)
-            if idempotency is not None:
-                here = (table.c.key == key, table.c.idempotency == idempotency)
-                before = connection.execute(select(table).where(*here)).first()
-                if before is not None:
-                    if before.digest != digest:
-                        raise IdempotencyError(
-                            "the idempotency key was used before, for another request; use a new one"
-                        )
-                    return Job.of(before), False
-            self._check(connection, key, kind, images, limits or Limits(), most_waiting)
-            values = {
-                "id": f"job_{uuid.uuid4().hex}",
-                "kind": kind,
-                "state": QUEUED,
-                "key": key,
-                "lane": lane,
-                "cost": cost,
-                "images": images,
-                "priority": priority,
-                "start": place,
-                "body": body,
-                "digest": digest,
-                "idempotency": idempotency,
-                "kept": kept,
-                "token": 0,
-                "attempts": 0,
-                "cancelling": False,
-            }
-            row = connection.execute(_PUT, values).one()
-            tell(connection, QUEUE)
+                check_room(connection, key, kind, images, limits or Limits(), most_waiting)
+        values = {
+            "id": f"job_{uuid.uuid4().hex}",
+            "kind": kind,
+            "state": QUEUED,
+            "key": key,
+            "lane": lane,
+            "cost": cost,
+            "images": images,
+            "priority": priority,
+            "body": body,
+            "digest": digest,
+            "idempotency": idempotency,
+            "kept": kept,
+            "token": 0,
+            "attempts": 0,
+            "cancelling": False,
+        }
+        try:
+            with self._putting, self.database.writing() as connection:
+                place = start(self.database, connection, key=key, kind=kind, priority=priority)
+                if idempotency is not None and (before := _before(connection, key, idempotency, digest)):
+                    return before, False
+                check_room(connection, key, kind, images, limits or Limits(), most_waiting)
+                row = connection.execute(_PUT, {**values, "start": place}).one()
+                tell(connection, QUEUE)
+        except LimitError:
+            self._refused = time.monotonic()
+            raise
         return Job.of(row), True
 
     def get(self, job: str, *, key: str | None = None) -> Job:
@@ -179,7 +179,7 @@ class Jobs:
     def last_minute(self, key: str) -> tuple[int, float]:
         """How many images a key asked for in the last 60 seconds, and after how many seconds none of them counts."""
         with self.database.reading() as connection:
-            recent = _recent(connection, key)
+            recent = recent_of(connection, key)
         return sum(images for _, images in recent), MINUTE - recent[-1][0] if recent else 0.0
 
     def events(self, job: str, *, after: int = 0) -> list[Event]:
@@ -245,21 +245,6 @@ class Jobs:
         with self.database.writing() as connection:
             return connection.execute(delete(table).where(*old)).rowcount
 
-    def _check(
-        self, connection: Connection, key: str, kind: str, images: int, limits: Limits, most_waiting: int | None
-    ) -> None:
-        """`LimitError` if a job of this key does not fit into the queue now."""
-        waiting = (is_queued, table.c.kind == kind)
-        for most, who, name in ((limits.queued, (table.c.key == key,), "queued"), (most_waiting, (), "waiting")):
-            if most is None:
-                continue
-            few = select(table.c.id).where(*waiting, *who).limit(most).subquery()
-            if (connection.scalar(select(func.count()).select_from(few)) or 0) >= most:
-                whose = "of this key " if who else ""
-                raise LimitError(f"{most} jobs {whose}wait already; try again when some have ended", name, 1.0)
-        if limits.images_per_minute is not None:
-            _check_rate(_recent(connection, key), images, limits.images_per_minute)
-
 
 _PUT = insert(table).values(created=now()).returning(table)  # to build a statement takes longer than to run it
 
@@ -283,6 +268,14 @@ def digest_of(kind: str, body: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _before(connection: Connection, key: str, idempotency: str, digest: str) -> Job | None:
+    """The job that a key put under an idempotency key, if there is one. `IdempotencyError` if it was another one."""
+    row = connection.execute(select(table).where(table.c.key == key, table.c.idempotency == idempotency)).first()
+    if row is not None and row.digest != digest:
+        raise IdempotencyError("the idempotency key was used before, for another request; use a new one")
+    return None if row is None else Job.of(row)
+
+
 def _find(job: str, key: str | None) -> Any:
     found = select(table).where(table.c.id == job)
     return found if key is None else found.where(table.c.key == key)
@@ -290,24 +283,3 @@ def _find(job: str, key: str | None) -> Any:
 
 def _unknown(job: str) -> str:
     return f"there is no job {job}; `fair-diffusion jobs list` shows those that there are"
-
-
-def _recent(connection: Connection, key: str) -> Sequence[tuple[float, int]]:
-    """For each job that a key put in the last 60 seconds, its age in seconds and its images; the oldest first."""
-    age = now() - table.c.created
-    minute = table.c.created.between(now() - MINUTE, now() + 1.0)  # a clock may have been ahead
-    found = select(age, table.c.images).where(table.c.key == key, minute)
-    return [(float(old), int(images)) for old, images in connection.execute(found.order_by(table.c.created))]
-
-
-def _check_rate(recent: Sequence[tuple[float, int]], images: int, most: int) -> None:
-    over = sum(before for _, before in recent) + images - most
-    if over <= 0:
-        return
-    message = f"this key may ask for {most} images per minute"
-    for age, before in recent:
-        over -= before
-        if over <= 0:
-            wait = max(MINUTE - age, 0.001)
-            raise LimitError(f"{message}; try again in {wait:.0f} seconds", "images_per_minute", wait)
-    raise LimitError(f"{message}, and {images} are asked for at once; ask for fewer", "images_per_minute")

@@ -19,6 +19,7 @@ from fair_diffusion.service.keys import OPERATOR, RATER, Key, Keys
 from fair_diffusion.service.metrics import Metrics
 from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.problems import forbidden, overloaded
+from fair_diffusion.service.served_model import ServedModel, served_models
 from fair_diffusion.service.settings import Settings
 from fair_diffusion.service.signals import Signals
 
@@ -40,6 +41,7 @@ class Server:
         self.images = Images(database, settings.images_place)
         self.signals, self.metrics = Signals(database), Metrics(database)
         self._until: float | None = None
+        self._known: tuple[float, list[ServedModel]] = float("-inf"), []
 
     def end(self) -> None:
         """Answer those who wait for jobs within the grace time; tell the others that they are to try again."""
@@ -69,6 +71,17 @@ class Server:
                     raise overloaded("the server is ending; try again")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(bell.wait(), TICK)
+
+    def models(self) -> list[ServedModel]:
+        """The models that workers draw with, or drew with lately."""
+        found = served_models(self.database)
+        self._known = time.monotonic(), found
+        return found
+
+    def models_lately(self) -> list[ServedModel]:
+        """The same as they were a moment ago, at most."""
+        at, found = self._known
+        return found if time.monotonic() - at < TICK else self.models()
 
     def clean(self) -> None:
         """Forget jobs and images whose time is over."""

@@ -86,22 +86,21 @@ class Signals:
                 self._ended.wait(POLL)
 
     def _listen(self) -> None:
-        """Ring for what PostgreSQL tells, until the connection breaks."""
-        engine = self._database.engine
-        with closing(engine.raw_connection()) as pooled:
-            connection: Any = pooled.dbapi_connection
-            pooled.detach()  # it listens, so it must not go back to the others
-            with closing(connection):
+        """Ring for what PostgreSQL tells, until the connection breaks. It is none of the pool's: they never listen."""
+        dialect, url = self._database.engine.dialect, self._database.engine.url
+        arguments, options = dialect.create_connect_args(url)
+        try:
+            with closing(dialect.connect(*arguments, **options, connect_timeout=10)) as found:
+                connection: Any = found
                 connection.autocommit = True
                 connection.execute(f"LISTEN {CHANNEL}")
                 self._ring(None)  # what was told before
                 while not self._ended.is_set():
-                    try:
-                        told = list(connection.notifies(timeout=POLL, stop_after=1))
-                    except engine.dialect.loaded_dbapi.Error as error:
-                        raise OSError(str(error)) from error
+                    told = list(connection.notifies(timeout=POLL, stop_after=1))
                     for topic in [notice.payload for notice in told] or [None]:
                         self._ring(topic)
+        except dialect.loaded_dbapi.Error as error:
+            raise OSError(str(error)) from error
 
     def _hear(self, bell: Bell) -> None:
         """Ring for what those tell who write to the SQLite file."""

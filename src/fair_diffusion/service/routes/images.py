@@ -145,9 +145,9 @@ async def _ended(server: Server, request: Request, job: Job, *, leave: bool, bac
             await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
         raise
     if back and not leave:
-        await run_in_threadpool(leave_job, server.database, job.id)
+        left = await run_in_threadpool(leave_job, server.database, job.id)
         await asyncio.sleep(BACK)
-        await run_in_threadpool(give_up, server.database, job.id)
+        await run_in_threadpool(give_up, server.database, job.id, left)
     elif not leave:
         await run_in_threadpool(server.jobs.cancel, job.id)
     raise no_such("client")  # nobody reads it
