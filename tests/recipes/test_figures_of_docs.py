@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from recipes.figures import faces, verdicts
+from recipes.figures import faces, flow, verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
+FIGURES = Path(__file__).parents[2] / "recipes" / "figures"
 
 
 def test_verdicts_are_in_the_documentation(tmp_path: Path) -> None:
@@ -28,3 +29,19 @@ def test_faces_are_in_the_documentation(tmp_path: Path) -> None:
         assert made.size == kept.size
         apart = np.asarray(made.convert("RGB"), np.float64) - np.asarray(kept.convert("RGB"), np.float64)
     assert np.abs(apart).mean() < 2
+
+
+def test_the_flow_is_in_the_documentation() -> None:
+    assert (DOCS / "pictures" / "flow.svg").read_text(encoding="utf-8") == flow.picture()
+
+
+def test_every_picture_is_small_made_by_a_command_and_shown() -> None:
+    recipes = "".join(path.read_text(encoding="utf-8") for path in FIGURES.glob("*.py"))
+    pages = "".join(path.read_text(encoding="utf-8") for path in [DOCS.parent / "mkdocs.yml", *DOCS.rglob("*.md")])
+    pictures = sorted((DOCS / "pictures").iterdir())
+    assert len(pictures) > 6
+    for picture in pictures:
+        assert picture.stat().st_size < 450_000
+        assert picture.name in pages
+        made_as = picture.stem.partition("-")[0]  # a recipe may make several: studio-….png
+        assert made_as in recipes or picture.name == "icon.svg"  # drawn by hand

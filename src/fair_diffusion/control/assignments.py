@@ -20,7 +20,7 @@ SURE_AT_LOOK = 0.5
 it."""
 SURE_AT_END = 0.7
 """The least probability at which a finished picture counts as showing a group. Less sure pictures are made again,
-because readers often differ on them; docs/explanation/natural-first.md tells how the number was chosen."""
+because readers often differ on them; docs/explanation/settings.md tells how the number was chosen."""
 LIKELY_AT_LOOK = 0.35
 """The least probability at which the look says which group of a held attribute an image keeps. Naming no group is
 better than naming a guess."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fair_diffusion.models.cards import Card
 
 LOOK = 0.2
-"""The share of the trajectory before the look (how early an image can be read: docs/explanation/natural-first.md)."""
+"""The share of the trajectory before the look (how early an image can be read: docs/explanation/settings.md)."""
 
 
 def look_step(steps: int, start: float = LOOK) -> int:
