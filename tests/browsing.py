@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.service.api import application
@@ -30,6 +30,10 @@ FLAGS = (
 )
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 """The rules of axe that together are WCAG 2.2 AA."""
+REPLACED = ("htmx:afterRequest", "htmx:sendAbort")
+"""What htmx says of a request that a later one replaced; of one that failed it says more."""
+SLOW = 60_000
+"""Milliseconds that a test waits for what it expects of a page."""
 NARROW, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 ERRORS: WeakKeyDictionary[Page, list[str]] = WeakKeyDictionary()
@@ -65,6 +69,7 @@ class Studio:
 
         Errors of the page, breaches of its policy and requests to other hosts are kept for `check`."""
         page = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options}).new_page()
+        page.set_default_timeout(SLOW)
         errors = ERRORS[page] = list[str]()
         page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -124,7 +129,8 @@ def _behind(prefix: str, app: Any) -> Any:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a window, with an empty profile."""
+    """Debian's Chromium, without a window, with an empty profile. On a busy machine a page may take long."""
+    expect.set_options(timeout=SLOW)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=list(FLAGS))
         try:
@@ -135,10 +141,12 @@ def chromium() -> Iterator[Browser]:
 
 def check(page: Page) -> None:
     """The page is as it should be: axe finds no violation of WCAG 2.2 AA, nothing went wrong, nothing is too wide."""
-    assert not ERRORS[page], "\n".join(ERRORS[page])
+    found_wrong = [said for said in ERRORS[page] if not said.startswith(REPLACED)]
+    assert not found_wrong, "\n".join(found_wrong)
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
     assert not found.response["violations"], found.generate_report()
-    assert not ERRORS[page], "\n".join(ERRORS[page])
+    found_wrong = [said for said in ERRORS[page] if not said.startswith(REPLACED)]
+    assert not found_wrong, "\n".join(found_wrong)
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"the page is {wide} pixels wider than the window"
 
