@@ -21,6 +21,7 @@ def drawn(
     perceived: Sequence[str | None] | None = None,
     target: Target = HALF,
     plain: Read = (),
+    files: Sequence[str] = (),
 ) -> list[str]:
     """A job that drew images of a stream, each read so; half of them were asked to show women. Returns their files."""
     perceived = perceived or judged
@@ -34,7 +35,7 @@ def drawn(
     claimed = claims.claim(["draw pocket"])[0]
     turn = claims.reserve(claimed, rule="every occupation: nurse", target=target, n=n, model="pocket")
     cells = [cell for cell, count in zip(target.shares, turn.quotas, strict=True) for _ in range(count)]
-    files = [f"{hash((job.id, k)) % 16**16:064x}" for k in range(n)]
+    files = list(files) or [f"{hash((job.id, k)) % 16**16:064x}" for k in range(n)]
     images: list[dict[str, Any]] = [
         {"file": file, "judged": {"gender": read}, "perceived": {"gender": other}, "assigned": {"gender": cell[0]}}
         for file, read, other, cell in zip(files, judged, perceived, cells, strict=True)
