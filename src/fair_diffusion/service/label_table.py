@@ -9,11 +9,12 @@ with what raters together or an adjudication say, so that its reader needs no ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Row, and_, exists, func, select
 
@@ -52,6 +53,15 @@ class Imported:
     already: int
     unmatched: list[str]
     notes: list[str]
+
+
+class _Given(NamedTuple):
+    """A label of a table."""
+
+    picture: Row[Any]
+    rater: str
+    answer: str | None
+    guideline: str
 
 
 def write_labels(
@@ -123,8 +133,8 @@ def import_labels(
         by: the id of the key that does it.
 
     Raises:
-        ValueError: the table is none, a group is unknown, a rater already said something else of a picture, or the set
-            is drawn by uncertainty. Nothing was stored.
+        ValueError: the table is none, a group is unknown, a rater already said something else of a picture, or the
+            pictures of the table or of the set were not all drawn with the same probability. Nothing was stored.
     """
     if label_set.queue != RANDOM:
         raise ValueError("pictures of this set are drawn by uncertainty, which a table does not tell; take another set")
@@ -139,8 +149,19 @@ def import_labels(
     if votes is None:
         raise ValueError(f"the table labels {', '.join(found.votes)}; this set is about {label_set.attribute}")
     by_file = {row.file: row for row in _pictures(database, label_set).values()}
+    chances = [found.chances[key] for file in votes if (key := (label_set.attribute, file)) in found.chances]
+    if chances and not math.isclose(min(chances), max(chances)):
+        raise ValueError(
+            f"the table has probabilities from {min(chances):g} to {max(chances):g}, so its pictures were not drawn "
+            "uniformly, as those of this set are; calibrate or audit with the table itself"
+        )
     given = [
-        (by_file[file], rater or SOMEBODY, None if group == UNKNOWN else group)
+        _Given(
+            by_file[file],
+            rater or SOMEBODY,
+            None if group == UNKNOWN else group,
+            found.guidelines.get((label_set.attribute, file), IMPORTED),
+        )
         for file, raters in votes.items()
         if file in by_file
         for rater, group in raters.items()
@@ -152,7 +173,7 @@ def import_labels(
 
 
 def _store(
-    database: Database, label_set: LabelSet, given: list[tuple[Row[Any], str, str | None]], told: Imported, by: str
+    database: Database, label_set: LabelSet, given: Sequence[_Given], told: Imported, by: str
 ) -> Imported:
     """Store what is not there yet: all of it, or nothing."""
     ours, added = Labels(database), 0
@@ -163,7 +184,7 @@ def _store(
         ).all()
         there = {(row.image, row.rater): row.answer for row in standing}
         labelled = {row.image for row in standing if row.probability is not None}
-        for row, rater, answer in given:
+        for row, rater, answer, guideline in given:
             if (row.image, rater) in there:
                 if there[row.image, rater] != answer:
                     raise ValueError(f"{rater} said {there[row.image, rater]!r} of {row.file}, the table {answer!r}")
@@ -175,7 +196,7 @@ def _store(
                 answer,
                 rater=rater,
                 queue=queue,
-                guideline=IMPORTED,
+                guideline=guideline,
                 probability=row.probability if queue == RANDOM else None,
                 groups=label_set.groups,
                 label_set=label_set.id,
