@@ -81,6 +81,9 @@ def test_a_table_says_with_which_probability_pictures_were_shown(database: Datab
         ("file,attribute,group\nx.png,gender,man\n", "no file of the table is in the set, such as 'x.png'"),
         ("file,attribute,group\n000.png,gender,tall\n", "tall"),
         ("file,attribute,group,rater\n000.png,gender,man,a\n001.png,gender,man,anna\n", "anna said 'woman' of 001.png"),
+        ("file,attribute,group,rater\n000.png,gender,man,a\0b\n", r"a rater or guideline is 'a\\x00b'"),
+        (f"file,attribute,group,rater\n000.png,gender,man,{'a' * 201}\n", "up to 200 characters"),
+        ("file,attribute,group,guideline\n000.png,gender,man,\u202e\n", "a rater or guideline is"),
     ],
 )
 def test_a_wrong_table_changes_nothing(database: Database, tmp_path: Path, text: str, said: str) -> None:

@@ -34,6 +34,8 @@ What = Literal["labels", "pictures"]
 HEADER = (*COLUMNS, *OPTIONAL, *SHOWN)
 SOMEBODY = "somebody"
 """The rater of a line that names none."""
+LONGEST = 200
+"""Characters of a rater or of a guideline's version at most."""
 IMPORTED = "imported"
 """The guideline of such labels, where nothing tells by which they were given."""
 
@@ -166,15 +168,18 @@ def import_labels(
         if file in by_file
         for rater, group in raters.items()
     ]
+    for said in {word for each in given for word in (each.rater, each.guideline)}:
+        if not said.isprintable() or len(said) > LONGEST:
+            raise ValueError(
+                f"a rater or guideline is {said[:LONGEST]!r}; give up to {LONGEST} characters, all of which print"
+            )
     unmatched = [file for file in votes if file not in by_file]
     if not given:
         raise ValueError(f"no file of the table is in the set, such as {unmatched[0]!r}; name files as the set does")
     return _store(database, label_set, given, Imported(0, 0, unmatched, list(found.notes)), by)
 
 
-def _store(
-    database: Database, label_set: LabelSet, given: Sequence[_Given], told: Imported, by: str
-) -> Imported:
+def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], told: Imported, by: str) -> Imported:
     """Store what is not there yet: all of it, or nothing."""
     ours, added = Labels(database), 0
     with database.writing() as connection:
