@@ -102,7 +102,7 @@ def keep(page: Page, name: str) -> None:
     page.wait_for_load_state("networkidle")
     page.evaluate("document.activeElement?.blur()")
     picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
-    small = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small = picture.quantize(256, kmeans=2, dither=Image.Dither.NONE)
     path = OUT / f"studio-{name}.png"
     small.save(path, optimize=True)
     assert path.stat().st_size <= LARGEST, f"{path.name} has {path.stat().st_size:,} bytes"

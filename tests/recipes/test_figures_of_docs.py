@@ -10,7 +10,7 @@ from PIL import Image
 from recipes.figures import faces, flow, verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
-FIGURES = Path(__file__).parents[2] / "recipes" / "figures"
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 def test_verdicts_are_in_the_documentation(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_the_flow_is_in_the_documentation() -> None:
 
 
 def test_every_picture_is_small_made_by_a_command_and_shown() -> None:
-    recipes = "".join(path.read_text(encoding="utf-8") for path in FIGURES.glob("*.py"))
+    recipes = "".join(path.read_text(encoding="utf-8") for path in RECIPES.rglob("*.py"))
     pages = "".join(path.read_text(encoding="utf-8") for path in [DOCS.parent / "mkdocs.yml", *DOCS.rglob("*.md")])
     pictures = sorted((DOCS / "pictures").iterdir())
     assert len(pictures) > 6

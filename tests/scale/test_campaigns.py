@@ -201,6 +201,47 @@ def test_the_cell_of_a_dead_worker_is_drawn_once_by_another(database: Database, 
     assert dead.renew(stolen) == {}
 
 
+def test_the_cell_of_a_dead_worker_does_not_wait_for_the_end(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fair_diffusion.scale.cell_worker.ROUND", 2)
+    stolen: list[Any] = []
+
+    class Stealing(Threads):
+        def __enter__(self) -> Threads:
+            return self
+
+        def tend(self) -> None:
+            if not stolen:
+                stolen.extend(Claims(database, "dead", lease=0.2).claim([KIND]))
+                super().__enter__()
+
+    pipe = FakePipe(0.1)
+    campaign = campaign_of(SUITE, ["cook"], tmp_path / "work", images=40 * PART)
+    draw_campaign(campaign, database, Stealing(database, pipe))
+    assert stolen[0].body["cell"]["first"] == 0
+    assert len(pipe.calls) == 40
+    assert 0 < pipe.calls.index(("a photo of a cook", 0)) < 39
+
+
+def test_two_campaigns_take_turns(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker draws both: neither waits for the end of the other."""
+    monkeypatch.setattr("fair_diffusion.scale.cell_worker.ROUND", 2)
+    pipe = FakePipe(0.02)
+    campaigns = [campaign_of(SUITE, [name], tmp_path / name, images=8 * PART) for name in ("cook", "judge")]
+    drivers = [threading.Thread(target=draw_campaign, args=(each, database, Elsewhere())) for each in campaigns]
+    for thread in drivers:
+        thread.start()
+    while rows_left(database) < 16:
+        time.sleep(0.01)
+    with Threads(database, pipe):
+        for thread in drivers:
+            thread.join()
+    first = [prompt for prompt, _ in pipe.calls[:8]]
+    assert len(set(first)) == 2
+    assert len(pipe.calls) == 16
+
+
 def test_a_part_that_somebody_else_wrote_meanwhile_stays(database: Database, tmp_path: Path) -> None:
     work = tmp_path / "work"
 

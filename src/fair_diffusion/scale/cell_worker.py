@@ -35,6 +35,11 @@ BEAT = 10.0
 """Seconds between two looks whether a cell is still this worker's: a thousand workers ask one database."""
 
 
+ROUND = 64
+"""Cells of one campaign in a row. Then the fair order between campaigns decides, and a cell whose worker died has its
+turn."""
+
+
 def load(loading: Mapping[str, Any]) -> FairPipeline:
     """The model with its readers that these options of loading name."""
     from fair_diffusion.pipeline import FairPipeline
@@ -104,7 +109,7 @@ class CellWorker:
         rested = time.monotonic()
         with self._holding:
             while self._until is None:
-                if taken := self._claimed(1):
+                if taken := self._claimed():
                     self._draw(taken)
                     rested = time.monotonic()
                 elif self._settings.idle is not None and time.monotonic() - rested > self._settings.idle:
@@ -112,17 +117,14 @@ class CellWorker:
                 else:
                     time.sleep(REST * random.uniform(0.5, 1.5))  # not all workers at once
 
-    def _claimed(self, most: int, lane: str | None = None) -> list[Job]:
-        """Some cells: of the model at hand first, so that none is loaded in vain."""
-        lanes = [lane] if lane else [self._lane or None, None] if self._lane else [None]
-        for each in lanes:
-            try:
-                if taken := self._claims.claim([KIND], most=most, lane=each):
-                    return taken
-            except DatabaseError as error:
-                LOG.error("%s", error)
-                time.sleep(REST)
-        return []
+    def _claimed(self, lane: str | None = None) -> list[Job]:
+        """The next cell in the fair order; with a lane, of this campaign, so that no model is loaded in vain."""
+        try:
+            return self._claims.claim([KIND], lane=lane)
+        except DatabaseError as error:
+            LOG.error("%s", error)
+            time.sleep(REST)
+            return []
 
     def _draw(self, taken: Sequence[Job]) -> None:
         """Draw cells of one campaign, and more of it while there are."""
@@ -183,6 +185,7 @@ class _Round:
         self._lane = taken[0].lane
         self._alone = alone or taken[0].attempts > 1  # the one that kills its workers is found so
         self._at_work: dict[str, Job] = {}
+        self._begun = 0
 
     def draw(self) -> None:
         """Draw until no cell is left, and give back what the worker has then. An error of one cell ends it alone."""
@@ -199,9 +202,9 @@ class _Round:
         """The cells, each claimed when it is taken."""
         while self._worker._until is None:
             if not self._waiting:
-                if self._alone:
+                if self._alone or self._begun >= ROUND:
                     return
-                for job in self._worker._claimed(1, self._lane):
+                for job in self._worker._claimed(self._lane):
                     self._worker._holding.add(job)
                     self._waiting.append(job)
             if not self._waiting:
@@ -209,6 +212,7 @@ class _Round:
             job = self._waiting.popleft()
             name = str(job.body["name"])
             self._at_work[name] = job
+            self._begun += 1
             yield Cell(name=name, images=job.images, told=job.body["cell"])
 
     def _on_step(self, _: Any) -> None:

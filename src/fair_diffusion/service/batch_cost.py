@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAYS = 0.05
 """A larger batch must make an image so much cheaper, as a share."""
-TIMES = 4
+TIMES = 3
 """How often each size is tried, one after the other and not all at once: other programs slow all of them down alike."""
 LONGEST = 20.0
 """Seconds after which nothing more is tried."""
@@ -59,7 +59,7 @@ def measured(pipe: FairPipeline, most: int, *, memory: float | None = None) -> B
     for again in range(TIMES):
         for size in sizes if again == 0 else list(best):
             try:
-                seconds = _step(pipe, size) / size
+                seconds = _step(pipe, size, 1 if again else 2) / size
             except torch.OutOfMemoryError:
                 if not best:
                     raise
@@ -82,13 +82,13 @@ def _sizes(most: int) -> Iterator[int]:
 
 
 @torch.no_grad()
-def _step(pipe: FairPipeline, size: int) -> float:
-    """Seconds of one step of a batch, the second one: the first one warms up."""
+def _step(pipe: FairPipeline, size: int, steps: int) -> float:
+    """Seconds of the last one of so many first steps of a batch: those before it warm up."""
     backbone = pipe.backbone
     plain = backbone.encode(["a photo"] * size) if backbone.reads_text else backbone.empty()[[0] * size]
     guide = Guide(plain, backbone.empty()[[0] * size], pipe.card.guidance)
     seconds = 0.0
-    for _ in range(2):
+    for _ in range(steps):
         batch = begin(backbone, range(size), seeds=range(size), steps=pipe.card.steps)
         start = time.perf_counter()
         float(advance(batch, guide, until=1).latents.sum())  # waits for the accelerator

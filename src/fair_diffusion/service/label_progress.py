@@ -7,12 +7,13 @@ Pictures that everybody skipped are not labelled. The intervals are of the proce
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import Connection, and_, exists, func, select
 
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import TIED, Adjudications, Decision
@@ -25,6 +26,9 @@ from fair_diffusion.statistics.prediction_powered import FEWEST_IN_ALL, Pairs, l
 
 STEPS = (0.2, 0.1, 0.05, 0.03, 0.02, 0.01)
 """Half widths of intervals that people may want next."""
+
+LASTS = 30.0
+_COUNTED: dict[tuple[str, str], tuple[float, dict[str | None, int]]] = {}
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,10 @@ def progress(database: Database, label_set: LabelSet) -> Progress:
     with database.reading() as connection:
         decisions = Adjudications(database, label_set).decisions(connection)
         drawn = and_(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
-        counted = select(label_pictures.c.reading, func.count()).where(drawn).group_by(label_pictures.c.reading)
-        read = {reading: int(count) for reading, count in connection.execute(counted)}
-        ours = and_(labels.c.label_set == label_pictures.c.label_set, labels.c.image == label_pictures.c.image)
-        met = exists().where(ours, labels.c.undone.is_(None))
-        seen = connection.execute(select(label_pictures).where(drawn, met)).all()
-        after = connection.scalar(select(func.min(label_pictures.c.priority)).where(drawn, ~met))
+        read = _read(database, connection, label_set)
+        met = select(labels.c.image).where(labels.c.label_set == label_set.id, labels.c.undone.is_(None)).distinct()
+        seen = connection.execute(select(label_pictures).where(drawn, label_pictures.c.image.in_(met))).all()
+        after = first_left(connection, label_set) if label_set.queue == ACTIVE else None
     pictures = [
         _Picture(decisions[row.image].answer, row.reading, row.priority, row.probability)
         for row in seen
@@ -110,6 +112,29 @@ def progress(database: Database, label_set: LabelSet) -> Progress:
         by=by,
         groups=groups,
     )
+
+
+def _read(database: Database, connection: Connection, label_set: LabelSet) -> dict[str | None, int]:
+    """By what the reader said, how many pictures; counted anew every `LASTS` seconds, as only an erasure changes it."""
+    key, now = (database.url, label_set.id), time.monotonic()
+    known = _COUNTED.get(key)
+    if known is not None and now - known[0] < LASTS:
+        return known[1]
+    ours = (label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
+    counted = select(label_pictures.c.reading, func.count()).where(*ours).group_by(label_pictures.c.reading)
+    found = {reading: int(count) for reading, count in connection.execute(counted)}
+    _COUNTED[key] = now, found
+    return found
+
+
+def first_left(connection: Connection, label_set: LabelSet) -> float | None:
+    """The smallest priority of the pictures that nobody has labelled or skipped; None if there is none."""
+    ours = and_(labels.c.label_set == label_pictures.c.label_set, labels.c.image == label_pictures.c.image)
+    met = exists().where(ours, labels.c.undone.is_(None))
+    place = label_pictures.c.place
+    left = select(label_pictures.c.priority).where(label_pictures.c.label_set == label_set.id, place.is_not(None), ~met)
+    found: float | None = connection.scalar(left.order_by(place).limit(1))
+    return found
 
 
 def _cannot_tell(decisions: Sequence[Decision]) -> int:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.label_sets import LabelSet
@@ -199,17 +199,26 @@ class LabelQueue:
     def _more(self, connection: Connection, rater: str, wanted: int) -> list[tuple[str, str]]:
         """New pictures for a rater, with their queues."""
         asked = sum(self._chance() < GOLD_SHARE for _ in range(wanted))
-        is_gold = label_pictures.c.gold.is_not(None)
+        place = label_pictures.c.place
+        is_gold = and_(place.is_(None), label_pictures.c.gold.is_not(None))
         found = [(image, GOLD) for image in self._free(connection, rater, asked, is_gold, shared=True)]
-        waited = and_(label_pictures.c.second, self._labelled(1), ~self._labelled(2))
-        for condition, queue in ((waited, SECOND), (~self._labelled(1), self._set.queue)):
-            drawn = and_(label_pictures.c.place.is_not(None), condition)
-            left = wanted - len(found)
-            found += [(image, queue) for image in self._free(connection, rater, left, drawn)]
+        # By `place + 0`, so that SQLite begins with the few that are labelled, and not with all pictures by place.
+        waited = and_(label_pictures.c.second, label_pictures.c.image.in_(self._labelled_once()))
+        others = self._free(connection, rater, wanted - len(found), waited, order=place + 0)
+        found += [(image, SECOND) for image in others]
+        drawn = and_(place.is_not(None), ~self._is_labelled())
+        found += [(image, self._set.queue) for image in self._free(connection, rater, wanted - len(found), drawn)]
         return found
 
     def _free(
-        self, connection: Connection, rater: str, most: int, which: ColumnElement[bool], *, shared: bool = False
+        self,
+        connection: Connection,
+        rater: str,
+        most: int,
+        which: ColumnElement[bool],
+        *,
+        shared: bool = False,
+        order: ColumnElement[Any] = label_pictures.c.place,
     ) -> Sequence[str]:
         """Pictures that the rater has neither labelled nor holds, nor somebody else holds, unless they are `shared`."""
         if most < 1:
@@ -221,15 +230,16 @@ class LabelQueue:
             holding = or_(holding, label_holds.c.until > now())
         held = exists().where(*self._of_set(label_holds, ours), holding)
         free = select(ours).where(label_pictures.c.label_set == self._set.id, which, ~own, ~held)
-        return connection.scalars(free.order_by(label_pictures.c.place, ours).limit(most)).all()
+        return connection.scalars(free.order_by(order, ours).limit(most)).all()
 
-    def _labelled(self, times: int) -> ColumnElement[bool]:
-        """Whether a picture has labels of so many raters; skips are none."""
-        own = and_(*self._of_set(labels, label_pictures.c.image), labels.c.undone.is_(None), ~_skipped)
-        if times == 1:
-            return exists().where(own)
-        counted = select(func.count()).select_from(labels).where(own).scalar_subquery()
-        return counted >= times
+    def _is_labelled(self) -> ColumnElement[bool]:
+        """Whether somebody labelled a picture; skips are no labels."""
+        return exists().where(*self._of_set(labels, label_pictures.c.image), labels.c.undone.is_(None), ~_skipped)
+
+    def _labelled_once(self) -> Select[tuple[str]]:
+        """The pictures that one rater labelled."""
+        ours = (labels.c.label_set == self._set.id, labels.c.undone.is_(None), ~_skipped)
+        return select(labels.c.image).where(*ours).group_by(labels.c.image).having(func.count() == 1)
 
     def _queue_now(self, connection: Connection, picture: Row[Any], rater: str) -> str:
         """The queue of a label that is given now: who comes second gives a second opinion, whatever was planned."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Row, and_, exists, func, select
+from sqlalchemy import Row, and_, select
 
 from fair_diffusion.files.csv_rows import write_csv
 from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, read_labels
@@ -24,6 +24,7 @@ from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_progress import first_left
 from fair_diffusion.service.label_sets import RANDOM, LabelSet
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.service.tables import label_pictures, labels
@@ -217,11 +218,9 @@ def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], tol
 def _chances(database: Database, label_set: LabelSet) -> dict[str, float]:
     """By picture, the probability with which it was shown by now."""
     drawn = and_(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
-    ours = and_(labels.c.label_set == label_pictures.c.label_set, labels.c.image == label_pictures.c.image)
-    met = exists().where(ours, labels.c.undone.is_(None))
     with database.reading() as connection:
         rows = connection.execute(select(label_pictures.c.image, label_pictures.c.probability).where(drawn)).all()
-        after = connection.scalar(select(func.min(label_pictures.c.priority)).where(drawn, ~met))
+        after = first_left(connection, label_set)
     if label_set.queue == RANDOM:
         return {row.image: row.probability for row in rows}
     chances = chance_so_far([row.probability for row in rows], after)

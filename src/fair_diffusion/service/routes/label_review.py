@@ -151,7 +151,7 @@ def import_table(label_set: Set, asked: NewTable, server: Here, key: Operator) -
 
 @router.post("/{label_set}/remove", responses=documented(400, 403, 404))
 def remove(label_set: Set, server: Here, key: Operator) -> Removed:
-    """Remove a set and its pictures. Its labels stay."""
+    """Remove a set with its pictures and decisions. Its labels stay."""
     sets_of(server).remove(found(server, key, label_set).id, by=key.id)
     return {"object": "removed", "id": label_set}
 
