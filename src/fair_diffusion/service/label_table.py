@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Row, and_, select
 
 from fair_diffusion.files.csv_rows import write_csv
-from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, read_labels
+from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, LabelRows, read_labels
 from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
@@ -152,7 +152,18 @@ def import_labels(
     if votes is None:
         raise ValueError(f"the table labels {', '.join(found.votes)}; this set is about {label_set.attribute}")
     by_file = {row.file: row for row in _pictures(database, label_set).values()}
-    chances = [found.chances[key] for file in votes if (key := (label_set.attribute, file)) in found.chances]
+    given = _given(found, label_set, by_file)
+    unmatched = [file for file in votes if file not in by_file]
+    if not given:
+        raise ValueError(f"no file of the table is in the set, such as {unmatched[0]!r}; name files as the set does")
+    return _store(database, label_set, given, Imported(0, 0, unmatched, list(found.notes)), by)
+
+
+def _given(found: LabelRows, label_set: LabelSet, by_file: Mapping[str, Row[Any]]) -> list[_Given]:
+    """The labels of pictures of the set. `ValueError` if they cannot stand beside those of the set."""
+    attribute = label_set.attribute
+    votes = found.votes[attribute]
+    chances = [found.chances[attribute, file] for file in votes if (attribute, file) in found.chances]
     if chances and not math.isclose(min(chances), max(chances)):
         raise ValueError(
             f"the table has probabilities from {min(chances):g} to {max(chances):g}, so its pictures were not drawn "
@@ -163,7 +174,7 @@ def import_labels(
             by_file[file],
             rater or SOMEBODY,
             None if group == UNKNOWN else group,
-            found.guidelines.get((label_set.attribute, file), IMPORTED),
+            found.guidelines.get((attribute, file), IMPORTED),
         )
         for file, raters in votes.items()
         if file in by_file
@@ -174,10 +185,7 @@ def import_labels(
             raise ValueError(
                 f"a rater or guideline is {said[:LONGEST]!r}; give up to {LONGEST} characters, all of which print"
             )
-    unmatched = [file for file in votes if file not in by_file]
-    if not given:
-        raise ValueError(f"no file of the table is in the set, such as {unmatched[0]!r}; name files as the set does")
-    return _store(database, label_set, given, Imported(0, 0, unmatched, list(found.notes)), by)
+    return given
 
 
 def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], told: Imported, by: str) -> Imported:
