@@ -70,7 +70,10 @@ def test_the_card_says_who_decided_what_and_why(
     expect(page.get_by_text("Nobody has written yet what this service is for")).to_be_visible()
     version = empty.server.policies.add(RULE, by=empty.key.id)
     empty.server.policies.activate(version.version, why="the board agreed", by=empty.key.id)
-    drawn(empty.server, ["woman", "man"] * 30, plain=["woman"] * 50 + ["man"] * 10)
+    files = drawn(empty.server, ["woman", "man"] * 30, plain=["woman"] * 50 + ["man"] * 10)
+    for file in files[:3]:
+        given: dict[str, Any] = {"rater": "key_a", "guideline": "1", "queue": "random", "probability": 1.0}
+        Labels(empty.server.database).add(file, "gender", "woman", **given)
     page.get_by_label("What is this service for").fill("Pictures for a school book.\nFor teachers.")
     page.get_by_label("Where do the targets come from?").fill("Half and half, as the board decided in 2026.")
     page.get_by_role("button", name="Save the texts").click()
@@ -78,6 +81,7 @@ def test_the_card_says_who_decided_what_and_why(
     expect(page.get_by_text("“the board agreed”")).to_be_visible()
     expect(page.get_by_text("gender: 50 % woman, 50 % man")).to_be_visible()
     expect(page.get_by_role("region", name="Before and after", exact=True).last).to_contain_text("83 %")
+    expect(page.get_by_role("region", name="Labels")).to_contain_text("it takes pictures with two labels")
     look(page, "card")
     written = changes(empty.server.database, subject=SUBJECT)
     details: dict[str, Any] = written[0].details
