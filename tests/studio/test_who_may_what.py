@@ -28,8 +28,15 @@ from fair_diffusion.studio.pages import streams
 from fair_diffusion.studio.sessions import COOKIE
 
 MODEL = ServedModel(
-    **{"name": "pocket", "width": 64, "height": 64, "grain": 4, "steps": 25, "guidance": 2.0, "passes": 2},
-    **{"attributes": ["gender", "glasses"], "weights": "none"},
+    name="pocket",
+    width=64,
+    height=64,
+    grain=4,
+    steps=25,
+    guidance=2.0,
+    attributes=["gender", "hats"],
+    passes=2,
+    weights="none",
 )
 RULE = "version: 1\nrules:\n  - concepts: [nurse]\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
 BODY = DrawBody(prompt="a photo of a nurse", n=4, seed=1, steps=25, guidance=2.0, method="prompt")
@@ -97,7 +104,7 @@ def test_each_role_is_told_what_it_can_do(empty: Studio) -> None:
     for role in said:
         with browsing(empty, empty.new_key(role)) as http:
             page = http.get("").text
-        assert [each for each in said if said[each] in page] == [role]
+        assert [other for other, text in said.items() if text in page] == [role]
 
 
 def test_what_is_too_large_is_said_so(empty: Studio) -> None:
@@ -133,9 +140,9 @@ def test_a_picture_that_was_erased_is_no_disagreement_any_more(empty: Studio) ->
     with database.reading() as connection:
         hashes = connection.scalars(label_pictures.select().with_only_columns(label_pictures.c.image)).all()
     for image in hashes:
-        for rater, answer in (("key_a", "woman"), ("key_b", "man")):
+        for rater, group in (("key_a", "woman"), ("key_b", "man")):
             told: dict[str, Any] = {"rater": rater, "queue": "second", "guideline": "1", "label_set": made.id}
-            Labels(database).add(image, "gender", answer, **told)
+            Labels(database).add(image, "gender", group, **told)
     assert len(Adjudications(database, made).disagreements()) == 2
     with database.writing() as connection:
         connection.execute(label_pictures.delete().where(label_pictures.c.image == hashes[0]))
