@@ -75,7 +75,7 @@ def serve(
         **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
     on_ray = partial(serve_on_ray, gpus=gpus) if ray else None
-    run(given, loading, lambda address, secret, _: _greet(address, secret), instead=on_ray)
+    run(given, loading, lambda address, secret, server: _greet(address, secret, server.settings), instead=on_ray)
 
 
 def run(
@@ -106,7 +106,6 @@ def run(
             check_readers(loading)
         check_address(settings)  # before a first key is made: it is shown once, when the server serves
         server, secret = prepared(settings)
-        say(f"settings: {json.dumps(settings.shown())}", err=True)
         if instead is not None:
             try:
                 instead(settings, loading, lambda address: greet(address, secret, server))
@@ -130,8 +129,9 @@ def run(
             server.close()
 
 
-def _greet(address: str, secret: str | None) -> None:
-    """Say where the server is, and how to ask it for an image."""
+def _greet(address: str, secret: str | None, settings: Settings) -> None:
+    """Say what the server goes by, where it is, and how to ask it for an image."""
+    say(f"settings: {json.dumps(settings.shown())}", err=True)
     say(f"serving on {address}; the studio is {address}/studio")
     if secret:
         say(f"key: {secret}")
