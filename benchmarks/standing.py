@@ -67,8 +67,9 @@ class Standing:
         facts = json.dumps({"settings": self.settings, "made": self.made})
         every = [line for ways in self.lines.values() for own in ways.values() for line in own]
         rows = [asdict(line) for line in every]
-        for row in rows:
-            if row["facts"]:  # as pairs: not every way moves every attribute
+        for row in rows:  # as pairs: not every line has a definition, and not every way moves every attribute
+            row["definitions"] = [[name, digest] for name, digest in row["definitions"].items()]
+            if row["facts"]:
                 row["facts"]["moved"] = [[name, str(share)] for name, share in row["facts"]["moved"].items()]
         table = pa.Table.from_pylist(rows)
         with whole_file(path) as part:
@@ -103,6 +104,7 @@ def _line(row: dict[str, Any]) -> Outcome:
     moved = {name: float(share) for name, share in (facts or {}).get("moved") or []}
     return Outcome(
         **row
+        | {"definitions": dict(row.get("definitions") or [])}
         | {"judge": judge and Deviation(**judge), "perceiver": perceiver and Deviation(**perceiver)}
         | {"facts": facts and Facts(**facts | {"notes": tuple(facts["notes"]), "moved": moved})}
     )

@@ -55,6 +55,15 @@ def test_several_runs_go_by_their_names(tmp_path: Path) -> None:
     assert sorted(found, key=repr) == sorted(folder, key=repr)
 
 
+def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Else a label of one would count for an image of the other, or the same label twice."""
+    one, other = _run(tmp_path / "a" / "run"), _run(tmp_path / "b" / "run", judged="man")
+    table = put(tmp_path, "labels.csv", "file,attribute,group\nrun/image-00000.png,gender,woman\n")
+    for runs in ([one, other], [one, one], [one, one / ".." / "run"]):
+        with pytest.raises(ValueError, match="2 runs are called 'run'"):
+            labelled_images(table, runs)
+
+
 def test_files_that_are_not_met_are_told(tmp_path: Path) -> None:
     run = _run(tmp_path / "run")
     table = put(tmp_path, "labels.csv", "file,attribute,group\nimage-00000.png,gender,woman\nother.png,gender,man\n")

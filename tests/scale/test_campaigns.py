@@ -20,11 +20,12 @@ from fair_diffusion.runs.parts import PART, Part, Parts
 from fair_diffusion.runs.suite import Suite, draw_suite
 from fair_diffusion.scale import driver
 from fair_diffusion.scale.campaign import Cell
-from fair_diffusion.scale.cells import KIND, Cells
+from fair_diffusion.scale.cells import KIND, Cells, held
 from fair_diffusion.scale.driver import Elsewhere, draw_campaign
 from fair_diffusion.scale.store import Store
 from fair_diffusion.service.claims import Claims
-from fair_diffusion.service.database import Database
+from fair_diffusion.service.database import Database, DatabaseError
+from fair_diffusion.service.job import DONE, Job
 from fair_diffusion.service.jobs import Jobs
 
 SUITE = Suite(model="fake", prompt="a photo of a {}")
@@ -270,6 +271,41 @@ def test_parts_travel_through_a_store_where_no_folder_is_shared(database: Databa
     more = campaign_of(SUITE, CONCEPTS, tmp_path / "many", images=IMAGES + 1, store=store)
     with pytest.raises(ValueError, match="was drawn with weights 'none', not 'others'"):
         draw_campaign(more, database, Threads(database, other))
+
+
+def test_parts_that_were_deleted_after_their_driver_died_are_drawn_again(database: Database, tmp_path: Path) -> None:
+    """The driver was killed before it noted the end of a cell, and then somebody deleted what the worker wrote."""
+    for store in (None, f"file://{tmp_path}/store"):
+        campaign = campaign_of(SUITE, ["cook"], tmp_path / f"work {store is None}", images=PART, store=store)
+        with held(database, campaign, "killed", tell=lambda _: None) as (job, _holding):
+            cells = Cells(database, job.id)
+            cells.put(list(campaign.missing()))
+            claims = Claims(database, "a worker")
+            (claimed,) = claims.claim([KIND])
+            claims.end(claimed, DONE)
+        pipe = FakePipe()
+        again = campaign_of(SUITE, ["cook"], tmp_path / f"work {store is None}", images=PART, store=store)
+        draw_campaign(again, database, Threads(database, pipe))
+        assert pipe.calls == [("a photo of a cook", 0)]
+        assert again.there == PART
+
+
+def test_a_database_that_is_away_while_a_model_loads_costs_no_cell(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get, asked = Jobs.get, list[str]()
+
+    def away_at_first(self: Jobs, job: str, **given: Any) -> Job:
+        asked.append(job)
+        if len(asked) == 1:
+            raise DatabaseError("the server is away")
+        return get(self, job, **given)
+
+    monkeypatch.setattr(Jobs, "get", away_at_first)
+    campaign = campaign_of(SUITE, CONCEPTS, tmp_path / "work", images=PART)
+    draw_campaign(campaign, database, Threads(database, FakePipe()))
+    assert len(asked) > 1
+    assert len(rows_in(tmp_path / "work")) == len(CONCEPTS)
 
 
 def test_an_object_of_a_store_writes_nothing_outside_of_its_folder(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_a_worker_draws_the_comparison_that_one_process_draws(files: Path) -> No
     ("options", "said"),
     [
         (["--workers", "0"], "--workers 0 needs --database"),
+        (["--workers", "10000"], "--workers is 10000; this machine has "),
         (["--cluster", "magic"], "--cluster is 'magic'; give local, auto, or an address such as ray://HOST:10001"),
         (["--database", "x.sqlite"], "--database is for workers; give --workers or --cluster, too"),
         (["--store", "s3://b/c"], "--store is for workers"),

@@ -25,7 +25,7 @@ from fair_diffusion.service.images import Images
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.key_data import Had, KeyData, RunningError
 from fair_diffusion.service.keys import Key, Keys
-from fair_diffusion.service.label_queue import LabelQueue
+from fair_diffusion.service.label_queue import LabelQueue, NotHeldError
 from fair_diffusion.service.label_sets import LabelSets, NewPicture
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.service.ledger import DatabaseLedger
@@ -118,6 +118,23 @@ def test_sets_that_are_labelled_lose_the_pictures_of_a_key_that_is_erased(
         assert connection.execute(select(tables.tables["consents"])).all() == []
     assert b"ours" not in {path.read_bytes() for path in (tmp_path / "images").rglob("*.png")}
     assert [label.image for label in Labels(database).all(label_set=made.id)] == [pictures[1].image]
+
+
+def test_a_rater_does_not_wait_for_a_picture_that_is_erased_meanwhile(
+    database: Database, place: Images, tmp_path: Path
+) -> None:
+    _, ours = Keys(database).add("ours")
+    pictures = [NewPicture(image=place.put(name, key=ours.id), owner=ours.id) for name in (b"a", b"b")]
+    pictures.append(NewPicture(image=place.put(b"c"), owner=""))
+    made = LabelSets(database, place).add("a set", built_in()["gender"], pictures, second=0)
+    queue = LabelQueue(database, made, lambda: 1.0)
+    held = queue.next("anna", most=3)
+    KeyData(database, place).erase(ours)
+    assert [task.image for task in queue.next("anna", most=3)] == [pictures[2].image]
+    gone = next(task for task in held if task.image != pictures[2].image)
+    with pytest.raises(NotHeldError):
+        queue.label("anna", gone.image, "woman", guideline=made.guideline)
+    queue.label("anna", pictures[2].image, "woman", guideline=made.guideline)
 
 
 def test_a_job_that_is_drawn_just_now_is_cancelled_first(database: Database, place: Images) -> None:

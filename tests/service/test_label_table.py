@@ -48,6 +48,7 @@ def test_a_table_comes_back_as_the_same_labels(database: Database, tmp_path: Pat
     stored = Labels(database).all(label_set=other.id)
     assert {label.queue for label in stored} == {"random", "second"}
     assert all((label.probability is None) == (label.queue == "second") for label in stored)
+    assert {label.guideline for label in stored} == {made.guideline}  # that by which they were given
 
 
 def test_files_that_are_not_in_the_set_are_told(database: Database, tmp_path: Path) -> None:
@@ -80,6 +81,9 @@ def test_a_table_says_with_which_probability_pictures_were_shown(database: Datab
         ("file,attribute,group\nx.png,gender,man\n", "no file of the table is in the set, such as 'x.png'"),
         ("file,attribute,group\n000.png,gender,tall\n", "tall"),
         ("file,attribute,group,rater\n000.png,gender,man,a\n001.png,gender,man,anna\n", "anna said 'woman' of 001.png"),
+        ("file,attribute,group,rater\n000.png,gender,man,a\0b\n", r"a rater or guideline is 'a\\x00b'"),
+        (f"file,attribute,group,rater\n000.png,gender,man,{'a' * 201}\n", "up to 200 characters"),
+        ("file,attribute,group,guideline\n000.png,gender,man,\u202e\n", "a rater or guideline is"),
     ],
 )
 def test_a_wrong_table_changes_nothing(database: Database, tmp_path: Path, text: str, said: str) -> None:
@@ -90,6 +94,17 @@ def test_a_wrong_table_changes_nothing(database: Database, tmp_path: Path, text:
     with pytest.raises(ValueError, match=said):
         import_labels(database, made, text)
     assert len(Labels(database).all()) == 1
+
+
+def test_labels_of_pictures_that_were_drawn_by_uncertainty_are_not_taken_as_random(
+    database: Database, tmp_path: Path
+) -> None:
+    _, made = made_set(database, tmp_path, 3)
+    told = "file,attribute,group,probability\n000.png,gender,man,0.1\n001.png,gender,woman,{}\n"
+    with pytest.raises(ValueError, match=r"probabilities from 0\.1 to 0\.9, so its pictures were not drawn uniformly"):
+        import_labels(database, made, told.format(0.9))
+    assert Labels(database).all() == []
+    assert import_labels(database, made, told.format(0.1)).added == 2
 
 
 def test_a_set_that_is_drawn_by_uncertainty_takes_no_table(database: Database, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 DATABASE = "FAIR_DIFFUSION_DATABASE"
+MOST_EACH = 16
+"""Processes of workers for each processor at most. Each has a model of its own in memory, so more is a slip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,11 @@ class Scale:
             raise ValueError("--gpus is for Ray; processes of this machine get one GPU each")
         if self.workers == 0 and self.database is None:
             raise ValueError("--workers 0 needs --database, by which workers that you start find what to draw")
+        most = MOST_EACH * (os.cpu_count() or 1)
+        if self.cluster == LOCAL and (self.workers or 0) > most:
+            raise ValueError(
+                f"--workers is {self.workers}; this machine has {os.cpu_count()} processors: give up to {most}"
+            )
         if self.store is not None:
             Store(self.store)
         model = str(loading.get("model", MODEL))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -32,10 +33,16 @@ def labelled_images(
         The labels, and notes on the table.
 
     Raises:
-        ValueError: the table or a run cannot be read, no file of the table is in a run, or a run knows an attribute by
-            another definition.
+        ValueError: the table or a run cannot be read, no file of the table is in a run, two runs have one name, or a
+            run knows an attribute by another definition.
     """
     defined = defined or built_in()
+    names = Counter(folder.resolve().name for folder in runs)
+    if twice := [name for name, times in names.items() if times > 1]:
+        raise ValueError(
+            f"{names[twice[0]]} runs are called {twice[0]!r}, so nobody knows whose files the table names; give each "
+            "run once, or the folder that holds them"
+        )
     rows = read_labels(table, defined)
     people, found = HumanLabels(rows.votes, rows.notes, defined), list[LabelledImage]()
     files = set[str]()
@@ -43,7 +50,7 @@ def labelled_images(
         for run in runs_in(folder):
             _check_definitions(run, rows, defined)
             for record in run.records():
-                file = f"{folder.name}/{record['file']}" if len(runs) > 1 else record["file"]
+                file = f"{folder.resolve().name}/{record['file']}" if len(runs) > 1 else record["file"]
                 found += _labels(record, file, people, rows, defined)
                 files.add(file)
     if not found:

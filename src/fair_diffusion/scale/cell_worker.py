@@ -132,6 +132,11 @@ class CellWorker:
             self._holding.add(job)
         try:
             drawer = self._drawer_of(taken[0].lane)
+        except DatabaseError as error:  # no fault of the cells
+            LOG.error("%s", error)
+            self._release(taken)
+            time.sleep(REST)
+            return
         except Exception as error:
             LOG.error("%s cannot be drawn here: %s", taken[0].lane, type(error).__name__)
             for job in taken:
@@ -153,6 +158,13 @@ class CellWorker:
         self._drawer = self._open(campaign.kind.partition(" ")[0], campaign.body, self._pipe)
         self._lane = lane
         return self._drawer
+
+    def _release(self, jobs: Sequence[Job]) -> None:
+        """Give cells back, for any worker to draw."""
+        for job in jobs:
+            with suppress(DatabaseError):  # its lease then runs out
+                self._claims.release([job])
+            self._holding.drop(job)
 
     def _end(self, job: Job, state: str, **ended: Any) -> None:
         """End a cell. If the database refuses it for long, it is left to whoever claims it."""
@@ -184,7 +196,7 @@ class _Round:
             LOG.info("%s cells are given back", len(self._at_work))
         except Exception as error:
             self._failed(error)
-        self._give_back()
+        self._worker._release((*self._at_work.values(), *self._waiting))
 
     def _cells(self) -> Iterator[Cell]:
         """The cells, each claimed when it is taken."""
@@ -210,12 +222,6 @@ class _Round:
         vain = self._at_work and all(holding.lost(job) or holding.cancelled(job) for job in self._at_work.values())
         if late or vain:
             raise KeyboardInterrupt
-
-    def _give_back(self) -> None:
-        for job in (*self._at_work.values(), *self._waiting):
-            with suppress(DatabaseError):  # its lease then runs out
-                self._worker._claims.release([job])
-            self._worker._holding.drop(job)
 
     def _failed(self, error: Exception) -> None:
         """One cell cannot be drawn. Each is drawn alone then; one that fails alone has failed."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -129,11 +130,8 @@ class ComparisonCampaign:
     def visible(self, cell: Told) -> bool:
         """Whether the plain images lie in the folder: a way that failed leaves nothing."""
         if self.store is not None:
-            store = Store(self.store)
-            if not self._settled:
-                store.fetch(SETTINGS, self.work)
-                self._settled = True
-            store.fetch(f"prompt-{cell['place']:05d}", self.work)
+            with suppress(FileNotFoundError):
+                self._fetch(Store(self.store), f"prompt-{cell['place']:05d}")
         return next(self._paths(cell["place"])).is_file()
 
     def arrived(self, cell: Told, result: Told) -> None:
@@ -143,6 +141,12 @@ class ComparisonCampaign:
             kept = self._failures.get((instruction, way))
             if kept is None or cell["place"] < kept[0]:
                 self._failures[instruction, way] = (cell["place"], said)
+
+    def _fetch(self, store: Store, name: str) -> None:
+        if not self._settled:
+            store.fetch(SETTINGS, self.work)
+            self._settled = True
+        store.fetch(name, self.work)
 
     def _paths(self, place: int) -> Iterator[Path]:
         """The files of one prompt, that of its plain images first."""

@@ -115,9 +115,13 @@ class _Driver:
         self.clear()  # what an earlier driver left; it is put again if it is still missing
 
     def clear(self) -> None:
-        """Withdraw the cells that wait, and forget those that have ended. What is drawn lies in the work folder."""
+        """Withdraw the cells that wait, and forget those that have ended. What is drawn lies in the work folder.
+
+        What does not lie there any more, because somebody deleted it, is drawn again."""
         self._cells.withdraw()
-        while ended := [each for each in self._cells.ended() if self._campaign.visible(each.told)]:
+        while ended := self._cells.ended():
+            for each in ended:
+                self._campaign.visible(each.told)  # fetches it out of a store
             self._cells.forget(ended)
 
     @property

@@ -47,7 +47,7 @@ class Store:
         return bool(self._system.exists(self._path(name)))
 
     def fetch(self, name: str, folder: Path) -> None:
-        """Write the files of an object below a folder, each whole."""
+        """Write the files of an object below a folder, each whole. `FileNotFoundError` if there is none."""
         with zipfile.ZipFile(io.BytesIO(self._system.cat_file(self._path(name)))) as archive:
             for inner in archive.namelist():
                 path = folder / inner

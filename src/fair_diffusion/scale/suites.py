@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -98,7 +99,8 @@ class SuiteCampaign:
         """Whether the part lies in the work folder; it is fetched out of the store."""
         part = Part(**cell)
         if self.store is not None:
-            self._fetch(Store(self.store), part.name)
+            with suppress(FileNotFoundError):
+                self._fetch(Store(self.store), part.name)
         return (self.work / part.name / RESULT).is_file()
 
     def arrived(self, cell: Told, result: Told) -> None:

@@ -130,6 +130,9 @@ class KeyData:
         for picture in pictures:
             self._images.delete(picture.hash, key=picture.key)
         with self._database.writing() as connection:  # last, so that what is cut short is begun again
+            of_key = (label_pictures.c.image == label_holds.c.image, label_pictures.c.owner == key.id)
+            held = exists().where(label_pictures.c.label_set == label_holds.c.label_set, *of_key)
+            connection.execute(delete(label_holds).where(held))  # no rater waits for a picture that is gone
             connection.execute(delete(label_pictures).where(label_pictures.c.owner == key.id))
             ended = connection.execute(delete(jobs).where(jobs.c.key == key.id, jobs.c.state != RUNNING)).rowcount
             had = Had(ended, len(pictures), gone)

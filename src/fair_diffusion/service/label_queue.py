@@ -127,9 +127,9 @@ class LabelQueue:
         with self._writing() as connection:
             mine = self._of_rater(label_holds, rater, label_holds.c.image == image)
             hold = connection.execute(delete(label_holds).where(*mine).returning(label_holds)).first()
-            if hold is None:
+            picture = connection.execute(select(label_pictures).where(*self._of_set(label_pictures, image))).first()
+            if hold is None or picture is None:
                 raise NotHeldError("this picture was not given to this rater, or is labelled; take the next one")
-            picture = connection.execute(select(label_pictures).where(*self._of_set(label_pictures, image))).one()
             queue = self._queue_now(connection, picture, rater)
             given = self._labels.add(
                 image,

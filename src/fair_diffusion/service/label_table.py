@@ -9,16 +9,17 @@ with what raters together or an adjudication say, so that its reader needs no ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Row, and_, select
 
 from fair_diffusion.files.csv_rows import write_csv
-from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, read_labels
+from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, LabelRows, read_labels
 from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
@@ -34,6 +35,8 @@ What = Literal["labels", "pictures"]
 HEADER = (*COLUMNS, *OPTIONAL, *SHOWN)
 SOMEBODY = "somebody"
 """The rater of a line that names none."""
+LONGEST = 200
+"""Characters of a rater or of a guideline's version at most."""
 IMPORTED = "imported"
 """The guideline of such labels, where nothing tells by which they were given."""
 
@@ -53,6 +56,15 @@ class Imported:
     already: int
     unmatched: list[str]
     notes: list[str]
+
+
+class _Given(NamedTuple):
+    """A label of a table."""
+
+    picture: Row[Any]
+    rater: str
+    answer: str | None
+    guideline: str
 
 
 def write_labels(
@@ -124,8 +136,8 @@ def import_labels(
         by: the id of the key that does it.
 
     Raises:
-        ValueError: the table is none, a group is unknown, a rater already said something else of a picture, or the set
-            is drawn by uncertainty. Nothing was stored.
+        ValueError: the table is none, a group is unknown, a rater already said something else of a picture, or the
+            pictures of the table or of the set were not all drawn with the same probability. Nothing was stored.
     """
     if label_set.queue != RANDOM:
         raise ValueError("pictures of this set are drawn by uncertainty, which a table does not tell; take another set")
@@ -140,21 +152,43 @@ def import_labels(
     if votes is None:
         raise ValueError(f"the table labels {', '.join(found.votes)}; this set is about {label_set.attribute}")
     by_file = {row.file: row for row in _pictures(database, label_set).values()}
-    given = [
-        (by_file[file], rater or SOMEBODY, None if group == UNKNOWN else group)
-        for file, raters in votes.items()
-        if file in by_file
-        for rater, group in raters.items()
-    ]
+    given = _given(found, label_set, by_file)
     unmatched = [file for file in votes if file not in by_file]
     if not given:
         raise ValueError(f"no file of the table is in the set, such as {unmatched[0]!r}; name files as the set does")
     return _store(database, label_set, given, Imported(0, 0, unmatched, list(found.notes)), by)
 
 
-def _store(
-    database: Database, label_set: LabelSet, given: list[tuple[Row[Any], str, str | None]], told: Imported, by: str
-) -> Imported:
+def _given(found: LabelRows, label_set: LabelSet, by_file: Mapping[str, Row[Any]]) -> list[_Given]:
+    """The labels of pictures of the set. `ValueError` if they cannot stand beside those of the set."""
+    attribute = label_set.attribute
+    votes = found.votes[attribute]
+    chances = [found.chances[attribute, file] for file in votes if (attribute, file) in found.chances]
+    if chances and not math.isclose(min(chances), max(chances)):
+        raise ValueError(
+            f"the table has probabilities from {min(chances):g} to {max(chances):g}, so its pictures were not drawn "
+            "uniformly, as those of this set are; calibrate or audit with the table itself"
+        )
+    given = [
+        _Given(
+            by_file[file],
+            rater or SOMEBODY,
+            None if group == UNKNOWN else group,
+            found.guidelines.get((attribute, file), IMPORTED),
+        )
+        for file, raters in votes.items()
+        if file in by_file
+        for rater, group in raters.items()
+    ]
+    for said in {word for each in given for word in (each.rater, each.guideline)}:
+        if not said.isprintable() or len(said) > LONGEST:
+            raise ValueError(
+                f"a rater or guideline is {said[:LONGEST]!r}; give up to {LONGEST} characters, all of which print"
+            )
+    return given
+
+
+def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], told: Imported, by: str) -> Imported:
     """Store what is not there yet: all of it, or nothing."""
     ours, added = Labels(database), 0
     with database.writing() as connection:
@@ -164,7 +198,7 @@ def _store(
         ).all()
         there = {(row.image, row.rater): row.answer for row in standing}
         labelled = {row.image for row in standing if row.probability is not None}
-        for row, rater, answer in given:
+        for row, rater, answer, guideline in given:
             if (row.image, rater) in there:
                 if there[row.image, rater] != answer:
                     raise ValueError(f"{rater} said {there[row.image, rater]!r} of {row.file}, the table {answer!r}")
@@ -176,7 +210,7 @@ def _store(
                 answer,
                 rater=rater,
                 queue=queue,
-                guideline=IMPORTED,
+                guideline=guideline,
                 probability=row.probability if queue == RANDOM else None,
                 groups=label_set.groups,
                 label_set=label_set.id,
