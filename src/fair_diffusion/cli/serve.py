@@ -75,7 +75,12 @@ def serve(
         **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
     on_ray = partial(serve_on_ray, gpus=gpus) if ray else None
-    run(given, loading, lambda address, secret, server: _greet(address, secret, server.settings), instead=on_ray)
+
+    def greet(address: str, secret: str | None, server: Server) -> None:
+        say(f"settings: {json.dumps(server.settings.shown())}", err=True)
+        _greet(address, secret)
+
+    run(given, loading, greet, instead=on_ray)
 
 
 def run(
@@ -129,9 +134,8 @@ def run(
             server.close()
 
 
-def _greet(address: str, secret: str | None, settings: Settings) -> None:
-    """Say what the server goes by, where it is, and how to ask it for an image."""
-    say(f"settings: {json.dumps(settings.shown())}", err=True)
+def _greet(address: str, secret: str | None) -> None:
+    """Say where the server is, and how to ask it for an image."""
     say(f"serving on {address}; the studio is {address}/studio")
     if secret:
         say(f"key: {secret}")
