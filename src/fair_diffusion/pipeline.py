@@ -27,7 +27,7 @@ from fair_diffusion.control.twins import twins_of
 from fair_diffusion.models.cards import Card, card_of
 from fair_diffusion.models.options import LoadingOptions, check_options
 from fair_diffusion.perception.assembly import assembled
-from fair_diffusion.perception.calibration import JUDGE, Calibration
+from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Perceiver, all_read
 from fair_diffusion.perception.roles import Named
@@ -75,7 +75,7 @@ class FairPipeline:
         self.name, self.perceiver, self.judge, self.early = name, perceiver, judge, early
         self.card = card or card_of(pipeline, name)
         self.weights, self.calibration = weights, calibration or Calibration(readers=())
-        self.confusions = [*self.calibration.replacing(confusions, JUDGE, name)]
+        self.confusions = list(confusions)
         self.projections: dict[str, Projection] = {}  # learnt once, for as long as the text encoders stay as they are
         self.attributes = self.readable(built_in())
         if not any(len({*groups} & {*judge.groups.get(name, ())}) > 1 for name, groups in perceiver.groups.items()):
