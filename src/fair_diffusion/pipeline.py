@@ -27,7 +27,7 @@ from fair_diffusion.control.twins import twins_of
 from fair_diffusion.models.cards import Card, card_of
 from fair_diffusion.models.options import LoadingOptions, check_options
 from fair_diffusion.perception.assembly import assembled
-from fair_diffusion.perception.calibration import Calibration
+from fair_diffusion.perception.calibration import JUDGE, Calibration
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Perceiver, all_read
 from fair_diffusion.perception.roles import Named
@@ -217,6 +217,11 @@ class FairPipeline:
         """`ValueError` naming the attribute or group if one that `matched` asks for cannot be read."""
         for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
             check_reads(reader, matched.targets, f"the {role} of {self.name!r}", matched.attributes)
+
+    def judge_confusions(self, defined: Attributes) -> list[Confusion]:
+        """How the judge errs on these attributes: as people's labels of them say, else as it was measured."""
+        known = self.calibration.replacing(self.confusions, JUDGE, self.name, defined)
+        return [one for one in known if one.attribute in defined]
 
     def readable(self, defined: Attributes) -> list[str]:
         """The attributes among the defined ones that perceiver and judge both read."""

@@ -15,7 +15,6 @@ from fair_diffusion.control.planned import Planned
 from fair_diffusion.control.records import Readings, asked_fields, audited, prompt_of, read_fields
 from fair_diffusion.files.picture_files import Pictures, taken_out
 from fair_diffusion.models.provenance import made_with
-from fair_diffusion.perception.calibration import JUDGE
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import occupations
 from fair_diffusion.policy import Match
@@ -81,11 +80,10 @@ def images_of(orders: Iterable[Order]) -> Sequence[Image.Image]:
 def provenance_of(pipe: FairPipeline, matched: Match, file: Path | None = None) -> dict[str, Any]:
     """What made a result, and how its readers err: the fields of a `Result` on that."""
     facts = made_with(pipe.weights, pipe.card.name, matched, file)
-    known = pipe.calibration.replacing(pipe.confusions, JUDGE, pipe.name, matched.attributes)
     perceiver: Sequence[Confusion] = getattr(pipe.perceiver, "confusions", ())
     return {
         "made_with": facts | {"dtype": str(pipe.backbone.dtype).removeprefix("torch.")},
-        "confusions": [one for one in known if one.attribute in matched.attributes],
+        "confusions": pipe.judge_confusions(matched.attributes),
         "perceiver_confusions": [one for one in perceiver if one.attribute in matched.attributes],
     }
 
