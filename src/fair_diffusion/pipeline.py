@@ -75,7 +75,7 @@ class FairPipeline:
         self.name, self.perceiver, self.judge, self.early = name, perceiver, judge, early
         self.card = card or card_of(pipeline, name)
         self.weights, self.calibration = weights, calibration or Calibration(readers=())
-        self.confusions = [*self.calibration.replacing(confusions, JUDGE, name)]
+        self.confusions = list(confusions)
         self.projections: dict[str, Projection] = {}  # learnt once, for as long as the text encoders stay as they are
         self.attributes = self.readable(built_in())
         if not any(len({*groups} & {*judge.groups.get(name, ())}) > 1 for name, groups in perceiver.groups.items()):
@@ -217,6 +217,11 @@ class FairPipeline:
         """`ValueError` naming the attribute or group if one that `matched` asks for cannot be read."""
         for role, reader in (("judge", self.judge), ("perceiver", self.perceiver)):
             check_reads(reader, matched.targets, f"the {role} of {self.name!r}", matched.attributes)
+
+    def judge_confusions(self, defined: Attributes) -> list[Confusion]:
+        """How the judge errs on these attributes: as people's labels of them say, else as it was measured."""
+        known = self.calibration.replacing(self.confusions, JUDGE, self.name, defined)
+        return [one for one in known if one.attribute in defined]
 
     def readable(self, defined: Attributes) -> list[str]:
         """The attributes among the defined ones that perceiver and judge both read."""

@@ -166,13 +166,23 @@ def test_it_replaces_the_confusions_that_are_known_otherwise() -> None:
         Confusion(attribute="gender", groups=["woman", "man"], counts=[[1, 0, 0], [0, 1, 0]], measured_on="drawings"),
         Confusion(attribute="age", groups=["young", "old"], counts=[[1, 0, 0], [0, 1, 0]], measured_on="drawings"),
     ]
-    age, gender = made().replacing(known, "perceiver", "pocket")
+    age, gender = made().replacing(known, "perceiver", "pocket", built_in())
     assert age is known[1]
     assert (gender.groups, gender.counts) == (["woman", "man"], [[24, 4, 0], [0, 34, 1]])
     assert list(gender.left_out) == ["androgynous"]
     assert made().version in gender.measured_on
-    assert made().replacing(known, "judge", "pocket") == known
-    assert made(labels(("man", "man", 3))).replacing(known, "perceiver", "pocket") == known
+    assert made().replacing(known, "judge", "pocket", built_in()) == known
+    assert made(labels(("man", "man", 3))).replacing(known, "perceiver", "pocket", built_in()) == known
+
+
+def test_labels_by_another_definition_replace_no_confusion() -> None:
+    """The groups may be called the same and mean something else."""
+    other = Attributes(
+        replace(each, called=("face",)) if each.name == "gender" else each for each in built_in().values()
+    )
+    own = Confusion(attribute="gender", groups=["woman", "man"], counts=[[1, 0, 0], [0, 1, 0]], measured_on="drawings")
+    assert made().replacing([own], "perceiver", "pocket", other) == [own]
+    assert made().replacing([], "perceiver", "pocket", other) == []
 
 
 def test_an_attribute_of_ones_own_is_calibrated_by_its_definition() -> None:

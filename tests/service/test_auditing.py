@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from running_service import FAST, Running, running
 
+from fair_diffusion.audit.corrections import corrections
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy
 from fair_diffusion.service.audit_body import COUNTS, DRAWINGS, AuditBody
@@ -95,10 +97,17 @@ def test_every_attribute_and_every_combination_that_was_asked_for_is_counted() -
     ]
     plain = [{**image, "judged": {"gender": "man", "age": "old", "skin_tone": "light"}} for image in images]
     drawn = Drawn("nurse", _job(body, images), _job(body, plain))
+    errs = Confusion(
+        attribute="gender",
+        groups=["woman", "man"],
+        counts=[[80, 20, 0], [0, 100, 0]],
+        measured_on="drawings",
+        left_out=["androgynous"],
+    )
     tools: Any = SimpleNamespace(
         policy_for=lambda body: Policy.from_sentence(body.instruct),
         images=SimpleNamespace(get=_nothing),
-        pipe=SimpleNamespace(confusions=()),
+        pipe=SimpleNamespace(judge_confusions=lambda _: [errs]),
         model="pocket",
     )
     study = drawing_study(tools, [drawn], Path()).study
@@ -109,6 +118,8 @@ def test_every_attribute_and_every_combination_that_was_asked_for_is_counted() -
     assert found["plain", "skin_tone"][0]["light"] == 3
     quotas = {quota.attribute: dict(quota.counts) for quota in study.quotas}
     assert quotas["gender"] == {"woman": 2, "man": 1, "androgynous": 0}
+    corrected = corrections(study.tallies, study.confusions)  # the judge read the images of both sources
+    assert [(one.source, one.attribute) for one in corrected] == [("plain", "gender"), ("instructed", "gender")]
     asked = next(tally for tally in study.tallies if tally.attribute == "age")
     assert asked.target == {"young": 0.5, "middle-aged": 0, "old": 0.5}
 

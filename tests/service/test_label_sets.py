@@ -69,6 +69,26 @@ def test_pictures_stay_as_long_as_their_set(database: Database, tmp_path: Path) 
     assert list((tmp_path / "images").glob("*/*")) == []
 
 
+def test_a_set_whose_removal_is_cut_short_leaves_no_picture_for_ever(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = Images(database, tmp_path / "images")
+    digest = images.put(b"\x89PNG", kept=-1)
+    sets = sets_of(database, tmp_path)
+    made = sets.add("a set", GENDER, [NewPicture(image=digest)])
+    with monkeypatch.context() as patched:
+        patched.setattr(Images, "delete", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sets.remove(made.id)
+    assert sets.all() == []
+    images.expire()
+    assert list((tmp_path / "images").glob("*/*")) == []
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_consent_is_once_for_a_rater_and_a_version(database: Database, tmp_path: Path) -> None:
     sets, made = made_set(database, tmp_path, 2)
     assert not sets.agreed("anna", made.guideline)

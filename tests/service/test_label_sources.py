@@ -13,6 +13,22 @@ from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.label_sources import pictures_of
 
 
+def test_images_of_a_rule_are_found_behind_those_of_others(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fair_diffusion.service.label_sources.MOST", 2)
+    images = Images(database, tmp_path / "images")
+    for k, rule in enumerate(("a", "a", "a", None, "b")):
+        Jobs(database).put("draw", {}, key="key_1")
+        claims = Claims(database, "w")
+        (held,) = claims.claim(["draw"])
+        file = images.put(f"{k}".encode(), key=held.key, job=held.id)
+        claims.end(held, result={"rule": rule, "images": [{"file": file}]})
+    assert [one.concept for one in pictures_of(database, "gender", rule="b")] == ["b"]
+    assert [one.concept for one in pictures_of(database, "gender", rule="a")] == ["a", "a"]
+    assert pictures_of(database, "gender", rule="c") == []
+
+
 def test_images_bring_what_the_judge_said(database: Database, tmp_path: Path) -> None:
     images = Images(database, tmp_path / "images")
     for rule in ("a", "b"):

@@ -166,15 +166,18 @@ class Calibration:
                 f"nothing of {model!r}; calibrate with labels of its images"
             )
 
-    def replacing(self, confusions: Sequence[Confusion], reader: str, model: str) -> list[Confusion]:
+    def replacing(
+        self, confusions: Sequence[Confusion], reader: str, model: str, defined: Attributes
+    ) -> list[Confusion]:
         """The confusion matrices of a reader, with those that people's labels of its images give in their place.
 
         Args:
             confusions: those that are known otherwise.
             reader: the name of the reader.
             model: the model whose images it reads.
+            defined: the attributes; labels of one by another definition tell nothing.
         """
-        own = [each for each in self.readers if (each.reader, each.model) == (reader, model)]
+        own = [each for name in defined if (each := self.find(reader, model, defined[name])) is not None]
         made = [one for each in own if (one := each.confusion(self.version)) is not None]
         anew = {one.attribute for one in made}
         return [*(one for one in confusions if one.attribute not in anew), *made]

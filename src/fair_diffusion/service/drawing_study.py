@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fair_diffusion.audit.study import Quota, Sample, Source, Study
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.audit.tally import Tally
+from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.policy import Attributes, Match, match
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.service.draw_body import DrawBody
@@ -49,10 +50,11 @@ def drawing_study(tools: Tools, drawn: Sequence[Drawn], folder: Path) -> Finding
         folder: for the pictures that the report shows.
     """
     names = [source for source in (PLAIN, INSTRUCTED) if any(each.images(source) for each in drawn)]
-    tallies, quotas = list[Tally](), list[Quota]()
+    tallies, quotas, errors = list[Tally](), list[Quota](), list[Confusion]()
     for each in drawn:
         found = match(tools.policy_for(DrawBody.of(each.job.body)), str(each.job.body["prompt"]))
         asked = _asked(found)
+        errors = tools.pipe.judge_confusions(found.attributes)  # one policy holds for all drawings of an audit
         for source in names:
             images = each.images(source)
             if images:
@@ -71,7 +73,7 @@ def drawing_study(tools: Tools, drawn: Sequence[Drawn], folder: Path) -> Finding
         samples=[sample for name in names for sample in _samples(tools, drawn, name, folder)],
         drawn=f"up to {SHOWN} of each source, drawn at random",
         unit="occupation",
-        confusions=list(tools.pipe.confusions),
+        confusions=[replace(one, sources=names) for one in errors],
     )
     return Findings(study)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fair_diffusion.policy.attributes import Attribute, suggestion
@@ -185,6 +185,8 @@ class LabelSets:
             hashes = connection.scalars(ours).all()
         with self._database.writing() as connection:
             connection.execute(delete(label_sets).where(label_sets.c.id == identity))
+            # Whatever is cut short below is deleted with what expires.
+            connection.execute(update(images).where(images.c.key == identity).values(expires=now()))
             note(connection, by=by, change="label set removed", subject=identity, details={"name": found.name})
         for digest in hashes:
             self._images.delete(digest, key=identity)

@@ -37,9 +37,14 @@ def pictures_of(
     ours = select(images).where(images.c.key.not_in(select(label_sets.c.id)), ~images.c.key.contains("/"))
     if hashes is not None:
         ours = ours.where(images.c.hash.in_(wanted))
+    elif rule is not None:
+        of_rule = select(jobs.c.id).where(jobs.c.result["rule"].as_string() == rule)
+        ours = ours.where(images.c.job.in_(of_rule))
+    ours = ours.order_by(images.c.created, images.c.hash).limit(MOST)
+    drawn_by = jobs.c.id.in_(select(ours.subquery().c.job))  # a list of them may be longer than a statement may be
     with database.reading() as connection:
-        rows = connection.execute(ours.order_by(images.c.created, images.c.hash).limit(MOST)).all()
-        told = _told(connection.execute(select(jobs).where(jobs.c.id.in_({row.job for row in rows if row.job}))).all())
+        rows = connection.execute(ours).all()
+        told = _told(connection.execute(select(jobs.c.id, jobs.c.kind, jobs.c.result).where(drawn_by)).all())
     found = {row.hash: _picture(row, told.get((row.job, row.hash)), attribute, gold.get(row.hash)) for row in rows}
     if hashes is not None and (missing := [each for each in wanted if each not in found]):
         raise ValueError(f"there is no image {missing[0]}; give the hashes of images that are kept")
@@ -47,7 +52,7 @@ def pictures_of(
     return [each for each in found.values() if hashes is not None or each.image in drawn]
 
 
-def _told(rows: Sequence[Row[Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+def _told(rows: Sequence[Any]) -> dict[tuple[str, str], dict[str, Any]]:
     """What the results of jobs say of each image, by job and hash."""
     return {
         (row.id, image["file"]): {**image, "rule": (row.result or {}).get("rule"), "model": row.kind}
