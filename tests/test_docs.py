@@ -33,7 +33,7 @@ PAGES = {
 }
 PACKAGES = {path.stem for path in SOURCE.iterdir() if path.suffix in ("", ".py") and not path.stem.startswith("__")}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = ("README.md", "docs/how-to/write-a-method.md", "docs/how-to/ledger.md")
+RUN = ("README.md", "docs/how-to/write-a-method.md", "docs/how-to/write-a-policy.md", "docs/how-to/ledger.md")
 """Pages whose Python runs: the others take long, or need weights or files that are not there."""
 
 

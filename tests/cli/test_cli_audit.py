@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import typer
+from audit_examples import record, write_run
 from PIL import Image
 from typer.core import TyperGroup
 from typer.testing import CliRunner
@@ -131,6 +132,23 @@ def test_human_labels_and_how_far_they_agree(tmp_path: Path) -> None:
     found = audited(str(tmp_path / "photos"), "--perceiver", f"human:{put(tmp_path / 'l.csv', chr(10).join(said))}")
     assert {line["group"]: line["count"] for line in found["lines"]} == {"woman": 2, "man": 2, "androgynous": 0}
     assert any("1.00" in note and "2 raters" in note for note in found["notes"])
+
+
+def test_80_characters_are_enough_for_what_people_see(tmp_path: Path) -> None:
+    groups = ["woman", "man"] * 20
+    folder = write_run(
+        tmp_path / "run", [record(k, group) for k, group in enumerate(groups)], target={"woman": 0.5, "man": 0.5}
+    )
+    rows = [f"image-{k:05d}.png,gender,{group}" for k, group in enumerate(["man", *groups[1:34]])]
+    labels = put(tmp_path / "labels.csv", "\n".join(["file,attribute,group", *rows]))
+    asked = ["audit", str(folder), "--human-labels", str(labels), "--out", str(tmp_path / "study")]
+    shown = run.invoke(app, asked, env={"COLUMNS": "80"})
+    assert shown.exit_code == 0, shown.output
+    head, first, second = (line for line in shown.stdout.splitlines() if "verdict" in line or "cannot" in line)
+    assert head.split() == ["concept", "group", "target", "count", "(95", "%)", "see", "it", "verdict"]
+    assert first.endswith(" cannot tell")
+    assert second.endswith(" cannot tell")
+    assert shown.stdout.count(" (people)") == 2
 
 
 def test_train_then_audit(tmp_path: Path) -> None:

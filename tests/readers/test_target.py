@@ -31,6 +31,26 @@ def test_every_target_is_known_by_what_it_holds(tmp_path: Path) -> None:
     assert kind_of_target(tmp_path / "study" / "images.parquet") == "images"
 
 
+def test_own_pictures_beside_copies_of_drawn_ones_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fair_diffusion.readers.target.open_perceiver", lambda spec: ByColour())
+    copied = write_run(tmp_path / "photos" / "nurse", [record(0, "woman"), record(1, "man")])
+    (copied / "records.parquet").unlink()
+    (copied / "result.json").unlink()
+    photos = copied.parent
+    assert kind_of_target(photos, reads=True) == "run"
+    put(photos, "pilot/1.png", picture("man"))
+    put(photos, "pilot/2.png", b"no picture")
+    assert kind_of_target(photos) == "run"
+    assert kind_of_target(photos, reads=True) == "folder"
+    found = read_target(photos, scratch=tmp_path, perceiver="pocket").study
+    counts = {tally.concept: sum(tally.counts.values()) + tally.unknown for tally in found.tallies}
+    assert counts == {"nurse": 2, "pilot": 1}
+    assert [line.split(":")[0] for line in found.broken] == ["pilot/2.png"]
+    write_run(tmp_path / "kept" / "run", [record(0, "woman")])
+    put(tmp_path, "kept/pilot/1.png", picture("man"))
+    assert kind_of_target(tmp_path / "kept", reads=True) == "run"  # its table says what was asked for
+
+
 def test_a_study_and_its_tables_give_the_tallies_of_the_run(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [record(0, "woman"), record(1, None)])
     findings = read_target(run, scratch=tmp_path)

@@ -63,7 +63,9 @@ def audit(
         if not {"human_labels", "reference"} & auditing.keys():  # they are tables too
             told["define"] = own
         given = [name for name, value in told.items() if value is not None]
-        check_options(given, kind_of_target(target, named=concepts is not None, defined=own))
+        check_options(
+            given, kind_of_target(target, named=concepts is not None, reads=perceiver is not None, defined=own)
+        )
 
     def opened(scratch: Path) -> Subject:
         return Subject.target(

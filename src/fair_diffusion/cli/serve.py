@@ -75,7 +75,12 @@ def serve(
         **{"upstream_timeout": upstream_timeout, "c2pa": c2pa, "ledger": ledger},
     }
     on_ray = partial(serve_on_ray, gpus=gpus) if ray else None
-    run(given, loading, lambda address, secret, _: _greet(address, secret), instead=on_ray)
+
+    def greet(address: str, secret: str | None, server: Server) -> None:
+        say(f"settings: {json.dumps(server.settings.shown())}", err=True)
+        _greet(address, secret)
+
+    run(given, loading, greet, instead=on_ray)
 
 
 def run(
@@ -106,7 +111,6 @@ def run(
             check_readers(loading)
         check_address(settings)  # before a first key is made: it is shown once, when the server serves
         server, secret = prepared(settings)
-        say(f"settings: {json.dumps(settings.shown())}", err=True)
         if instead is not None:
             try:
                 instead(settings, loading, lambda address: greet(address, secret, server))

@@ -17,6 +17,8 @@ CONCEPTS = 12
 NAMED = 5
 """Broken images that are named."""
 SHARE, CORRECTED = "share (95 %)", "corrected (95 %)"
+WORDS = {"as people see it": 9, "verdict": 8}
+"""Characters that the longest word of a column takes, so that no word is cut."""
 NUMBERS = ("count", SHARE, CORRECTED)
 """Columns that are never broken into lines."""
 NAME = 11
@@ -107,7 +109,10 @@ def _table(lines: Sequence[Line], predicted: Mapping[tuple[str, str, str, str], 
     for column, own in zip(shown.columns, names, strict=False):  # they give way to numbers, and never vanish
         column.overflow, column.min_width = "fold", min(NAME, max(map(len, own)))
     for column in shown.columns[2:]:
-        column.justify, column.no_wrap = "right", column.header in NUMBERS
+        narrow = people and column.header == CORRECTED  # beside what people see, 80 characters are too few for one line
+        column.justify, column.no_wrap = "right", column.header in NUMBERS and not narrow
+        if column.header in WORDS:
+            column.min_width = WORDS[column.header]
     worst: dict[str, float] = {}
     for line in lines:
         worst[line.concept] = max(worst.get(line.concept, 0.0), abs(line.gap))

@@ -41,7 +41,7 @@ from fair_diffusion.readers.image_table import is_image_table, read_image_table,
 from fair_diffusion.readers.run import read_run
 from fair_diffusion.readers.studies import studies_in
 from fair_diffusion.runs.format import NEEDED
-from fair_diffusion.runs.records import runs_in, schema_of
+from fair_diffusion.runs.records import Run, runs_in, schema_of
 
 TARGETS = (
     "a run, a study or a folder of images, a table of counts or labels, or a dataset with captions (Parquet or tar)"
@@ -79,11 +79,12 @@ def read_target(
         ValueError: the target cannot be audited, or not with these arguments; the message says what can.
     """
     named = read_concepts(concepts) if concepts else None
-    kind = kind_of_target(target, named=named is not None, defined=defined)
+    reads = perceiver is not None or reader is not None
+    kind = kind_of_target(target, named=named is not None, reads=reads, defined=defined)
     if named is not None and kind != "folder":
         raise ValueError(f"{target} is no folder of images; leave out the table of concepts")
     if kind in ("counts", "study", "images"):
-        if perceiver or reader is not None:
+        if reads:
             raise ValueError(f"{target} holds counts or labels and no images; leave out the perceiver")
         return _counted(target, kind, attributes, defined)
     reader = reader or (open_perceiver(perceiver) if perceiver else None)
@@ -149,12 +150,16 @@ def _read(
     return read(target, reader, perceiver_name=by, scratch=scratch, attributes=attributes, progress=progress)
 
 
-def kind_of_target(target: Path, *, named: bool = False, defined: Attributes | None = None) -> Kind:
+def kind_of_target(
+    target: Path, *, named: bool = False, reads: bool = False, defined: Attributes | None = None
+) -> Kind:
     """The kind of a target.
 
     Args:
         target: a folder or a file.
         named: whether a table names the images in the folder; such a folder is a folder of images or a study.
+        reads: whether a perceiver reads the images. A folder in which pictures that were copied out of runs lie beside
+            others is then a folder of images.
         defined: the definitions of the attributes that columns may name; the built-in ones if None.
 
     Raises:
@@ -169,7 +174,7 @@ def kind_of_target(target: Path, *, named: bool = False, defined: Attributes | N
             return "study"
         if named:
             return "folder"
-        if runs_in(target):
+        if (runs := runs_in(target)) and not (reads and _are_copies(target, runs)):
             return "run"
         if _is_dataset(target):
             return "dataset"
@@ -179,6 +184,14 @@ def kind_of_target(target: Path, *, named: bool = False, defined: Attributes | N
             raise ValueError(f"{target} holds studies and no images; `fair-diffusion report {shown}{more}` shows them")
         return "folder"
     return _kind_of_file(target, defined)
+
+
+def _are_copies(target: Path, runs: list[Run]) -> bool:
+    """Whether runs are but copies of their pictures, in a folder that holds other pictures as well."""
+    if any(run.table is not None or run.summary is not None for run in runs):
+        return False
+    folders = {run.folder for run in runs}
+    return any((target / image.path).parent not in folders for image in image_files(target))
 
 
 def _is_dataset(folder: Path) -> bool:

@@ -63,19 +63,21 @@ def prepared(settings: Settings) -> tuple[Server, str | None]:
     settings.data.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
     keys, secret = Keys(database), None
-    if not any(key.revoked is None for key in keys.all()):
-        if not settings.loopback:
-            database.close()
-            raise ValueError(
-                f"there is no key yet, and {settings.host} can be reached from elsewhere; make one with "
-                "`fair-diffusion keys add NAME --role operator`, or serve on 127.0.0.1"
-            )
-        secret, _ = keys.add("first key", role=OPERATOR)
+    keyless = not any(key.revoked is None for key in keys.all())
+    if keyless and not settings.loopback:
+        database.close()
+        raise ValueError(
+            f"there is no key yet, and {settings.host} can be reached from elsewhere; make one with "
+            "`fair-diffusion keys add NAME --role operator`, or serve on 127.0.0.1"
+        )
     if settings.ledger is not None:
         take_over_once(database, settings.ledger)
     if settings.policy is not None:
         _activate(Policies(database), settings.policy)
-    return Server(settings, database), secret
+    server = Server(settings, database)
+    if keyless:  # last: a key that is made before something fails is shown to nobody
+        secret, _ = keys.add("first key", role=OPERATOR)
+    return server, secret
 
 
 def _activate(policies: Policies, file: Path) -> None:
