@@ -20,7 +20,7 @@ from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import CANNOT_TELL, Labels
 from fair_diffusion.service.signing import Signer
 from fair_diffusion.studio.pages.label import AHEAD
-from fair_diffusion.studio.sessions import COOKIE
+from fair_diffusion.studio.sessions import cookie_of
 
 Look = Callable[[Page, str], None]
 _FETCHED = (
@@ -254,7 +254,9 @@ def test_pages_are_for_who_may_label(empty: Studio) -> None:
         (RATER, "label/set_000000000000", 404),
         (RATER, f"v1/label/sets/{made.id}/progress", 200),
     ):
-        cookies = {COOKIE: Signer(empty.server.database).sign("session", empty.new_key(role).id)}
+        cookies = {
+            cookie_of(empty.server.database): Signer(empty.server.database).sign("session", empty.new_key(role).id)
+        }
         with httpx2.Client(base_url=empty.address, cookies=cookies) as http:
             assert http.get(path).status_code == status, (role, path)
             assert http.post(f"v1/label/sets/{made.id}/next").status_code == 403, "without the proof of a page"

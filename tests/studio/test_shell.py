@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from fair_diffusion.service.keys import OPERATOR, Keys
 from fair_diffusion.service.signing import Signer
-from fair_diffusion.studio.sessions import COOKIE
+from fair_diffusion.studio.sessions import cookie_of, entry
 
 Look = Callable[[Page, str], None]
 
@@ -23,24 +23,38 @@ def test_nobody_gets_in_without_a_key(empty: Studio) -> None:
         assert (page.status_code, page.headers["location"]) == (303, "./sign-in?to=")
         assert http.get("", headers={"hx-request": "true"}).headers["hx-redirect"] == "./sign-in"
         assert http.get("", headers={"accept": "image/png"}).status_code == 401
-        forged = f"{COOKIE}={Signer(empty.server.database).sign('entry', empty.key.id)}"
+        forged = f"{cookie_of(empty.server.database)}={Signer(empty.server.database).sign('entry', empty.key.id)}"
         assert http.get("", headers={"accept": "image/png", "cookie": forged}).status_code == 401
 
 
 def test_a_revoked_key_ends_its_sessions(empty: Studio) -> None:
-    cookies = {COOKIE: Signer(empty.server.database).sign("session", empty.key.id)}
+    name = cookie_of(empty.server.database)
+    cookies = {name: Signer(empty.server.database).sign("session", empty.key.id)}
     with httpx2.Client(base_url=empty.address, cookies=cookies) as http:
         assert http.get("").status_code == 200
         empty.server.keys.revoke(empty.key.id)
         assert http.get("").status_code == 401
 
 
+def test_a_browser_is_signed_in_to_two_studios_of_a_machine(empty: Studio, tmp_path: Path) -> None:
+    """As somebody who labels a folder while the studio is open; browsers send cookies to all ports."""
+    with studio(tmp_path / "other") as other, httpx2.Client(follow_redirects=True) as http:
+        for each in (empty, other):
+            answer = http.get(each.address + entry(each.server, each.key))
+            assert (answer.status_code, str(answer.url)) == (200, each.address)
+        assert [http.get(each.address).status_code for each in (empty, other)] == [200, 200]
+        proof = Signer(other.server.database).mark("form", http.cookies[cookie_of(other.server.database)])
+        http.post(other.address + "sign-out", data={"proof": proof})
+        assert [http.get(each.address).status_code for each in (empty, other)] == [200, 401]
+
+
 def test_forms_of_other_pages_are_refused(empty: Studio) -> None:
-    cookies = {COOKIE: Signer(empty.server.database).sign("session", empty.key.id)}
+    name = cookie_of(empty.server.database)
+    cookies = {name: Signer(empty.server.database).sign("session", empty.key.id)}
     with httpx2.Client(base_url=empty.address, cookies=cookies) as http:
         assert http.post("sign-out").status_code == 403
         assert http.post("sign-out", headers={"x-proof": "guessed"}).status_code == 403
-        proof = Signer(empty.server.database).mark("form", cookies[COOKIE])
+        proof = Signer(empty.server.database).mark("form", cookies[name])
         assert http.post("sign-out", data={"proof": proof}, headers={"sec-fetch-site": "cross-site"}).status_code == 403
         assert http.post("sign-out", data={"proof": proof}).status_code == 303
 

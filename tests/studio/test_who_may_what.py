@@ -25,7 +25,7 @@ from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.signing import Signer
 from fair_diffusion.service.tables import label_pictures
 from fair_diffusion.studio.pages import streams
-from fair_diffusion.studio.sessions import COOKIE
+from fair_diffusion.studio.sessions import cookie_of
 
 MODEL = ServedModel(
     name="pocket",
@@ -54,7 +54,9 @@ def browsing(studio: Studio, key: Key) -> httpx2.Client:
     signer = Signer(studio.server.database)
     cookie = signer.sign("session", key.id)
     headers = {"x-proof": signer.mark("form", cookie)}
-    return httpx2.Client(base_url=studio.address, cookies={COOKIE: cookie}, headers=headers, timeout=60)
+    return httpx2.Client(
+        base_url=studio.address, cookies={cookie_of(studio.server.database): cookie}, headers=headers, timeout=60
+    )
 
 
 def test_a_client_draws_under_the_policy_alone(present: Studio) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from fair_diffusion.service.database import Database
 from fair_diffusion.service.keys import Key
 from fair_diffusion.service.problems import forbidden
 from fair_diffusion.service.server import Here, Server
@@ -17,7 +18,6 @@ from fair_diffusion.service.signing import Signer
 from fair_diffusion.studio.view import page, root_of
 
 router = APIRouter()
-COOKIE = "fair-diffusion-studio"
 LASTS = 12 * 3600
 """Seconds after which people sign in again."""
 ENTRY = 600
@@ -26,9 +26,15 @@ SAFE = ("GET", "HEAD")
 _INSIDE = re.compile(r"[a-z][a-z0-9/_-]*")
 
 
+def cookie_of(database: Database) -> str:
+    """The name of the cookie. Browsers send cookies to all ports of a machine: each database has a name of its own, so
+    that who signs in to one studio stays signed in to another."""
+    return f"fair-diffusion-studio-{Signer(database).mark('cookie', '')[:12]}"
+
+
 def signed_in(server: Server, request: Request) -> Key | None:
     """The key of whoever is signed in; None if nobody is, or if the key was revoked since."""
-    token = request.cookies.get(COOKIE, "")
+    token = request.cookies.get(cookie_of(server.database), "")
     key = Signer(server.database).read("session", token, seconds=LASTS) if token else None
     return None if key is None else server.keys.valid(key)
 
@@ -41,7 +47,7 @@ def entry(server: Server, key: Key) -> str:
 def proof(request: Request) -> str:
     """What the forms of a page send along, and no page of another site can know."""
     server: Server = request.app.state.server
-    return Signer(server.database).mark("form", request.cookies.get(COOKIE, ""))
+    return Signer(server.database).mark("form", request.cookies.get(cookie_of(server.database), ""))
 
 
 async def same_site(request: Request) -> None:
@@ -94,17 +100,17 @@ def enter_link(
 
 
 @router.post("/sign-out")
-def sign_out(request: Request) -> Response:
+def sign_out(request: Request, server: Here) -> Response:
     """Sign out."""
     answer = RedirectResponse(f"{root_of(request)}sign-in", 303)
-    answer.set_cookie(COOKIE, "", max_age=0, path=None, httponly=True, samesite="strict")
+    answer.set_cookie(cookie_of(server.database), "", max_age=0, path=None, httponly=True, samesite="strict")
     return answer
 
 
 def _into(request: Request, server: Server, key: Key, to: str) -> Response:
     answer = RedirectResponse(f"{root_of(request)}{to}", 303)
     answer.set_cookie(
-        COOKIE,
+        cookie_of(server.database),
         Signer(server.database).sign("session", key.id),
         max_age=LASTS,
         path=None,  # the browser takes the folder of this page: the studio, behind any prefix
