@@ -69,6 +69,28 @@ def test_one_that_cannot_work_at_all_ends_the_campaign() -> None:
             workers.tend()
 
 
+def test_workers_that_all_end_with_an_error_at_once_end_the_campaign(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as by a library that cannot be loaded: else they would be started for ever."""
+
+    class Broken(Stubs):
+        line = "raise SystemExit(1)"
+
+    with Broken("sqlite:///x", 2) as workers, pytest.raises(ValueError, match="a worker cannot work"):
+        tended(workers, 1000)
+    assert len(workers.started) == 2 + processes.MOST_QUICK - 1
+    monkeypatch.setattr(processes, "QUICK", 0.0)  # each of them worked for a while
+    with Broken("sqlite:///x", 2) as workers:
+        tended(workers, 2 * processes.MOST_QUICK)
+
+
+def test_workers_that_are_killed_are_started_again_however_often() -> None:
+    class Killed(Stubs):
+        line = "import os; os.kill(os.getpid(), 9)"
+
+    with Killed("sqlite:///x", 1) as workers:
+        tended(workers, 2 * processes.MOST_QUICK)
+
+
 def test_each_gets_a_gpu_and_the_url_by_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Telling(Stubs):
         line = (

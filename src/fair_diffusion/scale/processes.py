@@ -14,6 +14,9 @@ USAGE = 2
 """The exit code of a worker that cannot work at all."""
 AGAIN = 0.5
 """Seconds before a worker that died is started again; each time twice as long."""
+QUICK, MOST_QUICK = 60.0, 5
+"""So many workers in a row that end with an error, within so many seconds of their start, end the campaign: the next
+ones would most likely do so, too."""
 GRACE = 20.0
 
 
@@ -34,6 +37,8 @@ class Processes:
         self.started: list[int] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._deaths, self._next = 0, 0.0
+        self._began: dict[int, float] = {}  # by the id of the process
+        self._quick = 0
 
     def __enter__(self) -> Processes:
         gpus = _gpus()
@@ -53,11 +58,13 @@ class Processes:
                 process.wait()
 
     def tend(self) -> None:
-        """Start a worker anew in the place of one that died. `ValueError` if it could not work at all."""
+        """Start a worker anew in the place of one that died. `ValueError` if none can work at all."""
         for k, process in enumerate(self._processes):
             if (code := process.poll()) is None or time.monotonic() < self._next:
                 continue
-            if code == USAGE:
+            ended_early = time.monotonic() - self._began.pop(process.pid) < QUICK
+            self._quick = self._quick + 1 if code > 0 and ended_early else 0  # one that was killed is no such error
+            if code == USAGE or self._quick >= MOST_QUICK:
                 raise ValueError("a worker cannot work, and said why; mend that, and the same command goes on")
             self._deaths += 1
             self._next = time.monotonic() + min(30.0, AGAIN * 2**self._deaths)
@@ -67,6 +74,7 @@ class Processes:
         environment = {**os.environ, DATABASE: self._database, **({VISIBLE: gpu} if gpu is not None else {})}
         process = subprocess.Popen(self._command(), env=environment)
         self.started.append(process.pid)
+        self._began[process.pid] = time.monotonic()
         return process
 
     def _command(self) -> list[str]:
