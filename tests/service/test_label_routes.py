@@ -53,6 +53,7 @@ def test_a_rater_labels_after_agreeing_once(service: Running, made: dict[str, An
     assert http.post(f"{at}/consent", json={"guideline": "another"}).status_code == 400
     http.post(f"{at}/consent", json={"guideline": told["version"]})
     held = http.post(f"{at}/next", params={"most": 2}).json()["data"]
+    assert [set(task) for task in held] == [{"image"}] * 2, "a rater does not know which pictures are gold questions"
     assert len(held) == 2
     file = http.get(f"{at}/pictures/{held[0]['image']}")
     assert (file.status_code, file.headers["content-type"]) == (200, "image/png")
@@ -152,6 +153,9 @@ def test_an_operator_sees_all_raters_and_decides(service: Running, made: dict[st
         ({"images": None}, "images"),
         ({"rule": "r"}, "images"),
         ({"images": ["0" * 64]}, "images"),
+        ({"name": " "}, "name"),
+        ({"name": "\u202e"}, "name"),
+        ({"gold": {"0" * 64: "elf"}}, "gold"),
         ({"queue": "active"}, "images"),
         ({"images": None, "rule": "no such rule"}, "rule"),
     ],

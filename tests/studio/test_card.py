@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from browsing import Studio
+from label_examples import made_set
 from playwright.sync_api import Browser, Page, expect
 from stream_jobs import drawn
 
 from fair_diffusion.service.keys import CLIENT
+from fair_diffusion.service.label_queue import LabelQueue
+from fair_diffusion.service.label_raters import raters_of
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.service.trail import changes
 from fair_diffusion.statistics.intervals import wilson
@@ -38,9 +41,25 @@ def test_agreement_leaves_clicks_and_checks_aside(empty: Studio) -> None:
         for file, seen in zip(files, ("woman", "man", "woman", "man"), strict=True):
             labels.add(file, "gender", seen, rater=rater, guideline="1", queue="random", probability=1.0)
     labels.add(files[0], "gender", None, rater="key_a", guideline="1", queue="correction", reason="not what was asked")
+    labels.add(files[0], "gender", "man", rater="key_c", guideline="1", queue="gold")
+    labels.add(files[1], "gender", None, rater="key_c", guideline="1", queue="second", reason="no person")
     (one,) = agreement(empty.server.database)
-    assert (one.labels, one.raters, one.cannot_tell) == (8, 2, 0)
+    assert (one.pictures, one.raters, one.cannot_tell, one.tied) == (4, 2, 0, 0)
     assert one.alpha == pytest.approx(1.0)
+
+
+def test_what_cannot_be_told_is_an_answer_of_the_agreement(empty: Studio) -> None:
+    """The page of raters says the same."""
+    database = empty.server.database
+    _, made = made_set(database, empty.server.settings.data, 4, second=1.0)
+    for rater, answers in (("key_a", ("woman", "man", None, None)), ("key_b", ("woman", "woman", None, "man"))):
+        queue = LabelQueue(database, made, lambda: 1.0)
+        for answer in answers:
+            (task,) = queue.next(rater)
+            queue.label(rater, task.image, answer, guideline=made.guideline)
+    (one,) = agreement(database)
+    assert (one.pictures, one.raters, one.cannot_tell, one.tied) == (4, 2, 1, 2)
+    assert one.alpha == raters_of(database, made).alpha is not None
 
 
 @pytest.mark.chromium
@@ -51,7 +70,10 @@ def test_the_card_says_who_decided_what_and_why(
     expect(page.get_by_text("Nobody has written yet what this service is for")).to_be_visible()
     version = empty.server.policies.add(RULE, by=empty.key.id)
     empty.server.policies.activate(version.version, why="the board agreed", by=empty.key.id)
-    drawn(empty.server, ["woman", "man"] * 30, plain=["woman"] * 50 + ["man"] * 10)
+    files = drawn(empty.server, ["woman", "man"] * 30, plain=["woman"] * 50 + ["man"] * 10)
+    for file in files[:3]:
+        given: dict[str, Any] = {"rater": "key_a", "guideline": "1", "queue": "random", "probability": 1.0}
+        Labels(empty.server.database).add(file, "gender", "woman", **given)
     page.get_by_label("What is this service for").fill("Pictures for a school book.\nFor teachers.")
     page.get_by_label("Where do the targets come from?").fill("Half and half, as the board decided in 2026.")
     page.get_by_role("button", name="Save the texts").click()
@@ -59,6 +81,7 @@ def test_the_card_says_who_decided_what_and_why(
     expect(page.get_by_text("“the board agreed”")).to_be_visible()
     expect(page.get_by_text("gender: 50 % woman, 50 % man")).to_be_visible()
     expect(page.get_by_role("region", name="Before and after", exact=True).last).to_contain_text("83 %")
+    expect(page.get_by_role("region", name="Labels")).to_contain_text("it takes pictures with two labels")
     look(page, "card")
     written = changes(empty.server.database, subject=SUBJECT)
     details: dict[str, Any] = written[0].details

@@ -40,3 +40,17 @@ def test_a_picture_of_ours_names_its_job_to_its_key_and_to_operators(empty: Stud
 def test_other_files_tell_nothing(empty: Studio) -> None:
     for content in (b"", b"no picture", png(), png("no JSON"), png([1, 2]), png("x" * 40_000)):
         assert settings_of(empty.server, empty.key, content) is None
+
+
+def test_what_somebody_wrote_into_a_picture_is_read_with_care(empty: Studio) -> None:
+    record = {
+        "prompt": "a photo of a nurse",
+        "seed": '"><script>',
+        "steps": [1],
+        "negative_prompt": True,
+        "job": "job_1",
+    }
+    expected = {"prompt": "a photo of a nurse", "negative_prompt": "", "n": 1}
+    assert settings_of(empty.server, empty.key, png(record)) == expected
+    for content in (png("[" * 31_000), png({"prompt": ["a list"], "seed": 7}), png('{"seed": 1' + 5000 * "0" + "}")):
+        assert settings_of(empty.server, empty.key, content) is None

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 from browsing import Studio
+from label_examples import GENDER, new_pictures, sets_of
 from playwright.sync_api import Browser, Page, expect
 from stream_jobs import drawn
 
+from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_progress import progress
 from fair_diffusion.service.labels import Labels
+from fair_diffusion.statistics.betting import anytime_share
 from fair_diffusion.statistics.intervals import wilson
 from fair_diffusion.studio.flows import flows
 
@@ -59,8 +63,44 @@ def test_shares_as_people_see_them_come_from_labels_that_were_drawn_at_random(em
     assert woman[0] == pytest.approx(0.0)
     assert man[0] == pytest.approx(1.0)
     assert woman[1][1] < 0.25  # the judge's share is one half
-    labels.add(files[0], "gender", "woman", queue="random", probability=1.0, **common)  # the first label counts
-    assert flows(empty.server)[0].groups[0].people == woman
+
+
+def test_a_picture_counts_once_as_its_raters_or_an_adjudication_say(empty: Studio) -> None:
+    """As on the pages of labels: ties and what cannot be told show no group, skips say nothing."""
+    database, data = empty.server.database, empty.server.settings.data
+    pictures = new_pictures(database, data, 60)
+    files = drawn(empty.server, ["woman"] * 30 + ["man"] * 30, files=[each.image for each in pictures])
+    made = sets_of(database, data).add("a set", GENDER, pictures, second=0.0)
+    labels, desk = Labels(database), Adjudications(database, made)
+
+    def say(file: str, rater: str, answer: str | None, reason: str | None = None) -> None:
+        first = rater == "key_a"
+        told: dict[str, Any] = {"queue": "random", "probability": 1.0} if first else {"queue": "second"}
+        labels.add(file, "gender", answer, reason=reason, rater=rater, guideline="1", label_set=made.id, **told)
+
+    def sees(women: range, men: range) -> None:
+        """Of the first 20 images, in which the judge sees women, people see so in these, and men in those."""
+        machine = [[1.0] * 20, [0.0] * 20]
+        human = [[float(k in one) for k in range(20)] for one in (women, men)]
+        (flow,) = flows(empty.server)
+        assert [each.people for each in flow.groups] == [anytime_share(human[k], machine[k], 30, 60) for k in range(2)]
+        told = progress(database, made)
+        assert (flow.labels, told.labelled) == (20, 20)
+        assert [each.labelled for each in told.groups[:2]] == [len(women), len(men)]
+
+    for k, file in enumerate(files[:20]):
+        say(file, "key_a", "woman" if k < 10 else "man" if k < 19 else None)
+    say(files[20], "key_a", None, "no person")
+    sees(range(10), range(10, 19))
+    say(files[9], "key_b", "man")
+    say(files[10], "key_b", "woman")
+    sees(range(9), range(11, 19))
+    desk.decide(files[9], "woman", why="seen at full size", by="key_c")
+    desk.decide(files[10], "man", why="seen at full size", by="key_c")
+    sees(range(10), range(10, 19))
+    say(files[0], "key_b", "woman")
+    labels.undo(labels.all(image=files[0])[0].id, rater="key_a")  # the picture was drawn at random all the same
+    sees(range(10), range(10, 19))
 
 
 @pytest.mark.chromium

@@ -52,10 +52,11 @@ class GuidelineShown(TypedDict):
 
 @_EXACT
 class TaskShown(TypedDict):
-    """A picture that the caller is to label. Its file is at `/v1/label/sets/SET/pictures/IMAGE`."""
+    """A picture that the caller is to label. Its file is at `/v1/label/sets/SET/pictures/IMAGE`.
+
+    Why it is shown is not told: who knows a gold question answers it with more care."""
 
     image: str
-    queue: str
 
 
 @_EXACT

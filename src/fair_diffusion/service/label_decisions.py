@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.label_sets import LabelSet
-from fair_diffusion.service.labels import CANNOT_TELL, Label
-from fair_diffusion.service.tables import adjudications, label_pictures, labels
+from fair_diffusion.service.label_sets import RANDOM, LabelSet
+from fair_diffusion.service.labels import CANNOT_TELL, Label, Labels
+from fair_diffusion.service.tables import adjudications, label_pictures, label_sets, labels
 
 AGREED, MAJORITY, TIED, ADJUDICATED = HOW = ("agreed", "majority", "tied", "adjudicated")
 """How it is known what a picture shows."""
@@ -80,6 +80,35 @@ def decided(given: Sequence[Label], adjudicated: Mapping[str, Adjudication]) -> 
         if label.queue != "gold" and not is_skip(label):
             said.setdefault(label.image, {})[label.rater] = label.answer
     return {image: _decision(mine, adjudicated.get(image)) for image, mine in said.items()}
+
+
+def decided_everywhere(database: Database, *, random: bool = False) -> dict[str, dict[str, Decision]]:
+    """By attribute, what each picture shows, whatever sets it is in; the newest adjudication of any set holds.
+
+    Args:
+        database: has the labels.
+        random: only pictures that were drawn at random, in the order in which they were. They stay so when the label
+            for which they were drawn is taken back, or was a skip.
+    """
+    given: dict[str, list[Label]] = {}
+    drawn: dict[str, dict[str, None]] = {}
+    for label in Labels(database).all(undone=True):
+        if label.undone is None:
+            given.setdefault(label.attribute, []).append(label)
+        if label.queue == RANDOM:
+            drawn.setdefault(label.attribute, {})[label.image] = None
+    ours = select(adjudications, label_sets.c.attribute).join(label_sets)
+    ours = ours.where(adjudications.c.undone.is_(None)).order_by(adjudications.c.id)
+    standing: dict[str, dict[str, Adjudication]] = {}
+    with database.reading() as connection:
+        for row in connection.execute(ours):
+            standing.setdefault(row.attribute, {})[row.image] = Adjudication.of(row)
+    shown = {name: decided(mine, standing.get(name, {})) for name, mine in given.items()}
+    if not random:
+        return shown
+    return {
+        name: {image: shown[name][image] for image in drawn.get(name, ()) if image in shown[name]} for name in shown
+    }
 
 
 def _decision(said: Mapping[str, str | None], adjudicated: Adjudication | None) -> Decision:

@@ -28,7 +28,7 @@ STATIC = Path(__file__).parent / "static"
 
 def studio(server: Server) -> FastAPI:
     """The studio of a server, as an application."""
-    app = FastAPI(openapi_url=None, dependencies=[Depends(same_site)])
+    app = FastAPI(openapi_url=None, redirect_slashes=False, dependencies=[Depends(same_site)])
     app.state.server = server
     pages = (start, instruct, drawing, label, label_review, streams, policies, card, audits)
     for group in (sessions, *pages, labels):
@@ -36,7 +36,6 @@ def studio(server: Server) -> FastAPI:
     app.include_router(audits.shared)
     app.mount("/static", StaticFiles(directory=STATIC))
     add_handlers(app)
-    app.add_middleware(Gate, server=server)
     return app
 
 
@@ -47,7 +46,7 @@ def mount(api: ASGIApp, server: Server) -> ASGIApp:
         api: answers whatever is not the studio's.
         server: what both work on.
     """
-    pages = studio(server)
+    pages = Gate(studio(server), server)  # around all of it, so that what goes wrong has the headers, too
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
         path = get_route_path(scope) if scope["type"] == "http" else ""

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.report.headline import percent, plural, spoken
 from fair_diffusion.service.job import DONE
-from fair_diffusion.service.labels import Label, Labels
+from fair_diffusion.service.label_decisions import Decision, decided_everywhere
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.tables import streams
@@ -157,14 +157,14 @@ def flows(server: Server) -> list[Flow]:
     for row in DatabaseLedger(server.database).rows():
         rows[row.stream].append(row)
     images = _images(server)
-    labels = _labels(server)
+    decisions = decided_everywhere(server.database, random=True)
     found = []
     for stream, group in rows.items():
         first = group[0]
         own = images.get((first.rule, first.model, first.attributes, targets[stream])) or []
         attributes = tuple(first.attributes.split(" × "))
         read = sum(row.judged for row in group)
-        people = _people(attributes, own, labels)
+        people = _people(attributes, own, decisions)
         found.append(
             Flow(
                 id=stream,
@@ -210,44 +210,33 @@ def _images(server: Server) -> dict[tuple[str, str, str, str], list[Mapping[str,
     return found
 
 
-def _labels(server: Server) -> dict[tuple[str, str], Label]:
-    """The first label of each picture that was drawn at random and could be told, by picture and attribute."""
-    found: dict[tuple[str, str], Label] = {}
-    for label in Labels(server.database).all():
-        if label.queue == "random" and label.answer is not None:
-            found.setdefault((label.image, label.attribute), label)
-    return found
-
-
 class _people:
     """The shares of a stream as people see them: an interval that holds however often somebody looks at it.
+
+    A picture that cannot be told, or on which raters are tied, shows no group, as on the pages of labels.
 
     Args:
         attributes: of the stream; nothing is told of combinations.
         images: of the stream.
-        labels: of pictures that were drawn at random.
+        decisions: by attribute, what people see in pictures that were drawn at random.
     """
 
     def __init__(
         self,
         attributes: Sequence[str],
         images: Sequence[Mapping[str, Any]],
-        labels: Mapping[tuple[str, str], Label],
+        decisions: Mapping[str, Mapping[str, Decision]],
     ) -> None:
         self._images, self._names = images, attributes
         own = {image["file"]: image for image in images}
-        pairs = [
-            (label, own[file])
-            for (file, name), label in labels.items()
-            if len(attributes) == 1 and name == attributes[0] and file in own
-        ]
-        self.labelled = sorted(pairs, key=lambda pair: pair[0].id)
+        told = decisions.get(attributes[0], {}) if len(attributes) == 1 else {}
+        self.labelled = [(one.answer, own[file]) for file, one in told.items() if file in own]
 
     def __call__(self, group: str) -> tuple[float, Interval] | None:
         """The share of a group; None without labels."""
         if not self.labelled:
             return None
-        human = [float(label.answer == group) for label, _ in self.labelled]
+        human = [float(answer == group) for answer, _ in self.labelled]
         machine = [float(shows(image, "judged", self._names) == group) for _, image in self.labelled]
         seen = sum(shows(image, "judged", self._names) == group for image in self._images)
         return anytime_share(human, machine, seen, len(self._images))

@@ -7,13 +7,13 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from fastapi import HTTPException
 from starlette._utils import get_route_path
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from fair_diffusion.service.problems import Problem
 from fair_diffusion.studio.sessions import signed_in
 from fair_diffusion.studio.view import root_of
 
@@ -102,7 +102,7 @@ def _refusal(request: Request, path: str) -> Response:
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
-    """Gives the body as it comes. `Problem` once it is too large."""
+    """Gives the body as it comes. `HTTPException` once it is too large, as FastAPI hides other errors."""
     size = 0
 
     async def bounded() -> Message:
@@ -110,7 +110,7 @@ def _bounded(receive: Receive, most: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > most:
-            raise Problem(413, f"what you sent is larger than {most:,} bytes; send less", code="body_too_large")
+            raise HTTPException(413, f"what you sent is larger than {most:,} bytes; send less")
         return message
 
     return bounded

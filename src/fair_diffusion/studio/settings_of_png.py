@@ -29,15 +29,10 @@ def settings_of(server: Server, key: Key, content: bytes) -> dict[str, Any] | No
     """
     job = _job(server, key, hashlib.sha256(content).hexdigest())
     record = _record(content)
-    if record:
-        found = {
-            "prompt": str(record.get("prompt", "")),
-            "seed": record.get("seed"),
-            "steps": record.get("steps"),
-            "negative_prompt": str(record.get("negative_prompt") or ""),
-            "n": 1,
-        }
-        return {name: value for name, value in found.items() if value is not None}
+    kinds = {"prompt": str, "negative_prompt": str, "seed": int, "steps": int}
+    found = {name: record[name] for name, kind in kinds.items() if type(record.get(name)) is kind}
+    if "prompt" in found:
+        return {"negative_prompt": "", **found, "n": 1}
     return None if job is None else {"job": job}
 
 
@@ -57,6 +52,6 @@ def _record(content: bytes) -> dict[str, Any]:
         with Image.open(BytesIO(content), formats=["PNG"]) as picture:
             text = picture.info.get(PNG_KEY)
         found = json.loads(text) if isinstance(text, str) and len(text) <= LARGEST else None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, RecursionError, Image.DecompressionBombError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from fair_diffusion.policy.target import Target
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.job import DONE
-from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.label_decisions import TIED, Decision, decided_everywhere
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.trail import changes, note
 from fair_diffusion.statistics.intervals import Interval, wilson
@@ -108,30 +108,39 @@ def before(server: Server, found: Sequence[Flow]) -> dict[int, Before]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The labels of one attribute: how many, by how many people, and how far they agree (Krippendorff's alpha)."""
+    """What people say of one attribute.
+
+    Attributes:
+        attribute: its name.
+        pictures: that somebody labelled; skips are no labels.
+        raters: people who labelled them.
+        cannot_tell: pictures that cannot be told.
+        tied: pictures on which raters are tied, and nobody has decided yet.
+        alpha: Krippendorff's, over pictures with several labels; "cannot tell" is a group. None if undefined.
+    """
 
     attribute: str
-    labels: int
+    pictures: int
     raters: int
     cannot_tell: int
+    tied: int
     alpha: float | None
 
 
 def agreement(database: Database) -> list[Agreement]:
-    """The labels that stand, by attribute, without clicks on images that are not what was asked."""
-    by_attribute = defaultdict(list)
-    for label in Labels(database).all():
-        if label.queue not in ("correction", "gold"):
-            by_attribute[label.attribute].append(label)
-    found = []
-    for attribute, labels in by_attribute.items():
-        groups = sorted({label.answer for label in labels if label.answer is not None})
-        table: dict[str, Counter[str | None]] = defaultdict(Counter)
-        for label in labels:
-            table[label.image][label.answer] += 1
-        raters = {label.rater for label in labels}
-        silent = sum(label.answer is None for label in labels)
-        counts = [[seen[group] for group in groups] for seen in table.values()]
-        alpha = krippendorff_alpha(counts) if groups else None
-        found.append(Agreement(attribute, len(labels), len(raters), silent, alpha))
-    return found
+    """What people say, by attribute."""
+    return [_agreement(name, [*told.values()]) for name, told in decided_everywhere(database).items() if told]
+
+
+def _agreement(attribute: str, told: Sequence[Decision]) -> Agreement:
+    answers = list(dict.fromkeys(answer for one in told for answer in one.said.values()))
+    counts = [[[*one.said.values()].count(answer) for answer in answers] for one in told]
+    shared = [row for row in counts if sum(row) > 1]
+    return Agreement(
+        attribute=attribute,
+        pictures=len(told),
+        raters=len({rater for one in told for rater in one.said}),
+        cannot_tell=sum(one.answer is None and one.how != TIED for one in told),
+        tied=sum(one.how == TIED for one in told),
+        alpha=krippendorff_alpha(shared) if shared else None,
+    )

@@ -78,6 +78,11 @@ def add(asked: NewSet, server: Here, key: Operator) -> SetShown:
     known = known_attributes(server)
     if asked.attribute not in known:
         raise wrong("attribute", f"unknown attribute {asked.attribute!r}; {suggestion(asked.attribute, tuple(known))}")
+    if not asked.name.strip() or not asked.name.isprintable():
+        raise wrong("name", f"the name of the set is {asked.name!r}; give 1 to 200 characters that print")
+    groups = known[asked.attribute].group_names
+    if strange := [group for group in asked.gold.values() if group not in groups]:
+        raise wrong("gold", f"{asked.attribute} has no group {strange[0]!r}; {suggestion(strange[0], groups)}")
     if (asked.images is None) is (asked.rule is None):
         raise wrong("images", "give either the images or a rule")
     try:

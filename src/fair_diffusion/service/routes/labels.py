@@ -223,7 +223,7 @@ def raters_allowed(key: Key) -> None:
 
 
 def _tasks(held: list[Task]) -> list[TaskShown]:
-    return [{"image": each.image, "queue": each.queue} for each in held]
+    return [{"image": each.image} for each in held]
 
 
 def _label(each: Label) -> LabelShown:

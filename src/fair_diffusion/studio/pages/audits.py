@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -216,7 +218,8 @@ def share(request: Request, job: Id, server: Here, key: Operator) -> Response:
     """A link to the report for people without a key."""
     found = _found(server, job)
     token = Signer(server.database).sign("report", found.id)
-    until = datetime.fromtimestamp(datetime.now(UTC).timestamp() + SHARED, UTC)
+    seconds = min(time.time() + SHARED, found.expires or math.inf)  # the report goes with its job
+    until = datetime.fromtimestamp(seconds, UTC)
     shown = request.headers.get("hx-current-url", str(request.url))
     link = f"{shown.partition('/studio/')[0]}/studio/shared/{token}"
     return page(request, "audit_link.html.j2", link=link, until=f"{until:%-d %B %Y}")

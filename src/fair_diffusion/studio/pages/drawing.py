@@ -23,7 +23,7 @@ from fair_diffusion.service.image_request import chosen_model
 from fair_diffusion.service.job import QUEUED, Job
 from fair_diffusion.service.keys import Key
 from fair_diffusion.service.labels import Labels
-from fair_diffusion.service.problems import Problem, no_such
+from fair_diffusion.service.problems import Problem, forbidden, no_such
 from fair_diffusion.service.routes.images import UNBUFFERED
 from fair_diffusion.service.routes.images import file as stored_file
 from fair_diffusion.service.served_model import served_models
@@ -182,9 +182,11 @@ def again(request: Request, job: str, place: Place, server: Here, key: Asker) ->
     drawn = drawing(server, key, job)
     tile = _tile(drawn, place)
     if tile.image is not None:
+        if key.id != drawn.job.key:
+            raise forbidden("this drawing is of another key, so no image of it can be made again here")
         if drawn.prompt is None:
             raise Problem(409, "the prompt of this drawing is not kept, so no image of it can be made again")
-        labels = Labels(server.database, drawn.definitions)
+        labels = Labels(server.database)
         for name in drawn.asked:
             labels.add(
                 tile.image["file"],
@@ -194,6 +196,7 @@ def again(request: Request, job: str, place: Place, server: Here, key: Asker) ->
                 queue="correction",
                 guideline=GUIDELINE,
                 reason=NOT_ASKED,
+                groups=drawn.groups(name),  # a policy may have attributes of its own
             )
         attempt = sum(each.place == place for each in drawn.again) + 1
         body = replace(

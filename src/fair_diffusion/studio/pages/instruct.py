@@ -205,7 +205,7 @@ def put_drawing(server: Server, key: Key, asked: Asked, *, request: str, group: 
     partials = 0 if model.upstream or group else PARTIALS
     body = replace(body, n=asked.n, partials=partials, group=group)
     fires = _read(server, asked.prompt, sentence, asked.n).fires and asked.policy != "none"
-    if asked.twins and fires and not model.upstream:
+    if asked.twins and fires and key.role != CLIENT and not model.upstream:  # for clients the policy holds
         plain = replace(body, instruct=None, policy=None, policy_hash=None)
         twin, _ = put_body(server, key, plain, model, priority=priority)
         body = replace(body, plain=twin.id)

@@ -69,8 +69,9 @@ def disagreements(request: Request, label_set: Set, server: Here, key: Operator)
     ours = found(server, key, label_set)
     desk = Adjudications(server.database, ours)
     differ, decided = desk.disagreements(), desk.all()
+    pictures = desk.pictures([*differ, *(each.image for each in decided)])
+    differ = {image: one for image, one in differ.items() if image in pictures}  # of others the labels alone are kept
     first = dict(list(differ.items())[:SHOWN])
-    pictures = desk.pictures([*first, *(each.image for each in decided)])
     context: dict[str, Any] = {
         "set": ours,
         "differ": first,

@@ -64,7 +64,7 @@ function bought(told) {
   const rest = [[told.cannot_tell, "cannot be told"], [told.tied, "tied"], [told.skipped, "skipped"]]
   by("rest").textContent = rest.filter(([count]) => count).map(([count, what]) => `, ${count} ${what}`).join("")
   by("by").textContent = !told.labelled ? "Shares come with the first label."
-    : told.by === "labels" ? "From your labels alone, with 95 % intervals."
+    : told.by === "labels" ? "From labels alone, with 95 % intervals."
     : "From labels, and what the reader says of the other pictures, with 95 % intervals that hold whatever errors it makes."
   for (const group of told.groups) {
     const row = document.querySelector(`.bought [data-group="${CSS.escape(group.group)}"]`)

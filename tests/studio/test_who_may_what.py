@@ -1,0 +1,177 @@
+"""Who may do what: clients have the policy alone, nobody changes the drawings of others; and answers that fail."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+from browsing import Studio
+from label_examples import made_set
+from stream_jobs import drawn
+
+from fair_diffusion.service.audit_body import COUNTS
+from fair_diffusion.service.claims import Claims, Ended
+from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER, Key
+from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.served_model import Presence, ServedModel
+from fair_diffusion.service.signing import Signer
+from fair_diffusion.service.tables import label_pictures
+from fair_diffusion.studio.pages import streams
+from fair_diffusion.studio.sessions import COOKIE
+
+MODEL = ServedModel(
+    name="pocket",
+    width=64,
+    height=64,
+    grain=4,
+    steps=25,
+    guidance=2.0,
+    attributes=["gender", "hats"],
+    passes=2,
+    weights="none",
+)
+RULE = "version: 1\nrules:\n  - concepts: [nurse]\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
+BODY = DrawBody(prompt="a photo of a nurse", n=4, seed=1, steps=25, guidance=2.0, method="prompt")
+
+
+@pytest.fixture
+def present(empty: Studio) -> Iterator[Studio]:
+    """A studio whose model says that it is there, and draws nothing."""
+    with Presence(empty.server.database, "nobody", [MODEL]):
+        yield empty
+
+
+def browsing(studio: Studio, key: Key) -> httpx2.Client:
+    """What a browser sends that is signed in and shows a page of ours."""
+    signer = Signer(studio.server.database)
+    cookie = signer.sign("session", key.id)
+    headers = {"x-proof": signer.mark("form", cookie)}
+    return httpx2.Client(base_url=studio.address, cookies={COOKIE: cookie}, headers=headers, timeout=60)
+
+
+def test_a_client_draws_under_the_policy_alone(present: Studio) -> None:
+    """A twin without the policy would be an image that the policy does not hold for."""
+    version = present.server.policies.add(RULE, by=present.key.id)
+    present.server.policies.activate(version.version, why="the board agreed", by=present.key.id)
+    form = {"prompt": "a photo of a nurse", "n": "2", "twins": "true", "seed": "5", "sentence": "nurse: 100% men"}
+    for role, jobs in ((CLIENT, 1), (OPERATOR, 2)):
+        key = present.new_key(role)
+        with browsing(present, key) as http:
+            page = http.get("instruct").text
+            assert ('name="seed"' in page) == ('name="twins"' in page) == (role == OPERATOR)
+            assert http.post("instruct", data=form).status_code == 303
+        found = present.server.jobs.newest(key=key.id)
+        assert len(found) == jobs
+        if role == CLIENT:
+            body = DrawBody.of(found[0].body)
+            assert (body.policy, body.instruct, body.plain) == (version.version, None, "")
+
+
+def test_an_image_is_made_again_for_its_own_key_alone(present: Studio) -> None:
+    """Also of an attribute that no built-in one is: the policy that asked for it had its own."""
+    key = present.new_key(OPERATOR)
+    image: dict[str, Any] = {"file": "a" * 64, "seed": 1, "steered": True, "strength": 1.0, "repairs": 0}
+    image |= {name: {"hats": "hat"} for name in ("assigned", "judged", "perceived")} | {"confidence": {"hats": 0.9}}
+    result = {"images": [image], "streams": [{"rule": "hats", "attributes": "hats"}], "notes": [], "reason": "a rule"}
+    drawn(present.server, ["woman"], body=replace(BODY, n=1).stored(), key=key.id, result=result)
+    (job,) = present.server.jobs.newest(key=key.id)
+    with browsing(present, present.key) as http:
+        assert "Not what I asked" not in http.get(f"instruct/{job.id}").text
+        assert http.post(f"instruct/{job.id}/again/0").status_code == 403
+    assert Labels(present.server.database).all() == []
+    with browsing(present, key) as http:
+        assert "Not what I asked" in http.get(f"instruct/{job.id}").text
+        assert http.post(f"instruct/{job.id}/again/0").status_code == 200
+    (label,) = Labels(present.server.database).all()
+    assert (label.attribute, label.queue) == ("hats", "correction")
+    assert len(present.server.jobs.newest(key=key.id)) == 2
+
+
+def test_each_role_is_told_what_it_can_do(empty: Studio) -> None:
+    said = {
+        RATER: "Say what you see in pictures",
+        CLIENT: "The policy of this server",
+        OPERATOR: "Say in a sentence which proportions",
+    }
+    for role in said:
+        with browsing(empty, empty.new_key(role)) as http:
+            page = http.get("").text
+        assert [other for other, text in said.items() if text in page] == [role]
+
+
+def test_what_is_too_large_is_said_so(empty: Studio) -> None:
+    made = made_set(empty.server.database, empty.server.settings.data, 2)[1]
+    large = b"x" * 1_100_000
+    with browsing(empty, empty.key) as http:
+        for answer in (
+            http.post("policies/check", data={"text": large.decode()}),
+            http.post(f"label/{made.id}/labels.csv", files={"file": ("l.csv", large)}),
+            http.post("instruct/understood", data={"prompt": large.decode()}),
+        ):
+            assert answer.status_code == 413
+            assert "larger than 1,048,576 bytes" in answer.text
+
+
+def test_an_answer_that_fails_has_the_headers_of_all_others(empty: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("a photo of a secret")
+
+    monkeypatch.setattr(streams, "flows", broken)
+    with browsing(empty, empty.key) as http:
+        answer = http.get("streams")
+    assert answer.status_code == 500
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert "secret" not in answer.text
+
+
+def test_a_picture_that_was_erased_is_no_disagreement_any_more(empty: Studio) -> None:
+    database = empty.server.database
+    _, made = made_set(database, empty.server.settings.data, 2)
+    with database.reading() as connection:
+        hashes = connection.scalars(label_pictures.select().with_only_columns(label_pictures.c.image)).all()
+    for image in hashes:
+        for rater, group in (("key_a", "woman"), ("key_b", "man")):
+            told: dict[str, Any] = {"rater": rater, "queue": "second", "guideline": "1", "label_set": made.id}
+            Labels(database).add(image, "gender", group, **told)
+    assert len(Adjudications(database, made).disagreements()) == 2
+    with database.writing() as connection:
+        connection.execute(label_pictures.delete().where(label_pictures.c.image == hashes[0]))
+    with browsing(empty, empty.key) as http:
+        answer = http.get(f"label/{made.id}/disagreements")
+    assert answer.status_code == 200
+    assert answer.text.count("It shows") == 1
+
+
+def test_a_slash_too_many_leaves_no_prefix(empty: Studio) -> None:
+    """A redirect to the whole address would lose the prefix that a proxy takes off."""
+    with browsing(empty, empty.key) as http:
+        assert http.get("streams/").status_code == 404
+
+
+def test_a_link_to_a_report_promises_no_more_than_the_report_lasts(empty: Studio) -> None:
+    server, claims = empty.server, Claims(empty.server.database, "a test")
+    for days in (2, 90):
+        job, _ = server.jobs.put("audit pocket", {"subject": COUNTS}, key=empty.key.id, images=0, kept=days * 86_400.0)
+        digest = server.images.put(b"<!doctype html><p>a report", media="text/html", key=empty.key.id)
+        claims.end_all([Ended(claims.claim(["audit pocket"])[0], result={"report": digest, "said": []})])
+        with browsing(empty, empty.key) as http:
+            answer = http.post(f"audits/{job.id}/share", headers={"hx-request": "true"})
+            link = re.search(r'href="[^"]*/studio/(shared/[^"]+)"', answer.text)
+            assert link is not None
+            until = datetime.fromtimestamp(time.time() + min(days, 30) * 86_400, UTC)
+            assert f"until {until:%-d %B %Y}" in answer.text
+        assert httpx2.get(empty.address + link[1]).status_code == 200
+        for wrong in (link[1][:-1], link[1] + "x", link[1].replace("/", "/x")):
+            answer = httpx2.get(empty.address + wrong)
+            assert answer.status_code == 404
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
