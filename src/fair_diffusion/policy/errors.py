@@ -24,7 +24,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"line {self.line}: " if self.line is not None else ""
-        value = self.value if len(self.value) <= 80 else self.value[:77] + "..."
+        # The ends tell most: how a text begins, and the name of a file.
+        value = self.value if len(self.value) <= 80 else f"{self.value[:40]}...{self.value[-37:]}"
         text = f"{where}{value!r}: {self.message}; {self.mend}"
         return " ".join(text.splitlines())
 
