@@ -13,8 +13,8 @@ from benchmarks.serving.line import Line, keep, kept
 
 def test_the_pace_is_that_of_the_sleep_and_two_workers_halve_it() -> None:
     one, two = (pace(12, 0.2, workers=workers) for workers in (1, 2))
-    assert one >= 0.199
-    assert two >= 0.099
+    assert one >= 0.19  # a sleep is never short; the first end alone may be noted late
+    assert two >= 0.095
 
 
 def test_every_part_measures() -> None:
