@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from benchmarks.scale import simulated
 from benchmarks.scale.__main__ import PAGE, PARTS
-from benchmarks.scale.simulated import pace
+from benchmarks.scale.simulated import IMAGES, pace
 from benchmarks.serving.line import Line, keep, kept
 
 
-def test_the_pace_is_that_of_the_sleep_and_two_workers_halve_it() -> None:
-    one, two = (pace(12, 0.2, workers=workers) for workers in (1, 2))
-    assert one >= 0.19  # a sleep is never short; the first end alone may be noted late
-    assert two >= 0.095
+def test_the_pace_is_from_the_first_arrival_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([5.0, 5.4, 5.8])
+
+    def arrive(*_: object, progress: Callable[[int, int | None], None]) -> None:
+        for done in (0, IMAGES, IMAGES, 3 * IMAGES, 5 * IMAGES):  # what is told again is no arrival
+            progress(done, None)
+
+    monkeypatch.setattr(simulated, "draw_campaign", arrive)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    assert pace(5, 0.2, workers=2) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_cell_is_slept_through(workers: int) -> None:
+    start = time.perf_counter()
+    assert pace(12, 0.1, workers=workers) > 0
+    assert time.perf_counter() - start >= 12 * 0.1 / workers
 
 
 def test_every_part_measures() -> None:
