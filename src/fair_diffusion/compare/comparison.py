@@ -52,7 +52,7 @@ class Comparison:
     asks: Sequence[Ask]
     settings: Mapping[str, Any]
     device: str
-    failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def instructions(self) -> list[str]:
@@ -168,7 +168,7 @@ def draw_asks(
         on_step: as in `FairPipeline`.
         at: called with the number of images of these asks that are done.
     """
-    failures: dict[tuple[str, str], str] = comparison.failures  # type: ignore[assignment]
+    failures = comparison.failures
     done = 0
     for name in dict.fromkeys(ask.instruction for ask in asks):
         some = [ask for ask in asks if ask.instruction == name]

@@ -91,8 +91,8 @@ class CellWorker:
         open_drawer: Callable[[str, Told, FairPipeline], Drawer] = open_drawer,
     ) -> None:
         self._settings = settings or CellSettings()
-        own = {"lease": self._settings.lease, "attempts": self._settings.attempts}
-        self._claims = Claims(database, worker_name(), **own)  # type: ignore[arg-type]
+        asked = self._settings
+        self._claims = Claims(database, worker_name(), lease=asked.lease, attempts=asked.attempts)
         self._holding = Holding(self._claims, beat=BEAT)
         self._jobs, self._load, self._open = Jobs(database), load, open_drawer
         self._until: float | None = None

@@ -5,14 +5,13 @@ A store of objects such as S3 writes an object whole or not at all, so a part is
 
 from __future__ import annotations
 
-import importlib
 import io
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
+from fair_diffusion.files.object_store import object_store
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.runs.work import Settings, WorkFolder
 
@@ -25,13 +24,7 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            fsspec: Any = importlib.import_module("fsspec")
-            self._system, self._root = fsspec.core.url_to_fs(url)
-        except ImportError as error:
-            raise ValueError(f'{url} needs more: pip install "fair-diffusion[service]" ({error})') from None
-        except ValueError as error:
-            raise ValueError(f"{url} is no store ({error}); give a URL of fsspec, such as s3://bucket/suite") from None
+        self._system, self._root = object_store(url, "store")
 
     def put(self, name: str, folder: Path, files: Iterable[Path]) -> None:
         """Store files below a folder as one object. One of the same name is replaced."""

@@ -7,7 +7,6 @@ row for each key that it was drawn for.
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Float, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from fair_diffusion.files.object_store import object_store
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.tables import images
@@ -174,13 +174,7 @@ class _Objects:
     """Objects below a URL. Stores of objects write one whole or not at all."""
 
     def __init__(self, url: str) -> None:
-        try:
-            fsspec: Any = importlib.import_module("fsspec")
-            self._system, self._root = fsspec.core.url_to_fs(url)
-        except ImportError as error:
-            raise ValueError(f'{url} needs more: pip install "fair-diffusion[service]" ({error})') from None
-        except ValueError as error:
-            raise ValueError(f"{url} is no place for images ({error}); give a folder, or a URL of fsspec") from None
+        self._system, self._root = object_store(url, "place for images")
 
     def write(self, name: str, content: bytes) -> None:
         path = f"{self._root}/{name}"

@@ -86,8 +86,7 @@ def add(asked: NewSet, server: Here, key: Operator) -> SetShown:
     if (asked.images is None) is (asked.rule is None):
         raise wrong("images", "give either the images or a rule")
     try:
-        told = {"hashes": asked.images, "rule": asked.rule, "gold": asked.gold}
-        pictures = pictures_of(server.database, asked.attribute, **told)  # type: ignore[arg-type]
+        pictures = pictures_of(server.database, asked.attribute, hashes=asked.images, rule=asked.rule, gold=asked.gold)
         made = sets_of(server).add(
             asked.name, known[asked.attribute], pictures, queue=asked.queue, second=asked.second, by=key.id
         )
