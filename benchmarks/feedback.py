@@ -2,8 +2,8 @@
 
 A third reader stands for people (`recipes.pocket.people`): it never steers nor judges. Two perceivers steer. The right
 one is the pocket model's own. The wrong one calls a third of short-haired women men, those with dark hair, and reads a
-fifth of skin tones one tone off. Labels are of images that were drawn, without a calibration, from other seeds than
-those that are measured; which of them are labelled is drawn at random. Target: half women, and even skin tones.
+fifth of skin tones one tone off. Labels are of images that were drawn without an instruction, so that nothing chose
+them by what was read, from other seeds than those that are measured; which of them are labelled is drawn at random. Target: half women, and even skin tones.
 
 TV is the total variation from the target as people see it, unknown counted against the row: mean over occupations. A
 way that does not reach the bar stands beside: quotas shifted by the pooled rates of error, q = θᵀ τ, and nothing else.
@@ -198,7 +198,7 @@ class Bench:
             seed=seed,
             steps=STEPS,
             batch_size=BATCH,
-            policy=self.policy,
+            policy=None if pool else self.policy,
             hold="none",
         )
         planned = pipe.plan(asked)
@@ -232,7 +232,7 @@ class Bench:
         return replace(planned, quotas=quotas)
 
     def calibration(self, perceiver: str, labels: int) -> Calibration | None:
-        """What so many labels say, of images of all occupations that were drawn without any."""
+        """What so many labels say, of plain images of all occupations."""
         if not labels:
             return None
         pool = [(concept, i) for concept in self.concepts for i in range(POOL)]

@@ -135,3 +135,17 @@ def test_what_would_not_be_sure_in_the_end_is_steered_from_the_look_on() -> None
     right = Seen({"gender": np.eye(4)}, GROUPS)
     unsure = {"gender": np.array([0.55, 0.4, 0.0])}
     assert right.natural(unsure)["gender"].tolist() == [0.55, 0.4, 0.0]
+
+
+def test_images_that_would_leave_too_much_to_chance_are_steered_to_what_they_read_as(backbone: StableDiffusion) -> None:
+    text = "".join(np.random.default_rng(3).permutation(list("w" * 18 + "m" * 42)))
+    rates = np.array([[0.7, 0.3, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    drawn = calibrated(Misread(backbone, text), rates).run(HALF, repair_budget=0)
+    besides = [one for one in drawn.finished if one.strength and one.natural == one.assigned]
+    alone = [one for one in drawn.finished if not one.strength and one.natural["gender"] == "man"]
+    assert besides
+    assert {one.steered_to["gender"] for one in besides} == {"man"}
+    # Of 12 women who read as women and 48 who read as men, 5 are women: each man is one with probability 0.89.
+    assert 1 <= len(alone) <= 0.09 * 60 / 2 / (2 * 0.89 * 0.11) + 2
+    certain = calibrated(Misread(backbone, text), np.eye(4)).run(HALF, repair_budget=0)
+    assert not [one for one in certain.finished if one.strength and one.natural == one.assigned]

@@ -94,3 +94,23 @@ def test_another_definition_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="knows gender by another definition"):
         labelled_images(table, [run])
     assert labelled_images(table, [_run(tmp_path / "other")], Attributes.named("glasses"))[0]
+
+
+def test_images_that_the_perceiver_chose_tell_of_it_only_where_they_were_left_alone(tmp_path: Path) -> None:
+    looks = ["man", "man", "man", "woman"]
+    steered = [1.0, 1.0, 0.0, 0.0]
+    records = [
+        record(k, "man", natural={"gender": look}, strength=strength)
+        for k, (look, strength) in enumerate(zip(looks, steered, strict=True))
+    ]
+    run = write_run(tmp_path / "run", records)
+    rows = [f"image-{k:05d}.png,gender,woman,0.6" for k in range(4)]
+    tones = ["image-00000.png,skin tone,dark,0.6"]
+    table = put(tmp_path, "labels.csv", "\n".join(["file,attribute,group,probability", *rows, *tones]))
+    found, notes = labelled_images(table, [run])
+    gender = [one for one in found if one.attribute == "gender"]
+    assert [one.probability for one in gender if one.reader == "perceiver"] == pytest.approx([0.2, 0.6])
+    assert [one.probability for one in gender if one.reader == "judge"] == [0.6] * 4
+    assert [one.probability for one in found if one.attribute == "skin_tone"] == [0.6, 0.6]  # nothing looked at it
+    assert len(notes) == 1
+    assert notes[0].startswith("2 of 5 labels tell nothing of the perceiver")

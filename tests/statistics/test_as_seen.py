@@ -40,6 +40,15 @@ def test_a_reading_that_nothing_explains_is_taken_at_its_word() -> None:
     assert translated([[0, 1, 0]], rates, [0.5, 0.5, 0.0])[0] == pytest.approx([0, 1, 0])
 
 
+def test_a_reader_that_is_no_surer_than_labels_allow_is_taken_at_its_word() -> None:
+    """Else the errors of unsure readings would count twice: once in the rates, once in the reading."""
+    rates = np.array([[0.95, 0.05, 0], [0.05, 0.95, 0], [0, 0, 1]])
+    unsure, sure = [0.72, 0.28, 0.0], [0.99, 0.01, 0.0]
+    found = translated([unsure, sure], rates, [0.5, 0.5, 0.0])
+    assert found[0].tolist() == unsure
+    assert found[1] == pytest.approx([0.95, 0.05, 0])
+
+
 def test_shares_solve_the_equations_of_the_readings() -> None:
     rates = np.array([[0.8, 0.15, 0.05], [0.1, 0.85, 0.05], [0.2, 0.2, 0.6]])
     truth = np.array([0.3, 0.6, 0.1])

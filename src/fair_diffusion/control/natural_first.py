@@ -32,8 +32,9 @@ from fair_diffusion.control.assignments import (
     lost_groups,
     natural_groups,
 )
+from fair_diffusion.control.doubt import in_doubt
 from fair_diffusion.control.order import Arrival, Order, Shown, State, Steps, Stretch
-from fair_diffusion.control.seen import Read
+from fair_diffusion.control.seen import Read, unsure
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.control.tries import missing, repair
 from fair_diffusion.policy import Assignment
@@ -100,6 +101,8 @@ class _NaturalFirst:
         self._defined = order.brief.definitions
         self._read = {name: np.zeros((order.n, len(self._defined[name].groups))) for name in names}
         self._looks: dict[int, Read] = {}
+        self._doubtful: dict[str, set[int]] = {}  # images to steer although they read right, by attribute
+        self._noted: set[tuple[int, str, str]] = set()  # image, attribute and group of the attempts that were noted
         self._meant: dict[int, Assignment] = {}  # what each finished picture was steered to, held groups too
         self._look = look_step(self._brief.times, self._brief.card.start)
         self._dearest = order.plain_evaluations
@@ -122,7 +125,7 @@ class _NaturalFirst:
                 yield from self._to_look(part)
             shares = {name: np.stack([self._looks[i][name] for i in range(order.n)]) for name in self._read}
             looked: dict[int, Assignment] = {i: {} for i, plan in enumerate(self._plans) if plan.looked is not None}
-            for i, assigned in enumerate(self._assign(shares, looked, SURE_AT_LOOK, self._holding_effort())):
+            for i, assigned in enumerate(self._assign_at_look(shares, looked)):
                 self._plans[i].assigned = assigned
                 self._note_look(i)
             for part in parts:
@@ -148,7 +151,7 @@ class _NaturalFirst:
 
     def left(self, misses: Sequence[int]) -> list[int]:
         """Plan one more try for each miss: steered, more strongly, or from a new seed. Return those that have a try."""
-        return [i for i in misses if self._plan_again(self._plans[i])]
+        return [i for i in misses if self._plan_again(i)]
 
     def again(self, images: Sequence[int]) -> Steps:
         """Make images again, from where steering begins. Images with a new seed run to the look first."""
@@ -224,8 +227,10 @@ class _NaturalFirst:
         plan = self._plans[image]
         plan.evaluations += arrival.evaluations
         if arrival.finite:
-            plan.looked, self._looks[image] = arrival.state, arrival.shares
-            self._seen.note(arrival.shares)
+            plan.looked = arrival.state
+            if image not in self._looks:  # a new seed is in the place of an image that was often misread
+                self._seen.note(arrival.shares)
+            self._looks[image] = arrival.shares
         else:
             plan.level = len(LEVELS)
             self._looks[image] = {name: np.zeros(known.shape[1]) for name, known in self._read.items()}
@@ -236,9 +241,10 @@ class _NaturalFirst:
         if plan.looked is not None:
             natural = self._seen.natural(natural)
         plan.natural = self._labels(image, natural, SURE_AT_LOOK)
-        plan.shows, plan.natural_confidence = plan.natural, {name: float(natural[name].max()) for name in plan.assigned}
+        plan.natural_confidence = {name: float(natural[name].max()) for name in plan.assigned}
+        plan.shows = {name: None if image in self._doubtful.get(name, ()) else g for name, g in plan.natural.items()}
         plan.held = natural_groups(self._brief.held, natural, self._defined)
-        plan.steered = plan.natural != plan.assigned
+        plan.steered = plan.shows != plan.assigned
 
     def _finish(self, images: Sequence[int]) -> Steps:
         """Take images from the look to the end. After the only step of a run, images to be steered begin again."""
@@ -300,9 +306,14 @@ class _NaturalFirst:
         )
 
     def _note(self, image: int, aim: Aim, read: Read) -> None:
-        """Note what was read in a finished picture, and what it was meant to show."""
+        """Note what was read in a finished picture, and what it was meant to show.
+
+        Only the first attempt tells of such images: those that are read otherwise are made again, and often have a look
+        that is always misread."""
         self._meant[image] = {**aim.held, **aim.assigned}
-        self._seen.note(read, self._meant[image])
+        first = {key: group for key, group in self._meant[image].items() if (image, key, group) not in self._noted}
+        self._noted |= {(image, *item) for item in first.items()}
+        self._seen.note(read, first)
 
     def _holding_effort(self) -> list[float] | None:
         """How hard it is to change each image: harder if it is less sure what it would show of held attributes."""
@@ -312,6 +323,38 @@ class _NaturalFirst:
         sure = [float(np.prod([self._looks[i][name].max() for name in held])) for i in range(self.order.n)]
         return [1 + HARD_TO_HOLD * (1 - p) for p in sure]
 
+    def _assign_at_look(self, shares: Shares, looked: Mapping[int, Assignment]) -> list[Assignment]:
+        """Assign by what images would show by themselves, and steer those too that would leave too much to chance."""
+        effort = self._holding_effort()
+        while True:
+            assigned = self._assign(shares, looked, SURE_AT_LOOK, effort)
+            if not (more := self._in_doubt(shares, looked, assigned)):
+                return assigned
+            for name, images in more.items():
+                self._doubtful.setdefault(name, set()).update(images)
+
+    def _in_doubt(
+        self, shares: Shares, looked: Mapping[int, Assignment], assigned: Sequence[Assignment]
+    ) -> dict[str, list[int]]:
+        """By attribute, images of an assignment that are to be steered though they would be left alone."""
+        if not self._seen.rates:
+            return {}
+        natural, expected = self._natural(shares, looked), self._seen.all_of(shares, looked, word=True)
+        found = {}
+        for name in self._seen.rates.keys() & assigned[0].keys():
+            groups = self._defined[name].group_names
+            alone = [i for i in looked if label(groups, natural[name][i], SURE_AT_LOOK) == assigned[i][name]]
+            found[name] = in_doubt(alone, expected[name])
+        return {name: images for name, images in found.items() if images}
+
+    def _natural(self, shares: Shares, looked: Mapping[int, Assignment]) -> Shares:
+        """What people would see in images that are left alone. Images in doubt are not sure."""
+        found = self._seen.all_of(shares, looked, look=True)
+        for name, images in self._doubtful.items():
+            for i in images:
+                found[name][i] = unsure(found[name][i])
+        return found
+
     def _assign(
         self, shares: Shares, meant: Mapping[int, Assignment], sure: float, effort: Sequence[float] | None = None
     ) -> list[Assignment]:
@@ -319,7 +362,7 @@ class _NaturalFirst:
         expected = None
         if self._seen.rates:
             expected = self._seen.all_of(shares, meant, word=True)
-            shares = self._seen.all_of(shares, meant, look=sure == SURE_AT_LOOK)
+            shares = self._natural(shares, meant) if sure == SURE_AT_LOOK else self._seen.all_of(shares, meant)
         return assignments(self._brief.targets, self.order.quotas, shares, sure, effort, expected)
 
     def _aim(self, plan: _Plan, level: int) -> Aim:
@@ -333,12 +376,15 @@ class _NaturalFirst:
         usual = [self.order.strengths.level((*self.order.key, name, plan.assigned[name])) for name in changed]
         return max([plan.level, *usual])
 
-    def _plan_again(self, plan: _Plan) -> bool:
+    def _plan_again(self, image: int) -> bool:
         """Plan one more try of an image. Return False if every try has failed."""
+        plan = self._plans[image]
         plan.steered = True
         if plan.level == len(LEVELS):
             if plan.reseeds == RESEEDS:
                 return False
             plan.seed, plan.level, plan.reseeds = (plan.seed + NEW_SEED) % SEEDS, 0, plan.reseeds + 1
             plan.looked = None
+            for images in self._doubtful.values():
+                images.discard(image)
         return True

@@ -62,7 +62,7 @@ class Seen:
         """
         for name in self.rates if meant is None else self.rates.keys() & meant.keys():
             key = name, None if meant is None else meant[name]
-            self._readings[key] = self._readings.get(key, 0) + _whole(read[name])
+            self._readings[key] = self._readings.get(key, 0) + _whole(_worded(read[name]))
             self._shares.pop(key, None)
 
     def of(self, read: Read, meant: Assignment | None = None) -> dict[str, Array]:
@@ -76,9 +76,8 @@ class Seen:
         sure now: it is better to steer such an image from here on than to make it again."""
         found, word = self.of(read), self.word(read)
         for name in self.rates.keys() & found.keys():
-            most = float(found[name].max())
-            if most >= SURE_AT_LOOK and word[name].max() < SURE_AT_END:
-                found[name] = found[name] * (UNSURE / most)
+            if word[name].max() < SURE_AT_END:
+                found[name] = unsure(found[name])
         return found
 
     def word(self, read: Read, meant: Assignment | None = None) -> dict[str, Array]:
@@ -135,6 +134,12 @@ class Seen:
             noted = self._readings.get((name, meant), np.zeros(size))
             self._shares[name, meant] = explained(noted, self.rates[name], imagined)
         return self._shares[name, meant]
+
+
+def unsure(read: Array) -> Array:
+    """Probabilities (groups,) of which none is sure at the look, in the same proportions."""
+    most = float(read.max())
+    return read * (UNSURE / most) if most >= SURE_AT_LOOK else read
 
 
 def _whole(read: Array) -> Array:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, LabelledImage
 from fair_diffusion.perception.human import HumanLabels
+from fair_diffusion.perception.kept_chances import kept_chances
 from fair_diffusion.perception.label_rows import LabelRows, read_labels
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.readers.names import concept_of
@@ -45,33 +46,61 @@ def labelled_images(
         )
     rows = read_labels(table, defined)
     people, found = HumanLabels(rows.votes, rows.notes, defined), list[LabelledImage]()
-    files = set[str]()
+    records = dict[str, Record]()
     for folder in runs:
         for run in runs_in(folder):
             _check_definitions(run, rows, defined)
             for record in run.records():
-                file = f"{folder.resolve().name}/{record['file']}" if len(runs) > 1 else record["file"]
-                found += _labels(record, file, people, rows, defined)
-                files.add(file)
+                records[f"{folder.resolve().name}/{record['file']}" if len(runs) > 1 else record["file"]] = record
+    kept = _kept(records)
+    for file, record in records.items():
+        found += _labels(record, file, people, rows, defined, kept)
     if not found:
         first = next(iter(people.files))
         raise ValueError(f"no file in {table.name} is in {', '.join(map(str, runs))}, such as {first!r}")
     notes = [printable(note) for note in rows.notes]
-    if unmet := sorted(people.files - files):
+    if unmet := sorted(people.files - records.keys()):
         notes.append(f"{len(unmet)} of {len(people.files)} labelled files were not met, such as {printable(unmet[0])}")
-    return found, notes
+    if silent := sum(one.probability == 0 for one in found):
+        of = sum(one.reader == PERCEIVER for one in found)
+        notes.append(
+            f"{silent} of {of} labels tell nothing of the perceiver, because their images were steered and made again "
+            "until it read their group; labels of images drawn without an instruction all count"
+        )
+    return [one for one in found if one.probability], notes
+
+
+Kept = Mapping[tuple[str, str], float]
+"""By attribute and file, the probability with which the image was kept for what the perceiver read."""
+
+
+def _kept(records: Mapping[str, Record]) -> Kept:
+    """Only natural-first control looks, and chooses. The images of one prompt of one model are counted together."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for file, record in records.items():
+        for attribute in record.get("natural") or ():
+            alike.setdefault((attribute, record["model"], record["prompt"]), []).append(file)
+    found: dict[tuple[str, str], float] = {}
+    for (attribute, _, _), files in alike.items():
+        looks = [records[file]["natural"][attribute] for file in files]
+        chances = kept_chances(looks, [(records[file].get("strength") or 0) > 0 for file in files])
+        found |= {(attribute, file): chance for file, chance in zip(files, chances, strict=True)}
+    return found
 
 
 def _labels(
-    record: Record, file: str, people: HumanLabels, rows: LabelRows, defined: Attributes
+    record: Record, file: str, people: HumanLabels, rows: LabelRows, defined: Attributes, kept: Kept
 ) -> Iterator[LabelledImage]:
-    """The labels of one image, for each reader that its record knows."""
+    """The labels of one image, for each reader that its record knows. Those with the probability 0 tell nothing.
+
+    The judge had no say in which images were made again, so its labels all count."""
     for attribute, files in people.votes.items():
         if file not in files or attribute not in defined:
             continue
         for reader, column in RECORDED.items():
             read = record.get(column) or {}
             if attribute in read:
+                chance = kept.get((attribute, file), 1.0) if reader == PERCEIVER else 1.0
                 yield LabelledImage(
                     reader=reader,
                     model=record["model"],
@@ -79,7 +108,7 @@ def _labels(
                     people=people.label(attribute, file).label,
                     read=read[attribute],
                     concept=concept_of(record["prompt"]),
-                    probability=rows.chances.get((attribute, file), 1.0),
+                    probability=rows.chances.get((attribute, file), 1.0) * chance,
                     guideline=rows.guidelines.get((attribute, file), ""),
                 )
 

@@ -24,7 +24,7 @@ PNG_KEY = "fair-diffusion"
 
 NEEDED = frozenset(["prompt", "model", "method", "judged"])
 """Columns without which a table is no table of records."""
-BY_ATTRIBUTE = ("judged", "perceived", "confidence", "steered_to")
+BY_ATTRIBUTE = ("judged", "perceived", "confidence", "steered_to", "natural")
 """Columns that hold a mapping from attributes."""
 USED = (
     *("index", "file", "prompt", "negative_prompt", "seed", "model", "method", "control", "rule", "steps", "guidance"),

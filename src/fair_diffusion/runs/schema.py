@@ -80,6 +80,7 @@ class RecordFile(TypedDict):
     method: str
     judged: Groups
     perceived: NotRequired[Groups | None]
+    natural: NotRequired[Groups | None]
     confidence: NotRequired[Mapping[str, Number | None] | None]
     steered_to: NotRequired[Groups | None]
     index: NotRequired[Count | None]
