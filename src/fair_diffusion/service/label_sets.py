@@ -189,9 +189,7 @@ class LabelSets:
 
     def all(self) -> list[LabelSet]:
         """Every set, the newest first."""
-        newest = select(label_sets).order_by(label_sets.c.created.desc(), label_sets.c.id)
-        with self._database.reading() as connection:
-            return [LabelSet.of(row) for row in connection.execute(newest)]
+        return newest_sets(self._database)
 
     def remove(self, identity: str, *, by: str = COMMAND_LINE) -> None:
         """Remove a set and its pictures. Labels stay. `UnknownSetError` if there is none."""
@@ -227,6 +225,13 @@ class LabelSets:
         ours = select(consents).where(consents.c.rater == rater, consents.c.guideline == version)
         with self._database.reading() as connection:
             return connection.execute(ours).first() is not None
+
+
+def newest_sets(database: Database) -> list[LabelSet]:
+    """Every set in a database, the newest first."""
+    newest = select(label_sets).order_by(label_sets.c.created.desc(), label_sets.c.id)
+    with database.reading() as connection:
+        return [LabelSet.of(row) for row in connection.execute(newest)]
 
 
 def _check(name: str, attribute: Attribute, pictures: Sequence[NewPicture], queue: str, second: float) -> None:

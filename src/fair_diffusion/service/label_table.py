@@ -223,6 +223,17 @@ def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], tol
     return Imported(added, len(given) - added, told.unmatched, told.notes)
 
 
+def chances_by_now(database: Database, label_set: LabelSet) -> dict[str, float]:
+    """By drawn picture, the probability that the set has shown it by now; 0 for all while nobody has labelled any.
+
+    Uniform draws have shown each of N pictures with n/N after n of them, skipped ones included."""
+    chances = _chances(database, label_set)
+    if label_set.queue != RANDOM:
+        return chances
+    met = {label.image for label in Labels(database).all(label_set=label_set.id)} & chances.keys()
+    return dict.fromkeys(chances, len(met) / len(chances) if chances else 0.0)
+
+
 def _chances(database: Database, label_set: LabelSet) -> dict[str, float]:
     """By picture, the probability with which it was shown by now."""
     drawn = and_(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
