@@ -58,6 +58,7 @@ class _Drawn:
     model: str
     concept: str
     read: Mapping[str, Mapping[str, str | None]]
+    readers: Mapping[str, str]
 
 
 def calibration_of(database: Database, names: Sequence[str] = (), *, defined: Attributes | None = None) -> FromLabels:
@@ -143,10 +144,9 @@ def _rows(drawn: _Drawn | None, label_set: LabelSet, people: str | None, chance:
         return []
     attribute = label_set.attribute
     told: dict[str, Any] = {"model": drawn.model, "attribute": attribute, "people": people, "concept": drawn.concept}
+    told |= {"probability": min(1.0, chance), "guideline": label_set.guideline}
     return [
-        LabelledImage(
-            **told, reader=reader, read=read[attribute], probability=min(1.0, chance), guideline=label_set.guideline
-        )
+        LabelledImage(**told, reader=reader, read=read[attribute], fingerprint=drawn.readers.get(reader, ""))
         for reader, read in drawn.read.items()
         if attribute in read
     ]
@@ -162,6 +162,7 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
             model_of(row.kind),
             _concept(row.body),
             {reader: image.get(column) or {} for reader, column in RECORDED.items()},
+            (row.result or {}).get("readers") or {},
         )
         for row in rows
         for image in (row.result or {}).get("images", ())
