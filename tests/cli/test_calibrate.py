@@ -184,3 +184,17 @@ def test_an_older_calibration_is_used_and_its_readers_are_said_to_be_unknown(tmp
     assert any(
         "does not tell the weights of its perceiver, so whether it is this one is unknown" in x for x in found.notes
     )
+
+
+def test_a_reader_that_is_no_better_than_chance_is_named_with_the_mend(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The perceiver of these records calls everybody a woman."""
+    labels, folder = labelled
+    out = str(tmp_path / "calibration.json")
+    found = run.invoke(app, ["calibrate", str(labels), str(folder), "--out", out, "--json"])
+    (said,) = json.loads(found.stdout)["notes"]
+    assert said.startswith("the perceiver of pocket is no better than chance at gender")
+    assert "0 is chance; labels: woman 4, man 4" in said
+    assert "label more images of each group, and if it stays so take another perceiver" in said
+    assert said in run.invoke(app, ["calibrate", str(labels), str(folder), "--out", out]).stderr
