@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Path, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from fair_diffusion.perception.chance import no_better_than_chance
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.label_calibration import FromLabels, calibration_of, note_made
 from fair_diffusion.service.label_decisions import Adjudications
@@ -54,13 +53,7 @@ def calibrate(request: Request, server: Here, key: Operator) -> Response:
     """Calibrate by all labels of drawn pictures: what they say of each reader, to be downloaded. The trail knows."""
     made = _calibration(server)
     note_made(server.database, made, by=key.id)
-    return page(
-        request,
-        "label_calibrated.html.j2",
-        title="Calibrated",
-        made=made,
-        useless=no_better_than_chance(made.calibration),
-    )
+    return page(request, "label_calibrated.html.j2", title="Calibrated", made=made)
 
 
 @router.get("/calibration/{version}")
