@@ -3,7 +3,8 @@
 A third reader stands for people (`recipes.pocket.people`): it never steers nor judges. Two perceivers steer. The right
 one is the pocket model's own. The wrong one calls a third of short-haired women men, those with dark hair, and reads a
 fifth of skin tones one tone off. Labels are of images that were drawn without an instruction, so that nothing chose
-them by what was read, from other seeds than those that are measured; which of them are labelled is drawn at random. Target: half women, and even skin tones.
+them by what was read, from other seeds than those that are measured; which of them are labelled is drawn at random.
+Target: half women, and even skin tones.
 
 TV is the total variation from the target as people see it, unknown counted against the row: mean over occupations. A
 way that does not reach the bar stands beside: quotas shifted by the pooled rates of error, q = θᵀ τ, and nothing else.

@@ -46,15 +46,17 @@ def labelled_images(
         )
     rows = read_labels(table, defined)
     people, found = HumanLabels(rows.votes, rows.notes, defined), list[LabelledImage]()
-    records = dict[str, Record]()
+    records, fingerprints = dict[str, Record](), dict[str, Mapping[str, str]]()
     for folder in runs:
         for run in runs_in(folder):
             _check_definitions(run, rows, defined)
+            told: Mapping[str, str] = next((part["readers"] for part in run.parts if part.get("readers")), {})
             for record in run.records():
-                records[f"{folder.resolve().name}/{record['file']}" if len(runs) > 1 else record["file"]] = record
+                file = f"{folder.resolve().name}/{record['file']}" if len(runs) > 1 else record["file"]
+                records[file], fingerprints[file] = record, told
     kept = _kept(records)
     for file, record in records.items():
-        found += _labels(record, file, people, rows, defined, kept)
+        found += _labels(record, file, people, rows, defined, kept, fingerprints[file])
     if not found:
         first = next(iter(people.files))
         raise ValueError(f"no file in {table.name} is in {', '.join(map(str, runs))}, such as {first!r}")
@@ -89,11 +91,18 @@ def _kept(records: Mapping[str, Record]) -> Kept:
 
 
 def _labels(
-    record: Record, file: str, people: HumanLabels, rows: LabelRows, defined: Attributes, kept: Kept
+    record: Record,
+    file: str,
+    people: HumanLabels,
+    rows: LabelRows,
+    defined: Attributes,
+    kept: Kept,
+    told: Mapping[str, str],
 ) -> Iterator[LabelledImage]:
-    """The labels of one image, for each reader that its record knows. Those with the probability 0 tell nothing.
+    """The labels of one image, for each reader that its record knows; `told` has the readers' fingerprints.
 
-    The judge had no say in which images were made again, so its labels all count."""
+    The judge had no say in which images were made again, so its labels all count. Those with the probability 0 tell
+    nothing."""
     for attribute, files in people.votes.items():
         if file not in files or attribute not in defined:
             continue
@@ -110,6 +119,7 @@ def _labels(
                     concept=concept_of(record["prompt"]),
                     probability=rows.chances.get((attribute, file), 1.0) * chance,
                     guideline=rows.guidelines.get((attribute, file), ""),
+                    fingerprint=told.get(reader, ""),
                 )
 
 
