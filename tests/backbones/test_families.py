@@ -167,6 +167,16 @@ def test_half_precision_is_close(tiny: Callable[[str], Any], family: str, dtype:
     assert difference < 0.05
 
 
+def test_a_model_that_is_moved_or_whose_sampler_is_changed_is_asked_anew(tiny: Callable[[str], Any]) -> None:
+    """Device, number type and length of a run are kept, as long as they hold."""
+    backbone = adapt(copy.deepcopy(tiny("sd")))
+    before = backbone.dtype, backbone.visits(4), backbone.visits(4)
+    backbone.pipeline.to(torch.bfloat16)
+    backbone.pipeline.scheduler = diffusers.HeunDiscreteScheduler.from_config(backbone.pipeline.scheduler.config)
+    assert before == (torch.float32, 4, 4)
+    assert (backbone.dtype, backbone.visits(4), backbone.fork().visits(3)) == (torch.bfloat16, 7, 5)
+
+
 def test_an_image_decoder_that_overflows_works_in_float32(tiny: Callable[[str], Any]) -> None:
     pipeline = copy.deepcopy(tiny("sdxl"))
     pipeline.vae.half().register_to_config(force_upcast=True)

@@ -52,6 +52,9 @@ class Still:
     def timesteps(self, steps: int) -> Tensor:
         return torch.arange(steps)
 
+    def visits(self, steps: int) -> int:
+        return steps
+
     def encode(self, prompts: Sequence[str]) -> Conditioning:
         return Conditioning(torch.zeros(len(prompts), 1, 1))
 

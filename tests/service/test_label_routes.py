@@ -69,6 +69,16 @@ def test_a_rater_labels_after_agreeing_once(service: Running, made: dict[str, An
     assert http.post(f"{at}/undo").json()["error"]["code"] == "nothing_to_undo"
 
 
+def test_pictures_that_are_named_are_chosen(service: Running, made: dict[str, Any]) -> None:
+    assert made["chosen"] is True
+    http = _agreed(service, made)
+    queues = set()
+    while tasks := http.post(f"{SETS}/{made['id']}/next").json()["data"]:
+        given = _label(http, made, image=tasks[0]["image"], answer="woman").json()
+        queues.add((given["label"]["queue"], given["label"]["probability"]))
+    assert queues - {("gold", None)} == {("chosen", None)}
+
+
 def test_what_a_key_may(service: Running, made: dict[str, Any]) -> None:
     at = f"{SETS}/{made['id']}"
     client = service.http(service.client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from stream_jobs import drawn
 
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_progress import progress
+from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.statistics.betting import anytime_share
 from fair_diffusion.statistics.intervals import wilson
@@ -101,6 +103,31 @@ def test_a_picture_counts_once_as_its_raters_or_an_adjudication_say(empty: Studi
     say(files[0], "key_b", "woman")
     labels.undo(labels.all(image=files[0])[0].id, rater="key_a")  # the picture was drawn at random all the same
     sees(range(10), range(10, 19))
+
+
+def test_pictures_that_somebody_chose_are_left_out_and_counted(empty: Studio) -> None:
+    """A set of images that look wrong is drawn at random in itself, and says nothing of the stream."""
+    database, data = empty.server.database, empty.server.settings.data
+    pictures = new_pictures(database, data, 60)
+    files = drawn(empty.server, ["woman"] * 30 + ["man"] * 30, files=[each.image for each in pictures])
+    made = sets_of(database, data).add("look wrong", GENDER, pictures[:10], second=1.0, chosen=True)
+    for rater in ("key_a", "key_b"):
+        queue = LabelQueue(database, made, chance=lambda: 1.0)
+        while tasks := queue.next(rater):
+            queue.label(rater, tasks[0].image, "man", guideline=made.guideline)
+    stored = Labels(database).all(label_set=made.id)
+    assert Counter((one.queue, one.probability) for one in stored) == {("chosen", None): 10, ("second", None): 10}
+    (flow,) = flows(empty.server)
+    assert (flow.labels, flow.left_out) == (0, 10)
+    assert [each.people for each in flow.groups] == [None, None]
+    common: dict[str, Any] = {"rater": "key_r", "guideline": "1", "queue": "random", "probability": 0.5}
+    for file in files[5:25]:  # five of them are chosen, too, and drawn at random all the same
+        Labels(database).add(file, "gender", "man", **common)
+    (flow,) = flows(empty.server)
+    assert (flow.labels, flow.left_out) == (20, 5)
+    sets_of(database, data).remove(made.id)
+    (flow,) = flows(empty.server)
+    assert (flow.labels, flow.left_out) == (20, 5)
 
 
 @pytest.mark.chromium

@@ -12,18 +12,23 @@ from typing import Any
 import httpx2
 import pytest
 from browsing import Studio
-from label_examples import made_set
+from label_examples import GENDER, made_set, new_pictures, sets_of
+from sqlalchemy import update
 from stream_jobs import drawn
 
+from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.service.audit_body import COUNTS
 from fair_diffusion.service.claims import Claims, Ended
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER, Key
 from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.signing import Signer
+from fair_diffusion.service.tables import images as image_table
 from fair_diffusion.service.tables import label_pictures
+from fair_diffusion.service.trail import changes
 from fair_diffusion.studio.pages import streams
 from fair_diffusion.studio.sessions import cookie_of
 
@@ -177,3 +182,38 @@ def test_a_link_to_a_report_promises_no_more_than_the_report_lasts(empty: Studio
             answer = httpx2.get(empty.address + wrong)
             assert answer.status_code == 404
             assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_an_operator_calibrates_by_all_labels_and_the_trail_knows(empty: Studio) -> None:
+    database, data = empty.server.database, empty.server.settings.data
+    pictures = new_pictures(database, data, 8)
+    images = [each.image for each in pictures]
+    drawn(empty.server, ["woman"] * 4 + ["man"] * 4, files=images)
+    (job,) = empty.server.jobs.newest()
+    with database.writing() as connection:
+        connection.execute(update(image_table).values(job=job.id))
+    made = sets_of(database, data).add("a set", GENDER, pictures, second=0.0)
+    with browsing(empty, empty.key) as http:
+        assert "Calibrate</button>" in http.get("label").text
+        early = http.post("label/calibration")
+        assert (early.status_code, "label some first" in early.text) == (400, True)
+        queue = LabelQueue(database, made, lambda: 1.0)
+        for _ in range(6):
+            (task,) = queue.next("key_r")
+            queue.label("key_r", task.image, "woman", guideline=made.guideline)
+        page = http.post("label/calibration").text
+        version = re.search(r"Calibration ([0-9a-f]{12})", page)
+        assert version
+        assert "From 6 labelled pictures of 1 set" in page
+        (change,) = changes(database, subject=version[1])
+        assert (change.change, change.by) == ("calibration made", empty.key.id)
+        file = http.get(f"label/calibration/{version[1]}")
+        assert file.headers["content-disposition"] == f'attachment; filename="calibration-{version[1]}.json"'
+        (data / "calibration.json").write_text(file.text)
+        assert Calibration.load(data / "calibration.json").version == version[1]
+        (task,) = queue.next("key_r")
+        queue.label("key_r", task.image, "man", guideline=made.guideline)
+        assert "calibrate again" in http.get(f"label/calibration/{version[1]}").text
+    with browsing(empty, empty.new_key(RATER)) as http:
+        assert http.post("label/calibration").status_code == 403
+        assert "Calibrate</button>" not in http.get("label").text

@@ -44,7 +44,8 @@ class Adapter(ABC):
         self.pipeline, self.network = pipeline, network
         self.sampler = Sampler(pipeline.scheduler)
         self._count = [0]  # a list, so that forks add to the same number
-        self._place: tuple[torch.device, torch.device] | None = None
+        self._visits: dict[tuple[Any, int], int] = {}  # forks share it
+        self._placed: tuple[tuple[torch.device, torch.dtype], tuple[torch.device, torch.dtype]] | None = None
         self._size: tuple[int, int] | None = None
 
     @abstractmethod
@@ -96,16 +97,21 @@ class Adapter(ABC):
     @property
     def device(self) -> torch.device:
         """Where latents live."""
-        at = self.network.device
-        if self._place is None or self._place[0] != at:  # asking the pipeline walks through all of its modules
-            self._place = at, torch.device(self.pipeline._execution_device)
-        return self._place[1]
+        return self._place()[0]
 
     @property
     def dtype(self) -> torch.dtype:
         """The number type of the network and of the latents."""
-        dtype: torch.dtype = self.network.dtype
-        return dtype
+        return self._place()[1]
+
+    def _place(self) -> tuple[torch.device, torch.dtype]:
+        """Device and number type. diffusers walks through all modules for them, so they are asked for again only when
+        a weight has moved."""
+        weight = next(self.network.parameters())
+        at = weight.device, weight.dtype
+        if self._placed is None or self._placed[0] != at:
+            self._placed = at, (torch.device(self.pipeline._execution_device), self.network.dtype)
+        return self._placed[1]
 
     @property
     def evaluations(self) -> int:
@@ -181,6 +187,13 @@ class Adapter(ABC):
             raise ValueError(f"steps must be at least 1, not {steps}")
         self.sampler = Sampler(self.pipeline.scheduler)
         return self.sampler.begin(device=self.device, **self._schedule(steps))
+
+    def visits(self, steps: int) -> int:
+        """How many times a run of `timesteps` has, without beginning one."""
+        key = self.pipeline.scheduler, steps
+        if key not in self._visits:
+            self._visits[key] = len(self.fork().timesteps(steps))
+        return self._visits[key]
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
         """Draw each image's noise from its seed: (n, *latent_shape)."""

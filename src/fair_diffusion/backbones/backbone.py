@@ -133,6 +133,9 @@ class Backbone(Protocol):
     def timesteps(self, steps: int) -> Tensor:
         """Begin a run and return its times, from noise to image. Some samplers make more than `steps` times."""
 
+    def visits(self, steps: int) -> int:
+        """How many times such a run has, without beginning one."""
+
     @property
     def noise_scale(self) -> float:
         """The factor by which noise of variance 1 is scaled at the first time of the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,22 +10,35 @@ import typer
 
 from fair_diffusion.cli.console import say, say_json
 from fair_diffusion.cli.options import Defining, grouped
+from fair_diffusion.cli.service_place import DATA, FILE, Data, Where, opened
 from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import defined, usage_errors
 
 if TYPE_CHECKING:
     from fair_diffusion.perception.calibration import Calibration, ReaderCalibration
+    from fair_diffusion.policy import Attributes
 
 
 @grouped
 def calibrate(
-    labels: Annotated[Path, typer.Argument(help="a table file,attribute,group[,rater][,probability][,guideline]")],
-    runs: Annotated[list[Path], typer.Argument(help="what generate or audit-suite wrote", metavar="RUN")],
+    *,
+    labels: Annotated[
+        Path | None, typer.Argument(help="a table file,attribute,group[,rater][,probability][,guideline]")
+    ] = None,
+    runs: Annotated[list[Path] | None, typer.Argument(help="what generate or audit-suite wrote", metavar="RUN")] = None,
     out: Annotated[Path, typer.Option(help="the file of the calibration")],
+    label_set: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="a label set of the service, by name or id; all if not given; repeatable"),
+    ] = None,
+    data: Data = DATA,
+    database: Where = None,
     defining: Defining,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Learn from LABELS, which people gave to images of each RUN, how its perceiver and its judge err.
+
+    Without LABELS, learn from those that people gave in the service whose database --data or --database names.
 
     The images must have been drawn at random, or with the probability that the table says. What comes out is a file
     for --calibration; its version is a hash of its content. The same labels give the same version, and the file stays
@@ -34,11 +48,18 @@ def calibrate(
         from fair_diffusion.policy import built_in
         from fair_diffusion.readers.labelled_runs import labelled_images
 
-        attributes = defined(defining) or built_in()
+        attributes = defined(defining)
         before = Calibration.load(out).version if out.exists() else None
-        rows, notes = labelled_images(labels, runs, attributes)
-        found = calibrated(rows, attributes)
-        found.save(out)
+        if labels is None:
+            found, notes = _of_service(data, database, label_set or [], attributes, out)
+        else:
+            if not runs or label_set:
+                wrong = "--set is for the labels of a service" if runs else "RUN is missing"
+                raise ValueError(f"{wrong}; give a table of labels with its runs, or neither and --data DIR")
+            attributes = attributes or built_in()
+            rows, notes = labelled_images(labels, runs, attributes)
+            found = calibrated(rows, attributes)
+            found.save(out)
     if as_json:
         say_json({**found.plain(), "before": before, "notes": notes})
         return
@@ -49,6 +70,21 @@ def calibrate(
         say(f"version {found.version}, as before: {out} stays as it is")
     else:
         say(f"version {found.version} in {out}" + (f", in the place of {before}" if before else ""))
+
+
+def _of_service(
+    data: Path, database: str | None, sets: Sequence[str], attributes: Attributes | None, out: Path
+) -> tuple[Calibration, list[str]]:
+    """Save the calibration by the labels of a service. Returns it, and what was left out."""
+    if database is None and not (data / FILE).exists():
+        raise ValueError(f"no labels are given, and no service is in {data}; give a table and its runs, or --data DIR")
+    from fair_diffusion.service.label_calibration import calibration_of, note_made
+
+    with opened(data, database) as place:
+        told = calibration_of(place, sets, defined=attributes)
+        if told.calibration.save(out):
+            note_made(place, told)
+    return told.calibration, [f"from {told.pictures} labelled pictures of the service", *told.notes]
 
 
 def _show(found: Calibration) -> None:

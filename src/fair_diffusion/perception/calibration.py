@@ -192,8 +192,13 @@ class Calibration:
         if path.exists() and self.load(path).version == self.version:
             return False
         with whole_file(path) as part:
-            part.write_text(json.dumps(self.plain(), indent=1) + "\n", encoding="utf-8")
+            part.write_text(self.text, encoding="utf-8")
         return True
+
+    @property
+    def text(self) -> str:
+        """The content of its file."""
+        return json.dumps(self.plain(), indent=1) + "\n"
 
     def plain(self) -> dict[str, Any]:
         """As plain data, as the file has it."""

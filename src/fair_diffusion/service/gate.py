@@ -9,12 +9,12 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from starlette._utils import get_route_path
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.problems import Problem, problem_of
+from fair_diffusion.service.route_path import route_path
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,7 +63,7 @@ class Gate:
         try:
             refused = await self._refused(scope, state)
             behind, most = receive, self._server.settings.most_upload
-            if refused is None and get_route_path(scope) in UPLOADS:
+            if refused is None and route_path(scope) in UPLOADS:
                 refused = _too_large(most, "image") if _length(scope) > most else None
                 behind = _bounded(receive, most)
             elif refused is None:
@@ -86,7 +86,7 @@ class Gate:
 
     async def _refused(self, scope: Scope, state: dict[str, object]) -> Problem | None:
         """Why a request is not let through; None if it is. Its key goes into the state."""
-        if get_route_path(scope) in OPEN:
+        if route_path(scope) in OPEN:
             return None
         found = _BEARER.fullmatch(Headers(scope=scope).get("authorization", ""))
         try:

@@ -27,6 +27,7 @@ class SetShown(TypedDict):
     pictures: int
     second: float
     created: float
+    chosen: bool
 
 
 @_EXACT

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.label_sets import RANDOM, LabelSet
-from fair_diffusion.service.labels import CANNOT_TELL, Label, Labels
+from fair_diffusion.service.label_sets import LabelSet
+from fair_diffusion.service.labels import CANNOT_TELL, RANDOM, Label, Labels
 from fair_diffusion.service.tables import adjudications, label_pictures, label_sets, labels
 
 AGREED, MAJORITY, TIED, ADJUDICATED = HOW = ("agreed", "majority", "tied", "adjudicated")
@@ -82,14 +83,21 @@ def decided(given: Sequence[Label], adjudicated: Mapping[str, Adjudication]) -> 
     return {image: _decision(mine, adjudicated.get(image)) for image, mine in said.items()}
 
 
-def decided_everywhere(database: Database, *, random: bool = False) -> dict[str, dict[str, Decision]]:
-    """By attribute, what each picture shows, whatever sets it is in; the newest adjudication of any set holds.
+class Decided(NamedTuple):
+    """What pictures show in one attribute.
 
-    Args:
-        database: has the labels.
-        random: only pictures that were drawn at random, in the order in which they were. They stay so when the label
-            for which they were drawn is taken back, or was a skip.
+    Attributes:
+        every: each labelled picture, in the order in which they were labelled first.
+        random: those that were drawn at random, in the order in which they were. They stay so when the label for which
+            they were drawn is taken back, or was a skip. Pictures of a set that somebody chose are none of them.
     """
+
+    every: dict[str, Decision]
+    random: dict[str, Decision]
+
+
+def decided_everywhere(database: Database) -> dict[str, Decided]:
+    """By attribute, what each picture shows, whatever sets it is in; the newest adjudication of any set holds."""
     given: dict[str, list[Label]] = {}
     drawn: dict[str, dict[str, None]] = {}
     for label in Labels(database).all(undone=True):
@@ -104,10 +112,9 @@ def decided_everywhere(database: Database, *, random: bool = False) -> dict[str,
         for row in connection.execute(ours):
             standing.setdefault(row.attribute, {})[row.image] = Adjudication.of(row)
     shown = {name: decided(mine, standing.get(name, {})) for name, mine in given.items()}
-    if not random:
-        return shown
     return {
-        name: {image: shown[name][image] for image in drawn.get(name, ()) if image in shown[name]} for name in shown
+        name: Decided(every, {image: every[image] for image in drawn.get(name, ()) if image in every})
+        for name, every in shown.items()
     }
 
 

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, and_, exists, func, select
 
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import TIED, Adjudications, Decision
-from fair_diffusion.service.label_sets import ACTIVE, LabelSet
+from fair_diffusion.service.label_sets import LabelSet
+from fair_diffusion.service.labels import ACTIVE
 from fair_diffusion.service.tables import label_pictures, labels
 from fair_diffusion.statistics.active import weighted_share
 from fair_diffusion.statistics.drawing_order import chance_so_far

@@ -207,7 +207,7 @@ class LabelQueue:
         others = self._free(connection, rater, wanted - len(found), waited, order=place + 0)
         found += [(image, SECOND) for image in others]
         drawn = and_(place.is_not(None), ~self._is_labelled())
-        found += [(image, self._set.queue) for image in self._free(connection, rater, wanted - len(found), drawn)]
+        found += [(image, self._set.label_queue) for image in self._free(connection, rater, wanted - len(found), drawn)]
         return found
 
     def _free(
@@ -246,4 +246,4 @@ class LabelQueue:
         if picture.gold is not None:
             return GOLD
         others = (*self._of_set(labels, picture.image), labels.c.rater != rater, labels.c.undone.is_(None), ~_skipped)
-        return SECOND if connection.scalar(select(exists().where(*others))) else self._set.queue
+        return SECOND if connection.scalar(select(exists().where(*others))) else self._set.label_queue

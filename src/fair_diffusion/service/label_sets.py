@@ -19,13 +19,12 @@ from fair_diffusion.policy.attributes import Attribute, suggestion
 from fair_diffusion.policy.guideline import Guideline, guideline_of
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.images import Images
-from fair_diffusion.service.labels import DRAWN
+from fair_diffusion.service.labels import ACTIVE, CHOSEN, DRAWN, RANDOM
 from fair_diffusion.service.tables import consents, guidelines, images, label_pictures, label_sets
 from fair_diffusion.service.trail import COMMAND_LINE, note
 from fair_diffusion.statistics.active import inclusion
 from fair_diffusion.statistics.drawing_order import drawing_order
 
-RANDOM, ACTIVE = DRAWN
 SECOND = 0.1
 """The share of pictures that a second rater sees, too, where nothing else is said."""
 MOST = 200_000
@@ -72,6 +71,8 @@ class LabelSet:
         pictures: how many are drawn, without gold questions.
         second: the share of pictures that a second rater sees, too.
         created, by: when it was made, and by whom.
+        chosen: whether a person chose the pictures. Then its labels say nothing of other pictures: no estimate of a
+            stream and no calibration takes them.
     """
 
     id: str
@@ -84,6 +85,12 @@ class LabelSet:
     second: float
     created: float
     by: str
+    chosen: bool = False
+
+    @property
+    def label_queue(self) -> str:
+        """The queue of the first label of a picture."""
+        return CHOSEN if self.chosen else self.queue
 
     @classmethod
     def of(cls, row: Row[tuple[object, ...]]) -> LabelSet:
@@ -111,6 +118,7 @@ class LabelSets:
         queue: str = RANDOM,
         second: float = SECOND,
         seed: int | None = None,
+        chosen: bool = False,
         by: str = COMMAND_LINE,
     ) -> LabelSet:
         """Make a set of pictures that are stored. The same picture twice is one.
@@ -122,6 +130,7 @@ class LabelSets:
             queue: "random", or "active": more often those of which the reader is unsure.
             second: the share of pictures that a second rater sees, too.
             seed: of the draw; None: unpredictable.
+            chosen: whether a person chose the pictures; False: they are all of a folder, a run or a rule.
             by: the id of the key that makes it.
 
         Raises:
@@ -140,13 +149,20 @@ class LabelSets:
         values = {
             **{"id": identity, "name": name, "attribute": attribute.name, "groups": list(attribute.group_names)},
             **{"queue": queue, "guideline": guideline.version, "pictures": len(drawn), "second": second, "by": by},
+            "chosen": chosen,
         }
         with self._database.writing() as connection:
             _keep(connection, guideline, postgres=self._database.postgres)
             row = connection.execute(insert(label_sets).values(**values, created=now()).returning(label_sets)).one()
             self._take(connection, identity, {each.image for each in pictures})
             connection.execute(insert(label_pictures), rows)
-            details = {"name": name, "attribute": attribute.name, "queue": queue, "pictures": len(drawn)}
+            details = {
+                "name": name,
+                "attribute": attribute.name,
+                "queue": queue,
+                "pictures": len(drawn),
+                "chosen": chosen,
+            }
             note(connection, by=by, change="label set added", subject=identity, details=details)
         return LabelSet.of(row)
 
@@ -173,9 +189,7 @@ class LabelSets:
 
     def all(self) -> list[LabelSet]:
         """Every set, the newest first."""
-        newest = select(label_sets).order_by(label_sets.c.created.desc(), label_sets.c.id)
-        with self._database.reading() as connection:
-            return [LabelSet.of(row) for row in connection.execute(newest)]
+        return newest_sets(self._database)
 
     def remove(self, identity: str, *, by: str = COMMAND_LINE) -> None:
         """Remove a set and its pictures. Labels stay. `UnknownSetError` if there is none."""
@@ -211,6 +225,13 @@ class LabelSets:
         ours = select(consents).where(consents.c.rater == rater, consents.c.guideline == version)
         with self._database.reading() as connection:
             return connection.execute(ours).first() is not None
+
+
+def newest_sets(database: Database) -> list[LabelSet]:
+    """Every set in a database, the newest first."""
+    newest = select(label_sets).order_by(label_sets.c.created.desc(), label_sets.c.id)
+    with database.reading() as connection:
+        return [LabelSet.of(row) for row in connection.execute(newest)]
 
 
 def _check(name: str, attribute: Attribute, pictures: Sequence[NewPicture], queue: str, second: float) -> None:

@@ -25,8 +25,8 @@ from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_progress import first_left
-from fair_diffusion.service.label_sets import RANDOM, LabelSet
-from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.label_sets import LabelSet
+from fair_diffusion.service.labels import DRAWN, RANDOM, Labels
 from fair_diffusion.service.tables import label_pictures, labels
 from fair_diffusion.service.trail import COMMAND_LINE, note
 from fair_diffusion.statistics.drawing_order import chance_so_far
@@ -197,13 +197,13 @@ def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], tol
             select(labels).where(labels.c.label_set == label_set.id, labels.c.undone.is_(None))
         ).all()
         there = {(row.image, row.rater): row.answer for row in standing}
-        labelled = {row.image for row in standing if row.probability is not None}
+        labelled = {row.image for row in standing if row.queue == label_set.label_queue}
         for row, rater, answer, guideline in given:
             if (row.image, rater) in there:
                 if there[row.image, rater] != answer:
                     raise ValueError(f"{rater} said {there[row.image, rater]!r} of {row.file}, the table {answer!r}")
                 continue
-            queue = "gold" if row.gold is not None else "second" if row.image in labelled else RANDOM
+            queue = "gold" if row.gold is not None else "second" if row.image in labelled else label_set.label_queue
             ours.add(
                 row.image,
                 label_set.attribute,
@@ -211,7 +211,7 @@ def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], tol
                 rater=rater,
                 queue=queue,
                 guideline=guideline,
-                probability=row.probability if queue == RANDOM else None,
+                probability=row.probability if queue in DRAWN else None,
                 groups=label_set.groups,
                 label_set=label_set.id,
                 connection=connection,
@@ -221,6 +221,17 @@ def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], tol
         details = {"added": added, "already": len(given) - added}
         note(connection, by=by, change="labels imported", subject=label_set.id, details=details)
     return Imported(added, len(given) - added, told.unmatched, told.notes)
+
+
+def chances_by_now(database: Database, label_set: LabelSet) -> dict[str, float]:
+    """By drawn picture, the probability that the set has shown it by now; 0 for all while nobody has labelled any.
+
+    Uniform draws have shown each of N pictures with n/N after n of them, skipped ones included."""
+    chances = _chances(database, label_set)
+    if label_set.queue != RANDOM:
+        return chances
+    met = {label.image for label in Labels(database).all(label_set=label_set.id)} & chances.keys()
+    return dict.fromkeys(chances, len(met) / len(chances) if chances else 0.0)
 
 
 def _chances(database: Database, label_set: LabelSet) -> dict[str, float]:

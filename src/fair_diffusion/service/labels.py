@@ -18,9 +18,11 @@ from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.tables import labels as table
 
-QUEUES = ("random", "active", "gold", "second", "correction")
-"""Why a picture was shown: drawn at random; drawn by uncertainty; to check a rater; for another opinion; chosen."""
-DRAWN = ("random", "active")
+RANDOM, ACTIVE, CHOSEN = "random", "active", "chosen"
+QUEUES = (RANDOM, ACTIVE, CHOSEN, "gold", "second", "correction")
+"""Why a picture was shown: drawn at random; drawn by uncertainty; from a set that somebody chose; to check a rater; for
+another opinion; chosen by whoever drew it."""
+DRAWN = (RANDOM, ACTIVE)
 """The queues whose pictures are drawn with a known probability."""
 CANNOT_TELL = "cannot tell"
 """The reason of a label without a group, unless the rater skipped the picture for another one."""

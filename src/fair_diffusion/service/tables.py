@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
     text,
 )
@@ -185,7 +186,7 @@ labels = Table(
     Column("answer", Text),  # the group; none if the rater cannot tell, or skipped the image
     Column("reason", Text),  # "cannot tell", or why it was skipped
     Column("rater", Text, nullable=False),  # a pseudonym
-    Column("queue", Text, nullable=False),  # random, active, gold, second, correction
+    Column("queue", Text, nullable=False),  # random, active, chosen, gold, second, correction
     Column("probability", Float),  # with which the image was shown; none where no estimate may use the label
     Column("guideline", Text, nullable=False),  # its version
     Column("time", Float, nullable=False),
@@ -207,6 +208,7 @@ label_sets = Table(
     Column("second", Float, nullable=False),  # the share of pictures that a second rater sees, too
     Column("created", Float, nullable=False),
     Column("by", Text, nullable=False),
+    Column("chosen", Boolean, nullable=False, server_default=false()),  # whether a person chose its pictures
 )
 label_pictures = Table(
     "label_pictures",

@@ -176,9 +176,10 @@ class Worker:
         """More jobs of a lane, as `tools.More` tells.
 
         One client alone, that asks for the next image when it has the last one, is not made to wait."""
+        linger = linger and self._busy
         if not linger and not self._left and not self._woken.is_set():
             return []
-        until = time.monotonic() + (self._settings.linger if linger and self._busy else 0.0)
+        until = time.monotonic() + (self._settings.linger if linger else 0.0)
         while True:
             self._woken.clear()
             if in_turn and not self._next(lane):

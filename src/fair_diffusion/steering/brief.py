@@ -100,10 +100,10 @@ class Brief:
         """The denoising steps: the request's, or the model's usual ones."""
         return self.card.steps if self.request.steps is None else self.request.steps
 
-    @cached_property
+    @property
     def times(self) -> int:
         """The number of times that a run visits; some samplers visit more than `steps`."""
-        return len(self.backbone.fork().timesteps(self.steps))
+        return self.backbone.visits(self.steps)
 
     @property
     def reads_text(self) -> bool:

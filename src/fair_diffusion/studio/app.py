@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
-from starlette._utils import get_route_path
 from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 
+from fair_diffusion.service.route_path import route_path
 from fair_diffusion.service.routes import labels
 from fair_diffusion.service.server import Server
 from fair_diffusion.studio import sessions
@@ -49,7 +49,7 @@ def mount(api: ASGIApp, server: Server) -> ASGIApp:
     pages = Gate(studio(server), server)  # around all of it, so that what goes wrong has the headers, too
 
     async def both(scope: Scope, receive: Receive, send: Send) -> None:
-        path = get_route_path(scope) if scope["type"] == "http" else ""
+        path = route_path(scope) if scope["type"] == "http" else ""
         if path == PREFIX:  # links of pages are relative, and count from the slash on
             await RedirectResponse(f".{PREFIX}/", 308)(scope, receive, send)
         elif path.startswith(f"{PREFIX}/"):

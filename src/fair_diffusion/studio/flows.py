@@ -13,7 +13,7 @@ from sqlalchemy import select
 from fair_diffusion.audit.table import JOINT
 from fair_diffusion.report.headline import percent, plural, spoken
 from fair_diffusion.service.job import DONE
-from fair_diffusion.service.label_decisions import Decision, decided_everywhere
+from fair_diffusion.service.label_decisions import Decided, decided_everywhere
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.tables import streams
@@ -77,6 +77,7 @@ class Flow:
         groups: with a target above zero, or with images.
         all_images: those that are kept, the newest first: what is kept of each.
         labels: how many pictures people labelled that were drawn at random.
+        left_out: how many others they labelled: somebody chose them, or they were drawn by uncertainty.
     """
 
     id: int
@@ -87,6 +88,7 @@ class Flow:
     groups: Sequence[Group]
     all_images: Sequence[Mapping[str, Any]]
     labels: int
+    left_out: int
 
     @property
     def images(self) -> Sequence[Mapping[str, Any]]:
@@ -157,7 +159,7 @@ def flows(server: Server) -> list[Flow]:
     for row in DatabaseLedger(server.database).rows():
         rows[row.stream].append(row)
     images = _images(server)
-    decisions = decided_everywhere(server.database, random=True)
+    decisions = decided_everywhere(server.database)
     found = []
     for stream, group in rows.items():
         first = group[0]
@@ -188,6 +190,7 @@ def flows(server: Server) -> list[Flow]:
                 ],
                 all_images=own,
                 labels=len(people.labelled),
+                left_out=people.left_out,
             )
         )
     return sorted(found, key=lambda flow: (not flow.alarms, -flow.n))
@@ -218,19 +221,21 @@ class _people:
     Args:
         attributes: of the stream; nothing is told of combinations.
         images: of the stream.
-        decisions: by attribute, what people see in pictures that were drawn at random.
+        decisions: by attribute, what people see in pictures; those alone count that were drawn at random.
     """
 
     def __init__(
         self,
         attributes: Sequence[str],
         images: Sequence[Mapping[str, Any]],
-        decisions: Mapping[str, Mapping[str, Decision]],
+        decisions: Mapping[str, Decided],
     ) -> None:
         self._images, self._names = images, attributes
         own = {image["file"]: image for image in images}
-        told = decisions.get(attributes[0], {}) if len(attributes) == 1 else {}
-        self.labelled = [(one.answer, own[file]) for file, one in told.items() if file in own]
+        told = decisions.get(attributes[0]) if len(attributes) == 1 else None
+        every, random = (told.every, told.random) if told else ({}, {})
+        self.labelled = [(one.answer, own[file]) for file, one in random.items() if file in own]
+        self.left_out = sum(file in own and file not in random for file in every)
 
     def __call__(self, group: str) -> tuple[float, Interval] | None:
         """The share of a group; None without labels."""

@@ -8,12 +8,12 @@ import uuid
 from typing import TYPE_CHECKING
 
 from fastapi import HTTPException
-from starlette._utils import get_route_path
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fair_diffusion.service.route_path import route_path
 from fair_diffusion.studio.sessions import signed_in
 from fair_diffusion.studio.view import root_of
 
@@ -80,7 +80,7 @@ class Gate:
             LOG.info("%s %s %s %s %.0f ms", identity, scope["method"], route, status or "gone", seconds * 1000)
 
     async def _let_in(self, scope: Scope, receive: Receive, answer: Send) -> None:
-        path, request = get_route_path(scope), Request(scope)
+        path, request = route_path(scope), Request(scope)
         if not path.startswith(OPEN):
             key = await run_in_threadpool(signed_in, self._server, request)
             if key is None:

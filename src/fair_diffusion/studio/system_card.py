@@ -129,7 +129,9 @@ class Agreement:
 
 def agreement(database: Database) -> list[Agreement]:
     """What people say, by attribute."""
-    return [_agreement(name, [*told.values()]) for name, told in decided_everywhere(database).items() if told]
+    return [
+        _agreement(name, [*told.every.values()]) for name, told in decided_everywhere(database).items() if told.every
+    ]
 
 
 def _agreement(attribute: str, told: Sequence[Decision]) -> Agreement:

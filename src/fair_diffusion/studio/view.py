@@ -12,7 +12,6 @@ from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette._utils import get_route_path
 from starlette.responses import HTMLResponse
 
 from fair_diffusion import __version__
@@ -20,6 +19,7 @@ from fair_diffusion.audit.table import JOINT
 from fair_diffusion.policy.target import percent as of_target
 from fair_diffusion.report.headline import plural, spoken, units
 from fair_diffusion.service.keys import Key
+from fair_diffusion.service.route_path import route_path
 from fair_diffusion.studio.drawings import Drawing
 from fair_diffusion.studio.navigation import links
 from fair_diffusion.studio.understanding import Asked
@@ -31,7 +31,7 @@ def root_of(request: Request) -> str:
     All addresses are relative, so no part of ours has to know the prefix behind which it is served. A part of a page
     counts from the address of its page, which htmx tells."""
     shown = request.headers.get("hx-current-url", "").partition("?")[0].partition("#")[0]
-    path = shown.rpartition("/studio/")[2] if "/studio/" in shown else get_route_path(request.scope).lstrip("/")
+    path = shown.rpartition("/studio/")[2] if "/studio/" in shown else route_path(request.scope).lstrip("/")
     return "../" * path.count("/") or "./"
 
 
@@ -62,7 +62,7 @@ def text_of(request: Request, template: str, *, root: str | None = None, **conte
     from fair_diffusion.studio.sessions import proof
 
     key: Key | None = getattr(request.state, "key", None)
-    path = get_route_path(request.scope).strip("/")
+    path = route_path(request.scope).strip("/")
     shared = {
         "root": root_of(request) if root is None else root,
         "key": key,

@@ -33,7 +33,9 @@ _CSV = {"text/csv": {"schema": {"type": "string"}}}
 
 
 class NewSet(Strict):
-    """A set to be labelled: images by hash, or all that are kept of a rule."""
+    """A set to be labelled: images by hash, or all that are kept of a rule.
+
+    Images by hash are chosen: their labels say what people see in them, and enter no estimate of other images."""
 
     name: Text = Field(examples=["firefighters, November"])
     attribute: Text = Field(examples=["gender"])
@@ -88,7 +90,13 @@ def add(asked: NewSet, server: Here, key: Operator) -> SetShown:
     try:
         pictures = pictures_of(server.database, asked.attribute, hashes=asked.images, rule=asked.rule, gold=asked.gold)
         made = sets_of(server).add(
-            asked.name, known[asked.attribute], pictures, queue=asked.queue, second=asked.second, by=key.id
+            asked.name,
+            known[asked.attribute],
+            pictures,
+            queue=asked.queue,
+            second=asked.second,
+            chosen=asked.images is not None,
+            by=key.id,
         )
     except ValueError as error:
         raise wrong("images" if asked.images else "rule", str(error)) from None

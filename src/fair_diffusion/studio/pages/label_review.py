@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import APIRouter, Form, Path, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from fair_diffusion.service.keys import OPERATOR, Key
+from fair_diffusion.service.label_calibration import FromLabels, calibration_of, note_made
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_raters import raters_of
 from fair_diffusion.service.label_sources import pictures_of
@@ -45,6 +46,24 @@ def make(
     except ValueError as error:
         raise wrong(None, str(error)) from None
     return RedirectResponse(f"{root_of(request)}label/{made.id}", 303)
+
+
+@router.post("/calibration")
+def calibrate(request: Request, server: Here, key: Operator) -> Response:
+    """Calibrate by all labels of drawn pictures: what they say of each reader, to be downloaded. The trail knows."""
+    made = _calibration(server)
+    note_made(server.database, made, by=key.id)
+    return page(request, "label_calibrated.html.j2", title="Calibrated", made=made)
+
+
+@router.get("/calibration/{version}")
+def download(version: Annotated[str, Path(pattern="^[0-9a-f]{12}$")], server: Here, key: Operator) -> Response:
+    """The file of a calibration, while the labels are those that it was made of."""
+    found = _calibration(server).calibration
+    if found.version != version:
+        raise wrong(None, "people labelled more since this calibration was made; calibrate again")
+    headers = {"content-disposition": f'attachment; filename="calibration-{version}.json"'}
+    return Response(found.text, media_type="application/json", headers=headers)
 
 
 @router.get("/{label_set}/raters")
@@ -142,3 +161,10 @@ def _names(server: Server, key: Key) -> dict[str, str]:
     """What raters are called, for operators; oneself otherwise."""
     known = server.keys.all() if key.role == OPERATOR else [key]
     return {each.id: each.name for each in known}
+
+
+def _calibration(server: Server) -> FromLabels:
+    try:
+        return calibration_of(server.database)
+    except ValueError as error:
+        raise wrong(None, str(error)) from None

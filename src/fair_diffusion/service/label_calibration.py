@@ -1,0 +1,174 @@
+"""A calibration from the labels of a service: what people saw in its pictures beside what its readers read in them.
+
+The word of the readers stands in the result of the job that drew a picture. Pictures without that job, as of a folder
+or of jobs that are deleted, are left out and counted. A picture of several sets counts once. It is shown by one of them
+or more with the probability
+
+    π = 1 − Π_s (1 − π_s)        π_s: that set s shows it by now, as `statistics.drawing_order` has it
+
+Sets of pictures that somebody chose have no such probability, so they are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, Calibration, LabelledImage, calibrated
+from fair_diffusion.policy import Attributes, built_in
+from fair_diffusion.readers.names import concept_of
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.draw_body import ERASED
+from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_sets import LabelSet, newest_sets
+from fair_diffusion.service.label_table import chances_by_now
+from fair_diffusion.service.policies import Policies
+from fair_diffusion.service.tables import images, jobs
+from fair_diffusion.service.trail import COMMAND_LINE, note
+from fair_diffusion.service.worker_kind import model_of
+
+RECORDED = {PERCEIVER: "perceived", JUDGE: "judged"}
+"""Where a job's result has the word of each reader."""
+
+
+@dataclass(frozen=True)
+class FromLabels:
+    """What labels of a service come to.
+
+    Attributes:
+        calibration: of the readers that they tell of.
+        sets: the ids of the sets whose labels it rests on.
+        pictures: labelled pictures that it rests on.
+        notes: what was left out, one sentence each.
+    """
+
+    calibration: Calibration
+    sets: list[str]
+    pictures: int
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A picture as its job has it."""
+
+    model: str
+    concept: str
+    read: Mapping[str, Mapping[str, str | None]]
+
+
+def calibration_of(database: Database, names: Sequence[str] = (), *, defined: Attributes | None = None) -> FromLabels:
+    """Calibrate by the labels of a service.
+
+    Args:
+        database: of the service.
+        names: ids or names of label sets; all whose pictures were drawn at random or by uncertainty if there are none.
+        defined: the attributes; those of the policy in force if None.
+
+    Raises:
+        ValueError: there is no such set, or none of its labels tells of a reader.
+    """
+    sets = _named(newest_sets(database), names)
+    active = Policies(database).active() if defined is None else None
+    defined = defined or (active.policy.attributes if active else built_in())
+    notes = list[str]()
+    usable = [each for each in sets if _is_usable(each, defined, notes)]
+    rows, pictures, lost = list[LabelledImage](), set[str](), set[str]()
+    for attribute in dict.fromkeys(each.attribute for each in usable):
+        ours = [each for each in usable if each.attribute == attribute]
+        for image, one in _labelled(database, ours):
+            (pictures if one else lost).add(image)
+            rows += one
+    if lost:
+        notes.append(
+            f"{len(lost)} labelled pictures were left out: no job that is kept says what the readers read in them; "
+            "for pictures of a run, give the table of labels and the run"
+        )
+    if not rows:
+        raise ValueError("; ".join(notes) or "people have labelled no picture of a set yet; label some first")
+    return FromLabels(calibrated(rows, defined), [each.id for each in usable], len(pictures), notes)
+
+
+def note_made(database: Database, made: FromLabels, *, by: str = COMMAND_LINE) -> None:
+    """Note in the trail that somebody was given a calibration; `by` is the id of a key."""
+    details = {"sets": made.sets, "pictures": made.pictures, "left out": made.notes}
+    with database.writing() as connection:
+        note(connection, by=by, change="calibration made", subject=made.calibration.version, details=details)
+
+
+def _named(sets: Sequence[LabelSet], names: Sequence[str]) -> list[LabelSet]:
+    """The sets of these ids or names; all without one. `ValueError` if there is no such set."""
+    for name in names:
+        if not any(name in (each.id, each.name) for each in sets):
+            known = ", ".join(f"{each.name!r}" for each in sets[:20]) or "none"
+            raise ValueError(f"there is no label set {name!r}; the sets are {known}")
+    return [each for each in sets if not names or each.id in names or each.name in names]
+
+
+def _is_usable(each: LabelSet, defined: Attributes, notes: list[str]) -> bool:
+    """Whether labels of a set tell how a reader errs on other pictures; if not, why stands in a note."""
+    if each.chosen:
+        notes.append(f"set {each.name!r} was left out: somebody chose its pictures, so they stand for no others")
+    elif each.attribute not in defined or list(defined[each.attribute].group_names) != each.groups:
+        notes.append(f"set {each.name!r} was left out: its groups of {each.attribute} are not those that are defined")
+    else:
+        return True
+    return False
+
+
+def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[str, list[LabelledImage]]]:
+    """The labelled pictures of sets of one attribute, each with a row for each reader; none if nobody knows its job.
+
+    The newest set has the say on a picture of several."""
+    missed, said = dict[str, float](), dict[str, tuple[LabelSet, str | None]]()
+    drawn = dict[str, _Drawn]()
+    for each in sets:
+        chances = chances_by_now(database, each)
+        for image, chance in chances.items():
+            missed[image] = missed.get(image, 1.0) * (1 - chance)
+        for image, one in Adjudications(database, each).decisions().items():
+            if image in chances:  # a gold question is not drawn
+                said.setdefault(image, (each, one.answer))
+        drawn |= _drawn(database, each)
+    for image, (label_set, people) in said.items():
+        yield image, _rows(drawn.get(image), label_set, people, 1 - missed[image])
+
+
+def _rows(drawn: _Drawn | None, label_set: LabelSet, people: str | None, chance: float) -> list[LabelledImage]:
+    """A row for each reader that read the attribute; none if nobody knows the job."""
+    if drawn is None:
+        return []
+    attribute = label_set.attribute
+    told: dict[str, Any] = {"model": drawn.model, "attribute": attribute, "people": people, "concept": drawn.concept}
+    return [
+        LabelledImage(
+            **told, reader=reader, read=read[attribute], probability=min(1.0, chance), guideline=label_set.guideline
+        )
+        for reader, read in drawn.read.items()
+        if attribute in read
+    ]
+
+
+def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
+    """The pictures of a set whose job is kept, by hash."""
+    ours = select(images.c.job).where(images.c.key == label_set.id)
+    with database.reading() as connection:
+        rows = connection.execute(select(jobs.c.kind, jobs.c.body, jobs.c.result).where(jobs.c.id.in_(ours))).all()
+    return {
+        image["file"]: _Drawn(
+            model_of(row.kind),
+            _concept(row.body),
+            {reader: image.get(column) or {} for reader, column in RECORDED.items()},
+        )
+        for row in rows
+        for image in (row.result or {}).get("images", ())
+    }
+
+
+def _concept(body: Mapping[str, Any]) -> str:
+    """What a job was to show; empty if its prompt is not kept."""
+    prompt = str(body.get("prompt") or "")
+    return "" if prompt == ERASED else concept_of(prompt)

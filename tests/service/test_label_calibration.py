@@ -1,0 +1,155 @@
+"""Labels of a service become a calibration: which pictures count, with which weight, and what is left out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from label_examples import GENDER, picture_file, sets_of
+from test_label_decisions import rate
+from typer.testing import CliRunner
+
+from fair_diffusion.cli import app
+from fair_diffusion.perception.calibration import Calibration, LabelledImage, calibrated
+from fair_diffusion.policy import built_in
+from fair_diffusion.service.claims import Claims
+from fair_diffusion.service.database import Database
+from fair_diffusion.service.images import Images
+from fair_diffusion.service.jobs import Jobs
+from fair_diffusion.service.label_calibration import calibration_of
+from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_sets import NewPicture
+from fair_diffusion.service.label_sources import pictures_of
+from fair_diffusion.service.label_table import write_labels
+from fair_diffusion.service.trail import changes
+
+
+def _drawn(
+    database: Database, folder: Path, judged: Sequence[str], *, rule: str = "nurse", first: int = 0
+) -> list[NewPicture]:
+    """A job of such images, in which the perceiver reads women alone; its pictures for a set."""
+    Jobs(database).put("draw pocket", {"prompt": f"a photo of a {rule}"}, key="key_1")
+    claims, images = Claims(database, "w"), Images(database, folder / "images")
+    (held,) = claims.claim(["draw pocket"])
+    files = [images.put(picture_file(first + k), key=held.key, job=held.id) for k in range(len(judged))]
+    told = [
+        {"file": file, "judged": {"gender": read}, "perceived": {"gender": "woman"}, "confidence": {"gender": 0.9}}
+        for file, read in zip(files, judged, strict=True)
+    ]
+    claims.end(held, result={"rule": rule, "images": told})
+    return pictures_of(database, "gender", rule=rule)
+
+
+def _rows(pairs: Counter[tuple[str | None, str]], guideline: str) -> list[LabelledImage]:
+    """One row for each reader and picture: what people saw, and what the judge read."""
+    return [
+        LabelledImage(
+            reader=reader,
+            model="pocket",
+            attribute="gender",
+            people=people,
+            read=read if reader == "judge" else "woman",
+            concept="nurse",
+            guideline=guideline,
+        )
+        for (people, read), count in pairs.items()
+        for _ in range(count)
+        for reader in ("perceiver", "judge")
+    ]
+
+
+def test_labels_beside_what_the_job_recorded(database: Database, tmp_path: Path) -> None:
+    pictures = _drawn(database, tmp_path, ["woman", "man"] * 6)
+    made = sets_of(database, tmp_path).add("nurses", GENDER, pictures, second=0.0, seed=3)
+    read = {each.image: each.reading for each in pictures}
+    files = rate(database, made, "anna", "woman", "man", None, "woman", "-", "man", "man")
+    said = dict(zip(files, ["woman", "man", None, "woman", "-", "man", "man"], strict=True))
+    pairs = Counter((people, str(read[file])) for file, people in said.items() if people != "-")
+    found = calibration_of(database)
+    assert found.calibration == calibrated(_rows(pairs, made.guideline), built_in())
+    assert (found.pictures, found.sets, found.notes) == (6, [made.id], [])
+    assert changes(database, subject=found.calibration.version) == []
+
+
+def test_chosen_pictures_and_corrections_and_gold_never_enter(database: Database, tmp_path: Path) -> None:
+    pictures = _drawn(database, tmp_path, ["woman"] * 10)
+    sets = sets_of(database, tmp_path)
+    gold = [NewPicture(image=pictures[9].image, reading="woman", gold="man")]
+    drawn = sets.add("nurses", GENDER, [*pictures[:6], *gold], second=0.0)
+    chosen = sets.add("look wrong", GENDER, pictures, second=0.0, chosen=True)
+    with pytest.raises(ValueError, match="set 'look wrong' was left out: somebody chose"):
+        calibration_of(database)
+    rate(database, chosen, "anna", *["man"] * 10)
+    with pytest.raises(ValueError, match="somebody chose its pictures"):
+        calibration_of(database, ["look wrong"])
+    rate(database, drawn, "anna", *["woman"] * 6)
+    found = calibration_of(database)
+    judge = found.calibration.find("judge", "pocket", built_in()["gender"])
+    assert judge is not None
+    assert (judge.labels, sum(judge.counts[0])) == (6, 6)  # woman; nobody of the chosen set is a man here
+    with pytest.raises(ValueError, match="no label set 'x'; the sets are"):
+        calibration_of(database, ["x"])
+
+
+def test_pictures_count_by_the_chance_with_which_they_were_shown(database: Database, tmp_path: Path) -> None:
+    """Half of a small set and a tenth of a large one: one of the large set stands for five times as many."""
+    few = _drawn(database, tmp_path, ["woman"] * 10, rule="nurse")
+    many = _drawn(database, tmp_path, ["man"] * 50, rule="pilot", first=100)
+    sets = sets_of(database, tmp_path)
+    for name, pictures in (("few", few), ("many", many)):
+        made = sets.add(name, GENDER, pictures, second=0.0)
+        rate(database, made, "anna", *["woman"] * 5)
+    judge = calibration_of(database).calibration.find("judge", "pocket", built_in()["gender"])
+    assert judge is not None
+    row = judge.counts[0]
+    assert row[1] / row[0] == pytest.approx(5)
+    both = sets.add("both", GENDER, few, second=0.0)  # 5 of 10 again: shown by one set or more with 3/4
+    rate(database, both, "anna", *["woman"] * 5)
+    ours = [each for each in sets.all() if each.name != "many"]
+    counted = {image for each in ours for image in Adjudications(database, each).decisions()}
+    judge = calibration_of(database).calibration.find("judge", "pocket", built_in()["gender"])
+    assert judge is not None
+    assert judge.labels == 5 + len(counted)
+    row = judge.counts[0]
+    assert row[1] / row[0] == pytest.approx(50 / (len(counted) / 0.75))
+
+
+def test_the_command_writes_the_same_as_the_table_would(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    database = Database(data / "service.sqlite")
+    made = sets_of(database, data).add("nurses", GENDER, _drawn(database, data, ["woman", "man"] * 4), second=0.0)
+    rate(database, made, "anna", *["woman"] * 4)
+    out = tmp_path / "calibration.json"
+    words = ["calibrate", "--data", str(data), "--out", str(out)]
+    told = CliRunner().invoke(app, [*words, "--set", "nurses"])
+    assert told.exit_code == 0, told.output
+    version = Calibration.load(out).version
+    assert version in told.stdout
+    assert "from 4 labelled pictures of the service" in told.stderr
+    (change,) = changes(database, subject=version)
+    assert (change.change, change.by, change.details["pictures"]) == ("calibration made", "command line", 4)
+    again = CliRunner().invoke(app, [*words, "--json"])
+    assert json.loads(again.stdout)["before"] == version
+    assert len(changes(database, subject=version)) == 1
+    write_labels(database, made, tmp_path / "labels.csv")
+    for wrong in ([str(tmp_path / "labels.csv")], [str(tmp_path / "labels.csv"), str(tmp_path), "--set", "nurses"]):
+        refused = CliRunner().invoke(app, ["calibrate", *wrong, "--out", str(out)])
+        assert refused.exit_code == 2
+        assert refused.stderr.count("\n") == 1
+    nowhere = CliRunner().invoke(app, ["calibrate", "--data", str(tmp_path / "x"), "--out", str(out)])
+    assert "no service is in" in nowhere.stderr
+    database.close()
+
+
+def test_pictures_whose_job_is_gone_are_left_out_and_counted(database: Database, tmp_path: Path) -> None:
+    images = Images(database, tmp_path / "images")
+    sent = NewPicture(image=images.put(picture_file(900), key="key_1"), reading="woman")
+    made = sets_of(database, tmp_path).add("both", GENDER, [*_drawn(database, tmp_path, ["man"] * 3), sent], second=0.0)
+    rate(database, made, "anna", *["man"] * 4)
+    found = calibration_of(database)
+    assert found.pictures == 3
+    assert found.notes[0].startswith("1 labelled pictures were left out: no job")
