@@ -19,6 +19,8 @@ class Plan:
         natural: the groups that it would show by itself, as the look reads them (None: unknown).
         natural_confidence: the probability of the most probable group at the look, by attribute.
         held: the groups that it keeps if it is steered, by attribute.
+        free: whether it missed its assignment while it was kept at its held groups. From then on it is not kept at
+            them, because the target comes first.
         looked: its state at the look; None if it has not come there, or has a new seed.
         steered: whether it is steered on the next stretch.
         level: the lowest level of strength that was not yet tried with this seed and assignment.
@@ -33,6 +35,7 @@ class Plan:
     natural: dict[str, str | None] = field(default_factory=dict)
     natural_confidence: dict[str, float] = field(default_factory=dict)
     held: Assignment = field(default_factory=dict)
+    free: bool = False
     looked: State | None = None
     steered: bool = False
     level: int = 0

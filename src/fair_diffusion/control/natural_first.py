@@ -5,7 +5,8 @@
 3. Images are assigned to groups so that the quotas are met with the least change (`allocation.least_change`).
 4. Images whose natural group fits go on plain, bit-identical to an unsteered run. The others are steered from the look.
 5. The finished pictures are perceived. While the quotas are missed, the fewest images that mend that are made again
-   from their state at the look, each time more strongly and at last from a new seed, until the budget is spent.
+   from their state at the look, first without what they were to keep, then more strongly and at last from a new seed,
+   until the budget is spent.
 6. Steered images that lost a held group are made again once, from what is left of the budget.
 7. Of an image that is given up, the try that most probably shows its group is delivered.
 
@@ -157,7 +158,8 @@ class _NaturalFirst:
     def lost(self) -> list[int]:
         """The steered images that show what they are assigned, but not what they were to keep, with a try left."""
         fitting = [i for i, shown in self.order.shown.items() if shown.steered_to and not shown.missed]
-        left = [i for i in fitting if self._plans[i].level < len(LEVELS) and self._plans[i].looked is not None]
+        plans = {i: self._plans[i] for i in fitting}
+        left = [i for i, one in plans.items() if one.level < len(LEVELS) and one.looked is not None and not one.free]
         return sorted(i for i in left if self._lost(i, self._read_in(i)))
 
     def _lost(self, image: int, shares: Mapping[str, NDArray[np.float64]]) -> list[str]:
@@ -276,6 +278,8 @@ class _NaturalFirst:
         plan.shows = self._labels(image, self._as_seen(image, arrival.shares), SURE_AT_END)
         if plan.steered:
             plan.level = level + 1
+            if aim.held and plan.shows != plan.assigned:  # one more try at least, without the held groups
+                plan.free, plan.level = True, min(plan.level, len(LEVELS) - 1)
             for name in aim.change:
                 complied = plan.shows[name] == plan.assigned[name]
                 key = (*self.order.key, name, plan.assigned[name])
@@ -321,7 +325,8 @@ class _NaturalFirst:
     def _aim(self, plan: Plan, level: int) -> Aim:
         if not plan.steered:
             return PLAIN
-        return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level], plan.held)
+        held = {} if plan.free else plan.held
+        return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level], held)
 
     def _level(self, plan: Plan) -> int:
         """The level of strength for an image: one level for all its groups, because they are steered together."""
