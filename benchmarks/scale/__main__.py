@@ -18,8 +18,8 @@ from benchmarks.serving.line import keep
 PARTS = ("overhead", "growth", "workers", "memory", "claims", "kills")
 PAGE = Path(__file__).parents[1] / "scale.md"
 NOTE = """By `python -m benchmarks.scale` on a machine with 2 cores, which workers, driver and database share.
-"Simulated" workers sleep instead of drawing; all else is the same code. The last two lines of the claims are arithmetic
-with the measured constants: cells of 50 images, 1 second for each image.
+"Simulated" workers sleep instead of drawing; all else is the same code. The lines on GPUs are arithmetic with the
+measured constants: cells of 50 images, 1 second for each image, one connection for each worker.
 """
 
 

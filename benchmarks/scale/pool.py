@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def draw(pipe: FairPipeline, url: str, _: str) -> None:
     """Draw cells until SIGTERM; what is at hand is given back at once."""
     settings = CellSettings(lease=LEASE, grace=0.0, attempts=ATTEMPTS)
-    worker = CellWorker(Database(url, create=False), settings, load=lambda _: pipe)
+    worker = CellWorker(Database(url, create=False, keep_open=1), settings, load=lambda _: pipe)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     print(os.getpid(), flush=True)
     worker.run()

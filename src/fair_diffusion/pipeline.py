@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -25,9 +26,10 @@ from fair_diffusion.control.results import images_of, result_of
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.control.twins import twins_of
 from fair_diffusion.models.cards import Card, card_of
+from fair_diffusion.models.fingerprint import of_reader
 from fair_diffusion.models.options import LoadingOptions, check_options
 from fair_diffusion.perception.assembly import assembled
-from fair_diffusion.perception.calibration import JUDGE, Calibration
+from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, Calibration
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.perceiver import Perceiver, all_read
 from fair_diffusion.perception.roles import Named
@@ -108,7 +110,7 @@ class FairPipeline:
         known = Calibration.load(Path(calibration)) if isinstance(calibration, (str, Path)) else calibration
         parts = assembled(model, perceiver, judge, loading)
         if known is not None:
-            known.check_for(parts["name"])
+            known.check_for(parts["name"], {PERCEIVER: parts["perceiver"], JUDGE: parts["judge"]})
         return cls(**parts, calibration=known)
 
     def __call__(
@@ -222,6 +224,11 @@ class FairPipeline:
         """How the judge errs on these attributes: as people's labels of them say, else as it was measured."""
         known = self.calibration.replacing(self.confusions, JUDGE, self.name, defined)
         return [one for one in known if one.attribute in defined]
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprints of perceiver and judge, by which a calibration knows whose errors it has."""
+        return {PERCEIVER: of_reader(self.perceiver), JUDGE: of_reader(self.judge)}
 
     def readable(self, defined: Attributes) -> list[str]:
         """The attributes among the defined ones that perceiver and judge both read."""

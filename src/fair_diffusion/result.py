@@ -159,6 +159,7 @@ class Result:
         stopped: whether an interrupt from the keyboard ended the request early.
         notes: remarks for the user.
         made_with: the provenance: weights, policy, instruction and versions.
+        readers: the fingerprints of "perceiver" and "judge", as `models.fingerprint.of_reader` has them.
         confusions: the judge's confusion matrices.
         perceiver_confusions: the perceiver's confusion matrices.
         learnt: the seconds that learning from the model's text took, by what was learnt.
@@ -185,6 +186,7 @@ class Result:
     stopped: bool = False
     notes: list[str] = field(default_factory=list)
     made_with: Mapping[str, str] = field(default_factory=dict)
+    readers: Mapping[str, str] = field(default_factory=dict)
     confusions: Sequence[Confusion] = ()
     perceiver_confusions: Sequence[Confusion] = ()
     learnt: Mapping[str, float] = field(default_factory=dict)
@@ -231,6 +233,7 @@ class Result:
             "drawn": self.drawn,
             "confusions": [asdict(confusion) for confusion in self.confusions],
             "perceiver_confusions": [asdict(confusion) for confusion in self.perceiver_confusions],
+            **({"readers": dict(self.readers)} if self.readers else {}),
             **({"occupations": dict(self.occupations)} if self.occupations else {}),
             **({"definitions": self.own_definitions()} if self.definitions.own else {}),
             **({"side_effects": [asdict(one) for one in self.side_effects]} if self.side_effects else {}),

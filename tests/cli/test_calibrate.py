@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -152,3 +153,48 @@ def test_a_suite_goes_on_with_the_same_calibration_only(tmp_path: Path) -> None:
     for wrong in ([], ["--calibration", str(other)]):
         refused = run.invoke(app, [*words, *wrong])
         assert refused.exit_code == 2, refused.output
+
+
+def test_a_calibration_knows_whose_errors_it_has(tmp_path: Path) -> None:
+    """Of another reader's weights it tells nothing; of which it was made, the run says."""
+    drawn = FairPipeline.from_pretrained("pocket")("a photo of a nurse", n=4, steps=2, instruct="nurse: half women")
+    drawn.save(tmp_path / "run")
+    rows = [f"{image},gender,woman" for image in (f"image-{k:05d}.png" for k in range(4))]
+    table = put(tmp_path, "labels.csv", "\n".join(["file,attribute,group", *rows]))
+    out = tmp_path / "calibration.json"
+    assert run.invoke(app, ["calibrate", str(table), str(tmp_path / "run"), "--out", str(out)]).exit_code == 0
+    known = Calibration.load(out)
+    pipe = FairPipeline.from_pretrained("pocket", calibration=out)
+    assert {each.reader: each.fingerprint for each in known.readers} == pipe.fingerprints
+    assert all("sha256" in each for each in pipe.fingerprints.values())
+    asked = {"n": 1, "steps": 2, "instruct": "nurse: half women"}
+    assert not any("unknown" in note for note in pipe("a photo of a nurse", **asked).notes)  # type: ignore[arg-type]
+    other = replace(known.readers[0], fingerprint=known.readers[0].fingerprint[:-1] + "x")
+    changed = Calibration(readers=[other, *known.readers[1:]])
+    with pytest.raises(ValueError, match=f"calibration {changed.version} is of another {other.reader} of 'pocket'"):
+        FairPipeline.from_pretrained("pocket", calibration=changed)
+
+
+def test_an_older_calibration_is_used_and_its_readers_are_said_to_be_unknown(tmp_path: Path) -> None:
+    older = _known(2).plain()
+    assert all("fingerprint" not in each for each in older["readers"])  # so its version is what it was
+    path = put(tmp_path, "older.json", json.dumps(older | {"format": 1}))
+    pipe = FairPipeline.from_pretrained("pocket", calibration=path)
+    found = pipe("a photo of a firefighter", n=2, steps=2, instruct="firefighter: half women")
+    assert any(
+        "does not tell the weights of its perceiver, so whether it is this one is unknown" in x for x in found.notes
+    )
+
+
+def test_a_reader_that_is_no_better_than_chance_is_named_with_the_mend(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The perceiver of these records calls everybody a woman."""
+    labels, folder = labelled
+    out = str(tmp_path / "calibration.json")
+    found = run.invoke(app, ["calibrate", str(labels), str(folder), "--out", out, "--json"])
+    (said,) = json.loads(found.stdout)["notes"]
+    assert said.startswith("the perceiver of pocket is no better than chance at gender")
+    assert "0 is chance; labels: woman 4, man 4" in said
+    assert "label more images of each group, and if it stays so take another perceiver" in said
+    assert said in run.invoke(app, ["calibrate", str(labels), str(folder), "--out", out]).stderr

@@ -112,7 +112,7 @@ def test_a_file_comes_back_and_is_written_only_if_it_differs(tmp_path: Path) -> 
     ("change", "said"),
     [
         ({"version": "0" * 12}, "changed by hand"),
-        ({"format": 2}, "newer version"),
+        ({"format": 3}, "newer version"),
         ({"readers": [{}]}, "damaged"),
         ({"readers": None}, "damaged"),
     ],
@@ -189,3 +189,12 @@ def test_an_attribute_of_ones_own_is_calibrated_by_its_definition() -> None:
     own = Attributes.named("glasses")
     found = calibrated(labels(("glasses", "no glasses", 2), ("no glasses", "no glasses", 5), attribute="glasses"), own)
     assert found.readers[0].definition == own["glasses"].digest
+
+
+def test_labels_of_two_readers_make_no_calibration() -> None:
+    one, other = labels(("woman", "woman", 2), fingerprint="A"), labels(("man", "man", 2), fingerprint="B")
+    assert made(one).readers[0].fingerprint == "A"
+    assert made([*one, *labels(("man", "man", 1))]).readers[0].fingerprint == ""  # of one image nobody knows
+    assert made(one).version != made(labels(("woman", "woman", 2))).version
+    with pytest.raises(ValueError, match="read by 2 different perceivers"):
+        made([*one, *other])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -49,6 +49,27 @@ def test_it_is_opened_again_as_it_was(url: str) -> None:
     database = Database(url)
     assert sum(row.pending for row in DatabaseLedger(database).rows()) == 2
     database.close()
+
+
+@pytest.mark.parametrize("keep_open", [1, 3])
+def test_so_many_connections_stay_open(url: str, keep_open: int) -> None:
+    mine = Database(url)
+    if not mine.postgres:
+        pytest.skip("a file has no connections to run out of")
+    other, counted = (
+        Database(url, keep_open=keep_open),
+        text("SELECT count(*) FROM pg_stat_activity WHERE datname = :own"),
+    )
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(other.reading())
+    left, until = 0, time.monotonic() + 10  # a server process ends a moment after its client is gone
+    while left != 1 + keep_open and time.monotonic() < until:
+        with mine.reading() as connection:
+            left = connection.scalar(counted, {"own": mine.engine.url.database}) or 0
+    mine.close()
+    other.close()
+    assert left == 1 + keep_open
 
 
 def test_a_newer_schema_is_refused(url: str) -> None:

@@ -45,6 +45,7 @@ def calibrate(
     as it is."""
     with usage_errors():
         from fair_diffusion.perception.calibration import Calibration, calibrated
+        from fair_diffusion.perception.chance import no_better_than_chance
         from fair_diffusion.policy import built_in
         from fair_diffusion.readers.labelled_runs import labelled_images
 
@@ -60,6 +61,7 @@ def calibrate(
             rows, notes = labelled_images(labels, runs, attributes)
             found = calibrated(rows, attributes)
             found.save(out)
+        notes += no_better_than_chance(found)
     if as_json:
         say_json({**found.plain(), "before": before, "notes": notes})
         return

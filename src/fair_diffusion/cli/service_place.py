@@ -42,14 +42,14 @@ Place = Annotated[
 
 
 @contextmanager
-def opened(data: Path, database: str | None, *, create: bool = False) -> Iterator[Database]:
+def opened(data: Path, database: str | None, *, create: bool = False, keep_open: int = 8) -> Iterator[Database]:
     """The database that the options name; `create` makes it if it is not there. Wrong usage exits with its message."""
     with usage_errors():
         from fair_diffusion.service.database import Database
 
         if database is None and create:
             data.mkdir(parents=True, exist_ok=True)
-        found = Database(database or data / FILE, create=create)
+        found = Database(database or data / FILE, create=create, keep_open=keep_open)
         try:
             yield found
         finally:

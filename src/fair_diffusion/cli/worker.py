@@ -48,7 +48,7 @@ def worker(
     """Draw the requests of a service until SIGTERM: then finish what fits into --grace, and give the rest back."""
     service_log()
     if cells:
-        with opened(data, database, create=True) as found, usage_errors():
+        with opened(data, database, create=True, keep_open=1) as found, usage_errors():
             from fair_diffusion.scale.cell_worker import CellSettings, CellWorker
 
             placing = {name: value for name, value in loading.items() if name not in ("model", "memory", *TELLING)}

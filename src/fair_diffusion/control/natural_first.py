@@ -151,8 +151,8 @@ class _NaturalFirst:
                 best.shown,
                 assigned=plan.assigned,
                 missed=plan.shows != plan.assigned,
-                repairs=plan.repairs,
-                reseeds=plan.reseeds,
+                repairs=shown.repairs,
+                reseeds=shown.reseeds,
             )
 
     def lost(self) -> list[int]:

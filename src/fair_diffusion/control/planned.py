@@ -96,8 +96,15 @@ def _not_calibrated(pipe: FairPipeline, planned: Planned, natural_first: bool) -
             f"{NATURAL_FIRST!r} uses it"
         ]
     asked = dict.fromkeys(name for target in planned.matched.targets for name in target.attributes)
-    rest = [name for name in asked if name not in _seen(pipe, planned).rates]
-    return [f"calibration {version} has no labels of {', '.join(rest)}: the perceiver's word counts"] if rest else []
+    known = [pipe.calibration.find(PERCEIVER, pipe.name, planned.matched.attributes[name]) for name in asked]
+    rest = [name for name, each in zip(asked, known, strict=True) if each is None]
+    notes = [f"calibration {version} has no labels of {', '.join(rest)}: the perceiver's word counts"] if rest else []
+    if any(each is not None and not each.fingerprint for each in known):
+        notes.append(
+            f"calibration {version} does not tell the weights of its perceiver, so whether it is this one is unknown; "
+            "calibrate again to know"
+        )
+    return notes
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,7 @@ def provenance_of(pipe: FairPipeline, matched: Match, file: Path | None = None) 
     perceiver: Sequence[Confusion] = getattr(pipe.perceiver, "confusions", ())
     return {
         "made_with": facts | {"dtype": str(pipe.backbone.dtype).removeprefix("torch.")},
+        "readers": pipe.fingerprints,
         "confusions": pipe.judge_confusions(matched.attributes),
         "perceiver_confusions": [one for one in perceiver if one.attribute in matched.attributes],
     }

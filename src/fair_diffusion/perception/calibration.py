@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,10 @@ from fair_diffusion.policy.concepts import canonical, known
 from fair_diffusion.policy.words import phrase
 from fair_diffusion.statistics.pooled_rates import pooled_rates, rate_intervals
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from fair_diffusion.perception.perceiver import Perceiver
+
+FORMAT = 2
 """Format of a file of a calibration."""
 READERS = PERCEIVER, JUDGE = "perceiver", "judge"
 Table = Sequence[Sequence[Number]]
@@ -48,6 +51,7 @@ class LabelledImage:
         concept: what the image shows, such as "nurse"; empty if that is not known.
         probability: with which the image was shown to people, up to a common factor.
         guideline: the version of the guideline that people went by; empty if that is not known.
+        fingerprint: of the reader, as `models.fingerprint.of_reader` has it; empty if that is not known.
     """
 
     reader: str
@@ -58,6 +62,7 @@ class LabelledImage:
     concept: str = ""
     probability: float = 1.0
     guideline: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +91,7 @@ class ReaderCalibration:
         low, high: the 95 % interval of each of these rates.
         strengths: for each group that people saw, how many labels of all concepts count in one concept.
         concepts: the rates of each concept with labels.
+        fingerprint: of the reader whose errors these are; empty if that is not known, as in files of format 1.
     """
 
     reader: str
@@ -101,6 +107,7 @@ class ReaderCalibration:
     high: Sequence[Sequence[Share]]
     strengths: Sequence[Number]
     concepts: Mapping[str, ConceptRates]
+    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         size = len(self.groups) + 1
@@ -112,6 +119,10 @@ class ReaderCalibration:
         """The rates of a concept, (K + 1, K + 1); the pooled ones if it has no labels."""
         own = self.concepts.get(_named(concept))
         return np.asarray(self.rates if own is None else own.rates, dtype=np.float64)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data. A fingerprint that is not known is left out, so that versions of older files stay theirs."""
+        return {name: value for name, value in asdict(self).items() if name != "fingerprint" or value}
 
     def confusion(self, version: str) -> Confusion | None:
         """As a confusion matrix, in whole images; None where people saw fewer than two groups.
@@ -147,7 +158,7 @@ class Calibration:
     @cached_property
     def version(self) -> str:
         """A hash of the content, 12 letters."""
-        content = json.dumps([asdict(each) for each in self.readers], sort_keys=True)
+        content = json.dumps([each.plain() for each in self.readers], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def find(self, reader: str, model: str, attribute: Attribute) -> ReaderCalibration | None:
@@ -157,14 +168,34 @@ class Calibration:
                 return each if each.definition == attribute.digest else None
         return None
 
-    def check_for(self, model: str) -> None:
-        """`ValueError` if it knows nothing of the images of `model`."""
+    def check_for(self, model: str, readers: Mapping[str, Perceiver] | None = None) -> None:
+        """`ValueError` if it knows nothing of the images of `model`, or of these readers.
+
+        Args:
+            model: the model that is to draw by it.
+            readers: the readers of its images, by "perceiver" and "judge". Nothing is said of those without a
+                fingerprint here; their readings are taken for those of the labels.
+        """
         models = sorted({each.model for each in self.readers})
         if model not in models:
             raise ValueError(
                 f"calibration {self.version} is of labels of images of {', '.join(models) or 'no model'}, and tells "
                 f"nothing of {model!r}; calibrate with labels of its images"
             )
+
+        from fair_diffusion.models.fingerprint import of_reader
+
+        told = [each for each in self.readers if each.model == model and each.fingerprint]
+        own = {
+            role: of_reader(reader) for role, reader in (readers or {}).items() if any(role == e.reader for e in told)
+        }
+        for each in told:
+            if own.get(each.reader, each.fingerprint) != each.fingerprint:
+                raise ValueError(
+                    f"calibration {self.version} is of another {each.reader} of {model!r} ({_short(each.fingerprint)}) "
+                    f"than this one ({_short(own[each.reader])}): its weights, number type, groups or words differ; "
+                    "load that reader, or label images that this one has read and calibrate again"
+                )
 
     def replacing(
         self, confusions: Sequence[Confusion], reader: str, model: str, defined: Attributes
@@ -202,7 +233,7 @@ class Calibration:
 
     def plain(self) -> dict[str, Any]:
         """As plain data, as the file has it."""
-        return {"format": FORMAT, "version": self.version, "readers": [asdict(each) for each in self.readers]}
+        return {"format": FORMAT, "version": self.version, "readers": [each.plain() for each in self.readers]}
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
@@ -281,7 +312,25 @@ def _calibrated(labels: Sequence[LabelledImage], attribute: Attribute) -> Reader
             for name, rates in zip(concepts, found.own, strict=True)
             if name
         },
+        fingerprint=_fingerprint(labels),
     )
+
+
+def _fingerprint(labels: Sequence[LabelledImage]) -> str:
+    """That of the reader of these images; empty if it is not known of all of them."""
+    known = {one.fingerprint for one in labels}
+    if len(known - {""}) > 1:
+        one = labels[0]
+        raise ValueError(
+            f"the labelled images of {one.model} were read by {len(known - {''})} different {one.reader}s; "
+            "calibrate with the images of one of them"
+        )
+    return known.pop() if len(known) == 1 else ""
+
+
+def _short(fingerprint: str) -> str:
+    """Its class and the first digits, for people."""
+    return fingerprint[: fingerprint.find("sha256 ") + 19]
 
 
 def _weights(labels: Sequence[LabelledImage]) -> NDArray[np.float64]:

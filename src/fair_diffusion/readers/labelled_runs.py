@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fair_diffusion.files.text import printable
@@ -49,9 +49,10 @@ def labelled_images(
     for folder in runs:
         for run in runs_in(folder):
             _check_definitions(run, rows, defined)
+            told: Mapping[str, str] = next((part["readers"] for part in run.parts if part.get("readers")), {})
             for record in run.records():
                 file = f"{folder.resolve().name}/{record['file']}" if len(runs) > 1 else record["file"]
-                found += _labels(record, file, people, rows, defined)
+                found += _labels(record, file, people, rows, defined, told)
                 files.add(file)
     if not found:
         first = next(iter(people.files))
@@ -63,9 +64,9 @@ def labelled_images(
 
 
 def _labels(
-    record: Record, file: str, people: HumanLabels, rows: LabelRows, defined: Attributes
+    record: Record, file: str, people: HumanLabels, rows: LabelRows, defined: Attributes, told: Mapping[str, str]
 ) -> Iterator[LabelledImage]:
-    """The labels of one image, for each reader that its record knows."""
+    """The labels of one image, for each reader that its record knows; `told` has the readers' fingerprints."""
     for attribute, files in people.votes.items():
         if file not in files or attribute not in defined:
             continue
@@ -81,6 +82,7 @@ def _labels(
                     concept=concept_of(record["prompt"]),
                     probability=rows.chances.get((attribute, file), 1.0),
                     guideline=rows.guidelines.get((attribute, file), ""),
+                    fingerprint=told.get(reader, ""),
                 )
 
 

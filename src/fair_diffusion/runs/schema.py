@@ -59,6 +59,7 @@ class ResultPart(TypedDict):
     cost: NotRequired[CostFile]
     notes: NotRequired[Sequence[str]]
     made_with: NotRequired[Texts]
+    readers: NotRequired[Texts]
     occupations: NotRequired[Texts]
     definitions: NotRequired[Mapping[str, DefinitionFile]]
     confusions: NotRequired[Sequence[Confusion]]

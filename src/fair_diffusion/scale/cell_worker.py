@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from fair_diffusion.pipeline import FairPipeline
 
 LOG = logging.getLogger("fair_diffusion.worker")
-REST = 1.0
-"""Seconds, about, after which a worker at rest looks for cells."""
+REST, LONGEST = 1.0, 5.0
+"""Seconds, about, after which a worker at rest looks for cells: at first, and when it found none for some time."""
 BEAT = 10.0
 """Seconds between two looks whether a cell is still this worker's: a thousand workers ask one database."""
 
@@ -106,16 +106,17 @@ class CellWorker:
 
     def run(self) -> None:
         """Work until `stop`, or until there was nothing to do for long."""
-        rested = time.monotonic()
+        rested, rest = time.monotonic(), REST
         with self._holding:
             while self._until is None:
                 if taken := self._claimed():
                     self._draw(taken)
-                    rested = time.monotonic()
+                    rested, rest = time.monotonic(), REST
                 elif self._settings.idle is not None and time.monotonic() - rested > self._settings.idle:
                     return
                 else:
-                    time.sleep(REST * random.uniform(0.5, 1.5))  # not all workers at once
+                    time.sleep(rest * random.uniform(0.5, 1.5))  # not all workers at once
+                    rest = min(LONGEST, 1.5 * rest)
 
     def _claimed(self, lane: str | None = None) -> list[Job]:
         """The next cell in the fair order; with a lane, of this campaign, so that no model is loaded in vain."""

@@ -23,7 +23,7 @@ class Actor:
     """A worker inside of an actor. One thread works, and another one may tell it to stop."""
 
     def __init__(self, database: str, settings: CellSettings) -> None:
-        self._worker = CellWorker(Database(database, create=False), settings)
+        self._worker = CellWorker(Database(database, create=False, keep_open=1), settings)
 
     def run(self) -> None:
         """Work until `stop`."""

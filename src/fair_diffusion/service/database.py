@@ -77,6 +77,8 @@ class Database:
     Args:
         url: "postgresql+psycopg://USER:PASSWORD@HOST/NAME", "sqlite:///FILE", or the path of an SQLite file.
         create: make the file, or the tables, if they do not exist; otherwise that is an error.
+        keep_open: connections that stay open between transactions, at most. PostgreSQL has 100 for all as it comes, so
+            those who are many, such as workers of campaigns, keep one.
 
     Attributes:
         engine: SQLAlchemy's.
@@ -89,7 +91,7 @@ class Database:
         DatabaseError: the database cannot be used, or its schema is newer than this code.
     """
 
-    def __init__(self, url: str | Path, *, create: bool = True) -> None:
+    def __init__(self, url: str | Path, *, create: bool = True, keep_open: int = 8) -> None:
         text = str(url)
         if "://" not in text:
             text = f"sqlite:///{Path(text).absolute()}"
@@ -102,10 +104,10 @@ class Database:
         self.bells: Bells | None = None
         if self.postgres:
             self.name = parsed.render_as_string(hide_password=True)
-            self.engine = _postgres_engine(text)
+            self.engine = _postgres_engine(text, keep_open)
         elif parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:"):
             self.name = str(parsed.database)
-            self.engine = _sqlite_engine(Path(self.name), create)
+            self.engine = _sqlite_engine(Path(self.name), create, keep_open)
             self.bells = Bells(Path(self.name))
         else:
             raise ValueError(f"the database is {parsed.render_as_string(hide_password=True)!r}; {_FORMS}")
@@ -220,32 +222,39 @@ class Database:
 
 
 _FORMS = "give postgresql+psycopg://USER:PASSWORD@HOST/NAME, sqlite:///FILE, or the path of an SQLite file"
+MOST_OPEN = 64
+"""Connections of one process at once, at most."""
 _ENGINE: dict[str, Any] = {
     "poolclass": QueuePool,
-    "pool_size": 8,
-    "max_overflow": 56,
     "hide_parameters": True,  # prompts never reach a log
     "json_serializer": partial(json.dumps, allow_nan=False),
 }
 
 
-def _postgres_engine(url: str) -> Engine:
+def _open(kept: int) -> dict[str, int]:
+    """Of the pool: the connections that stay open, and those beyond them."""
+    return {"pool_size": kept, "max_overflow": MOST_OPEN - kept}
+
+
+def _postgres_engine(url: str, keep_open: int) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **_ENGINE)
+        own = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+        engine = create_engine(url, **own, **_open(keep_open), **_ENGINE)
     except (ModuleNotFoundError, NoSuchModuleError):
         raise ValueError('PostgreSQL needs a driver: pip install "fair-diffusion[postgres]"') from None
 
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _: Any) -> None:
-        connection.execute(f"SET lock_timeout = '{BUSY_SECONDS:g}s'")
         # A machine that vanishes in a transaction must not keep its locks.
-        connection.execute("SET idle_in_transaction_session_timeout = '60s'")
-        connection.commit()
+        bounds = {"lock_timeout": f"{BUSY_SECONDS:g}s", "idle_in_transaction_session_timeout": "60s"}
+        connection.autocommit = True  # one round trip for all
+        connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in bounds.items()))
+        connection.autocommit = False
 
     return engine
 
 
-def _sqlite_engine(file: Path, create: bool) -> Engine:
+def _sqlite_engine(file: Path, create: bool, keep_open: int) -> Engine:
     """The engine of an SQLite file, which is made if it is not there."""
     if not file.exists():
         if not create:
@@ -267,6 +276,6 @@ def _sqlite_engine(file: Path, create: bool) -> Engine:
         use_wal(connection, APPLICATION, BUSY_SECONDS)
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, **_ENGINE)
+    engine = create_engine("sqlite://", creator=connect, **_open(keep_open), **_ENGINE)
     event.listen(engine, "begin", lambda connection: begin(connection, BUSY_SECONDS))
     return engine

@@ -59,6 +59,7 @@ def result_of(
         "rule": result.rule,
         "reason": result.reason if quotes else _reason(result.rule),
         "notes": result.notes if quotes else [_UNREAD if "without its end" in note else note for note in result.notes],
+        "readers": dict(result.readers),
         "evaluations": sum(record.evaluations for record in result.records),
         "plain_evaluations": sum(record.plain_evaluations for record in result.records),
         "seconds": round(result.seconds, 3),

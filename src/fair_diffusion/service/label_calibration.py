@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import select
 
 from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.chance import no_better_than_chance
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.readers.names import concept_of
 from fair_diffusion.service.database import Database
@@ -43,12 +44,14 @@ class FromLabels:
         sets: the ids of the sets whose labels it rests on.
         pictures: labelled pictures that it rests on.
         notes: what was left out, one sentence each.
+        warnings: the readers that are no better than chance, likewise.
     """
 
     calibration: Calibration
     sets: list[str]
     pictures: int
     notes: list[str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class _Drawn:
     model: str
     concept: str
     read: Mapping[str, Mapping[str, str | None]]
+    readers: Mapping[str, str]
 
 
 def calibration_of(database: Database, names: Sequence[str] = (), *, defined: Attributes | None = None) -> FromLabels:
@@ -89,7 +93,8 @@ def calibration_of(database: Database, names: Sequence[str] = (), *, defined: At
         )
     if not rows:
         raise ValueError("; ".join(notes) or "people have labelled no picture of a set yet; label some first")
-    return FromLabels(calibrated(rows, defined), [each.id for each in usable], len(pictures), notes)
+    made = calibrated(rows, defined)
+    return FromLabels(made, [each.id for each in usable], len(pictures), notes, no_better_than_chance(made))
 
 
 def note_made(database: Database, made: FromLabels, *, by: str = COMMAND_LINE) -> None:
@@ -143,10 +148,9 @@ def _rows(drawn: _Drawn | None, label_set: LabelSet, people: str | None, chance:
         return []
     attribute = label_set.attribute
     told: dict[str, Any] = {"model": drawn.model, "attribute": attribute, "people": people, "concept": drawn.concept}
+    told |= {"probability": min(1.0, chance), "guideline": label_set.guideline}
     return [
-        LabelledImage(
-            **told, reader=reader, read=read[attribute], probability=min(1.0, chance), guideline=label_set.guideline
-        )
+        LabelledImage(**told, reader=reader, read=read[attribute], fingerprint=drawn.readers.get(reader, ""))
         for reader, read in drawn.read.items()
         if attribute in read
     ]
@@ -162,6 +166,7 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
             model_of(row.kind),
             _concept(row.body),
             {reader: image.get(column) or {} for reader, column in RECORDED.items()},
+            (row.result or {}).get("readers") or {},
         )
         for row in rows
         for image in (row.result or {}).get("images", ())
