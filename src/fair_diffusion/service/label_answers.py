@@ -93,7 +93,7 @@ class Read(TypedDict):
 
 @_EXACT
 class GroupBought(TypedDict):
-    """One group: its share as people see it, with a 95 % interval; `more` labels would make it ± `wanted`."""
+    """One group: its share as people see it, with a 95 % interval; about `more` labels would make it ± `wanted`."""
 
     group: str
     labelled: int
@@ -107,7 +107,7 @@ class GroupBought(TypedDict):
 
 @_EXACT
 class ProgressShown(TypedDict):
-    """What labels have bought so far."""
+    """What labels have bought so far. With `anytime` the intervals hold however often one looks, else for one look."""
 
     object: Literal["label_progress"]
     pictures: int
@@ -116,6 +116,7 @@ class ProgressShown(TypedDict):
     tied: int
     skipped: int
     by: Literal["labels", "labels and reader"]
+    anytime: bool
     groups: list[GroupBought]
 
 

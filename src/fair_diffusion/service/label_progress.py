@@ -1,7 +1,9 @@
 """What the labels of a set have bought so far: the shares that people would see, how sure they are, what more buy.
 
 A picture that cannot be told, or on which raters are tied, shows no group, as in an audit: it counts against every one.
-Pictures that everybody skipped are not labelled. The intervals are of the process that made the pictures.
+Pictures that everybody skipped are not labelled. Whoever labels looks at the shares after each label, so the intervals
+of a random queue hold however often somebody looks, as on the page of streams; they are of the pictures of the set
+(`statistics.betting`). Those of an active queue are of the process that made the pictures, and hold for one look.
 """
 
 from __future__ import annotations
@@ -10,9 +12,8 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 from sqlalchemy import Connection, and_, exists, func, select
 
 from fair_diffusion.service.database import Database
@@ -21,9 +22,9 @@ from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import ACTIVE
 from fair_diffusion.service.tables import label_pictures, labels
 from fair_diffusion.statistics.active import weighted_share
+from fair_diffusion.statistics.betting import anytime_share
 from fair_diffusion.statistics.drawing_order import chance_so_far
-from fair_diffusion.statistics.intervals import wilson, wilson_bounds
-from fair_diffusion.statistics.prediction_powered import FEWEST_IN_ALL, Pairs, labels_wanted, predict
+from fair_diffusion.statistics.prediction_powered import FEWEST_IN_ALL
 
 STEPS = (0.2, 0.1, 0.05, 0.03, 0.02, 0.01)
 """Half widths of intervals that people may want next."""
@@ -42,7 +43,7 @@ class GroupShare:
         read: pictures in which the reader saw it; None if they were not read.
         share, low, high: the share that people would see, with its 95 % interval; None before it can be told.
         wanted: half the width of the interval that more labels would buy; None if they would not buy a narrower one.
-        more: how many more pictures that takes.
+        more: about how many more pictures that takes.
     """
 
     group: str
@@ -66,6 +67,7 @@ class Progress:
         tied: those of them on which raters disagree and nobody has decided.
         skipped: those that everybody who saw them skipped.
         by: "labels", or "labels and reader": what the shares rest on.
+        anytime: whether the intervals hold however often somebody looks; if not, for one look.
         groups: in the order of the keys.
     """
 
@@ -75,6 +77,7 @@ class Progress:
     tied: int
     skipped: int
     by: str
+    anytime: bool
     groups: list[GroupShare]
 
 
@@ -97,20 +100,21 @@ def progress(database: Database, label_set: LabelSet) -> Progress:
         met = select(labels.c.image).where(labels.c.label_set == label_set.id, labels.c.undone.is_(None)).distinct()
         seen = connection.execute(select(label_pictures).where(drawn, label_pictures.c.image.in_(met))).all()
         after = first_left(connection, label_set) if label_set.queue == ACTIVE else None
+    rows = {row.image: row for row in seen}
+    here = {image: one for image, one in decisions.items() if image in rows}  # in the order of their first labels
     pictures = [
-        _Picture(decisions[row.image].answer, row.reading, row.priority, row.probability)
-        for row in seen
-        if row.image in decisions
+        _Picture(one.answer, row.reading, row.priority, row.probability)
+        for one, row in ((one, rows[image]) for image, one in here.items())
     ]
-    here = [decisions[row.image] for row in seen if row.image in decisions]
     by, groups = _shares(label_set, pictures, read, after)
     return Progress(
         pictures=sum(read.values()),
         labelled=len(pictures),
-        cannot_tell=_cannot_tell(here),
-        tied=sum(one.how == TIED for one in here),
+        cannot_tell=_cannot_tell([*here.values()]),
+        tied=sum(one.how == TIED for one in here.values()),
         skipped=len(seen) - len(pictures),
         by=by,
+        anytime=label_set.queue != ACTIVE,
         groups=groups,
     )
 
@@ -149,39 +153,28 @@ def _shares(
     every, has_reader = sum(read.values()), any(reading is not None for reading in read)
     said = Counter(each.said for each in pictures)
     plain = [GroupShare(group, said[group], read.get(group, 0) if has_reader else None) for group in label_set.groups]
-    enough = len(pictures) >= FEWEST_IN_ALL
     if label_set.queue == ACTIVE:
         first = [each for each in pictures if after is None or each.priority < after]
         if len(first) < FEWEST_IN_ALL:
             return "labels and reader", plain
         return "labels and reader", [_weighted(one, first, every, after) for one in plain]
-    if has_reader and enough and len(pictures) < every:
-        return "labels and reader", [_predicted(one, pictures, every) for one in plain]
-    if not pictures:
-        return "labels", plain
-    return "labels", [_counted(one, len(pictures), every) for one in plain]
+    by = "labels and reader" if has_reader else "labels"
+    return by, [_anytime(one, pictures, every) for one in plain] if pictures else plain
 
 
-def _counted(one: GroupShare, n: int, every: int) -> GroupShare:
-    low, high = wilson(one.labelled, n)
-    told = _with(one, one.labelled / n, low, high, n, every)
-    if told.wanted is None:
+def _anytime(one: GroupShare, pictures: Sequence[_Picture], every: int) -> GroupShare:
+    """The share in a random queue. Half the interval shrinks about as √(1/n − 1/N): so many more labels are told."""
+    human = [float(each.said == one.group) for each in pictures]
+    machine = [float(one.read is not None and each.reading == one.group) for each in pictures]
+    share, (low, high) = anytime_share(human, machine, one.read or 0, every)
+    n, half = len(pictures), (high - low) / 2
+    told = GroupShare(one.group, one.labelled, one.read, share, low, high)
+    step = next((each for each in STEPS if each < 0.8 * half), None)
+    if step is None or n == every:
         return told
-    numbers = np.arange(n + 1, every + 1)
-    lows, highs = wilson_bounds(numbers * one.labelled / n, numbers)
-    narrow = np.flatnonzero(highs - lows <= 2 * told.wanted)
-    return _replaced(told, int(narrow[0]) + 1 if narrow.size else None)
-
-
-def _predicted(one: GroupShare, pictures: Sequence[_Picture], every: int) -> GroupShare:
-    pairs = _pairs(one.group, pictures)
-    n, both = len(pictures), pairs[0] + pairs[2]
-    found = predict(pairs, (one.read or 0) - both, every - n)
-    told = _with(one, found.estimate, found.low, found.high, n, every)
-    if told.wanted is None:
-        return told
-    total = labels_wanted(pairs, every, half_width=told.wanted)
-    return _replaced(told, None if total is None else max(1, total - n))
+    square = half**2 / (1 / n - 1 / every)
+    total = math.ceil(1 / (step**2 / square + 1 / every))
+    return replace(told, wanted=step, more=max(1, total - n))
 
 
 def _weighted(one: GroupShare, pictures: Sequence[_Picture], every: int, after: float | None) -> GroupShare:
@@ -195,12 +188,6 @@ def _weighted(one: GroupShare, pictures: Sequence[_Picture], every: int, after: 
     )
     told = _with(one, found.estimate, found.low, found.high, len(pictures), every)
     return _replaced(told, told.more)
-
-
-def _pairs(group: str, pictures: Sequence[_Picture]) -> Pairs:
-    """Pictures by who saw the group: people and reader, people alone, the reader alone, neither."""
-    counted = Counter((each.said == group, each.reading == group) for each in pictures)
-    return counted[True, True], counted[True, False], counted[False, True], counted[False, False]
 
 
 def _with(one: GroupShare, share: float, low: float, high: float, n: int, every: int) -> GroupShare:

@@ -64,14 +64,16 @@ function bought(told) {
   const rest = [[told.cannot_tell, "cannot be told"], [told.tied, "tied"], [told.skipped, "skipped"]]
   by("rest").textContent = rest.filter(([count]) => count).map(([count, what]) => `, ${count} ${what}`).join("")
   by("by").textContent = !told.labelled ? "Shares come with the first label."
-    : told.by === "labels" ? "From labels alone, with 95 % intervals."
-    : "From labels, and what the reader says of the other pictures, with 95 % intervals that hold whatever errors it makes."
+    : (told.by === "labels" ? "From labels alone" : "From labels, and what the reader says of the other pictures")
+      + ", with 95 % intervals that hold "
+      + (told.by === "labels" ? "" : "whatever errors it makes, and ")
+      + (told.anytime ? "however often you look." : "for one look: decide beforehand how many pictures to label.")
   for (const group of told.groups) {
     const row = document.querySelector(`.bought [data-group="${CSS.escape(group.group)}"]`)
     const known = group.share !== null
     row.querySelector(".estimate").textContent = known ? percent(group.share) : "–"
     row.querySelector(".half").textContent = known ? `± ${halfOf(group)}` : ""
-    row.querySelector(".more").textContent = group.more === null ? "" : `± ${Math.round(100 * group.wanted)} after ${group.more} more`
+    row.querySelector(".more").textContent = group.more === null ? "" : `± ${Math.round(100 * group.wanted)} after about ${group.more} more`
     const range = row.querySelector(".range"), mark = row.querySelector(".mark")
     range.setAttribute("x", known ? 100 * group.low : 0)
     range.setAttribute("width", known ? 100 * (group.high - group.low) : 0)
