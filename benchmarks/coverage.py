@@ -1,6 +1,7 @@
 """Do the intervals hold what they say? Every kind is simulated where its truth is known.
 
-    python -m benchmarks.coverage        → benchmarks/coverage.md (half an hour on one core)
+    python -m benchmarks.coverage                    → benchmarks/coverage.md (half an hour on one core)
+    python -m benchmarks.coverage --only Wilson KID  → the lines whose names begin so; the others stay as they are
 
 The bar of an interval is 93 to 98 % in every setting, at nominal 95 %. The bar of what is no interval (a test, a label,
 bounds of a count) is 94 % or more: at most 6 false alarms of 100. A line outside its bar says why, in `WHY`.
@@ -22,7 +23,7 @@ from benchmarks import coverage_of_labels as labels
 from benchmarks import coverage_of_means as means
 from fair_diffusion.statistics.correction import correct
 from fair_diffusion.statistics.impact import impact_ratios
-from fair_diffusion.statistics.intervals import clopper_pearson_bounds, wilson_bounds
+from fair_diffusion.statistics.intervals import clopper_pearson_bounds, score_bounds, wilson_bounds
 from fair_diffusion.statistics.prediction_powered import predict
 from fair_diffusion.statistics.stopping import anytime_bounds
 from fair_diffusion.statistics.true_counts import true_counts
@@ -32,10 +33,11 @@ SHARES = np.arange(1, 100) / 100
 LEAST, MOST, LEAST_OF_TESTS = 0.93, 0.98, 0.94
 SCATTER = 2.5
 """Standard errors by which the worst of many settings may lie outside by the chance of the runs alone."""
-WHOLE = "counts are whole numbers, and an exact interval holds at every share"
+WHOLE_NUMBERS = "counts are whole numbers"
+WHOLE = f"{WHOLE_NUMBERS}, and an exact interval holds at every share"
 EDGE = "at the edge only one end can err"
 WHY = {
-    "Wilson": "near 0 or 1 the counts are few; on average over shares it holds 95 % (Brown, Cai and DasGupta 2001)",
+    "Wilson": f"{WHOLE_NUMBERS}: at a share of 0.01 the counts 0 and 1 of 50 hold 91.1 %, 0 to 2 hold 98.6 %",
     "Clopper–Pearson": WHOLE,
     "simultaneous": f"{WHOLE}; Bonferroni's correction is for any dependence of the groups",
     "anytime": "it holds at all looks together, so oftener at one of them",
@@ -44,11 +46,10 @@ WHY = {
     "impact ratio": f"the ratio of the group that is shown most is 1, and those of others can be near 1: {EDGE}",
     "prediction-powered": "a machine that is rarely wrong is wrong in 0 to 3 of the labels: too few to know how often",
     "corrected": f"of a share of 0 or near it: {EDGE}",
-    "people would see": "counts are whole numbers; mid-p ends fell below 92 %",
+    "people would see": f"{WHOLE_NUMBERS}; mid-p ends fell below 92 %",
     "mean deviation": "its high end allows for a prompt that fails although none was drawn (see `over_prompts`)",
-    "KID": "of equal features the distance has less spread than its standard error says",
-    "difference of two ways in 1 of 10": "of 20 prompts 12 samples of 100 hold none of those on which the ways differ",
-    "differences of four ways": "the intervals of all pairs hold together",
+    "KID": "no interval is printed, a standard error is; where the sets hardly differ, the distance and it go together",
+    "difference": "it allows for a prompt on which a way fails although none was drawn (see `bootstrap`)",
     "clustered": "phrasings of few images differ by chance alone",
 }
 """Why a line is outside its bar, by the beginning of its name."""
@@ -59,6 +60,10 @@ setting, and their lines say why. {tests} of {of_tests} tests, labels and bounds
 alarms in 100 runs in every setting. A simulated figure has a standard error of 0.3 points (4,000 runs) or 0.7
 (1,000), so the worst and the most of many settings lie farther out than they are in truth.
 """
+
+
+KEPT: dict[tuple[str, str], Coverage] = {}
+"""Lines of the page that are not made anew, by name and settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,9 @@ class Coverage:
 def collected(
     name: str, settings: str, found: Iterable[tuple[str, float]], runs: int | None = None, kind: str = "interval"
 ) -> Coverage:
-    """A line from the coverage in each setting."""
+    """A line from the coverage in each setting; nothing is simulated for a line that is kept."""
+    if (name, settings) in KEPT:
+        return KEPT[name, settings]
     covered = list(found)
     where, worst = min(covered, key=lambda pair: pair[1])
     shares = [share for _, share in covered]
@@ -156,7 +163,7 @@ def stopped(runs: int, *, anytime: bool, narrow: bool) -> Iterator[tuple[str, fl
     looks = np.arange(25, 1_501, 25)
     for share in (0.02, 0.05, 0.1, 0.2, 0.3, 0.5):
         counts = rng.binomial(25, share, (runs, len(looks))).cumsum(axis=1)
-        low, high = at_any_time(counts, looks) if anytime else wilson_bounds(counts, looks)
+        low, high = at_any_time(counts, looks) if anytime else score_bounds(counts, looks)
         held = (low <= share) & (share <= high)
         stop = high - low <= 0.1 if narrow else ~held
         at = np.where(stop.any(axis=1), stop.argmax(axis=1), len(looks) - 1)
@@ -266,6 +273,9 @@ def measured(runs: int) -> Iterator[Coverage]:
     few = max(2, runs // 4)
     for n in (20, 50, 250):
         yield collected("Wilson", f"n {n}, shares 0.01 to 0.99", one_share(wilson_bounds, n))
+    for n in (20, 50, 250):
+        found = one_share(score_bounds, n)
+        yield collected("Wilson's own, not widened", f"n {n}, shares 0.01 to 0.99", found, kind="replaced")
     for n in (20, 50, 250):
         yield collected("Clopper–Pearson", f"n {n}, shares 0.01 to 0.99", one_share(exact, n))
     yield collected("simultaneous, all groups together", "3 to 10 groups, n 20 to 250", joint(runs), runs)
@@ -396,11 +406,32 @@ def table(found: Iterable[Coverage]) -> str:
     return "\n".join([head, "|---|---|---|---|---|---|---|---|", *(line.row for line in found)]) + "\n"
 
 
+def lines_of(text: str) -> Iterator[Coverage]:
+    """The lines of a page, as `page` wrote them."""
+    kind = ""
+    titles = {title.splitlines()[0]: kind for kind, title in TABLES.items()}
+    for line in text.splitlines():
+        kind = titles.get(line, kind)
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 8 or not cells[3].endswith("%"):
+            continue
+        name, settings, runs, mean, worst, where, most, _ = cells
+        shares = (float(share.rstrip("%")) / 100 for share in (mean, worst, most))
+        of = dict(zip(("mean", "worst", "most"), shares, strict=True))
+        simulated = None if runs == "exact" else int(runs.replace(",", ""))
+        yield Coverage(kind=kind, name=name, settings=settings, where=where, runs=simulated, **of)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=4_000)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="beginnings of the names of the lines to make anew")
+    args, place = parser.parse_args(), Path(__file__).with_suffix(".md")
+    if args.only:
+        old = lines_of(place.read_text(encoding="utf-8"))
+        KEPT.update({(line.name, line.settings): line for line in old if not line.name.startswith(tuple(args.only))})
     found = []
-    for line in measured(parser.parse_args().runs):
+    for line in measured(args.runs):
         print(line.row, flush=True)
         found.append(line)
-    Path(__file__).with_suffix(".md").write_text(page(found), encoding="utf-8")
+    place.write_text(page(found), encoding="utf-8")

@@ -16,7 +16,7 @@ from scipy.stats import beta
 from fair_diffusion.audit.deviations import tally_deviation
 from fair_diffusion.statistics.bootstrap import paired_differences
 from fair_diffusion.statistics.clustered import clustered_bounds
-from fair_diffusion.statistics.intervals import wilson_bounds
+from fair_diffusion.statistics.intervals import score_bounds
 from fair_diffusion.statistics.over_prompts import high_end, low_end
 from fair_diffusion.statistics.process_deviation import process_bounds
 from fair_diffusion.statistics.stopping import anytime_bounds
@@ -138,12 +138,12 @@ def phrased_concepts(runs: int) -> Iterator[tuple[str, float]]:
 
 
 def phrasings(runs: int, *, clustered: bool) -> Iterator[tuple[str, float]]:
-    """The share of a concept over phrasings whose shares differ, by Wilson's interval or by the clustered one."""
+    """The share of a concept over phrasings whose shares differ, by Wilson's own interval or by the clustered one."""
     for many, n in ((5, 20), (10, 20), (20, 5)):
         for middle, points in ((0.5, 0.05), (0.5, 0.15), (0.3, 0.15), (0.1, 0.05)):
             rng = np.random.default_rng(0)
             x = rng.binomial(n, _phrasings(rng, middle, points, (runs, many)))
-            low, high = clustered_bounds(x, n) if clustered else wilson_bounds(x.sum(axis=1), many * n)
+            low, high = clustered_bounds(x, n) if clustered else score_bounds(x.sum(axis=1), many * n)
             held = float(((low <= middle) & (middle <= high)).mean())
             yield f"{many} phrasings × {n}, share {middle:g} ± {points:g}", held
 
@@ -198,7 +198,7 @@ def ways(runs: int, *, few: bool) -> Iterator[tuple[str, float]]:
         truth = _ways(rng, 20_000, prompts, few).mean(axis=(0, 1))
         held = []
         for values in _ways(rng, runs, prompts, few):
-            _, low, high = paired_differences(values)
+            _, low, high = paired_differences(values, 0.5)
             inside = (low <= truth[:, None] - truth) & (truth[:, None] - truth <= high)
             held.append(bool((inside | ~np.isfinite(low)).all()))
         yield f"{prompts} prompts × 50", float(np.mean(held))

@@ -41,6 +41,13 @@ def test_unread_images_may_show_anything_but_for_those_given_up() -> None:
     assert of(0, 0, 2, asked=(1, 1), given_up=2).verdict == "misses"
 
 
+def test_a_group_that_unread_images_may_make_too_many_is_open() -> None:
+    asked = {"light": 10, "medium": 10, "dark": 10}
+    found = delivery("skin_tone", asked, {"light": 10, "medium": 9, "dark": 9}, unread=2)
+    assert (found.verdict, found.reason) == ("cannot tell", "2 images could not be read")  # 12 of 10 are too many
+    assert delivery("skin_tone", asked, {"light": 10, "medium": 10, "dark": 9}, unread=1).verdict == "meets"
+
+
 def test_what_people_would_see_decides_where_the_judge_errs_as_known() -> None:
     found = of(16, 16, confusion=JUDGE)
     assert (found.verdict, found.corrected) == ("meets", True)

@@ -72,6 +72,13 @@ def test_three_groups_have_intervals_that_hold_together() -> None:
     found = _study(tallies=[replace(TALLY, counts=counts, target=target)], labelled=[labels])
     share = predict((40, 5, 5, 130), 455, 1820, level=1 - 0.05 / 3)
     assert _line(found).verdict == verdict(share.low, share.high, 0.25, 0.05)
+    # A band that ends between the two lower ends is left by the single interval alone.
+    single = predict((40, 5, 5, 130), 455, 1820)
+    woman = (single.low + share.low) / 2 - 0.05
+    target = {"woman": woman, "man": 0.5, "androgynous": 0.5 - woman}
+    found = _study(tallies=[replace(TALLY, counts=counts, target=target)], labelled=[labels])
+    assert verdict(single.low, single.high, woman, 0.05) == "misses"
+    assert _line(found).verdict == "cannot tell"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from fair_diffusion.audit.tally import Tally
 from fair_diffusion.audit.transfer import DISAGREE, UNREAD
 from fair_diffusion.audit.verdicts import CONTRADICTS
 from fair_diffusion.perception.confusion import Confusion
+from fair_diffusion.statistics.correction import correct
 
 HALF = {"woman": 0.5, "man": 0.5}
 JUDGE = Confusion(
@@ -65,6 +66,16 @@ def test_the_verdict_is_that_of_the_corrected_share() -> None:
     assert women(study(tally(5300, 4700), confusions=[])).verdict == "meets"
     biased = replace(JUDGE, counts=[[4000, 480, 0], [0, 4320, 0]])
     assert women(study(tally(5300, 4700), confusions=[biased])).verdict == "misses"
+
+
+def test_corrected_shares_of_three_groups_hold_together() -> None:
+    groups = ["woman", "man", "androgynous"]
+    matrix = replace(JUDGE, groups=groups, counts=[[180, 15, 5, 0], [5, 190, 5, 0], [10, 10, 180, 0]])
+    own = replace(tally(400, 400), counts=dict.fromkeys(groups, 400), target=dict.fromkeys(groups, 1 / 3))
+    line = women(study(own, confusions=[matrix], perceived_confusions=[]))
+    shares = correct([400, 400, 400, 0], matrix.counts, level=1 - 0.05 / 3)
+    ends = (line.corrected, line.corrected_low, line.corrected_high)
+    assert ends == pytest.approx((shares.estimate[0], shares.low[0], shares.high[0]))
 
 
 def test_where_the_readers_disagree_more_than_their_errors_explain_nobody_can_tell() -> None:

@@ -5,17 +5,39 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from fair_diffusion.statistics.intervals import simultaneous, verdict, wilson
+from fair_diffusion.statistics.intervals import score_bounds, simultaneous, verdict, wilson, wilson_bounds
 
 counts_of = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 levels = st.sampled_from([0.8, 0.9, 0.95, 0.99])
 
 
 @given(counts_of, levels)
-def test_wilson_agrees_with_statsmodels(case: tuple[int, int], level: float) -> None:
+def test_wilson_is_that_of_statsmodels_and_no_narrower_than_an_exact_one(case: tuple[int, int], level: float) -> None:
     count, n = case
-    expected = proportion_confint(count, n, 1 - level, method="wilson")
-    assert wilson(count, n, level) == pytest.approx(expected, abs=1e-12)
+    own = proportion_confint(count, n, 1 - level, method="wilson")
+    low, high = score_bounds(count, n, level)
+    assert (low, high) == pytest.approx(own, abs=1e-12)
+    least, most = proportion_confint(count, n, 1.4 * (1 - level), method="beta")
+    assert wilson(count, n, level) == pytest.approx((min(own[0], least), max(own[1], most)), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [5, 8, 12, 20, 32, 50, 100, 250])
+def test_wilson_holds_93_of_100_at_every_share(n: int) -> None:
+    shares, counts = np.linspace(0.001, 0.999, 999)[:, None], np.arange(n + 1)
+
+    def coverage(low: np.ndarray, high: np.ndarray) -> float:
+        held = (low <= shares) & (shares <= high)
+        return float((stats.binom.pmf(counts, n, shares) * held).sum(axis=1).min())
+
+    assert coverage(*wilson_bounds(counts, n)) >= 0.93
+    assert coverage(*score_bounds(counts, n)) < 0.91  # Wilson's own
+
+
+def test_large_counts_have_wilsons_own_interval() -> None:
+    counts = np.arange(45, 956)
+    assert np.array_equal(wilson_bounds(counts, 1_000), score_bounds(counts, 1_000))
+    # Read off Clopper and Pearson's interval with an error of 7 %: P(X ≥ 1 | 0.000713) = 0.035 of 50 images.
+    assert wilson(1, 50)[0] == pytest.approx(1 - 0.965 ** (1 / 50), abs=1e-12)
 
 
 @given(st.lists(st.integers(0, 300), min_size=3, max_size=8).filter(any), levels)

@@ -57,9 +57,10 @@ class Line:
         unknown: images that could not be read; the same in every line of a tally.
         share: count over n.
         low: lower end of the 95 % interval of the share that shows the group, if no unread image does. The interval is
-            Wilson's if at most two groups are in play, else simultaneous for all groups of the tally. If the concept
-            has 5 phrasings or more, it is one over phrasings like these (see `statistics.clustered`). If the source was
-            drawn until its intervals were narrow, it is a confidence sequence (see `statistics.stopping`).
+            Wilson's, as `wilson` widens it, if at most two groups are in play, else simultaneous for all groups of the
+            tally. If the concept has 5 phrasings or more, it is one over phrasings like these (see
+            `statistics.clustered`). If the source was drawn until its intervals were narrow, it is a confidence
+            sequence (see `statistics.stopping`).
         high: upper end of the 95 % interval of that share, if all unread images show the group.
         gap: share − target.
         verdict: the interval against target ± tolerance (see `intervals.verdict`); the corrected one where there is one

@@ -30,6 +30,7 @@ from fair_diffusion.statistics.kid import Kid, kid
 from fair_diffusion.statistics.metrics import noise_floors
 from fair_diffusion.statistics.over_prompts import FEWEST as FEWEST_PROMPTS
 from fair_diffusion.statistics.over_prompts import high_end, low_end
+from fair_diffusion.statistics.process_deviation import worst_deviation
 
 OCCUPATION = "occupation"
 DIFFERENCES = tuple(f"from_{other}{end}" for other in ("plain", "nearest") for end in ("", "_low", "_high"))
@@ -212,20 +213,19 @@ def _deviation(way: Way, cells: Cells, attribute: str, reader: str) -> Deviation
 
 def _differences(drawn: Sequence[tuple[Way, Cells]], attribute: str) -> dict[str, dict[str, float | None]]:
     """The differences of every way that has numbers, from plain and from the nearest way, as fields of `Outcome`."""
+    tallies = {way.name: _tallies(way, cells, attribute, "judged") for way, cells in drawn if cells}
     values = {
-        way.name: [
-            tally_deviation(tuple(tally.counts.values()), tally.unknown, tally.asked).tv
-            for tally in _tallies(way, cells, attribute, "judged")
-        ]
-        for way, cells in drawn
-        if cells
+        name: [tally_deviation(tuple(tally.counts.values()), tally.unknown, tally.asked).tv for tally in own]
+        for name, own in tallies.items()
     }
     names = list(values)
     if len(names) < 2:
         return {}
     means = {name: float(np.mean(values[name])) for name in names}
     nearest = min(names[1:], key=lambda name: means[name])
-    ends = paired_differences(np.array(list(values.values())).T)
+    # One way may be on target where the other fails wholly.
+    failed = max(worst_deviation(tally.asked) for own in tallies.values() for tally in own)
+    ends = paired_differences(np.array(list(values.values())).T, max(failed, *map(max, values.values())))
     told: dict[str, dict[str, float | None]] = {}
     for k, name in enumerate(names):
         told[name] = {}

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, ndtri
 
-from fair_diffusion.statistics.intervals import Array, Interval, wilson
+from fair_diffusion.statistics.intervals import Array, Interval, score_bounds
 
 _HALVINGS = 60
 _TIE = 1e-7
@@ -98,7 +98,8 @@ def newcombe(before: int, n_before: int, after: int, n_after: int, *, level: flo
         level: confidence, strictly between 0 and 1.
     """
     p, q = before / n_before, after / n_after
-    (low_p, high_p), (low_q, high_q) = wilson(before, n_before, level), wilson(after, n_after, level)
+    lows, highs = score_bounds([before, after], [n_before, n_after], level)
+    (low_p, low_q), (high_p, high_q) = lows.tolist(), highs.tolist()
     return (
         q - p - math.hypot(q - low_q, high_p - p),
         q - p + math.hypot(high_q - q, p - low_p),

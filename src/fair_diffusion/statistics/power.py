@@ -6,6 +6,8 @@ the counts from a to b:
     two groups (Wilson):   a = ⌈n L + z √(n L (1 − L))⌉,   b = ⌊n U − z √(n U (1 − U))⌋      L, U: the band
     more groups (exact):   a: the least count with P(X ≥ a | L) ≤ tail,   b: the largest with P(X ≤ b | U) ≤ tail
 
+Of two groups, both conditions must hold, the exact one with a larger tail: `intervals.wilson` has the reason.
+
 Its probability is P(a ≤ X ≤ b), with X binomial: two one-sided tests, TOST (Schuirmann 1987, Journal of
 Pharmacokinetics and Biopharmaceutics 15). The exact one is that of statsmodels' `power_binom_tost`. Counts are whole
 numbers, so the probability goes up and down with n; the numbers given here are those from which on it stays high.
@@ -24,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, bdtrik, ndtri
 
-from fair_diffusion.statistics.intervals import Array
+from fair_diffusion.statistics.intervals import EXACT_ERROR, Array
 from fair_diffusion.statistics.over_prompts import FEWEST, high_end_of
 from fair_diffusion.statistics.prediction_powered import labels_wanted
 from fair_diffusion.statistics.process_deviation import less_biased_deviations, worst_deviation
@@ -250,10 +252,18 @@ def _meeting(n: NDArray[np.int64], lower: float, upper: float, groups: int) -> t
         least = _exact(n, lower, 1 - tail) + 1 if lower > 0 else np.zeros(n.shape)
         most = _exact(n, upper, tail) - 1 if upper < 1 else n.astype(np.float64)
         return np.asarray(least), np.asarray(most)
-    z = float(ndtri((1 + LEVEL) / 2))
-    least = np.ceil(n * lower + z * np.sqrt(n * lower * (1 - lower)) - 1e-9) if lower > 0 else np.zeros(n.shape)
-    most = np.floor(n * upper - z * np.sqrt(n * upper * (1 - upper)) + 1e-9) if upper < 1 else n.astype(np.float64)
-    return np.asarray(least), np.asarray(most)
+    return _least_above(n, lower), n - _least_above(n, 1 - upper)  # those above a share are the others below the rest
+
+
+def _least_above(n: NDArray[np.int64], lower: float) -> Array:
+    """The least count whose Wilson interval, as `wilson` widens it, lies above a share."""
+    if lower <= 0:
+        return np.zeros(n.shape)
+    z, tail = float(ndtri((1 + LEVEL) / 2)), EXACT_ERROR * (1 - LEVEL) / 2
+    least = np.ceil(n * lower + z * np.sqrt(n * lower * (1 - lower)) - 1e-9)
+    while (short := (least <= n) & (1 - _up_to(least - 1, n, lower) > tail)).any():
+        least = least + short
+    return np.asarray(least)
 
 
 def _exact(n: NDArray[np.int64], share: float, probability: float) -> Array:
