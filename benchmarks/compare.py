@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.control import renders
+from benchmarks.bench import renders
 from benchmarks.standing import Standing
 from fair_diffusion import FairPipeline, Policy
 from fair_diffusion.cli.progress import counting

@@ -13,12 +13,16 @@ from fair_diffusion.request import Request
 
 @dataclass(frozen=True)
 class Row:
-    """One way to meet a target. `coin`: groups are drawn by lot and not by quota."""
+    """One way to meet a target.
+
+    coin: groups are drawn by lot and not by quota. hold: attributes that nobody asked for are held.
+    """
 
     name: str
     method: str
     control: str
     coin: bool = False
+    hold: bool = False
 
 
 ROWS = (

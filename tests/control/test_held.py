@@ -85,6 +85,34 @@ def test_what_is_held_never_costs_the_target(backbone: StableDiffusion) -> None:
     assert (dark.assigned, dark.missed, dark.strength) == ({"gender": "woman"}, False, LEVELS[0])
 
 
+class Clashing(World):
+    """No image becomes a woman while it is told to stay dark."""
+
+    def drawn(self, name: str, own: str | None, aim: Any) -> str | None:
+        if name == "gender" and aim.held.get("skin_tone") == "dark":
+            return own
+        return super().drawn(name, own, aim)
+
+
+def test_an_image_that_misses_while_it_is_held_is_made_again_without(backbone: StableDiffusion) -> None:
+    one = Clashing(backbone, MEN)
+    one.held, one.drifts = ("skin_tone",), {"skin_tone": "light"}
+    drawn = one.run("doctor: 100% woman")
+    assert not any(shown.missed for shown in drawn.finished)
+    assert [shown.repairs for shown in drawn.finished] == [1, 0, 0, 1]  # a lost tone that clashed is not tried again
+    assert [shown.held for shown in drawn.finished] == [{}, {"skin_tone": "medium"}, {"skin_tone": "light"}, {}]
+
+
+def test_a_strong_try_that_clashed_has_one_more_without_what_is_held(backbone: StableDiffusion) -> None:
+    """What is known to take the most strength begins with it: the seed is still not given up at the first miss."""
+    one = Clashing(backbone, MEN[:1], needs={"woman": LEVELS[1]})
+    one.held, one.drifts = ("skin_tone",), {"skin_tone": "light"}
+    for _ in range(4):
+        one.strengths.learn(("world", "gender", "woman"), 0, complied=False)
+    (shown,) = one.run("doctor: 100% woman").finished
+    assert (shown.repairs, shown.reseeds, shown.missed, shown.held) == (1, 0, False, {})
+
+
 def test_without_a_budget_nothing_is_made_again(backbone: StableDiffusion) -> None:
     one = world(backbone)
     one.keeps = {"dark": LEVELS[1], "medium": LEVELS[1], "light": LEVELS[1]}

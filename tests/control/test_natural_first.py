@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -16,11 +17,12 @@ from known_world import STEPS, World
 from PIL import Image
 
 from fair_diffusion.backbones import Guide, StableDiffusion
+from fair_diffusion.control.assignments import Shares
 from fair_diffusion.control.natural_first import NEW_SEED, RESEEDS
 from fair_diffusion.control.order import Order
 from fair_diffusion.control.strengths import LEVELS
 from fair_diffusion.control.tries import SPARE
-from fair_diffusion.policy import Target
+from fair_diffusion.policy import Attributes, Target
 from fair_diffusion.policy.target import cells as all_cells
 from fair_diffusion.steering.brief import Aimed
 from fair_diffusion.steering.semantic import SemanticGuidance
@@ -159,6 +161,34 @@ def test_others_change_in_place_of_an_image_that_cannot(backbone: StableDiffusio
     assert drawn.notes == []
     if first.repairs:  # it was first to be the woman: its record says what it was drawn as
         assert first.steered_to == {"gender": "woman"}
+
+
+class Fading(World):
+    """Steered pictures show a woman less and less surely: the probability of each try, in order."""
+
+    tries: Sequence[float] = (0.55, 0.6, 0.3, 0.2, 0.1, 0.05)
+
+    def perceive(self, pictures: Sequence[Image.Image], defined: Attributes) -> Shares:
+        woman, *self.tries = self.tries
+        return {"gender": np.array([[woman, 0.3, 0.0]])}
+
+
+def test_of_an_image_that_is_given_up_the_best_try_is_delivered(backbone: StableDiffusion) -> None:
+    (shown,) = Fading(backbone, genders("m")).run("doctor: all women", repair_budget=100).finished
+    assert (shown.seed, shown.strength) == (0, LEVELS[1])
+    assert shown.steered_to == shown.assigned == {"gender": "woman"}
+    assert shown.missed
+    assert (shown.repairs, shown.reseeds) == (5, RESEEDS)
+    assert shown.evaluations == PLAIN + REPAIR + RESEEDS * (PLAIN + REPAIR)
+
+
+def test_the_best_try_is_delivered_where_the_budget_ends(backbone: StableDiffusion) -> None:
+    first = Fading(backbone, genders("m"))
+    first.tries = (0.6, 0.4, *first.tries[2:])
+    (shown,) = first.run("doctor: all women", repair_budget=0.5).finished
+    assert (shown.seed, shown.strength) == (0, LEVELS[0])
+    assert shown.missed
+    assert shown.repairs > 1
 
 
 def test_joint_and_separate_targets(backbone: StableDiffusion) -> None:

@@ -5,8 +5,10 @@
 3. Images are assigned to groups so that the quotas are met with the least change (`allocation.least_change`).
 4. Images whose natural group fits go on plain, bit-identical to an unsteered run. The others are steered from the look.
 5. The finished pictures are perceived. While the quotas are missed, the fewest images that mend that are made again
-   from their state at the look, each time more strongly and at last from a new seed, until the budget is spent.
+   from their state at the look, first without what they were to keep, then more strongly and at last from a new seed,
+   until the budget is spent.
 6. Steered images that lost a held group are made again once, from what is left of the budget.
+7. Of an image that is given up, the try that most probably shows its group is delivered.
 
 The batches of 1 and 4 are those of an unsteered run. Models of few steps have a look too, because it is at a share of
 the trajectory. In a run of one step the look is at the end, and images that do not fit begin again.
@@ -15,7 +17,7 @@ the trajectory. In a run of one step the look is at the end, and images that do 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -33,6 +35,8 @@ from fair_diffusion.control.assignments import (
     natural_groups,
 )
 from fair_diffusion.control.doubt import in_doubt
+from fair_diffusion.control.former_tries import FormerTries, FormerTry
+from fair_diffusion.control.image_plan import Plan
 from fair_diffusion.control.order import Arrival, Order, Shown, State, Steps, Stretch
 from fair_diffusion.control.seen import Read, unsure
 from fair_diffusion.control.strengths import LEVELS
@@ -58,45 +62,12 @@ def draw(order: Order) -> Steps:
     return _NaturalFirst(order).draw()
 
 
-@dataclass(kw_only=True)
-class _Plan:
-    """The plan for one image.
-
-    Attributes:
-        seed: the seed of its noise.
-        assigned: the groups that it is to show, by attribute.
-        shows: the groups that it showed last, or would show by the look (None: unknown).
-        natural: the groups that it would show by itself, as the look reads them (None: unknown).
-        natural_confidence: the probability of the most probable group at the look, by attribute.
-        held: the groups that it keeps if it is steered, by attribute.
-        looked: its state at the look; None if it has not come there, or has a new seed.
-        steered: whether it is steered on the next stretch.
-        level: the lowest level of strength that was not yet tried with this seed and assignment.
-        repairs: how often it was made again.
-        reseeds: how many repairs began from a new seed.
-        evaluations: network evaluations so far.
-    """
-
-    seed: int
-    assigned: Assignment = field(default_factory=dict)
-    shows: dict[str, str | None] = field(default_factory=dict)
-    natural: dict[str, str | None] = field(default_factory=dict)
-    natural_confidence: dict[str, float] = field(default_factory=dict)
-    held: Assignment = field(default_factory=dict)
-    looked: State | None = None
-    steered: bool = False
-    level: int = 0
-    repairs: int = 0
-    reseeds: int = 0
-    evaluations: int = 0
-
-
 class _NaturalFirst:
     """The images of one order under natural-first control."""
 
     def __init__(self, order: Order) -> None:
         self.order, self._brief, self._seen = order, order.brief, order.seen
-        self._plans = [_Plan(seed=order.request.seed + i) for i in range(order.n)]
+        self._plans = [Plan(seed=order.request.seed + i) for i in range(order.n)]
         names = (*order.brief.attributes, *order.brief.held)
         self._defined = order.brief.definitions
         self._read = {name: np.zeros((order.n, len(self._defined[name].groups))) for name in names}
@@ -104,6 +75,7 @@ class _NaturalFirst:
         self._doubtful: dict[str, set[int]] = {}  # images to steer although they read right, by attribute
         self._noted: set[tuple[int, str, str]] = set()  # image, attribute and group of the attempts that were noted
         self._meant: dict[int, Assignment] = {}  # what each finished picture was steered to, held groups too
+        self._former = FormerTries(self._defined, self._seen.of)
         self._look = look_step(self._brief.times, self._brief.card.start)
         self._dearest = order.plain_evaluations
 
@@ -131,6 +103,7 @@ class _NaturalFirst:
             for part in parts:
                 yield from self._finish([i for i in part if self._plans[i].looked is not None])
             why = yield from repair(self)
+            self._put_back_better()
             order.notes += missing(why, sum(bool(shown.missed) for shown in order.shown.values()), order.n)
         finally:  # an interrupted repair has its cost too
             for i, shown in order.shown.items():
@@ -163,17 +136,40 @@ class _NaturalFirst:
             self._plans[i].repairs += 1
         yield from self._from({i: self._begin(i) for i in images if self._plans[i].looked is not None})
 
+    def _picture(self, image: int) -> FormerTry:
+        return FormerTry(self.order.shown[image], self._read_in(image), self._meant[image])
+
+    def _put_back_better(self) -> None:
+        """Deliver, of each image that still misses, the picture that most probably shows what it is assigned."""
+        for i, shown in self.order.shown.items():
+            plan = self._plans[i]
+            best = self._former.better(i, self._picture(i), plan.assigned) if shown.missed else None
+            if best is None:
+                continue
+            self._meant[i] = best.meant
+            for name, known in self._read.items():
+                known[i] = best.read[name]
+            plan.shows = self._labels(i, self._as_seen(i, self._read_in(i)), SURE_AT_END)
+            self.order.shown[i] = replace(
+                best.shown,
+                assigned=plan.assigned,
+                missed=plan.shows != plan.assigned,
+                repairs=shown.repairs,
+                reseeds=shown.reseeds,
+            )
+
     def lost(self) -> list[int]:
         """The steered images that show what they are assigned, but not what they were to keep, with a try left."""
         fitting = [i for i, shown in self.order.shown.items() if shown.steered_to and not shown.missed]
-        left = [i for i in fitting if self._plans[i].level < len(LEVELS) and self._plans[i].looked is not None]
+        plans = {i: self._plans[i] for i in fitting}
+        left = [i for i, one in plans.items() if one.level < len(LEVELS) and one.looked is not None and not one.free]
         return sorted(i for i in left if self._lost(i, self._read_in(i)))
 
     def _lost(self, image: int, shares: Mapping[str, NDArray[np.float64]]) -> list[str]:
         return lost_groups(self._plans[image].held, self._as_seen(image, shares), self._defined)
 
     def _read_in(self, image: int) -> Read:
-        return {name: known[image] for name, known in self._read.items()}
+        return {name: known[image].copy() for name, known in self._read.items()}
 
     def _as_seen(self, image: int, read: Read) -> Read:
         """What people would see in a finished picture."""
@@ -280,12 +276,16 @@ class _NaturalFirst:
         if not arrival.finite:
             plan.level = level + 1 if plan.steered else len(LEVELS)
             return
+        if image in self.order.shown:
+            self._former.add(image, self._picture(image))
         for name, known in self._read.items():
             known[image] = arrival.shares[name]
         self._note(image, aim, arrival.shares)
         plan.shows = self._labels(image, self._as_seen(image, arrival.shares), SURE_AT_END)
         if plan.steered:
             plan.level = level + 1
+            if aim.held and plan.shows != plan.assigned:  # one more try at least, without the held groups
+                plan.free, plan.level = True, min(plan.level, len(LEVELS) - 1)
             for name in aim.change:
                 complied = plan.shows[name] == plan.assigned[name]
                 key = (*self.order.key, name, plan.assigned[name])
@@ -365,12 +365,13 @@ class _NaturalFirst:
             shares = self._natural(shares, meant) if sure == SURE_AT_LOOK else self._seen.all_of(shares, meant)
         return assignments(self._brief.targets, self.order.quotas, shares, sure, effort, expected)
 
-    def _aim(self, plan: _Plan, level: int) -> Aim:
+    def _aim(self, plan: Plan, level: int) -> Aim:
         if not plan.steered:
             return PLAIN
-        return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level], plan.held)
+        held = {} if plan.free else plan.held
+        return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level], held)
 
-    def _level(self, plan: _Plan) -> int:
+    def _level(self, plan: Plan) -> int:
         """The level of strength for an image: one level for all its groups, because they are steered together."""
         changed = differing(plan.shows, plan.assigned)
         usual = [self.order.strengths.level((*self.order.key, name, plan.assigned[name])) for name in changed]

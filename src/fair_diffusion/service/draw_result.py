@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fair_diffusion.allocation.ledger import Turn
@@ -60,6 +61,7 @@ def result_of(
         "reason": result.reason if quotes else _reason(result.rule),
         "notes": result.notes if quotes else [_UNREAD if "without its end" in note else note for note in result.notes],
         "readers": dict(result.readers),
+        "confusions": [asdict(one) for one in result.confusions],
         "evaluations": sum(record.evaluations for record in result.records),
         "plain_evaluations": sum(record.plain_evaluations for record in result.records),
         "seconds": round(result.seconds, 3),

@@ -54,7 +54,7 @@ def drawing_study(tools: Tools, drawn: Sequence[Drawn], folder: Path) -> Finding
     for each in drawn:
         found = match(tools.policy_for(DrawBody.of(each.job.body)), str(each.job.body["prompt"]))
         asked = _asked(found)
-        errors = tools.pipe.judge_confusions(found.attributes)  # one policy holds for all drawings of an audit
+        errors = _errors(tools, each.job, found.attributes)  # one policy holds for all drawings of an audit
         for source in names:
             images = each.images(source)
             if images:
@@ -76,6 +76,14 @@ def drawing_study(tools: Tools, drawn: Sequence[Drawn], folder: Path) -> Finding
         confusions=[replace(one, sources=names) for one in errors],
     )
     return Findings(study)
+
+
+def _errors(tools: Tools, job: Job, attributes: Attributes) -> list[Confusion]:
+    """How the judge that read the images errs, as the job keeps it; as the judge of now does if the job is older."""
+    kept = (job.result or {}).get("confusions")
+    if kept is None:
+        return tools.pipe.judge_confusions(attributes)
+    return [Confusion(**each) for each in kept]
 
 
 def _asked(found: Match) -> dict[str, dict[str, float]]:
