@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text, update
 
 from fair_diffusion.allocation.ledger import Ledger, LedgerError
@@ -30,6 +32,15 @@ def test_the_migrations_make_the_tables(database: Database) -> None:
     if not database.postgres:  # alembic cannot read the order of an index out of SQLite
         differences = [each for each in differences if each[1].name != "jobs_queue"]
     assert differences == []
+
+
+def test_what_is_called_the_newest_schema_is_the_newest_migration(database: Database) -> None:
+    """Otherwise an older database would be used as it is."""
+    config = Config()
+    config.set_main_option("script_location", "fair_diffusion.service:migrations")
+    with database.reading() as connection:
+        made = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA == made
 
 
 def test_its_clock_is_in_seconds_since_1970(database: Database) -> None:
