@@ -276,7 +276,8 @@ def test_few_steps(pipe: FairPipeline, steps: int, method: str) -> None:
         if record.steered:
             assert record.evaluations >= record.plain_evaluations + (steps == 1 or method == "semantic")
         else:
-            assert record.evaluations == record.plain_evaluations
+            # of an image that is given up, the plain picture may be the best of its tries
+            assert record.missed or record.evaluations == record.plain_evaluations
             assert image.tobytes() == twin.tobytes()
     published = pipe("a doctor", n=2, steps=steps, instruct="doctor: half women", method="semantic", control="all")
     twins = pipe("a doctor", n=2, steps=steps, method="none")

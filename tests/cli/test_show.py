@@ -128,6 +128,6 @@ def test_verbose_tells_the_process_and_how_far_shared_errors_go(capsys: pytest.C
     tell(replace(drawn(16, 16), confusions=[JUDGE]), Path("out"), verbose=True)
     shown = capsys.readouterr().out
     assert "the process, with 95 % intervals" in shown
-    assert "34%–66%" in shown
+    assert "33%–67%" in shown
     assert "if the judge made the very same errors as the perceiver, people would see 15 to" in " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= 80

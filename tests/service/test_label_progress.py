@@ -16,7 +16,7 @@ from fair_diffusion.service.label_progress import progress
 from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.label_sets import NewPicture
 from fair_diffusion.statistics.betting import anytime_share
-from fair_diffusion.statistics.intervals import wilson
+from fair_diffusion.statistics.intervals import score_bounds
 
 
 def test_before_the_first_label_nothing_is_told(database: Database, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_whoever_looks_after_each_label_is_misled_in_few_sets_only() -> None:
         counts = range(1, looks + 1, 3)
         told = {
             "betting": [anytime_share(said[:k], np.zeros(k), 0, 80)[1] for k in counts],
-            "wilson": [wilson(int(said[:k].sum()), k) for k in counts],
+            "wilson": list(zip(*score_bounds([said[:k].sum() for k in counts], list(counts)), strict=True)),
         }
         for name, intervals in told.items():
             missed[name] += not all(low <= truth <= high for low, high in intervals)

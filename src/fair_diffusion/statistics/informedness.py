@@ -5,7 +5,7 @@
 J is 1 for a reader that never errs, and 0 for one whose readings do not depend on the group, whatever groups it
 favours (below 0 if it favours groups that are not there). With two groups it is sensitivity + specificity − 1, which
 Rogan and Gladen's correction divides by: near 0 nothing can be corrected. The interval adds the squared distances to
-the ends of the Wilson interval of each r_i (Newcombe 1998, Statistics in Medicine 17; Zou and Donner 2008, Statistics
+the ends of Wilson's interval of each r_i (Newcombe 1998, Statistics in Medicine 17; Zou and Donner 2008, Statistics
 in Medicine 27, for sums). Exports `informedness`.
 """
 
@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fair_diffusion.statistics.intervals import Interval, check_level, wilson_bounds
+from fair_diffusion.statistics.intervals import Interval, check_level, score_bounds
 
 
 def informedness(counts: ArrayLike, *, level: float = 0.95) -> tuple[float, Interval]:
@@ -35,7 +35,7 @@ def informedness(counts: ArrayLike, *, level: float = 0.95) -> tuple[float, Inte
         raise ValueError(f"counts of shape {n.shape}: give readings of two groups or more, some of each group")
     check_level(level)
     right, read, others = np.diag(n), n.sum(axis=1), len(n) - 1
-    rates, (low, high) = right / read, wilson_bounds(right, read, level)
+    rates, (low, high) = right / read, score_bounds(right, read, level)
     found = (float(rates.sum()) - 1) / others
     below, above = (math.sqrt(float(((rates - ends) ** 2).sum())) / others for ends in (low, high))
     return found, (found - below, min(1.0, found + above))
