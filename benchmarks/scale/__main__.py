@@ -13,6 +13,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks.pace import pace
 from benchmarks.serving.line import keep
 
 PARTS = ("overhead", "growth", "workers", "memory", "claims", "kills")
@@ -31,7 +32,7 @@ def main() -> None:
     given = parser.parse_args()
     for part in given.part or PARTS:
         start = time.perf_counter()
-        lines = import_module(f"benchmarks.scale.{part}").measure(given.size)
+        lines = [*import_module(f"benchmarks.scale.{part}").measure(given.size), pace(part)]
         print("\n".join(line.row for line in lines), f"({part}: {time.perf_counter() - start:.0f} s)", flush=True)
         if given.size == 1.0:
             keep(part, lines, PARTS, NOTE, PAGE)

@@ -12,6 +12,7 @@ import argparse
 import time
 from importlib import import_module
 
+from benchmarks.pace import pace
 from benchmarks.serving.line import keep
 
 PARTS = ("database", "proportions", "throughput", "overhead", "kills", "burst", "sigterm", "proxy")
@@ -33,7 +34,7 @@ def main() -> None:
     given = parser.parse_args()
     for part in given.part or PARTS:
         start = time.perf_counter()
-        lines = import_module(f"benchmarks.serving.{part}").measure(given.requests)
+        lines = [*import_module(f"benchmarks.serving.{part}").measure(given.requests), pace(part)]
         print("\n".join(line.row for line in lines), f"({part}: {time.perf_counter() - start:.0f} s)", flush=True)
         if given.requests is None:
             keep(part, lines, PARTS, NOTE)
