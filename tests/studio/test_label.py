@@ -9,8 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 from browsing import Studio
-from label_examples import made_set
+from label_examples import GENDER, made_set, new_pictures, sets_of
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import update
+from stream_jobs import drawn
 
 from fair_diffusion.service.keys import CLIENT, RATER
 from fair_diffusion.service.label_decisions import Adjudications
@@ -19,6 +21,7 @@ from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import CANNOT_TELL, Labels
 from fair_diffusion.service.signing import Signer
+from fair_diffusion.service.tables import images
 from fair_diffusion.studio.pages.label import AHEAD
 from fair_diffusion.studio.sessions import cookie_of
 
@@ -261,3 +264,26 @@ def test_pages_are_for_who_may_label(empty: Studio) -> None:
         with httpx2.Client(base_url=empty.address, cookies=cookies) as http:
             assert http.get(path).status_code == status, (role, path)
             assert http.post(f"v1/label/sets/{made.id}/next").status_code == 403, "without the proof of a page"
+
+
+@pytest.mark.chromium
+def test_labels_become_a_calibration_by_one_click(empty: Studio, browser: Browser, look: Look) -> None:
+    database, data = empty.server.database, empty.server.settings.data
+    pictures = new_pictures(database, data, 8)
+    drawn(empty.server, ["woman"] * 4 + ["man"] * 4, files=[each.image for each in pictures])
+    (job,) = empty.server.jobs.newest()
+    with database.writing() as connection:
+        connection.execute(update(images).values(job=job.id))
+    made = sets_of(database, data).add("a set", GENDER, pictures, second=0.0)
+    queue = LabelQueue(database, made, lambda: 1.0)
+    for _ in range(6):
+        (task,) = queue.next("key_r")
+        queue.label("key_r", task.image, "woman", guideline=made.guideline)
+    page = empty.open(browser, "label")
+    page.get_by_role("button", name="Calibrate").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Calibration")
+    expect(page.locator(".lead")).to_contain_text("6 labelled pictures of 1 set")
+    look(page, "label-calibrated")
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="Download").click()
+    assert coming.value.suggested_filename.startswith("calibration-")
