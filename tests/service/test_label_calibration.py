@@ -28,7 +28,13 @@ from fair_diffusion.service.trail import changes
 
 
 def _drawn(
-    database: Database, folder: Path, judged: Sequence[str], *, rule: str = "nurse", first: int = 0
+    database: Database,
+    folder: Path,
+    judged: Sequence[str],
+    *,
+    rule: str = "nurse",
+    first: int = 0,
+    steered: bool = False,
 ) -> list[NewPicture]:
     """A job of such images, in which the perceiver reads women alone; its pictures for a set."""
     Jobs(database).put("draw pocket", {"prompt": f"a photo of a {rule}"}, key="key_1")
@@ -36,7 +42,13 @@ def _drawn(
     (held,) = claims.claim(["draw pocket"])
     files = [images.put(picture_file(first + k), key=held.key, job=held.id) for k in range(len(judged))]
     told = [
-        {"file": file, "judged": {"gender": read}, "perceived": {"gender": "woman"}, "confidence": {"gender": 0.9}}
+        {
+            "file": file,
+            "judged": {"gender": read},
+            "perceived": {"gender": "woman"},
+            "confidence": {"gender": 0.9},
+            "steered": steered,
+        }
         for file, read in zip(files, judged, strict=True)
     ]
     claims.end(held, result={"rule": rule, "images": told})
@@ -153,3 +165,11 @@ def test_pictures_whose_job_is_gone_are_left_out_and_counted(database: Database,
     found = calibration_of(database)
     assert found.pictures == 3
     assert found.notes[0].startswith("1 labelled pictures were left out: no job")
+
+
+def test_steered_pictures_tell_of_the_judge_alone(database: Database, tmp_path: Path) -> None:
+    """They were made again until the perceiver read their group, so it looks better in them than it is."""
+    pictures = _drawn(database, tmp_path, ["woman", "man"] * 3, steered=True)
+    made = sets_of(database, tmp_path).add("nurses", GENDER, pictures, second=0.0, seed=3)
+    rate(database, made, "anna", "woman", "man", "woman", "man")
+    assert [each.reader for each in calibration_of(database).calibration.readers] == ["judge"]

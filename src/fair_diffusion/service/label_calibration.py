@@ -6,7 +6,8 @@ or more with the probability
 
     π = 1 − Π_s (1 − π_s)        π_s: that set s shows it by now, as `statistics.drawing_order` has it
 
-Sets of pictures that somebody chose have no such probability, so they are left out.
+Sets of pictures that somebody chose have no such probability, so they are left out. Steered pictures tell nothing of
+the perceiver, as in `perception.kept_chances`: they were made again until it read their group.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibration import PERCEIVER, Calibration, LabelledImage, calibrated
 from fair_diffusion.perception.chance import no_better_than_chance
 from fair_diffusion.policy import Attributes, built_in
+from fair_diffusion.readers.labelled_runs import RECORDED
 from fair_diffusion.readers.names import concept_of
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.draw_body import ERASED
@@ -30,9 +32,6 @@ from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.tables import images, jobs
 from fair_diffusion.service.trail import COMMAND_LINE, note
 from fair_diffusion.service.worker_kind import model_of
-
-RECORDED = {PERCEIVER: "perceived", JUDGE: "judged"}
-"""Where a job's result has the word of each reader."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class _Drawn:
 
     model: str
     concept: str
+    steered: bool
     read: Mapping[str, Mapping[str, str | None]]
     readers: Mapping[str, str]
 
@@ -152,7 +152,7 @@ def _rows(drawn: _Drawn | None, label_set: LabelSet, people: str | None, chance:
     return [
         LabelledImage(**told, reader=reader, read=read[attribute], fingerprint=drawn.readers.get(reader, ""))
         for reader, read in drawn.read.items()
-        if attribute in read
+        if attribute in read and not (drawn.steered and reader == PERCEIVER)
     ]
 
 
@@ -165,6 +165,7 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
         image["file"]: _Drawn(
             model_of(row.kind),
             _concept(row.body),
+            bool(image.get("steered")),
             {reader: image.get(column) or {} for reader, column in RECORDED.items()},
             (row.result or {}).get("readers") or {},
         )
