@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from label_examples import GENDER, picture_file, sets_of
 from test_label_decisions import rate
@@ -34,9 +35,12 @@ def _drawn(
     *,
     rule: str = "nurse",
     first: int = 0,
-    steered: bool = False,
+    steered: Sequence[bool] = (),
+    natural: Sequence[str] = (),
 ) -> list[NewPicture]:
-    """A job of such images, in which the perceiver reads women alone; its pictures for a set."""
+    """A job of such images, in which the perceiver reads women alone; its pictures for a set.
+
+    `steered` and `natural` are of each image; none is steered, and nobody looked, without them."""
     Jobs(database).put("draw pocket", {"prompt": f"a photo of a {rule}"}, key="key_1")
     claims, images = Claims(database, "w"), Images(database, folder / "images")
     (held,) = claims.claim(["draw pocket"])
@@ -47,9 +51,10 @@ def _drawn(
             "judged": {"gender": read},
             "perceived": {"gender": "woman"},
             "confidence": {"gender": 0.9},
-            "steered": steered,
+            "steered": bool(steered) and steered[k],
+            "natural": {"gender": natural[k]} if natural else {},
         }
-        for file, read in zip(files, judged, strict=True)
+        for k, (file, read) in enumerate(zip(files, judged, strict=True))
     ]
     claims.end(held, result={"rule": rule, "images": told})
     return pictures_of(database, "gender", rule=rule)
@@ -169,7 +174,20 @@ def test_pictures_whose_job_is_gone_are_left_out_and_counted(database: Database,
 
 def test_steered_pictures_tell_of_the_judge_alone(database: Database, tmp_path: Path) -> None:
     """They were made again until the perceiver read their group, so it looks better in them than it is."""
-    pictures = _drawn(database, tmp_path, ["woman", "man"] * 3, steered=True)
+    pictures = _drawn(database, tmp_path, ["woman", "man"] * 3, steered=[True] * 6)
     made = sets_of(database, tmp_path).add("nurses", GENDER, pictures, second=0.0, seed=3)
     rate(database, made, "anna", "woman", "man", "woman", "man")
     assert [each.reader for each in calibration_of(database).calibration.readers] == ["judge"]
+
+
+def test_a_picture_left_alone_stands_for_all_with_its_look(database: Database, tmp_path: Path) -> None:
+    """Of four women at the look one was left alone, of two men both: she stands for four images, a man for one."""
+    natural, steered = ["woman"] * 4 + ["man"] * 2, [True] * 3 + [False] * 3
+    pictures = _drawn(database, tmp_path, natural, steered=steered, natural=natural)
+    made = sets_of(database, tmp_path).add("nurses", GENDER, pictures, second=0.0, seed=3)
+    rate(database, made, "anna", *["woman"] * 6)
+    found = {each.reader: each for each in calibration_of(database).calibration.readers}
+    assert found["judge"].labels == 6
+    assert found["perceiver"].labels == 3
+    weights = np.array([4.0, 1.0, 1.0])  # Kish (1965): as many independent labels as (Σw)² / Σw²
+    assert np.sum(found["perceiver"].counts) == pytest.approx(weights.sum() ** 2 / (weights**2).sum())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fair_diffusion.result import Result
 
 IMAGE = (
-    *("seed", "assigned", "steered", "steered_to", "judged", "perceived", "confidence", "strength"),
+    *("seed", "assigned", "steered", "steered_to", "judged", "natural", "perceived", "confidence", "strength"),
     *("repairs", "reseeds", "missed"),
 )
 """What is kept of the record of an image, beside its file."""

@@ -6,8 +6,8 @@ or more with the probability
 
     π = 1 − Π_s (1 − π_s)        π_s: that set s shows it by now, as `statistics.drawing_order` has it
 
-Sets of pictures that somebody chose have no such probability, so they are left out. Steered pictures tell nothing of
-the perceiver, as in `perception.kept_chances`: they were made again until it read their group.
+Sets of pictures that somebody chose have no such probability, so they are left out. For the perceiver, π is multiplied
+by the probability with which control left the picture alone, which is 0 for a steered one (`perception.kept_chances`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from fair_diffusion.perception.calibration import PERCEIVER, Calibration, LabelledImage, calibrated
 from fair_diffusion.perception.chance import no_better_than_chance
+from fair_diffusion.perception.kept_chances import kept_chances
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.readers.labelled_runs import RECORDED
 from fair_diffusion.readers.names import concept_of
@@ -55,11 +56,12 @@ class FromLabels:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A picture as its job has it."""
+    """A picture as its job has it. `natural` is what the look read; it is empty where nobody looked."""
 
     model: str
     concept: str
     steered: bool
+    natural: Mapping[str, str | None]
     read: Mapping[str, Mapping[str, str | None]]
     readers: Mapping[str, str]
 
@@ -138,21 +140,44 @@ def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[st
             if image in chances:  # a gold question is not drawn
                 said.setdefault(image, (each, one.answer))
         drawn |= _drawn(database, each)
+    left = _left_alone(drawn, sets[0].attribute) if sets else {}
     for image, (label_set, people) in said.items():
-        yield image, _rows(drawn.get(image), label_set, people, 1 - missed[image])
+        shown = 1 - missed[image]
+        chances = {reader: shown * (left.get(image, 1.0) if reader == PERCEIVER else 1.0) for reader in RECORDED}
+        yield image, _rows(drawn.get(image), label_set, people, chances)
 
 
-def _rows(drawn: _Drawn | None, label_set: LabelSet, people: str | None, chance: float) -> list[LabelledImage]:
-    """A row for each reader that read the attribute; none if nobody knows the job."""
+def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]:
+    """With which probability each picture was left alone. Those of one model and concept are counted together."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for image, one in drawn.items():
+        alike.setdefault((one.model, one.concept), []).append(image)
+    found: dict[str, float] = {}
+    for names in alike.values():
+        looks = [drawn[name].natural.get(attribute) for name in names]
+        found |= zip(names, kept_chances(looks, [drawn[name].steered for name in names]), strict=True)
+    return found
+
+
+def _rows(
+    drawn: _Drawn | None, label_set: LabelSet, people: str | None, chances: Mapping[str, float]
+) -> list[LabelledImage]:
+    """A row for each reader that read the attribute and whom the picture tells of; none if nobody knows the job."""
     if drawn is None:
         return []
     attribute = label_set.attribute
     told: dict[str, Any] = {"model": drawn.model, "attribute": attribute, "people": people, "concept": drawn.concept}
-    told |= {"probability": min(1.0, chance), "guideline": label_set.guideline}
+    told["guideline"] = label_set.guideline
     return [
-        LabelledImage(**told, reader=reader, read=read[attribute], fingerprint=drawn.readers.get(reader, ""))
+        LabelledImage(
+            **told,
+            reader=reader,
+            read=read[attribute],
+            probability=min(1.0, chances[reader]),
+            fingerprint=drawn.readers.get(reader, ""),
+        )
         for reader, read in drawn.read.items()
-        if attribute in read and not (drawn.steered and reader == PERCEIVER)
+        if attribute in read and chances[reader]
     ]
 
 
@@ -166,6 +191,7 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
             model_of(row.kind),
             _concept(row.body),
             bool(image.get("steered")),
+            image.get("natural") or {},
             {reader: image.get(column) or {} for reader, column in RECORDED.items()},
             (row.result or {}).get("readers") or {},
         )
