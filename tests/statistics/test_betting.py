@@ -13,13 +13,14 @@ def test_without_labels_the_machine_stands_and_nothing_is_known() -> None:
     assert (low, high) == (0, 1)
 
 
-def test_it_holds_at_all_looks_together() -> None:
-    """1 of 20 may fail *ever*, looking after each label from the first to the last."""
+@pytest.mark.parametrize("wrong", [0.15, 0.5, 0.8])
+def test_it_holds_at_all_looks_together(wrong: float) -> None:
+    """1 of 20 may fail *ever*, looking after each label from the first to the last, however bad the machine is."""
     rng = np.random.default_rng(1)
     n, failed, runs = 200, 0, 120
     for _ in range(runs):
         truth = rng.random(n) < 0.4
-        read = truth ^ (rng.random(n) < 0.15)
+        read = truth ^ (rng.random(n) < wrong)
         order = rng.permutation(n)
         share, seen = truth.mean(), int(read.sum())
         for labels in (2, 4, 7, 11, 16, 25, 40, 70, 120, 200):
@@ -68,6 +69,13 @@ def test_a_better_machine_makes_it_narrower() -> None:
     good, poor = truth ^ (rng.random(1000) < 0.03), rng.random(1000) < 0.5
     wide = [anytime_share(truth[:100], read[:100], int(read.sum()), 1000)[1] for read in (good, poor)]
     assert wide[0][1] - wide[0][0] < (wide[1][1] - wide[1][0]) / 2
+
+
+def test_a_machine_that_knows_nothing_costs_little() -> None:
+    rng = np.random.default_rng(5)
+    truth, read = rng.random(1000) < 0.4, rng.random(1000) < 0.5
+    (low, high), alone = (anytime_share(truth[:150], f[:150], int(f.sum()), 1000)[1] for f in (read, 0 * read))
+    assert high - low < 1.15 * (alone[1] - alone[0])
 
 
 @settings(max_examples=30)

@@ -2,18 +2,20 @@
 
 A page that shows an interval after each label is wrong for one *look* in twenty, and sooner or later for most pages. A
 confidence sequence is wrong for one *page* in twenty. The N pictures at hand are labelled in random order. The machine
-has read all of them, so its share mean(ŷ) is known, and only its mean error is estimated:
+has read all of them, so its share is known, and it helps as far as it can tell what people see:
 
-    θ = mean(ŷ) + Δ,        Δ = the mean of z_i = y_i − ŷ_i over all N pictures, z_i in −1 … 1
-    K_t(Δ) = Π_{i ≤ t} (1 + b_i (z_i − Δ_i)),    Δ_i = (N Δ − Σ_{j < i} z_j) / (N − i + 1)
+    z_i(λ) = y_i − λ f_i          y_i, f_i: 1 if people, if the machine, saw the group in picture i
+    K_t(θ) = Π_{i ≤ t} (1 + b_i (z_i(λ_i) − m_i)),    m_i = the mean of z(λ_i) over what is left to label, if θ is right
 
-Δ_i is the mean of what is left to label, so K_t is a martingale that starts at 1 if Δ is right: the money of somebody
-who bets b_i on each label (Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting",
-JRSSB 86, section 5; arXiv 2010.09686). The mean of a bet upwards and one downwards reaches 1/α with probability at most
-α (Ville 1939). The Δ at which it stays below form the interval. b_i uses earlier labels alone:
+K_t is a martingale that starts at 1 if the share is θ: the money of somebody who bets b_i on each label (Waudby-Smith
+and Ramdas 2024, "Estimating means of bounded random variables by betting", JRSSB 86, section 5; arXiv 2010.09686). The
+mean of a bet upwards and one downwards reaches 1/α with probability at most α (Ville 1939). The θ at which it stays
+below form the interval. b_i and λ_i use earlier labels alone:
 
     b_i = √(2 log(2/α) / (s²_{i−1} · i · log(1 + i)))        s²: the variance so far; limited, so that no bet loses all
+    λ_i = cov(y, f) / var(f) so far, within 0 … 1            as in "PPI++" (Angelopoulos et al. 2023, arXiv 2311.01453)
 
+So a machine that knows nothing makes the interval hardly wider than labels alone would.
 The share is that of these N pictures, not of the process behind them. Exports `anytime_share`.
 """
 
@@ -26,9 +28,11 @@ from numpy.typing import ArrayLike
 
 from fair_diffusion.statistics.intervals import Array, Interval, check_level
 
-_GRID = 2001
+_GRID = 1001
 _MOST = 0.75
 """The largest part of the money in one bet, of what could be lost whole."""
+_TRUST = 2.0
+"""How many labels the belief is worth that the machine is right, with which λ starts at 1."""
 
 
 def anytime_share(
@@ -55,34 +59,62 @@ def anytime_share(
     if not (((y >= 0) & (y <= 1)).all() and ((f >= 0) & (f <= 1)).all()):
         raise ValueError("labels outside 0 … 1: give 1 where the group was seen, else 0")
     check_level(level)
-    share = seen / n
-    low, high = _means(y - f, n, share, 1 - level)
-    middle = share + float((y - f).mean()) if y.size else share
-    return min(1.0, max(0.0, middle)), (max(0.0, share + low), min(1.0, share + high))
+    low, high = _shares(y, f, seen, n, 1 - level)
+    weight = _Weight()
+    for i in range(y.size):
+        weight.add(y[i], f[i])
+    middle = seen / n * weight.value + float((y - weight.value * f).mean()) if y.size else seen / n
+    return min(high, max(low, middle)), (low, high)
 
 
-def _means(z: Array, n: int, share: float, alpha: float) -> Interval:
-    """The interval of Δ: every mean that no bet has ruled out so far. `share` bounds it, as θ lies in 0 … 1."""
-    means = np.linspace(-share, 1 - share, _GRID)
+class _Weight:
+    """λ, by the labels so far: the slope of the line from f to y through their means."""
+
+    def __init__(self) -> None:
+        self._n, self._y, self._f = 0, 0.0, 0.0
+        self._both = self._square = _TRUST / 4  # 1/4 is the largest variance of what is 0 or 1
+
+    @property
+    def value(self) -> float:
+        """λ, in 0 … 1."""
+        return min(1.0, max(0.0, self._both / self._square))
+
+    def add(self, y: float, f: float) -> None:
+        """One label more (Welford 1962, Technometrics 4)."""
+        self._n += 1
+        before = f - self._f
+        self._y += (y - self._y) / self._n
+        self._f += before / self._n
+        self._both += before * (y - self._y)
+        self._square += before * (f - self._f)
+
+
+def _shares(y: Array, f: Array, seen: float, n: int, alpha: float) -> Interval:
+    """The ends of the shares that no bet has ruled out so far."""
+    shares = np.linspace(0, 1, _GRID)
     up, down = np.zeros(_GRID), np.zeros(_GRID)
     highest = np.full(_GRID, -np.inf)
     possible = np.ones(_GRID, dtype=bool)
-    total, square = 0.0, 0.25  # a first guess of the variance, worth one label
-    for i, value in enumerate(z.tolist(), start=1):
-        left = (n * means - total) / (n - i + 1)
-        possible &= (left >= -1 - 1e-9) & (left <= 1 + 1e-9)
-        left = np.clip(left, -1, 1)
+    weight, mean, square = _Weight(), 0.0, 0.25  # a first guess of the variance, worth one label
+    people, machine = 0.0, 0.0
+    for i, (own, read) in enumerate(zip(y.tolist(), f.tolist(), strict=True), start=1):
+        slope, rest = weight.value, n - i + 1
+        people_left = (n * shares - people) / rest
+        possible &= (people_left >= -1e-9) & (people_left <= 1 + 1e-9)
+        left = np.clip(people_left, 0, 1) - slope * min(1.0, max(0.0, (seen - machine) / rest))
+        value = own - slope * read
         bet = math.sqrt(2 * math.log(2 / alpha) / (square * math.log(1 + i)))  # square is s² · i
-        # The next z is at least −1 and at most 1: bets that could lose more than `_MOST` are made smaller.
-        up += np.log1p(np.minimum(bet, _MOST / (1 + left + 1e-12)) * (value - left))
+        # The next value is at least −λ and at most 1: bets that could lose more than `_MOST` are made smaller.
+        up += np.log1p(np.minimum(bet, _MOST / (slope + left + 1e-12)) * (value - left))
         down += np.log1p(-np.minimum(bet, _MOST / (1 - left + 1e-12)) * (value - left))
         highest = np.maximum(highest, np.logaddexp(up, down) - math.log(2))
-        before = total / max(i - 1, 1)
-        total += value
-        square += (value - total / i) * (value - before) if i > 1 else value**2
-    kept = means[possible & (highest < math.log(1 / alpha))]
+        weight.add(own, read)
+        people, machine = people + own, machine + read
+        before, mean = mean, mean + (value - mean) / i
+        square += (value - mean) * (value - before) if i > 1 else value**2
+    kept = shares[possible & (highest < math.log(1 / alpha))]
     if not kept.size:  # the grid is too coarse for all but one picture's worth of doubt
-        middle = float(z.mean())
-        return middle - 1 / n, middle + 1 / n
-    step = means[1] - means[0]
-    return float(kept.min() - step), float(kept.max() + step)
+        middle = min(1.0, max(0.0, seen / n + float((y - f).mean())))
+        return max(0.0, middle - 1 / n), min(1.0, middle + 1 / n)
+    step = 1 / (_GRID - 1)
+    return max(0.0, float(kept.min()) - step), min(1.0, float(kept.max()) + step)
