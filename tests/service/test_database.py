@@ -17,6 +17,7 @@ from sqlalchemy import insert, select, text, update
 
 from fair_diffusion.allocation.ledger import Ledger, LedgerError
 from fair_diffusion.policy.target import Cell, uniform
+from fair_diffusion.service.answers import shares_so_far
 from fair_diffusion.service.database import SCHEMA, Database, DatabaseError, now
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.tables import tables, trail, turns
@@ -211,14 +212,19 @@ def test_a_turn_that_was_taken_while_the_clock_was_ahead_runs_out_all_the_same(d
     assert sum(row.pending for row in ledger.rows()) == 0
 
 
-def test_rows_of_some_rules_and_one_model(database: Database) -> None:
+def test_an_answer_tells_of_the_streams_of_its_job_alone(database: Database) -> None:
     ledger = DatabaseLedger(database)
-    for rule, model in (("nurse", "pocket"), ("nurse", "other"), ("doctor", "pocket")):
-        ledger.reserve(rule=rule, target=HALF, n=2, model=model)
-    every = ledger.rows()
-    some = ledger.rows(rules={"nurse", "none"}, model="pocket")
-    assert some == [row for row in every if (row.rule, row.model) == ("nurse", "pocket")]
-    assert sum(row.pending for row in some) == 2
+    cell = next(iter(HALF.shares))
+    for rule, model in (("nurse", "pocket"), ("nurse", "other"), ("doctor", "pocket"), ("nurse", "pocket")):
+        turn = ledger.reserve(rule=rule, target=HALF, n=2, model=model)
+        ledger.settle(turn, assigned=[cell], perceived=[None], judged=[cell])
+    (told,) = shares_so_far(database, [{"rule": "nurse", "attributes": "gender"}], "pocket")
+    assert (told["rule"], told["attributes"], told["n"]) == ("nurse", "gender", 2)
+    assert list(told["groups"].values()) == [
+        {"target": 0.5, "asked": 2, "judged": 2, "perceived": 0},
+        {"target": 0.5, "asked": 0, "judged": 0, "perceived": 0},
+    ]
+    assert shares_so_far(database, [], "pocket") == []
 
 
 def test_the_ledger_settles_once_renews_and_expires_by_the_databases_clock(database: Database) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+from fractions import Fraction
 from typing import Any, cast
+
+from sqlalchemy import bindparam, select
 
 from fair_diffusion.service.answer_shapes import (
     FairnessTold,
@@ -15,14 +18,15 @@ from fair_diffusion.service.answer_shapes import (
     Tokens,
     Usage,
 )
+from fair_diffusion.service.database import Database
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import ASSIGNED, MOVED
 from fair_diffusion.service.job import CANCELLED, FAILED, Event, Job
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.problems import INVALID, Problem, wrong
 from fair_diffusion.service.server import Server
+from fair_diffusion.service.tables import cells, streams
 
 
 def check_ended(job: Job) -> None:
@@ -99,31 +103,42 @@ def fairness(server: Server, key: Key, job: Job, *, model: str, request: str) ->
         "reason": result.get("reason"),
         "policy": body.policy,
         "images": images,
-        "streams": _streams(server, result.get("streams", ()), model),
+        "streams": shares_so_far(server.database, result.get("streams", ()), model),
         "notes": result.get("notes", []),
         "job": job.id,
         "request_id": request,
     }
 
 
-def _streams(server: Server, wanted: Any, model: str) -> list[StreamSoFar]:
-    """The streams that a job counted in, with their shares so far."""
-    names = [(stream["rule"], stream["attributes"]) for stream in wanted]
-    rows = DatabaseLedger(server.database).rows(rules={rule for rule, _ in names}, model=model) if names else []
+def shares_so_far(database: Database, wanted: Any, model: str) -> list[StreamSoFar]:
+    """The streams of a model that a job counted in, with their shares so far. `wanted` is as its result names them."""
+    if not wanted:
+        return []
+    names = {(stream["rule"], stream["attributes"]) for stream in wanted}
     found: dict[int, StreamSoFar] = {}
+    with database.reading() as connection:
+        rows = connection.execute(_SO_FAR, {"rules": [rule for rule, _ in names], "of": model}).all()
     for row in rows:
         if (row.rule, row.attributes) not in names:
             continue
-        stream = found.setdefault(
-            row.stream, {"rule": row.rule, "attributes": row.attributes, "n": row.n, "groups": {}}
-        )
-        stream["groups"][row.group] = {
-            "target": round(float(row.share), 6),
+        stream = found.setdefault(row.id, {"rule": row.rule, "attributes": row.attributes, "n": 0, "groups": {}})
+        stream["n"] += row.asked
+        stream["groups"][row.name] = {
+            "target": round(float(Fraction(row.share)), 6),
             "asked": row.asked,
             "judged": row.judged,
             "perceived": row.perceived,
         }
     return list(found.values())
+
+
+# Built once: to build a statement takes longer than to run it.
+_SO_FAR = (
+    select(streams.c.id, streams.c.rule, streams.c.attributes, cells)
+    .join(cells)
+    .where(streams.c.rule.in_(bindparam("rules", expanding=True)), streams.c.model == bindparam("of"))
+    .order_by(streams.c.id, cells.c.position)
+)
 
 
 def partial_event(server: Server, job: Job, event: Event) -> dict[str, Any]:

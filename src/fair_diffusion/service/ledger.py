@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import groupby
 
@@ -80,22 +80,12 @@ class DatabaseLedger:
         with self.database.writing() as connection:
             return connection.execute(delete(turns).where(turns.c.expires < now() - KEPT)).rowcount
 
-    def rows(self, *, rules: Collection[str] | None = None, model: str | None = None) -> list[Row]:
-        """Every group of every stream, in the order in which the streams began.
-
-        Args:
-            rules: only the streams of these rules.
-            model: only the streams of this model.
-        """
+    def rows(self) -> list[Row]:
+        """Every group of every stream, in the order in which the streams began."""
         wanted = select(streams, cells).join(cells).order_by(streams.c.id, cells.c.position)
-        if rules is not None:
-            wanted = wanted.where(streams.c.rule.in_(rules))
-        if model is not None:
-            wanted = wanted.where(streams.c.model == model)
         with self.database.reading() as connection:
             held = connection.execute(wanted).all()
-            some = rules is not None or model is not None
-            under_way = pending(connection, list({cell.id for cell in held}) if some else None)
+            under_way = pending(connection)
         found: list[Row] = []
         for stream, part in groupby(held, key=lambda cell: cell.id):
             group = list(part)
