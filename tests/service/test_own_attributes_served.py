@@ -9,7 +9,9 @@ from running_service import Running, running
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.models.pocket.folder import WEIGHTS
+from fair_diffusion.service.keys import OPERATOR
 from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.studio.drawings import drawing
 
 PERCEIVER = f"pocket:{WEIGHTS / 'styles-perceiver.safetensors'}"
 JUDGE = f"judge:{WEIGHTS / 'styles-judge.safetensors'}"
@@ -55,6 +57,27 @@ def test_an_attribute_of_the_policy_is_drawn_counted_and_another_definition_is_a
     own = [row for row in rows if row.attributes == "complexion"]
     assert len({row.stream for row in own}) == 2
     assert sum(row.asked for row in own) == 4
+
+
+def test_an_instruction_uses_the_definitions_of_the_policy_in_force(service: Running) -> None:
+    """It may name the attribute of the policy, hold it, and have it explained; and the studio knows its groups."""
+    http = service.http()
+    serve(service, POLICY.replace("fair: 50%, deep: 50%", "tan: 100%"))
+    own = {"steps": 4, "method": "prompt", "instruct": "cook: complexion 50% fair, 50% deep"}
+    answer = http.post("/v1/images/generations", json={**BODY, "fairness": own})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()["fairness"]
+    assert sorted(image["assigned"]["complexion"] for image in told["images"]) == ["deep", "fair"]
+    assert told["policy"] is None
+    _, operator = service.server.keys.add("who looks", role=OPERATOR)
+    drawn = drawing(service.server, operator, told["job"])
+    assert drawn.groups("complexion") == ["fair", "tan", "deep"]
+    held = {"steps": 4, "method": "switch", "instruct": "cook: half women, half men", "hold": ["complexion"]}
+    assert http.post("/v1/images/generations", json={**BODY, "fairness": held}).status_code == 200
+    question = {"prompt": BODY["prompt"], "instruct": own["instruct"]}
+    explained = http.post("/v1/explain", json=question).json()
+    assert explained["targets"][0]["attributes"] == ["complexion"]
+    assert explained["policy"] is None
 
 
 def test_what_the_readers_of_the_model_cannot_read_is_said_and_nothing_is_drawn(service: Running) -> None:

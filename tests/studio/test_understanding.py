@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fair_diffusion.policy import Policy, match
+from fair_diffusion.policy import Attributes, Policy, match
 from fair_diffusion.policy.target import Cell
 from fair_diffusion.studio.understanding import understood, written
 
@@ -63,3 +63,12 @@ def test_a_prompt_that_states_a_gender_is_left_alone_and_a_mistake_has_its_mend(
     wrong = understood("a photo of a nurse", "nurse: 80% women, 70% men", 8, Policy(), None)
     assert [problem.mend for problem in wrong.problems] == ["make them sum to 100 %"]
     assert understood("a photo of a nurse", "", 8, Policy(), None).suggestion == "nurse: half women, half men"
+
+
+def test_a_sentence_may_name_an_attribute_that_the_policy_defines() -> None:
+    policy = Policy(attributes=Attributes.named("glasses"))
+    found = understood("a photo of a nurse", "nurse: glasses 30%", 10, policy, 3)
+    assert found.problems == ()
+    assert (found.asked[0].attributes, found.whose, found.version) == (("glasses",), "sentence", None)
+    assert [part.quota for part in found.asked[0].parts] == [3, 7]
+    assert found.sliders

@@ -21,6 +21,7 @@ class DrawBody:
         prompt, n, seed, steps, guidance, method: as in `Request`.
         negative_prompt, hold, size, instruct: as in `Request`; None as there.
         policy: the version that held when the request came; None: no policy.
+        defined_by: the version whose definitions of attributes the instruction uses; None: the built-in ones.
         policy_hash: its hash, for the public record.
         format, compression, quality: of the files.
         partials: how many partial images are wanted of each image.
@@ -44,6 +45,7 @@ class DrawBody:
     size: str | None = None
     instruct: str | None = None
     policy: int | None = None
+    defined_by: int | None = None
     policy_hash: str | None = None
     format: str = "png"
     compression: int = 100
@@ -80,15 +82,13 @@ class DrawBody:
         """What the pipeline is asked for. `ValueError` naming what is wrong.
 
         Args:
-            policy: the policy of version `policy`.
+            policy: the policy of version `policy` or `defined_by`.
             batch: images in one batch at most.
         """
-        return Request(
-            **self.common(batch=batch),
-            size=self.size,
-            instruct=self.instruct,
-            policy=policy if self.instruct is None else None,
-        )
+        own: dict[str, Any] = {"policy": policy}
+        if self.instruct is not None:
+            own = {"instruct": self.instruct, "attributes": policy.attributes if policy else None}
+        return Request(**self.common(batch=batch), size=self.size, **own)
 
     def common(self, *, batch: int) -> dict[str, Any]:
         """The fields that drawing and moving pictures have in common, by name; `batch` as in `drawing`."""

@@ -16,6 +16,7 @@ from fair_diffusion.request import MAX_PROMPT
 from fair_diffusion.seeds import SEEDS
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.keys import OPERATOR, Key
+from fair_diffusion.service.policies import Version
 from fair_diffusion.service.problems import forbidden, overloaded, wrong
 from fair_diffusion.service.served_model import ServedModel
 from fair_diffusion.service.server import Server
@@ -125,7 +126,8 @@ def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel,
         raise wrong(param, f"{steps} steps are more than this server draws ({server.settings.most_steps})")
     width, height = (model.width, model.height) if size is None else map(int, size.split("x"))
     key.limits.check(n=n, pixels=width * height, steps=steps)
-    policy, digest = _policy(server, own)
+    version, digest = _policy(server, own)
+    number = version.version if version else None
     body = DrawBody(
         prompt=asked.prompt,
         n=n,
@@ -137,7 +139,8 @@ def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel,
         hold=own.hold,
         size=size,
         instruct=own.instruct,
-        policy=policy,
+        policy=number if own.instruct is None else None,
+        defined_by=number if own.instruct is not None else None,
         policy_hash=digest,
         format=format,
         compression=100 if compression is None else compression,
@@ -145,7 +148,7 @@ def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel,
         partials=(asked.partial_images or 0) if asked.stream else 0,
         request=request,
     )
-    _check(body)
+    _check(body, version.policy if version else None)
     return body
 
 
@@ -200,16 +203,17 @@ def _size(size: str | None, model: ServedModel, server: Server) -> str | None:
     return f"{width}x{height}"
 
 
-def _policy(server: Server, own: Fairness) -> tuple[int | None, str | None]:
-    """The version that holds for a request, and its hash."""
+def _policy(server: Server, own: Fairness) -> tuple[Version | None, str | None]:
+    """The version whose rules hold for a request, or whose definitions its instruction uses; the hash of what holds."""
     if own.instruct is not None:
         if own.policy is not None:
             raise wrong("fairness.policy", "both an instruction and a policy are given; give one")
+        version = server.policies.active()
         try:
-            Policy.from_sentence(own.instruct)
+            Policy.from_sentence(own.instruct, version.policy.attributes if version else None)
         except PolicyError as error:
             raise wrong("fairness.instruct", str(error), "invalid_policy") from None
-        return None, hashlib.sha256(own.instruct.encode()).hexdigest()
+        return version, hashlib.sha256(own.instruct.encode()).hexdigest()
     if own.policy == "none":
         return None, None
     if own.policy is None:
@@ -219,13 +223,13 @@ def _policy(server: Server, own: Fairness) -> tuple[int | None, str | None]:
             version = server.policies.get(own.policy)
         except ValueError as error:
             raise wrong("fairness.policy", str(error)) from None
-    return (None, None) if version is None else (version.version, version.hash)
+    return version, version.hash if version else None
 
 
-def _check(body: DrawBody) -> None:
-    """400 that names the field if the pipeline would refuse the request."""
+def _check(body: DrawBody, policy: Policy | None) -> None:
+    """400 that names the field if the pipeline would refuse the request. `policy` is as in `DrawBody.drawing`."""
     try:
-        asked = body.drawing(None, batch=1)
+        asked = body.drawing(policy, batch=1)
         if asked.row.learnt and asked.row.needs_file:
             raise ValueError(f"method {body.method!r} needs a file that a request cannot bring")
     except PolicyError as error:

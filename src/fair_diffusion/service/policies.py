@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -36,7 +37,13 @@ class Version:
     @property
     def policy(self) -> Policy:
         """The policy itself."""
-        return Policy.from_yaml(self.text)
+        return _read(self.text)
+
+
+@lru_cache(maxsize=32)
+def _read(text: str) -> Policy:
+    """A policy is asked for by each request, and reading it takes milliseconds."""
+    return Policy.from_yaml(text)
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,10 @@ class JobTools:
         """The policy of a job: its own instruction, or a version; one without rules if it has neither."""
         if body.instruct is None:
             return self.policy(body.policy) or Policy()
+        defining = self.policy(body.defined_by)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # told when the request came
-            return Policy.from_sentence(body.instruct)
+            return Policy.from_sentence(body.instruct, defining.attributes if defining else None)
 
     def vain(self, job: Job) -> bool:
         """Whether what is done for a job is in vain: it is cancelled, another worker has it, or the time is over."""

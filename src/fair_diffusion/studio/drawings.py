@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from fair_diffusion.policy import Attributes, Policy, PolicyError, built_in
+from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.draw_body import ERASED, DrawBody
 from fair_diffusion.service.job import DONE, Job, UnknownJobError
 from fair_diffusion.service.keys import OPERATOR, Key
+from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.tables import jobs
 from fair_diffusion.service.worker_kind import model_of
@@ -74,11 +75,13 @@ class Drawing:
         job: draws it.
         plain: draws the same seeds without steering; None if nothing does, or if it is forgotten.
         again: every image that was asked for again, the latest of a place last.
+        policies: of the service.
     """
 
     job: Job
     plain: Job | None
     again: Sequence[Again]
+    policies: Policies
 
     @cached_property
     def body(self) -> DrawBody:
@@ -118,11 +121,9 @@ class Drawing:
 
     @cached_property
     def definitions(self) -> Attributes:
-        """The attributes as the policy or the sentence knew them."""
-        try:
-            return Policy.from_sentence(self.sentence).attributes if self.sentence else built_in()
-        except PolicyError:
-            return built_in()
+        """The attributes as the policy or the sentence knew them. A sentence defines none of its own."""
+        number = self.body.policy or self.body.defined_by
+        return self.policies.get(number).policy.attributes if number else built_in()
 
     @cached_property
     def targets(self) -> list[tuple[str, ...]]:
@@ -181,7 +182,7 @@ def drawing(server: Server, key: Key, job: str) -> Drawing:
             plain = server.jobs.get(found.body["plain"], key=own)
         except UnknownJobError:
             plain = None
-    return Drawing(job=found, plain=plain, again=_again(server.database, found))
+    return Drawing(job=found, plain=plain, again=_again(server.database, found), policies=server.policies)
 
 
 def again_name(job: str, place: int, attempt: int) -> str:
@@ -207,4 +208,4 @@ def latest(server: Server, key: Key, most: int = 12) -> list[Drawing]:
     found = server.jobs.newest(key=key.id, kinds=[KIND], most=8 * most)
     twins = {job.body.get("plain") for job in found} - {None, ""}
     own = [job for job in found if job.id not in twins and not any(job.body.get(name) for name in PARTS)]
-    return [Drawing(job=job, plain=None, again=()) for job in own[:most]]
+    return [Drawing(job=job, plain=None, again=(), policies=server.policies) for job in own[:most]]

@@ -82,13 +82,13 @@ def understood(prompt: str, sentence: str, n: int, policy: Policy, version: int 
         prompt: the prompt.
         sentence: the instruction; if it is empty, the policy holds.
         n: images.
-        policy: the one that is in force, empty if none is.
+        policy: the one that is in force, empty if none is. The sentence may use its definitions.
         version: its number.
     """
     warnings: tuple[str, ...] = ()
     if sentence.strip():
         try:
-            policy = Policy.from_sentence(sentence)
+            policy = Policy.from_sentence(sentence, policy.attributes)
         except PolicyError as error:
             return Understood(problems=error.problems, whose="sentence")
         warnings, version = policy.warnings, None
@@ -140,7 +140,7 @@ def written(found: Match, sentence: str, shares: Mapping[tuple[int, Cell], int])
     """
     if found.rule is None:
         return None
-    own = Policy.from_sentence(sentence) if sentence.strip() else None
+    own = Policy.from_sentence(sentence, found.attributes) if sentence.strip() else None
     concepts = _about(found.rule) if own else found.concept or ""
     firing = [_shares(target, k, shares) for k, target in enumerate(found.targets)]
     dropped = [_shares(target, -1, {}) for target in found.rule.targets if own and target not in found.targets]
@@ -152,7 +152,7 @@ def written(found: Match, sentence: str, shares: Mapping[tuple[int, Cell], int])
         clauses.append(f"{concepts if mine else _about(rule)}: {'; '.join(parts)}")
     text = "; ".join(clauses)
     try:
-        read = Policy.from_sentence(text)
+        read = Policy.from_sentence(text, found.attributes)
     except PolicyError:
         return None
     return text if shares or _same(read, rules, own is None) else None

@@ -103,12 +103,14 @@ def explain(asked: Question, server: Here, key: Asker) -> Explained:
         check_prompt(asked.prompt)
     except ValueError as error:
         raise wrong("prompt", str(error)) from None
-    active = None if asked.instruct is not None else server.policies.active()
-    try:
-        policy = Policy.from_sentence(asked.instruct) if asked.instruct is not None else None
-    except PolicyError as error:
-        raise wrong("instruct", str(error), "invalid_policy") from None
-    found = match(policy or (active.policy if active else Policy()), asked.prompt)
+    active = server.policies.active()
+    policy = active.policy if active else Policy()
+    if asked.instruct is not None:
+        try:
+            policy = Policy.from_sentence(asked.instruct, policy.attributes)
+        except PolicyError as error:
+            raise wrong("instruct", str(error), "invalid_policy") from None
+    found = match(policy, asked.prompt)
     return {
         "rule": found.rule.name if found.rule else None,
         "reason": found.reason,
@@ -126,7 +128,7 @@ def explain(asked: Question, server: Here, key: Asker) -> Explained:
             }
             for target in found.targets
         ],
-        "policy": active.version if active else None,
+        "policy": active.version if active and asked.instruct is None else None,
     }
 
 
