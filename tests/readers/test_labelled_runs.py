@@ -9,6 +9,7 @@ import pytest
 from audit_examples import put, record, write_run
 
 from fair_diffusion.perception.calibration import LabelledImage
+from fair_diffusion.perception.label_rows import read_labels
 from fair_diffusion.policy import Attributes
 from fair_diffusion.readers.labelled_runs import labelled_images
 
@@ -25,7 +26,7 @@ def test_both_readers_are_met_with_the_majority_of_the_raters(tmp_path: Path) ->
         "labels.csv",
         "file,attribute,group,rater,probability,guideline\n"
         "image-00000.png,gender,woman,a,0.5,v2\nimage-00000.png,gender,woman,b,0.5,v2\nimage-00000.png,gender,man,c,,\n"
-        "image-00001.png,gender,unknown,a,,\nimage-00002.png,gender,woman,a,,\nimage-00002.png,gender,man,b,,\n"
+        "image-00001.png,gender,unknown,a,1,\nimage-00002.png,gender,woman,a,1,\nimage-00002.png,gender,man,b,,\n"
         "image-00003.png,skin tone,dark,a,0.25,\n",
     )
     found, notes = labelled_images(table, [run])
@@ -81,6 +82,16 @@ def test_a_wrong_probability_is_named_by_line(tmp_path: Path, chance: str) -> No
     table = put(tmp_path, "labels.csv", f"file,attribute,group,probability\nimage-00000.png,gender,woman,{chance}\n")
     with pytest.raises(ValueError, match=f"line 2: the probability is '{chance}'"):
         labelled_images(table, [run])
+
+
+def test_a_probability_is_given_for_all_pictures_of_an_attribute_or_for_none(tmp_path: Path) -> None:
+    rows = "image-00000.png,gender,woman,0.5,a\nimage-00001.png,gender,woman,,a\nimage-00000.png,skin_tone,dark,,a\n"
+    table = put(tmp_path, "labels.csv", f"file,attribute,group,probability,rater\n{rows}")
+    with pytest.raises(ValueError, match="the probability of 1 of 2 pictures labelled by gender; give it for all"):
+        read_labels(table)
+    two_raters = rows.replace("image-00001.png,gender,woman,,a", "image-00000.png,gender,man,,b")
+    table.write_text(f"file,attribute,group,probability,rater\n{two_raters}")
+    assert read_labels(table).chances == {("gender", "image-00000.png"): 0.5}
 
 
 def test_another_definition_is_refused(tmp_path: Path) -> None:

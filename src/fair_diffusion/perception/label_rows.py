@@ -11,7 +11,7 @@ Attributes and groups are spelt as `policy.spelling` compares.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fair_diffusion.files.csv_rows import CsvErrors, Row, chosen, inner_path
@@ -33,6 +33,21 @@ PEOPLES = ("race", "ethnicity", "race7", "race4", "ethnic_group", "skin_type", "
 """Columns that are attributes too, though none of ours. Other columns need rows of their own."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Label:
+    """One label, and what stands beside it in its row."""
+
+    line: int
+    file: str
+    attribute: str
+    group: str
+    rater: str
+    concept: str
+    source: str
+    probability: str
+    guideline: str
+
+
 @dataclass(frozen=True)
 class LabelRows:
     """The labels of a table.
@@ -50,6 +65,33 @@ class LabelRows:
     chances: dict[tuple[str, str], float] = field(default_factory=dict)
     guidelines: dict[tuple[str, str], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def add(self, one: _Label, errors: CsvErrors) -> None:
+        """Add one label; what is wrong with it goes to `errors`."""
+        attribute, file = one.attribute, one.file
+        self.about[file] = (one.concept, one.source)
+        if one.probability:
+            try:
+                self.chances[attribute, file] = _chance(one.probability)
+            except ValueError as error:
+                errors.add(one.line, str(error))
+        if one.guideline:
+            self.guidelines[attribute, file] = one.guideline
+        raters = self.votes.setdefault(attribute, {}).setdefault(file, {})
+        if one.rater in raters:
+            who = f"rater {one.rater!r}" if one.rater else "a rater without a name"
+            errors.add(one.line, f"{who} labels {attribute} of {file!r} twice; keep one, or name the raters")
+        raters[one.rater] = one.group
+
+    def check_chances(self, path: Path) -> None:
+        """`ValueError` if the probability stands beside some pictures of an attribute, and not beside others."""
+        for attribute, files in self.votes.items():
+            known = sum((attribute, file) in self.chances for file in files)
+            if 0 < known < len(files):
+                raise ValueError(
+                    f"{path} has the probability of {known} of {len(files)} pictures labelled by {attribute}; give it "
+                    "for all of them, or leave the column out if all had the same"
+                )
 
 
 def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
@@ -70,8 +112,28 @@ def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
         if wide
         else chosen(path, header, rows, required=COLUMNS, optional=(*OPTIONAL, *SHOWN), also=ALSO)
     )
-    found, errors, labels, shown = LabelRows(), CsvErrors(path), [], dict[tuple[int, str], tuple[str, str]]()
-    for line, row in long:
+    found, errors = LabelRows(), CsvErrors(path)
+    labels = list(_labels(long, errors))
+    names = named(((one.attribute, one.group) for one in labels), defined)
+    for one in labels:
+        if (one.attribute, one.group) in names.wrong:
+            errors.add(one.line, names.wrong[one.attribute, one.group])
+        else:
+            attribute, group = names.names[one.attribute, one.group]
+            found.add(replace(one, attribute=attribute, group=group), errors)
+    errors.check()
+    if not found.votes:
+        raise ValueError(f"{path} holds no labels; give one line per picture")
+    found.check_chances(path)
+    found.notes.extend(names.notes)
+    if wide and left_out:
+        found.notes.append(f"columns that are no attribute were left out: {', '.join(left_out)[:200]}")
+    return found
+
+
+def _labels(rows: Iterator[Row], errors: CsvErrors) -> Iterator[_Label]:
+    """The labels of rows, as they are written."""
+    for line, row in rows:
         try:
             file = inner_path(row["file"])
         except ValueError as error:
@@ -80,35 +142,8 @@ def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
         if not row["attribute"] or not row["group"]:
             errors.add(line, "attribute or group is empty; write 'unknown' if the group cannot be told")
             continue
-        labels.append((line, file, row["attribute"], row["group"], row["rater"]))
-        shown[line, row["attribute"]] = row["probability"], row["guideline"]
-        found.about[file] = (row["concept"], row["source"])
-    names = named(((attribute, group) for _, _, attribute, group, _ in labels), defined)
-    for line, file, attribute, group, rater in labels:
-        if (attribute, group) in names.wrong:
-            errors.add(line, names.wrong[attribute, group])
-            continue
-        chance, guideline = shown[line, attribute]
-        attribute, group = names.names[attribute, group]
-        if chance:
-            try:
-                found.chances[attribute, file] = _chance(chance)
-            except ValueError as error:
-                errors.add(line, str(error))
-        if guideline:
-            found.guidelines[attribute, file] = guideline
-        raters = found.votes.setdefault(attribute, {}).setdefault(file, {})
-        if rater in raters:
-            who = f"rater {rater!r}" if rater else "a rater without a name"
-            errors.add(line, f"{who} labels {attribute} of {file!r} twice; keep one, or name the raters")
-        raters[rater] = group
-    errors.check()
-    if not found.votes:
-        raise ValueError(f"{path} holds no labels; give one line per picture")
-    found.notes.extend(names.notes)
-    if wide and left_out:
-        found.notes.append(f"columns that are no attribute were left out: {', '.join(left_out)[:200]}")
-    return found
+        rest = {name: row[name] for name in ("attribute", "group", *OPTIONAL, *SHOWN)}
+        yield _Label(line=line, file=file, **rest)
 
 
 def attributes_in(header: Sequence[str], defined: Attributes | None = None) -> tuple[list[str], list[str]]:
