@@ -217,3 +217,21 @@ def test_an_operator_calibrates_by_all_labels_and_the_trail_knows(empty: Studio)
     with browsing(empty, empty.new_key(RATER)) as http:
         assert http.post("label/calibration").status_code == 403
         assert "Calibrate</button>" not in http.get("label").text
+
+
+def test_a_sentence_takes_the_definitions_of_the_policy_and_its_plain_twins_take_nothing(present: Studio) -> None:
+    """Twins by the rules of the policy would be steered, and plain in name alone."""
+    groups = "covered: {phrases: [person with a hat]}, uncovered: {phrases: [person without a hat]}"
+    own = f"attributes:\n  headgear:\n    label: headgear\n    groups: {{{groups}}}\n"
+    version = present.server.policies.add(RULE.replace("rules:", f"{own}rules:"), by=present.key.id)
+    present.server.policies.activate(version.version, why="a test", by=present.key.id)
+    form = {"prompt": "a photo of a nurse", "n": "2", "twins": "true", "seed": "5", "sentence": "nurse: 100% covered"}
+    with browsing(present, present.key) as http:
+        assert "2 covered" in http.post("instruct/understood", data=form).text
+        assert http.post("instruct", data=form).status_code == 303
+    bodies = [DrawBody.of(job.body) for job in present.server.jobs.newest(key=present.key.id)]
+    twin, steered = sorted(bodies, key=lambda body: body.instruct is not None)
+    assert (twin.version, twin.instruct, steered.version) == (None, None, version.version)
+    asked = twin.drawing(None, batch=1)
+    assert (asked.policy, asked.instruct) == (None, None)
+    assert replace(steered, instruct=None).version is None  # so were the twins of jobs that wait already

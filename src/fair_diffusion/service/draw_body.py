@@ -78,11 +78,16 @@ class DrawBody:
             originals=None,
         )
 
+    @property
+    def version(self) -> int | None:
+        """The version of the policy that `drawing` takes: for its rules, or for the definitions of an instruction."""
+        return self.policy if self.instruct is None else self.defined_by
+
     def drawing(self, policy: Policy | None, *, batch: int) -> Request:
         """What the pipeline is asked for. `ValueError` naming what is wrong.
 
         Args:
-            policy: the policy of version `policy` or `defined_by`.
+            policy: the policy of `version`.
             batch: images in one batch at most.
         """
         own: dict[str, Any] = {"policy": policy}

@@ -167,7 +167,7 @@ class Round:
         body = DrawBody.of(job.body)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of instructions, told when the request came
-            asked = body.drawing(self._tools.policy(body.policy or body.defined_by), batch=self._tools.batch)
+            asked = body.drawing(self._tools.policy(body.version), batch=self._tools.batch)
             return body, self._tools.pipe.plan(asked)
 
     def _turns(self, job: Job, body: DrawBody, planned: Planned) -> list[Wanted]:

@@ -122,7 +122,7 @@ class Drawing:
     @cached_property
     def definitions(self) -> Attributes:
         """The attributes as the policy or the sentence knew them. A sentence defines none of its own."""
-        number = self.body.policy or self.body.defined_by
+        number = self.body.version
         return self.policies.get(number).policy.attributes if number else built_in()
 
     @cached_property

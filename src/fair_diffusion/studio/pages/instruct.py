@@ -147,7 +147,7 @@ def _understood(
 
 
 def _read(server: Server, prompt: str, sentence: str, n: int) -> Understood:
-    active = None if sentence.strip() else server.policies.active()
+    active = server.policies.active()
     return understood(
         prompt[:MAX_PROMPT],
         sentence[:4000],
@@ -206,7 +206,7 @@ def put_drawing(server: Server, key: Key, asked: Asked, *, request: str, group: 
     body = replace(body, n=asked.n, partials=partials, group=group)
     fires = _read(server, asked.prompt, sentence, asked.n).fires and asked.policy != "none"
     if asked.twins and fires and key.role != CLIENT and not model.upstream:  # for clients the policy holds
-        plain = replace(body, instruct=None, policy=None, policy_hash=None)
+        plain = replace(body, instruct=None, policy=None, defined_by=None, policy_hash=None)
         twin, _ = put_body(server, key, plain, model, priority=priority)
         body = replace(body, plain=twin.id)
     try:
