@@ -40,6 +40,8 @@ def test_it_says_how_the_readers_err_and_writes_one_file(labelled: tuple[Path, P
     assert perceiver.counts[1][:2] == [4, 0]  # the perceiver of these records calls everybody a woman
     assert judge.counts[1][:2] == [0, 4]
     assert f"version {known.version} in" in found.stdout
+    rows = [line.split() for line in found.stdout.splitlines() if line.split()[:2] == ["perceiver", "gender"]]
+    assert [row[2:5] for row in rows] == [["woman", "4", "100%"], ["man", "4", "0%"]]  # of 8 labels
     before = out.read_bytes()
     again = run.invoke(app, words)
     assert "as before" in again.stdout

@@ -142,3 +142,14 @@ def test_a_broken_picture_is_left_out(tmp_path: Path) -> None:
         assert http.get(at).json()["pictures"] == 4
         process.kill()
         assert "broken.png was left out" in process.communicate()[1]
+
+
+def test_the_table_has_the_labels_of_all_questions(tmp_path: Path) -> None:
+    folder = _pictures(tmp_path / "pictures")
+    for words, answer in (([], "woman"), (["--attribute", "skin_tone"], "dark")):
+        with _labelling(str(folder), *words) as (http, at, process):
+            _rate(http, at, answer, 2)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+    votes = HumanLabels.load(tmp_path / "pictures.labels" / "labels.csv").votes
+    assert {name: len(files) for name, files in votes.items()} == {"gender": 2, "skin_tone": 2}

@@ -198,3 +198,11 @@ def test_labels_of_two_readers_make_no_calibration() -> None:
     assert made(one).version != made(labels(("woman", "woman", 2))).version
     with pytest.raises(ValueError, match="read by 2 different perceivers"):
         made([*one, *other])
+
+
+def test_a_very_small_probability_is_a_weight_like_any_other() -> None:
+    """1 / 1e-300 squared is no number any more; what counts is how probabilities relate."""
+    rows = [*labels(("woman", "woman", 1), probability=1e-300), *labels(("woman", "man", 9), probability=1.0)]
+    (found,) = made(rows).readers
+    assert np.sum(found.counts) == pytest.approx(1)
+    assert found.counts[0][0] == pytest.approx(1)

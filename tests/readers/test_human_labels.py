@@ -23,6 +23,7 @@ from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.readers.findings import Findings
 from fair_diffusion.readers.folder import read_folder
 from fair_diffusion.readers.human_labels import check_labels, with_labels
+from fair_diffusion.readers.image_table import read_label_table
 from fair_diffusion.statistics.prediction_powered import predict
 
 COOKS = ["woman"] * 30 + ["man"] * 50  # as the machine reads them
@@ -197,3 +198,17 @@ def test_labels_are_checked_against_a_reader_before_it_reads(tmp_path: Path) -> 
     check_labels(labels, ByColour.groups, table="l.csv", files=["b.png"])
     with pytest.raises(ValueError, match=r"l\.csv labels gender; the machine has read age"):
         check_labels(labels, {"age": ("old",)}, table="l.csv")
+
+
+def test_labels_that_were_drawn_by_uncertainty_do_not_count_alike(photos: Path, tmp_path: Path) -> None:
+    """Pictures of another concept may have another probability: a concept counts by its own images."""
+    rows = [f"cook/{k:02d}.png,gender,man,cook,{'0.5' if k else '{}'}" for k in range(3)]
+    text = "\n".join(["file,attribute,group,concept,probability", *rows, "nurse/00.png,gender,man,nurse,1"])
+    uneven = put(tmp_path, "uneven.csv", text.replace("{}", "0.25"))
+    with pytest.raises(ValueError, match=r"uneven.csv has probabilities from 0\.25 to 0\.5 for gender, and an audit"):
+        read(photos, uneven)
+    with pytest.raises(ValueError, match=r"uneven.csv has probabilities from 0\.25 to 0\.5"):
+        read_label_table(uneven)
+    even = put(tmp_path, "even.csv", text.replace("{}", "0.5"))
+    assert [one.concept for one in read(photos, even).study.labelled] == ["cook", "nurse"]
+    assert len(read_label_table(even).study.tallies) == 2

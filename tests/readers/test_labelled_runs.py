@@ -125,3 +125,39 @@ def test_images_that_the_perceiver_chose_tell_of_it_only_where_they_were_left_al
     assert [one.probability for one in found if one.attribute == "skin_tone"] == [0.6, 0.6]  # nothing looked at it
     assert len(notes) == 1
     assert notes[0].startswith("2 of 5 labels tell nothing of the perceiver")
+
+
+def test_two_probabilities_of_one_picture_are_refused(tmp_path: Path) -> None:
+    rows = "image-00000.png,gender,woman,a,0.5\nimage-00000.png,gender,woman,b,0.25\n"
+    table = put(tmp_path, "labels.csv", f"file,attribute,group,rater,probability\n{rows}")
+    with pytest.raises(ValueError, match=r"line 3: the probability of 'image-00000.png' is 0\.25 here and 0\.5 above"):
+        read_labels(table)
+
+
+def test_labels_of_what_no_reader_read_are_told(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    rows = "file,attribute,group\nimage-00000.png,age,20-29\nimage-00001.png,race,Black\n"
+    table = put(tmp_path, "labels.csv", rows)
+    with pytest.raises(ValueError, match=r"labels age, race, which no reader of these images read; label what they re"):
+        labelled_images(table, [run])
+    found, notes = labelled_images(put(tmp_path, "more.csv", rows + "image-00000.png,gender,woman\n"), [run])
+    assert len(found) == 2
+    assert "labels of age, race were left out: no reader of these images read it" in notes
+
+
+def test_a_wrong_name_is_answered_with_a_right_one(tmp_path: Path) -> None:
+    run = _run(tmp_path / "run")
+    table = put(tmp_path, "labels.csv", "file,attribute,group\nrun/image-00000.png,gender,woman\n")
+    with pytest.raises(ValueError, match=r"name files as the runs do, such as 'image-00000.png'"):
+        labelled_images(table, [run])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no run is there: give what generate wrote"):
+        labelled_images(table, [tmp_path / "empty"])
+
+
+def test_a_label_of_steered_images_alone_makes_no_calibration_of_the_perceiver(tmp_path: Path) -> None:
+    steered = record(0, "woman", natural={"skin_tone": "dark"}, strength=1.0)
+    run = write_run(tmp_path / "run", [{**steered, "judged": {"gender": "woman"}}])
+    table = put(tmp_path, "labels.csv", "file,attribute,group\nimage-00000.png,skin_tone,dark\n")
+    with pytest.raises(ValueError, match=r"no label of labels.csv tells of a reader: 1 of 1 labels tell nothing"):
+        labelled_images(table, [run])

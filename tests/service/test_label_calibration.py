@@ -191,3 +191,19 @@ def test_a_picture_left_alone_stands_for_all_with_its_look(database: Database, t
     assert found["perceiver"].labels == 3
     weights = np.array([4.0, 1.0, 1.0])  # Kish (1965): as many independent labels as (Σw)² / Σw²
     assert np.sum(found["perceiver"].counts) == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+
+
+def test_pictures_at_which_nobody_looked_all_count_alike(database: Database, tmp_path: Path) -> None:
+    """A plain drawing of the same concept is no drawing whose look was unsure."""
+    plain = _drawn(database, tmp_path, ["woman"] * 2, rule="nurse")
+    looks = ["woman", "woman", "man", "man"]
+    steered = [True, False, False, False]
+    chosen = _drawn(database, tmp_path, looks, rule="nurse", first=50, steered=steered, natural=looks)
+    made = sets_of(database, tmp_path).add("nurses", GENDER, [*plain, *chosen], second=0.0)
+    rate(database, made, "anna", *["woman"] * 6)
+    found = calibration_of(database)
+    perceiver = found.calibration.find("perceiver", "pocket", built_in()["gender"])
+    assert perceiver is not None
+    weights = np.array([1, 1, 2, 1, 1])
+    assert np.sum(perceiver.counts) == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    assert [note.partition(",")[0] for note in found.notes] == ["1 of 6 labels tell nothing of the perceiver"]

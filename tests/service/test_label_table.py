@@ -121,3 +121,27 @@ def sorted_pictures(database: Database, label_set: str):  # type: ignore[no-unty
     ours = select(label_pictures).where(label_pictures.c.label_set == label_set).order_by(label_pictures.c.file)
     with database.reading() as connection:
         return list(connection.execute(ours))
+
+
+def test_a_sorted_table_is_taken_in_the_order_of_the_draw(database: Database, tmp_path: Path) -> None:
+    """Intervals that hold at every look bet on the next label, and take labels to come in random order."""
+    _, made = made_set(database, tmp_path, 200)
+    rows = sorted(sorted_pictures(database, made.id), key=lambda row: row.place)
+    said = {row.file: "woman" if k % 2 else "man" for k, row in enumerate(rows[:100])}
+    lines = sorted((f"{file},gender,{group}" for file, group in said.items()), key=lambda line: line[8:])
+    import_labels(database, made, "\n".join(["file,attribute,group", *lines]))
+    assert [label.image for label in Labels(database).all()] == [row.image for row in rows[:100]]
+    (woman,) = [each for each in progress(database, made).groups if each.group == "woman"]
+    assert woman.low is not None
+    assert woman.high is not None
+    assert woman.low < 0.5 < woman.high
+
+
+def test_tables_of_two_sets_weigh_as_their_pictures_were_shown(database: Database, tmp_path: Path) -> None:
+    """Half of one set and all of another: joined, a picture of the first stands for two."""
+    for count, name in ((4, "half"), (2, "all")):
+        _, made = made_set(database, tmp_path, count)
+        rate(database, made, "anna", "woman", "man")
+        write_labels(database, made, tmp_path / f"{name}.csv")
+    assert {*read_labels(tmp_path / "half.csv").chances.values()} == {0.5}
+    assert {*read_labels(tmp_path / "all.csv").chances.values()} == {1.0}

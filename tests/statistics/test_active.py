@@ -90,3 +90,9 @@ def test_too_few_labels_or_labels_of_chosen_pictures_are_refused() -> None:
         weighted_share(np.ones(29), np.ones(29), np.ones(29), 50, 100)
     with pytest.raises(ValueError, match="leave labels of chosen pictures out"):
         weighted_share(np.ones(30), np.ones(30), np.zeros(30), 50, 100)
+
+
+def test_a_very_small_probability_is_a_weight_like_any_other() -> None:
+    human, machine = np.tile([1, 0], 20), np.tile([1, 0, 0, 0], 10)
+    pi = np.full(40, 1e-300)
+    assert weighted_share(human, machine, pi, 100, 400) == weighted_share(human, machine, np.ones(40), 100, 400)

@@ -91,13 +91,13 @@ def _of_service(
 
 def _show(found: Calibration) -> None:
     """Print how often each reader is right where people see a group, and what it reads instead."""
-    table = Columns("reader", "attribute", "labels", "people see", "read so (95 %)", "most often instead")
+    table = Columns("reader", "attribute", "people see", "labels", "read so (95 %)", "most often instead")
     for each in found.readers:
         for k, group in enumerate(each.groups):
-            if sum(each.counts[k]) > 0:
+            if (own := sum(each.counts[k])) > 0:
                 low, high = each.low[k][k], each.high[k][k]
-                right = f"{each.rates[k][k]:.0%} ({low:.0%} to {high:.0%})"
-                table.row(each.reader, each.attribute, str(each.labels), group, right, _instead(each, k))
+                right = f"{each.counts[k][k] / own:.0%} ({low:.0%} to {high:.0%})"
+                table.row(each.reader, each.attribute, group, f"{own:.0f}", right, _instead(each, k))
     Terminal().print(table)
 
 

@@ -4,7 +4,7 @@ A calibration knows how the perceiver errs. What a reading then means depends on
 images that would nearly all show women is often a misread woman. So images are told apart by what was done to them.
 Those that steering left alone are *natural*, and their shares are explained by what the look read in all images of the
 order, whichever of them were then steered. Those that were steered to a group are explained by what was read in all
-images that were steered to it, also in attempts that were made again. `statistics.as_seen` has the equations.
+images that were steered to it, in the first attempt of each. `statistics.as_seen` has the equations.
 
 Without a calibration of an attribute its readings stay as they are.
 """

@@ -289,7 +289,10 @@ def _calibrated(labels: Sequence[LabelledImage], attribute: Attribute) -> Reader
     for one, weight in zip(labels, weights, strict=True):
         for group in (one.people, one.read):
             if group not in place:
-                raise ValueError(f"{attribute.name} has no group {group!r}; its groups are {list(place)[:-1]}")
+                raise ValueError(
+                    f"{attribute.name} has no group {group!r}; its groups are {list(place)[:-1]}: label by these, or "
+                    "give the definition that has it"
+                )
         counts[concepts.index(_named(one.concept)), place[one.people], place[one.read]] += weight
     found = pooled_rates(counts)
     low, high = rate_intervals(counts.sum(axis=0))
@@ -338,7 +341,7 @@ def _weights(labels: Sequence[LabelledImage]) -> NDArray[np.float64]:
     chance = np.array([one.probability for one in labels], dtype=np.float64)
     if not ((chance > 0) & (chance <= 1)).all():
         raise ValueError("a label has no probability above 0 and up to 1: leave labels of chosen images out")
-    weights = 1 / chance
+    weights = chance.min() / chance  # a common factor tells nothing, and 1 / chance may be too large a number
     return np.asarray(weights * weights.sum() / (weights**2).sum())
 
 

@@ -9,9 +9,10 @@ chance is Cohen's kappa for two raters and Fleiss' kappa for more, over the pict
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +54,17 @@ class HumanLabels:
         votes: the labels.
         notes: how they were read.
         defined: the definitions of the attributes; the built-in ones if None.
+        chances: the probability with which a picture was shown, by attribute and file, as far as it is known.
     """
 
-    def __init__(self, votes: Votes, notes: Sequence[str] = (), defined: Attributes | None = None) -> None:
-        self.votes, self.notes = votes, notes
+    def __init__(
+        self,
+        votes: Votes,
+        notes: Sequence[str] = (),
+        defined: Attributes | None = None,
+        chances: Mapping[tuple[str, str], float] | None = None,
+    ) -> None:
+        self.votes, self.notes, self.chances = votes, notes, chances or {}
         self.files = {file for files in votes.values() for file in files}
         self.met: set[str] = set()
         known = defined or built_in()
@@ -74,7 +82,7 @@ class HumanLabels:
             ValueError: one line for each line of the table that is wrong.
         """
         rows = read_labels(path, defined)
-        return cls(rows.votes, rows.notes, defined)
+        return cls(rows.votes, rows.notes, defined, rows.chances)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture. `info["file"]` of a picture is its path below the audited folder."""
@@ -88,6 +96,16 @@ class HumanLabels:
             return Reading(None, 0.0)
         (group, count), total = said[0], len(self.votes[attribute][file])
         return Reading(None if group == UNKNOWN else group, count / total)
+
+    def check_even(self, attribute: str, files: Iterable[str], *, table: str) -> None:
+        """`ValueError` if labelled pictures that are to count alike were shown with different probabilities."""
+        known = [self.chances[attribute, file] for file in files if (attribute, file) in self.chances]
+        if known and not math.isclose(min(known), max(known)):
+            raise ValueError(
+                f"{table} has probabilities from {min(known):g} to {max(known):g} for {attribute}, and an audit counts "
+                "labels of one concept alike; give labels of pictures that were drawn uniformly, or let "
+                "`fair-diffusion calibrate` weigh these"
+            )
 
     def unmet(self) -> list[str]:
         """The labelled files of which no picture was read so far."""

@@ -72,7 +72,12 @@ class LabelRows:
         self.about[file] = (one.concept, one.source)
         if one.probability:
             try:
-                self.chances[attribute, file] = _chance(one.probability)
+                chance = _chance(one.probability)
+                if (before := self.chances.setdefault((attribute, file), chance)) != chance:
+                    raise ValueError(
+                        f"the probability of {file!r} is {chance:g} here and {before:g} above; a picture was shown "
+                        "with one probability"
+                    )
             except ValueError as error:
                 errors.add(one.line, str(error))
         if one.guideline:

@@ -36,7 +36,8 @@ def with_labels(findings: Findings, labels: HumanLabels, *, table: str) -> Findi
         table: the name of the file that holds the labels.
 
     Raises:
-        ValueError: there are no rows of images, no attribute or no file is in both, or the machine lacks a label.
+        ValueError: there are no rows of images, no attribute or no file is in both, the machine lacks a label, or
+            pictures of one concept were shown with different probabilities.
     """
     study, images = findings.study, findings.images
     if images is None:
@@ -125,6 +126,7 @@ def _labelled(
     """Counts of what people and the machine saw, by source and concept."""
     place: dict[str | None, int] = {group: k for k, group in enumerate((*groups, None))}
     tables: dict[tuple[str, str], NDArray[np.int64]] = {}
+    files: dict[tuple[str, str], list[str]] = {}
     votes = labels.votes[attribute]
     columns = (images[name].to_pylist() for name in ("file", "source", "concept", attribute))
     for file, source, concept, read in zip(*columns, strict=True):
@@ -133,6 +135,9 @@ def _labelled(
         said = labels.label(attribute, file).label
         counts = tables.setdefault((source, concept), np.zeros((len(place), len(place)), dtype=np.int64))
         counts[place[said], place[read]] += 1
+        files.setdefault((source, concept), []).append(file)
+    for own in files.values():
+        labels.check_even(attribute, own, table=table)
     return [
         Labelled(
             source=source, concept=concept, attribute=attribute, groups=groups, counts=counts.tolist(), table=table

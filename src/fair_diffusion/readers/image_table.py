@@ -71,10 +71,17 @@ def read_label_table(path: Path, *, attributes: list[str] | None = None, defined
         defined: the definitions of the attributes that it may name; the built-in ones if None.
 
     Raises:
-        ValueError: as `perception.label_rows.read_labels`.
+        ValueError: as `perception.label_rows.read_labels`; or pictures of one concept were shown with different
+            probabilities.
     """
     found = read_labels(path, defined)
-    labels = HumanLabels(found.votes, found.notes, defined)
+    labels = HumanLabels(found.votes, found.notes, defined, found.chances)
+    for name, files in found.votes.items():
+        alike: dict[tuple[str, str], list[str]] = {}
+        for file in files:
+            alike.setdefault(found.about[file], []).append(file)
+        for own in alike.values():
+            labels.check_even(name, own, table=path.name)
     rows = ImageRows(labels.groups)
     for file in sorted(labels.files):
         concept, source = found.about[file]

@@ -9,7 +9,7 @@ from pathlib import Path
 from fair_diffusion.files.text import printable
 from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, LabelledImage
 from fair_diffusion.perception.human import HumanLabels
-from fair_diffusion.perception.kept_chances import kept_chances
+from fair_diffusion.perception.kept_chances import kept_chances, silence
 from fair_diffusion.perception.label_rows import LabelRows, read_labels
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.readers.names import concept_of
@@ -58,18 +58,38 @@ def labelled_images(
     for file, record in records.items():
         found += _labels(record, file, people, rows, defined, kept, fingerprints[file])
     if not found:
-        first = next(iter(people.files))
-        raise ValueError(f"no file in {table.name} is in {', '.join(map(str, runs))}, such as {first!r}")
+        raise ValueError(_nothing(table, runs, people, records))
+    known = {one.attribute for one in found}
+    unread = [name for name, files in rows.votes.items() if name not in known and records.keys() & files.keys()]
     notes = [printable(note) for note in rows.notes]
+    if unread:
+        notes.append(f"labels of {printable(', '.join(unread))} were left out: no reader of these images read it")
     if unmet := sorted(people.files - records.keys()):
         notes.append(f"{len(unmet)} of {len(people.files)} labelled files were not met, such as {printable(unmet[0])}")
     if silent := sum(one.probability == 0 for one in found):
         of = sum(one.reader == PERCEIVER for one in found)
-        notes.append(
-            f"{silent} of {of} labels tell nothing of the perceiver, because their images were steered and made again "
-            "until it read their group; labels of images drawn without an instruction all count"
+        notes.append(silence(silent, of))
+    counted = [one for one in found if one.probability]
+    if not counted:
+        raise ValueError(f"no label of {table.name} tells of a reader: {notes[-1]}")
+    return counted, notes
+
+
+def _nothing(table: Path, runs: Sequence[Path], people: HumanLabels, records: Mapping[str, Record]) -> str:
+    """Why no label counts, with the mend."""
+    if not (met := [records[file] for file in people.files if file in records]):
+        named = (
+            f"; name files as the runs do, such as {next(iter(records))!r}"
+            if records
+            else "; no run is there: give what generate wrote"
         )
-    return [one for one in found if one.probability], notes
+        first = next(iter(people.votes[next(iter(people.votes))]))
+        return f"no file in {table.name} is in {', '.join(map(str, runs))}, such as {first!r}{named}"
+    read = sorted({name for record in met for column in RECORDED.values() for name in record.get(column) or ()})
+    return (
+        f"{table.name} labels {', '.join(people.votes)}, which no reader of these images read; label what they read: "
+        f"{', '.join(read) or 'nothing'}"
+    )
 
 
 Kept = Mapping[tuple[str, str], float]

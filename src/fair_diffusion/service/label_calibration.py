@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from fair_diffusion.perception.calibration import PERCEIVER, Calibration, LabelledImage, calibrated
 from fair_diffusion.perception.chance import no_better_than_chance
-from fair_diffusion.perception.kept_chances import kept_chances
+from fair_diffusion.perception.kept_chances import kept_chances, silence
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.readers.labelled_runs import RECORDED
 from fair_diffusion.readers.names import concept_of
@@ -93,9 +93,12 @@ def calibration_of(database: Database, names: Sequence[str] = (), *, defined: At
             f"{len(lost)} labelled pictures were left out: no job that is kept says what the readers read in them; "
             "for pictures of a run, give the table of labels and the run"
         )
-    if not rows:
+    if silent := sum(one.probability == 0 for one in rows):
+        notes.append(silence(silent, sum(one.reader == PERCEIVER for one in rows)))
+    told = [one for one in rows if one.probability]
+    if not told:
         raise ValueError("; ".join(notes) or "people have labelled no picture of a set yet; label some first")
-    made = calibrated(rows, defined)
+    made = calibrated(told, defined)
     return FromLabels(made, [each.id for each in usable], len(pictures), notes, no_better_than_chance(made))
 
 
@@ -150,9 +153,12 @@ def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[st
 def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]:
     """With which probability each picture was left alone. Those of one model and concept are counted together."""
     alike: dict[tuple[str, str], list[str]] = {}
-    for image, one in drawn.items():
-        alike.setdefault((one.model, one.concept), []).append(image)
     found: dict[str, float] = {}
+    for image, one in drawn.items():
+        if attribute in one.natural:
+            alike.setdefault((one.model, one.concept), []).append(image)
+        else:  # nobody looked, so nothing was chosen by a look
+            found[image] = 0.0 if one.steered else 1.0
     for names in alike.values():
         looks = [drawn[name].natural.get(attribute) for name in names]
         found |= zip(names, kept_chances(looks, [drawn[name].steered for name in names]), strict=True)
@@ -162,7 +168,7 @@ def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]
 def _rows(
     drawn: _Drawn | None, label_set: LabelSet, people: str | None, chances: Mapping[str, float]
 ) -> list[LabelledImage]:
-    """A row for each reader that read the attribute and whom the picture tells of; none if nobody knows the job."""
+    """A row for each reader that read the attribute, with 0 if it tells nothing; none if nobody knows the job."""
     if drawn is None:
         return []
     attribute = label_set.attribute
@@ -177,7 +183,7 @@ def _rows(
             fingerprint=drawn.readers.get(reader, ""),
         )
         for reader, read in drawn.read.items()
-        if attribute in read and chances[reader]
+        if attribute in read
     ]
 
 

@@ -23,8 +23,8 @@ from fair_diffusion.policy import Attribute
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.images import Images, Picture
 from fair_diffusion.service.keys import OPERATOR, Key, Keys
-from fair_diffusion.service.label_sets import LabelSet, LabelSets, NewPicture
-from fair_diffusion.service.label_table import write_labels
+from fair_diffusion.service.label_sets import LabelSet, LabelSets, NewPicture, newest_sets
+from fair_diffusion.service.label_table import write_sets
 from fair_diffusion.service.tables import label_holds, label_pictures
 
 DATABASE, IMAGES = "service.sqlite", ".images"
@@ -119,11 +119,15 @@ class LabelFolder:
             return known[0] if known else keys.add(name, role=OPERATOR)[1]
 
     def write_table(self, label_set: LabelSet, path: Path) -> int:
-        """Write the labels to a table, whole or not at all. Returns how many there are."""
+        """Write the labels to a table, whole or not at all. Returns how many there are.
+
+        Those of other attributes stand in it, too, from the newest set of each."""
         with self._opened() as database:
             names = {key.id: key.name for key in Keys(database).all()}
+            newest = {each.attribute: each for each in reversed(newest_sets(database))}
+            sets = newest | {label_set.attribute: label_set}
             with whole_file(path) as part:
-                return write_labels(database, label_set, part, names=names)
+                return write_sets(database, [*sets.values()], part, names=names)
 
     @contextmanager
     def _opened(self) -> Iterator[Database]:

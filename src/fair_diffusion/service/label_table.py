@@ -1,7 +1,7 @@
 """The labels of a set as a table, and back, as an audit and `fair-diffusion calibrate` read it.
 
 The columns are `file,attribute,group,rater,concept,source,probability,guideline`. The probability is that with which
-the picture was shown by now, up to a factor that all pictures share.
+the picture was shown by now, so tables of several sets may be joined.
 
 "unknown" stands for "cannot tell". Skips and gold questions are left out. A table of pictures has one line for each,
 with what raters together or an adjudication say, so that its reader needs no rule for disagreements.
@@ -10,7 +10,7 @@ with what raters together or an adjudication say, so that its reader needs no ru
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,7 +87,28 @@ def write_labels(
     Returns:
         How many lines.
     """
-    pictures, chances, rows = _pictures(database, label_set), _chances(database, label_set), []
+    return write_sets(database, [label_set], path, what=what, names=names)
+
+
+def write_sets(
+    database: Database,
+    sets: Sequence[LabelSet],
+    path: Path,
+    *,
+    what: What = "labels",
+    names: Mapping[str, str] | None = None,
+) -> int:
+    """The same for several sets, such as those of the attributes of the same pictures, in one table."""
+    rows = [row for each in sets for row in _lines(database, each, what, names)]
+    write_csv(path, HEADER, rows)
+    return len(rows)
+
+
+def _lines(
+    database: Database, label_set: LabelSet, what: What, names: Mapping[str, str] | None
+) -> Iterator[dict[str, Any]]:
+    """The lines of one set."""
+    pictures, chances = _pictures(database, label_set), chances_by_now(database, label_set)
     standing = Labels(database).all(label_set=label_set.id)
     versions = {(label.image, label.rater): label.guideline for label in standing}
     for image, one in Adjudications(database, label_set).decisions().items():
@@ -97,17 +118,13 @@ def write_labels(
         told = {"file": row.file, "attribute": label_set.attribute, "concept": row.concept, "source": row.source}
         said = one.said if what == "labels" else {one.how: one.answer}
         for rater, answer in said.items():
-            rows.append(
-                {
-                    **told,
-                    "group": answer or UNKNOWN,
-                    "rater": (names or {}).get(rater, rater),
-                    "probability": chances[image],
-                    "guideline": versions.get((image, rater), label_set.guideline),
-                }
-            )
-    write_csv(path, HEADER, rows)
-    return len(rows)
+            yield {
+                **told,
+                "group": answer or UNKNOWN,
+                "rater": (names or {}).get(rater, rater),
+                "probability": chances[image],
+                "guideline": versions.get((image, rater), label_set.guideline),
+            }
 
 
 def labels_text(database: Database, label_set: LabelSet, *, what: What = "labels") -> str:
@@ -163,12 +180,14 @@ def _given(found: LabelRows, label_set: LabelSet, by_file: Mapping[str, Row[Any]
     """The labels of pictures of the set. `ValueError` if they cannot stand beside those of the set."""
     attribute = label_set.attribute
     votes = found.votes[attribute]
+    there = {file: raters for file, raters in votes.items() if file in by_file}
     chances = [found.chances[attribute, file] for file in votes if (attribute, file) in found.chances]
     if chances and not math.isclose(min(chances), max(chances)):
         raise ValueError(
             f"the table has probabilities from {min(chances):g} to {max(chances):g}, so its pictures were not drawn "
-            "uniformly, as those of this set are; calibrate or audit with the table itself"
+            "uniformly, as those of this set are; calibrate with the table itself"
         )
+    # In the order of the draw: intervals take labels to come in random order, and tables are often sorted by group.
     given = [
         _Given(
             by_file[file],
@@ -176,8 +195,7 @@ def _given(found: LabelRows, label_set: LabelSet, by_file: Mapping[str, Row[Any]
             None if group == UNKNOWN else group,
             found.guidelines.get((attribute, file), IMPORTED),
         )
-        for file, raters in votes.items()
-        if file in by_file
+        for file, raters in sorted(there.items(), key=lambda each: by_file[each[0]].place or 0)
         for rater, group in raters.items()
     ]
     for said in {word for each in given for word in (each.rater, each.guideline)}:

@@ -129,7 +129,7 @@ def weighted_share(
     if not y.size <= n or not 0 <= seen <= n:
         raise ValueError(f"seen is {seen:g} of n = {n}: give the machine's counts over all pictures")
     check_level(level)
-    w = 1 / pi
+    w = pi.min() / pi
     trust = _trust(y, f, w)
     estimate = trust * seen / n + float(np.average(y - trust * f, weights=w))
     # Half a picture of each kind of pair, with the average weight.

@@ -113,8 +113,8 @@ def _shares(y: Array, f: Array, seen: float, n: int, alpha: float) -> Interval:
         before, mean = mean, mean + (value - mean) / i
         square += (value - mean) * (value - before) if i > 1 else value**2
     kept = shares[possible & (highest < math.log(1 / alpha))]
-    if not kept.size:  # the grid is too coarse for all but one picture's worth of doubt
-        middle = min(1.0, max(0.0, seen / n + float((y - f).mean())))
-        return max(0.0, middle - 1 / n), min(1.0, middle + 1 / n)
     step = 1 / (_GRID - 1)
+    if not kept.size:  # what is left lies between two shares of the grid
+        middle, step = min(1.0, max(0.0, seen / n + float((y - f).mean()))), max(step, 1 / n)
+        return max(0.0, middle - step), min(1.0, middle + step)
     return max(0.0, float(kept.min()) - step), min(1.0, float(kept.max()) + step)
