@@ -17,6 +17,7 @@ from fair_diffusion.policy.target import uniform
 from fair_diffusion.service.claims import Claims, Ended
 from fair_diffusion.service.comebacks import come_back, give_up, leave
 from fair_diffusion.service.database import Database, now
+from fair_diffusion.service.fair_order import start
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.job import IdempotencyError, Job, LostError, UnknownJobError
 from fair_diffusion.service.jobs import Jobs, digest_of
@@ -443,6 +444,28 @@ def test_limits_of_a_key(jobs: Jobs, database: Database) -> None:
     with pytest.raises(LimitError, match="3 jobs wait") as full:
         put(jobs, key="third", most_waiting=3)
     assert full.value.limit == "waiting"
+
+
+def test_a_refusal_waits_for_nobody_who_writes(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a job is put into the last place, the next one is refused already."""
+    put(jobs), put(jobs)
+    writes, go = threading.Event(), threading.Event()
+
+    def slow(*given: Any, **named: Any) -> float:
+        writes.set()
+        assert go.wait(60)
+        return start(*given, **named)
+
+    monkeypatch.setattr("fair_diffusion.service.jobs.start", slow)
+    with ThreadPoolExecutor(2) as pool:
+        last = pool.submit(put, jobs, most_waiting=3)
+        try:
+            assert writes.wait(60)
+            with pytest.raises(LimitError, match="3 jobs wait"):
+                pool.submit(put, jobs, most_waiting=3).result(timeout=20)
+        finally:
+            go.set()
+        assert last.result(timeout=60).state == "queued"
 
 
 def test_bad_jobs_are_refused_before_anything_is_written(jobs: Jobs) -> None:

@@ -52,6 +52,7 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._putting = threading.Lock()  # threads take turns sooner than the database lets them
+        self._line: list[str] = []  # the jobs of threads that wait for their turn, or have it
         self._refused = float("-inf")  # when a job was refused last
 
     def put(
@@ -98,10 +99,7 @@ class Jobs:
         if not 0 < cost < float("inf") or images < 0:
             raise ValueError(f"cost is {cost} and images {images}; give a cost above 0 and no images below 0")
         digest = digest_of(kind, body if asked is None else asked)
-        if idempotency is None and time.monotonic() - self._refused < LATELY:  # refusals wait for nobody who writes
-            with self.database.reading() as connection:
-                check_room(connection, key, kind, images, limits or Limits(), most_waiting)
-        values = {
+        values: dict[str, Any] = {
             "id": f"job_{uuid.uuid4().hex}",
             "kind": kind,
             "state": QUEUED,
@@ -118,7 +116,12 @@ class Jobs:
             "attempts": 0,
             "cancelling": False,
         }
+        ahead = len(self._line)
+        self._line.append(values["id"])
         try:
+            if idempotency is None and (ahead or time.monotonic() - self._refused < LATELY):
+                with self.database.reading() as connection:  # so most refusals wait for nobody who writes
+                    check_room(connection, key, kind, images, limits or Limits(), most_waiting, ahead)
             with self._putting, self.database.writing() as connection:
                 place = start(self.database, connection, key=key, kind=kind, priority=priority)
                 if idempotency is not None and (before := _before(connection, key, idempotency, digest)):
@@ -129,6 +132,8 @@ class Jobs:
         except LimitError:
             self._refused = time.monotonic()
             raise
+        finally:
+            self._line.remove(values["id"])
         return Job.of(row), True
 
     def get(self, job: str, *, key: str | None = None) -> Job:

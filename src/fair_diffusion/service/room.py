@@ -15,15 +15,18 @@ MINUTE = 60.0
 
 
 def check_room(
-    connection: Connection, key: str, kind: str, images: int, limits: Limits, most_waiting: int | None
+    connection: Connection, key: str, kind: str, images: int, limits: Limits, most_waiting: int | None, ahead: int = 0
 ) -> None:
-    """`LimitError` if a job of this key does not fit into the queue now."""
+    """`LimitError` if a job of this key does not fit into the queue now, with `ahead` more jobs in it."""
     waiting = (is_queued, table.c.kind == kind)
-    for most, who, name in ((limits.queued, (table.c.key == key,), "queued"), (most_waiting, (), "waiting")):
+    for most, who, more, name in (
+        (limits.queued, (table.c.key == key,), 0, "queued"),
+        (most_waiting, (), ahead, "waiting"),
+    ):
         if most is None:
             continue
         few = select(table.c.id).where(*waiting, *who).limit(most).subquery()
-        if (connection.scalar(select(func.count()).select_from(few)) or 0) >= most:
+        if (connection.scalar(select(func.count()).select_from(few)) or 0) + more >= most:
             whose = "of this key " if who else ""
             raise LimitError(f"{most} jobs {whose}wait already; try again when some have ended", name, 1.0)
     if limits.images_per_minute is not None:
