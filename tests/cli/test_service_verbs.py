@@ -80,6 +80,17 @@ def test_ids_are_whole_on_a_narrow_terminal(data: Path) -> None:
         assert identity in narrow.invoke(app, [verb, "list", "--data", str(data)]).stdout
 
 
+def test_a_job_is_one_line_on_a_narrow_terminal(data: Path) -> None:
+    data.mkdir()
+    database = Database(data / "service.sqlite")
+    job, _ = Jobs(database).put("draw pocket", {}, key="key_0123456789ab")
+    Claims(database, "w").claim(["draw pocket"])
+    database.close()
+    listed = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["jobs", "list", "--data", str(data)]).stdout
+    (line,) = [line for line in listed.splitlines() if job.id in line]
+    assert all(word in line for word in ("draw pocket", "running", "key_0123456789ab"))
+
+
 @pytest.mark.parametrize(("secret", "sent"), [("fd-new", "fd-new"), (None, "fd-mine")])
 def test_the_line_that_a_server_prints_sends_the_key(
     secret: str | None, sent: str, capsys: pytest.CaptureFixture[str]

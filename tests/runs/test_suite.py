@@ -119,6 +119,19 @@ def test_parts_are_drawn_once_and_an_interrupt_goes_on(tmp_path: Path) -> None:
     assert (found["nurse"].counts["woman"], found["cook"].counts["woman"]) == (60, 30)
 
 
+def test_two_processes_at_once_are_told_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    class Overtaken(Pipe):
+        def draw(self, prompt: str, n: int, seed: int) -> Drawn:
+            draw_suite(Pipe(), SUITE, ["nurse"], tmp_path / "work", images=4)
+            return super().draw(prompt, n, seed)
+
+    with pytest.raises(ValueError, match="another process drew .*nurse.* the same command goes on"):
+        draw_suite(Overtaken(), SUITE, ["nurse", "cook"], tmp_path / "work", images=4)
+    pipe = Pipe()
+    draw_suite(pipe, SUITE, ["nurse", "cook"], tmp_path / "work", images=4)
+    assert pipe.calls == [("a photo of a cook", 4, 0)]
+
+
 def test_more_images_later_add_to_those_that_are_there(tmp_path: Path) -> None:
     draw_suite(Pipe(), SUITE, ["cook"], tmp_path / "work", images=4)
     pipe = Pipe()

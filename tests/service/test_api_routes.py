@@ -216,8 +216,12 @@ def test_settings_come_from_options_then_the_environment_then_a_file(
     with pytest.raises(ValueError, match="the setting port cannot be used"):
         Settings.read(data=tmp_path, port=70_000)
     (tmp_path / "service.yaml").write_text("prot: 1\n")
-    with pytest.raises(ValueError, match="the setting prot cannot be used"):
+    with pytest.raises(ValueError, match="the setting prot cannot be used: there is none; did you mean 'port'"):
         Settings.read(data=tmp_path)
+    for other in ("- port: 1\n", "port 1\n"):
+        (tmp_path / "service.yaml").write_text(other)
+        with pytest.raises(ValueError, match=r"service\.yaml in the data folder holds no settings"):
+            Settings.read(data=tmp_path)
 
 
 def test_a_policy_that_includes_other_files_is_told_what_to_do(tmp_path: Path) -> None:

@@ -48,11 +48,11 @@ def list_jobs(
     if as_json:
         say_json([_public(job) for job in listed])
         return
-    shown = Columns("job", "kind", "state", "key", "images", "asked", "attempts", "reason", whole=True)
+    shown = Columns("job", "kind", "state", "key", "images", "asked", "attempts", "reason")
     for job in listed:
         asked = clock_time(job.created)
         shown.row(job.id, job.kind, job.state, job.key, str(job.images), asked, str(job.attempts), job.reason or "")
-    Terminal().print(shown) if listed else say("no jobs")
+    Terminal().lines_of(shown) if listed else say("no jobs")
 
 
 @jobs.command()

@@ -119,7 +119,7 @@ def run(
             return
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: None)  # uvicorn takes them, ends, and sends them on
-        drawing = Workers(settings, _options(loading))
+        drawing = Workers(settings, _options(loading), lambda: uvicorn.end())
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         uvicorn = Uvicorn(
             server,
@@ -132,6 +132,8 @@ def run(
                 uvicorn.run()
         finally:
             server.close()
+        if drawing.failed:
+            raise ValueError("a worker cannot work, and said why; mend that, and start again")
 
 
 def _greet(address: str, secret: str | None) -> None:

@@ -8,6 +8,9 @@ from rich.table import Table
 
 from fair_diffusion.cli.console import visible
 
+WIDEST = 10_000
+"""Characters of a line, for measuring how wide a table would be."""
+
 
 class Terminal(Console):
     """Standard output, or standard error. Square brackets and colons are text."""
@@ -18,6 +21,11 @@ class Terminal(Console):
     def write(self, text: str, *, bold: bool = False, wrap: bool = True) -> None:
         """Print one line, wrapped at words unless the terminal is to wrap it."""
         self.print(visible(text), style="bold" if bold else None, soft_wrap=not wrap)
+
+    def lines_of(self, table: Table) -> None:
+        """Print a table whose rows are lines, however long. A terminal that is too narrow wraps them."""
+        self.width = max(self.width, self.measure(table, options=self.options.update(width=WIDEST)).maximum)
+        self.print(table)
 
 
 class Columns(Table):

@@ -16,6 +16,7 @@ from fair_diffusion.backbones.step_progress import StepProgress
 from fair_diffusion.files.progress import Progress, silent
 from fair_diffusion.models.provenance import sha256, versions
 from fair_diffusion.request import Request, check_prompt, check_seed
+from fair_diffusion.runs.format import RESULT
 from fair_diffusion.runs.parts import Part, Parts, check_parts
 from fair_diffusion.runs.work import suite_folder
 
@@ -110,7 +111,8 @@ def draw_suite(
         The concepts whose intervals stayed too wide; empty without `until`.
 
     Raises:
-        ValueError: `work` holds parts with other settings, other concepts or more images, or cannot be written.
+        ValueError: `work` holds parts with other settings, other concepts or more images, or cannot be written, or
+            another process draws into it.
         KeyboardInterrupt: the drawing was interrupted; finished parts are kept.
     """
     check_work(work, suite, concepts, images=images, until=until)
@@ -121,6 +123,10 @@ def draw_suite(
     while parts.waiting:
         for part, result in draw_parts(pipe, suite, parts.missing(), options=options, on_step=moved):
             folder.claim(settings)
+            if (work / part.name / RESULT).is_file():
+                raise ValueError(
+                    f"another process drew {work / part.name} meanwhile; when it has ended, the same command goes on"
+                )
             result.save(work / part.name)
             parts.arrived(part)
             saved += part.n

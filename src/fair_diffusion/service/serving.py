@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 LOG = logging.getLogger("fair_diffusion.serve")
+USAGE = 2
+"""The exit code of a worker that cannot work at all."""
 DATABASE = "FAIR_DIFFUSION_DATABASE"
 """The environment variable by which workers get the URL, which may hold a password."""
 SLOWEST = 30.0
@@ -105,10 +107,15 @@ class Workers:
     Args:
         settings: of the server.
         loading: options of the command line that say which model is loaded.
+        useless: called when the first worker of a place cannot work at all, such as for a model that is not there.
+
+    Attributes:
+        failed: whether there was such a worker.
     """
 
-    def __init__(self, settings: Settings, loading: Sequence[str]) -> None:
-        self._settings, self._loading = settings, loading
+    def __init__(self, settings: Settings, loading: Sequence[str], useless: Callable[[], None]) -> None:
+        self._settings, self._loading, self._useless = settings, loading, useless
+        self.failed = False
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
         self._threads = [
@@ -133,8 +140,11 @@ class Workers:
             process.terminate()
 
     def _keep(self, place: int) -> None:
-        """Start a worker, and again whenever it dies, each time a little later."""
-        wait = 0.5
+        """Start a worker, and again whenever it dies, each time a little later.
+
+        The first one may end it all: what it says is about how the command was written, and would be said for ever.
+        """
+        wait, first = 0.5, True
         while not self._ended.is_set():
             began = time.monotonic()
             process = subprocess.Popen(self._command(), env={**os.environ, DATABASE: self._settings.database_url})
@@ -142,6 +152,11 @@ class Workers:
             if self._ended.is_set():
                 process.terminate()
             code = self._wait(process)
+            if first and code == USAGE and not self._ended.is_set():
+                self.failed = True
+                self._useless()
+                return
+            first = False
             if not self._ended.is_set():
                 wait = 0.5 if time.monotonic() - began > SLOWEST else min(SLOWEST, 2 * wait)
                 LOG.error("worker %s ended with %s; it starts again in %.0f s", process.pid, code, wait)
@@ -215,6 +230,10 @@ class Uvicorn(uvicorn.Server):
         if self._ending is not None:
             self._ending()  # both have the same grace time, not one after the other
         await super().shutdown(sockets=sockets)
+
+    def end(self) -> None:
+        """End as after a signal; from any thread, also before it takes requests."""
+        self.should_exit = True
 
     @property
     def port(self) -> int:

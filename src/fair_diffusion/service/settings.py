@@ -16,12 +16,23 @@ from pydantic_settings import (
 )
 
 from fair_diffusion.files.signature import named
+from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.service.database_name import shown_url
 from fair_diffusion.service.upstream_url import checked_url
 
 FILE = "service.yaml"
 """The file of settings in the data folder."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class _File(YamlConfigSettingsSource):
+    """The file of settings. `ValueError` if it holds anything but settings with their values."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        found: Any = super()._read_file(file_path)
+        if not isinstance(found, dict):
+            raise ValueError(f"{FILE} in the data folder holds no settings; write lines such as most_waiting: 1000")
+        return found
 
 
 class Settings(BaseSettings):
@@ -73,7 +84,7 @@ class Settings(BaseSettings):
         """Options first, then the environment, then the file."""
         given: Any = init_settings
         data = Path(given.init_kwargs.get("data") or env_settings().get("data") or Path("fair-diffusion-data"))
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=data / FILE)
+        return init_settings, env_settings, _File(settings_cls, yaml_file=data / FILE)
 
     @classmethod
     def read(cls, **options: Any) -> Settings:
@@ -83,7 +94,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = ".".join(map(str, first["loc"])) or "settings"
-            raise ValueError(f"the setting {name} cannot be used: {first['msg']}") from None
+            unknown = first["type"] == "extra_forbidden"
+            why = f"there is none; {suggestion(name, tuple(cls.model_fields))}" if unknown else first["msg"]
+            raise ValueError(f"the setting {name} cannot be used: {why}") from None
         except yaml.YAMLError as error:
             raise ValueError(f"{FILE} in the data folder is no YAML ({str(error).splitlines()[0]}); mend it") from None
 
