@@ -206,3 +206,18 @@ def test_a_very_small_probability_is_a_weight_like_any_other() -> None:
     (found,) = made(rows).readers
     assert np.sum(found.counts) == pytest.approx(1)
     assert found.counts[0][0] == pytest.approx(1)
+
+
+def test_intervals_hold_where_few_labels_weigh_much() -> None:
+    """Of women who are read as men only a fifth are among the labels: each stands for five. Truth: 5 % are."""
+    rng = np.random.default_rng(3)
+    held, runs = 0, 200
+    for _ in range(runs):
+        wrong = rng.random(200) < 0.05
+        shown = ~wrong | (rng.random(200) < 0.2)
+        right, misread = int((shown & ~wrong).sum()), int((shown & wrong).sum())
+        rows = [*labels(("woman", "woman", right)), *labels(("woman", "man", misread), probability=0.2)]
+        men = labels(("man", "man", 20), probability=0.2)
+        (found,) = made([*rows, *men]).readers
+        held += found.low[0][1] <= 0.05 <= found.high[0][1]
+    assert held / runs >= 0.93

@@ -88,7 +88,7 @@ class ReaderCalibration:
         counts: `counts[i][j]` of these images are group i to people and j to the reader, weighted: an image that was
             shown with a small probability stands for more. Together they are as many as independent labels would be.
         rates: `rates[i][j]` is the probability that an image that is i to people is read as j, in any concept.
-        low, high: the 95 % interval of each of these rates.
+        low, high: the 95 % interval of each of these rates, for which a label counts as its weight over the largest.
         strengths: for each group that people saw, how many labels of all concepts count in one concept.
         concepts: the rates of each concept with labels.
         fingerprint: of the reader whose errors these are; empty if that is not known, as in files of format 1.
@@ -295,7 +295,8 @@ def _calibrated(labels: Sequence[LabelledImage], attribute: Attribute) -> Reader
                 )
         counts[concepts.index(_named(one.concept)), place[one.people], place[one.read]] += weight
     found = pooled_rates(counts)
-    low, high = rate_intervals(counts.sum(axis=0))
+    # As many labels as if all had the largest weight: an error that happens not to be among them may weigh so much.
+    low, high = rate_intervals(counts.sum(axis=0) / weights.max())
     numbers = Counter(_named(one.concept) for one in labels)
     return ReaderCalibration(
         reader=labels[0].reader,
