@@ -125,7 +125,7 @@ def test_two_processes_at_once_are_told_and_the_same_command_goes_on(tmp_path: P
             draw_suite(Pipe(), SUITE, ["nurse"], tmp_path / "work", images=4)
             return super().draw(prompt, n, seed)
 
-    with pytest.raises(ValueError, match="another process drew .*nurse.* the same command goes on"):
+    with pytest.raises(ValueError, match=r"another process drew .*nurse.* the same command goes on"):
         draw_suite(Overtaken(), SUITE, ["nurse", "cook"], tmp_path / "work", images=4)
     pipe = Pipe()
     draw_suite(pipe, SUITE, ["nurse", "cook"], tmp_path / "work", images=4)
