@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from fair_diffusion.audit.study import Study
 from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.policy import Policy
 from fair_diffusion.service.claims import Claims
@@ -23,23 +25,53 @@ NOW = replace(THEN, measured_on="now")
 BODY = DrawBody(prompt="a photo of a nurse", n=2, seed=1, steps=2, guidance=2.0, method="prompt")
 
 
-def _study(database: Database, folder: Path, **kept: Any) -> list[Confusion]:
-    """The judge's errors in the study of a job that keeps so much."""
-    asked, _ = Jobs(database).put("draw pocket", BODY.stored(), key="key_1", images=2)
+def _job(database: Database, judged: str, *, method: str = "prompt", **kept: Any) -> Job:
+    """A job whose two images read so, and that keeps so much."""
+    asked, _ = Jobs(database).put("draw pocket", replace(BODY, method=method).stored(), key="key_1", images=2)
     claims = Claims(database, "w")
     (held,) = claims.claim(["draw pocket"])
     images = [
-        {"file": f"{k}" * 64, "judged": {"gender": "woman"}, "assigned": {}, "confidence": {"gender": 0.9}}
-        for k in range(2)
+        {
+            "file": f"{k}" * 64,
+            "judged": {"gender": judged},
+            "assigned": {"gender": group},
+            "confidence": {"gender": 0.9},
+        }
+        for k, group in enumerate(("woman", "man"))
     ]
     claims.end(held, result={"images": images, **kept})
-    job: Job = Jobs(database).get(asked.id)
+    return Jobs(database).get(asked.id)
+
+
+def _found(database: Database, folder: Path, drawn: Sequence[Drawn], policy: Policy) -> Study:
     pipe = SimpleNamespace(judge_confusions=lambda _: [NOW])
     tools: Any = SimpleNamespace(
-        pipe=pipe, policy_for=lambda _: Policy(), model="pocket", images=Images(database, folder / "images")
+        pipe=pipe, policy_for=lambda _: policy, model="pocket", images=Images(database, folder / "images")
     )
-    found = drawing_study(tools, [Drawn("nurse", job, None)], folder)
-    return list(found.study.confusions)
+    return drawing_study(tools, drawn, folder).study
+
+
+def _study(database: Database, folder: Path, **kept: Any) -> list[Confusion]:
+    """The judge's errors in the study of a job that keeps so much."""
+    drawn = [Drawn("nurse", _job(database, "woman", **kept), None)]
+    return list(_found(database, folder, drawn, Policy()).confusions)
+
+
+def test_each_of_several_ways_is_a_source_beside_the_plain_twins(database: Database, tmp_path: Path) -> None:
+    plain, switched, pushed = (
+        _job(database, judged, method=method)
+        for judged, method in (("woman", "none"), ("woman", "switch"), ("man", "semantic"))
+    )
+    drawn = [Drawn("nurse", switched, plain), Drawn("nurse", pushed, None)]
+    study = _found(database, tmp_path, drawn, Policy.from_sentence("nurse: half women, half men"))
+    assert [(one.name, one.kind, one.asked) for one in study.sources] == [
+        ("plain", "plain", False),
+        ("switch", "instructed", True),
+        ("semantic", "instructed", True),
+    ]
+    counts = {one.source: one.counts["man"] for one in study.tallies if one.attribute == "gender"}
+    assert counts == {"plain": 0, "switch": 0, "semantic": 2}
+    assert [(one.source, one.counts["man"]) for one in study.quotas] == [("switch", 1), ("semantic", 1)]
 
 
 def test_the_errors_are_those_that_the_job_keeps(database: Database, tmp_path: Path) -> None:

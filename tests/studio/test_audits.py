@@ -64,17 +64,19 @@ def test_pictures_are_read_and_deleted(drawing: Studio, browser: Browser, tmp_pa
     assert list((drawing.server.settings.data / "images").rglob("*.png")) == []
 
 
-def test_a_model_is_audited_with_and_without_an_instruction(drawing: Studio, browser: Browser) -> None:
+def test_a_model_is_audited_with_and_without_an_instruction_in_two_ways(drawing: Studio, browser: Browser) -> None:
     page = drawing.open(browser, "instruct")
     expect(page.get_by_text("The model is being loaded")).to_have_count(0, timeout=120_000)
     page.goto(drawing.address + "audits")
     suite = page.get_by_role("region", name="Of the model")
     suite.get_by_label("Occupations").fill("firefighter\nnurse")
     suite.get_by_label("Images of each").fill("4")
+    expect(suite.get_by_role("checkbox", name="switch")).to_be_checked()
+    suite.get_by_role("checkbox", name="prompt: the group's word").check()
     suite.get_by_role("button", name="Draw and audit").click()
     page.get_by_role("link", name="Read the report").click(timeout=180_000)
     expect(page.get_by_role("heading", level=1)).to_have_text("2 occupations, 4 images each")
-    for text in ("plain", "instructed", "firefighter", "nurse"):
+    for text in ("plain", "switch", "prompt", "firefighter", "nurse"):
         expect(page.locator("body")).to_contain_text(text)
     check(page)
     page.goto(drawing.address + "instruct")

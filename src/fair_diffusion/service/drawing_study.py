@@ -28,28 +28,35 @@ SHOWN = 24
 
 @dataclass(frozen=True)
 class Drawn:
-    """The drawing of one concept: its job, and the job of its plain twins if they were drawn."""
+    """The drawing of one concept in one way: its job, and the job of its plain twins if they were drawn."""
 
     concept: str
     job: Job
     plain: Job | None
 
+    @property
+    def way(self) -> str:
+        """The method that drew it."""
+        return str(self.job.body["method"])
+
     def images(self, source: str) -> Sequence[Mapping[str, Any]]:
-        """What is kept of the images of a source."""
-        job = self.job if source == INSTRUCTED else self.plain
+        """What is kept of the images of a source: the plain ones, the instructed ones, or those of one way."""
+        job = self.plain if source == PLAIN else self.job if source in (INSTRUCTED, self.way) else None
         found: Sequence[Mapping[str, Any]] = (job.result or {}).get("images", ()) if job else ()
         return found
 
 
 def drawing_study(tools: Tools, drawn: Sequence[Drawn], folder: Path) -> Findings:
-    """The study of these drawings.
+    """The study of these drawings. Of several ways each is a source by its name.
 
     Args:
         tools: of the worker.
         drawn: all of them are over.
         folder: for the pictures that the report shows.
     """
-    names = [source for source in (PLAIN, INSTRUCTED) if any(each.images(source) for each in drawn)]
+    ways = list(dict.fromkeys(each.way for each in drawn))
+    asking = ways if len(ways) > 1 else [INSTRUCTED]
+    names = [source for source in (PLAIN, *asking) if any(each.images(source) for each in drawn)]
     tallies, quotas, errors = list[Tally](), list[Quota](), list[Confusion]()
     for each in drawn:
         found = match(tools.policy_for(DrawBody.of(each.job.body)), str(each.job.body["prompt"]))
@@ -60,11 +67,16 @@ def drawing_study(tools: Tools, drawn: Sequence[Drawn], folder: Path) -> Finding
             if images:
                 tallies += _tallies(source, each.concept, images, asked, found.attributes)
         quotas += [
-            Quota(source=INSTRUCTED, concept=each.concept, attribute=name, counts=counts)
-            for name, counts in _quotas(each.images(INSTRUCTED), asked).items()
+            Quota(source=source, concept=each.concept, attribute=name, counts=counts)
+            for source in asking
+            if each.images(source)
+            for name, counts in _quotas(each.images(source), asked).items()
         ]
     facts = {"model": tools.model, "reader": "the judge of the model"}
-    sources = [Source(name=name, kind=name, facts=facts, asked=name == INSTRUCTED) for name in names]
+    sources = [
+        Source(name=name, kind=PLAIN if name == PLAIN else INSTRUCTED, facts=facts, asked=name != PLAIN)
+        for name in names
+    ]
     study = Study(
         title="",
         sources=sources,

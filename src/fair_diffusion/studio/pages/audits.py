@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from fair_diffusion.files.csv_rows import inner_path
+from fair_diffusion.methods import METHODS, USUAL
 from fair_diffusion.report.headline import units
+from fair_diffusion.seeds import SEEDS
 from fair_diffusion.service import uploads
 from fair_diffusion.service.audit_body import COUNTS, DRAWINGS, PICTURES, AuditBody
 from fair_diffusion.service.image_request import chosen_model
@@ -34,6 +37,10 @@ router = APIRouter(prefix="/audits")
 shared = APIRouter(prefix="/shared")
 OCCUPATIONS = "firefighter\nnurse\nteacher\nfarmer\nscientist\nsoftware developer"
 """What the form begins with."""
+WAYS = {
+    name: row.does for name, row in METHODS.items() if row.assigns and not row.needs_file and row.drawn_by == "everyone"
+}
+"""The methods that the form offers, with what each does: those that cost no more than some plain images."""
 CONCEPTS = 50
 """Occupations of one audit at most."""
 SHARED = 30 * 24 * 3600
@@ -73,6 +80,8 @@ def audits(request: Request, server: Here, key: Operator) -> Response:
         "most": MOST,
         "megabytes": server.settings.most_upload // 2**20,
         "active": server.policies.active(),
+        "ways": WAYS,
+        "usual": USUAL,
     }
     return page(request, "audits.html.j2", title="Audits and comparisons", **context)
 
@@ -92,21 +101,27 @@ def suite(
     sentence: Annotated[str, Form(max_length=4000)] = "",
     n: Annotated[int, Form(ge=1, le=MOST)] = 8,
     title: Annotated[str, Form(max_length=200)] = "",
+    ways: Annotated[Sequence[str], Form()] = (USUAL,),
 ) -> Response:
-    """Draw images of several occupations, with and without the instruction, and audit them."""
+    """Draw images of several occupations, with and without the instruction, in one or several ways, and audit them."""
     concepts = list(dict.fromkeys(line.strip() for line in occupations.splitlines() if line.strip()))
     if not 1 <= len(concepts) <= CONCEPTS:
         raise wrong("occupations", f"{len(concepts)} occupations; give 1 to {CONCEPTS}, one on each line")
     if prompt.count("{}") != 1:
         raise wrong("prompt", "mark the place of the occupation in the prompt with {}, once")
+    chosen = [way for way in WAYS if way in ways]
+    if not chosen or len(chosen) < len(set(ways)):
+        raise wrong("ways", f"the ways are {', '.join(ways)}; choose some of {', '.join(WAYS)}")
     identity = request.state.request_id
     drawings = []
     for concept in concepts:
         text = prompt.replace("{}", concept)
-        asked = Asked(prompt=text, sentence=sentence.replace("{}", concept), n=n, twins=True)
-        drawings.append((concept, put_drawing(server, key, asked, request=identity, group=identity, priority=-1)))
+        asked = Asked(prompt=text, sentence=sentence.replace("{}", concept), n=n, seed=secrets.randbelow(SEEDS - MOST))
+        for way in chosen:  # the same seeds in each, and one set of plain twins
+            drawn = asked.model_copy(update={"method": None if way == USUAL else way, "twins": way == chosen[0]})
+            drawings.append((concept, put_drawing(server, key, drawn, request=identity, group=identity, priority=-1)))
     named = title.strip() or f"{units(len(concepts), 'occupation')}, {n} images each"
-    return _put(request, server, key, AuditBody(subject=DRAWINGS, title=named, drawings=drawings), n * len(concepts))
+    return _put(request, server, key, AuditBody(subject=DRAWINGS, title=named, drawings=drawings), n * len(drawings))
 
 
 @router.post("/drawing/{job}")

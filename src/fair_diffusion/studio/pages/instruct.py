@@ -49,6 +49,7 @@ class Asked(BaseModel):
     steps: int | None = Field(default=None, ge=1, le=1000)
     negative_prompt: str = Field(default="", max_length=MAX_PROMPT)
     twins: bool = False
+    method: str | None = Field(default=None, max_length=100)
     policy: str = Field(default="", max_length=4, description='"none": without the policy')
 
 
@@ -194,6 +195,7 @@ def put_drawing(server: Server, key: Key, asked: Asked, *, request: str, group: 
         fairness = {
             "instruct": sentence or None,
             "policy": "none" if asked.policy == "none" and not sentence else None,
+            "method": asked.method,
             "steps": asked.steps,
             "negative_prompt": asked.negative_prompt.strip() or None,
             "seed": secrets.randbelow(SEEDS - MOST) if asked.seed is None else asked.seed,
