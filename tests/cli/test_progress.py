@@ -75,9 +75,23 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
         work("reading", 7, None)
         work("denoising", 960, 960)
     assert capsys.readouterr().err.splitlines() == [
-        "denoising: 240 of 960, about 48 s left",
+        "denoising: 240 of 960, about 47 s left",
         "reading: 7",
         "denoising: 960 of 960",
+    ]
+
+
+def test_what_was_there_before_says_nothing_of_the_pace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 0.0, 16.0, 40.0])
+    monkeypatch.setattr("fair_diffusion.cli.progress.time.monotonic", lambda: next(clock))
+    with progress.counting("drawing") as count:
+        for done in (120, 120, 160):
+            count(done, 400)
+    assert capsys.readouterr().err.splitlines() == [
+        "drawing: 120 of 400",
+        "drawing: 160 of 400, about 4 min left",  # 40 in 40 s, and 240 to come
     ]
 
 

@@ -77,16 +77,20 @@ class _Lines:
     """Progress as lines: "denoising: 120 of 960, about 40 s left"."""
 
     def __init__(self) -> None:
-        self._start = self._told = time.monotonic()
+        self._told = time.monotonic()
+        self._first: tuple[float, float] | None = None  # when it was first moved, and what was there already
 
     def move(self, what: str, done: float, whole: float | None) -> None:
         """Print a line if the last one, or the start, is long enough ago."""
         now = time.monotonic()
+        start, there = self._first = self._first or (now, done)
         if now - self._told < BETWEEN:
             return
         self._told = now
         of = "" if whole is None else f" of {whole:,.0f}"
-        left = "" if whole is None or not 0 < done < whole else f", about {_left(now - self._start, done, whole)} left"
+        left = ""
+        if whole is not None and there < done < whole:
+            left = f", about {_left(now - start, done - there, whole - there)} left"
         say(f"{what}: {done:,.0f}{of}{left}", err=True)
         sys.stderr.flush()
 
