@@ -145,3 +145,8 @@ def test_an_upstream_server_that_cannot_be_served_is_told(data: Path, verb: str,
     refused = run(verb, "--data", data, *words, code=2)
     assert said in refused.stderr
     assert "secret" not in refused.output
+
+
+def test_a_worker_of_requests_is_told_that_it_takes_no_idle(data: Path) -> None:
+    assert "--idle is for a worker of suites" in run("worker", "--idle", "1", "--data", data, code=2).stderr
+    assert not data.exists()

@@ -54,6 +54,9 @@ def worker(
             placing = {name: value for name, value in loading.items() if name not in ("model", "memory", *TELLING)}
             _run(CellWorker(found, CellSettings(placing=placing, idle=idle, grace=grace)), parent)
         return
+    with usage_errors():
+        if idle is not None:
+            raise ValueError("--idle is for a worker of suites and comparisons; give --cells too, or leave it out")
     with opened(data, database, create=True) as found, usage_errors():
         from fair_diffusion.service.proxy_worker import ProxyWorker
         from fair_diffusion.service.worker import Worker, WorkerSettings
