@@ -55,10 +55,15 @@ class Tile:
 
     @property
     def missed(self) -> bool:
-        """Whether it does not show what it was to show: so the judge reads, or the perceiver is not sure."""
+        """Whether the perceiver is not sure that it shows what it was to show, as `Record.missed` has it."""
+        return bool((self.image or {}).get("missed"))
+
+    @property
+    def otherwise(self) -> bool:
+        """Whether it missed nothing, and the judge reads another group in it than it was to show."""
         image = self.image or {}
         read = image.get("judged", {})
-        return bool(image.get("missed")) or any(
+        return not self.missed and any(
             read.get(name) not in (None, group) for name, group in image.get("assigned", {}).items()
         )
 

@@ -79,6 +79,8 @@ def _shown(drawn: Drawing, tile: Tile, only: str) -> bool:
         return bool(tile.image and tile.image["steered"])
     if only == "missed":
         return tile.missed
+    if only == "otherwise":
+        return tile.otherwise
     if only == "unknown":
         return tile.unknown(drawn.asked or drawn.attributes)
     attribute, _, group = only.partition(":")
@@ -87,7 +89,8 @@ def _shown(drawn: Drawing, tile: Tile, only: str) -> bool:
 
 def _filters(drawn: Drawing) -> list[tuple[str, str, int]]:
     """The filters of the gallery: name, words, and how many images they let through; those of none are left out."""
-    wanted = [("all", "all"), ("steered", "steered"), ("missed", "missed"), ("unknown", "could not be read")]
+    wanted = [("all", "all"), ("steered", "steered"), ("missed", "missed")]
+    wanted += [("otherwise", "judge reads otherwise"), ("unknown", "could not be read")]
     wanted += [
         (f"{name}:{group}", group) for name in drawn.asked or drawn.attributes[:1] for group in drawn.groups(name)
     ]
