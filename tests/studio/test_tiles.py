@@ -1,4 +1,4 @@
-"""What a tile says of its image: "missed" means what it means in every record, and the judge's word stands beside it."""
+"""What a tile says of its image: "missed" means what records mean by it, and the judge's word stands beside it."""
 
 from __future__ import annotations
 
