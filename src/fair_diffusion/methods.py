@@ -41,7 +41,6 @@ class Method:
         assigns: whether each image is assigned the groups that it should show.
         reads_text: whether it acts through the text that the model reads.
         ends_early: whether it stops acting before the end of the run, at the end of the card's window.
-        shares_words: whether the words of held groups stand in one prompt with the group's own, and weaken it.
         gradient: whether it follows the gradient of the perceiver.
         learnt: what its file holds, which was learnt beforehand; empty if it takes no file.
         needs_file: whether it draws nothing without that file.
@@ -60,7 +59,6 @@ class Method:
     assigns: bool = True
     reads_text: bool = False
     ends_early: bool = False
-    shares_words: bool = False
     gradient: bool = False
     learnt: str = ""
     needs_file: bool = False
@@ -130,7 +128,6 @@ METHODS: Mapping[str, Method] = {
             acts_on="prompt, from a fifth of the way on",
             controls=(NATURAL_FIRST,),
             reads_text=True,
-            shares_words=True,
             ways={"switch": {}},
         ),
         Method(

@@ -50,19 +50,10 @@ def test_a_tone_that_the_look_cannot_tell_is_not_named(backbone: StableDiffusion
     assert all(shown.held == {} for shown in world(backbone, unclear).run("doctor: 100% woman").finished)
 
 
-def test_held_words_in_the_prompt_begin_one_level_higher(backbone: StableDiffusion) -> None:
-    """They weaken the group's own word. Guidance has no words to share, and begins as usual."""
-    for method, held, level in (("switch", True, 1), ("switch", False, 0), ("semantic", True, 0)):
-        one = world(backbone, MEN[:2])
-        one.held = ("skin_tone",) if held else ()
-        drawn = one.run("doctor: 100% woman", method=method, repair_budget=0.0)
-        assert [shown.strength for shown in drawn.finished] == [LEVELS[level]] * 2
-
-
 def test_a_lost_tone_is_made_again_once_and_more_strongly(backbone: StableDiffusion) -> None:
     one = world(backbone, MEN[:2])
     one.keeps = {"dark": LEVELS[1]}
-    drawn = one.run("doctor: 100% woman", method="semantic")
+    drawn = one.run("doctor: 100% woman")
     dark, medium = drawn.finished
     assert (dark.repairs, dark.strength, dark.missed) == (1, LEVELS[1], False)
     assert (medium.repairs, medium.strength) == (0, LEVELS[0])
@@ -73,8 +64,8 @@ def test_a_lost_tone_is_made_again_once_and_more_strongly(backbone: StableDiffus
 def test_a_picture_that_is_no_better_is_dropped(backbone: StableDiffusion) -> None:
     one = world(backbone, MEN[:2])
     one.keeps = {"dark": 100.0}
-    before = world(backbone, MEN[:2]).run("doctor: 100% woman", method="semantic").finished[0].image
-    dark = one.run("doctor: 100% woman", method="semantic").finished[0]
+    before = world(backbone, MEN[:2]).run("doctor: 100% woman").finished[0].image
+    dark = one.run("doctor: 100% woman").finished[0]
     assert (dark.repairs, dark.strength, dark.missed) == (1, LEVELS[0], False)
     assert dark.image.tobytes() == before.tobytes()
 
@@ -90,7 +81,7 @@ def test_what_is_held_never_costs_the_target(backbone: StableDiffusion) -> None:
 
     one = Fickle(backbone, MEN[:1])
     one.held, one.drifts, one.keeps = ("skin_tone",), {"skin_tone": "light"}, {"dark": LEVELS[1]}
-    (dark,) = one.run("doctor: 100% woman", method="semantic").finished
+    (dark,) = one.run("doctor: 100% woman").finished
     assert (dark.assigned, dark.missed, dark.strength) == ({"gender": "woman"}, False, LEVELS[0])
 
 

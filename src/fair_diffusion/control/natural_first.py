@@ -372,13 +372,10 @@ class _NaturalFirst:
         return Aim(plan.assigned, differing(plan.shows, plan.assigned), LEVELS[level], held)
 
     def _level(self, plan: Plan) -> int:
-        """The level of strength for an image: one level for all its groups, because they are steered together.
-
-        Of 12 nurses that were to be men and to keep their skin tone, 3 complied at the usual level, all at the next."""
+        """The level of strength for an image: one level for all its groups, because they are steered together."""
         changed = differing(plan.shows, plan.assigned)
         usual = [self.order.strengths.level((*self.order.key, name, plan.assigned[name])) for name in changed]
-        weakened = self.order.request.row.shares_words and self._aim(plan, 0).held
-        return max([plan.level, min(1, len(LEVELS) - 1) if weakened else 0, *usual])
+        return max([plan.level, *usual])
 
     def _plan_again(self, image: int) -> bool:
         """Plan one more try of an image. Return False if every try has failed."""
