@@ -8,7 +8,8 @@ the model does not draw all that it is asked for. So the error of a reader is bo
 - At most: images on which the prompt or the witness says another group than the reader does.
 
 The bounds hold if what prompt, witness and reader agree on is right, and what prompt and witness agree on, too. The
-ends in brackets are those of Wilson's 95 % intervals. All three readers learnt from drawings of the same artists.
+ends in brackets are those of Wilson's 95 % intervals. All three readers learnt from drawings of the same artists. The
+perceiver also learnt from generated pictures by what their prompts asked for, so it agrees with prompts more easily.
 
     python -m recipes.pocket.data && python -m recipes.pocket.people      (once)
     python -m benchmarks.generated_readings [--images 2]      → a table, and benchmarks/generated_readings.md

@@ -24,6 +24,7 @@ from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER, Key
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.limits import Limits
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.signing import Signer
 from fair_diffusion.service.tables import images as image_table
@@ -100,6 +101,26 @@ def test_an_image_is_made_again_for_its_own_key_alone(present: Studio) -> None:
     (label,) = Labels(present.server.database).all()
     assert (label.attribute, label.queue) == ("hats", "correction")
     assert len(present.server.jobs.newest(key=key.id)) == 2
+
+
+def test_a_suite_is_put_whole_or_not_at_all(present: Studio) -> None:
+    """Two occupations in two ways are four drawings and two sets of twins. Where one is refused, none waits."""
+    server = present.server
+    form = {"occupations": "nurse\nfarmer", "sentence": "every occupation: half women, half men", "n": "1"}
+    for most, ways, status in ((None, [], 400), (None, ["switch", "magic"], 400), (5, ["switch", "prompt"], 429)):
+        _, key = server.keys.add("an operator", role=OPERATOR, limits=Limits(queued=most))
+        with browsing(present, key) as http:
+            assert http.post("audits/suite", data={**form, "ways": ways}).status_code == status
+        assert {job.state for job in server.jobs.newest(key=key.id)} == ({"cancelled"} if most else set())
+    _, key = server.keys.add("an operator", role=OPERATOR)
+    with browsing(present, key) as http:
+        assert http.post("audits/suite", data={**form, "ways": ["switch", "prompt"]}).status_code == 303
+    found = server.jobs.newest(key=key.id)
+    drawings = [DrawBody.of(job.body) for job in found if job.kind.startswith("draw ")]
+    assert len(found) == 7
+    assert sum(bool(body.plain) for body in drawings) == 2
+    for prompt in {body.prompt for body in drawings}:
+        assert len({body.seed for body in drawings if body.prompt == prompt}) == 1
 
 
 def test_each_role_is_told_what_it_can_do(empty: Studio) -> None:

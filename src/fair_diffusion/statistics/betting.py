@@ -59,11 +59,12 @@ def anytime_share(
     if not (((y >= 0) & (y <= 1)).all() and ((f >= 0) & (f <= 1)).all()):
         raise ValueError("labels outside 0 … 1: give 1 where the group was seen, else 0")
     check_level(level)
-    low, high = _shares(y, f, seen, n, 1 - level)
-    weight = _Weight()
-    for i in range(y.size):
-        weight.add(y[i], f[i])
-    middle = seen / n * weight.value + float((y - weight.value * f).mean()) if y.size else seen / n
+    kept, trust = _shares(y, f, seen, n, 1 - level)
+    middle = min(1.0, max(0.0, trust * seen / n + float((y - trust * f).mean()))) if y.size else seen / n
+    step = 1 / (_GRID - 1)
+    if kept is None:  # what is left lies between two shares of the grid
+        step, kept = max(step, 1 / n), (middle, middle)
+    low, high = max(0.0, kept[0] - step), min(1.0, kept[1] + step)
     return min(high, max(low, middle)), (low, high)
 
 
@@ -89,8 +90,8 @@ class _Weight:
         self._square += before * (f - self._f)
 
 
-def _shares(y: Array, f: Array, seen: float, n: int, alpha: float) -> Interval:
-    """The ends of the shares that no bet has ruled out so far."""
+def _shares(y: Array, f: Array, seen: float, n: int, alpha: float) -> tuple[Interval | None, float]:
+    """The ends of the shares that no bet has ruled out so far, None if there are none on the grid; and the last λ."""
     shares = np.linspace(0, 1, _GRID)
     up, down = np.zeros(_GRID), np.zeros(_GRID)
     highest = np.full(_GRID, -np.inf)
@@ -113,8 +114,4 @@ def _shares(y: Array, f: Array, seen: float, n: int, alpha: float) -> Interval:
         before, mean = mean, mean + (value - mean) / i
         square += (value - mean) * (value - before) if i > 1 else value**2
     kept = shares[possible & (highest < math.log(1 / alpha))]
-    step = 1 / (_GRID - 1)
-    if not kept.size:  # what is left lies between two shares of the grid
-        middle, step = min(1.0, max(0.0, seen / n + float((y - f).mean()))), max(step, 1 / n)
-        return max(0.0, middle - step), min(1.0, middle + step)
-    return max(0.0, float(kept.min()) - step), min(1.0, float(kept.max()) + step)
+    return (float(kept.min()), float(kept.max())) if kept.size else None, weight.value

@@ -101,7 +101,7 @@ def suite(
     sentence: Annotated[str, Form(max_length=4000)] = "",
     n: Annotated[int, Form(ge=1, le=MOST)] = 8,
     title: Annotated[str, Form(max_length=200)] = "",
-    ways: Annotated[Sequence[str], Form()] = (USUAL,),
+    ways: Annotated[Sequence[str], Form()] = (),
 ) -> Response:
     """Draw images of several occupations, with and without the instruction, in one or several ways, and audit them."""
     concepts = list(dict.fromkeys(line.strip() for line in occupations.splitlines() if line.strip()))
@@ -111,15 +111,23 @@ def suite(
         raise wrong("prompt", "mark the place of the occupation in the prompt with {}, once")
     chosen = [way for way in WAYS if way in ways]
     if not chosen or len(chosen) < len(set(ways)):
-        raise wrong("ways", f"the ways are {', '.join(ways)}; choose some of {', '.join(WAYS)}")
+        raise wrong("ways", f"choose at least one way to draw it, of {', '.join(WAYS)}")
     identity = request.state.request_id
-    drawings = []
-    for concept in concepts:
-        text = prompt.replace("{}", concept)
-        asked = Asked(prompt=text, sentence=sentence.replace("{}", concept), n=n, seed=secrets.randbelow(SEEDS - MOST))
-        for way in chosen:  # the same seeds in each, and one set of plain twins
-            drawn = asked.model_copy(update={"method": None if way == USUAL else way, "twins": way == chosen[0]})
-            drawings.append((concept, put_drawing(server, key, drawn, request=identity, group=identity, priority=-1)))
+    drawings = list[tuple[str, str]]()
+    try:
+        for concept in concepts:
+            text, seed = prompt.replace("{}", concept), secrets.randbelow(SEEDS - MOST)
+            asked = Asked(prompt=text, sentence=sentence.replace("{}", concept), n=n, seed=seed)
+            for way in chosen:  # the same seeds in each, and one set of plain twins
+                drawn = asked.model_copy(update={"method": None if way == USUAL else way, "twins": way == chosen[0]})
+                job = put_drawing(server, key, drawn, request=identity, group=identity, priority=-1)
+                drawings.append((concept, job))
+    except Exception:  # no audit would count those that are in the queue already
+        for _, job in drawings:
+            twin = server.jobs.cancel(job).body.get("plain")
+            if twin:
+                server.jobs.cancel(twin)
+        raise
     named = title.strip() or f"{units(len(concepts), 'occupation')}, {n} images each"
     return _put(request, server, key, AuditBody(subject=DRAWINGS, title=named, drawings=drawings), n * len(drawings))
 
