@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.cli import app
-from fair_diffusion.perception.calibration import Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.policy import built_in
 
 run = CliRunner()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from audit_examples import put, record, write_run
 
-from fair_diffusion.perception.calibration import LabelledImage
 from fair_diffusion.perception.label_rows import read_labels
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.policy import Attributes
 from fair_diffusion.readers.labelled_runs import labelled_images
 

@@ -14,7 +14,9 @@ from test_label_decisions import rate
 from typer.testing import CliRunner
 
 from fair_diffusion.cli import app
-from fair_diffusion.perception.calibration import Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.policy import built_in
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fair_diffusion.files.text import printable
-from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, LabelledImage
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.kept_chances import kept_chances, silence
 from fair_diffusion.perception.label_rows import LabelRows, read_labels
+from fair_diffusion.perception.labelled_image import JUDGE, PERCEIVER, LabelledImage
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.readers.names import concept_of
 from fair_diffusion.runs.records import Record, Run, runs_in

@@ -18,9 +18,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from fair_diffusion.perception.calibration import PERCEIVER, Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.perception.chance import no_better_than_chance
 from fair_diffusion.perception.kept_chances import kept_chances, silence
+from fair_diffusion.perception.labelled_image import PERCEIVER, LabelledImage
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.readers.labelled_runs import RECORDED
 from fair_diffusion.readers.names import concept_of
