@@ -52,7 +52,7 @@ def calibrate(
         from fair_diffusion.readers.labelled_runs import labelled_images
 
         attributes = defined(defining)
-        before = Calibration.load(out).version if out.exists() else None
+        before = Calibration.replaced_in(out)
         if labels is None:
             found, notes = _of_service(data, database, label_set or [], attributes, out)
         else:

@@ -108,11 +108,28 @@ class Calibration:
             ValueError: there is another file of this name.
             OSError: it cannot be written.
         """
-        if path.exists() and self.load(path).version == self.version:
+        if self.replaced_in(path) == self.version:
             return False
         with whole_file(path) as part:
             part.write_text(self.text, encoding="utf-8")
         return True
+
+    @classmethod
+    def replaced_in(cls, path: Path) -> str | None:
+        """The version of the calibration that a new one at `path` would replace; None if nothing is there.
+
+        Raises:
+            ValueError: there is something else, which no calibration replaces.
+        """
+        if not (path.exists() or path.is_symlink()):
+            return None
+        try:
+            return cls.load(path).version
+        except ValueError as error:
+            raise ValueError(
+                f"there is no calibration in {path} that a new one may replace ({error}); write the new one to another "
+                "file, or move this one away first"
+            ) from error
 
     @property
     def text(self) -> str:
