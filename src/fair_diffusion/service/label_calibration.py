@@ -138,10 +138,11 @@ def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[st
     missed, said = dict[str, float](), dict[str, tuple[LabelSet, str | None]]()
     drawn = dict[str, _Drawn]()
     for each in sets:
+        decisions = Adjudications(database, each).decisions()  # first, as labels go on meanwhile
         chances = chances_by_now(database, each)
         for image, chance in chances.items():
             missed[image] = missed.get(image, 1.0) * (1 - chance)
-        for image, one in Adjudications(database, each).decisions().items():
+        for image, one in decisions.items():
             if image in chances:  # a gold question is not drawn
                 said.setdefault(image, (each, one.answer))
         drawn |= _drawn(database, each)

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, select
 
 from fair_diffusion.files.csv_rows import write_csv
 from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, LabelRows, read_labels
@@ -24,7 +24,6 @@ from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import Adjudications
-from fair_diffusion.service.label_progress import first_left
 from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import DRAWN, RANDOM, Labels
 from fair_diffusion.service.tables import label_pictures, labels
@@ -108,10 +107,11 @@ def _lines(
     database: Database, label_set: LabelSet, what: What, names: Mapping[str, str] | None
 ) -> Iterator[dict[str, Any]]:
     """The lines of one set."""
+    decisions = Adjudications(database, label_set).decisions()  # first, as nobody shows a picture less often later
     pictures, chances = _pictures(database, label_set), chances_by_now(database, label_set)
     standing = Labels(database).all(label_set=label_set.id)
     versions = {(label.image, label.rater): label.guideline for label in standing}
-    for image, one in Adjudications(database, label_set).decisions().items():
+    for image, one in decisions.items():
         row = pictures.get(image)
         if row is None:
             continue
@@ -245,22 +245,15 @@ def chances_by_now(database: Database, label_set: LabelSet) -> dict[str, float]:
     """By drawn picture, the probability that the set has shown it by now; 0 for all while nobody has labelled any.
 
     Uniform draws have shown each of N pictures with n/N after n of them, skipped ones included."""
-    chances = _chances(database, label_set)
-    if label_set.queue != RANDOM:
-        return chances
-    met = {label.image for label in Labels(database).all(label_set=label_set.id)} & chances.keys()
-    return dict.fromkeys(chances, len(met) / len(chances) if chances else 0.0)
-
-
-def _chances(database: Database, label_set: LabelSet) -> dict[str, float]:
-    """By picture, the probability with which it was shown by now."""
-    drawn = and_(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
+    wanted = select(label_pictures.c.image, label_pictures.c.probability, label_pictures.c.priority)
+    wanted = wanted.where(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
     with database.reading() as connection:
-        rows = connection.execute(select(label_pictures.c.image, label_pictures.c.probability).where(drawn)).all()
-        after = first_left(connection, label_set)
+        rows = connection.execute(wanted.order_by(label_pictures.c.place)).all()
+    met = {label.image for label in Labels(database).all(label_set=label_set.id)}
+    seen = [row.image in met for row in rows]
     if label_set.queue == RANDOM:
-        return {row.image: row.probability for row in rows}
-    chances = chance_so_far([row.probability for row in rows], after)
+        return {row.image: sum(seen) / len(rows) for row in rows}
+    chances = chance_so_far([row.probability for row in rows], [row.priority for row in rows], seen)
     return {row.image: float(chance) for row, chance in zip(rows, chances, strict=True)}
 
 
