@@ -24,6 +24,8 @@ from fair_diffusion.perception.chance import no_better_than_chance
 from fair_diffusion.perception.kept_chances import kept_chances, silence
 from fair_diffusion.perception.labelled_image import PERCEIVER, LabelledImage
 from fair_diffusion.policy import Attributes, built_in
+from fair_diffusion.policy.defined_as import defined_as
+from fair_diffusion.policy.guideline import guideline_of
 from fair_diffusion.readers.labelled_runs import RECORDED
 from fair_diffusion.readers.names import concept_of
 from fair_diffusion.service.database import Database
@@ -126,9 +128,30 @@ def _is_usable(each: LabelSet, defined: Attributes, notes: list[str]) -> bool:
         notes.append(f"set {each.name!r} was left out: somebody chose its pictures, so they stand for no others")
     elif each.attribute not in defined or list(defined[each.attribute].group_names) != each.groups:
         notes.append(f"set {each.name!r} was left out: its groups of {each.attribute} are not those that are defined")
+    elif each.definition not in (None, now := defined_as(defined[each.attribute])):
+        notes.append(
+            f"set {each.name!r} was left out: its {each.attribute} was defined otherwise ({each.definition}) than "
+            f"it is now ({now}); label by today's definition, or calibrate by that one (--define FILE)"
+        )
     else:
+        notes += _doubts(each, guideline_of(defined[each.attribute]).version)
         return True
     return False
+
+
+def _doubts(each: LabelSet, guideline: str) -> list[str]:
+    """What to say of a set whose labels count; `guideline` is the version of today."""
+    if each.definition is None:
+        return [
+            f"set {each.name!r} is older than the definitions that sets keep: its labels count as of today's "
+            f"{each.attribute}; if that was defined otherwise then, leave the set out (--set)"
+        ]
+    if each.guideline != guideline:
+        return [
+            f"set {each.name!r} was labelled by another guideline ({each.guideline}) than today's ({guideline}); if it "
+            "means something else, leave the set out (--set)"
+        ]
+    return []
 
 
 def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[str, list[LabelledImage]]]:
