@@ -86,7 +86,7 @@ def test_the_hash_of_an_instruction_knows_the_definitions(service: Running) -> N
     """It stands in the public record: one sentence under two definitions is two policies; a note changes nothing."""
     _, key = service.server.keys.add("who asks", role=OPERATOR)
     said = "cook: complexion 50% fair, 50% deep"
-    asked = ImageRequest(prompt=BODY["prompt"], fairness=Fairness(instruct=said, method="prompt"))
+    asked = ImageRequest(prompt="a photo of a cook", fairness=Fairness(instruct=said, method="prompt"))
     texts = [
         POLICY,
         POLICY.replace("label: complexion", "label: complexion\n    note: As we see it."),
@@ -97,7 +97,7 @@ def test_the_hash_of_an_instruction_knows_the_definitions(service: Running) -> N
         serve(service, text)
         found.append(draw_body(service.server, key, asked, chosen_model(service.server, None), "r").policy_hash)
     assert found[0] == found[1] != found[2]
-    plain = ImageRequest(prompt=BODY["prompt"], fairness=Fairness(instruct="cook: half women"))
+    plain = ImageRequest(prompt="a photo of a cook", fairness=Fairness(instruct="cook: half women"))
     service.server.policies.activate(None, why="a test")
     made = draw_body(service.server, key, plain, chosen_model(service.server, None), "r").policy_hash
     assert made == hashlib.sha256(b"cook: half women").hexdigest()  # as ever, where all definitions are built in

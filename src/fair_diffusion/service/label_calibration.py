@@ -7,7 +7,8 @@ or more with the probability
     π = 1 − Π_s (1 − π_s)        π_s: that set s shows it by now, as `statistics.drawing_order` has it
 
 Sets of pictures that somebody chose have no such probability, so they are left out. For the perceiver, π is multiplied
-by the probability with which control left the picture alone, which is 0 for a steered one (`perception.kept_chances`).
+by the probability with which control left the picture alone, which is 0 for a steered one, and for all of an instructed
+drawing with a calibration (`perception.kept_chances`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ class FromLabels:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A picture as its job has it. `natural` is what the look read; it is empty where nobody looked."""
+    """A picture as its job has it.
+
+    `natural` is what the look read; it is empty where nobody looked. `calibrated`: whether the look went by a
+    calibration."""
 
     model: str
     concept: str
@@ -68,6 +72,7 @@ class _Drawn:
     natural: Mapping[str, str | None]
     read: Mapping[str, Mapping[str, str | None]]
     readers: Mapping[str, str]
+    calibrated: bool
 
 
 def calibration_of(database: Database, names: Sequence[str] = (), *, defined: Attributes | None = None) -> FromLabels:
@@ -181,7 +186,9 @@ def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]
     alike: dict[tuple[str, str], list[str]] = {}
     found: dict[str, float] = {}
     for image, one in drawn.items():
-        if attribute in one.natural:
+        if attribute in one.natural and one.calibrated:
+            found[image] = 0.0
+        elif attribute in one.natural:
             alike.setdefault((one.model, one.concept), []).append(image)
         else:  # nobody looked, so nothing was chosen by a look
             found[image] = 0.0 if one.steered else 1.0
@@ -226,6 +233,7 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
             image.get("natural") or {},
             {reader: image.get(column) or {} for reader, column in RECORDED.items()},
             (row.result or {}).get("readers") or {},
+            bool((row.result or {}).get("calibration")),
         )
         for row in rows
         for image in (row.result or {}).get("images", ())
