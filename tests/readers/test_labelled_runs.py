@@ -127,6 +127,23 @@ def test_images_that_the_perceiver_chose_tell_of_it_only_where_they_were_left_al
     assert notes[0].startswith("2 of 5 labels tell nothing of the perceiver")
 
 
+def test_images_that_a_calibration_chose_tell_nothing_of_the_perceiver(tmp_path: Path) -> None:
+    """They count for no others either: of three men at the look without it one was left alone, whatever it did."""
+    looks, steered = ["man", "man", "man", "woman"], [1.0, 1.0, 0.0, 0.0]
+    records = [
+        record(k, "man", natural={"gender": looks[k % 4]}, strength=steered[k % 4], calibration="v" if k > 3 else None)
+        for k in range(8)
+    ]
+    run = write_run(tmp_path / "run", records)
+    rows = [f"image-{k:05d}.png,gender,woman" for k in range(8)]
+    found, (note,) = labelled_images(put(tmp_path, "labels.csv", "\n".join(["file,attribute,group", *rows])), [run])
+    perceiver = [one for one in found if one.reader == "perceiver"]
+    assert [one.probability for one in perceiver] == pytest.approx([1 / 3, 1])
+    assert sum(one.reader == "judge" for one in found) == 8
+    assert note.startswith("6 of 8 labels tell nothing of the perceiver")
+    assert "drawn with a calibration" in note
+
+
 def test_two_probabilities_of_one_picture_are_refused(tmp_path: Path) -> None:
     rows = "image-00000.png,gender,woman,a,0.5\nimage-00000.png,gender,woman,b,0.25\n"
     table = put(tmp_path, "labels.csv", f"file,attribute,group,rater,probability\n{rows}")

@@ -97,12 +97,17 @@ Kept = Mapping[tuple[str, str], float]
 
 
 def _kept(records: Mapping[str, Record]) -> Kept:
-    """Only natural-first control looks, and chooses. The images of one prompt of one model are counted together."""
+    """Only natural-first control looks, and chooses. The images of one prompt of one model are counted together.
+
+    Where a calibration chose, nothing is told."""
     alike: dict[tuple[str, str, str], list[str]] = {}
+    found: dict[tuple[str, str], float] = {}
     for file, record in records.items():
         for attribute in record.get("natural") or ():
-            alike.setdefault((attribute, record["model"], record["prompt"]), []).append(file)
-    found: dict[tuple[str, str], float] = {}
+            if record.get("calibration"):
+                found[attribute, file] = 0.0
+            else:
+                alike.setdefault((attribute, record["model"], record["prompt"]), []).append(file)
     for (attribute, _, _), files in alike.items():
         looks = [records[file]["natural"][attribute] for file in files]
         chances = kept_chances(looks, [(records[file].get("strength") or 0) > 0 for file in files])

@@ -1,7 +1,8 @@
 """The labels of a set as a table, and back, as an audit and `fair-diffusion calibrate` read it.
 
-The columns are `file,attribute,group,rater,concept,source,probability,guideline`. The probability is that with which
-the picture was shown by now, so tables of several sets may be joined.
+The columns are `file,attribute,group,rater,concept,source,probability,guideline,definition`. The probability is that
+with which the picture was shown by now, so tables of several sets may be joined. The definition is what that of the
+attribute is known by; it is empty for sets that are older than that.
 
 "unknown" stands for "cannot tell". Skips and gold questions are left out. A table of pictures has one line for each,
 with what raters together or an adjudication say, so that its reader needs no rule for disagreements.
@@ -124,6 +125,7 @@ def _lines(
                 "rater": (names or {}).get(rater, rater),
                 "probability": chances[image],
                 "guideline": versions.get((image, rater), label_set.guideline),
+                "definition": label_set.definition or "",
             }
 
 
@@ -162,7 +164,8 @@ def import_labels(
         path = Path(folder) / "labels.csv"
         path.write_text(text, encoding="utf-8")
         try:
-            found = read_labels(path, attributes)
+            own = {label_set.attribute: label_set.definition} if label_set.definition else {}
+            found = read_labels(path, attributes, own)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "the table")) from None
     votes = found.votes.get(label_set.attribute)
@@ -232,6 +235,7 @@ def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], tol
                 probability=row.probability if queue in DRAWN else None,
                 groups=label_set.groups,
                 label_set=label_set.id,
+                definition=label_set.definition,
                 connection=connection,
             )
             there[row.image, rater], added = answer, added + 1
