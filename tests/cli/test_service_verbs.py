@@ -65,7 +65,10 @@ def test_jobs_are_listed_cancelled_and_tried_again(data: Path) -> None:
     assert run("jobs", "retry", job.id, "--database", file).stdout == f"{job.id} is queued\n"
     assert "is queued; only one that failed" in run("jobs", "retry", job.id, "--database", file, code=2).stderr
     claims.claim(["draw"])
-    assert "is running, and will end" in run("jobs", "cancel", job.id, "--database", file).stdout
+    assert run("jobs", "cancel", job.id, "--database", file).stdout.startswith(f"{job.id} is cancelling: it ends when")
+    assert "cancelling" in run("jobs", "list", "--database", file).stdout
+    (listed,) = json.loads(run("jobs", "list", "--json", "--database", file).stdout)
+    assert (listed["state"], listed["cancelling"]) == ("running", True)
     assert "no job job_x" in run("jobs", "cancel", "job_x", "--database", file, code=2).stderr
     database.close()
 
