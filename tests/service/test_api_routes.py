@@ -212,6 +212,9 @@ def test_settings_come_from_options_then_the_environment_then_a_file(
     monkeypatch.setenv("FAIR_DIFFUSION_DATABASE", "postgresql+psycopg://me:secret@host/name")
     found = Settings.read(data=tmp_path, port=5, host=None)
     assert (found.port, found.batch, found.linger) == (5, 4, 3.0)
+    for name, mend in (("slow+anime", "has no LoRA of this name; it has none"), ("slo", "did you mean 'slow'")):
+        error = http.post("/v1/jobs", json={**BODY, "model": name}).json()["error"]
+        assert (error["param"], error["code"], mend in error["message"]) == ("model", "model_not_found", True)
     assert "secret" not in str(found.shown())
     with pytest.raises(ValueError, match="the setting port cannot be used"):
         Settings.read(data=tmp_path, port=70_000)

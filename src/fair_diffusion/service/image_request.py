@@ -96,7 +96,18 @@ def chosen_model(server: Server, name: str | None) -> ServedModel:
     for model in models:
         if name in (None, model.name):
             return model
-    raise wrong("model", f"unknown model; {suggestion(name or '', tuple(m.name for m in models))}", "model_not_found")
+    raise wrong("model", _unknown(name or "", tuple(m.name for m in models)), "model_not_found")
+
+
+def _unknown(name: str, models: tuple[str, ...]) -> str:
+    """What is wrong with the name of a model that is not served, and the mend. A LoRA belongs to its model."""
+    base, plus, lora = name.rpartition("+")
+    if not plus or base not in models:
+        return f"unknown model; {suggestion(name, models)}"
+    own = [each for each in models if each.startswith(f"{base}+")]
+    others = [each for each in models if each.endswith(f"+{lora}")]
+    mend = f"use {' or '.join(others)}" if others else f"it has {', '.join(own)}" if own else "it has none"
+    return f"the model {base} has no LoRA of this name; {mend}"
 
 
 def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel, request: str) -> DrawBody:
