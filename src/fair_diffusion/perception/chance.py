@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fair_diffusion.perception.calibration import Calibration, ReaderCalibration
+from fair_diffusion.perception.calibration import Calibration
+from fair_diffusion.perception.reader_calibration import ReaderCalibration
 from fair_diffusion.statistics.informedness import informedness
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fair_diffusion.policy import Policy
+from fair_diffusion.policy import Attributes, Policy
 from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.policy.defined_as import BUILT_IN, defined_as
 from fair_diffusion.policy.errors import PolicyError
 from fair_diffusion.request import MAX_PROMPT
 from fair_diffusion.seeds import SEEDS
@@ -235,10 +236,10 @@ def _policy(server: Server, own: Fairness) -> tuple[Version | None, str | None]:
             raise wrong("fairness.policy", "both an instruction and a policy are given; give one")
         version = server.policies.active()
         try:
-            Policy.from_sentence(own.instruct, version.policy.attributes if version else None)
+            read = Policy.from_sentence(own.instruct, version.policy.attributes if version else None)
         except PolicyError as error:
             raise wrong("fairness.instruct", str(error), "invalid_policy") from None
-        return version, hashlib.sha256(own.instruct.encode()).hexdigest()
+        return version, _instruction_hash(own.instruct, read.attributes)
     if own.policy == "none":
         return None, None
     if own.policy is None:
@@ -249,6 +250,13 @@ def _policy(server: Server, own: Fairness) -> tuple[Version | None, str | None]:
         except ValueError as error:
             raise wrong("fairness.policy", str(error)) from None
     return version, version.hash if version else None
+
+
+def _instruction_hash(instruct: str, defined: Attributes) -> str:
+    """The hash of an instruction and of the definitions that are not built in: with other ones it means otherwise."""
+    known = {name: defined_as(each) for name, each in defined.items()}
+    own = "".join(f"\n{name} as {digest}" for name, digest in sorted(known.items()) if digest != BUILT_IN)
+    return hashlib.sha256(f"{instruct}{own}".encode()).hexdigest()
 
 
 def _check(body: DrawBody, policy: Policy | None) -> None:
