@@ -21,7 +21,7 @@ def test_a_running_drawing_that_is_cancelled_says_so_at_once(empty: Studio) -> N
     (mine,) = claims.claim([kind_of("pocket")])
     cookie = signer.sign("session", empty.key.id)
     headers, cookies = {"x-proof": signer.mark("form", cookie)}, {cookie_of(server.database): cookie}
-    with httpx2.Client(base_url=empty.address, cookies=cookies, headers=headers) as http:
+    with httpx2.Client(base_url=empty.address, cookies=cookies, headers=headers, timeout=60) as http:
         assert 'type="submit">Cancel</button>' in http.get(f"instruct/{job.id}").text
         assert http.post(f"instruct/{job.id}/cancel").status_code == 303
         page = http.get(f"instruct/{job.id}").text

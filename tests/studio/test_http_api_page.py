@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from fair_diffusion.service.api_reference import routes_of
 from fair_diffusion.service.keys import OPERATOR, RATER, Keys
 
 HALF = "version: 1\nrules:\n  - every: occupation\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
+SLOW = 300.0
+"""Seconds after which something hangs, however busy the machine is."""
 EXAMPLE = re.compile(r'<pre class="example" data-language="(\w+)"><code>(.*?)</code></pre>', re.DOTALL)
 WRAPPED = """\
 curl() { command curl --silent --show-error --dump-header head --write-out '%{stderr}%{method} %{url}' "$@"; }
@@ -41,9 +44,9 @@ def serving(tmp_path: Path, pocket: FairPipeline) -> Iterator[Studio]:
     with studio(tmp_path / "data", pipe=pipe, most_steps=3) as found:
         version = found.server.policies.add(HALF)
         found.server.policies.activate(version.version, why="a test")
-        with httpx2.Client(base_url=found.address.removesuffix("studio/")) as http:
-            while http.get("/ready", headers=bearer(found)).status_code != 200:
-                pass
+        with httpx2.Client(base_url=found.address.removesuffix("studio/"), headers=bearer(found), timeout=SLOW) as http:
+            while http.get("/ready").status_code != 200:
+                time.sleep(0.02)
         yield found
 
 
@@ -53,7 +56,7 @@ def bearer(serving: Studio, role: str = OPERATOR) -> dict[str, str]:
 
 def page_of(address: str) -> str:
     """The page as anybody gets it who asks for /docs."""
-    answer = httpx2.get(f"{address.removesuffix('/studio/')}/docs", follow_redirects=True)
+    answer = httpx2.get(f"{address.removesuffix('/studio/')}/docs", follow_redirects=True, timeout=SLOW)
     assert answer.status_code == 200
     return answer.text
 
@@ -77,7 +80,7 @@ def test_the_page_has_every_route_and_says_who_may_call_it(empty: Studio) -> Non
 
 def test_an_address_that_a_client_makes_up_cannot_leave_its_word(empty: Studio) -> None:
     """What a request says of itself stands on the page as one word of a shell, and as text."""
-    told = httpx2.get(f"{empty.address}api", headers={"host": "x'$(touch)<b>"})
+    told = httpx2.get(f"{empty.address}api", headers={"host": "x'$(touch)<b>"}, timeout=SLOW)
     assert told.status_code in (200, 400)
     assert "<b>x" not in told.text
     assert "$(touch)<b>" not in told.text
@@ -119,7 +122,7 @@ class Known:
         folder.mkdir()
         Image.new("RGB", (16, 16)).save(folder / "picture.png")
         address = serving.address.removesuffix("/studio/")
-        self.http = httpx2.Client(base_url=address, headers=bearer(serving), timeout=60)
+        self.http = httpx2.Client(base_url=address, headers=bearer(serving), timeout=SLOW)
         job = self.http.post("/v1/jobs", json={"prompt": "a photo of a firefighter"}).json()["id"]
         self.http.get(f"/v1/jobs/{job}/events")  # until it ends
         self.image = self.http.get(f"/v1/jobs/{job}").json()["result"]["data"][0]["url"].rpartition("/")[2]
@@ -135,7 +138,7 @@ class Known:
             "SET": str(made["id"]),
             "GUIDELINE": str(made["guideline"]),
         }
-        with httpx2.Client(base_url=address, headers=bearer(serving, RATER)) as rater:
+        with httpx2.Client(base_url=address, headers=bearer(serving, RATER), timeout=SLOW) as rater:
             rater.post(f"{self.at}/consent", json={"guideline": self.guideline})
             rater.post(f"{self.at}/next")
             assert rater.post(f"{self.at}/labels", json=self._label("man")).status_code == 201
@@ -155,7 +158,7 @@ class Known:
     def run(self, command: list[str]) -> subprocess.CompletedProcess[bytes]:
         """Run a command in the folder, with what the page says to export."""
         environment = os.environ | self.environment
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, timeout=120, check=False)
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, timeout=SLOW, check=False)
 
     def ask(self, example: str) -> None:
         """Run an example of curl in a shell. It is answered with success, as documented."""
