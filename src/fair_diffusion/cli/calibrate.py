@@ -63,7 +63,7 @@ def calibrate(
             rows, notes = labelled_images(labels, runs, attributes)
             found = calibrated(rows, attributes)
             found.save(out)
-        notes += no_better_than_chance(found)
+            notes += no_better_than_chance(found, rows)
     if as_json:
         say_json({**found.plain(), "before": before, "notes": notes})
         return
@@ -88,7 +88,8 @@ def _of_service(
         told = calibration_of(place, sets, defined=attributes)
         if told.calibration.save(out):
             note_made(place, told)
-    return told.calibration, [f"from {told.pictures} labelled pictures of the service", *told.notes]
+    notes = [f"from {told.pictures} labelled pictures of the service", *told.notes, *told.warnings]
+    return told.calibration, notes
 
 
 def _show(found: Calibration) -> None:

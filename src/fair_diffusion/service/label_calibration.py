@@ -108,7 +108,7 @@ def calibration_of(database: Database, names: Sequence[str] = (), *, defined: At
     if not told:
         raise ValueError("; ".join(notes) or "people have labelled no picture of a set yet; label some first")
     made = calibrated(told, defined)
-    return FromLabels(made, [each.id for each in usable], len(pictures), notes, no_better_than_chance(made))
+    return FromLabels(made, [each.id for each in usable], len(pictures), notes, no_better_than_chance(made, told))
 
 
 def note_made(database: Database, made: FromLabels, *, by: str = COMMAND_LINE) -> None:
