@@ -258,7 +258,10 @@ def _sqlite_engine(file: Path, create: bool, keep_open: int) -> Engine:
     """The engine of an SQLite file, which is made if it is not there."""
     if not file.exists():
         if not create:
-            raise DatabaseError(f"{file} does not exist; the service makes it when it starts")
+            raise DatabaseError(
+                f"{file} does not exist; `fair-diffusion serve` makes it when it starts: name the --data or --database "
+                "of a service"
+            )
         try:
             file.touch(mode=0o600)
         except OSError as error:
