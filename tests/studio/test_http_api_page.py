@@ -78,6 +78,11 @@ def test_the_page_has_every_route_and_says_who_may_call_it(empty: Studio) -> Non
     assert re.search(r"export FAIR=<span id=\"address\">http://127.0.0.1:\d+</span>\n", text)
 
 
+def test_a_checker_of_links_finds_the_page(empty: Studio) -> None:
+    told = httpx2.head(f"{empty.address.removesuffix('/studio/')}/docs", follow_redirects=True, timeout=SLOW)
+    assert (told.status_code, told.content) == (200, b"")
+
+
 def test_an_address_that_a_client_makes_up_cannot_leave_its_word(empty: Studio) -> None:
     """What a request says of itself stands on the page as one word of a shell, and as text."""
     told = httpx2.get(f"{empty.address}api", headers={"host": "x'$(touch)<b>"}, timeout=SLOW)
@@ -202,7 +207,7 @@ def test_the_page_is_for_everybody(empty: Studio, browser: Browser, look: Callab
 def test_the_page_names_the_address_behind_a_prefix_that_the_server_does_not_know(
     tmp_path: Path, browser: Browser
 ) -> None:
-    with studio(tmp_path / "data", prefix="/people/fair") as found:
+    with studio(tmp_path / "data", prefix="/people/studio/apis") as found:
         page = found.visit(browser, "../docs")
         expect(page.locator("#address")).to_have_text(f"'{found.address.removesuffix('/studio/')}'")
         assert not ERRORS[page]

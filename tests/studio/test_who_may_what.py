@@ -240,6 +240,14 @@ def test_an_operator_calibrates_by_all_labels_and_the_trail_knows(empty: Studio)
         assert "Calibrate</button>" not in http.get("label").text
 
 
+def test_clients_see_nothing_of_labels(empty: Studio) -> None:
+    _, made = made_set(empty.server.database, empty.server.settings.data, 4)
+    paths = ("label", f"label/{made.id}", *(f"label/{made.id}/{part}" for part in ("raters", "disagreements")))
+    for role, wanted in ((CLIENT, [403] * 4), (RATER, [200] * 3 + [403]), (OPERATOR, [200] * 4)):
+        with browsing(empty, empty.new_key(role)) as http:
+            assert [http.get(path).status_code for path in paths] == wanted
+
+
 def test_a_sentence_takes_the_definitions_of_the_policy_and_its_plain_twins_take_nothing(present: Studio) -> None:
     """Twins by the rules of the policy would be steered, and plain in name alone."""
     groups = "covered: {phrases: [person with a hat]}, uncovered: {phrases: [person without a hat]}"

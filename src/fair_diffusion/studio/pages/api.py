@@ -26,7 +26,7 @@ TITLES = {
 """What each group of routes is called."""
 
 
-@router.get("")
+@router.api_route("", methods=["GET", "HEAD"])
 def api(request: Request) -> Response:
     """Every route, by groups."""
     described: FastAPI = request.app.state.api

@@ -16,7 +16,7 @@ from fair_diffusion.service.label_table import What, import_labels, labels_text
 from fair_diffusion.service.problems import forbidden, wrong
 from fair_diffusion.service.routes.label_review import known_attributes
 from fair_diffusion.service.routes.labels import Set, found, sets_of
-from fair_diffusion.service.server import Anybody, Here, Operator, Server
+from fair_diffusion.service.server import Here, Labeller, Operator, Server
 from fair_diffusion.studio.view import page, root_of
 
 router = APIRouter(prefix="/label")
@@ -67,7 +67,7 @@ def download(version: Annotated[str, Path(pattern="^[0-9a-f]{12}$")], server: He
 
 
 @router.get("/{label_set}/raters")
-def raters(request: Request, label_set: Set, server: Here, key: Anybody) -> Response:
+def raters(request: Request, label_set: Set, server: Here, key: Labeller) -> Response:
     """How raters do; a rater sees the own line alone."""
     ours = found(server, label_set)
     told = raters_of(server.database, ours)
