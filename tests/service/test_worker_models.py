@@ -145,6 +145,17 @@ def test_a_lora_says_which_of_several_models_it_is_for() -> None:
         loras_of(["sd15+anime=a", "/home/me/sd15+anime=b"], models)
 
 
+def test_names_of_models_and_files_may_have_the_signs_between_the_parts(tmp_path: Path) -> None:
+    models = ["/m/rank=8+tuned", "/m/rank=8"]
+    words = ["/m/rank=8+tuned+anime=a", "rank=8+sketch=b=c", "/m/rank=8+ink=d+e=f"]
+    assert loras_of(words, models) == [{"anime": "a"}, {"sketch": "b=c", "ink": "d+e=f"}]
+    file = tmp_path / "some+rank=8.safetensors"
+    file.touch()
+    assert loras_of([str(file)], models) == [{}, {}]  # it always acts
+    with pytest.raises(ValueError, match="is for no --model"):
+        loras_of([f"{file}x"], models)
+
+
 def test_a_request_for_a_lora_of_another_model_is_told_whose_it_is() -> None:
     models = ("one", "one+anime", "one+sketch", "two")
     assert _unknown("two+anime", models) == "the model two has no LoRA of this name; use one+anime"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fair_diffusion.cli.options import LoadingModels
 from fair_diffusion.cli.usage import MODEL, loaded
-from fair_diffusion.files.text import public
+from fair_diffusion.files.text import is_there, public
 from fair_diffusion.policy.attributes import suggestion
 
 if TYPE_CHECKING:
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 _NAMED = re.compile(r"(?:([^=]+)\+)?([A-Za-z0-9][A-Za-z0-9_.-]*)=(.+)")
 """A LoRA that requests may ask for: its model, which may be left out where there is only one, its name and its file."""
+
+
+class _Named(NamedTuple):
+    """The parts of such a LoRA."""
+
+    model: str | None
+    name: str
+    place: str
 
 
 def models_of(options: LoadingModels, *, batch: int) -> Models:
@@ -34,7 +42,7 @@ def models_of(options: LoadingModels, *, batch: int) -> Models:
     given: dict[str, Any] = dict(options)
     models, memory = given.pop("model", None) or [MODEL], given.pop("memory", None)
     words = given.pop("lora", None) or []
-    if always := [word for word in words if not _NAMED.fullmatch(word)]:
+    if always := [word for word in words if not _told(word, models)]:
         given["lora"] = always
     if len(set(models)) < len(models):
         raise ValueError(f"--model names {next(m for m in models if models.count(m) > 1)} twice; name it once")
@@ -62,8 +70,7 @@ def loras_of(words: Sequence[str], models: Sequence[str]) -> list[dict[str, str]
     """
     called = {name: place for place, model in enumerate(models) for name in (model, public(model))}
     found: list[dict[str, str]] = [{} for _ in models]
-    for told in filter(None, map(_NAMED.fullmatch, words)):
-        model, name, place = told.groups()
+    for model, name, place in filter(None, (_told(word, models) for word in words)):
         if model is None and len(models) > 1:
             of = " or ".join(f"{public(each)}+{name}" for each in models)
             raise ValueError(f"--lora {name}=… does not say which model it is for; name it {of}")
@@ -74,3 +81,13 @@ def loras_of(words: Sequence[str], models: Sequence[str]) -> list[dict[str, str]
             raise ValueError(f"--lora names {name} twice for one model; give each LoRA a name of its own")
         own[name] = place
     return found
+
+
+def _told(word: str, models: Sequence[str]) -> _Named | None:
+    """The parts of a LoRA that requests may ask for; None for one that always acts, such as a file of such a name."""
+    for model in sorted({*models, *map(public, models)}, key=len, reverse=True):
+        own = _NAMED.fullmatch(word.removeprefix(f"{model}+"))
+        if word.startswith(f"{model}+") and own and own[1] is None:  # a model's own name may have "+" and "=" in it
+            return _Named(model, own[2], own[3])
+    found = None if is_there(word) else _NAMED.fullmatch(word)
+    return None if found is None else _Named(*found.groups())
