@@ -223,9 +223,10 @@ def test_attempts_go_from_weak_to_strong_to_deep() -> None:
 @pytest.mark.parametrize("needs", [1, 3, 4, 5])
 def test_the_last_attempt_is_made_without_what_is_held(needs: int) -> None:
     world = World(["man"], {0: needs})
-    world.run("doctor: all women", depth=0.5, repair_budget=100)
+    (image,) = world.run("doctor: all women", depth=0.5, repair_budget=100)
     held: list[Assignment] = [{"skin_tone": "dark"}] * 3 + [{}]
     assert world.held == {0: held[:needs]}
+    assert image.kept == held[min(needs, 4) - 1]  # what records tell
 
 
 def test_one_attempt_too_few_is_a_miss_and_the_original_is_put_back() -> None:

@@ -16,12 +16,13 @@ class Moved:
         natural: the groups that the original shows, by attribute (None: unknown).
         natural_confidence: the probability of the most probable group, by attribute.
         shows: the groups that the image shows now, by attribute (None: unknown).
-        held: the groups of the original that it keeps, by attribute.
+        held: the groups of the original that it is to keep, by attribute.
         assigned: the groups that it is to show, by attribute.
         picture: the file of the moved picture, in the size of `Original.open`; None if the image is its original.
         attempt: the number of the next attempt with this assignment.
         depth: the depth of the last attempt.
         strength: the strength of the last attempt.
+        kept: what the last attempt was to keep: `held`, or nothing where the target came first.
         tries: how often it was moved.
         put_back: whether it was moved and its original then put back.
         evaluations: network evaluations on moving it.
@@ -39,6 +40,7 @@ class Moved:
     attempt: int = 0
     depth: float = 0.0
     strength: float = 0.0
+    kept: Assignment = field(default_factory=dict)
     tries: int = 0
     put_back: bool = False
     evaluations: int = 0

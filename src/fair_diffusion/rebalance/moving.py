@@ -143,12 +143,8 @@ class Mover:
             one = self.images[i]
             if not one.misses and not self._lost(i):
                 continue
-            one.picture, one.shows, one.depth, one.strength = (
-                before.picture,
-                before.shows,
-                before.depth,
-                before.strength,
-            )
+            one.picture, one.shows, one.kept = before.picture, before.shows, before.kept
+            one.depth, one.strength = before.depth, before.strength
             assert one.picture is not None
             one.picture.write_bytes(pictures[i])
             for name, known in self._now.items():
@@ -251,7 +247,7 @@ class Mover:
         for name, known in self._now.items():
             known[image] = read[name]
         one.shows = self._labels(image, SURE_AT_END)
-        one.depth, one.strength, one.put_back = depth, aim.strength, False
+        one.depth, one.strength, one.kept, one.put_back = depth, aim.strength, aim.held, False
         self.order.failed.pop(image, None)
         self._dearest = max(self._dearest, arrival.since_noise + (1 - depth) * self._unsteered)
 

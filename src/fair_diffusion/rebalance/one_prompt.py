@@ -209,7 +209,7 @@ class OnePrompt:
         names = {image.name for image in read.images}
         records = []
         for i, (image, one) in enumerate(zip(read.images, moved, strict=True)):
-            steered_to, held = (one.assigned, one.held) if one.picture else ({}, {})
+            steered_to, held = (one.assigned, one.kept) if one.picture else ({}, {})
             pixels, features = now.distances.get(i, (None, None))
             before = read_fields(read.judged, read.perceived, i)
             records.append(
