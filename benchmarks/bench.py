@@ -30,6 +30,7 @@ from fair_diffusion.perception import judge as judges
 from fair_diffusion.request import Request
 from fair_diffusion.statistics.distance import cosine_distances, pixel_differences
 from fair_diffusion.statistics.metrics import total_variation
+from fair_diffusion.steering.switch import AWAY
 from fair_diffusion.steering.window import LOOK
 from recipes.pocket.captions import Mix, article
 from recipes.pocket.checkpoint import digest
@@ -37,7 +38,7 @@ from recipes.pocket.data import WORK, load
 
 STEPS, BATCH = 15, 25
 CARD = card_named("pocket")
-SETTINGS = (LOOK, LEVELS, CARD.end, CARD.switch, SURE_AT_END)
+SETTINGS = (LOOK, LEVELS, CARD.end, CARD.switch, SURE_AT_END, AWAY)
 TARGETS = {
     "half women": "every: occupation\n  targets: {gender: {woman: 50%, man: 50%}}",
     "30 % women": "every: occupation\n  targets: {gender: {woman: 30%, man: 70%}}",

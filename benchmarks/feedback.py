@@ -38,7 +38,9 @@ from fair_diffusion import FairPipeline, Policy, Result
 from fair_diffusion.control.planned import Planned
 from fair_diffusion.models.pocket import load as load_pocket
 from fair_diffusion.perception import early, judge, pocket
-from fair_diffusion.perception.calibration import Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.perception.perceiver import Reading
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.request import Request

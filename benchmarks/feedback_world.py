@@ -29,8 +29,10 @@ from fair_diffusion.control.order import Arrival
 from fair_diffusion.control.seen import Seen
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.models.cards import card_named
-from fair_diffusion.perception.calibration import Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.perception.kept_chances import kept_chances
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.policy import Policy, built_in
 from fair_diffusion.policy.concepts import lists
 from fair_diffusion.statistics.metrics import total_variation

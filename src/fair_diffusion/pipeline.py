@@ -29,8 +29,9 @@ from fair_diffusion.models.cards import Card, card_of
 from fair_diffusion.models.fingerprint import of_reader
 from fair_diffusion.models.options import LoadingOptions, check_options
 from fair_diffusion.perception.assembly import assembled
-from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, Calibration
+from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.perception.confusion import Confusion
+from fair_diffusion.perception.labelled_image import JUDGE, PERCEIVER
 from fair_diffusion.perception.perceiver import Perceiver, all_read
 from fair_diffusion.perception.roles import Named
 from fair_diffusion.perception.vocabulary import check_reads, known_groups

@@ -13,7 +13,8 @@ import torch
 from fair_diffusion.allocation.ledger import Ledger, LedgerError
 from fair_diffusion.allocation.ledger_request import ledger_key
 from fair_diffusion.perception import judge, pocket
-from fair_diffusion.perception.calibration import LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, built_in, match
 

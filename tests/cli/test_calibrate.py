@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.cli import app
-from fair_diffusion.perception.calibration import Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.policy import built_in
 
 run = CliRunner()
@@ -54,17 +56,34 @@ def test_it_says_how_the_readers_err_and_writes_one_file(labelled: tuple[Path, P
 
 
 def test_what_is_wrong_is_one_line_and_writes_nothing(labelled: tuple[Path, Path], tmp_path: Path) -> None:
-    labels, folder = labelled
+    _, folder = labelled
     out = tmp_path / "calibration.json"
     wrong = put(tmp_path, "wrong.csv", "file,attribute,group\nother.png,gender,man\n")
     found = run.invoke(app, ["calibrate", str(wrong), str(folder), "--out", str(out)])
     assert found.exit_code == 2
     assert found.stderr.count("\n") == 1
     assert not out.exists()
-    put(tmp_path, "other.json", "{}")
-    found = run.invoke(app, ["calibrate", str(labels), str(folder), "--out", str(tmp_path / "other.json")])
-    assert found.exit_code == 2
-    assert (tmp_path / "other.json").read_text() == "{}"
+
+
+def test_what_is_no_calibration_is_not_replaced_and_the_mend_is_named(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The table of labels itself, another JSON file, one that was changed by hand, one of a newer version, a folder."""
+    labels, folder = labelled
+    changed = json.dumps(_known(1).plain() | {"version": "0" * 12})
+    newer = json.dumps(_known(1).plain() | {"format": 99})
+    texts = {"other.json": "{}", "changed.json": changed, "newer.json": newer, "binary.json": "\x00\x01"}
+    for name, text in texts.items():
+        put(tmp_path, name, text)
+    (tmp_path / "dangling.json").symlink_to(tmp_path / "nowhere" / "x.json")
+    for out in (labels, folder, tmp_path / "dangling.json", *(tmp_path / name for name in texts)):
+        before = out.read_bytes() if out.is_file() else None
+        found = run.invoke(app, ["calibrate", str(labels), str(folder), "--out", str(out)])
+        assert found.exit_code == 2, found.output
+        assert found.stderr.count("\n") == 1
+        assert f"there is no calibration in {out}" in found.stderr
+        assert "write the new one to another file" in found.stderr
+        assert (out.read_bytes() if out.is_file() else None) == before
 
 
 def _known(wrong: int) -> Calibration:

@@ -49,6 +49,33 @@ def test_a_key_is_made_listed_and_revoked(data: Path) -> None:
     assert "no valid key" in run("keys", "revoke", key.id, "--data", data, code=2).stderr
 
 
+def test_a_second_key_of_a_name_is_made_and_the_first_one_is_told(data: Path) -> None:
+    """Two keys of one name are how a key is changed without a pause."""
+    first = run("keys", "add", "shop", "--data", data)
+    assert "stays valid" not in first.stderr
+    run("keys", "add", "another", "--data", data)
+    second = run("keys", "add", "shop", "--role", "operator", "--data", data)
+    listed = json.loads(run("keys", "list", "--data", data, "--json").stdout)
+    old, new = (key["id"] for key in listed if key["name"] == "shop")
+    (told,) = [line for line in second.stderr.splitlines() if "stays valid" in line]
+    assert told.startswith(f"{old}, client 'shop', made 20")
+    assert f"`fair-diffusion keys revoke {old}` ends it" in told
+    shown = run("keys", "list", "--data", data).stdout
+    assert all(word in shown for word in (old, new))
+    assert second.stdout.strip().startswith("fd-")  # the secret alone, for scripts
+    run("keys", "revoke", old, "--data", data)
+    assert old not in run("keys", "add", "shop", "--data", data).stderr
+
+
+def test_a_worker_makes_no_place_for_a_service(data: Path) -> None:
+    told = run("worker", "--data", data, code=2).stderr
+    assert f"{data / 'service.sqlite'} does not exist; `fair-diffusion serve` makes it" in " ".join(told.split())
+    assert not data.exists()
+    data.mkdir()
+    assert "does not exist" in run("worker", "--database", f"sqlite:///{data}/typo.sqlite", code=2).stderr
+    assert not list(data.iterdir())
+
+
 def test_jobs_are_listed_cancelled_and_tried_again(data: Path) -> None:
     data.mkdir()
     file = data / "other.sqlite"
@@ -65,7 +92,10 @@ def test_jobs_are_listed_cancelled_and_tried_again(data: Path) -> None:
     assert run("jobs", "retry", job.id, "--database", file).stdout == f"{job.id} is queued\n"
     assert "is queued; only one that failed" in run("jobs", "retry", job.id, "--database", file, code=2).stderr
     claims.claim(["draw"])
-    assert "is running, and will end" in run("jobs", "cancel", job.id, "--database", file).stdout
+    assert run("jobs", "cancel", job.id, "--database", file).stdout.startswith(f"{job.id} is cancelling: it ends when")
+    assert "cancelling" in run("jobs", "list", "--database", file).stdout
+    (listed,) = json.loads(run("jobs", "list", "--json", "--database", file).stdout)
+    assert (listed["state"], listed["cancelling"]) == ("running", True)
     assert "no job job_x" in run("jobs", "cancel", "job_x", "--database", file, code=2).stderr
     database.close()
 
@@ -142,6 +172,8 @@ app(["jobs", "list", "--database", "postgresql://host/x"])
 )
 @pytest.mark.parametrize("verb", ["serve", "worker"])
 def test_an_upstream_server_that_cannot_be_served_is_told(data: Path, verb: str, words: list[str], said: str) -> None:
+    data.mkdir()
+    Database(data / "service.sqlite").close()  # a worker makes none
     refused = run(verb, "--data", data, *words, code=2)
     assert said in refused.stderr
     assert "secret" not in refused.output

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from fair_diffusion.files.format_number import NewerFormatError
-from fair_diffusion.perception.calibration import Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.perception.confusion import Confusion
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.statistics.pooled_rates import pooled_rates
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.feedback_world import NAMES, WOMAN, Known, World
 from fair_diffusion.allocation import least_change
 from fair_diffusion.perception.kept_chances import kept_chances
 
@@ -29,6 +30,23 @@ def test_weighted_labels_show_the_errors_that_a_control_hides() -> None:
     assert weights.sum() == pytest.approx(len(women))
     assert weights[missed].sum() / weights[women].sum() == pytest.approx(0.2, abs=0.015)
     assert missed[left].sum() / women[left].sum() < 0.1
+
+
+def test_what_a_calibration_chose_hides_half_of_the_errors_whatever_it_weighs() -> None:
+    """Natural-first control in a known world: the share of the misread among women, weighted, by the true share."""
+    told = {}
+    for calibrated in (False, True):
+        rng, seen, truth = np.random.default_rng(1), np.zeros(2), np.zeros(2)
+        for name in NAMES * 2:
+            world = World(rng, "wrong")
+            drawn = world.draw(80, Known({name: world}) if calibrated else None, name)
+            for people, read, chance in zip(drawn.people, drawn.read, drawn.chances, strict=True):
+                if people == WOMAN and chance > 0:
+                    seen[int(read != WOMAN)] += 1 / chance
+            truth += np.array([1 - world.missed, world.missed]) * world.women
+        told[calibrated] = seen[1] / seen.sum() * truth.sum() / truth[1]
+    assert told[False] == pytest.approx(1, abs=0.25)
+    assert told[True] < 0.7
 
 
 def test_where_all_images_that_read_alike_were_steered_none_tells_anything() -> None:

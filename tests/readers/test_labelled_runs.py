@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from audit_examples import put, record, write_run
 
-from fair_diffusion.perception.calibration import LabelledImage
 from fair_diffusion.perception.label_rows import read_labels
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.policy import Attributes
 from fair_diffusion.readers.labelled_runs import labelled_images
 
@@ -125,6 +125,23 @@ def test_images_that_the_perceiver_chose_tell_of_it_only_where_they_were_left_al
     assert [one.probability for one in found if one.attribute == "skin_tone"] == [0.6, 0.6]  # nothing looked at it
     assert len(notes) == 1
     assert notes[0].startswith("2 of 5 labels tell nothing of the perceiver")
+
+
+def test_images_that_a_calibration_chose_tell_nothing_of_the_perceiver(tmp_path: Path) -> None:
+    """They count for no others either: of three men at the look without it one was left alone, whatever it did."""
+    looks, steered = ["man", "man", "man", "woman"], [1.0, 1.0, 0.0, 0.0]
+    records = [
+        record(k, "man", natural={"gender": looks[k % 4]}, strength=steered[k % 4], calibration="v" if k > 3 else None)
+        for k in range(8)
+    ]
+    run = write_run(tmp_path / "run", records)
+    rows = [f"image-{k:05d}.png,gender,woman" for k in range(8)]
+    found, (note,) = labelled_images(put(tmp_path, "labels.csv", "\n".join(["file,attribute,group", *rows])), [run])
+    perceiver = [one for one in found if one.reader == "perceiver"]
+    assert [one.probability for one in perceiver] == pytest.approx([1 / 3, 1])
+    assert sum(one.reader == "judge" for one in found) == 8
+    assert note.startswith("6 of 8 labels tell nothing of the perceiver")
+    assert "drawn with a calibration" in note
 
 
 def test_two_probabilities_of_one_picture_are_refused(tmp_path: Path) -> None:

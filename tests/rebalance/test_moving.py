@@ -25,13 +25,15 @@ from fair_diffusion.control.order import Order
 from fair_diffusion.control.tries import SPARE
 from fair_diffusion.policy import Assignment, Attributes, Policy, built_in
 from fair_diffusion.rebalance import Original, Rebalance, moving
-from fair_diffusion.rebalance.moving import RECONSTRUCTED, Moved, Mover
+from fair_diffusion.rebalance.moved import Moved
+from fair_diffusion.rebalance.moving import RECONSTRUCTED, Mover
 from fair_diffusion.steering.aim import Aim
 from fair_diffusion.steering.brief import Aimed, Brief
 
 STEPS, ATTEMPT = 4, 7
 PLAIN = 2 * STEPS
 GROUPS = built_in()["gender"].group_names
+TONES = built_in()["skin_tone"].group_names
 GREY, SHIFT = 100, 51
 
 
@@ -99,6 +101,7 @@ class World:
         self.tries: dict[int, int] = {}
         self.seen: list[tuple[int, tuple[float, float]]] = []
         self.aims: Sequence[Aim] = []
+        self.held: dict[int, list[Assignment]] = {}
         self.largest_batch = 0
 
     def run(self, instruction: str, **asked: Any) -> list[Moved]:
@@ -112,7 +115,7 @@ class World:
             backbone: Any = Still(self.price)
             readers: Any = self
             self.order = Order(
-                brief=Brief(backbone, request, targets=targets),
+                brief=Brief(backbone, request, targets=targets, held=("skin_tone",)),
                 quotas=plan(targets, request.n, request.seed),
                 readers=readers,
                 guide=self.guide,
@@ -133,6 +136,7 @@ class World:
             i = picture.width - 10
             self.tries[i] = self.tries.get(i, 0) + 1
             self.seen.append((i, self.mover._attempt(i)))
+            self.held.setdefault(i, []).append(aim.held)
             found.append(aim.assigned["gender"] if self.tries[i] >= self.needs.get(i, 1) else self.shows[i])
         return self.shares(found, self.sure)
 
@@ -142,7 +146,9 @@ class World:
         for row, label in zip(table, labels, strict=True):
             if label is not None:
                 row[GROUPS.index(label)] = sure
-        return {"gender": table}
+        tones = np.zeros((len(labels), len(TONES)))
+        tones[:, TONES.index("dark")] = 1.0
+        return {"gender": table, "skin_tone": tones}
 
 
 @pytest.fixture(autouse=True)
@@ -212,6 +218,14 @@ def test_attempts_go_from_weak_to_strong_to_deep() -> None:
     assert world.seen == [(0, attempt) for attempt in world.mover._asked.attempts]
     assert (image.depth, image.strength) == world.mover._asked.attempts[-1]
     assert (image.tries, image.misses) == (4, False)
+
+
+@pytest.mark.parametrize("needs", [1, 3, 4, 5])
+def test_the_last_attempt_is_made_without_what_is_held(needs: int) -> None:
+    world = World(["man"], {0: needs})
+    world.run("doctor: all women", depth=0.5, repair_budget=100)
+    held: list[Assignment] = [{"skin_tone": "dark"}] * 3 + [{}]
+    assert world.held == {0: held[:needs]}
 
 
 def test_one_attempt_too_few_is_a_miss_and_the_original_is_put_back() -> None:

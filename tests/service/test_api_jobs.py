@@ -96,8 +96,12 @@ def test_a_running_job_is_cancelled_and_its_turn_given_back(service: Running) ->
     http = service.http()
     job = put(http, LONG)
     until(service, job, lambda job: job.state == "running")
-    assert http.post(f"/v1/jobs/{job}/cancel").status_code == 200
+    told = http.post(f"/v1/jobs/{job}/cancel").json()
+    assert (told["state"], told["cancelling"]) in (("running", True), ("cancelled", True))
     ended = until(service, job, lambda job: job.over)
+    kinds = [event.kind for event in service.server.jobs.events(job)]
+    assert kinds[-2:] == ["cancelling", "cancelled"]
+    assert "event: cancelling" in http.get(f"/v1/jobs/{job}/events").text
     assert ended.state == "cancelled"
     assert len(ended.result["images"] if ended.result else []) < 10
     with service.server.database.reading() as connection:

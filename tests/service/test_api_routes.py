@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database, DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.jobs import Jobs
+from fair_diffusion.service.keys import ROLES
 from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.serving import prepared
 from fair_diffusion.service.settings import Settings
@@ -78,6 +80,23 @@ def test_routes_of_operators_are_closed_to_clients(service: Running) -> None:
     ]
     for method, path, body in asked:
         assert http.request(method, path, json=body).status_code == 403, path
+
+
+def test_the_document_says_whose_keys_a_route_takes(service: Running) -> None:
+    paths = service.document.content["paths"]
+    assert {len(each["x-roles"]) for path in paths.values() for each in path.values()} == {0, 1, 2, 3}
+    for role in ROLES:
+        http = service.http(service.key(role)[0])
+        for method, path in routes(service):
+            (told,) = [each["x-roles"] for each in _described(paths, method, path)]
+            shut = http.request(method, path).status_code == 403
+            assert shut is bool(told and role not in told), f"{role}: {method} {path}"
+
+
+def _described(paths: dict[str, Any], method: str, path: str) -> list[dict[str, Any]]:
+    """The operations of the document that are meant by a path, with something in place of its parameters."""
+    found = sorted((name for name in paths if re.fullmatch(re.sub(r"{\w+}", "[^/]+", name), path)), key=len)
+    return [paths[name][method.lower()] for name in found if method.lower() in paths[name]]
 
 
 def test_policies_are_stored_activated_and_explained(service: Running) -> None:
@@ -194,6 +213,9 @@ def test_figures_and_unknown_things(service: Running) -> None:
     ):
         assert name in figures
     assert http.get("/v1/models/slow").json()["id"] == "slow"
+    for name, mend in (("slow+anime", "has no LoRA of this name; it has none"), ("slo", "did you mean 'slow'")):
+        error = http.post("/v1/jobs", json={**BODY, "model": name}).json()["error"]
+        assert (error["param"], error["code"], mend in error["message"]) == ("model", "model_not_found", True)
     for path in ("/v1/models/none", "/v1/jobs/none", "/v1/jobs/%00", f"/v1/images/files/{'0' * 64}", "/none"):
         answer = http.get(path)
         assert answer.status_code == 404

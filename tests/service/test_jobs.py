@@ -330,11 +330,15 @@ def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_when_its_worker_se
     (mine,) = claim(claims)
     assert jobs.cancel(waiting.id).state == "cancelled"
     assert (jobs.cancel(running.id).state, jobs.cancel(running.id).cancelling) == ("running", True)
+    assert (jobs.get(running.id).shown, jobs.get(waiting.id).shown) == ("cancelling", "cancelled")
+    assert [event.kind for event in jobs.events(running.id)] == ["cancelling"]  # once, however often it is asked for
     assert claims.look([mine]) == claims.renew([mine]) == {running.id: True}
     turn = reserve(claims, mine, 4)
     kept: list[Cell] = shown(turn).assigned[:1]  # type: ignore[assignment]
     claims.end(mine, "cancelled", result={"images": 1}, counted=[Counted(turn, kept, kept, kept)])
     assert jobs.get(running.id).result == {"images": 1}
+    assert jobs.get(running.id).shown == "cancelled"
+    assert [event.kind for event in jobs.events(running.id)] == ["cancelling", "cancelled"]
     assert {(row.n, row.pending) for row in DatabaseLedger(database).rows()} == {(1, 0)}
     assert jobs.cancel(running.id).state == "cancelled"
 

@@ -14,7 +14,9 @@ from test_label_decisions import rate
 from typer.testing import CliRunner
 
 from fair_diffusion.cli import app
-from fair_diffusion.perception.calibration import Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
+from fair_diffusion.perception.labelled_image import LabelledImage
 from fair_diffusion.policy import built_in
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database
@@ -37,6 +39,7 @@ def _drawn(
     first: int = 0,
     steered: Sequence[bool] = (),
     natural: Sequence[str] = (),
+    calibration: str | None = None,
 ) -> list[NewPicture]:
     """A job of such images, in which the perceiver reads women alone; its pictures for a set.
 
@@ -56,7 +59,7 @@ def _drawn(
         }
         for k, (file, read) in enumerate(zip(files, judged, strict=True))
     ]
-    claims.end(held, result={"rule": rule, "images": told})
+    claims.end(held, result={"rule": rule, "images": told, "calibration": calibration})
     return pictures_of(database, "gender", rule=rule)
 
 
@@ -191,6 +194,17 @@ def test_a_picture_left_alone_stands_for_all_with_its_look(database: Database, t
     assert found["perceiver"].labels == 3
     weights = np.array([4.0, 1.0, 1.0])  # Kish (1965): as many independent labels as (Σw)² / Σw²
     assert np.sum(found["perceiver"].counts) == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+
+
+def test_pictures_that_a_calibration_chose_tell_of_the_judge_alone(database: Database, tmp_path: Path) -> None:
+    natural, steered = ["woman", "woman", "man"], [True, False, False]
+    pictures = _drawn(database, tmp_path, natural, steered=steered, natural=natural, calibration="v")
+    plain = _drawn(database, tmp_path, ["woman"] * 2, first=20, calibration="v")  # without an instruction nobody looks
+    made = sets_of(database, tmp_path).add("nurses", GENDER, [*pictures, *plain], second=0.0)
+    rate(database, made, "anna", *["woman"] * 5)
+    found = calibration_of(database)
+    assert {each.reader: each.labels for each in found.calibration.readers} == {"judge": 5, "perceiver": 2}
+    assert found.notes[0].startswith("3 of 5 labels tell nothing of the perceiver")
 
 
 def test_pictures_at_which_nobody_looked_all_count_alike(database: Database, tmp_path: Path) -> None:

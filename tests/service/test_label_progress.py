@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from label_examples import GENDER, made_set, new_pictures, sets_of
+from sqlalchemy import select
 from test_label_decisions import rate
 
 from fair_diffusion.service.database import Database
@@ -15,7 +16,12 @@ from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_progress import progress
 from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.label_sets import NewPicture
+from fair_diffusion.service.label_table import chances_by_now
+from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.tables import label_pictures
+from fair_diffusion.statistics.active import weighted_share
 from fair_diffusion.statistics.betting import anytime_share
+from fair_diffusion.statistics.drawing_order import chance_so_far
 from fair_diffusion.statistics.intervals import score_bounds
 
 
@@ -101,6 +107,33 @@ def test_an_active_queue_is_weighted(database: Database, tmp_path: Path) -> None
     assert woman.high is not None
     assert woman.low < 0.25 < woman.high
     assert woman.share == pytest.approx(0.25, abs=0.1)
+
+
+def test_an_active_queue_counts_labels_behind_a_rater_who_left(database: Database, tmp_path: Path) -> None:
+    """Anna leaves with three pictures, and Ben goes on behind them: his labels count, with the chance they had."""
+    pictures = new_pictures(database, tmp_path, 90, readings=["woman"] * 90)
+    told = [NewPicture(**{**vars(each), "confidence": 0.5 if k < 20 else 0.99}) for k, each in enumerate(pictures)]
+    made = sets_of(database, tmp_path).add("a set", GENDER, told, queue="active", second=0, seed=3)
+    anna = LabelQueue(database, made, lambda: 1.0)
+    first, *held = anna.next("anna", most=4)
+    anna.label("anna", first.image, "woman", guideline=made.guideline)
+    seen = [first.image, *rate(database, made, "ben", *["woman", "man", "-", "man"] * 18)]
+    assert not {each.image for each in held} & {*seen}
+    with database.reading() as connection:
+        rows = list(connection.execute(select(label_pictures).order_by(label_pictures.c.place)))
+    shown = [row.image in seen for row in rows]
+    assert [k for k, is_shown in enumerate(shown) if not is_shown][:4] == [1, 2, 3, 76]
+    chances = chance_so_far([row.probability for row in rows], [row.priority for row in rows], shown)
+    assert chances.min() < 0.8 < 0.9 < chances.max()
+    assert chances_by_now(database, made) == pytest.approx({r.image: c for r, c in zip(rows, chances, strict=True)})
+    said = {row.image: row.answer for row in Labels(database).all()}
+    met = [(row.image, chance) for row, chance in zip(rows, chances, strict=True) if row.image in seen]
+    met.sort(key=lambda each: said[each[0]] is None)
+    human = [np.nan if said[image] is None else float(said[image] == "woman") for image, _ in met]
+    wanted = weighted_share(human, np.ones(73), [chance for _, chance in met], 90, 90)
+    woman = progress(database, made).groups[0]
+    assert (woman.share, woman.low, woman.high) == pytest.approx((wanted.estimate, wanted.low, wanted.high))
+    assert progress(database, made).labelled == 55
 
 
 def test_a_picture_is_the_unit(database: Database, tmp_path: Path) -> None:

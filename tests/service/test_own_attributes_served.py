@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from running_service import Running, running
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.models.pocket.folder import WEIGHTS
+from fair_diffusion.service.image_request import Fairness, ImageRequest, chosen_model, draw_body
 from fair_diffusion.service.keys import OPERATOR
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.studio.drawings import drawing
@@ -78,6 +80,27 @@ def test_an_instruction_uses_the_definitions_of_the_policy_in_force(service: Run
     explained = http.post("/v1/explain", json=question).json()
     assert explained["targets"][0]["attributes"] == ["complexion"]
     assert explained["policy"] is None
+
+
+def test_the_hash_of_an_instruction_knows_the_definitions(service: Running) -> None:
+    """It stands in the public record: one sentence under two definitions is two policies; a note changes nothing."""
+    _, key = service.server.keys.add("who asks", role=OPERATOR)
+    said = "cook: complexion 50% fair, 50% deep"
+    asked = ImageRequest(prompt="a photo of a cook", fairness=Fairness(instruct=said, method="prompt"))
+    texts = [
+        POLICY,
+        POLICY.replace("label: complexion", "label: complexion\n    note: As we see it."),
+        POLICY.replace("figure with dark skin", "figure with very dark skin"),
+    ]
+    found = []
+    for text in texts:
+        serve(service, text)
+        found.append(draw_body(service.server, key, asked, chosen_model(service.server, None), "r").policy_hash)
+    assert found[0] == found[1] != found[2]
+    plain = ImageRequest(prompt="a photo of a cook", fairness=Fairness(instruct="cook: half women"))
+    service.server.policies.activate(None, why="a test")
+    made = draw_body(service.server, key, plain, chosen_model(service.server, None), "r").policy_hash
+    assert made == hashlib.sha256(b"cook: half women").hexdigest()  # as ever, where all definitions are built in
 
 
 def test_what_the_readers_of_the_model_cannot_read_is_said_and_nothing_is_drawn(service: Running) -> None:

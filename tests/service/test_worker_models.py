@@ -15,11 +15,13 @@ from PIL import Image
 from sqlalchemy import select
 from untrained import pipe_of, weights
 
+from fair_diffusion.cli.serving_models import loras_of
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.service import models as module
 from fair_diffusion.service.batch_cost import BatchCost, measured
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.draw_body import DrawBody
+from fair_diffusion.service.image_request import _unknown
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.models import Models
@@ -97,8 +99,6 @@ def test_a_worker_draws_jobs_of_all_its_models(tiny_sd: Any, place: Any) -> None
 def test_two_models_of_one_name_are_refused(tiny_sd: Any) -> None:
     with pytest.raises(ValueError, match="two models are called 'tiny'"):
         Models([lambda: pipe_of(tiny_sd)] * 2).open(4, measure=False)
-    with pytest.raises(ValueError, match="goes with one --model"):
-        Models([lambda: pipe_of(tiny_sd)] * 2, named={"x": Path("x")})
 
 
 def test_a_lora_acts_for_the_requests_that_ask_for_it_alone(tiny_sd: Any, place: Any, tmp_path: Path) -> None:
@@ -114,8 +114,47 @@ def test_a_lora_acts_for_the_requests_that_ask_for_it_alone(tiny_sd: Any, place:
     assert alone == before
 
 
+def test_each_of_several_models_has_loras_of_its_own(tiny_sd: Any, place: Any, tmp_path: Path) -> None:
+    for name, seed in (("anime", 1), ("sketch", 2)):
+        make_lora(copy.deepcopy(tiny_sd), tmp_path / name, seed)
+    anime, sketch = (tmp_path / name / "pytorch_lora_weights.safetensors" for name in ("anime", "sketch"))
+    loads = [lambda name=name: called(tiny_sd, name) for name in ("one", "two", "three")]
+    named = [{"style": anime}, {"style": sketch}, {}]
+    models = Models(loads, named=named, memory=1.0)
+    models.open(4, measure=False)
+    names = [model.name for model in models.served]
+    assert names == ["one", "one+style", "two", "two+style", "three"]
+    one, one_style, two, two_style, three = drawn(place, models, names)
+    assert one == two == three  # the same weights and seed
+    assert len({one, one_style, two_style}) == 3
+    (alone,) = drawn(place, _opened(tiny_sd, {"style": sketch}), ["tiny+style"])
+    assert two_style == alone
+    assert drawn(place, models, ["one+style"]) == [one_style]  # it left memory, and is loaded again with its own
+
+
+def test_a_lora_says_which_of_several_models_it_is_for() -> None:
+    models = ["org/sdxl", "/home/me/sd15"]
+    assert loras_of(["anime=a.safetensors", "always.safetensors"], models[:1]) == [{"anime": "a.safetensors"}]
+    words = ["org/sdxl+anime=a", "sd15+anime=b", "/home/me/sd15+sketch=dir+x=y", "dir+x/always.safetensors"]
+    assert loras_of(words, models) == [{"anime": "a"}, {"anime": "b", "sketch": "dir+x=y"}]
+    with pytest.raises(ValueError, match=r"which model it is for; name it org/sdxl\+anime or sd15\+anime"):
+        loras_of(["anime=a"], models)
+    with pytest.raises(ValueError, match="is for no --model; did you mean 'sd15'"):
+        loras_of(["sd14+anime=a"], models)
+    with pytest.raises(ValueError, match="names anime twice for one model"):
+        loras_of(["sd15+anime=a", "/home/me/sd15+anime=b"], models)
+
+
+def test_a_request_for_a_lora_of_another_model_is_told_whose_it_is() -> None:
+    models = ("one", "one+anime", "one+sketch", "two")
+    assert _unknown("two+anime", models) == "the model two has no LoRA of this name; use one+anime"
+    assert _unknown("one+film", models) == "the model one has no LoRA of this name; it has one+anime, one+sketch"
+    assert _unknown("two+film", models) == "the model two has no LoRA of this name; it has none"
+    assert _unknown("three+anime", models) == "unknown model; did you mean 'one+anime'?"
+
+
 def _opened(tiny_sd: Any, files: dict[str, Path]) -> Models:
-    models = Models([lambda: pipe_of(copy.deepcopy(tiny_sd))], named=files)
+    models = Models([lambda: pipe_of(copy.deepcopy(tiny_sd))], named=[files])
     models.open(4, measure=False)
     return models
 

@@ -228,7 +228,7 @@ def test_an_operator_looks_after_raters_and_decides(empty: Studio, browser: Brow
     with page.expect_download() as loaded:
         page.get_by_role("link", name="All labels (CSV)").click()
     text = loaded.value.path().read_text()
-    assert text.startswith("file,attribute,group,rater,concept,source,probability,guideline\n")
+    assert text.startswith("file,attribute,group,rater,concept,source,probability,guideline,definition\n")
     assert len(text.splitlines()) == 6
     page.get_by_text("Add labels, or remove the set").click()
     more = "file,attribute,group,rater\n005.png,gender,man,carla\nx.png,gender,man,carla\n"

@@ -15,7 +15,8 @@ from fair_diffusion.cli.terminal import Columns, Terminal
 from fair_diffusion.cli.usage import defined, usage_errors
 
 if TYPE_CHECKING:
-    from fair_diffusion.perception.calibration import Calibration, ReaderCalibration
+    from fair_diffusion.perception.calibration import Calibration
+    from fair_diffusion.perception.reader_calibration import ReaderCalibration
     from fair_diffusion.policy import Attributes
 
 
@@ -44,13 +45,14 @@ def calibrate(
     for --calibration; its version is a hash of its content. The same labels give the same version, and the file stays
     as it is."""
     with usage_errors():
-        from fair_diffusion.perception.calibration import Calibration, calibrated
+        from fair_diffusion.perception.calibrating import calibrated
+        from fair_diffusion.perception.calibration import Calibration
         from fair_diffusion.perception.chance import no_better_than_chance
         from fair_diffusion.policy import built_in
         from fair_diffusion.readers.labelled_runs import labelled_images
 
         attributes = defined(defining)
-        before = Calibration.load(out).version if out.exists() else None
+        before = Calibration.replaced_in(out)
         if labels is None:
             found, notes = _of_service(data, database, label_set or [], attributes, out)
         else:
@@ -61,7 +63,7 @@ def calibrate(
             rows, notes = labelled_images(labels, runs, attributes)
             found = calibrated(rows, attributes)
             found.save(out)
-        notes += no_better_than_chance(found)
+            notes += no_better_than_chance(found, rows)
     if as_json:
         say_json({**found.plain(), "before": before, "notes": notes})
         return
@@ -86,7 +88,8 @@ def _of_service(
         told = calibration_of(place, sets, defined=attributes)
         if told.calibration.save(out):
             note_made(place, told)
-    return told.calibration, [f"from {told.pictures} labelled pictures of the service", *told.notes]
+    notes = [f"from {told.pictures} labelled pictures of the service", *told.notes, *told.warnings]
+    return told.calibration, notes
 
 
 def _show(found: Calibration) -> None:

@@ -51,7 +51,7 @@ def list_jobs(
     shown = Columns("job", "kind", "state", "key", "images", "asked", "attempts", "reason")
     for job in listed:
         asked = clock_time(job.created)
-        shown.row(job.id, job.kind, job.state, job.key, str(job.images), asked, str(job.attempts), job.reason or "")
+        shown.row(job.id, job.kind, job.shown, job.key, str(job.images), asked, str(job.attempts), job.reason or "")
     Terminal().lines_of(shown) if listed else say("no jobs")
 
 
@@ -61,8 +61,8 @@ def cancel(job: Id, data: Data = DATA, database: Where = None) -> None:
     with opened(data, database) as found:
         from fair_diffusion.service.jobs import Jobs
 
-        state = Jobs(found).cancel(job)
-    say(f"{job} is {'running, and will end' if state.cancelling and not state.over else state.state}")
+        now = Jobs(found).cancel(job)
+    say(f"{job} is {now.state}" if now.over else f"{job} is {now.shown}: it ends when its worker sees it")
 
 
 @jobs.command()

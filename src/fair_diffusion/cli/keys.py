@@ -41,15 +41,19 @@ def add(
     data: Data = DATA,
     database: Where = None,
 ) -> None:
-    """Make a key and print it, this once: it is stored nowhere."""
+    """Make a key and print it, this once: it is stored nowhere. Another one of the same name stays valid."""
     with opened(data, database, create=True) as found:
         from fair_diffusion.service.keys import Keys
         from fair_diffusion.service.limits import Limits
 
         limits = Limits(images_per_minute=images_per_minute, queued=queued, pixels=pixels, steps=steps, n=n)
+        others = [each for each in Keys(found).all() if each.name == name and each.revoked is None]
         secret, key = Keys(found).add(name, role=role, limits=limits)
     say(secret)
     say(f"{key.id}, {key.role} {key.name!r}: keep the key, it is not shown again", err=True)
+    for each in others:
+        made = f"{each.id}, {each.role} {name!r}, made {clock_time(each.created)}"
+        say(f"{made}, stays valid, too; `fair-diffusion keys revoke {each.id}` ends it", err=True)
 
 
 @keys.command("list")

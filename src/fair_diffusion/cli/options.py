@@ -70,7 +70,7 @@ class _Placing(TypedDict, total=False):
         list[str],
         typer.Option(
             help="hub id, folder or .safetensors file of a LoRA; repeatable; for a service, NAME=FILE is one that "
-            "requests may ask for as MODEL+NAME"
+            "requests may ask for as MODEL+NAME; with several models, MODEL+NAME=FILE"
         ),
     ]
     textual_inversion: Annotated[

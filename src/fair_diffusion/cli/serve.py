@@ -138,7 +138,7 @@ def run(
 
 def _greet(address: str, secret: str | None) -> None:
     """Say where the server is, and how to ask it for an image."""
-    say(f"serving on {address}; the studio is {address}/studio")
+    say(f"serving on {address}; the studio is {address}/studio, and {address}/docs describes the API")
     if secret:
         say(f"key: {secret}")
         say("this key was made because there was none; it is not shown again, and only this machine reaches the server")

@@ -56,6 +56,11 @@ def opened(data: Path, database: str | None, *, create: bool = False, keep_open:
             found.close()
 
 
+def of_server(database: str | None) -> bool:
+    """Whether the database is a database server's, in which a service has its tables, and no file."""
+    return database is not None and database.startswith("postgres")
+
+
 def pictures(database: Database, data: Path, images: str | None) -> Images:
     """The images of a service, where the options say."""
     from fair_diffusion.service.images import Images

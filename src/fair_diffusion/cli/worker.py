@@ -14,7 +14,7 @@ import typer
 
 from fair_diffusion.cli.options import LoadingModels, grouped
 from fair_diffusion.cli.service_log import service_log
-from fair_diffusion.cli.service_place import DATA, Data, Place, Where, opened, pictures
+from fair_diffusion.cli.service_place import DATA, Data, Place, Where, of_server, opened, pictures
 from fair_diffusion.cli.serving_models import models_of
 from fair_diffusion.cli.signing import C2pa, signature
 from fair_diffusion.cli.suite_order import TELLING
@@ -57,7 +57,8 @@ def worker(
     with usage_errors():
         if idle is not None:
             raise ValueError("--idle is for a worker of suites and comparisons; give --cells too, or leave it out")
-    with opened(data, database, create=True) as found, usage_errors():
+        signed = signature(c2pa)
+    with opened(data, database, create=of_server(database)) as found, usage_errors():  # serve makes files
         from fair_diffusion.service.proxy_worker import ProxyWorker
         from fair_diffusion.service.worker import Worker, WorkerSettings
 
@@ -67,7 +68,7 @@ def worker(
             grace=grace,
             kept=retention * 24 * 3600,
             keep_prompts=keep_prompts,
-            signature=signature(c2pa),
+            signature=signed,
         )
         place = pictures(found, data, images)
         with ExitStack() as stack:

@@ -14,7 +14,7 @@ from fair_diffusion.control.readers import Readers
 from fair_diffusion.control.seen import Seen
 from fair_diffusion.control.strengths import Strengths
 from fair_diffusion.methods import EDIT, NATURAL_FIRST
-from fair_diffusion.perception.calibration import PERCEIVER
+from fair_diffusion.perception.labelled_image import PERCEIVER
 from fair_diffusion.perception.vocabulary import known_groups
 from fair_diffusion.policy import Match
 from fair_diffusion.policy.holding import held

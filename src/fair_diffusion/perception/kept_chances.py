@@ -11,6 +11,10 @@ read otherwise show misreadings of that group alone. Then no image of the prompt
 Which of the N are left alone is no lot, though: control keeps the surest ones, and makes some again that read otherwise
 at the end. So the perceiver errs more often than these images show. Those drawn without an instruction have no such
 bias.
+
+With a calibration, nothing is told by images that were drawn with an instruction: `natural` is what people would see
+there, so that what is often misread is natural to no group, and steered. Half of all errors stayed hidden in a known
+world (`tests/perception/test_kept_chances.py`), whether one weighs by that or by the perceiver's word at the look.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ def silence(silent: int, of: int) -> str:
     """What to say of labels that tell nothing of the perceiver: so many of all."""
     return (
         f"{silent} of {of} labels tell nothing of the perceiver, because their images, or all that read alike, were "
-        "steered until they read as asked; control left the surest images alone, so it errs more often than the others "
-        "show; labels of images drawn without an instruction all count"
+        "steered until they read as asked, or were drawn with a calibration and an instruction; control left the "
+        "surest images alone, so it errs more often than the others show; labels of images drawn without an "
+        "instruction all count"
     )

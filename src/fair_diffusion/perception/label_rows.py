@@ -3,24 +3,26 @@
 file,attribute,group[,rater]                  one row per label
 file,age,gender,race,service_test[,rater]     one column per attribute, as in the labels of FairFace
 
-A column `probability` says with which probability the picture was shown, and `guideline` by which version it was
-labelled; calibrations need the first where pictures were not drawn uniformly.
+A column `probability` says with which probability the picture was shown, `guideline` by which version it was labelled,
+and `definition` by which definition of the attribute (`policy.defined_as`); calibrations need the first where pictures
+were not drawn uniformly. Labels of an attribute that was defined otherwise are labels of another one.
 Attributes and groups are spelt as `policy.spelling` compares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fair_diffusion.files.csv_rows import CsvErrors, Row, chosen, inner_path
 from fair_diffusion.files.tables import FILE, open_table
 from fair_diffusion.policy import Attributes, built_in
+from fair_diffusion.policy.defined_as import defined_as
 from fair_diffusion.policy.spelling import named
 
 COLUMNS, OPTIONAL = ("file", "attribute", "group"), ("rater", "concept", "source")
-SHOWN = ("probability", "guideline")
+SHOWN = ("probability", "guideline", "definition")
 ALSO = {
     "file": FILE,
     "attribute": ("dimension", "variable"),
@@ -46,6 +48,7 @@ class _Label:
     source: str
     probability: str
     guideline: str
+    definition: str
 
 
 @dataclass(frozen=True)
@@ -99,16 +102,22 @@ class LabelRows:
                 )
 
 
-def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
+def read_labels(
+    path: Path, defined: Attributes | None = None, definitions: Mapping[str, str] | None = None
+) -> LabelRows:
     """Read a table of labels.
 
     Args:
         path: the table.
         defined: the definitions of the attributes that it may name; the built-in ones if None.
+        definitions: by attribute, by what the definition of its labels must be known, where they say it; those of
+            `defined` if None.
 
     Raises:
         ValueError: it is none, and the message says what was seen; or lines are wrong, one line for each of them.
     """
+    if definitions is None:
+        definitions = {name: defined_as(each) for name, each in (defined or built_in()).items()}
     header, rows = open_table(path, COLUMNS, ALSO)
     columns, left_out = attributes_in(header, defined)
     wide = not any(name in header for name in ("attribute", *ALSO["attribute"])) and bool(columns)
@@ -125,6 +134,9 @@ def read_labels(path: Path, defined: Attributes | None = None) -> LabelRows:
             errors.add(one.line, names.wrong[one.attribute, one.group])
         else:
             attribute, group = names.names[one.attribute, one.group]
+            wanted = definitions.get(attribute, one.definition)
+            if one.definition not in ("", wanted):
+                errors.add(one.line, _otherwise(attribute, one.definition, wanted))
             found.add(replace(one, attribute=attribute, group=group), errors)
     errors.check()
     if not found.votes:
@@ -158,6 +170,13 @@ def attributes_in(header: Sequence[str], defined: Attributes | None = None) -> t
     rest = [name for name in header if name and name not in others]
     columns = [name for name in rest if name in PEOPLES or _attribute(name, defined) in defined]
     return columns, [name for name in rest if name not in columns]
+
+
+def _otherwise(attribute: str, definition: str, wanted: str) -> str:
+    return (
+        f"{attribute} was labelled by another definition ({definition}) than this one ({wanted}); give the one that it "
+        "was labelled by (--define FILE), or label anew"
+    )
 
 
 def _chance(text: str) -> float:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fair_diffusion.files.text import printable
-from fair_diffusion.perception.calibration import JUDGE, PERCEIVER, LabelledImage
 from fair_diffusion.perception.human import HumanLabels
 from fair_diffusion.perception.kept_chances import kept_chances, silence
 from fair_diffusion.perception.label_rows import LabelRows, read_labels
+from fair_diffusion.perception.labelled_image import JUDGE, PERCEIVER, LabelledImage
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.readers.names import concept_of
 from fair_diffusion.runs.records import Record, Run, runs_in
@@ -97,12 +97,17 @@ Kept = Mapping[tuple[str, str], float]
 
 
 def _kept(records: Mapping[str, Record]) -> Kept:
-    """Only natural-first control looks, and chooses. The images of one prompt of one model are counted together."""
+    """Only natural-first control looks, and chooses. The images of one prompt of one model are counted together.
+
+    Where a calibration chose, nothing is told."""
     alike: dict[tuple[str, str, str], list[str]] = {}
+    found: dict[tuple[str, str], float] = {}
     for file, record in records.items():
         for attribute in record.get("natural") or ():
-            alike.setdefault((attribute, record["model"], record["prompt"]), []).append(file)
-    found: dict[tuple[str, str], float] = {}
+            if record.get("calibration"):
+                found[attribute, file] = 0.0
+            else:
+                alike.setdefault((attribute, record["model"], record["prompt"]), []).append(file)
     for (attribute, _, _), files in alike.items():
         looks = [records[file]["natural"][attribute] for file in files]
         chances = kept_chances(looks, [(records[file].get("strength") or 0) > 0 for file in files])

@@ -28,7 +28,7 @@ from fair_diffusion.files.pictures import MAX_BYTES, upright_size
 from fair_diffusion.files.text import printable
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Policy, match
-from fair_diffusion.rebalance.moving import Moved
+from fair_diffusion.rebalance.moved import Moved
 from fair_diffusion.rebalance.one_prompt import OnePrompt, move, silent
 from fair_diffusion.rebalance.originals import Original, find_originals
 from fair_diffusion.rebalance.readings import Progress

@@ -3,7 +3,8 @@
 1. The perceiver has read the originals. The quotas are met with the least change (`allocation.least_change`).
 2. Images that must move are encoded, taken back to noise (`steering.inversion`), and denoised with steering.
 3. The new pictures are perceived. While the quotas are missed, the fewest images that mend that are moved again, more
-   strongly and then from more noise, until the budget is spent (`control.tries`).
+   strongly, then from more noise and at last without what they were to keep, until the budget is spent
+   (`control.tries`).
 4. If an image is still less likely than not to show its group, its original is put back, and it counts as missed.
 
 Every attempt starts from the original, the weakest attempt first, so that an image changes no more than necessary.
@@ -12,7 +13,7 @@ Every attempt starts from the original, the weakest attempt first, so that an im
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from fair_diffusion.control.assignments import (
 from fair_diffusion.control.order import Arrival, Order, State, Steps, Stretch
 from fair_diffusion.control.tries import missing, repair
 from fair_diffusion.policy import Assignment
+from fair_diffusion.rebalance.moved import Moved
 from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.rebalance.request import Rebalance
 from fair_diffusion.statistics.distance import pixel_differences
@@ -42,54 +44,6 @@ from fair_diffusion.steering.inversion import taken_back
 
 RECONSTRUCTED = 16
 """The most moved images, spread evenly, of which the reconstruction without an edit is measured."""
-
-
-@dataclass(kw_only=True)
-class Moved:
-    """One image of a rebalancing.
-
-    Attributes:
-        natural: the groups that the original shows, by attribute (None: unknown).
-        natural_confidence: the probability of the most probable group, by attribute.
-        shows: the groups that the image shows now, by attribute (None: unknown).
-        held: the groups of the original that it keeps, by attribute.
-        assigned: the groups that it is to show, by attribute.
-        picture: the file of the moved picture, in the size of `Original.open`; None if the image is its original.
-        attempt: the number of the next attempt with this assignment.
-        depth: the depth of the last attempt.
-        strength: the strength of the last attempt.
-        tries: how often it was moved.
-        put_back: whether it was moved and its original then put back.
-        evaluations: network evaluations on moving it.
-        error: mean absolute pixel difference to the original, in 0…1 at the model's size, after inversion and denoising
-            without an edit; None if not measured.
-        encoder_error: the same difference after encoding and decoding only.
-    """
-
-    natural: dict[str, str | None]
-    natural_confidence: dict[str, float]
-    shows: dict[str, str | None]
-    held: Assignment = field(default_factory=dict)
-    assigned: Assignment = field(default_factory=dict)
-    picture: Path | None = None
-    attempt: int = 0
-    depth: float = 0.0
-    strength: float = 0.0
-    tries: int = 0
-    put_back: bool = False
-    evaluations: int = 0
-    error: float | None = None
-    encoder_error: float | None = None
-
-    @classmethod
-    def nothing(cls) -> Moved:
-        """An image without an assignment."""
-        return cls(natural={}, natural_confidence={}, shows={})
-
-    @property
-    def misses(self) -> bool:
-        """Whether the perceiver is not sure that it shows what is assigned."""
-        return self.shows != self.assigned
 
 
 class Mover:
@@ -332,7 +286,12 @@ class Mover:
     def _aim(self, image: int) -> Aim:
         """The aim of an image: from the groups of its original to its assigned groups."""
         one = self.images[image]
-        return Aim(one.assigned, differing(one.natural, one.assigned), self._attempt(image)[1], one.held)
+        return Aim(one.assigned, differing(one.natural, one.assigned), self._attempt(image)[1], self._held(image))
+
+    def _held(self, image: int) -> Assignment:
+        """What an image keeps: nothing at its last attempt if all others missed, because the target comes first."""
+        one, attempts = self.images[image], len(self._asked.attempts)
+        return {} if one.misses and 0 < one.attempt == attempts - 1 else one.held
 
     def _groups(self, name: str) -> Sequence[str]:
         return self.order.brief.definitions[name].group_names

@@ -29,7 +29,8 @@ from fair_diffusion.files.text import printable
 from fair_diffusion.methods import NONE, USUAL
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.policy import Match
-from fair_diffusion.rebalance.moving import RECONSTRUCTED, Moved, Mover
+from fair_diffusion.rebalance.moved import Moved
+from fair_diffusion.rebalance.moving import RECONSTRUCTED, Mover
 from fair_diffusion.rebalance.originals import Original
 from fair_diffusion.rebalance.readings import Progress, Seen, read_moved, read_originals
 from fair_diffusion.rebalance.request import Rebalance

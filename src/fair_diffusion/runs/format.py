@@ -28,7 +28,7 @@ BY_ATTRIBUTE = ("judged", "perceived", "confidence", "steered_to", "natural")
 """Columns that hold a mapping from attributes."""
 USED = (
     *("index", "file", "prompt", "negative_prompt", "seed", "model", "method", "control", "rule", "steps", "guidance"),
-    *("guidance_rescale", "strength", "repairs", "reseeds", "missed"),
+    *("guidance_rescale", "strength", "repairs", "reseeds", "missed", "calibration"),
     *BY_ATTRIBUTE,
     *("evaluations", "plain_evaluations"),
 )

@@ -97,6 +97,7 @@ class RecordFile(TypedDict):
     repairs: NotRequired[Count | None]
     reseeds: NotRequired[Count | None]
     missed: NotRequired[bool | None]
+    calibration: NotRequired[str | None]
     evaluations: NotRequired[Count | None]
     plain_evaluations: NotRequired[Count | None]
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from fair_diffusion import __version__
@@ -16,9 +17,10 @@ from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.gate import Gate
 from fair_diffusion.service.problems import add_handlers
 from fair_diffusion.service.routes import images, jobs, keys, label_review, labels, policies, status, streams
-from fair_diffusion.service.server import Server
+from fair_diffusion.service.server import Server, roles_of
 
 LOG = logging.getLogger("fair_diffusion.api")
+ROUTES = (images, jobs, policies, streams, labels, label_review, keys, status)
 CLEAN = 60.0
 """Seconds between two times that what is over is forgotten."""
 
@@ -39,11 +41,11 @@ def application(server: Server) -> FastAPI:
         version=__version__,
         summary="Images with measured proportions, behind the OpenAI images contract.",
         lifespan=lifespan,
-        docs_url=None,  # the page that FastAPI brings loads scripts from other hosts
+        docs_url=None,  # the page that FastAPI brings loads scripts from other hosts; ours is one of the studio's
         redoc_url=None,
     )
     app.state.server = server
-    for group in (images, jobs, policies, streams, labels, label_review, keys, status):
+    for group in ROUTES:
         app.include_router(group.router)
     add_handlers(app)
     app.add_middleware(Gate, server=server)
@@ -59,6 +61,9 @@ def application(server: Server) -> FastAPI:
             for path in found["paths"].values():
                 for method in path.values():
                     method["responses"].pop("422", None)  # a wrong field is a 400
+            for route in (each for group in ROUTES for each in group.router.routes if isinstance(each, APIRoute)):
+                for name in route.methods or ():
+                    found["paths"][route.path_format][name.lower()]["x-roles"] = list(roles_of(route))
         return app.openapi_schema or {}
 
     app.openapi = document  # type: ignore[method-assign]

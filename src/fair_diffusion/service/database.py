@@ -30,7 +30,7 @@ from fair_diffusion.allocation.ledger_file import LedgerError
 from fair_diffusion.service.bells import Bells
 from fair_diffusion.service.sqlite_waits import begin, use_wal
 
-SCHEMA = "0007"
+SCHEMA = "0008"
 """The newest revision in `migrations/versions`, which this code reads and writes."""
 APPLICATION = int.from_bytes(b"FDSV")
 """SQLite's `application_id` of our databases."""
@@ -258,7 +258,10 @@ def _sqlite_engine(file: Path, create: bool, keep_open: int) -> Engine:
     """The engine of an SQLite file, which is made if it is not there."""
     if not file.exists():
         if not create:
-            raise DatabaseError(f"{file} does not exist; the service makes it when it starts")
+            raise DatabaseError(
+                f"{file} does not exist; `fair-diffusion serve` makes it when it starts: name the --data or --database "
+                "of a service"
+            )
         try:
             file.touch(mode=0o600)
         except OSError as error:

@@ -61,6 +61,7 @@ def result_of(
         "reason": result.reason if quotes else _reason(result.rule),
         "notes": result.notes if quotes else [_UNREAD if "without its end" in note else note for note in result.notes],
         "readers": dict(result.readers),
+        "calibration": next((getattr(record, "calibration", None) for record in result.records), None),
         "confusions": [asdict(one) for one in result.confusions],
         "evaluations": sum(record.evaluations for record in result.records),
         "plain_evaluations": sum(record.plain_evaluations for record in result.records),

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fair_diffusion.policy import Policy
+from fair_diffusion.policy import Attributes, Policy
 from fair_diffusion.policy.attributes import suggestion
+from fair_diffusion.policy.defined_as import BUILT_IN, defined_as
 from fair_diffusion.policy.errors import PolicyError
 from fair_diffusion.request import MAX_PROMPT
 from fair_diffusion.seeds import SEEDS
@@ -40,16 +41,20 @@ class _Strict(BaseModel):
 class Fairness(_Strict):
     """What an operator may say beside the usual fields. Keys of role client draw by the server's policy."""
 
-    instruct: str | None = Field(default=None, max_length=4000, examples=["firefighter: half women"])
+    instruct: str | None = Field(
+        default=None, max_length=4000, description="instead of the policy", examples=["firefighter: half women"]
+    )
     policy: Annotated[int, Field(ge=1, le=2**31 - 1)] | Literal["none"] | None = Field(
         default=None, description="a version of the policy, instead of the active one"
     )
     hold: list[str] | None = Field(default=None, max_length=32, description="attributes that steered images keep")
-    method: str | None = Field(default=None, max_length=100)
-    seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = None
-    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
-    guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
-    negative_prompt: str | None = Field(default=None, max_length=MAX_PROMPT)
+    method: str | None = Field(default=None, max_length=100, description="of steering")
+    seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = Field(default=None, description="a random one if not given")
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, description="instead of quality")
+    guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
+        default=None, description="the model's own if not given"
+    )
+    negative_prompt: str | None = Field(default=None, max_length=MAX_PROMPT, description="what the images do not show")
 
 
 class ImageRequest(_Strict):
@@ -64,21 +69,31 @@ class ImageRequest(_Strict):
         }
     )
 
-    prompt: str = Field(min_length=1, max_length=MAX_PROMPT)
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT, description="what the images show")
     model: str | None = Field(default=None, max_length=300, description="of /v1/models; the first one if not given")
-    n: Annotated[int, Field(ge=1, le=MOST)] | None = None
-    size: str | None = Field(default=None, max_length=20, description='"auto", or width and height such as "64x64"')
-    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = None
-    background: Literal["auto", "opaque"] | None = None
-    output_format: Literal["png", "webp", "jpeg"] | None = None
-    output_compression: Annotated[int, Field(ge=0, le=100)] | None = None
+    n: Annotated[int, Field(ge=1, le=MOST)] | None = Field(default=None, description="1 if not given")
+    size: str | None = Field(
+        default=None,
+        max_length=20,
+        description='auto, the model\'s own, or such as "64x64"; auto if not given',
+    )
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = Field(
+        default=None, description="how many steps; auto if not given"
+    )
+    background: Literal["auto", "opaque"] | None = Field(default=None, description="auto if not given")
+    output_format: Literal["png", "webp", "jpeg"] | None = Field(default=None, description="png if not given")
+    output_compression: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None, description="of webp and jpeg; 100 if not given"
+    )
     moderation: Literal["auto", "low"] | None = Field(default=None, description="taken, and without effect")
-    stream: bool | None = None
-    partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
-    response_format: Literal["url", "b64_json"] | None = None
+    stream: bool | None = Field(default=None, description="answer with events; false if not given")
+    partial_images: Annotated[int, Field(ge=0, le=3)] | None = Field(
+        default=None, description="of a stream; 0 if not given"
+    )
+    response_format: Literal["url", "b64_json"] | None = Field(default=None, description="b64_json if not given")
     safety_identifier: str | None = Field(default=None, max_length=512, description="taken, and not stored")
     user: str | None = Field(default=None, max_length=512, description="taken, and not stored")
-    fairness: Fairness | None = None
+    fairness: Fairness | None = Field(default=None, description="for operators")
 
     def asked(self) -> dict[str, Any]:
         """What the client sent, by which a request under the same idempotency key is known to be the same."""
@@ -96,7 +111,18 @@ def chosen_model(server: Server, name: str | None) -> ServedModel:
     for model in models:
         if name in (None, model.name):
             return model
-    raise wrong("model", f"unknown model; {suggestion(name or '', tuple(m.name for m in models))}", "model_not_found")
+    raise wrong("model", _unknown(name or "", tuple(m.name for m in models)), "model_not_found")
+
+
+def _unknown(name: str, models: tuple[str, ...]) -> str:
+    """What is wrong with the name of a model that is not served, and the mend. A LoRA belongs to its model."""
+    base, plus, lora = name.rpartition("+")
+    if not plus or base not in models:
+        return f"unknown model; {suggestion(name, models)}"
+    own = [each for each in models if each.startswith(f"{base}+")]
+    others = [each for each in models if each.endswith(f"+{lora}")]
+    mend = f"use {' or '.join(others)}" if others else f"it has {', '.join(own)}" if own else "it has none"
+    return f"the model {base} has no LoRA of this name; {mend}"
 
 
 def draw_body(server: Server, key: Key, asked: ImageRequest, model: ServedModel, request: str) -> DrawBody:
@@ -210,10 +236,10 @@ def _policy(server: Server, own: Fairness) -> tuple[Version | None, str | None]:
             raise wrong("fairness.policy", "both an instruction and a policy are given; give one")
         version = server.policies.active()
         try:
-            Policy.from_sentence(own.instruct, version.policy.attributes if version else None)
+            read = Policy.from_sentence(own.instruct, version.policy.attributes if version else None)
         except PolicyError as error:
             raise wrong("fairness.instruct", str(error), "invalid_policy") from None
-        return version, hashlib.sha256(own.instruct.encode()).hexdigest()
+        return version, _instruction_hash(own.instruct, read.attributes)
     if own.policy == "none":
         return None, None
     if own.policy is None:
@@ -224,6 +250,13 @@ def _policy(server: Server, own: Fairness) -> tuple[Version | None, str | None]:
         except ValueError as error:
             raise wrong("fairness.policy", str(error)) from None
     return version, version.hash if version else None
+
+
+def _instruction_hash(instruct: str, defined: Attributes) -> str:
+    """The hash of an instruction and of the definitions that are not built in: with other ones it means otherwise."""
+    known = {name: defined_as(each) for name, each in defined.items()}
+    own = "".join(f"\n{name} as {digest}" for name, digest in sorted(known.items()) if digest != BUILT_IN)
+    return hashlib.sha256(f"{instruct}{own}".encode()).hexdigest()
 
 
 def _check(body: DrawBody, policy: Policy | None) -> None:

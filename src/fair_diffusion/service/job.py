@@ -9,6 +9,8 @@ from sqlalchemy import Row
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = STATES = ("queued", "running", "done", "failed", "cancelled")
 ENDS = (DONE, FAILED, CANCELLED)
+CANCELLING = "cancelling"
+"""What a running job is called that somebody cancelled, and the event that says so."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ class Job:
     def over(self) -> bool:
         """Whether nothing will be done any more."""
         return self.state in ENDS
+
+    @property
+    def shown(self) -> str:
+        """Its state for people: "cancelling" from the moment on at which somebody cancels it while it runs."""
+        return CANCELLING if self.cancelling and not self.over else self.state
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.fair_order import start
 from fair_diffusion.service.job import (
     CANCELLED,
+    CANCELLING,
     FAILED,
     QUEUED,
     RUNNING,
@@ -201,7 +202,7 @@ class Jobs:
             return Job.of(row), _events(connection, job, after)
 
     def cancel(self, job: str, *, key: str | None = None) -> Job:
-        """Cancel a job. One that waits has ended then; a running one ends when its worker sees it (`Job.cancelling`).
+        """Cancel a job. One that waits has ended then; a running one is marked, and ends when its worker sees it.
 
         Returns:
             The job as it is then. One that had ended stays as it was.
@@ -217,9 +218,9 @@ class Jobs:
                 count(connection, [], jobs=[job])  # it may have a turn of a worker that gave it back
                 connection.execute(update(table).where(table.c.id == job).values(start=None))
                 end(connection, [End(job, CANCELLED)])
-            elif row.state == RUNNING:
+            elif row.state == RUNNING and not row.cancelling:
                 connection.execute(update(table).where(table.c.id == job).values(cancelling=True))
-                tell(connection, job)
+                add_event(connection, job, CANCELLING, {})
             return Job.of(connection.execute(_find(job, key)).one())
 
     def retry(self, job: str, *, key: str | None = None) -> Job:

@@ -28,6 +28,7 @@ class SetShown(TypedDict):
     second: float
     created: float
     chosen: bool
+    definition: str | None
 
 
 @_EXACT

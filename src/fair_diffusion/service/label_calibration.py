@@ -7,7 +7,8 @@ or more with the probability
     π = 1 − Π_s (1 − π_s)        π_s: that set s shows it by now, as `statistics.drawing_order` has it
 
 Sets of pictures that somebody chose have no such probability, so they are left out. For the perceiver, π is multiplied
-by the probability with which control left the picture alone, which is 0 for a steered one (`perception.kept_chances`).
+by the probability with which control left the picture alone, which is 0 for a steered one, and for all of an instructed
+drawing with a calibration (`perception.kept_chances`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from fair_diffusion.perception.calibration import PERCEIVER, Calibration, LabelledImage, calibrated
+from fair_diffusion.perception.calibrating import calibrated
+from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.perception.chance import no_better_than_chance
 from fair_diffusion.perception.kept_chances import kept_chances, silence
+from fair_diffusion.perception.labelled_image import PERCEIVER, LabelledImage
 from fair_diffusion.policy import Attributes, built_in
+from fair_diffusion.policy.defined_as import defined_as
+from fair_diffusion.policy.guideline import guideline_of
 from fair_diffusion.readers.labelled_runs import RECORDED
 from fair_diffusion.readers.names import concept_of
 from fair_diffusion.service.database import Database
@@ -56,7 +61,10 @@ class FromLabels:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A picture as its job has it. `natural` is what the look read; it is empty where nobody looked."""
+    """A picture as its job has it.
+
+    `natural` is what the look read; it is empty where nobody looked. `calibrated`: whether the look went by a
+    calibration."""
 
     model: str
     concept: str
@@ -64,6 +72,7 @@ class _Drawn:
     natural: Mapping[str, str | None]
     read: Mapping[str, Mapping[str, str | None]]
     readers: Mapping[str, str]
+    calibrated: bool
 
 
 def calibration_of(database: Database, names: Sequence[str] = (), *, defined: Attributes | None = None) -> FromLabels:
@@ -99,7 +108,7 @@ def calibration_of(database: Database, names: Sequence[str] = (), *, defined: At
     if not told:
         raise ValueError("; ".join(notes) or "people have labelled no picture of a set yet; label some first")
     made = calibrated(told, defined)
-    return FromLabels(made, [each.id for each in usable], len(pictures), notes, no_better_than_chance(made))
+    return FromLabels(made, [each.id for each in usable], len(pictures), notes, no_better_than_chance(made, told))
 
 
 def note_made(database: Database, made: FromLabels, *, by: str = COMMAND_LINE) -> None:
@@ -124,9 +133,30 @@ def _is_usable(each: LabelSet, defined: Attributes, notes: list[str]) -> bool:
         notes.append(f"set {each.name!r} was left out: somebody chose its pictures, so they stand for no others")
     elif each.attribute not in defined or list(defined[each.attribute].group_names) != each.groups:
         notes.append(f"set {each.name!r} was left out: its groups of {each.attribute} are not those that are defined")
+    elif each.definition not in (None, now := defined_as(defined[each.attribute])):
+        notes.append(
+            f"set {each.name!r} was left out: its {each.attribute} was defined otherwise ({each.definition}) than "
+            f"it is now ({now}); label by today's definition, or calibrate by that one (--define FILE)"
+        )
     else:
+        notes += _doubts(each, guideline_of(defined[each.attribute]).version)
         return True
     return False
+
+
+def _doubts(each: LabelSet, guideline: str) -> list[str]:
+    """What to say of a set whose labels count; `guideline` is the version of today."""
+    if each.definition is None:
+        return [
+            f"set {each.name!r} is older than the definitions that sets keep: its labels count as of today's "
+            f"{each.attribute}; if that was defined otherwise then, leave the set out (--set)"
+        ]
+    if each.guideline != guideline:
+        return [
+            f"set {each.name!r} was labelled by another guideline ({each.guideline}) than today's ({guideline}); if it "
+            "means something else, leave the set out (--set)"
+        ]
+    return []
 
 
 def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[str, list[LabelledImage]]]:
@@ -136,10 +166,11 @@ def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[st
     missed, said = dict[str, float](), dict[str, tuple[LabelSet, str | None]]()
     drawn = dict[str, _Drawn]()
     for each in sets:
+        decisions = Adjudications(database, each).decisions()  # first, as labels go on meanwhile
         chances = chances_by_now(database, each)
         for image, chance in chances.items():
             missed[image] = missed.get(image, 1.0) * (1 - chance)
-        for image, one in Adjudications(database, each).decisions().items():
+        for image, one in decisions.items():
             if image in chances:  # a gold question is not drawn
                 said.setdefault(image, (each, one.answer))
         drawn |= _drawn(database, each)
@@ -155,7 +186,9 @@ def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]
     alike: dict[tuple[str, str], list[str]] = {}
     found: dict[str, float] = {}
     for image, one in drawn.items():
-        if attribute in one.natural:
+        if attribute in one.natural and one.calibrated:
+            found[image] = 0.0
+        elif attribute in one.natural:
             alike.setdefault((one.model, one.concept), []).append(image)
         else:  # nobody looked, so nothing was chosen by a look
             found[image] = 0.0 if one.steered else 1.0
@@ -200,6 +233,7 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
             image.get("natural") or {},
             {reader: image.get(column) or {} for reader, column in RECORDED.items()},
             (row.result or {}).get("readers") or {},
+            bool((row.result or {}).get("calibration")),
         )
         for row in rows
         for image in (row.result or {}).get("images", ())

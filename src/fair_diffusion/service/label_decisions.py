@@ -96,26 +96,40 @@ class Decided(NamedTuple):
     random: dict[str, Decision]
 
 
-def decided_everywhere(database: Database) -> dict[str, Decided]:
-    """By attribute, what each picture shows, whatever sets it is in; the newest adjudication of any set holds."""
-    given: dict[str, list[Label]] = {}
-    drawn: dict[str, dict[str, None]] = {}
-    for label in Labels(database).all(undone=True):
-        if label.undone is None:
-            given.setdefault(label.attribute, []).append(label)
-        if label.queue == RANDOM:
-            drawn.setdefault(label.attribute, {})[label.image] = None
-    ours = select(adjudications, label_sets.c.attribute).join(label_sets)
-    ours = ours.where(adjudications.c.undone.is_(None)).order_by(adjudications.c.id)
-    standing: dict[str, dict[str, Adjudication]] = {}
-    with database.reading() as connection:
-        for row in connection.execute(ours):
-            standing.setdefault(row.attribute, {})[row.image] = Adjudication.of(row)
-    shown = {name: decided(mine, standing.get(name, {})) for name, mine in given.items()}
-    return {
-        name: Decided(every, {image: every[image] for image in drawn.get(name, ()) if image in every})
-        for name, every in shown.items()
-    }
+class DecidedEverywhere:
+    """What each picture of a database shows, whatever sets it is in; the newest adjudication of any set holds.
+
+    An attribute that is defined otherwise is another one. Labels of which nobody knows the definition count for any."""
+
+    def __init__(self, database: Database) -> None:
+        self._labels, self._told = Labels(database).all(undone=True), dict[tuple[str, str | None], Decided]()
+        ours = select(adjudications, label_sets.c.attribute, label_sets.c.definition).join(label_sets)
+        with database.reading() as connection:
+            rows = connection.execute(ours.where(adjudications.c.undone.is_(None)).order_by(adjudications.c.id))
+            self._adjudicated = [(row.attribute, row.definition, Adjudication.of(row)) for row in rows]
+
+    @property
+    def defined(self) -> list[tuple[str, str | None]]:
+        """The attributes of which there are labels, each with every definition; None if nobody knows of any."""
+        found: dict[str, dict[str | None, None]] = {}
+        for label in self._labels:
+            found.setdefault(label.attribute, {})[label.definition] = None
+        return [(name, each) for name, told in found.items() for each in told if each is not None or len(told) == 1]
+
+    def of(self, attribute: str, definition: str | None) -> Decided:
+        """What pictures show in an attribute, as it is defined."""
+        if (attribute, definition) not in self._told:
+            self._told[attribute, definition] = self._of(attribute, definition)
+        return self._told[attribute, definition]
+
+    def _of(self, attribute: str, definition: str | None) -> Decided:
+        ours = [each for each in self._labels if each.attribute == attribute and each.definition in (None, definition)]
+        drawn = dict.fromkeys(label.image for label in ours if label.queue == RANDOM)
+        standing = {
+            each.image: each for name, own, each in self._adjudicated if name == attribute and own in (None, definition)
+        }
+        every = decided([label for label in ours if label.undone is None], standing)
+        return Decided(every, {image: every[image] for image in drawn if image in every})
 
 
 def _decision(said: Mapping[str, str | None], adjudicated: Adjudication | None) -> Decision:

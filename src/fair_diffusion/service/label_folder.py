@@ -20,6 +20,7 @@ from fair_diffusion.files.pictures import MAX_BYTES, BrokenPicture, open_picture
 from fair_diffusion.files.text import printable
 from fair_diffusion.files.whole_file import whole_file
 from fair_diffusion.policy import Attribute
+from fair_diffusion.policy.defined_as import defined_as
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.images import Images, Picture
 from fair_diffusion.service.keys import OPERATOR, Key, Keys
@@ -95,12 +96,14 @@ class LabelFolder:
     def _same(
         self, database: Database, sets: LabelSets, attribute: Attribute, new: Sequence[NewPicture]
     ) -> LabelSet | None:
-        """The set of the same pictures, groups and guideline, if there is one."""
+        """The set of the same pictures, definition and guideline, if there is one."""
         from fair_diffusion.policy.guideline import guideline_of
 
         wanted, version = {each.image for each in new}, guideline_of(attribute).version
         for each in sets.all():
             if (each.attribute, each.guideline) != (attribute.name, version):
+                continue
+            if each.definition not in (None, defined_as(attribute)):
                 continue
             ours = select(label_pictures.c.image).where(label_pictures.c.label_set == each.id)
             with database.reading() as connection:

@@ -13,8 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, select
+from sqlalchemy import Connection, Row, and_, exists, func, select
 
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import TIED, Adjudications, Decision
@@ -83,12 +84,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture that people labelled."""
+    """A picture that people labelled or skipped; `chance` is that with which it was shown by now."""
 
     said: str | None
     reading: str | None
-    priority: float
-    probability: float
+    chance: float
 
 
 def progress(database: Database, label_set: LabelSet) -> Progress:
@@ -99,20 +99,19 @@ def progress(database: Database, label_set: LabelSet) -> Progress:
         read = _read(database, connection, label_set)
         met = select(labels.c.image).where(labels.c.label_set == label_set.id, labels.c.undone.is_(None)).distinct()
         seen = connection.execute(select(label_pictures).where(drawn, label_pictures.c.image.in_(met))).all()
-        after = first_left(connection, label_set) if label_set.queue == ACTIVE else None
+        chances = _chances(connection, label_set, seen) if label_set.queue == ACTIVE else [1.0] * len(seen)
     rows = {row.image: row for row in seen}
     here = {image: one for image, one in decisions.items() if image in rows}  # in the order of their first labels
-    pictures = [
-        _Picture(one.answer, row.reading, row.priority, row.probability)
-        for one, row in ((one, rows[image]) for image, one in here.items())
-    ]
-    by, groups = _shares(label_set, pictures, read, after)
+    chance = dict(zip(rows, chances, strict=True))
+    pictures = [_Picture(one.answer, rows[image].reading, chance[image]) for image, one in here.items()]
+    skipped = [_Picture(None, row.reading, chance[image]) for image, row in rows.items() if image not in here]
+    by, groups = _shares(label_set, pictures, skipped, read)
     return Progress(
         pictures=sum(read.values()),
         labelled=len(pictures),
         cannot_tell=_cannot_tell([*here.values()]),
         tied=sum(one.how == TIED for one in here.values()),
-        skipped=len(seen) - len(pictures),
+        skipped=len(skipped),
         by=by,
         anytime=label_set.queue != ACTIVE,
         groups=groups,
@@ -132,14 +131,21 @@ def _read(database: Database, connection: Connection, label_set: LabelSet) -> di
     return found
 
 
-def first_left(connection: Connection, label_set: LabelSet) -> float | None:
-    """The smallest priority of the pictures that nobody has labelled or skipped; None if there is none."""
+def _chances(connection: Connection, label_set: LabelSet, seen: Sequence[Row[Any]]) -> list[float]:
+    """The probability with which each picture that people labelled or skipped was shown by now."""
+    if not seen:
+        return []
     ours = and_(labels.c.label_set == label_pictures.c.label_set, labels.c.image == label_pictures.c.image)
     met = exists().where(ours, labels.c.undone.is_(None))
-    place = label_pictures.c.place
-    left = select(label_pictures.c.priority).where(label_pictures.c.label_set == label_set.id, place.is_not(None), ~met)
-    found: float | None = connection.scalar(left.order_by(place).limit(1))
-    return found
+    place, last = label_pictures.c.place, max(row.place for row in seen)
+    left = select(label_pictures.c.probability, label_pictures.c.priority)
+    left = left.where(label_pictures.c.label_set == label_set.id, ~met)
+    rows = [*seen, *connection.execute(left.where(place < last))]
+    rows += connection.execute(left.where(place > last).order_by(place).limit(1))
+    told = chance_so_far(
+        [row.probability for row in rows], [row.priority for row in rows], [k < len(seen) for k in range(len(rows))]
+    )
+    return [float(chance) for chance in told[: len(seen)]]
 
 
 def _cannot_tell(decisions: Sequence[Decision]) -> int:
@@ -147,17 +153,16 @@ def _cannot_tell(decisions: Sequence[Decision]) -> int:
 
 
 def _shares(
-    label_set: LabelSet, pictures: Sequence[_Picture], read: dict[str | None, int], after: float | None
+    label_set: LabelSet, pictures: Sequence[_Picture], skipped: Sequence[_Picture], read: dict[str | None, int]
 ) -> tuple[str, list[GroupShare]]:
     """The shares of all groups, and what they rest on."""
     every, has_reader = sum(read.values()), any(reading is not None for reading in read)
     said = Counter(each.said for each in pictures)
     plain = [GroupShare(group, said[group], read.get(group, 0) if has_reader else None) for group in label_set.groups]
     if label_set.queue == ACTIVE:
-        first = [each for each in pictures if after is None or each.priority < after]
-        if len(first) < FEWEST_IN_ALL:
+        if len(pictures) < FEWEST_IN_ALL:
             return "labels and reader", plain
-        return "labels and reader", [_weighted(one, first, every, after) for one in plain]
+        return "labels and reader", [_weighted(one, pictures, skipped, every) for one in plain]
     by = "labels and reader" if has_reader else "labels"
     return by, [_anytime(one, pictures, every) for one in plain] if pictures else plain
 
@@ -177,12 +182,12 @@ def _anytime(one: GroupShare, pictures: Sequence[_Picture], every: int) -> Group
     return replace(told, wanted=step, more=max(1, total - n))
 
 
-def _weighted(one: GroupShare, pictures: Sequence[_Picture], every: int, after: float | None) -> GroupShare:
-    chance = chance_so_far([each.probability for each in pictures], after)
+def _weighted(one: GroupShare, pictures: Sequence[_Picture], skipped: Sequence[_Picture], every: int) -> GroupShare:
+    shown = [*pictures, *skipped]
     found = weighted_share(
-        [float(each.said == one.group) for each in pictures],
-        [float(each.reading == one.group) for each in pictures],
-        chance,
+        [float(each.said == one.group) for each in pictures] + [math.nan] * len(skipped),
+        [float(each.reading == one.group) for each in shown],
+        [each.chance for each in shown],
         one.read or 0,
         every,
     )

@@ -142,6 +142,7 @@ class LabelQueue:
                 probability=picture.probability if queue in DRAWN else None,
                 groups=self._set.groups,
                 label_set=self._set.id,
+                definition=self._set.definition,
                 connection=connection,
             )
             held = self._held(connection, rater, most) if most else []

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fair_diffusion.policy.attributes import Attribute, suggestion
+from fair_diffusion.policy.defined_as import defined_as
 from fair_diffusion.policy.guideline import Guideline, guideline_of
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.images import Images
@@ -73,6 +74,8 @@ class LabelSet:
         created, by: when it was made, and by whom.
         chosen: whether a person chose the pictures. Then its labels say nothing of other pictures: no estimate of a
             stream and no calibration takes them.
+        definition: by what the definition of the attribute is known (`policy.defined_as`); None for sets that were made
+            before sets knew it.
     """
 
     id: str
@@ -86,6 +89,7 @@ class LabelSet:
     created: float
     by: str
     chosen: bool = False
+    definition: str | None = None
 
     @property
     def label_queue(self) -> str:
@@ -150,6 +154,7 @@ class LabelSets:
             **{"id": identity, "name": name, "attribute": attribute.name, "groups": list(attribute.group_names)},
             **{"queue": queue, "guideline": guideline.version, "pictures": len(drawn), "second": second, "by": by},
             "chosen": chosen,
+            "definition": defined_as(attribute),
         }
         with self._database.writing() as connection:
             _keep(connection, guideline, postgres=self._database.postgres)

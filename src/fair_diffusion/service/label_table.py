@@ -1,7 +1,8 @@
 """The labels of a set as a table, and back, as an audit and `fair-diffusion calibrate` read it.
 
-The columns are `file,attribute,group,rater,concept,source,probability,guideline`. The probability is that with which
-the picture was shown by now, so tables of several sets may be joined.
+The columns are `file,attribute,group,rater,concept,source,probability,guideline,definition`. The probability is that
+with which the picture was shown by now, so tables of several sets may be joined. The definition is what that of the
+attribute is known by; it is empty for sets that are older than that.
 
 "unknown" stands for "cannot tell". Skips and gold questions are left out. A table of pictures has one line for each,
 with what raters together or an adjudication say, so that its reader needs no rule for disagreements.
@@ -16,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, select
 
 from fair_diffusion.files.csv_rows import write_csv
 from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, LabelRows, read_labels
@@ -24,7 +25,6 @@ from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import Adjudications
-from fair_diffusion.service.label_progress import first_left
 from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import DRAWN, RANDOM, Labels
 from fair_diffusion.service.tables import label_pictures, labels
@@ -108,10 +108,11 @@ def _lines(
     database: Database, label_set: LabelSet, what: What, names: Mapping[str, str] | None
 ) -> Iterator[dict[str, Any]]:
     """The lines of one set."""
+    decisions = Adjudications(database, label_set).decisions()  # first, as nobody shows a picture less often later
     pictures, chances = _pictures(database, label_set), chances_by_now(database, label_set)
     standing = Labels(database).all(label_set=label_set.id)
     versions = {(label.image, label.rater): label.guideline for label in standing}
-    for image, one in Adjudications(database, label_set).decisions().items():
+    for image, one in decisions.items():
         row = pictures.get(image)
         if row is None:
             continue
@@ -124,6 +125,7 @@ def _lines(
                 "rater": (names or {}).get(rater, rater),
                 "probability": chances[image],
                 "guideline": versions.get((image, rater), label_set.guideline),
+                "definition": label_set.definition or "",
             }
 
 
@@ -162,7 +164,8 @@ def import_labels(
         path = Path(folder) / "labels.csv"
         path.write_text(text, encoding="utf-8")
         try:
-            found = read_labels(path, attributes)
+            own = {label_set.attribute: label_set.definition} if label_set.definition else {}
+            found = read_labels(path, attributes, own)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "the table")) from None
     votes = found.votes.get(label_set.attribute)
@@ -232,6 +235,7 @@ def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], tol
                 probability=row.probability if queue in DRAWN else None,
                 groups=label_set.groups,
                 label_set=label_set.id,
+                definition=label_set.definition,
                 connection=connection,
             )
             there[row.image, rater], added = answer, added + 1
@@ -245,22 +249,15 @@ def chances_by_now(database: Database, label_set: LabelSet) -> dict[str, float]:
     """By drawn picture, the probability that the set has shown it by now; 0 for all while nobody has labelled any.
 
     Uniform draws have shown each of N pictures with n/N after n of them, skipped ones included."""
-    chances = _chances(database, label_set)
-    if label_set.queue != RANDOM:
-        return chances
-    met = {label.image for label in Labels(database).all(label_set=label_set.id)} & chances.keys()
-    return dict.fromkeys(chances, len(met) / len(chances) if chances else 0.0)
-
-
-def _chances(database: Database, label_set: LabelSet) -> dict[str, float]:
-    """By picture, the probability with which it was shown by now."""
-    drawn = and_(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
+    wanted = select(label_pictures.c.image, label_pictures.c.probability, label_pictures.c.priority)
+    wanted = wanted.where(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
     with database.reading() as connection:
-        rows = connection.execute(select(label_pictures.c.image, label_pictures.c.probability).where(drawn)).all()
-        after = first_left(connection, label_set)
+        rows = connection.execute(wanted.order_by(label_pictures.c.place)).all()
+    met = {label.image for label in Labels(database).all(label_set=label_set.id)}
+    seen = [row.image in met for row in rows]
     if label_set.queue == RANDOM:
-        return {row.image: row.probability for row in rows}
-    chances = chance_so_far([row.probability for row in rows], after)
+        return {row.image: sum(seen) / len(rows) for row in rows}
+    chances = chance_so_far([row.probability for row in rows], [row.priority for row in rows], seen)
     return {row.image: float(chance) for row, chance in zip(rows, chances, strict=True)}
 
 

@@ -46,6 +46,7 @@ class Label:
         time: when, in seconds since 1970.
         undone: when the rater took it back; None if it stands.
         label_set: the set that the picture was shown from; None if it was chosen.
+        definition: by what the definition of the attribute is known (`policy.defined_as`); None if nobody knows.
     """
 
     id: int
@@ -60,6 +61,7 @@ class Label:
     time: float
     undone: float | None
     label_set: str | None = None
+    definition: str | None = None
 
     @classmethod
     def of(cls, row: Row[tuple[object, ...]]) -> Label:
@@ -91,6 +93,7 @@ class Labels:
         reason: str | None = None,
         groups: Sequence[str] | None = None,
         label_set: str | None = None,
+        definition: str | None = None,
         connection: Connection | None = None,
     ) -> Label:
         """Store a label. The arguments are as in `Label`; without answer and reason, the rater cannot tell.
@@ -118,6 +121,7 @@ class Labels:
             "probability": probability,
             "guideline": guideline,
             "label_set": label_set,
+            "definition": definition,
             "time": now(),
         }
         with nullcontext(connection) if connection is not None else self._database.writing() as writing:

@@ -35,6 +35,7 @@ class _Base:
 
     Attributes:
         load: loads it.
+        named: the files of the LoRAs that requests may ask for, by name.
         pipe: it; None if it is not in memory.
         bytes: of its weights.
         used: when it was last at work.
@@ -43,6 +44,7 @@ class _Base:
     """
 
     load: Callable[[], FairPipeline]
+    named: Mapping[str, Path]
     pipe: FairPipeline | None = None
     bytes: int = 0
     used: float = 0.0
@@ -55,25 +57,21 @@ class Models:
 
     Args:
         loads: one function for each model.
-        named: the LoRAs that requests may ask for, by name; for the only model.
+        named: for each model the LoRAs that requests may ask for, by name; none if not given.
         memory: bytes of weights that may be in memory at once; None: all stay.
-
-    Raises:
-        ValueError: there are LoRAs and several models, or two models have one name.
     """
 
     def __init__(
         self,
         loads: Sequence[Callable[[], FairPipeline]],
         *,
-        named: Mapping[str, Path] | None = None,
+        named: Sequence[Mapping[str, Path]] | None = None,
         memory: float | None = None,
     ) -> None:
-        self._bases = [_Base(load=load) for load in loads]
-        self._named, self._memory = dict(named or {}), memory
+        of_each = [{}] * len(loads) if named is None else named
+        self._bases = [_Base(load=load, named=own) for load, own in zip(loads, of_each, strict=True)]
+        self._memory = memory
         self._served: dict[str, tuple[ServedModel, _Base, str | None]] = {}
-        if self._named and len(self._bases) > 1:
-            raise ValueError("--lora NAME=FILE goes with one --model; let another worker draw with the other models")
 
     @property
     def served(self) -> list[ServedModel]:
@@ -86,6 +84,9 @@ class Models:
         Args:
             batch: images in one batch at most.
             measure: let the model draw some steps, and cap the batch where a larger one does not pay.
+
+        Raises:
+            ValueError: two models have one name.
         """
         for base in self._bases:
             pipe = self._load(base)
@@ -127,11 +128,11 @@ class Models:
         pipe = base.pipe = base.load()
         base.used, base.bytes = time.monotonic(), _bytes(pipe)
         self._free(0)
-        if self._named:
+        if base.named:
             pipeline: Any = pipe.backbone.pipeline
             base.always = list(pipeline.get_active_adapters()) if loras.present(pipeline) else []
-            added = add_loras(pipeline, {str(file): file for file in self._named.values()})
-            base.adapters = dict(zip(self._named, added, strict=True))
+            added = add_loras(pipeline, {str(file): file for file in base.named.values()})
+            base.adapters = dict(zip(base.named, added, strict=True))
             _act(pipe, base.always)
         return pipe
 

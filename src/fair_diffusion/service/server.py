@@ -9,13 +9,14 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Event, Job
 from fair_diffusion.service.jobs import Jobs
-from fair_diffusion.service.keys import OPERATOR, RATER, Key, Keys
+from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER, ROLES, Key, Keys
 from fair_diffusion.service.metrics import Metrics
 from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.problems import forbidden, overloaded
@@ -112,6 +113,13 @@ async def _asker(request: Request) -> Key:
     return key
 
 
+async def _labeller(request: Request) -> Key:
+    key = await _anybody(request)
+    if key.role == CLIENT:
+        raise forbidden(f"this key may not label; that needs a key of role {RATER} or {OPERATOR}")
+    return key
+
+
 async def _operator(request: Request) -> Key:
     key = await _anybody(request)
     if key.role != OPERATOR:
@@ -125,5 +133,14 @@ Anybody = Annotated[Key, Depends(_anybody)]
 """The caller's key."""
 Asker = Annotated[Key, Depends(_asker)]
 """The caller's key, which may ask for images."""
+Labeller = Annotated[Key, Depends(_labeller)]
+"""The caller's key, which may label pictures."""
 Operator = Annotated[Key, Depends(_operator)]
 """The caller's key, which may instruct and set the policy."""
+_ROLES = {_anybody: ROLES, _asker: (CLIENT, OPERATOR), _labeller: (OPERATOR, RATER), _operator: (OPERATOR,)}
+
+
+def roles_of(route: APIRoute) -> tuple[str, ...]:
+    """The roles whose keys a route takes; none if it needs no key."""
+    calls = (each.call for each in route.dependant.dependencies)
+    return next((_ROLES[call] for call in calls if call in _ROLES), ())

@@ -192,6 +192,7 @@ labels = Table(
     Column("time", Float, nullable=False),
     Column("undone", Float),  # when the rater took it back
     Column("label_set", Text),  # the set that the picture was shown from; none for a correction
+    Column("definition", Text),  # by what the definition of the attribute is known; none where nobody knows
     Index("labels_of_set", "label_set", "image"),
     Index("labels_once", "label_set", "image", "rater", unique=True, **_where("undone IS NULL")),
 )
@@ -209,6 +210,7 @@ label_sets = Table(
     Column("created", Float, nullable=False),
     Column("by", Text, nullable=False),
     Column("chosen", Boolean, nullable=False, server_default=false()),  # whether a person chose its pictures
+    Column("definition", Text),  # by what the definition of the attribute is known; none for older sets
 )
 label_pictures = Table(
     "label_pictures",

@@ -13,7 +13,12 @@ the picture, so the same picture has the same lot after a restart. Labels count 
 
 (Hájek's ratio, so a queue of which only a random part is labelled so far needs no correction). Its variance is that of
 a ratio, Σ w_i² (d_i − d̄)² / (Σ w_i)² with d = y − λ ŷ, plus θ(1 − θ) / N, because an interval speaks of the process
-behind the pictures.
+behind the pictures. Pictures that people skip, because they show nobody, have no y. θ is then the share among those
+that can be labelled: the mean of y is taken over the labelled ones, and that of ŷ over all that were shown,
+
+    θ = Σ z_i w_i y_i / Σ z_i w_i + λ (mean(ŷ) − Σ w_i ŷ_i / Σ w_i)        z_i: 1 if labelled, 0 if skipped
+
+so that it does not matter what the reader says of pictures that are skipped.
 As in `prediction_powered`, half a picture is added to each of the four pairs of labels, and t is Student's for the
 effective number of labels, (Σ w)² / Σ w² (Kish 1965, "Survey sampling"). λ makes the variance smallest, within 0 … 1.
 "Most uncertain first", without these weights, breaks every interval. Exports `uncertainty`, `inclusion`, `lot` and
@@ -108,57 +113,61 @@ def weighted_share(
     """The share of one group that people would see, from labels with known inclusion probabilities.
 
     Args:
-        human: 1 where people saw the group, else 0, for each labelled picture.
+        human: 1 where people saw the group, else 0, for each picture that people were shown; NaN where they skipped it.
         machine: 1 where the machine saw it, for the same pictures; probabilities of the group do as well.
         probability: with which each of these pictures was shown, above 0 and up to 1, up to a common factor.
         seen: pictures in which the machine saw the group, among all `n` (a sum of probabilities does as well).
-        n: all pictures, labelled ones included.
+        n: all pictures, those that were shown included.
         level: confidence of the interval, strictly between 0 and 1.
 
     Returns:
-        As `prediction_powered.predict` does; `human` is weighted.
+        As `prediction_powered.predict` does, among the pictures that can be labelled; `human` is weighted.
 
     Raises:
-        ValueError: fewer than 30 labels, or numbers out of range.
+        ValueError: fewer than 30 labels, or numbers that do not fit or are out of range.
     """
     y, f, pi = (np.asarray(values, dtype=np.float64) for values in (human, machine, probability))
-    if not y.shape == f.shape == pi.shape or y.ndim != 1 or y.size < FEWEST_IN_ALL:
-        raise ValueError(f"{y.size} labels are too few, or do not fit: label at least {FEWEST_IN_ALL} pictures")
+    if not y.shape == f.shape == pi.shape or y.ndim != 1:
+        raise ValueError(f"{y.size} labels do not fit {f.size} readings and {pi.size} probabilities: give one of each")
+    z = ~np.isnan(y)
+    if z.sum() < FEWEST_IN_ALL:
+        raise ValueError(f"{z.sum()} labels are too few: label at least {FEWEST_IN_ALL} pictures")
     if not ((pi > 0) & (pi <= 1)).all():
         raise ValueError("a label has no probability above 0 and up to 1: leave labels of chosen pictures out")
     if not y.size <= n or not 0 <= seen <= n:
         raise ValueError(f"seen is {seen:g} of n = {n}: give the machine's counts over all pictures")
     check_level(level)
     w = pi.min() / pi
-    trust = _trust(y, f, w)
-    estimate = trust * seen / n + float(np.average(y - trust * f, weights=w))
+    trust, estimate, _ = _fitted(y, f, w, seen / n)
     # Half a picture of each kind of pair, with the average weight.
     more = np.full(4, _ADDED * w.mean())
-    y2, f2, w2 = np.append(y, [1, 1, 0, 0]), np.append(f, [1, 0, 1, 0]), np.append(w, more)
-    trust2 = _trust(y2, f2, w2)
-    apart = y2 - trust2 * f2
-    middle = float(np.average(apart, weights=w2))
+    _, middle, apart = _fitted(np.append(y, [1, 1, 0, 0]), np.append(f, [1, 0, 1, 0]), np.append(w, more), seen / n)
     # An added half picture counts half as often as a picture of its weight, so its square is halved, too.
     squares = np.append(w**2, _ADDED * np.full(4, w.mean() ** 2))
-    sampling = float((squares * (apart - middle) ** 2).sum() / w2.sum() ** 2)
-    share = min(1.0, max(0.0, trust2 * seen / n + middle))
-    effective = w.sum() ** 2 / (w**2).sum()
+    sampling = float((squares * apart**2).sum() / (w.sum() + more.sum()) ** 2)
+    share = min(1.0, max(0.0, middle))
+    effective = w[z].sum() ** 2 / (w[z] ** 2).sum()
     spread = math.sqrt(sampling * effective / max(effective - 1, 1) + share * (1 - share) / n)
     half = float(stdtrit(max(effective - 1, 1), (1 + level) / 2)) * spread
     return PredictedShare(
-        human=float(np.average(y, weights=w)),
+        human=float(np.average(y[z], weights=w[z])),
         machine=seen / n,
         estimate=min(1.0, max(0.0, estimate)),
-        low=max(0.0, trust2 * seen / n + middle - half),
-        high=min(1.0, trust2 * seen / n + middle + half),
+        low=max(0.0, middle - half),
+        high=min(1.0, middle + half),
         weight=trust,
     )
 
 
-def _trust(y: Array, f: Array, w: Array) -> float:
-    """λ, which makes the variance of the ratio smallest: a regression on ŷ with the squares of the weights."""
-    square = w**2
-    centred = f - np.average(f, weights=w)
-    variance = float((square * centred**2).sum())
-    covariance = float((square * centred * (y - np.average(y, weights=w))).sum())
-    return min(1.0, max(0.0, covariance / variance)) if variance > 0 else 0.0
+def _fitted(y: Array, f: Array, w: Array, machine: float) -> tuple[float, float, Array]:
+    """λ, θ, and how much each picture pulls θ (the terms of its linearised variance); `machine` is mean(ŷ).
+
+    λ makes the variance smallest: a regression on ŷ with the squares of the weights."""
+    z = ~np.isnan(y)
+    people = float(np.average(y[z], weights=w[z]))
+    pulls = np.where(z, y - people, 0.0) * w.sum() / w[z].sum()
+    shown = float(np.average(f, weights=w))
+    centred = f - shown
+    variance, covariance = float((w**2 * centred**2).sum()), float((w**2 * centred * pulls).sum())
+    trust = min(1.0, max(0.0, covariance / variance)) if variance > 0 else 0.0
+    return trust, people + trust * (machine - shown), pulls - trust * centred

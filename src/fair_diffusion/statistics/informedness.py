@@ -24,7 +24,8 @@ def informedness(counts: ArrayLike, *, level: float = 0.95) -> tuple[float, Inte
 
     Args:
         counts: images by group and by what was read, shape (K, K) or with more columns, of readings that are right for
-            no group here. Images without a reading are left out. Weighted labels give fractions.
+            no group here. Images without a reading are left out. Weighted labels give fractions
+            (`effective_counts`).
         level: confidence of the interval.
 
     Raises:

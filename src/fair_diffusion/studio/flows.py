@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import select
 
 from fair_diffusion.audit.table import JOINT
+from fair_diffusion.policy.defined_as import defined_in
 from fair_diffusion.report.headline import percent, plural, spoken
 from fair_diffusion.service.job import DONE
-from fair_diffusion.service.label_decisions import Decided, decided_everywhere
+from fair_diffusion.service.label_decisions import Decided, DecidedEverywhere
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.tables import streams
@@ -159,14 +160,15 @@ def flows(server: Server) -> list[Flow]:
     for row in DatabaseLedger(server.database).rows():
         rows[row.stream].append(row)
     images = _images(server)
-    decisions = decided_everywhere(server.database)
+    decisions = DecidedEverywhere(server.database)
     found = []
     for stream, group in rows.items():
         first = group[0]
         own = images.get((first.rule, first.model, first.attributes, targets[stream])) or []
         attributes = tuple(first.attributes.split(" × "))
         read = sum(row.judged for row in group)
-        people = _people(attributes, own, decisions)
+        told = decisions.of(first.attributes, defined_in(targets[stream], first.attributes))
+        people = _people(attributes, own, told)
         found.append(
             Flow(
                 id=stream,
@@ -221,21 +223,20 @@ class _people:
     Args:
         attributes: of the stream; nothing is told of combinations.
         images: of the stream.
-        decisions: by attribute, what people see in pictures; those alone count that were drawn at random.
+        told: what people see in pictures of the attribute, as the stream defines it; those alone count that were drawn
+            at random.
     """
 
     def __init__(
         self,
         attributes: Sequence[str],
         images: Sequence[Mapping[str, Any]],
-        decisions: Mapping[str, Decided],
+        told: Decided,
     ) -> None:
         self._images, self._names = images, attributes
         own = {image["file"]: image for image in images}
-        told = decisions.get(attributes[0]) if len(attributes) == 1 else None
-        every, random = (told.every, told.random) if told else ({}, {})
-        self.labelled = [(one.answer, own[file]) for file, one in random.items() if file in own]
-        self.left_out = sum(file in own and file not in random for file in every)
+        self.labelled = [(one.answer, own[file]) for file, one in told.random.items() if file in own]
+        self.left_out = sum(file in own and file not in told.random for file in told.every)
 
     def __call__(self, group: str) -> tuple[float, Interval] | None:
         """The share of a group; None without labels."""

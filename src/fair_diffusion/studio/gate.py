@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("fair_diffusion.studio")
 OPEN = ("/sign-in", "/enter", "/static/", "/shared/")
 """The beginnings of paths that need nobody to be signed in."""
+READABLE = ("/api",)
+"""Paths that need nobody to be signed in, and show who is."""
 UPLOADS = ("/audits", "/instruct/settings")
 """The beginnings of paths whose bodies may be files."""
 LARGEST = 1_048_576
@@ -83,10 +85,11 @@ class Gate:
         path, request = route_path(scope), Request(scope)
         if not path.startswith(OPEN):
             key = await run_in_threadpool(signed_in, self._server, request)
-            if key is None:
+            if key is None and path not in READABLE:
                 await _refusal(request, path)(scope, receive, answer)
                 return
-            scope["state"]["key"] = key
+            if key is not None:
+                scope["state"]["key"] = key
         most = self._server.settings.most_upload if path.startswith(UPLOADS) else LARGEST
         await self._app(scope, _bounded(receive, most), answer)
 

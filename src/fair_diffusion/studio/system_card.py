@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from fair_diffusion.policy.target import Target
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.job import DONE
-from fair_diffusion.service.label_decisions import TIED, Decision, decided_everywhere
+from fair_diffusion.service.label_decisions import TIED, DecidedEverywhere, Decision
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.trail import changes, note
 from fair_diffusion.statistics.intervals import Interval, wilson
@@ -128,10 +128,10 @@ class Agreement:
 
 
 def agreement(database: Database) -> list[Agreement]:
-    """What people say, by attribute."""
-    return [
-        _agreement(name, [*told.every.values()]) for name, told in decided_everywhere(database).items() if told.every
-    ]
+    """What people say, by attribute; each definition of one is told by itself."""
+    everywhere = DecidedEverywhere(database)
+    told = [(name, [*everywhere.of(name, definition).every.values()]) for name, definition in everywhere.defined]
+    return [_agreement(name, every) for name, every in told if every]
 
 
 def _agreement(attribute: str, told: Sequence[Decision]) -> Agreement:

@@ -34,7 +34,14 @@ BACK = 10.0
 """Seconds in which such a client may come back for a job that it left."""
 MISSED = 4 * TICK
 """Seconds after which a server has missed a client that went away."""
-Idempotency = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")]
+Idempotency = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="a text of the client: sent again with the same request, it gives the same images",
+    ),
+]
 
 
 def _answers(kind: str, *also: int) -> dict[int | str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from fair_diffusion.service.answer_shapes import JobList, JobPlain, JobShown, St
 from fair_diffusion.service.answers import answer
 from fair_diffusion.service.asking import put, rate_headers
 from fair_diffusion.service.image_request import ImageRequest
-from fair_diffusion.service.job import ENDS, QUEUED, Job
+from fair_diffusion.service.job import CANCELLING, ENDS, QUEUED, Job
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.problems import RATES, Problem, documented, no_such, wrong
 from fair_diffusion.service.routes.images import UNBUFFERED, Idempotency
@@ -25,7 +25,7 @@ from fair_diffusion.service.server import Asker, Here, Server
 from fair_diffusion.service.worker_kind import model_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-KINDS = ("partial", QUEUED, *ENDS)
+KINDS = ("partial", CANCELLING, QUEUED, *ENDS)
 """What can happen to a job."""
 _ID = re.compile(r"job_[0-9a-f]{32}")
 
@@ -87,7 +87,10 @@ def look(job: str, request: Request, server: Here, key: Asker) -> JobShown:
 
 @router.post("/{job}/cancel", responses=documented(400, 403, 404))
 def cancel(job: str, server: Here, key: Asker) -> JobShown:
-    """Cancel a job. One that runs ends at its next step; one that had ended stays as it is."""
+    """Cancel a job. One that waits has ended then.
+
+    One that runs is `cancelling` from then on, which is an event, too, and ends at its next step. One that had ended
+    stays as it is."""
     return _shown(server, key, server.jobs.cancel(_found(server, key, job).id))
 
 

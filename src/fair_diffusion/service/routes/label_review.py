@@ -106,7 +106,7 @@ def add(asked: NewSet, server: Here, key: Operator) -> SetShown:
 @router.get("/{label_set}/disagreements", responses=documented(400, 403, 404))
 def disagreements(label_set: Set, server: Here, key: Operator) -> DisagreementList:
     """The pictures of which raters disagree, and which nobody has decided."""
-    ours = Adjudications(server.database, found(server, key, label_set))
+    ours = Adjudications(server.database, found(server, label_set))
     differ = ours.disagreements()
     rows = ours.pictures(list(differ))
     data = [
@@ -120,7 +120,7 @@ def disagreements(label_set: Set, server: Here, key: Operator) -> DisagreementLi
 @router.post("/{label_set}/adjudications", status_code=201, responses=documented(400, 403, 404))
 def decide(label_set: Set, asked: NewAdjudication, server: Here, key: Operator) -> AdjudicationShown:
     """Decide what a picture shows. The labels stay as they are."""
-    ours = Adjudications(server.database, found(server, key, label_set))
+    ours = Adjudications(server.database, found(server, label_set))
     try:
         made = ours.decide(asked.image, asked.answer, why=asked.why, by=key.id)
     except ValueError as error:
@@ -132,7 +132,7 @@ def decide(label_set: Set, asked: NewAdjudication, server: Here, key: Operator) 
 def take_back(label_set: Set, image: Hash, server: Here, key: Operator) -> Removed:
     """Take back the decision on a picture."""
     try:
-        Adjudications(server.database, found(server, key, label_set)).take_back(image)
+        Adjudications(server.database, found(server, label_set)).take_back(image)
     except LookupError:
         raise no_such("decision") from None
     return {"object": "removed", "id": image}
@@ -145,7 +145,7 @@ def take_back(label_set: Set, image: Hash, server: Here, key: Operator) -> Remov
 )
 def table(label_set: Set, server: Here, key: Operator, asked: Annotated[Which, Query()]) -> Response:
     """The labels as CSV, as an audit reads it: every rater's, or one line for each picture."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     headers = {"content-disposition": f'attachment; filename="{ours.id}-{asked.what}.csv"', "cache-control": "no-store"}
     return Response(labels_text(server.database, ours, what=asked.what), media_type="text/csv", headers=headers)
 
@@ -154,7 +154,7 @@ def table(label_set: Set, server: Here, key: Operator, asked: Annotated[Which, Q
 def import_table(label_set: Set, asked: NewTable, server: Here, key: Operator) -> ImportShown:
     """Add the labels of a table. Its pictures must have been drawn at random."""
     try:
-        ours, known = found(server, key, label_set), known_attributes(server)
+        ours, known = found(server, label_set), known_attributes(server)
         told = import_labels(server.database, ours, asked.text, attributes=known, by=key.id)
     except ValueError as error:
         raise wrong("text", str(error)) from None
@@ -164,7 +164,7 @@ def import_table(label_set: Set, asked: NewTable, server: Here, key: Operator) -
 @router.post("/{label_set}/remove", responses=documented(400, 403, 404))
 def remove(label_set: Set, server: Here, key: Operator) -> Removed:
     """Remove a set with its pictures and decisions. Its labels stay."""
-    sets_of(server).remove(found(server, key, label_set).id, by=key.id)
+    sets_of(server).remove(found(server, label_set).id, by=key.id)
     return {"object": "removed", "id": label_set}
 
 

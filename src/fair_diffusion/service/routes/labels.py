@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from fair_diffusion.policy import built_in
-from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER, Key
+from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.label_answers import (
     GuidelineShown,
     LabelGiven,
@@ -28,8 +28,8 @@ from fair_diffusion.service.label_queue import MOST_HELD, LabelQueue, NotHeldErr
 from fair_diffusion.service.label_raters import raters_of
 from fair_diffusion.service.label_sets import LabelSet, LabelSets, UnknownSetError
 from fair_diffusion.service.labels import Label
-from fair_diffusion.service.problems import Problem, documented, forbidden, no_such, wrong
-from fair_diffusion.service.server import Anybody, Here, Server
+from fair_diffusion.service.problems import Problem, documented, no_such, wrong
+from fair_diffusion.service.server import Here, Labeller, Server
 
 router = APIRouter(prefix="/v1/label/sets", tags=["labels"])
 Set = Annotated[str, Path(pattern="^set_[0-9a-f]{12}$", description="the id of a set")]
@@ -71,22 +71,21 @@ class NewLabel(Strict):
 
 
 @router.get("", responses=documented(403))
-def sets(server: Here, key: Anybody) -> SetList:
+def sets(server: Here, key: Labeller) -> SetList:
     """The sets that can be labelled, the newest first."""
-    raters_allowed(key)
     return {"object": "list", "data": [shown(each) for each in sets_of(server).all()]}
 
 
 @router.get("/{label_set}", responses=documented(400, 403, 404))
-def one(label_set: Set, server: Here, key: Anybody) -> SetShown:
+def one(label_set: Set, server: Here, key: Labeller) -> SetShown:
     """One set."""
-    return shown(found(server, key, label_set))
+    return shown(found(server, label_set))
 
 
 @router.get("/{label_set}/guideline", responses=documented(400, 403, 404))
-def guideline(label_set: Set, server: Here, key: Anybody) -> GuidelineShown:
+def guideline(label_set: Set, server: Here, key: Labeller) -> GuidelineShown:
     """What raters of the set are told. They have to agree to it once."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     told = sets_of(server).guideline(ours.guideline)
     return {
         "object": "guideline",
@@ -100,9 +99,9 @@ def guideline(label_set: Set, server: Here, key: Anybody) -> GuidelineShown:
 
 
 @router.post("/{label_set}/consent", responses=documented(400, 403, 404))
-def consent(label_set: Set, asked: Consent, server: Here, key: Anybody) -> GuidelineShown:
+def consent(label_set: Set, asked: Consent, server: Here, key: Labeller) -> GuidelineShown:
     """Agree to the guideline of a set."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     if asked.guideline != ours.guideline:
         raise wrong("guideline", f"the guideline of this set is {ours.guideline}; read it, then agree")
     sets_of(server).consent(key.id, ours.guideline)
@@ -110,7 +109,7 @@ def consent(label_set: Set, asked: Consent, server: Here, key: Anybody) -> Guide
 
 
 @router.post("/{label_set}/next", responses=documented(400, 403, 404))
-def next_pictures(label_set: Set, server: Here, key: Anybody, asked: Annotated[Ahead, Query()]) -> TaskList:
+def next_pictures(label_set: Set, server: Here, key: Labeller, asked: Annotated[Ahead, Query()]) -> TaskList:
     """The pictures that the caller is to label next. They are held for some minutes: asking again gives the same."""
     ours = agreed(server, key, label_set)
     return {"object": "list", "data": _tasks(LabelQueue(server.database, ours).next(key.id, most=asked.most))}
@@ -121,9 +120,9 @@ def next_pictures(label_set: Set, server: Here, key: Anybody, asked: Annotated[A
     responses={200: {"description": "the file", "content": {"image/*": {}}}, **documented(400, 403, 404)},
     response_class=Response,
 )
-def picture(label_set: Set, image: Hash, server: Here, key: Anybody) -> Response:
+def picture(label_set: Set, image: Hash, server: Here, key: Labeller) -> Response:
     """The file of a picture of a set."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     try:
         content, media = server.images.get(image, key=ours.id)
     except (LookupError, OSError):
@@ -133,7 +132,7 @@ def picture(label_set: Set, image: Hash, server: Here, key: Anybody) -> Response
 
 
 @router.post("/{label_set}/labels", status_code=201, responses=documented(400, 403, 404, 409))
-def label(label_set: Set, asked: NewLabel, server: Here, key: Anybody) -> LabelGiven:
+def label(label_set: Set, asked: NewLabel, server: Here, key: Labeller) -> LabelGiven:
     """Label a picture that the caller holds. The answer tells what a reader said, and which pictures come next."""
     ours = agreed(server, key, label_set)
     if asked.answer is not None and asked.reason is not None:
@@ -158,7 +157,7 @@ def label(label_set: Set, asked: NewLabel, server: Here, key: Anybody) -> LabelG
 
 
 @router.post("/{label_set}/undo", responses=documented(400, 403, 404, 409))
-def undo(label_set: Set, server: Here, key: Anybody, asked: Annotated[Ahead, Query()]) -> LabelUndone:
+def undo(label_set: Set, server: Here, key: Labeller, asked: Annotated[Ahead, Query()]) -> LabelUndone:
     """Take back the caller's last label. Its picture comes first again; the label stays, with the time."""
     ours = agreed(server, key, label_set)
     queue = LabelQueue(server.database, ours)
@@ -171,15 +170,15 @@ def undo(label_set: Set, server: Here, key: Anybody, asked: Annotated[Ahead, Que
 
 
 @router.get("/{label_set}/progress", responses=documented(400, 403, 404))
-def progress(label_set: Set, server: Here, key: Anybody) -> ProgressShown:
+def progress(label_set: Set, server: Here, key: Labeller) -> ProgressShown:
     """What labels have bought so far: shares as people see them, with intervals, and what more would buy."""
-    return _progress(server, found(server, key, label_set))
+    return _progress(server, found(server, label_set))
 
 
 @router.get("/{label_set}/raters", responses=documented(400, 403, 404))
-def raters(label_set: Set, server: Here, key: Anybody) -> RatersOfSet:
+def raters(label_set: Set, server: Here, key: Labeller) -> RatersOfSet:
     """How the raters do: agreement, gold questions, speed. A rater sees the own line alone."""
-    told = raters_of(server.database, found(server, key, label_set))
+    told = raters_of(server.database, found(server, label_set))
     mine = [each for each in told.raters if key.role == OPERATOR or each.rater == key.id]
     data = [asdict(each) for each in mine]
     return cast(
@@ -193,9 +192,8 @@ def sets_of(server: Server) -> LabelSets:
     return LabelSets(server.database, server.images)
 
 
-def found(server: Server, key: Key, label_set: str) -> LabelSet:
-    """A set that the caller may label. 403 for clients, 404 if there is none."""
-    raters_allowed(key)
+def found(server: Server, label_set: str) -> LabelSet:
+    """A set. 404 if there is none."""
     try:
         return sets_of(server).get(label_set)
     except UnknownSetError:
@@ -204,7 +202,7 @@ def found(server: Server, key: Key, label_set: str) -> LabelSet:
 
 def agreed(server: Server, key: Key, label_set: str) -> LabelSet:
     """The same, for who agreed to its guideline. 403 for the others."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     if not sets_of(server).agreed(key.id, ours.guideline):
         message = "read the guideline of this set and agree to it first"
         raise Problem(403, message, kind="permission_error", code="consent_needed")
@@ -214,12 +212,6 @@ def agreed(server: Server, key: Key, label_set: str) -> LabelSet:
 def shown(each: LabelSet) -> SetShown:
     """A set as it is answered."""
     return cast(SetShown, {**{k: v for k, v in asdict(each).items() if k != "by"}, "object": "label_set"})
-
-
-def raters_allowed(key: Key) -> None:
-    """403 for keys that may not label."""
-    if key.role == CLIENT:
-        raise forbidden(f"this key may not label; that needs a key of role {RATER} or {OPERATOR}")
 
 
 def _tasks(held: list[Task]) -> list[TaskShown]:

@@ -16,7 +16,7 @@ router = APIRouter(tags=["status"])
 
 @router.get("/health")
 async def health() -> Alive:
-    """Alive. The only route that needs no key."""
+    """Alive. It needs no key."""
     return {"status": "ok"}
 
 

@@ -12,8 +12,8 @@ from fair_diffusion.service.keys import OPERATOR
 from fair_diffusion.service.label_progress import progress
 from fair_diffusion.service.labels import CANNOT_TELL
 from fair_diffusion.service.problems import forbidden
-from fair_diffusion.service.routes.labels import Set, found, raters_allowed, sets_of
-from fair_diffusion.service.server import Anybody, Here, Server
+from fair_diffusion.service.routes.labels import Set, found, sets_of
+from fair_diffusion.service.server import Here, Labeller, Server
 from fair_diffusion.studio.view import page, root_of
 
 router = APIRouter(prefix="/label")
@@ -22,9 +22,8 @@ AHEAD = 4
 
 
 @router.get("")
-def sets(request: Request, server: Here, key: Anybody) -> Response:
+def sets(request: Request, server: Here, key: Labeller) -> Response:
     """The sets that can be labelled."""
-    raters_allowed(key)
     every = sets_of(server).all()
     told = [(each, progress(server.database, each)) for each in every]
     context: dict[str, Any] = {
@@ -37,9 +36,9 @@ def sets(request: Request, server: Here, key: Anybody) -> Response:
 
 
 @router.get("/{label_set}")
-def label(request: Request, label_set: Set, server: Here, key: Anybody) -> Response:
+def label(request: Request, label_set: Set, server: Here, key: Labeller) -> Response:
     """Label the pictures of a set; first its guideline, once."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     guideline = sets_of(server).guideline(ours.guideline)
     context: dict[str, Any] = {"set": ours, "guideline": guideline, "title": ours.name}
     if not sets_of(server).agreed(key.id, ours.guideline):
@@ -49,10 +48,10 @@ def label(request: Request, label_set: Set, server: Here, key: Anybody) -> Respo
 
 @router.post("/{label_set}/agree")
 def agree(
-    request: Request, label_set: Set, server: Here, key: Anybody, guideline: Annotated[str, Form(max_length=64)] = ""
+    request: Request, label_set: Set, server: Here, key: Labeller, guideline: Annotated[str, Form(max_length=64)] = ""
 ) -> Response:
     """Agree to the guideline of a set."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     if guideline != ours.guideline:
         raise forbidden("the guideline changed meanwhile; read it anew")
     sets_of(server).consent(key.id, ours.guideline)

@@ -69,7 +69,7 @@ def download(version: Annotated[str, Path(pattern="^[0-9a-f]{12}$")], server: He
 @router.get("/{label_set}/raters")
 def raters(request: Request, label_set: Set, server: Here, key: Anybody) -> Response:
     """How raters do; a rater sees the own line alone."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     told = raters_of(server.database, ours)
     rows = [each for each in told.raters if key.role == OPERATOR or each.rater == key.id]
     context: dict[str, Any] = {
@@ -85,7 +85,7 @@ def raters(request: Request, label_set: Set, server: Here, key: Anybody) -> Resp
 @router.get("/{label_set}/disagreements")
 def disagreements(request: Request, label_set: Set, server: Here, key: Operator) -> Response:
     """Pictures of which raters disagree, and what was decided."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     desk = Adjudications(server.database, ours)
     differ, decided = desk.disagreements(), desk.all()
     pictures = desk.pictures([*differ, *(each.image for each in decided)])
@@ -113,7 +113,7 @@ def decide(
     back: Annotated[bool, Form()] = False,
 ) -> Response:
     """Decide what a picture shows, or take a decision back. The labels stay as they are."""
-    desk = Adjudications(server.database, found(server, key, label_set))
+    desk = Adjudications(server.database, found(server, label_set))
     try:
         if back:
             desk.take_back(image)
@@ -127,7 +127,7 @@ def decide(
 @router.get("/{label_set}/labels.csv")
 def table(label_set: Set, server: Here, key: Operator, what: What = "labels") -> Response:
     """The labels as an audit reads them."""
-    ours = found(server, key, label_set)
+    ours = found(server, label_set)
     headers = {"content-disposition": f'attachment; filename="{ours.id}-{what}.csv"'}
     return Response(labels_text(server.database, ours, what=what), media_type="text/csv", headers=headers)
 
@@ -137,7 +137,7 @@ async def take(request: Request, label_set: Set, server: Here, key: Operator, fi
     """Add the labels of a table."""
     content = await file.read()
     try:
-        ours, text, known = found(server, key, label_set), content.decode("utf-8-sig"), known_attributes(server)
+        ours, text, known = found(server, label_set), content.decode("utf-8-sig"), known_attributes(server)
         told = import_labels(server.database, ours, text, attributes=known, by=key.id)
     except UnicodeDecodeError:
         raise wrong(None, "the file is not UTF-8 text; save it as CSV in UTF-8") from None
@@ -153,7 +153,7 @@ def remove(
     """Remove a set and its pictures; labels stay."""
     if not sure:
         raise forbidden("tick that you are sure, to remove a set with its pictures")
-    sets_of(server).remove(found(server, key, label_set).id, by=key.id)
+    sets_of(server).remove(found(server, label_set).id, by=key.id)
     return RedirectResponse(f"{root_of(request)}label", 303)
 
 
