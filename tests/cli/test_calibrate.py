@@ -207,6 +207,22 @@ def test_an_older_calibration_is_used_and_its_readers_are_said_to_be_unknown(tmp
     )
 
 
+def test_groups_that_no_label_shows_are_said(labelled: tuple[Path, Path], tmp_path: Path) -> None:
+    """Nobody was seen as a man, or nobody could be told at all: nothing is learnt there, which is no silent success."""
+    _, folder = labelled
+    out = str(tmp_path / "calibration.json")
+    files = [f"image-{k:05d}.png,gender" for k in range(8)]
+    for answer, said in (
+        ("woman", "no labelled image of pocket shows man (gender), so such readings (judge, perceiver) are taken at"),
+        ("unknown", "people could tell the gender of no labelled image of pocket, so these labels say nothing"),
+    ):
+        rows = [f"{each},{answer}" for each in files]
+        table = put(tmp_path, "labels.csv", "\n".join(["file,attribute,group", *rows]))
+        found = run.invoke(app, ["calibrate", str(table), str(folder), "--out", out])
+        assert found.exit_code == 0, found.output
+        assert said in " ".join(found.stderr.split())
+
+
 def test_a_reader_that_is_no_better_than_chance_is_named_with_the_mend(
     labelled: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -43,7 +43,7 @@ def test_without_a_reader_the_labels_stand_alone(database: Database, tmp_path: P
     assert (found.pictures, found.labelled, found.cannot_tell, found.tied, found.skipped) == (40, 5, 1, 0, 1)
     woman = found.groups[0]
     assert found.anytime
-    share, ends = anytime_share([1, 1, 0, 0, 1], [0] * 5, 0, 40)  # in the order in which they were labelled
+    share, ends = anytime_share([1, 1, 0, 0, 1], [0] * 5, 0, 39)  # in their order; one of 40 was skipped
     assert (woman.labelled, woman.share, (woman.low, woman.high)) == (3, share, ends)
     assert (share, woman.wanted) == (0.6, 0.2)
     assert woman.more is not None
@@ -87,6 +87,21 @@ def test_whoever_looks_after_each_label_is_misled_in_few_sets_only() -> None:
         for name, intervals in told.items():
             missed[name] += not all(low <= truth <= high for low, high in intervals)
     assert missed["betting"] <= 10 < missed["wilson"]
+
+
+def test_pictures_that_are_skipped_are_none_of_those_of_which_a_share_tells(database: Database, tmp_path: Path) -> None:
+    """A third shows nobody, and the reader sees women there. When all others are labelled, their share is known."""
+    _, made = made_set(database, tmp_path, 60, readings=["woman"] * 60)
+    rate(database, made, "anna", *["woman", "man", "-"] * 20)
+    found = progress(database, made)
+    assert (found.labelled, found.skipped) == (40, 20)
+    woman = found.groups[0]
+    assert woman.low is not None
+    assert woman.high is not None
+    assert woman.share == pytest.approx(0.5)
+    assert woman.wanted is None
+    assert woman.low == pytest.approx(0.5, abs=0.03)
+    assert woman.high == pytest.approx(0.5, abs=0.03)
 
 
 def test_an_active_queue_is_weighted(database: Database, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def calibrate(
         from fair_diffusion.perception.calibrating import calibrated
         from fair_diffusion.perception.calibration import Calibration
         from fair_diffusion.perception.chance import no_better_than_chance
+        from fair_diffusion.perception.unlabelled import unlabelled
         from fair_diffusion.policy import built_in
         from fair_diffusion.readers.labelled_runs import labelled_images
 
@@ -63,7 +64,7 @@ def calibrate(
             rows, notes = labelled_images(labels, runs, attributes)
             found = calibrated(rows, attributes)
             found.save(out)
-            notes += no_better_than_chance(found, rows)
+            notes += [*unlabelled(found, attributes), *no_better_than_chance(found, rows)]
     if as_json:
         say_json({**found.plain(), "before": before, "notes": notes})
         return
@@ -101,7 +102,8 @@ def _show(found: Calibration) -> None:
                 low, high = each.low[k][k], each.high[k][k]
                 right = f"{each.counts[k][k] / own:.0%} ({low:.0%} to {high:.0%})"
                 table.row(each.reader, each.attribute, group, f"{own:.0f}", right, _instead(each, k))
-    Terminal().print(table)
+    if any(sum(row) for each in found.readers for row in each.counts[:-1]):
+        Terminal().print(table)
 
 
 def _instead(each: ReaderCalibration, k: int) -> str:

@@ -24,6 +24,7 @@ from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.perception.chance import no_better_than_chance
 from fair_diffusion.perception.kept_chances import kept_chances, silence
 from fair_diffusion.perception.labelled_image import PERCEIVER, LabelledImage
+from fair_diffusion.perception.unlabelled import unlabelled
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.policy.defined_as import defined_as
 from fair_diffusion.policy.guideline import guideline_of
@@ -49,7 +50,7 @@ class FromLabels:
         sets: the ids of the sets whose labels it rests on.
         pictures: labelled pictures that it rests on.
         notes: what was left out, one sentence each.
-        warnings: the readers that are no better than chance, likewise.
+        warnings: groups that no labelled picture shows, and readers that are no better than chance, likewise.
     """
 
     calibration: Calibration
@@ -108,7 +109,8 @@ def calibration_of(database: Database, names: Sequence[str] = (), *, defined: At
     if not told:
         raise ValueError("; ".join(notes) or "people have labelled no picture of a set yet; label some first")
     made = calibrated(told, defined)
-    return FromLabels(made, [each.id for each in usable], len(pictures), notes, no_better_than_chance(made, told))
+    warnings = [*unlabelled(made, defined), *no_better_than_chance(made, told)]
+    return FromLabels(made, [each.id for each in usable], len(pictures), notes, warnings)
 
 
 def note_made(database: Database, made: FromLabels, *, by: str = COMMAND_LINE) -> None:

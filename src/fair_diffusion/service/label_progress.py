@@ -164,14 +164,18 @@ def _shares(
             return "labels and reader", plain
         return "labels and reader", [_weighted(one, pictures, skipped, every) for one in plain]
     by = "labels and reader" if has_reader else "labels"
-    return by, [_anytime(one, pictures, every) for one in plain] if pictures else plain
+    return by, [_anytime(one, pictures, skipped, every) for one in plain] if pictures else plain
 
 
-def _anytime(one: GroupShare, pictures: Sequence[_Picture], every: int) -> GroupShare:
-    """The share in a random queue. Half the interval shrinks about as √(1/n − 1/N): so many more labels are told."""
+def _anytime(one: GroupShare, pictures: Sequence[_Picture], skipped: Sequence[_Picture], every: int) -> GroupShare:
+    """The share in a random queue, among the pictures that nobody skipped.
+
+    Half the interval shrinks about as √(1/n − 1/N): so many more labels are told."""
     human = [float(each.said == one.group) for each in pictures]
     machine = [float(one.read is not None and each.reading == one.group) for each in pictures]
-    share, (low, high) = anytime_share(human, machine, one.read or 0, every)
+    every -= len(skipped)
+    seen = (one.read or 0) - sum(one.read is not None and each.reading == one.group for each in skipped)
+    share, (low, high) = anytime_share(human, machine, seen, every)
     n, half = len(pictures), (high - low) / 2
     told = GroupShare(one.group, one.labelled, one.read, share, low, high)
     step = next((each for each in STEPS if each < 0.8 * half), None)
