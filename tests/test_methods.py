@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,15 @@ def example() -> dict[str, Any]:
     return defined
 
 
-def test_the_method_of_the_docs_runs_and_steers() -> None:
+def test_the_method_of_the_docs_runs_and_steers(monkeypatch: pytest.MonkeyPatch) -> None:
+    loading = FairPipeline.from_pretrained
+
+    def few_steps(model: Any, **loaded: Any) -> FairPipeline:
+        pipe = loading(model, **loaded)
+        pipe.card = replace(pipe.card, steps=6)
+        return pipe
+
+    monkeypatch.setattr(FairPipeline, "from_pretrained", few_steps)
     result, mine = (example()[name] for name in ("result", "mine"))
     assert isinstance(mine, Method)
     assert mine.name not in METHODS

@@ -103,6 +103,31 @@ def unet(**settings: Any) -> diffusers.UNet2DConditionModel:
     )
 
 
+def shallow_unet(**settings: Any) -> diffusers.UNet2DConditionModel:
+    """A random UNet of one level, without a middle."""
+    return diffusers.UNet2DConditionModel(
+        sample_size=SIZE,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16,),
+        layers_per_block=1,
+        attention_head_dim=8,
+        norm_num_groups=8,
+        down_block_types=("CrossAttnDownBlock2D",),
+        mid_block_type=None,
+        up_block_types=("UpBlock2D",),
+        **settings,
+    )
+
+
+def heeding(network: diffusers.UNet2DConditionModel) -> diffusers.UNet2DConditionModel:
+    """Random text moves a random network little; a stronger cross-attention makes prompts differ visibly."""
+    for name, parameter in network.named_parameters():
+        if "attn2.to_v" in name or "attn2.to_out.0.weight" in name:
+            parameter.data.mul_(4)
+    return network
+
+
 def ddim(**settings: Any) -> diffusers.DDIMScheduler:
     """The sampler of Stable Diffusion."""
     return diffusers.DDIMScheduler(

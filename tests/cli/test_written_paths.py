@@ -111,6 +111,7 @@ def test_everything_that_is_written(home: Path) -> None:
     check(out / "rebalanced")
 
 
+@pytest.mark.usefixtures("short_descent")
 def test_comparisons_and_suites(home: Path, tmp_path: Path) -> None:
     out = home / "more"
     out.mkdir()

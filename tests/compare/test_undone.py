@@ -94,15 +94,21 @@ def drawn(pipe: FairPipeline, way: Way, plain: PlainImages | None = None, **more
     return found
 
 
+@pytest.fixture(scope="module")
+def plain(tiny_sd: Any) -> Drawn:
+    return drawn(pipe_of(tiny_sd), PLAIN)
+
+
 @pytest.mark.parametrize("name", dict.fromkeys([*WAYS, *LEARNT, *FILES]))
-def test_the_model_is_as_it_was(tiny_sd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_model_is_as_it_was(
+    tiny_sd: Any, plain: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setattr(descent, "LatentDescent", partial(LatentDescent, iterations=2))
     pipe = pipe_of(tiny_sd)
     file = tmp_path / "learnt.safetensors"
     if name in FILES:
         FILES[name](tiny_sd, file)
     (way,) = read_ways([f"{name}={file}" if name in FILES else name])
-    plain = drawn(pipe, PLAIN)
     before, latents = state(tiny_sd), plain_latents(adapt(tiny_sd))
 
     found = drawn(pipe, way, PlainImages.of(plain))

@@ -369,6 +369,7 @@ def test_a_model_from_a_folder_leads(tiny_sd: Any, tmp_path: Path, saved: Callab
     assert women(order) > women(drawn_plain(backbone, asked))
 
 
+@pytest.mark.usefixtures("short_descent")
 @pytest.mark.parametrize("method", ["latents", "distribution"])
 def test_the_pipeline_dispatches_and_keeps_records(tiny_sd: Any, method: str) -> None:
     heads = {name: built_in()[name].group_names for name in ("gender", "skin_tone")}

@@ -19,8 +19,8 @@ MEN = [{"gender": "man", "skin_tone": tone} for tone in ("dark", "medium", "ligh
 
 
 @pytest.fixture(scope="module")
-def backbone(tiny_sd: Any) -> StableDiffusion:
-    return StableDiffusion(tiny_sd)
+def backbone(shallow_sd: Any) -> StableDiffusion:
+    return StableDiffusion(shallow_sd)
 
 
 def world(backbone: StableDiffusion, shows: list[Any] = MEN, **told: Any) -> World:

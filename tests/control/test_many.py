@@ -61,13 +61,14 @@ def share_beyond(difference: int, images: Sequence[Image.Image], others: Sequenc
     [("none", None), ("prompt", None), ("switch", None), ("semantic", "all"), ("semantic", "natural-first")],
 )
 def test_strangers_in_a_batch_change_no_bit(pocket: FairPipeline, method: str, control: str | None) -> None:
-    """Each image of four one-image requests, beside the image of its seed and place in a request of four."""
-    asked: dict[str, Any] = {"method": method, "control": control, "steps": 4, "batch_size": 4, **WOMEN}
+    """Each image of three one-image requests, beside the image of its seed and place in a request of three."""
+    prompts = PROMPTS[:3]
+    asked: dict[str, Any] = {"method": method, "control": control, "steps": 4, "batch_size": 3, **WOMEN}
     if method == "semantic":  # a held group is a row more, so among strangers the batch would have another shape
         asked["hold"] = "none"
-    mixed = pocket.many([Request(prompt=prompt, seed=7 + k, **asked) for k, prompt in enumerate(PROMPTS)])
-    for k, prompt in enumerate(PROMPTS):
-        own = pocket(prompt, n=4, seed=7, **asked)
+    mixed = pocket.many([Request(prompt=prompt, seed=7 + k, **asked) for k, prompt in enumerate(prompts)])
+    for k, prompt in enumerate(prompts):
+        own = pocket(prompt, n=3, seed=7, **asked)
         assert replace(mixed[k].records[0], index=k) == own.records[k]
         if control == "natural-first" and own.records[k].steered:  # beside others of another number of concepts
             assert farthest(mixed[k].images, [own.images[k]]) <= 1
@@ -78,13 +79,13 @@ def test_strangers_in_a_batch_change_no_bit(pocket: FairPipeline, method: str, c
 def test_each_request_of_a_mix_gets_what_it_would_get_alone(pocket: FairPipeline) -> None:
     usual: dict[str, Any] = {"steps": 4, "batch_size": 4}
     requests = [
-        Request(prompt=PROMPTS[0], n=3, seed=1, instruct="firefighter: half women", **usual),
-        Request(prompt=PROMPTS[1], n=2, seed=9, instruct="nurse: all men", method="semantic", **usual),
+        Request(prompt=PROMPTS[0], n=2, seed=1, instruct="firefighter: half women", **usual),
+        Request(prompt=PROMPTS[1], n=1, seed=9, instruct="nurse: all men", method="semantic", **usual),
         Request(prompt=PROMPTS[3], n=2, seed=3, instruct="cook: skin tone uniform", method="semantic", **usual),
-        Request(prompt=PROMPTS[2], n=5, seed=4, instruct="singer: half women", method="prompt", **usual),
+        Request(prompt=PROMPTS[2], n=3, seed=4, instruct="singer: half women", method="prompt", **usual),
         Request(prompt=PROMPTS[1], n=1, seed=6, instruct="nurse: all men; skin tone uniform", **usual),
-        Request(prompt=PROMPTS[0], n=2, seed=5, method="none", negative_prompt="a man", **usual),
-        Request(prompt=PROMPTS[2], n=3, seed=2, method="semantic", control="all", instruct="singer: all men", **usual),
+        Request(prompt=PROMPTS[0], n=1, seed=5, method="none", negative_prompt="a man", **usual),
+        Request(prompt=PROMPTS[2], n=2, seed=2, method="semantic", control="all", instruct="singer: all men", **usual),
         Request(prompt=PROMPTS[0], n=1, seed=8, method="none", **usual),
     ]
     for result, request in zip(pocket.many(requests), requests, strict=True):

@@ -41,8 +41,8 @@ def assigned(drawn: Order) -> Counter[str]:
 
 
 @pytest.fixture(scope="module")
-def backbone(tiny_sd: Any) -> StableDiffusion:
-    return StableDiffusion(tiny_sd)
+def backbone(shallow_sd: Any) -> StableDiffusion:
+    return StableDiffusion(shallow_sd)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -62,6 +62,7 @@ def test_what_a_reader_cannot_read_is_said_before_anything_is_drawn(pipe: FairPi
         pipe("a cook", instruct="every occupation: glasses 30%", attributes=Attributes.named("glasses"))
 
 
+@pytest.mark.usefixtures("short_descent")
 def test_methods_without_words_only_need_a_reader(pipe: FairPipeline, defined: Attributes) -> None:
     both = FairPipeline(
         pipe.backbone.pipeline,

@@ -50,8 +50,8 @@ class Misread(World):
 
 
 @pytest.fixture(scope="module")
-def backbone(tiny_sd: Any) -> StableDiffusion:
-    return StableDiffusion(tiny_sd)
+def backbone(shallow_sd: Any) -> StableDiffusion:
+    return StableDiffusion(shallow_sd)
 
 
 def calibrated(world: Misread, rates: np.ndarray = RATES) -> Misread:

@@ -12,6 +12,7 @@ from PIL import Image
 from fair_diffusion.backbones import StepInfo
 from fair_diffusion.pipeline import FairPipeline
 from fair_diffusion.request import Request
+from fair_diffusion.result import Result
 
 PROMPTS = ["a photo of a firefighter", "a photo of a nurse", "a photo of a singer", "a photo of a cook"]
 
@@ -30,7 +31,11 @@ class Mix:
         planned = [pipe.plan(request) for request in requests]
         planned[unwanted] = replace(planned[unwanted], unwanted=lambda: len(self.steps) >= after)
         self.results = dict(pipe.run(planned, self.steps.append))
-        self.alone = [pipe(**{**asked, "prompt": request.prompt, "seed": request.seed, "n": n}) for request in requests]
+        self._pipe, self._requests = pipe, requests
+
+    def alone(self, k: int) -> Result:
+        """What a request gives that nothing else is drawn with."""
+        return self._pipe.many([self._requests[k]])[0]
 
 
 def farthest(a: Image.Image, b: Image.Image) -> int:
@@ -58,8 +63,9 @@ def test_one_leaves_and_the_others_stay_as_they_are(
     assert [info.step for info in mix.steps if 0 in info.images][-1] == 7
     for k in (0, 2, 3):
         assert not mix.results[k].stopped
-        assert farthest(mix.results[k].images[0], mix.alone[k].images[0]) <= 1
-        assert mix.results[k].records[0].evaluations == mix.alone[k].records[0].evaluations
+        alone = mix.alone(k)
+        assert farthest(mix.results[k].images[0], alone.images[0]) <= 1
+        assert mix.results[k].records[0].evaluations == alone.records[0].evaluations
 
 
 def test_finished_images_are_kept_and_what_waits_is_not_drawn(pocket: FairPipeline) -> None:
@@ -67,7 +73,7 @@ def test_finished_images_are_kept_and_what_waits_is_not_drawn(pocket: FairPipeli
     first = mix.results[0]
     assert first.stopped
     assert 0 < len(first.images) < 3
-    assert all(farthest(a, b) <= 1 for a, b in zip(first.images, mix.alone[0].images, strict=False))
+    assert all(farthest(a, b) <= 1 for a, b in zip(first.images, mix.alone(0).images, strict=False))
     assert [len(mix.results[k].images) for k in (1, 2, 3)] == [3, 3, 3]
 
 

@@ -30,8 +30,8 @@ def semantic(pipeline: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def official(tiny_sd: Any) -> Any:
-    return semantic(tiny_sd)
+def official(shallow_sd: Any) -> Any:
+    return semantic(shallow_sd)
 
 
 def theirs(
@@ -124,19 +124,19 @@ CASES: dict[str, tuple[SemanticGuidance, list[str], list[int]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_latents(tiny_sd: Any, official: Any, case: str) -> None:
+def test_latents(shallow_sd: Any, official: Any, case: str) -> None:
     settings, concepts, signs = CASES[case]
-    mine, other = ours(tiny_sd, settings, concepts, signs), theirs(official, settings, concepts, signs)
+    mine, other = ours(shallow_sd, settings, concepts, signs), theirs(official, settings, concepts, signs)
     error = (mine - other).abs().max().item()
     print(f"max abs error {error:.1e}")
     assert error <= TOLERANCE
 
 
-def test_edits_are_measured_from_the_negative_prompt(tiny_sd: Any, official: Any) -> None:
+def test_edits_are_measured_from_the_negative_prompt(shallow_sd: Any, official: Any) -> None:
     settings = SemanticGuidance(warmup=2)
-    mine = ours(tiny_sd, settings, PAIR, [-1, 1], negative=NEGATIVE)
+    mine = ours(shallow_sd, settings, PAIR, [-1, 1], negative=NEGATIVE)
     assert (mine - theirs(official, settings, PAIR, [-1, 1], negative=NEGATIVE)).abs().max() <= TOLERANCE
-    assert (mine - ours(tiny_sd, settings, PAIR, [-1, 1])).abs().max() > 100 * TOLERANCE
+    assert (mine - ours(shallow_sd, settings, PAIR, [-1, 1])).abs().max() > 100 * TOLERANCE
 
 
 def test_on_the_pocket_model() -> None:
@@ -148,11 +148,11 @@ def test_on_the_pocket_model() -> None:
     assert error <= TOLERANCE
 
 
-def test_the_edit_shows(tiny_sd: Any) -> None:
+def test_the_edit_shows(shallow_sd: Any) -> None:
     """The cases above would agree on a model that ignores its text, so this one must not."""
-    plain = ours(tiny_sd, SemanticGuidance(strength=0.0), PAIR, [-1, 1])
-    towards, away = ours(tiny_sd, PUBLISHED, PAIR, [-1, 1]), ours(tiny_sd, PUBLISHED, PAIR, [1, -1])
+    plain = ours(shallow_sd, SemanticGuidance(strength=0.0), PAIR, [-1, 1])
+    towards, away = ours(shallow_sd, PUBLISHED, PAIR, [-1, 1]), ours(shallow_sd, PUBLISHED, PAIR, [1, -1])
     assert (towards - plain).abs().max() > 100 * TOLERANCE
     assert (towards - away).abs().max() > 100 * TOLERANCE
     warm = dataclasses.replace(PUBLISHED, warmup=8)
-    assert (ours(tiny_sd, warm, PAIR, [-1, 1]) - towards).abs().max() > 100 * TOLERANCE
+    assert (ours(shallow_sd, warm, PAIR, [-1, 1]) - towards).abs().max() > 100 * TOLERANCE

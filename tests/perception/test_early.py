@@ -50,9 +50,9 @@ def test_the_time_matters(reader: EarlyReader) -> None:
 def test_the_pocket_model_meets_quotas_at_the_cost_of_plain_generation() -> None:
     """What the early reader is for: images kept by its word show their group, and hardly any is made again."""
     pipe = FairPipeline.from_pretrained("pocket")
-    result = pipe("a photo of a doctor", n=16, steps=10, batch_size=16, instruct="doctor: half women, half men")
-    assert Counter(record.perceived["gender"] for record in result.records) == {"woman": 8, "man": 8}
+    result = pipe("a photo of a doctor", n=8, steps=10, batch_size=8, instruct="doctor: half women, half men")
+    assert Counter(record.perceived["gender"] for record in result.records) == {"woman": 4, "man": 4}
     counts, cost = result.counts(), result.summary()["cost"]
     assert counts["missed"] == 0
-    assert counts["untouched"] >= 8
+    assert counts["untouched"] >= 4
     assert cost["ratio"] <= 1.25

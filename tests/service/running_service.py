@@ -5,6 +5,7 @@ Its clients hold every answer against the OpenAPI document.
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ HALF = "version: 1\nrules:\n  - every: occupation\n    targets:\n      gender: {
 """A policy: half women, half men."""
 FAST = {"fairness": {"steps": 1}}
 """One step: nobody looks at the picture."""
+TLS = ssl.create_default_context()
+"""Read once: each client would read all certificates for itself, and speaks with loopback alone."""
+_DOCUMENTS: list[Document] = []
+"""The document of the API, once it was made: it is the same of every service."""
 IN_PARTS = {"read_in_parts": True}
 """The extension of a request whose answer is not held against the document, because it is not read to its end."""
 
@@ -46,7 +51,9 @@ class Running:
 
     def __init__(self, server: Server, address: str) -> None:
         self.server, self.address = server, address
-        self.document = Document(application(server))
+        if not _DOCUMENTS:
+            _DOCUMENTS.append(Document(application(server)))
+        self.document = _DOCUMENTS[0]
         self._clients = ExitStack()
         self.operator, self.operator_key = self.key("operator")
         self.client, self.client_key = self.key("client")
@@ -58,7 +65,7 @@ class Running:
     def sdk(self, secret: str | None = None, *, retries: int = 0, **options: Any) -> openai.OpenAI:
         """The SDK, for the operator if no key is given."""
         url = f"{self.address}/v1"
-        hooked = options.pop("http_client", None) or self._clients.enter_context(httpx2.Client())
+        hooked = options.pop("http_client", None) or self._clients.enter_context(httpx2.Client(verify=TLS))
         hooked.event_hooks["response"].append(self._check)
         options |= {"max_retries": retries, "timeout": 60, "http_client": hooked}
         made = openai.OpenAI(api_key=secret or self.operator, base_url=url, **options)
@@ -68,7 +75,7 @@ class Running:
         """A plain client, for the operator if no key is given."""
         headers = {"authorization": f"Bearer {secret or self.operator}"}
         hooks = {"response": [self._check]}
-        made = httpx2.Client(base_url=self.address, headers=headers, timeout=60, event_hooks=hooks)
+        made = httpx2.Client(base_url=self.address, headers=headers, timeout=60, event_hooks=hooks, verify=TLS)
         return self._clients.enter_context(made)
 
     def _check(self, answer: httpx2.Response) -> None:

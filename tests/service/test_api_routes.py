@@ -56,15 +56,16 @@ def routes(service: Running) -> list[tuple[str, str]]:
 def test_every_route_but_health_needs_a_key(service: Running) -> None:
     found = [*routes(service), ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/none")]
     assert len(found) > 18
-    for method, path in found:
-        for headers in ({}, {"authorization": "Bearer fd-wrong"}, {"authorization": "Basic x"}):
-            answer = httpx2.request(method, service.address + path, headers=headers)
-            if path == "/health":
-                assert answer.status_code == 200
-                continue
-            assert answer.status_code == 401, path
-            assert answer.json()["error"]["code"] == "invalid_api_key"
-            assert answer.headers["x-request-id"].startswith("req_")
+    with httpx2.Client(base_url=service.address) as anybody:
+        for method, path in found:
+            for headers in ({}, {"authorization": "Bearer fd-wrong"}, {"authorization": "Basic x"}):
+                answer = anybody.request(method, path, headers=headers)
+                if path == "/health":
+                    assert answer.status_code == 200
+                    continue
+                assert answer.status_code == 401, path
+                assert answer.json()["error"]["code"] == "invalid_api_key"
+                assert answer.headers["x-request-id"].startswith("req_")
 
 
 def test_routes_of_operators_are_closed_to_clients(service: Running) -> None:

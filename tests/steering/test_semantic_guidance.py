@@ -16,8 +16,8 @@ STEPS = 9
 
 
 @pytest.fixture
-def backbone(tiny_sd: Any) -> StableDiffusion:
-    return StableDiffusion(tiny_sd)
+def backbone(shallow_sd: Any) -> StableDiffusion:
+    return StableDiffusion(shallow_sd)
 
 
 def run(

@@ -16,6 +16,7 @@ from stream_jobs import drawn
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_progress import progress
 from fair_diffusion.service.label_queue import LabelQueue
+from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.statistics.betting import anytime_share
 from fair_diffusion.statistics.intervals import wilson
@@ -128,6 +129,34 @@ def test_pictures_that_somebody_chose_are_left_out_and_counted(empty: Studio) ->
     sets_of(database, data).remove(made.id)
     (flow,) = flows(empty.server)
     assert (flow.labels, flow.left_out) == (20, 5)
+
+
+def test_a_set_tells_of_the_pictures_that_it_draws_from(empty: Studio) -> None:
+    """Images that came later are none of them, and sets that draw at different rates are not pooled."""
+    database, data = empty.server.database, empty.server.settings.data
+    pictures = new_pictures(database, data, 90)
+    files = [each.image for each in pictures]
+    drawn(empty.server, ["woman"] * 30 + ["man"] * 60, files=files)
+    first = sets_of(database, data).add("the first", GENDER, pictures[:50], second=0.0)
+    second = sets_of(database, data).add("the others", GENDER, pictures[50:], second=0.0)
+
+    def label(made: LabelSet, places: range) -> None:
+        for k in places:
+            told: dict[str, Any] = {"queue": "random", "probability": 1.0, "label_set": made.id, "guideline": "1"}
+            Labels(database).add(files[k], "gender", "woman", rater="key_a", **told)
+
+    label(first, range(20, 36))  # the judge sees ten women among these
+    label(second, range(50, 55))
+    (flow,) = flows(empty.server)
+    assert (flow.labels, flow.labels_of, flow.left_out) == (16, 50, 5)
+    assert flow.groups[0].people == anytime_share([1.0] * 16, [1.0] * 10 + [0.0] * 6, 30, 50)
+    label(second, range(55, 70))  # now it has more
+    (flow,) = flows(empty.server)
+    assert (flow.labels, flow.labels_of, flow.left_out) == (20, 40, 16)
+    assert flow.groups[0].people == anytime_share([1.0] * 20, [0.0] * 20, 0, 40)
+    sets_of(database, data).remove(second.id)  # nobody knows any more what it drew from
+    (flow,) = flows(empty.server)
+    assert (flow.labels, flow.labels_of, flow.left_out) == (16, 50, 20)
 
 
 @pytest.mark.chromium

@@ -88,12 +88,13 @@ class Decided(NamedTuple):
 
     Attributes:
         every: each labelled picture, in the order in which they were labelled first.
-        random: those that were drawn at random, in the order in which they were. They stay so when the label for which
-            they were drawn is taken back, or was a skip. Pictures of a set that somebody chose are none of them.
+        random: by set, those that were drawn at random from it, in the order in which they were ("": from all). They
+            stay so when the label for which they were drawn is taken back, or was a skip. Pictures of a set that
+            somebody chose are none of them.
     """
 
     every: dict[str, Decision]
-    random: dict[str, Decision]
+    random: dict[str, dict[str, Decision]]
 
 
 class DecidedEverywhere:
@@ -102,7 +103,9 @@ class DecidedEverywhere:
     An attribute that is defined otherwise is another one. Labels of which nobody knows the definition count for any."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._labels, self._told = Labels(database).all(undone=True), dict[tuple[str, str | None], Decided]()
+        self._pictures: dict[str, set[str]] = {}
         ours = select(adjudications, label_sets.c.attribute, label_sets.c.definition).join(label_sets)
         with database.reading() as connection:
             rows = connection.execute(ours.where(adjudications.c.undone.is_(None)).order_by(adjudications.c.id))
@@ -124,12 +127,25 @@ class DecidedEverywhere:
 
     def _of(self, attribute: str, definition: str | None) -> Decided:
         ours = [each for each in self._labels if each.attribute == attribute and each.definition in (None, definition)]
-        drawn = dict.fromkeys(label.image for label in ours if label.queue == RANDOM)
+        drawn: dict[str, dict[str, None]] = {}
+        for label in ours:
+            if label.queue == RANDOM:
+                drawn.setdefault(label.label_set or "", {})[label.image] = None
         standing = {
             each.image: each for name, own, each in self._adjudicated if name == attribute and own in (None, definition)
         }
         every = decided([label for label in ours if label.undone is None], standing)
-        return Decided(every, {image: every[image] for image in drawn if image in every})
+        random = {name: {image: every[image] for image in own if image in every} for name, own in drawn.items()}
+        return Decided(every, random)
+
+    def pictures(self, label_set: str) -> set[str]:
+        """The pictures from which a set draws; none of a set that was removed."""
+        if label_set not in self._pictures:
+            ours = select(label_pictures.c.image).where(label_pictures.c.label_set == label_set)
+            with self._database.reading() as connection:
+                drawn = connection.scalars(ours.where(label_pictures.c.place.is_not(None))).all()
+            self._pictures[label_set] = set(drawn)
+        return self._pictures[label_set]
 
 
 def _decision(said: Mapping[str, str | None], adjudicated: Adjudication | None) -> Decision:

@@ -92,26 +92,24 @@ class _Weight:
 
 def _shares(y: Array, f: Array, seen: float, n: int, alpha: float) -> tuple[Interval | None, float]:
     """The ends of the shares that no bet has ruled out so far, None if there are none on the grid; and the last λ."""
-    shares = np.linspace(0, 1, _GRID)
+    shares, limit = np.linspace(0, 1, _GRID), math.log(1 / alpha)
     up, down = np.zeros(_GRID), np.zeros(_GRID)
-    highest = np.full(_GRID, -np.inf)
-    possible = np.ones(_GRID, dtype=bool)
     weight, mean, square = _Weight(), 0.0, 0.25  # a first guess of the variance, worth one label
     people, machine = 0.0, 0.0
     for i, (own, read) in enumerate(zip(y.tolist(), f.tolist(), strict=True), start=1):
         slope, rest = weight.value, n - i + 1
         people_left = (n * shares - people) / rest
-        possible &= (people_left >= -1e-9) & (people_left <= 1 + 1e-9)
         left = np.clip(people_left, 0, 1) - slope * min(1.0, max(0.0, (seen - machine) / rest))
         value = own - slope * read
         bet = math.sqrt(2 * math.log(2 / alpha) / (square * math.log(1 + i)))  # square is s² · i
         # The next value is at least −λ and at most 1: bets that could lose more than `_MOST` are made smaller.
         up += np.log1p(np.minimum(bet, _MOST / (slope + left + 1e-12)) * (value - left))
         down += np.log1p(-np.minimum(bet, _MOST / (1 - left + 1e-12)) * (value - left))
-        highest = np.maximum(highest, np.logaddexp(up, down) - math.log(2))
+        kept = (people_left >= -1e-9) & (people_left <= 1 + 1e-9) & (np.logaddexp(up, down) - math.log(2) < limit)
+        if not kept.all():  # whatever comes, they stay ruled out: no more bets are made on them
+            shares, up, down = shares[kept], up[kept], down[kept]
         weight.add(own, read)
         people, machine = people + own, machine + read
         before, mean = mean, mean + (value - mean) / i
         square += (value - mean) * (value - before) if i > 1 else value**2
-    kept = shares[possible & (highest < math.log(1 / alpha))]
-    return (float(kept.min()), float(kept.max())) if kept.size else None, weight.value
+    return (float(shares[0]), float(shares[-1])) if shares.size else None, weight.value

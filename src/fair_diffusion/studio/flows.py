@@ -14,7 +14,7 @@ from fair_diffusion.audit.table import JOINT
 from fair_diffusion.policy.defined_as import defined_in
 from fair_diffusion.report.headline import percent, plural, spoken
 from fair_diffusion.service.job import DONE
-from fair_diffusion.service.label_decisions import Decided, DecidedEverywhere
+from fair_diffusion.service.label_decisions import DecidedEverywhere
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.tables import streams
@@ -78,7 +78,8 @@ class Flow:
         groups: with a target above zero, or with images.
         all_images: those that are kept, the newest first: what is kept of each.
         labels: how many pictures people labelled that were drawn at random.
-        left_out: how many others they labelled: somebody chose them, or they were drawn by uncertainty.
+        labels_of: how many pictures these were drawn from.
+        left_out: how many others they labelled: chosen by somebody, drawn by uncertainty, or from another set.
     """
 
     id: int
@@ -89,6 +90,7 @@ class Flow:
     groups: Sequence[Group]
     all_images: Sequence[Mapping[str, Any]]
     labels: int
+    labels_of: int
     left_out: int
 
     @property
@@ -167,8 +169,7 @@ def flows(server: Server) -> list[Flow]:
         own = images.get((first.rule, first.model, first.attributes, targets[stream])) or []
         attributes = tuple(first.attributes.split(" × "))
         read = sum(row.judged for row in group)
-        told = decisions.of(first.attributes, defined_in(targets[stream], first.attributes))
-        people = _people(attributes, own, told)
+        people = _people(attributes, own, decisions, defined_in(targets[stream], first.attributes))
         found.append(
             Flow(
                 id=stream,
@@ -192,6 +193,7 @@ def flows(server: Server) -> list[Flow]:
                 ],
                 all_images=own,
                 labels=len(people.labelled),
+                labels_of=len(people.images),
                 left_out=people.left_out,
             )
         )
@@ -218,25 +220,33 @@ def _images(server: Server) -> dict[tuple[str, str, str, str], list[Mapping[str,
 class _people:
     """The shares of a stream as people see them: an interval that holds however often somebody looks at it.
 
-    A picture that cannot be told, or on which raters are tied, shows no group, as on the pages of labels.
+    A set tells of the pictures that it draws from, and not of those that came later. Sets draw at different rates, so
+    one of them tells: that of which most pictures of the stream are labelled. A picture that cannot be told, or on
+    which raters are tied, shows no group, as on the pages of labels.
 
     Args:
         attributes: of the stream; nothing is told of combinations.
         images: of the stream.
-        told: what people see in pictures of the attribute, as the stream defines it; those alone count that were drawn
-            at random.
+        decisions: what people see in pictures; those alone count that were drawn at random.
+        definition: by what the stream's definition of the attribute is known.
     """
 
     def __init__(
         self,
         attributes: Sequence[str],
         images: Sequence[Mapping[str, Any]],
-        told: Decided,
+        decisions: DecidedEverywhere,
+        definition: str,
     ) -> None:
-        self._images, self._names = images, attributes
-        own = {image["file"]: image for image in images}
-        self.labelled = [(one.answer, own[file]) for file, one in told.random.items() if file in own]
-        self.left_out = sum(file in own and file not in told.random for file in told.every)
+        told = decisions.of(JOINT.join(attributes), definition)
+        own, self._names = {image["file"]: image for image in images}, attributes
+        drawn = {name: [file for file in files if file in own] for name, files in told.random.items()}
+        there = {name: own.keys() & decisions.pictures(name) if name else own.keys() for name in drawn}
+        best = max((name for name in drawn if there[name]), key=lambda name: len(drawn[name]), default=None)
+        files = [] if best is None else [file for file in drawn[best] if file in there[best]]
+        self.images = [] if best is None else [own[file] for file in there[best]]
+        self.labelled = [(told.every[file].answer, own[file]) for file in files]
+        self.left_out = sum(file in own and file not in files for file in told.every)
 
     def __call__(self, group: str) -> tuple[float, Interval] | None:
         """The share of a group; None without labels."""
@@ -244,8 +254,8 @@ class _people:
             return None
         human = [float(answer == group) for answer, _ in self.labelled]
         machine = [float(shows(image, "judged", self._names) == group) for _, image in self.labelled]
-        seen = sum(shows(image, "judged", self._names) == group for image in self._images)
-        return anytime_share(human, machine, seen, len(self._images))
+        seen = sum(shows(image, "judged", self._names) == group for image in self.images)
+        return anytime_share(human, machine, seen, len(self.images))
 
 
 def title_of(flow: Flow) -> str:
