@@ -2,9 +2,10 @@
 
 The same seeds for every row. TV is the total variation from the target by the judge, unknown counted against the row.
 Changed: the steered images whose held attribute the judge reads otherwise than in the plain image of the same seed; its
-own errors count, and images from a new seed have no such twin. Moved: the total variation between the held attribute's
-shares and those of the plain images, unknown as a share of its own. Fidelity: occupation right; KID: judge's features
-against the training renders. Seconds are processor time of 12 images of a firefighter over that of plain.
+own errors count, and images from a new seed have no such twin. To both: those in which the perceiver reads a change,
+too, so that no error of one reader alone counts. Moved: the total variation between the held attribute's shares and
+those of the plain images, unknown as a share of its own. Fidelity: occupation right; KID: judge's features against the
+training renders. Seconds are processor time of 12 images of a firefighter over that of plain.
 Nothing is held where a target asks for both attributes.
 
     python -m benchmarks.held [--images 100] [--occupations …] [--targets …] [--ways …]  → a page, benchmarks/held.md
@@ -45,6 +46,7 @@ COLUMNS = (
     "steered",
     "missed",
     "changed skin tone, of steered images",
+    "to both readers",
     "skin tones moved, mean",
     "worst",
     "occupation right",
@@ -64,7 +66,7 @@ def rows(ways: Sequence[str]) -> tuple[Row, ...]:
     return (PLAIN, *published, *held)
 
 
-def moved(found: Sequence[Measured], plain: Sequence[Measured]) -> tuple[SideEffect, list[float]]:
+def moved(found: Sequence[Measured], plain: Sequence[Measured]) -> tuple[SideEffect, int, list[float]]:
     """What became of the held attribute over all occupations.
 
     Args:
@@ -72,22 +74,32 @@ def moved(found: Sequence[Measured], plain: Sequence[Measured]) -> tuple[SideEff
         plain: the plain images of the same occupations.
 
     Returns:
-        The change image by image, and the total variation from the plain shares in each occupation.
+        The change image by image, how many steered images changed to both readers, and the total variation from the
+        plain shares in each occupation.
     """
     before: list[str | None] = []
     after: list[str | None] = []
     steered: list[bool] = []
+    both: list[bool] = []
     distances = []
     for own, twins in zip(found, plain, strict=True):
         tones = [labels[HELD] for labels in own.facts["judged"]]
-        natural = dict(zip(twins.facts["seeds"], (labels[HELD] for labels in twins.facts["judged"]), strict=True))
-        for seed, tone, by in zip(own.facts["seeds"], tones, own.facts["steered_images"], strict=True):
+        natural = dict(zip(twins.facts["seeds"], read(twins), strict=True))
+        for seed, now, by in zip(own.facts["seeds"], read(own), own.facts["steered_images"], strict=True):
             if seed in natural:
-                before.append(natural[seed])
-                after.append(tone)
+                before.append(natural[seed][0])
+                after.append(now[0])
                 steered.append(by)
-        distances.append(total_variation(*(shares(labels) for labels in (tones, list(natural.values())))))
-    return side_effect(HELD, TONES, before, after, steered), distances
+                both.append(by and all(a != b for a, b in zip(natural[seed], now, strict=True)))
+        plain_tones = [judged for judged, _ in read(twins)]
+        distances.append(total_variation(shares(tones), shares(plain_tones)))
+    return side_effect(HELD, TONES, before, after, steered), sum(both), distances
+
+
+def read(images: Measured) -> list[tuple[str | None, str | None]]:
+    """The held attribute of each image as judge and perceiver read it."""
+    pairs = zip(images.facts["judged"], images.facts["perceived"], strict=True)
+    return [(judged[HELD], perceived[HELD]) for judged, perceived in pairs]
 
 
 def shares(labels: Sequence[str | None]) -> list[float]:
@@ -150,10 +162,11 @@ def line(
 def held_cells(target: str, found: Sequence[Measured], plain: Sequence[Measured]) -> list[str]:
     """The cells of the held attribute; empty where the target asks for it."""
     if any(HELD in each.attributes for each in policy(target).rules[0].targets):
-        return ["", "", ""]
-    effect, distances = moved(found, plain)
+        return ["", "", "", ""]
+    effect, both, distances = moved(found, plain)
     changed = f"{effect.share:.1%} ({effect.low:.1%} to {effect.high:.1%}; {effect.changed} of {effect.steered})"
-    return [changed if effect.steered else "", f"{np.mean(distances):.3f}", f"{max(distances):.3f}"]
+    told = [changed, f"{both / effect.steered:.1%}"] if effect.steered else ["", ""]
+    return [*told, f"{np.mean(distances):.3f}", f"{max(distances):.3f}"]
 
 
 def page(

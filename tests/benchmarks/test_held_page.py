@@ -12,17 +12,24 @@ from benchmarks.bench import Measured
 from benchmarks.last_misses import CELLS, Try
 
 
-def measured(tones: Sequence[str | None], seeds: Sequence[int], steered: Sequence[bool]) -> Measured:
-    judged = [{"gender": "woman", "skin_tone": tone} for tone in tones]
-    facts = {"judged": judged, "seeds": list(seeds), "steered_images": list(steered)}
+def measured(
+    tones: Sequence[str | None], seeds: Sequence[int], steered: Sequence[bool], perceived: Sequence[str | None]
+) -> Measured:
+    read = {
+        by: [{"gender": "woman", "skin_tone": tone} for tone in told]
+        for by, told in (("judged", tones), ("perceived", perceived))
+    }
+    facts = {**read, "seeds": list(seeds), "steered_images": list(steered)}
     return Measured(facts, np.zeros((len(tones), 2), np.float32))
 
 
 def test_changed_are_steered_images_beside_the_plain_image_of_their_seed() -> None:
-    plain = measured(["light", "light", "dark", None], range(4), [False] * 4)
-    own = measured(["light", "medium", "light", "dark"], [0, 1, 2, 99], [False, True, True, True])
-    effect, distances = held.moved([own], [plain])
+    tones = ["light", "medium", "light", "dark"]
+    plain = measured(["light", "light", "dark", None], range(4), [False] * 4, ["light", "medium", "dark", "dark"])
+    own = measured(tones, [0, 1, 2, 99], [False, True, True, True], tones)
+    effect, both, distances = held.moved([own], [plain])
     assert (effect.steered, effect.changed) == (2, 2)  # the image from a new seed has no plain image
+    assert both == 1  # the perceiver read medium in the other one from the beginning
     assert distances == [pytest.approx(0.25)]  # an unknown one has become a medium one
 
 
@@ -31,7 +38,7 @@ def test_each_way_is_drawn_with_and_without_holding() -> None:
     assert [row.hold for row in shown] == [False, False, False, True]
     assert [row.coin for row in shown] == [False, True, False, False]
     assert len({row.name for row in shown}) == 4
-    assert held.held_cells("gender × skin tone", [], []) == ["", "", ""]
+    assert held.held_cells("gender × skin tone", [], []) == ["", "", "", ""]
 
 
 def test_the_worst_groups_come_first() -> None:
