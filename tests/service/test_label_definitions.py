@@ -9,7 +9,7 @@ import pytest
 from audit_examples import put, record, write_run
 from browsing import Studio
 from label_examples import GENDER, made_set, new_pictures, picture_file, sets_of
-from sqlalchemy import update
+from sqlalchemy import text, update
 from stream_jobs import drawn
 from test_label_calibration import _drawn
 from test_label_decisions import rate
@@ -20,7 +20,10 @@ from fair_diffusion.policy import Attributes, Policy, built_in
 from fair_diffusion.policy.defined_as import BUILT_IN
 from fair_diffusion.policy.guideline import guideline_of
 from fair_diffusion.readers.labelled_runs import labelled_images
+from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database
+from fair_diffusion.service.job import CANCELLED
+from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.label_calibration import calibration_of
 from fair_diffusion.service.label_decisions import Adjudications, DecidedEverywhere
 from fair_diffusion.service.label_folder import LabelFolder
@@ -42,6 +45,29 @@ def test_a_set_and_its_labels_know_the_definition(database: Database, tmp_path: 
     rate(database, made, "anna", "woman")
     rate(database, other, "anna", "man")
     assert [label.definition for label in Labels(database).all()] == [BUILT_IN, OTHER.digest]
+
+
+def test_sets_of_the_former_schema_go_on_while_a_server_of_that_time_runs(url: str, tmp_path: Path) -> None:
+    former = Database(url)
+    _, made = made_set(former, tmp_path, 4)
+    rate(former, made, "anna", "woman")
+    Jobs(former).put("draw pocket", {}, key="key_1")
+    (held,) = Claims(former, "w").claim(["draw pocket"])
+    with former.writing() as connection:
+        for table in ("label_sets", "labels"):
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN definition"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
+    database = Database(url)
+    old = sets_of(database, tmp_path).get(made.id)
+    rate(database, old, "ben", "man")
+    assert (old.definition, [label.definition for label in Labels(database).all()]) == (None, [None, None])
+    Claims(former, "w").event(held, "partial", {})
+    assert [jobs.cancel(held.id).shown for jobs in (Jobs(database), Jobs(former))] == ["cancelling"] * 2
+    Claims(former, "w").end(held, CANCELLED)
+    assert Jobs(database).retry(held.id).shown == "queued"
+    assert [event.kind for event in Jobs(former).events(held.id)] == ["partial", "cancelling", "cancelled", "queued"]
+    database.close()
+    former.close()
 
 
 def test_a_calibration_leaves_labels_of_another_definition_out_and_says_so(database: Database, tmp_path: Path) -> None:
@@ -80,11 +106,11 @@ def test_a_table_tells_the_definition_and_is_refused_by_another(database: Databa
     sets, made = made_set(database, tmp_path, 4)
     rate(database, made, "anna", "woman", None)
     other = sets.add("skirts", OTHER, new_pictures(database, tmp_path, 4), second=0.0)
-    text = labels_text(database, made)
-    assert [line.rpartition(",")[2] for line in text.splitlines()] == ["definition", BUILT_IN, BUILT_IN]
+    table = labels_text(database, made)
+    assert [line.rpartition(",")[2] for line in table.splitlines()] == ["definition", BUILT_IN, BUILT_IN]
     with pytest.raises(ValueError, match=f"labelled by another definition \\({BUILT_IN}\\) than this one"):
-        import_labels(database, other, text)
-    assert import_labels(database, made, text, attributes=ANEW).already == 2  # the set is of the old one, as the table
+        import_labels(database, other, table)
+    assert import_labels(database, made, table, attributes=ANEW).already == 2  # the set is of the old one, as the table
     path = tmp_path / "labels.csv"
     write_labels(database, made, path)
     run = write_run(tmp_path / "run", [record(k, "woman", file=f"{k:03d}.png") for k in range(4)])
