@@ -3,7 +3,7 @@
     make demo
     python -m recipes.figures.demo        # needs Chromium for the report, and the extra dev
 
-The pictures keep 128 colours, so that they are small.
+The pictures keep 256 colours, so that they are small.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from playwright.sync_api import sync_playwright
 from fair_diffusion.cli import app
 
 RUN, OUT = Path("out/demo"), Path("docs/pictures")
-COLOURS = 128
+COLOURS = 256
 WIDTH, HEIGHT = 980, 900
 """Of the part of the report that is shown, in pixels."""
 
 
 def small(image: Image.Image, path: Path) -> None:
-    """Save a picture as PNG in few colours."""
-    image.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+    """Save a picture as PNG in few colours, which k-means brings near to those of faces and hair."""
+    image.convert("RGB").quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def shot(page: Path, path: Path, *, width: int = WIDTH, height: int = HEIGHT, top: int = 0) -> None:

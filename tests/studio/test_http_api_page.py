@@ -83,6 +83,13 @@ def test_a_checker_of_links_finds_the_page(empty: Studio) -> None:
     assert (told.status_code, told.content) == (200, b"")
 
 
+def test_the_address_of_the_server_by_itself_leads_to_the_studio(empty: Studio) -> None:
+    home = empty.address.removesuffix("studio/")
+    told = httpx2.get(home, follow_redirects=True, timeout=SLOW)
+    assert str(told.url) == empty.address
+    assert "Sign in" in told.text
+
+
 def test_an_address_that_a_client_makes_up_cannot_leave_its_word(empty: Studio) -> None:
     """What a request says of itself stands on the page as one word of a shell, and as text."""
     told = httpx2.get(f"{empty.address}api", headers={"host": "x'$(touch)<b>"}, timeout=SLOW)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/studio"
 """Where the studio is, below the address of the server."""
+HOME = "/"
+"""The address of the server by itself, which people open: the studio is what it has for them."""
 DOCS = "/docs"
 """Where people look for the page that describes an API."""
 STATIC = Path(__file__).parent / "static"
@@ -70,6 +72,8 @@ def mount(described: FastAPI, server: Server) -> ASGIApp:
         path = route_path(scope) if scope["type"] == "http" else ""
         if path == PREFIX:  # links of pages are relative, and count from the slash on
             await RedirectResponse(f".{PREFIX}/", 308)(scope, receive, send)
+        elif path == HOME:
+            await RedirectResponse(f".{PREFIX}/", 307)(scope, receive, send)
         elif path == DOCS:
             await RedirectResponse(f".{PREFIX}/api", 307)(scope, receive, send)
         elif path.startswith(f"{PREFIX}/"):
