@@ -69,12 +69,12 @@ def pipe() -> FairPipeline:
 
 
 def test_firefighters_as_the_model_draws_them_and_as_instructed(pipe: FairPipeline) -> None:
-    result = pipe("a photo of a firefighter", n=6, instruct="firefighter: half women", compare_plain=True)
+    result = pipe("a photo of a firefighter", n=12, instruct="firefighter: half women", compare_plain=True)
     assert result.plain is not None
     natural = [record.judged["gender"] for record in result.plain.records]
     instructed = [record.judged["gender"] for record in result.records]
-    assert natural.count("woman") <= 1
-    assert 2 <= instructed.count("woman") <= 4
+    assert natural.count("woman") <= 2
+    assert 4 <= instructed.count("woman") <= 8
     assert all(record.judged["occupation"] == "firefighter" for record in result.plain.records)
 
 

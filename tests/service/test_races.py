@@ -21,7 +21,7 @@ from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.streams import cell_name
 from fair_diffusion.service.tables import turns
 
-TAKERS, ROUNDS = 4, 60
+TAKERS, ROUNDS = 4, 200
 SHARES = {3: (5, 3, 2), 7: (1, 2, 3, 4, 5, 6, 7)}
 """Shares of so many groups, as weights."""
 

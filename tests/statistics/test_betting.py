@@ -100,7 +100,7 @@ def test_wrong_numbers_are_refused() -> None:
 def test_it_holds_when_hardly_any_picture_is_left() -> None:
     """What is left open is less than the grid of shares resolves, and more than one picture."""
     rng = np.random.default_rng(6)
-    n, held, runs = 9_487, 0, 20
+    n, held, runs = 9_487, 0, 40
     for _ in range(runs):
         truth = rng.random(n) < 0.5
         _, (low, high) = anytime_share(truth[:-5], np.zeros(n - 5), 0, n)

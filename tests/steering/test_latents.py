@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import EulerDiscreteScheduler, HeunDiscreteScheduler
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
@@ -170,7 +170,6 @@ def test_the_best_iterate_is_kept_which_is_never_worse_than_the_start() -> None:
     assert found.losses[-1] > min(found.losses)
 
 
-@settings(max_examples=30)
 @given(st.lists(st.floats(0, 2 * math.pi), min_size=2, max_size=6), st.integers(1, 4))
 def test_under_assignment_an_image_ends_where_it_would_alone(angles: list[float], patience: int) -> None:
     noise = torch.tensor([[math.cos(angle), math.sin(angle)] for angle in angles])
