@@ -186,9 +186,9 @@ def page(bench: Bench) -> str:
     parts = [
         "# Protocols of the newest papers on the pocket model",
         "",
-        f"Made by `python -m benchmarks.protocols`: {bench.images} images of each prompt ({GATE} at the gate), {STEPS} "
-        f"steps, the same seeds for every way, read by the judge. Professions: {', '.join(KNOWN)}; the pocket model "
-        f"does not know {', '.join(unknown)}. Images that the judge could not read are left out of Δ, since the "
+        f"Made by `python -m benchmarks.protocols --images {bench.images}`, with {GATE} of each prompt at the gate, "
+        f"{STEPS} steps, the same seeds for every way, read by the judge. Professions: {', '.join(KNOWN)}; the pocket "
+        f"model does not know {', '.join(unknown)}. Images that the judge could not read are left out of Δ, since the "
         "protocol's judge reads all.",
     ]
     for title, made in (

@@ -29,7 +29,7 @@ from fair_diffusion.steering.brief import Aimed
 from fair_diffusion.steering.prompt import used_prompt as used_prompt
 
 AWAY = 0.6
-"""The usual a (`benchmarks/settings.md`)."""
+"""a. `benchmarks/settings.md` has others beside it."""
 
 
 def guide(images: Sequence[Aimed]) -> Guide:

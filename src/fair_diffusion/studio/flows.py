@@ -14,7 +14,7 @@ from fair_diffusion.audit.table import JOINT
 from fair_diffusion.policy.defined_as import defined_in
 from fair_diffusion.report.headline import percent, plural, spoken
 from fair_diffusion.service.job import DONE
-from fair_diffusion.service.label_decisions import DecidedEverywhere
+from fair_diffusion.service.label_decisions import DecidedEverywhere, Decision
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.tables import streams
@@ -240,13 +240,15 @@ class _people:
     ) -> None:
         told = decisions.of(JOINT.join(attributes), definition)
         own, self._names = {image["file"]: image for image in images}, attributes
-        drawn = {name: [file for file in files if file in own] for name, files in told.random.items()}
-        there = {name: own.keys() & decisions.pictures(name) if name else own.keys() for name in drawn}
-        best = max((name for name in drawn if there[name]), key=lambda name: len(drawn[name]), default=None)
-        files = [] if best is None else [file for file in drawn[best] if file in there[best]]
-        self.images = [] if best is None else [own[file] for file in there[best]]
-        self.labelled = [(told.every[file].answer, own[file]) for file in files]
-        self.left_out = sum(file in own and file not in files for file in told.every)
+        drawn_from, labelled = set[str](), dict[str, Decision]()
+        for name, drawn in told.random.items():
+            there = own.keys() & decisions.pictures(name) if name else set(own)
+            known = {file: one for file, one in drawn.items() if file in there}
+            if len(known) > len(labelled):
+                drawn_from, labelled = there, known
+        self.images = [own[file] for file in drawn_from]
+        self.labelled = [(one.answer, own[file]) for file, one in labelled.items()]
+        self.left_out = sum(file in own and file not in labelled for file in told.every)
 
     def __call__(self, group: str) -> tuple[float, Interval] | None:
         """The share of a group; None without labels."""
