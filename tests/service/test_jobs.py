@@ -6,14 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from fair_diffusion.policy import Cell
 from fair_diffusion.policy.target import uniform
+from fair_diffusion.service import jobs as jobs_of_the_service
 from fair_diffusion.service.claims import Claims, Ended
 from fair_diffusion.service.comebacks import come_back, give_up, leave
 from fair_diffusion.service.database import Database, now
@@ -470,6 +472,37 @@ def test_a_refusal_waits_for_nobody_who_writes(jobs: Jobs, monkeypatch: pytest.M
         finally:
             go.set()
         assert last.result(timeout=60).state == "queued"
+
+
+def test_a_job_that_was_just_put_counts_once(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the queue already, and its thread has not left the line yet."""
+    put_, checked, go = threading.Event(), threading.Event(), threading.Event()
+    writing, check = jobs.database.writing, vars(jobs_of_the_service)["check_room"]
+
+    @contextmanager
+    def slow() -> Iterator[Connection]:
+        with writing() as connection:
+            yield connection
+        put_.set()
+        assert go.wait(60)
+
+    def look(*given: Any) -> None:
+        try:
+            check(*given)
+        finally:
+            checked.set()
+
+    monkeypatch.setattr(jobs.database, "writing", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(put, jobs, most_waiting=2)
+        try:
+            assert put_.wait(60)
+            monkeypatch.setattr(jobs_of_the_service, "check_room", look)
+            second = pool.submit(put, jobs, most_waiting=2)
+            assert checked.wait(60)
+        finally:
+            go.set()
+        assert [each.result(timeout=60).state for each in (first, second)] == ["queued", "queued"]
 
 
 def test_bad_jobs_are_refused_before_anything_is_written(jobs: Jobs) -> None:

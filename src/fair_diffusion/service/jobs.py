@@ -117,9 +117,9 @@ class Jobs:
             "attempts": 0,
             "cancelling": False,
         }
-        ahead = len(self._line)
         self._line.append(values["id"])
         try:
+            ahead = self._line[: self._line.index(values["id"])]
             if idempotency is None and (ahead or time.monotonic() - self._refused < LATELY):
                 with self.database.reading() as connection:  # so most refusals wait for nobody who writes
                     check_room(connection, key, kind, images, limits or Limits(), most_waiting, ahead)

@@ -15,19 +15,25 @@ MINUTE = 60.0
 
 
 def check_room(
-    connection: Connection, key: str, kind: str, images: int, limits: Limits, most_waiting: int | None, ahead: int = 0
+    connection: Connection,
+    key: str,
+    kind: str,
+    images: int,
+    limits: Limits,
+    most_waiting: int | None,
+    ahead: Sequence[str] = (),
 ) -> None:
-    """`LimitError` if a job of this key does not fit into the queue now, with `ahead` more jobs in it."""
+    """`LimitError` if a job of this key does not fit into the queue now, after the jobs with the ids `ahead`."""
     waiting = (is_queued, table.c.kind == kind)
-    for most, who, more, name in (
-        (limits.queued, (table.c.key == key,), 0, "queued"),
-        (most_waiting, (), ahead, "waiting"),
+    for most, those, more, whose, name in (
+        (limits.queued, table.c.key == key, 0, "of this key ", "queued"),
+        # one of those ahead may be in the queue by now: it counts once
+        (most_waiting, table.c.id.not_in(ahead), len(ahead), "", "waiting"),
     ):
         if most is None:
             continue
-        few = select(table.c.id).where(*waiting, *who).limit(most).subquery()
+        few = select(table.c.id).where(*waiting, those).limit(most).subquery()
         if (connection.scalar(select(func.count()).select_from(few)) or 0) + more >= most:
-            whose = "of this key " if who else ""
             raise LimitError(f"{most} jobs {whose}wait already; try again when some have ended", name, 1.0)
     if limits.images_per_minute is not None:
         _check_rate(recent_of(connection, key), images, limits.images_per_minute)
