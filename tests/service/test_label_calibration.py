@@ -40,11 +40,13 @@ def _drawn(
     steered: Sequence[bool] = (),
     natural: Sequence[str] = (),
     calibration: str | None = None,
+    policy: int | None = None,
 ) -> list[NewPicture]:
     """A job of such images, in which the perceiver reads women alone; its pictures for a set.
 
-    `steered` and `natural` are of each image; none is steered, and nobody looked, without them."""
-    Jobs(database).put("draw pocket", {"prompt": f"a photo of a {rule}"}, key="key_1")
+    `steered` and `natural` are of each image; none is steered, and nobody looked, without them. `policy` is the version
+    that the job was drawn by."""
+    Jobs(database).put("draw pocket", {"prompt": f"a photo of a {rule}", "policy": policy}, key="key_1")
     claims, images = Claims(database, "w"), Images(database, folder / "images")
     (held,) = claims.claim(["draw pocket"])
     files = [images.put(picture_file(first + k), key=held.key, job=held.id) for k in range(len(judged))]

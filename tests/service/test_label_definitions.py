@@ -29,12 +29,25 @@ from fair_diffusion.service.label_decisions import Adjudications, DecidedEverywh
 from fair_diffusion.service.label_folder import LabelFolder
 from fair_diffusion.service.label_table import import_labels, labels_text, write_labels
 from fair_diffusion.service.labels import Labels
+from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.tables import label_sets
 from fair_diffusion.studio.flows import flows
 from fair_diffusion.studio.system_card import agreement
 
 OTHER = replace(GENDER, groups=(replace(GENDER.groups[0], phrases=("person in a skirt",)), *GENDER.groups[1:]))
 ANEW = Attributes([*built_in().values(), OTHER])
+SKIRTS = """version: 1
+attributes:
+  gender:
+    groups:
+      woman: {phrases: [person in a skirt]}
+      man: {phrases: [person in trousers]}
+      androgynous: {phrases: [person in a kilt]}
+rules:
+- every: occupation
+  targets: {gender: {woman: 50%, man: 50%}}
+"""
+"""A policy that defines gender anew."""
 
 
 def test_a_set_and_its_labels_know_the_definition(database: Database, tmp_path: Path) -> None:
@@ -71,11 +84,14 @@ def test_sets_of_the_former_schema_go_on_while_a_server_of_that_time_runs(url: s
 
 
 def test_a_calibration_leaves_labels_of_another_definition_out_and_says_so(database: Database, tmp_path: Path) -> None:
-    pictures = _drawn(database, tmp_path, ["woman", "man"] * 4)
+    version = Policies(database).add(SKIRTS)
+    anew = version.policy.attributes
     sets = sets_of(database, tmp_path)
-    for name, attribute, answer in (("old", GENDER, "man"), ("new", OTHER, "woman")):
+    for name, attribute, rule, answer in (("old", GENDER, "nurse", "man"), ("new", anew["gender"], "cook", "woman")):
+        policy = None if name == "old" else version.version
+        pictures = _drawn(database, tmp_path, ["woman", "man"] * 4, rule=rule, policy=policy, first=8 * (name == "new"))
         rate(database, sets.add(name, attribute, pictures, second=0.0), "anna", *[answer] * 4)
-    for defined, wanted, row, out in ((built_in(), GENDER, 1, "new"), (ANEW, OTHER, 0, "old")):
+    for defined, wanted, row, out in ((built_in(), GENDER, 1, "new"), (anew, anew["gender"], 0, "old")):
         found = calibration_of(database, defined=defined)
         judge = found.calibration.find("judge", "pocket", wanted)
         assert judge is not None
@@ -83,7 +99,21 @@ def test_a_calibration_leaves_labels_of_another_definition_out_and_says_so(datab
         (note,) = found.notes
         assert note.startswith(f"set {out!r} was left out: its gender was defined otherwise")
     with pytest.raises(ValueError, match=r"set 'old' was left out.*label by today's definition, or calibrate by that"):
-        calibration_of(database, ["old"], defined=ANEW)
+        calibration_of(database, ["old"], defined=anew)
+
+
+def test_readers_that_went_by_another_definition_tell_nothing_of_this_one(database: Database, tmp_path: Path) -> None:
+    """A set asks by the definition of today about pictures whose readers went by that of yesterday."""
+    version = Policies(database).add(SKIRTS)
+    before = _drawn(database, tmp_path, ["woman", "man"] * 4, rule="nurse")
+    since = _drawn(database, tmp_path, ["woman", "man"] * 4, rule="cook", policy=version.version, first=8)
+    made = sets_of(database, tmp_path).add("skirts", version.policy.attributes["gender"], [*before, *since], second=0.0)
+    rate(database, made, "anna", *["woman"] * 16)
+    found = calibration_of(database, defined=version.policy.attributes)
+    assert (found.pictures, len(found.notes)) == (8, 1)
+    assert found.notes[0].startswith(
+        "8 labelled pictures were left out: no job that is kept says what the readers read"
+    )
 
 
 def test_another_guideline_counts_and_is_said_and_so_is_a_set_that_is_older(database: Database, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A calibration from the labels of a service: what people saw in its pictures beside what its readers read in them.
 
 The word of the readers stands in the result of the job that drew a picture. Pictures without that job, as of a folder
-or of jobs that are deleted, are left out and counted. A picture of several sets counts once. It is shown by one of them
+or of jobs that are deleted, are left out and counted; so are those that the readers read by another definition of the
+attribute than that of the set. A picture of several sets counts once. It is shown by one of them
 or more with the probability
 
     π = 1 − Π_s (1 − π_s)        π_s: that set s shows it by now, as `statistics.drawing_order` has it
@@ -100,8 +101,8 @@ def calibration_of(database: Database, names: Sequence[str] = (), *, defined: At
             rows += one
     if lost:
         notes.append(
-            f"{len(lost)} labelled pictures were left out: no job that is kept says what the readers read in them; "
-            "for pictures of a run, give the table of labels and the run"
+            f"{len(lost)} labelled pictures were left out: no job that is kept says what the readers read in them by "
+            "the definition of their set; for pictures of a run, give the table of labels and the run"
         )
     if silent := sum(one.probability == 0 for one in rows):
         notes.append(silence(silent, sum(one.reader == PERCEIVER for one in rows)))
@@ -223,10 +224,11 @@ def _rows(
 
 
 def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
-    """The pictures of a set whose job is kept, by hash."""
+    """The pictures of a set by hash, if their job is kept and its readers knew the set's definition."""
     ours = select(images.c.job).where(images.c.key == label_set.id)
     with database.reading() as connection:
         rows = connection.execute(select(jobs.c.kind, jobs.c.body, jobs.c.result).where(jobs.c.id.in_(ours))).all()
+    definitions = {version: _definition(database, version, label_set.attribute) for version in map(_version, rows)}
     return {
         image["file"]: _Drawn(
             model_of(row.kind),
@@ -238,8 +240,21 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
             bool((row.result or {}).get("calibration")),
         )
         for row in rows
+        if label_set.definition in (None, definitions[_version(row)])
         for image in (row.result or {}).get("images", ())
     }
+
+
+def _version(job: Any) -> int | None:
+    """The version of the policy whose definitions a job used, as `DrawBody.version`."""
+    found: int | None = job.body.get("policy" if job.body.get("instruct") is None else "defined_by")
+    return found
+
+
+def _definition(database: Database, version: int | None, attribute: str) -> str | None:
+    """By what an attribute is known in a version of the policy; None if the version has no such attribute."""
+    known = built_in() if version is None else Policies(database).get(version).policy.attributes
+    return defined_as(known[attribute]) if attribute in known else None
 
 
 def _concept(body: Mapping[str, Any]) -> str:
