@@ -21,7 +21,7 @@ from benchmarks.serving.running import PROMPTS, Running, asked, draw, serving
 from fair_diffusion.models.pocket import GUIDANCE, export
 from fair_diffusion.service.jobs import Jobs
 
-IMAGES, ROUNDS, BATCH, WORKERS, STEPS = 128, 3, 8, 2, 25
+IMAGES, ROUNDS, BATCH, WORKERS, STEPS = 200, 3, 8, 2, 25
 BAR = 0.85
 
 

@@ -113,6 +113,32 @@ def test_errors_of_the_driver_are_one_plain_line(database: Database) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_connection_that_was_cut_while_it_rested_is_replaced(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when PostgreSQL starts anew. One that was used a moment ago is not asked for: that error is the caller's."""
+    database, other = Database(url), Database(url)
+    if database.postgres:
+        for rest in (0.0, 3600.0):
+            monkeypatch.setattr("fair_diffusion.service.database.FRESH", rest)
+            with other.writing() as connection:
+                others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                connection.execute(text(f"{others} AND datname = current_database()"))
+            if rest:
+                with pytest.raises(DatabaseError):
+                    changes(database)
+            assert changes(database) == []
+    database.close()
+    other.close()
+
+
+def test_only_what_may_be_lost_does_not_wait_for_the_disk(database: Database) -> None:
+    if database.postgres:
+        with database.writing() as connection:
+            connection.execute(text("SET synchronous_commit = on"))  # of this session, which is used again
+        for durable, said in ((False, "off"), (True, "on")):
+            with database.writing(durable=durable) as connection:
+                assert connection.scalar(text("SHOW synchronous_commit")) == said
+
+
 @pytest.mark.parametrize("wrong", ["mysql://host/x", "sqlite://", "://", "postgresql+psycopg2://host/x"])
 def test_other_databases_are_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"give postgresql\+psycopg://"):

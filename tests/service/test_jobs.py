@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,6 @@ from sqlalchemy import Connection, select, update
 
 from fair_diffusion.policy import Cell
 from fair_diffusion.policy.target import uniform
-from fair_diffusion.service import jobs as jobs_of_the_service
 from fair_diffusion.service.claims import Claims, Ended
 from fair_diffusion.service.comebacks import come_back, give_up, leave
 from fair_diffusion.service.database import Database, now
@@ -475,34 +475,20 @@ def test_a_refusal_waits_for_nobody_who_writes(jobs: Jobs, monkeypatch: pytest.M
 
 
 def test_a_job_that_was_just_put_counts_once(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is in the queue already, and its thread has not left the line yet."""
-    put_, checked, go = threading.Event(), threading.Event(), threading.Event()
-    writing, check = jobs.database.writing, vars(jobs_of_the_service)["check_room"]
+    """As many come together as there are places, and the thread of each lingers after its transaction."""
+    writing = jobs.database.writing
 
     @contextmanager
     def slow() -> Iterator[Connection]:
         with writing() as connection:
             yield connection
-        put_.set()
-        assert go.wait(60)
-
-    def look(*given: Any) -> None:
-        try:
-            check(*given)
-        finally:
-            checked.set()
+        time.sleep(0.005)
 
     monkeypatch.setattr(jobs.database, "writing", slow)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(put, jobs, most_waiting=2)
-        try:
-            assert put_.wait(60)
-            monkeypatch.setattr(jobs_of_the_service, "check_room", look)
-            second = pool.submit(put, jobs, most_waiting=2)
-            assert checked.wait(60)
-        finally:
-            go.set()
-        assert [each.result(timeout=60).state for each in (first, second)] == ["queued", "queued"]
+    with ThreadPoolExecutor(6) as pool:
+        for k in range(10):
+            came = [pool.submit(jobs.put, f"draw {k}", {}, most_waiting=6) for _ in range(6)]
+            assert all(each.result(timeout=60)[1] for each in came)
 
 
 def test_bad_jobs_are_refused_before_anything_is_written(jobs: Jobs) -> None:

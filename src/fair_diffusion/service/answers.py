@@ -116,7 +116,7 @@ def shares_so_far(database: Database, wanted: Any, model: str) -> list[StreamSoF
         return []
     names = {(stream["rule"], stream["attributes"]) for stream in wanted}
     found: dict[int, StreamSoFar] = {}
-    with database.reading() as connection:
+    with database.looking() as connection:
         rows = connection.execute(_SO_FAR, {"rules": [rule for rule, _ in names], "of": model}).all()
     for row in rows:
         if (row.rule, row.attributes) not in names:

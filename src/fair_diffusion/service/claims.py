@@ -78,7 +78,7 @@ class Claims:
         if time.monotonic() - self._swept > SWEEP:
             self.sweep()
         for kind in kinds:
-            with self.database.writing() as connection:
+            with self.database.writing(durable=False) as connection:  # a claim that is lost is made again
                 taken = self._take(connection, kind, 1 if lane is None else most, lane)
                 if taken and lane is None and most > 1 and taken[0].attempts == 1:
                     taken += self._take(connection, kind, most - 1, taken[0].lane)
@@ -88,7 +88,7 @@ class Claims:
 
     def next(self, kinds: Sequence[str]) -> tuple[str, str] | None:
         """Kind and lane of the job that `claim` would take; None if none waits, or one whose worker died."""
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             for kind in kinds:
                 row = connection.execute(first_of(kind)).first()
                 if row is not None:
@@ -114,7 +114,7 @@ class Claims:
         """The same as `renew` gives, without renewing: it writes nothing."""
         ours = [(job.id, job.token) for job in held]
         found = select(jobs.c.id, jobs.c.cancelling).where(tuple_(jobs.c.id, jobs.c.token).in_(ours))
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             rows = connection.execute(found.where(is_running)).all() if ours else []
         return {row.id: bool(row.cancelling) for row in rows}
 
@@ -157,7 +157,7 @@ class Claims:
 
     def progress(self, job: Job, progress: dict[str, Any]) -> None:
         """Write how far a job is. `LostError` if it is not this worker's any more."""
-        with self.database.writing() as connection:
+        with self.database.writing(durable=False) as connection:
             changed = connection.execute(update(jobs).where(*_held(job)).values(progress=progress))
             if not changed.rowcount:
                 raise LostError(_lost(job))

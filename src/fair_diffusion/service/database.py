@@ -13,14 +13,15 @@ import json
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, StatementError
+from sqlalchemy import Connection, Engine, Float, create_engine, event, func, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError, StatementError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
@@ -36,6 +37,10 @@ APPLICATION = int.from_bytes(b"FDSV")
 """SQLite's `application_id` of our databases."""
 BUSY_SECONDS = 30.0
 POSTGRES = "postgresql+psycopg"
+FRESH = 1.0
+"""Seconds for which a connection to PostgreSQL is taken to be there still."""
+RESTED = "fair_diffusion_rested"
+"""Where a connection keeps since when it is not used."""
 TOLD = "fair_diffusion_told"
 """Where a connection keeps the topics that are told when its transaction is done."""
 _MENDS = {
@@ -128,14 +133,23 @@ class Database:
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def looking(self) -> Iterator[Connection]:
+        """For statements of which each reads the state of its own moment: PostgreSQL answers each in one round trip."""
+        with self._plain_errors(), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT") if self.postgres else connection
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """A transaction that changes something: all changes of the block take effect, or none.
 
-        Those whom it tells (`writes.tell`) are told when it is done."""
+        Those whom it tells (`writes.tell`) are told when it is done. With `durable=False` it does not wait for the disk
+        of PostgreSQL: if that server loses power, the last half second of such changes may be gone."""
         options: dict[str, Any] = {} if self.postgres else {"begin": "BEGIN IMMEDIATE"}
         told: set[str] = set()
         with self._plain_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             connection.info[TOLD] = told
+            if self.postgres and not durable:
+                connection.execute(_UNHURRIED)
             yield connection
         if self.bells is not None and told:
             self.bells.ring(told)
@@ -221,6 +235,7 @@ class Database:
         return DatabaseError(f"{self.name}: {mend or f'{said}; mend that, or name another database'}")
 
 
+_UNHURRIED = text("SET LOCAL synchronous_commit = off")
 _FORMS = "give postgresql+psycopg://USER:PASSWORD@HOST/NAME, sqlite:///FILE, or the path of an SQLite file"
 MOST_OPEN = 64
 """Connections of one process at once, at most."""
@@ -238,8 +253,7 @@ def _open(kept: int) -> dict[str, int]:
 
 def _postgres_engine(url: str, keep_open: int) -> Engine:
     try:
-        own = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
-        engine = create_engine(url, **own, **_open(keep_open), **_ENGINE)
+        engine = create_engine(url, connect_args={"connect_timeout": 10}, **_open(keep_open), **_ENGINE)
     except (ModuleNotFoundError, NoSuchModuleError):
         raise ValueError('PostgreSQL needs a driver: pip install "fair-diffusion[postgres]"') from None
 
@@ -250,6 +264,19 @@ def _postgres_engine(url: str, keep_open: int) -> Engine:
         connection.autocommit = True  # one round trip for all
         connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in bounds.items()))
         connection.autocommit = False
+
+    @event.listens_for(engine, "checkin")
+    def _rests(_: Any, record: Any) -> None:
+        record.info[RESTED] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _is_there(connection: Any, record: Any, _: Any) -> None:
+        # The database may have started anew meanwhile. Of a connection that was just used, one need not ask.
+        if time.monotonic() - record.info.get(RESTED, float("inf")) > FRESH:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError from error  # the pool opens another one
 
     return engine
 

@@ -102,7 +102,8 @@ class ImageRequest(_Strict):
 
 def chosen_model(server: Server, name: str | None) -> ServedModel:
     """The model of a request. 400 if it is not served, 503 if no worker has told of any yet."""
-    for models in (server.models_lately(), server.models()):
+    for look in (server.models_lately, server.models):
+        models = look()
         for model in models:
             if model.ready and name in (None, model.name):
                 return model

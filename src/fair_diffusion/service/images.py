@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,8 @@ class Images:
         return digests, note
 
     def _write(self, files: Mapping[str, bytes]) -> None:
-        for name, content in files.items():
-            self._files.write(name, content)
+        with ThreadPoolExecutor(max(1, len(files))) as pool:  # they wait for the disk together
+            list(pool.map(self._files.write, files, files.values()))
 
     def get(self, digest: str, *, key: str | None = None) -> tuple[bytes, str]:
         """The file and its media type. `LookupError` if there is none, or if it is not of `key`, where one is given."""

@@ -13,6 +13,8 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
@@ -53,7 +55,7 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._putting = threading.Lock()  # threads take turns sooner than the database lets them
-        self._line: list[str] = []  # the jobs of threads that wait for their turn, or have it
+        self._line: list[str] = []  # the jobs of threads that wait for their turn, or write
         self._refused = float("-inf")  # when a job was refused last
 
     def put(
@@ -118,10 +120,10 @@ class Jobs:
             "cancelling": False,
         }
         self._line.append(values["id"])
+        ahead = partial(self._line.index, values["id"])
         try:
-            ahead = self._line[: self._line.index(values["id"])]
-            if idempotency is None and (ahead or time.monotonic() - self._refused < LATELY):
-                with self.database.reading() as connection:  # so most refusals wait for nobody who writes
+            if idempotency is None and (ahead() or time.monotonic() - self._refused < LATELY):
+                with self.database.looking() as connection:  # so most refusals wait for nobody who writes
                     check_room(connection, key, kind, images, limits or Limits(), most_waiting, ahead)
             with self._putting, self.database.writing() as connection:
                 place = start(self.database, connection, key=key, kind=kind, priority=priority)
@@ -130,16 +132,18 @@ class Jobs:
                 check_room(connection, key, kind, images, limits or Limits(), most_waiting)
                 row = connection.execute(_PUT, {**values, "start": place}).one()
                 tell(connection, QUEUE)
+                self._line.remove(values["id"])  # from the end of the transaction on, it is in the queue
         except LimitError:
             self._refused = time.monotonic()
             raise
         finally:
-            self._line.remove(values["id"])
+            with suppress(ValueError):
+                self._line.remove(values["id"])
         return Job.of(row), True
 
     def get(self, job: str, *, key: str | None = None) -> Job:
         """The job with this id. `UnknownJobError` if there is none, or if it is not of `key`, where one is given."""
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             row = connection.execute(_find(job, key)).first()
         if row is None:
             raise UnknownJobError(_unknown(job))
@@ -184,7 +188,7 @@ class Jobs:
 
     def last_minute(self, key: str) -> tuple[int, float]:
         """How many images a key asked for in the last 60 seconds, and after how many seconds none of them counts."""
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             recent = recent_of(connection, key)
         return sum(images for _, images in recent), MINUTE - recent[-1][0] if recent else 0.0
 

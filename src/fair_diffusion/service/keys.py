@@ -92,7 +92,7 @@ class Keys:
         """The valid key with this secret; None if there is none, or if it was revoked."""
         if not secret.startswith(PREFIX):
             return None
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             valid = select(keys).where(keys.c.hash == _hash(secret), keys.c.revoked.is_(None))
             row = connection.execute(valid).first()
         return None if row is None else Key.of(row)

@@ -121,7 +121,7 @@ class Policies:
     def active(self) -> Version | None:
         """The version that holds now; None if no policy does."""
         last = select(activations.c.version).order_by(activations.c.id.desc()).limit(1).scalar_subquery()
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             row = connection.execute(select(policies).where(policies.c.version == last)).first()
         return None if row is None else Version(**row._mapping)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, func, select
 
@@ -21,19 +21,20 @@ def check_room(
     images: int,
     limits: Limits,
     most_waiting: int | None,
-    ahead: Sequence[str] = (),
+    ahead: Callable[[], int] = int,
 ) -> None:
-    """`LimitError` if a job of this key does not fit into the queue now, after the jobs with the ids `ahead`."""
+    """`LimitError` if a job of this key does not fit into the queue now.
+
+    `ahead` tells how many jobs come before it and are not in the queue yet. It is asked last: so none counts twice."""
     waiting = (is_queued, table.c.kind == kind)
-    for most, those, more, whose, name in (
-        (limits.queued, table.c.key == key, 0, "of this key ", "queued"),
-        # one of those ahead may be in the queue by now: it counts once
-        (most_waiting, table.c.id.not_in(ahead), len(ahead), "", "waiting"),
+    for most, who, more, whose, name in (
+        (limits.queued, (table.c.key == key,), int, "of this key ", "queued"),
+        (most_waiting, (), ahead, "", "waiting"),
     ):
         if most is None:
             continue
-        few = select(table.c.id).where(*waiting, those).limit(most).subquery()
-        if (connection.scalar(select(func.count()).select_from(few)) or 0) + more >= most:
+        few = select(table.c.id).where(*waiting, *who).limit(most).subquery()
+        if (connection.scalar(select(func.count()).select_from(few)) or 0) + more() >= most:
             raise LimitError(f"{most} jobs {whose}wait already; try again when some have ended", name, 1.0)
     if limits.images_per_minute is not None:
         _check_rate(recent_of(connection, key), images, limits.images_per_minute)

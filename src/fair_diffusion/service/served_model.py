@@ -145,6 +145,6 @@ def served_models(database: Database) -> list[ServedModel]:
 def workers_seen(database: Database) -> list[tuple[str, ServedModel]]:
     """The names of workers that are there or were lately, each with a model; the one that was seen last at the end."""
     age = (now() - workers.c.seen).label("age")
-    with database.reading() as connection:
+    with database.looking() as connection:
         rows = connection.execute(select(workers, age).order_by(age.desc())).all()
     return [(row.name, ServedModel(**row.model, created=row.seen, ready=row.age < GONE)) for row in rows]
