@@ -16,26 +16,22 @@ demo: $(DEMO)  ## instruct the pocket model and open the contact sheet
 		--instruct "firefighter: 50% woman, 50% man" --out out/demo
 	@echo "== look at out/demo/contact-sheet.png =="
 
-docs: $(DEMO)  ## build the site into site/, and end if a link is broken
-	@$(PIP) ".[docs]" || $(FAILED)
+docs: .venv/.docs-ready  ## build the site into site/, and end if a link is broken
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "== open site/index.html; for its search: python3 -m http.server --directory site =="
 
 test: $(TESTS)  ## run the tests, in JOBS processes of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-test-chromium: $(TESTS)  ## run the tests of the pages, in Debian's chromium
+test-chromium: $(TESTS) .venv/.examples-ready  ## run the tests of the pages, in Debian's chromium
 	@command -v chromium > /dev/null || { apt-get update --quiet=2 && apt-get install --quiet=2 --yes chromium; } \
 		|| { echo "== these tests need Chromium: install your system's package chromium =="; exit 1; }
-	@$(PIP) ".[examples]" || $(FAILED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m chromium --also chromium
 
-test-package: $(TESTS)  ## build the package, install it into an empty environment and run it there
-	@$(PIP) ".[package]" || $(FAILED)
+test-package: $(TESTS) .venv/.package-ready  ## build the package, install it into an empty environment and run it there
 	$(BIN)/python -m pytest -m package --also package
 
-test-ray: $(TESTS)  ## run the tests that start a local Ray
-	@$(PIP) ".[scale]" || $(FAILED)
+test-ray: $(TESTS) .venv/.scale-ready  ## run the tests that start a local Ray
 	$(BIN)/python -m pytest -m ray --also ray
 
 lint: $(TESTS)  ## check style and types
@@ -58,4 +54,8 @@ $(DEMO): pyproject.toml constraints.txt
 $(TESTS): $(DEMO)
 	@echo "== installing what the tests and recipes need into .venv =="
 	@$(PIP) ".[dev,docs,recipes,service,postgres,c2pa,faces]" || $(FAILED)
+	@touch $@
+
+.venv/.%-ready: $(DEMO)
+	@$(PIP) ".[$*]" || $(FAILED)
 	@touch $@

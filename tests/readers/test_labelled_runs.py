@@ -76,7 +76,7 @@ def test_files_that_are_not_met_are_told(tmp_path: Path) -> None:
         labelled_images(none, [run])
 
 
-@pytest.mark.parametrize("chance", ["0", "1.5", "often"])
+@pytest.mark.parametrize("chance", ["0", "0_1", "1.5", "often"])
 def test_a_wrong_probability_is_named_by_line(tmp_path: Path, chance: str) -> None:
     run = _run(tmp_path / "run")
     table = put(tmp_path, "labels.csv", f"file,attribute,group,probability\nimage-00000.png,gender,woman,{chance}\n")

@@ -181,7 +181,7 @@ def _otherwise(attribute: str, definition: str, wanted: str) -> str:
 
 def _chance(text: str) -> float:
     try:
-        chance = float(text)
+        chance = 0.0 if "_" in text else float(text)  # Python takes 0_1 for 1
     except ValueError:
         chance = 0.0
     if not 0 < chance <= 1:
