@@ -103,17 +103,20 @@ def test_only_what_was_given_can_be_labelled(database: Database, tmp_path: Path)
     assert len(Labels(database).all()) == 1
 
 
-@pytest.mark.parametrize("said", [{"answer": "woman"}, {"reason": "no person"}, {}])
-def test_the_same_answer_sent_twice_is_one_label(database: Database, tmp_path: Path, said: dict[str, str]) -> None:
+@pytest.mark.parametrize(("answer", "reason"), [("woman", None), (None, "no person"), (None, None)])
+def test_the_same_answer_sent_twice_is_one_label(
+    database: Database, tmp_path: Path, answer: str | None, reason: str | None
+) -> None:
     """As where the receipt of the first one was lost on the way."""
     _, made = made_set(database, tmp_path, 3)
     queue = _queue(database, made)
     (task,) = queue.next("anna")
-    first = queue.label("anna", task.image, guideline=made.guideline, most=2, **said)
-    assert queue.label("anna", task.image, guideline=made.guideline, most=2, **said) == first
+    first = queue.label("anna", task.image, answer, reason=reason, guideline=made.guideline, most=2)
+    again = queue.label("anna", task.image, answer, reason=reason, guideline=made.guideline, most=2)
+    assert again == first
     assert Labels(database).all(undone=True) == [first[0].label]
     with pytest.raises(NotHeldError):
-        queue.label("ben", task.image, guideline=made.guideline, **said)
+        queue.label("ben", task.image, answer, reason=reason, guideline=made.guideline)
 
 
 def test_a_wrong_label_changes_nothing(database: Database, tmp_path: Path) -> None:

@@ -133,10 +133,9 @@ class LabelQueue:
         with self._writing() as connection:
             picture = self._picture(connection, image)
             mine = self._of_rater(label_holds, rater, label_holds.c.image == image)
+            given = self._sent_before(connection, image, rater, answer, reason)
             if picture is not None and connection.execute(delete(label_holds).where(*mine)).rowcount:
                 given = self._store(connection, picture, rater, answer, reason)
-            else:
-                given = self._sent_before(connection, image, rater, answer, reason)
             if picture is None or given is None:
                 raise NotHeldError("this picture was not given to this rater, or is labelled; take the next one")
             held = self._held(connection, rater, most) if most else []
@@ -147,7 +146,9 @@ class LabelQueue:
         before = select(labels).where(*self._of_rater(labels, label.rater, labels.c.id < label.id))
         with self._database.reading() as connection:
             row = connection.execute(before.order_by(labels.c.id.desc()).offset(UNDOABLE - 1).limit(1)).first()
-            picture = self._picture(connection, row.image) if row is not None and row.undone is None else None
+            if row is None or row.undone is not None:
+                return None
+            picture = self._picture(connection, row.image)
         return picture and Given(Label.of(row), picture.reading, picture.confidence, picture.gold)
 
     def undo(self, rater: str) -> tuple[Label, Task]:
@@ -162,7 +163,7 @@ class LabelQueue:
             if last is None:
                 raise NothingToUndoError("there is no label of yours to take back")
             later = select(func.count()).where(*self._of_rater(labels, rater, labels.c.id > last))
-            if connection.scalar(later) >= UNDOABLE:
+            if connection.execute(later).scalar_one() >= UNDOABLE:
                 raise NothingToUndoError(
                     f"only your last {UNDOABLE} labels can be taken back: of pictures before, what was hidden was shown"
                 )
