@@ -148,9 +148,7 @@ def _cannot_tell(decisions: Sequence[Decision]) -> int:
     return sum(one.answer is None and one.how != TIED for one in decisions)
 
 
-def _shares(
-    label_set: LabelSet, shown: Sequence[Shown], read: dict[str | None, int]
-) -> tuple[str, list[GroupShare]]:
+def _shares(label_set: LabelSet, shown: Sequence[Shown], read: dict[str | None, int]) -> tuple[str, list[GroupShare]]:
     """The shares of all groups, and what they rest on."""
     every, has_reader = sum(read.values()), any(reading is not None for reading in read)
     said = Counter(each.said for each in shown)

@@ -39,11 +39,11 @@ def wilson(count: int, n: int, level: float = 0.95) -> Interval:
 
 
 def with_unread(count: int, unread: int, n: int, level: float = 0.95) -> Interval:
-    """The interval of a share of which some images could not be read: they may show any group, so both ends allow for it.
+    """The interval of a share where some images could not be read: they may show any group, and both ends allow for it.
 
     Args:
         count: images that show the group.
-        unread: images that could not be read; the lower end is that if none of them shows the group, the upper if all do.
+        unread: images that could not be read. None of them shows the group at the lower end, all do at the upper.
         n: all images, unread ones included, 1 or more.
         level: confidence, strictly between 0.3 and 1.
     """

@@ -169,8 +169,8 @@ class Flow:
     def _contradictions(self) -> list[str]:
         """Where people contradict the judge, in the same images."""
         return [
-            f"people contradict the judge: they see {plural(group.name)} in {_ends(group.people.interval)} of the images "
-            f"from which a set draws, and it reads {_ends(group.people.judged)}"
+            f"people contradict the judge: they see {plural(group.name)} in {_ends(group.people.interval)} of the "
+            f"images from which a set draws, and it reads {_ends(group.people.judged)}"
             for group in self.groups
             if group.people and group.people.contradicts
         ]
