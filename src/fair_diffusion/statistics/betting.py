@@ -71,11 +71,11 @@ def anytime_share(
     if not (((y >= 0) & (y <= 1))[labelled].all() and ((f >= 0) & (f <= 1)).all()):
         raise ValueError("labels outside 0 … 1: give 1 where the group was seen, else 0, and NaN for a skipped picture")
     check_level(level)
+    if not labelled.any():
+        return seen / n, (0.0, 1.0)
     kept, trust = _shares(y, f, seen, n, 1 - level)
-    middle = seen / n
-    if labelled.any():
-        told = np.where(labelled, y, 0.0) - trust * f
-        middle = min(1.0, max(0.0, (trust * seen / n + float(told.mean())) / float(labelled.mean())))
+    told = np.where(labelled, y, 0.0) - trust * f
+    middle = min(1.0, max(0.0, (trust * seen / n + float(told.mean())) / float(labelled.mean())))
     step = 1 / (_GRID - 1)
     if kept is None:  # what is left lies between two shares of the grid
         step, kept = max(step, 1 / n), (middle, middle)
@@ -117,7 +117,7 @@ def _shares(y: Array, f: Array, seen: float, n: int, alpha: float) -> tuple[Inte
         people_left = (n * shares - people) / rest
         left = np.clip(people_left, 0, 1) - slope * min(1.0, max(0.0, (seen - machine) / rest))
         skipped = math.isnan(own)
-        said = shares if skipped else np.full(shares.size, own)
+        said: Array | float = shares if skipped else own
         value = said - slope * read
         bet = math.sqrt(2 * math.log(2 / alpha) / (square * math.log(1 + i)))  # square is s² · i
         # The next value is at least −λ and at most 1: bets that could lose more than `_MOST` are made smaller.
