@@ -115,8 +115,8 @@ def test_what_the_reader_says_of_skipped_pictures_does_not_matter(database: Data
         queue = LabelQueue(database, made, lambda: 1.0)
         for _ in range(50):
             (task,) = queue.next("anna")
-            said = {"reason": "no person"} if kind[task.image] == "-" else {"answer": kind[task.image]}
-            queue.label("anna", task.image, **said, guideline=made.guideline)
+            said, why = (None, "no person") if kind[task.image] == "-" else (kind[task.image], None)
+            queue.label("anna", task.image, said, reason=why, guideline=made.guideline)
         found = progress(database, made)
         assert (found.labelled + found.skipped, found.by) == (50, "labels and reader")
         for one in found.groups[:2]:

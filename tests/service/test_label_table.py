@@ -34,7 +34,7 @@ def test_an_audit_reads_the_table_and_comes_to_the_same_decisions(database: Data
     decided = HumanLabels.load(tmp_path / "pictures.csv")
     assert decided.label("gender", files[images[1]]).label == "man"
     assert len(decided.files) == 4
-    assert decided.skipped["gender"].keys() == {files[images[4]]}
+    assert {*decided.skipped["gender"]} == {files[images[4]]}
 
 
 def test_a_table_comes_back_as_the_same_labels(database: Database, tmp_path: Path) -> None:
