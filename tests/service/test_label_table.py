@@ -22,17 +22,19 @@ def test_an_audit_reads_the_table_and_comes_to_the_same_decisions(database: Data
     _, made = made_set(database, tmp_path, 5, second=1.0)
     images = rate(database, made, "anna", "woman", "man", None, "woman", "-")
     rate(database, made, "ben", "woman", "woman")
-    assert write_labels(database, made, tmp_path / "labels.csv", names={"anna": "=Anna"}) == 6
+    assert write_labels(database, made, tmp_path / "labels.csv", names={"anna": "=Anna"}) == 7
     table = HumanLabels.load(tmp_path / "labels.csv")
     files = {one.image: f"{k:03d}.png" for k, one in enumerate(sorted_pictures(database, made.id))}
     for image, one in Adjudications(database, made).decisions().items():
         assert table.label("gender", files[image]).label == one.answer
     assert {rater for raters in table.votes["gender"].values() for rater in raters} == {"=Anna", "ben"}
+    assert table.skipped == {"gender": {files[images[4]]: ["=Anna"]}}  # no label, and an audit needs to know of it
     Adjudications(database, made).decide(images[1], "man", why="seen at full size", by="key_1")
     write_labels(database, made, tmp_path / "pictures.csv", what="pictures")
     decided = HumanLabels.load(tmp_path / "pictures.csv")
     assert decided.label("gender", files[images[1]]).label == "man"
     assert len(decided.files) == 4
+    assert {*decided.skipped["gender"]} == {files[images[4]]}
 
 
 def test_a_table_comes_back_as_the_same_labels(database: Database, tmp_path: Path) -> None:
