@@ -94,7 +94,6 @@ def main() -> None:
         rows = [(text, typed(page, text)) for text in PROMPTS]
         load, cores = os.getloadavg()[0], os.cpu_count()
     every = [each for _, times in rows for each in times]
-    count, seconds = labelled()
     lines = [
         "# From a keystroke to what is understood",
         "",
@@ -105,14 +104,22 @@ def main() -> None:
         "|---|---|---|---|---|",
         *(_row(text, times) for text, times in [*rows, ("all", every)]),
         "",
-        "# Labels by keys",
-        "",
-        f"{count} drawn faces, each key pressed as soon as the next picture is there: {seconds:.1f} s until the last "
-        f"label is stored, {60 * count / seconds:.0f} labels a minute.",
-        "",
+        *_labels(),
     ]
     OUT.write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))
+
+
+def _labels() -> list[str]:
+    count, seconds = labelled()
+    return [
+        "# Labels by keys",
+        "",
+        f"{count} drawn faces, each key pressed as soon as the next picture is there: {seconds:.1f} s until the last "
+        f"label is stored, {60 * count / seconds:.0f} labels a minute. Page and server ran on {os.cpu_count()} cores; "
+        f"at the end {os.getloadavg()[0]:.1f} processes wanted one.",
+        "",
+    ]
 
 
 def _row(text: str, times: list[float]) -> str:

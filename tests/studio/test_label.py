@@ -318,9 +318,12 @@ def test_a_refused_answer_is_told_and_its_picture_comes_again(empty: Studio, bro
     made = _set(empty, AHEAD)
     page = empty.open(browser, f"label/{made.id}")
     _agree(page)
-    failures = [_failure(409, "not_held")] * count
+    failures, held = [_failure(409, "not_held")] * count, list[Route]()
+    page.route("**/labels", lambda route: held.append(route))
+    with page.expect_request("**/labels"):
+        said = _answer(page, "1" * AHEAD)
     page.route("**/labels", lambda route: route.fulfill(**failures.pop(0)) if failures else route.continue_())
-    said = _answer(page, "1" * AHEAD)
+    held[0].fulfill(**failures.pop(0))
     expect(page.get_by_text(f"{count} answers were not stored")).to_contain_text("It says not_held.")
     expect(page.locator("#labelled")).to_have_text(str(AHEAD - count))
     expect(page.get_by_role("heading", name="No picture is left for you")).to_be_hidden()
