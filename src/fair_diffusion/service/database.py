@@ -31,7 +31,7 @@ from fair_diffusion.allocation.ledger_file import LedgerError
 from fair_diffusion.service.bells import Bells
 from fair_diffusion.service.sqlite_waits import begin, use_wal
 
-SCHEMA = "0008"
+SCHEMA = "0009"
 """The newest revision in `migrations/versions`, which this code reads and writes."""
 APPLICATION = int.from_bytes(b"FDSV")
 """SQLite's `application_id` of our databases."""
