@@ -157,7 +157,7 @@ def test_labels_of_chosen_pictures_never_become_labels_of_drawn_ones(database: D
     text = (tmp_path / "labels.csv").read_text()
     assert text.count(",chosen,") == 2
     drawn = sets_of(database, tmp_path).add("all", GENDER, pictures, second=0.0)
-    with pytest.raises(ValueError, match="the table has 2 labels of pictures that somebody chose, such as"):
+    with pytest.raises(ValueError, match="the table has labels of 2 pictures that somebody chose, such as"):
         import_labels(database, drawn, text)
     assert Labels(database).all(label_set=drawn.id) == []
     with pytest.raises(ValueError, match="they tell nothing of other pictures: leave these lines out"):

@@ -4,8 +4,8 @@ file,attribute,group[,rater]                  one row per label
 file,age,gender,race,service_test[,rater]     one column per attribute, as in the labels of FairFace
 
 A column `probability` says with which probability the picture was shown, or "chosen" if somebody chose it, so that it
-stands for no other; `guideline` by which version it was labelled, and `definition` by which definition of the attribute (`policy.defined_as`); calibrations need the first where pictures
-were not drawn uniformly. Labels of an attribute that was defined otherwise are labels of another one.
+stands for no other; `guideline` by which version it was labelled, and `definition` by which definition of the attribute
+(`policy.defined_as`). Calibrations need the first where pictures were not drawn uniformly. Labels of an attribute that was defined otherwise are labels of another one.
 Attributes and groups are spelt as `policy.spelling` compares.
 """
 
@@ -101,7 +101,7 @@ class LabelRows:
         """`ValueError` if somebody chose some of the pictures."""
         if self.chosen:
             raise ValueError(
-                f"{path} has {len(self.chosen)} labels of pictures that somebody chose, such as "
+                f"{path} has labels of {len(self.chosen)} pictures that somebody chose, such as "
                 f"{min(self.chosen)[1]!r} (probability {CHOSEN!r}); they tell nothing of other pictures: leave these "
                 "lines out, or, where these are all the pictures of an audit, the column `probability`"
             )

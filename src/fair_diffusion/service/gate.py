@@ -27,7 +27,7 @@ LOG = logging.getLogger("fair_diffusion.api")
 OPEN = ("/health",)
 """The only paths that need no key."""
 LARGEST = 1_048_576
-"""Bytes of a body at most, if it is neither of the two below."""
+"""Bytes of a body at most, if it is none of those below."""
 TABLES = re.compile("/v1/label/sets/[^/]+/table")
 """Paths to which operators send tables of labels."""
 SLOWEST = 60.0
