@@ -243,7 +243,7 @@ def test_labels_of_earlier_readers_are_left_out_and_may_be_chosen(database: Data
     assert found.notes[0].startswith("8 labels of gender were left out: another judge of pocket read these pictures")
     assert "they are of the sets 'mixed' (8)" in found.notes[0]
     (note, _) = calibration_of(database, ["cook", "nurse", "pilot"]).notes
-    assert "they are of the sets 'cook' (4), 'nurse' (4)" in note
+    assert "they are of the sets 'nurse' (4), 'cook' (4)" in note
     chosen = calibration_of(database, [made["nurse"].id])
     assert ({each.fingerprint for each in chosen.calibration.readers}, chosen.notes) == ({"a"}, [])
     unknown = calibration_of(database, ["cook", "nurse"])  # one reader is known, so nothing says that there are two

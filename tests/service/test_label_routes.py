@@ -183,7 +183,8 @@ def test_a_table_may_be_larger_than_other_bodies_where_an_operator_sends_it(
 ) -> None:
     at, http = f"{SETS}/{made['id']}/table", service.http()
     image = _agreed(service, made).post(f"{SETS}/{made['id']}/next").json()["data"][0]["image"]
-    text = f"file,attribute,group,rater,remark\n{image},gender,woman,carla,{'x' * 2_000_000}\n"
+    rows = [f"{file},gender,woman,carla,{'x' * 100_000}" for file in (image, *map(str, range(20)))]
+    text = "\n".join(["file,attribute,group,rater,remark", *rows])
     assert http.post(at, json={"text": text}).json()["added"] == 1
     for role, path in (("rater", at), ("operator", "/v1/explain")):
         refused = service.http(service.key(role)[0]).post(path, json={"text": text})

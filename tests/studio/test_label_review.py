@@ -1,4 +1,4 @@
-"""Who looks after labels in a browser: tables that come in, calibrations of chosen sets, and what the error page says."""
+"""Who looks after labels in a browser: tables that come in, calibrations of chosen sets, and the page of errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def test_a_table_comes_in_and_a_wrong_one_is_told(empty: Studio, browser: Browse
     made_set(empty.server.database, empty.server.settings.data, 6)
     page = empty.open(browser, "label")
     for text, said in (
-        ("file,attribute,group,rater\n005.png,gender,man,carla\n004.png,gender,woman,carla\nx.png,gender,man,carla\n", ""),
+        (
+            "file,attribute,group,rater\n005.png,gender,man,carla\n004.png,gender,woman,carla\nx.png,gender,man,carla\n",
+            "",
+        ),
         ("file,attribute,group\n003.png,gender,tall\n", "tall"),
     ):
         page.goto(f"{empty.address}label")

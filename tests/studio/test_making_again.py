@@ -1,4 +1,4 @@
-""" "Not what I asked": the image is found again on every database, and the click counts once, if it is queued at all."""
+"""Images made again: they are found on every database, and a click counts once, if it is queued at all."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def _sorted_as_people_do(database: Database) -> None:
         return (first > second) - (first < second)
 
     event.listen(database.engine, "connect", lambda connection, _: connection.create_collation("usual", order))
-    with closing(sqlite3.connect(database.name)) as connection:
-        connection.create_collation("usual", order)
-        connection.execute("PRAGMA writable_schema = ON")
+    with closing(sqlite3.connect(database.name)) as file:
+        file.create_collation("usual", order)
+        file.execute("PRAGMA writable_schema = ON")
         own = "replace(sql, 'idempotency TEXT', 'idempotency TEXT COLLATE usual')"
-        connection.execute(f"UPDATE sqlite_master SET sql = {own} WHERE name = 'jobs'")
-        connection.commit()
+        file.execute(f"UPDATE sqlite_master SET sql = {own} WHERE name = 'jobs'")
+        file.commit()
     database.engine.dispose()
 
 

@@ -148,7 +148,8 @@ def test_what_is_too_large_is_said_so(empty: Studio) -> None:
 
 def test_a_table_of_labels_may_be_as_large_as_its_set(empty: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     made = made_set(empty.server.database, empty.server.settings.data, 2)[1]
-    table = f"file,attribute,group,rater,remark\n000.png,gender,man,carla,{'x' * 2_000_000}\n".encode()
+    rows = [f"{file},gender,man,carla,{'x' * 100_000}" for file in ("000.png", *map(str, range(20)))]
+    table = "\n".join(["file,attribute,group,rater,remark", *rows]).encode()
     with browsing(empty, empty.key) as http:
         told = http.post(f"label/{made.id}/labels.csv", files={"file": ("l.csv", table)})
         assert (told.status_code, "1 label added" in told.text) == (200, True)

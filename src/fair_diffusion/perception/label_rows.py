@@ -5,7 +5,8 @@ file,age,gender,race,service_test[,rater]     one column per attribute, as in th
 
 A column `probability` says with which probability the picture was shown, or "chosen" if somebody chose it, so that it
 stands for no other; `guideline` by which version it was labelled, and `definition` by which definition of the attribute
-(`policy.defined_as`). Calibrations need the first where pictures were not drawn uniformly. Labels of an attribute that was defined otherwise are labels of another one.
+(`policy.defined_as`). Calibrations need the first where pictures were not drawn uniformly. Labels of an attribute that
+was defined otherwise are labels of another one.
 Attributes and groups are spelt as `policy.spelling` compares.
 """
 

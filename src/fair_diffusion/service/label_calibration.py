@@ -186,8 +186,7 @@ def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[st
 
 
 def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]:
-    """With which probability each picture was left alone. Those of one model, perceiver and concept are counted together.
-    """
+    """With which probability each picture was left alone, counted by model, perceiver and concept."""
     alike: dict[tuple[str, str, str], list[str]] = {}
     found: dict[str, float] = {}
     for image, one in drawn.items():
@@ -203,9 +202,7 @@ def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]
     return found
 
 
-def _rows(
-    drawn: _Drawn, label_set: LabelSet, people: str | None, chances: Mapping[str, float]
-) -> list[LabelledImage]:
+def _rows(drawn: _Drawn, label_set: LabelSet, people: str | None, chances: Mapping[str, float]) -> list[LabelledImage]:
     """A row for each reader that read the attribute, with the probability 0 if it tells nothing."""
     attribute = label_set.attribute
     told: dict[str, Any] = {"model": drawn.model, "attribute": attribute, "people": people, "concept": drawn.concept}

@@ -47,9 +47,7 @@ def of_latest_readers(told: Sequence[Told]) -> tuple[list[Told], list[str]]:
             several.add(_reader(each))
         if each.row.fingerprint and (not known[1] or each.read > known[0]):
             latest[_reader(each)] = (each.read, each.row.fingerprint)
-    earlier = [
-        each for each in told if _reader(each) in several and each.row.fingerprint != latest[_reader(each)][1]
-    ]
+    earlier = [each for each in told if _reader(each) in several and each.row.fingerprint != latest[_reader(each)][1]]
     if not earlier:
         return list(told), []
     gone = set(map(id, earlier))

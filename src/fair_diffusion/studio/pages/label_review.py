@@ -51,9 +51,7 @@ def make(
 
 
 @router.post("/calibration")
-def calibrate(
-    request: Request, server: Here, key: Operator, sets: Annotated[Sequence[str], Form()] = ()
-) -> Response:
+def calibrate(request: Request, server: Here, key: Operator, sets: Annotated[Sequence[str], Form()] = ()) -> Response:
     """Calibrate by the labels of some sets: what they say of each reader, to be downloaded. The trail knows."""
     if not sets:
         raise wrong("sets", "choose at least one set whose labels the calibration rests on")
