@@ -166,6 +166,8 @@ def flows(server: Server) -> list[Flow]:
     found = []
     for stream, group in rows.items():
         first = group[0]
+        if not first.n:  # nothing came of it, as of a drawing that was cancelled
+            continue
         own = images.get((first.rule, first.model, first.attributes, targets[stream])) or []
         attributes = tuple(first.attributes.split(" × "))
         read = sum(row.judged for row in group)
