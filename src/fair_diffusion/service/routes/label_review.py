@@ -155,7 +155,7 @@ def table(label_set: Set, server: Here, key: Operator, asked: Annotated[Which, Q
 
 @router.post("/{label_set}/table", responses=documented(400, 403, 404))
 def import_table(label_set: Set, asked: NewTable, server: Here, key: Operator) -> ImportShown:
-    """Add the labels of a table, in a body of up to 64 MiB.
+    """Add the labels of a table of up to 64 MB.
 
     Its pictures must have been drawn at random, unless the set is a chosen one."""
     try:
