@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fair_diffusion.audit.predictions import predictions
@@ -36,6 +38,47 @@ def test_each_group_is_predicted_from_its_own_pairs_of_labels() -> None:
         assert [group.low, group.high, group.weight] == [share.low, share.high, share.weight]
     assert (found.labelled, found.n, found.concept, found.refused) == (47, 547, "cook", None)
     assert [woman.group, man.group] == ["woman", "man"]
+
+
+def skipping(one: Labelled, woman: int, man: int, unknown: int) -> Labelled:
+    return replace(one, skipped=[woman, man, unknown])
+
+
+def test_skipped_images_are_none_of_those_of_which_a_share_tells() -> None:
+    """1,000 images, 300 of nobody: 100 were shown, and the machine is right about the 70 that show somebody."""
+    rightly = labelled([[35, 0, 0], [0, 35, 0], [0, 0, 0]])
+    for read, tallied in (((0, 0, 30), tally(350, 350, 300)), ((0, 30, 0), tally(350, 650))):
+        (found,) = predictions([tallied], [skipping(rightly, *read)])
+        assert (found.labelled, found.n) == (70, 1000)
+        for group in found.groups:
+            assert group.estimate == pytest.approx(0.5)
+            assert group.low < 0.5 < group.high
+    (before,) = predictions([tally(350, 350, 300)], [rightly])  # as a table without the skipped images says
+    assert before.groups[0].estimate < 0.4
+    assert before.groups[0].high < 0.5
+
+
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_intervals_hold_where_images_are_skipped(empty: int) -> None:
+    """1,000 images of a process: three in ten show nobody, whatever the machine reads in them (`empty`)."""
+    rng, held, runs = np.random.default_rng(1), 0, 300
+    for _ in range(runs):
+        people = np.where(rng.random(1000) < 0.3, -1, rng.integers(0, 2, 1000))
+        machine = np.where(people < 0, empty, people ^ (rng.random(1000) < 0.1))
+        counts, skipped = np.zeros((3, 3), dtype=int), np.bincount(machine[:100][people[:100] < 0], minlength=3)
+        np.add.at(counts, (people[:100][people[:100] >= 0], machine[:100][people[:100] >= 0]), 1)
+        one = replace(labelled(counts.tolist()), skipped=skipped.tolist())
+        (found,) = predictions([tally(*np.bincount(machine, minlength=3).tolist())], [one])
+        held += found.groups[0].low <= 0.5 <= found.groups[0].high
+    assert held / runs >= 0.93
+
+
+def test_concepts_with_skipped_images_are_not_added_up() -> None:
+    both = [skipping(labelled(COUNTS), 1, 2, 3), labelled(NURSE, "nurse")]
+    *single, whole = predictions([tally(119, 317, 111), tally(200, 300, 50, "nurse")], both)
+    assert all(one.groups for one in single)
+    assert whole.groups == []
+    assert "read the shares of each concept by itself" in str(whole.refused)
 
 
 def test_unread_images_are_images() -> None:

@@ -86,6 +86,7 @@ LABELLED = st.builds(
     groups=st.lists(TEXT, max_size=3),
     counts=st.lists(st.lists(st.integers(0, 9), max_size=3), max_size=3),
     table=TEXT,
+    skipped=st.one_of(st.just(()), st.lists(st.integers(0, 9), min_size=1, max_size=3)),
 )
 STUDIES = st.builds(
     Study,

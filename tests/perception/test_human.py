@@ -37,6 +37,17 @@ def test_majority_ties_and_pictures_that_nobody_labelled(tmp_path: Path) -> None
     assert labels.groups == {"gender": ("woman", "man", "androgynous")}
 
 
+def test_skipped_pictures_are_no_labels_and_are_told(tmp_path: Path) -> None:
+    """A picture that another rater labelled is labelled."""
+    labels = load(
+        tmp_path, "a.png,gender,woman,x\na.png,Gender,skipped,y\nb.png,gender,Skipped,x\nb.png,gender,skipped,y"
+    )
+    assert labels.votes == {"gender": {"a.png": {"x": "woman"}}}
+    assert labels.skipped == {"gender": {"b.png": ["x", "y"]}}
+    assert labels.notes == ["gender: people skipped 1 picture, so shares as people see them are those among the others"]
+    assert load(tmp_path, "a.png,hair,red,\nb.png,hair,skipped,").groups == {"hair": ("red",)}
+
+
 def test_groups_of_ones_own(tmp_path: Path) -> None:
     assert load(tmp_path, "a.png,hair,red,\nb.png,hair,fair,").groups == {"hair": ("fair", "red")}
 
@@ -49,6 +60,7 @@ def test_groups_of_ones_own(tmp_path: Path) -> None:
         ("a.png,gender,man,x\na.png,gender,man,x", "line 3: rater 'x' labels gender of 'a.png' twice"),
         ("a.png,gender,man,\na.png,gender,man,", "a rater without a name"),
         ("", "holds no labels"),
+        ("a.png,gender,skipped,x", "holds no labels"),
     ],
 )
 def test_wrong_tables(text: str, said: str, tmp_path: Path) -> None:

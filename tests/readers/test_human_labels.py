@@ -95,6 +95,19 @@ def test_the_matrix_corrects_only_where_no_other_is_known(photos: Path, table: P
     assert correction.groups == expected.groups
 
 
+def test_skipped_pictures_are_counted_by_what_the_machine_reads(photos: Path, table: Path) -> None:
+    rows = table.read_text().replace("cook/15.png,gender,woman", "cook/15.png,gender,skipped")
+    table.write_text(f"{rows}\ncook/79.png,gender,skipped\nnurse/01.png,gender,skipped")
+    study = read(photos, table).study
+    cook, nurse = study.labelled
+    assert (cook.counts, cook.skipped) == ([[9, 0, 0], [5, 19, 0], [0, 1, 0]], [1, 1, 0])
+    assert nurse.skipped == [1, 0, 0]
+    assert "gender: people skipped 3 pictures, so shares as people see them are those among the others" in study.notes
+    (found,) = [one for one in numbers(study).predictions if one.concept == "cook"]
+    assert (found.labelled, found.n) == (34, 80)
+    assert found.groups[0].low < 9 / 34 < found.groups[0].high
+
+
 def test_what_does_not_belong_is_named(photos: Path, tmp_path: Path) -> None:
     def labels(row: str) -> HumanLabels:
         return HumanLabels.load(put(tmp_path, "other.csv", f"file,attribute,group\n{row}\n"))

@@ -43,7 +43,7 @@ def test_without_a_reader_the_labels_stand_alone(database: Database, tmp_path: P
     assert (found.pictures, found.labelled, found.cannot_tell, found.tied, found.skipped) == (40, 5, 1, 0, 1)
     woman = found.groups[0]
     assert found.anytime
-    share, ends = anytime_share([1, 1, 0, 0, 1], [0] * 5, 0, 39)  # in their order; one of 40 was skipped
+    share, ends = anytime_share([1, 1, 0, 0, np.nan, 1], [0] * 6, 0, 40)  # in their order; one of 40 was skipped
     assert (woman.labelled, woman.share, (woman.low, woman.high)) == (3, share, ends)
     assert (share, woman.wanted) == (0.6, 0.2)
     assert woman.more is not None
@@ -102,6 +102,28 @@ def test_pictures_that_are_skipped_are_none_of_those_of_which_a_share_tells(data
     assert woman.wanted is None
     assert woman.low == pytest.approx(0.5, abs=0.03)
     assert woman.high == pytest.approx(0.5, abs=0.03)
+
+
+def test_what_the_reader_says_of_skipped_pictures_does_not_matter(database: Database, tmp_path: Path) -> None:
+    """30 of 100 pictures show nobody. People see 50 % women in the others, and the reader reads those rightly."""
+    kinds = ["woman", "man"] * 35 + ["-"] * 30
+    for reading in (None, "man", "woman"):
+        readings = [reading if kind == "-" else kind for kind in kinds]
+        pictures = new_pictures(database, tmp_path, 100, readings=readings)
+        kind = {each.image: kind for each, kind in zip(pictures, kinds, strict=True)}
+        made = sets_of(database, tmp_path).add(f"a set, {reading}", GENDER, pictures, second=0.0, seed=1)
+        queue = LabelQueue(database, made, lambda: 1.0)
+        for _ in range(50):
+            (task,) = queue.next("anna")
+            said, why = (None, "no person") if kind[task.image] == "-" else (kind[task.image], None)
+            queue.label("anna", task.image, said, reason=why, guideline=made.guideline)
+        found = progress(database, made)
+        assert (found.labelled + found.skipped, found.by) == (50, "labels and reader")
+        for one in found.groups[:2]:
+            assert one.share == pytest.approx(0.5, abs=0.06)
+            assert one.low is not None
+            assert one.high is not None
+            assert one.low < 0.5 < one.high
 
 
 def test_an_active_queue_is_weighted(database: Database, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from label_examples import made_set
 from sqlalchemy import select, update
 
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.label_queue import LabelQueue, NotHeldError, NothingToUndoError
+from fair_diffusion.service.label_queue import UNDOABLE, LabelQueue, NotHeldError, NothingToUndoError
 from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import CANNOT_TELL, Labels
 from fair_diffusion.service.tables import label_holds, label_pictures
@@ -98,8 +99,24 @@ def test_only_what_was_given_can_be_labelled(database: Database, tmp_path: Path)
             queue.label(rater, image, "woman", guideline=made.guideline)
     queue.label("anna", order[0], "woman", guideline=made.guideline)
     with pytest.raises(NotHeldError):
-        queue.label("anna", order[0], "woman", guideline=made.guideline)
+        queue.label("anna", order[0], "man", guideline=made.guideline)
     assert len(Labels(database).all()) == 1
+
+
+@pytest.mark.parametrize(("answer", "reason"), [("woman", None), (None, "no person"), (None, None)])
+def test_the_same_answer_sent_twice_is_one_label(
+    database: Database, tmp_path: Path, answer: str | None, reason: str | None
+) -> None:
+    """As where the receipt of the first one was lost on the way."""
+    _, made = made_set(database, tmp_path, 3)
+    queue = _queue(database, made)
+    (task,) = queue.next("anna")
+    first = queue.label("anna", task.image, answer, reason=reason, guideline=made.guideline, most=2)
+    again = queue.label("anna", task.image, answer, reason=reason, guideline=made.guideline, most=2)
+    assert again == first
+    assert Labels(database).all(undone=True) == [first[0].label]
+    with pytest.raises(NotHeldError):
+        queue.label("ben", task.image, answer, reason=reason, guideline=made.guideline)
 
 
 def test_a_wrong_label_changes_nothing(database: Database, tmp_path: Path) -> None:
@@ -129,6 +146,46 @@ def test_a_step_back_shows_the_picture_again_and_keeps_both_labels(database: Dat
     assert [label.answer for label in Labels(database).all(image=order[1], undone=True)] == ["woman", "man"]
     with pytest.raises(NothingToUndoError):
         queue.undo("ben")
+
+
+def test_the_last_labels_alone_are_taken_back(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 8)
+    queue, order = _queue(database, made), _order(database, made)
+    for image in order[: UNDOABLE + 1]:
+        queue.next("anna")
+        queue.label("anna", image, "woman", guideline=made.guideline)
+    for image in reversed(order[1 : UNDOABLE + 1]):
+        assert queue.undo("anna")[1].image == image
+    with pytest.raises(NothingToUndoError, match=f"only your last {UNDOABLE} labels"):
+        queue.undo("anna")
+    assert [label.image for label in Labels(database).all()] == order[:1]
+
+
+def test_what_was_hidden_is_told_once_the_label_cannot_be_taken_back(database: Database, tmp_path: Path) -> None:
+    """Whatever a rater does: no picture of which the reader's word was told can be labelled anew."""
+    _, made = made_set(database, tmp_path, 60, readings=["woman", "man"] * 30, gold=8)
+    chance = random.Random(1)
+    queue = LabelQueue(database, made, chance.random)
+    told: dict[str, tuple[str | None, str | None]] = {}
+    taken_back, given = 0, []
+    while tasks := queue.next("anna"):
+        label = queue.label("anna", tasks[0].image, "man", guideline=made.guideline)[0].label
+        given.append(label)
+        assert label.image not in told
+        final = queue.final(label)
+        if final is not None:
+            assert final.label.id == given[-1 - UNDOABLE].id
+            told[final.label.image] = final.reading, final.gold
+        try:
+            for _ in range(chance.choice([0, 0, 0, 1, 2, UNDOABLE, UNDOABLE + 1])):
+                assert queue.undo("anna")[0].image not in told
+                taken_back += 1
+        except NothingToUndoError:
+            pass
+    assert taken_back > 20
+    standing = [label.image for label in Labels(database).all() if label.id <= given[-1 - UNDOABLE].id]
+    assert sorted(told) == sorted(standing), "all but those that can be taken back"
+    assert set(told.values()) == {("woman", None), ("man", None), (None, "woman")}
 
 
 def test_a_skipped_picture_is_left_to_others_and_one_that_cannot_be_told_is_not(

@@ -41,6 +41,22 @@ def test_what_raters_gave_is_counted(database: Database, tmp_path: Path) -> None
     assert (found.shared, found.agreed, anna.accuracy) == (2, 1.0, None)
 
 
+def test_a_gold_question_goes_by_the_first_answer(database: Database, tmp_path: Path) -> None:
+    """Else who looks at the count of right ones takes a wrong answer back."""
+    _, made = made_set(database, tmp_path, 6, gold=2)
+    queue = LabelQueue(database, made, lambda: 0.0)
+    for first, second in (("man", "woman"), (None, "woman")):  # the known answer is "woman"; None is a skip
+        for answer in (first, second):
+            (task,) = queue.next("anna")
+            assert task.queue == "gold"
+            reason = None if answer else "no person"
+            queue.label("anna", task.image, answer, reason=reason, guideline=made.guideline)
+            if answer == first:
+                queue.undo("anna")
+    (anna,) = raters_of(database, made).raters
+    assert (anna.gold_asked, anna.gold_right, anna.undone) == (1, 0, 2)
+
+
 def test_three_raters_who_overlap_tell_who_errs(database: Database, tmp_path: Path) -> None:
     _, made = made_set(database, tmp_path, 60)
     ours = Labels(database)

@@ -11,6 +11,8 @@ import pytest
 from label_examples import picture_file
 from running_service import Running, running
 
+from fair_diffusion.service.label_queue import UNDOABLE
+
 SETS = "/v1/label/sets"
 
 
@@ -61,13 +63,30 @@ def test_a_rater_labels_after_agreeing_once(service: Running, made: dict[str, An
     given = _label(http, made, image=held[0]["image"], answer="woman", most=2)
     assert given.status_code == 201
     told = given.json()
-    assert (told["label"]["answer"], told["reader"], len(told["next"])) == ("woman", None, 2)
+    assert (told["label"]["answer"], told["final"], len(told["next"])) == ("woman", None, 2)
     assert told["next"][0] == held[1]
     again = _label(http, made, image=held[0]["image"], answer="man")
     assert (again.status_code, again.json()["error"]["code"]) == (409, "not_held")
     undone = http.post(f"{at}/undo", params={"most": 2}).json()
     assert (undone["label"]["id"], undone["next"][0]["image"]) == (told["label"]["id"], held[0]["image"])
     assert http.post(f"{at}/undo").json()["error"]["code"] == "nothing_to_undo"
+
+
+def test_the_readers_word_and_a_known_answer_wait_until_the_label_is_final(
+    service: Running, made: dict[str, Any]
+) -> None:
+    http = _agreed(service, made)
+    given = []
+    while tasks := http.post(f"{SETS}/{made['id']}/next").json()["data"]:
+        given.append(_label(http, made, image=tasks[0]["image"], answer="man").json())
+    labels, final = [each["label"] for each in given], [each["final"] for each in given]
+    assert all(set(each) == {"label", "final", "next", "progress"} for each in given)
+    assert final[:UNDOABLE] == [None] * UNDOABLE
+    assert [each["label"] for each in final[UNDOABLE:]] == labels[:-UNDOABLE]
+    golden = [each["gold"] for each in final[UNDOABLE:]]
+    assert golden == ["woman" if each["queue"] == "gold" else None for each in labels[:-UNDOABLE]]
+    repeated = _label(http, made, image=labels[0]["image"], answer="man")
+    assert (repeated.status_code, repeated.json()["label"]) == (201, labels[0])
 
 
 def test_pictures_that_are_named_are_chosen(service: Running, made: dict[str, Any]) -> None:

@@ -23,17 +23,19 @@ def test_an_audit_reads_the_table_and_comes_to_the_same_decisions(database: Data
     _, made = made_set(database, tmp_path, 5, second=1.0)
     images = rate(database, made, "anna", "woman", "man", None, "woman", "-")
     rate(database, made, "ben", "woman", "woman")
-    assert write_labels(database, made, tmp_path / "labels.csv", names={"anna": "=Anna"}) == 6
+    assert write_labels(database, made, tmp_path / "labels.csv", names={"anna": "=Anna"}) == 7
     table = HumanLabels.load(tmp_path / "labels.csv")
     files = {one.image: f"{k:03d}.png" for k, one in enumerate(sorted_pictures(database, made.id))}
     for image, one in Adjudications(database, made).decisions().items():
         assert table.label("gender", files[image]).label == one.answer
     assert {rater for raters in table.votes["gender"].values() for rater in raters} == {"=Anna", "ben"}
+    assert table.skipped == {"gender": {files[images[4]]: ["=Anna"]}}  # no label, and an audit needs to know of it
     Adjudications(database, made).decide(images[1], "man", why="seen at full size", by="key_1")
     write_labels(database, made, tmp_path / "pictures.csv", what="pictures")
     decided = HumanLabels.load(tmp_path / "pictures.csv")
     assert decided.label("gender", files[images[1]]).label == "man"
     assert len(decided.files) == 4
+    assert {*decided.skipped["gender"]} == {files[images[4]]}
 
 
 def test_a_table_comes_back_as_the_same_labels(database: Database, tmp_path: Path) -> None:
@@ -152,12 +154,12 @@ def test_labels_of_chosen_pictures_never_become_labels_of_drawn_ones(database: D
     """Neither by a set of the same pictures, nor by an audit or a calibration that reads the table."""
     pictures = new_pictures(database, tmp_path, 4)
     chosen = sets_of(database, tmp_path).add("look wrong", GENDER, pictures, second=0.0, chosen=True)
-    rate(database, chosen, "anna", "woman", "man")
+    rate(database, chosen, "anna", "woman", "man", "-")
     write_labels(database, chosen, tmp_path / "labels.csv")
     text = (tmp_path / "labels.csv").read_text()
-    assert text.count(",chosen,") == 2
+    assert text.count(",chosen,") == 3
     drawn = sets_of(database, tmp_path).add("all", GENDER, pictures, second=0.0)
-    with pytest.raises(ValueError, match="the table has labels of 2 pictures that somebody chose, such as"):
+    with pytest.raises(ValueError, match="the table has labels of 3 pictures that somebody chose, such as"):
         import_labels(database, drawn, text)
     assert Labels(database).all(label_set=drawn.id) == []
     with pytest.raises(ValueError, match="they tell nothing of other pictures: leave these lines out"):

@@ -88,6 +88,25 @@ def test_the_estimate_lies_in_the_interval(labels: list[tuple[bool, bool]], more
     assert low - 2e-3 <= estimate <= high + 2e-3
 
 
+def test_skipped_pictures_are_none_of_those_of_which_the_share_tells() -> None:
+    """A third is skipped, whatever the machine says of it; when all were shown, the share is known."""
+    rng = np.random.default_rng(7)
+    human = rng.permutation([1.0] * 100 + [0.0] * 100 + [np.nan] * 100)
+    for skipped in (0.0, 0.5, 1.0):
+        machine = np.where(np.isnan(human), skipped, human)
+        estimate, (low, high) = anytime_share(human, machine, machine.sum(), 300)
+        assert estimate == pytest.approx(0.5)
+        assert 0.49 < low < 0.5 < high < 0.51
+        told, (low, high) = anytime_share(human[:60], machine[:60], machine.sum(), 300)
+        assert low < 0.5 < high
+        assert abs(told - 0.5) < 0.12
+
+
+def test_pictures_that_are_all_skipped_tell_nothing() -> None:
+    estimate, (low, high) = anytime_share([np.nan] * 20, [1.0] * 20, 30, 100)
+    assert (estimate, low, high) == (0.3, 0, 1)
+
+
 def test_wrong_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="give"):
         anytime_share([1, 1], [1], 1, 10)

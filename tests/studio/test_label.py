@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,20 +11,20 @@ import httpx2
 import pytest
 from browsing import Studio
 from label_examples import GENDER, made_set, new_pictures, sets_of
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import update
 from stream_jobs import drawn
 
 from fair_diffusion.service.keys import CLIENT, RATER
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_progress import progress
-from fair_diffusion.service.label_queue import LabelQueue
+from fair_diffusion.service.label_queue import UNDOABLE, LabelQueue
 from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import CANNOT_TELL, Labels
 from fair_diffusion.service.signing import Signer
 from fair_diffusion.service.tables import images
 from fair_diffusion.studio.pages.label import AHEAD
-from fair_diffusion.studio.sessions import cookie_of
+from fair_diffusion.studio.sessions import cookie_of, entry
 
 Look = Callable[[Page, str], None]
 _FETCHED = (
@@ -55,6 +56,31 @@ def _press(page: Page, key: str) -> None:
         page.keyboard.press(key)
 
 
+def _shown(page: Page) -> str:
+    """The hash of the picture that is shown, as soon as there is one."""
+    return (page.locator("#stage img").get_attribute("src") or "").rpartition("/")[2]
+
+
+def _answer(page: Page, pressed: str) -> dict[str, str | None]:
+    """Press a key as soon as a picture is shown, whatever the server has answered; what was said of each picture."""
+    said: dict[str, str | None] = {}
+    for key in pressed:
+        said[_shown(page)] = {"1": "woman", "2": "man"}[key]
+        page.keyboard.press(key)
+    return said
+
+
+def _stored(studio: Studio, made: LabelSet) -> dict[str, str | None]:
+    """What raters said of each picture."""
+    return {each.image: each.answer for each in Labels(studio.server.database).all(label_set=made.id)}
+
+
+def _failure(status: int, code: str, **headers: str) -> dict[str, Any]:
+    """An answer of a server that fails, or refuses."""
+    error = {"message": f"it says {code}", "type": "x", "param": None, "code": code}
+    return {"status": status, "headers": headers, "json": {"error": error}}
+
+
 def _half(page: Page, group: str) -> int:
     """Half the width of a group's interval, in points."""
     said = page.locator(f'.bought [data-group="{group}"] .half').text_content() or ""
@@ -71,8 +97,9 @@ def test_thirty_labels_by_keyboard_narrow_the_interval(empty: Studio, browser: B
     look(page, "label-consent")
     _agree(page)
     expect(page.locator("#by")).to_have_text("Shares come with the first label.")
-    halves = []
+    halves, shown = [], []
     for k in range(30):
+        shown.append(_shown(page))
         _press(page, "1" if k % 2 else "2")
         expect(page.locator("#labelled")).to_have_text(str(k + 1))
         halves.append(_half(page, "woman"))
@@ -84,7 +111,9 @@ def test_thirty_labels_by_keyboard_narrow_the_interval(empty: Studio, browser: B
     assert woman.high is not None
     assert halves[29] == round(50 * (woman.high - woman.low))
     expect(page.locator("#by")).to_contain_text("what the reader says of the other pictures")
-    assert "the reader: " in (page.locator("#last").text_content() or "")
+    expect(page.locator("#last")).to_contain_text("the reader: ")
+    earlier = page.locator("#last img").get_attribute("src") or ""
+    assert earlier.endswith(shown[-1 - UNDOABLE]), "the last of those that can no longer be taken back"
     look(page, "label")
 
 
@@ -110,6 +139,29 @@ def test_a_key_press_costs_one_request_and_the_next_picture_is_there(empty: Stud
     page.wait_for_function(_FETCHED, arg=10 + AHEAD)
     expect(page.locator("#labelled")).to_have_text("10")
     assert sorted(asked) == ["GET image"] * 10 + ["POST fetch"] * 10
+
+
+@pytest.mark.chromium
+def test_keys_wait_for_no_answer_of_the_server(empty: Studio, browser: Browser) -> None:
+    made = _set(empty, 30)
+    page = empty.open(browser, f"label/{made.id}")
+    _agree(page)
+    held: list[Route] = []
+    released: list[bool] = []
+    page.route("**/labels", lambda route: route.continue_() if released else held.append(route))
+    with page.expect_request("**/labels"):
+        said = _answer(page, "1212"[:AHEAD])
+    assert len(said) == AHEAD
+    page.keyboard.press("1")  # no picture is shown, so nothing is labelled
+    expect(page.locator("#stage")).to_have_text("The next picture is on its way.")
+    expect(page.get_by_role("heading", name="No picture is left for you")).to_be_hidden()
+    (first,) = held
+    released.append(True)
+    first.continue_()
+    said |= _answer(page, "".join(random.Random(0).choices("12", k=30 - AHEAD)))
+    expect(page.locator("#labelled")).to_have_text("30")
+    assert len(said) == 30
+    assert _stored(empty, made) == said
 
 
 @pytest.mark.chromium
@@ -186,7 +238,48 @@ def test_the_last_picture_ends_the_work(empty: Studio, browser: Browser, look: L
     look(page, "label-done")
     page.get_by_role("button", name="Undo the last label").click()
     expect(page.locator("#stage img")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
     assert len(_labels(empty, made)) == 2
+
+
+@pytest.mark.chromium
+def test_no_key_falls_on_another_picture_while_a_label_is_taken_back(empty: Studio, browser: Browser) -> None:
+    made = _set(empty, 6)
+    page = empty.open(browser, f"label/{made.id}")
+    _agree(page)
+    first = _shown(page)
+    _press(page, "1")
+    held: list[Route] = []
+    page.route("**/undo?*", lambda route: held.append(route))
+    with page.expect_request("**/undo?*"):
+        page.keyboard.press("u")
+    page.keyboard.press("2")  # the next picture still stands there
+    page.keyboard.press("u")
+    held[0].continue_()
+    expect(page.locator("#labelled")).to_have_text("0")
+    assert _shown(page) == first
+    assert _stored(empty, made) == {}
+    assert len(held) == 1
+    page.unroute("**/undo?*")
+    _press(page, "2")
+    assert _stored(empty, made) == {first: "man"}
+
+
+@pytest.mark.chromium
+def test_a_label_whose_reading_was_shown_stays(empty: Studio, browser: Browser) -> None:
+    made = _set(empty, 8, readings=["woman", "man"] * 4)
+    page = empty.open(browser, f"label/{made.id}")
+    _agree(page)
+    for _ in range(UNDOABLE + 1):
+        expect(page.locator("#last img")).to_have_count(0)
+        _press(page, "1")
+    expect(page.locator("#last img")).to_have_count(1)
+    for left in range(UNDOABLE, 0, -1):
+        _press(page, "u")
+        expect(page.locator("#labelled")).to_have_text(str(left))
+    _press(page, "u")
+    expect(page.get_by_text(f"Only your last {UNDOABLE} labels can be taken back")).to_be_visible()
+    assert _labels(empty, made) == ["woman"]
 
 
 @pytest.mark.chromium
@@ -200,6 +293,69 @@ def test_an_answer_outlives_a_server_that_is_away(empty: Studio, browser: Browse
     page.unroute("**/labels")
     expect(page.locator("#labelled")).to_have_text("1")
     assert _labels(empty, made) == ["woman"]
+
+
+@pytest.mark.chromium
+def test_answers_outlive_a_server_that_fails(empty: Studio, browser: Browser) -> None:
+    """Also where all pictures are answered meanwhile: what is not stored is not done."""
+    made = _set(empty, AHEAD)
+    page = empty.open(browser, f"label/{made.id}")
+    _agree(page)
+    failures = [_failure(503, "server_is_overloaded"), _failure(429, "slow_down"), {"status": 502, "body": "<p>no"}]
+    page.route("**/labels", lambda route: route.fulfill(**failures.pop(0)) if failures else route.continue_())
+    said = _answer(page, "1221"[:AHEAD])
+    expect(page.get_by_text("Your answer is kept here and sent again")).to_be_visible()
+    expect(page.get_by_role("heading", name="No picture is left for you")).to_be_hidden()
+    expect(page.get_by_role("heading", name="No picture is left for you")).to_be_visible()
+    expect(page.get_by_text("Your answer is kept here and sent again")).to_be_hidden()
+    assert _stored(empty, made) == said
+    assert not failures
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize("count", [2, AHEAD])
+def test_a_refused_answer_is_told_and_its_picture_comes_again(empty: Studio, browser: Browser, count: int) -> None:
+    made = _set(empty, AHEAD)
+    page = empty.open(browser, f"label/{made.id}")
+    _agree(page)
+    failures = [_failure(409, "not_held")] * count
+    page.route("**/labels", lambda route: route.fulfill(**failures.pop(0)) if failures else route.continue_())
+    said = _answer(page, "1" * AHEAD)
+    expect(page.get_by_text(f"{count} answers were not stored")).to_contain_text("It says not_held.")
+    expect(page.locator("#labelled")).to_have_text(str(AHEAD - count))
+    expect(page.get_by_role("heading", name="No picture is left for you")).to_be_hidden()
+    again = _answer(page, "2" * count)
+    expect(page.get_by_role("heading", name="No picture is left for you")).to_be_visible()
+    expect(page.get_by_text("not stored")).to_be_hidden()
+    assert list(again) == list(said)[:count]
+    assert _stored(empty, made) == {**said, **again}
+
+
+@pytest.mark.chromium
+def test_answers_outlive_a_session_and_are_never_sent_as_those_of_somebody_else(
+    empty: Studio, browser: Browser
+) -> None:
+    made = _set(empty, 8)
+    key, other = empty.new_key(RATER), empty.new_key(RATER)
+    page = empty.open(browser, f"label/{made.id}", key=key)
+    _agree(page)
+    page.context.clear_cookies()
+    page.keyboard.press("1")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    page.goto(empty.address + entry(empty.server, key))
+    page.goto(f"{empty.address}label/{made.id}")
+    expect(page.locator("#labelled")).to_have_text("1")
+    tab = page.context.new_page()
+    tab.goto(empty.address + entry(empty.server, other))
+    page.keyboard.press("2")
+    expect(page.get_by_role("button", name="I agree")).to_be_visible()  # the other one's page
+    _agree(page)
+    expect(page.locator("#labelled")).to_have_text("1")
+    tab.goto(empty.address + entry(empty.server, key))
+    page.reload()
+    expect(page.locator("#labelled")).to_have_text("2")
+    given = Labels(empty.server.database).all(label_set=made.id)
+    assert [(each.answer, each.rater) for each in given] == [("woman", key.id), ("man", key.id)]
 
 
 @pytest.mark.chromium
@@ -237,6 +393,34 @@ def test_an_operator_looks_after_raters_and_decides(empty: Studio, browser: Brow
     page.get_by_role("button", name="Add its labels").click()
     expect(page.get_by_role("heading", name="1 label added")).to_be_visible()
     expect(page.get_by_text("1 file of the table is not in this set, such as x.png.")).to_be_visible()
+
+
+@pytest.mark.chromium
+def test_a_set_has_second_opinions_and_gold_questions(empty: Studio, browser: Browser, look: Look) -> None:
+    database, data = empty.server.database, empty.server.settings.data
+    pictures = new_pictures(database, data, 8)
+    names = [each.image for each in pictures]
+    drawn(empty.server, ["woman"] * 8, files=names)
+    with database.writing() as connection:
+        connection.execute(update(images).values(job=empty.server.jobs.newest()[0].id))
+    for rater in ("key_a", "key_b"):
+        told: dict[str, Any] = {"rater": rater, "queue": "second", "guideline": "1"}
+        Labels(database).add(names[0], "gender", "woman", **told)
+    page = empty.open(browser, "label")
+    page.get_by_label("Percent of pictures that a second rater sees, too").fill("50")
+    page.get_by_label("Gold questions").fill("2")
+    look(page, "label-make")
+    page.get_by_role("button", name="Make the set").click()
+    expect(page.get_by_text("Gold questions that are wanted: 2; images that are kept whose answer")).to_be_visible()
+    page.go_back()
+    page.get_by_label("Percent of pictures that a second rater sees, too").fill("50")
+    page.get_by_label("Gold questions").fill("1")
+    page.get_by_role("button", name="Make the set").click()
+    expect(page.get_by_role("button", name="I agree")).to_be_visible()
+    (made,) = sets_of(database, data).all()
+    assert (made.second, made.pictures) == (0.5, 7)
+    queue = LabelQueue(database, made, lambda: 0.0)
+    assert vars(queue.next("key_c")[0]) == {"image": names[0], "queue": "gold"}
 
 
 @pytest.mark.chromium

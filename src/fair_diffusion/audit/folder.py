@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fair_diffusion.audit.study import Confusion, Sample, Source, Study
+from fair_diffusion.audit.study import Confusion, Labelled, Sample, Source, Study
 from fair_diffusion.audit.study_file import (
     STUDY_FILE,
     TALLY_ROWS,
@@ -225,10 +225,7 @@ def _plain(study: Study) -> dict[str, Any]:
         "perceived_confusions": [_plain_confusion(one) for one in study.perceived_confusions],
         "quotas": [vars(one) | {"counts": dict(one.counts)} for one in study.quotas],
         "disputed": [vars(one) | {"counts": dict(one.counts)} for one in study.disputed],
-        "labelled": [
-            vars(one) | {"groups": list(one.groups), "counts": [list(row) for row in one.counts]}
-            for one in study.labelled
-        ],
+        "labelled": [_plain_labelled(one) for one in study.labelled],
         "phrasings": [
             {
                 "source": tally.source,
@@ -245,6 +242,12 @@ def _plain(study: Study) -> dict[str, Any]:
         "fields": dict(study.fields),
         "audited": study.audited,
     }
+
+
+def _plain_labelled(one: Labelled) -> dict[str, Any]:
+    told = vars(one) | {"groups": list(one.groups), "counts": [list(row) for row in one.counts]}
+    skipped = list(told.pop("skipped"))
+    return told | ({"skipped": skipped} if skipped else {})
 
 
 def _plain_confusion(one: Confusion) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 There is one prediction for each source, attribute and concept with labelled images. If several concepts have labelled
 images, there is one more for all concepts together, in which each concept weighs as much as it has images. It is
 refused unless every concept has labels: nothing tells what people would see in the others. If a prediction is refused,
-the reason is given instead. The estimates are those of `statistics.prediction_powered`. Exports `predictions` and its
-results `Prediction` and `Predicted`, and `predicted`.
+the reason is given instead. The estimates are those of `statistics.prediction_powered`. Where people skipped images
+that show nobody, shares are those among the images that can be labelled (`statistics.active`). Exports `predictions`
+and its results `Prediction` and `Predicted`, and `predicted`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fair_diffusion.audit.study import Labelled
 from fair_diffusion.audit.tally import Tally, by_source_and_attribute
+from fair_diffusion.statistics.active import weighted_share
 from fair_diffusion.statistics.prediction_powered import (
     FEWEST_EACH,
     FEWEST_IN_ALL,
@@ -135,11 +139,33 @@ def _predicted(tallies: Sequence[Tally], labelled: Sequence[Labelled], level: fl
     few = len(tallies) - sum(_images(one) >= FEWEST_EACH for one in labelled)
     if len(tallies) > 1 and few:
         raise ValueError(_advice(tallies, labelled, few))
+    if any(sum(one.skipped) for one in labelled):
+        return _where_some_were_skipped(tallies, labelled, level)
     strata = [_strata(tally, one) for tally, one in zip(tallies, labelled, strict=True)]
     found = []
     for group in labelled[0].groups:
         own = [by_group[list(one.groups).index(group)] for by_group, one in zip(strata, labelled, strict=True)]
         share = predict(*own[0], level=level) if len(own) == 1 else predict_strata(own, level=level)
+        found.append(Predicted(group=group, **share._asdict()))
+    return found
+
+
+def _where_some_were_skipped(tallies: Sequence[Tally], labelled: Sequence[Labelled], level: float) -> list[Predicted]:
+    """Every group of one concept, of which people skipped some images: its share among those that can be labelled."""
+    if len(tallies) > 1:
+        raise ValueError(
+            "people skipped images, and nobody knows how many images of each concept can be labelled: read the shares "
+            "of each concept by itself"
+        )
+    (tally,), (one,) = tallies, labelled
+    _strata(tally, one)  # refuses labels of other images
+    found, skipped = [], [*one.skipped]
+    for k, group in enumerate(one.groups):
+        kinds = [*map(int, _pairs(one, k)), int(skipped[k]), int(sum(skipped) - skipped[k])]
+        human = np.repeat([1, 1, 0, 0, np.nan, np.nan], kinds)
+        machine = np.repeat([1, 0, 1, 0, 1, 0], kinds)
+        seen = tally.counts.get(group, 0)
+        share = weighted_share(human, machine, np.ones(human.size), seen, int(tally.n), level=level)
         found.append(Predicted(group=group, **share._asdict()))
     return found
 

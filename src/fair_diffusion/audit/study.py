@@ -66,6 +66,8 @@ class Labelled:
         counts: `counts[i][j]` images are group i to people and group j to the machine, shape (K + 1, K + 1); the last i
             and j are unknown.
         table: name of the file with the people's labels.
+        skipped: other images that people were shown and skipped, because they show nobody: `skipped[j]` are group j to
+            the machine, shape (K + 1,), the last unknown; empty if there are none.
     """
 
     source: str
@@ -74,6 +76,7 @@ class Labelled:
     groups: Sequence[str]
     counts: Sequence[Sequence[Count]]
     table: str
+    skipped: Sequence[Count] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

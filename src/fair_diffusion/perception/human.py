@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,7 @@ class HumanLabels:
         notes: how they were read.
         defined: the definitions of the attributes; the built-in ones if None.
         chances: the probability with which a picture was shown, by attribute and file, as far as it is known.
+        skipped: by attribute, the pictures that people were shown and skipped.
     """
 
     def __init__(
@@ -63,8 +64,9 @@ class HumanLabels:
         notes: Sequence[str] = (),
         defined: Attributes | None = None,
         chances: Mapping[tuple[str, str], float] | None = None,
+        skipped: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        self.votes, self.notes, self.chances = votes, notes, chances or {}
+        self.votes, self.notes, self.chances, self.skipped = votes, notes, chances or {}, skipped or {}
         self.files = {file for files in votes.values() for file in files}
         self.met: set[str] = set()
         known = defined or built_in()
@@ -82,7 +84,7 @@ class HumanLabels:
             ValueError: one line for each line of the table that is wrong.
         """
         rows = read_labels(path, defined)
-        return cls(rows.votes, rows.notes, defined, rows.chances)
+        return cls(rows.votes, rows.notes, defined, rows.chances, rows.skipped)
 
     def read(self, images: Sequence[Image.Image]) -> dict[str, list[Reading]]:
         """One reading per picture. `info["file"]` of a picture is its path below the audited folder."""

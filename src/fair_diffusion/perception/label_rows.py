@@ -6,7 +6,9 @@ file,age,gender,race,service_test[,rater]     one column per attribute, as in th
 A column `probability` says with which probability the picture was shown, or "chosen" if somebody chose it, so that it
 stands for no other; `guideline` by which version it was labelled, and `definition` by which definition of the attribute
 (`policy.defined_as`). Calibrations need the first where pictures were not drawn uniformly. Labels of an attribute that
-was defined otherwise are labels of another one.
+was defined otherwise are labels of another one. "skipped" in the place of a group is no label: a rater was shown the
+picture and skipped it, because it shows nobody. Shares of pictures need such rows, because a reader may read groups
+into these pictures.
 Attributes and groups are spelt as `policy.spelling` compares.
 """
 
@@ -20,7 +22,7 @@ from fair_diffusion.files.csv_rows import CsvErrors, Row, chosen, inner_path
 from fair_diffusion.files.tables import FILE, open_table
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.policy.defined_as import defined_as
-from fair_diffusion.policy.spelling import named
+from fair_diffusion.policy.spelling import UNKNOWN, named
 
 COLUMNS, OPTIONAL = ("file", "attribute", "group"), ("rater", "concept", "source")
 SHOWN = ("probability", "guideline", "definition")
@@ -34,6 +36,8 @@ ALSO = {
     "concept": ("prompt", "occupation", "profession", "job"),
     "source": ("model",),
 }
+SKIPPED = "skipped"
+"""Stands in the place of a group where a rater skipped the picture."""
 PEOPLES = ("race", "ethnicity", "race7", "race4", "ethnic_group", "skin_type", "fitzpatrick", "monk")
 """Columns that are attributes too, though none of ours. Other columns need rows of their own."""
 
@@ -53,6 +57,16 @@ class _Label:
     guideline: str
     definition: str
 
+    @property
+    def skips(self) -> bool:
+        """Whether the rater skipped the picture."""
+        return self.group.strip().casefold() == SKIPPED
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """Attribute and group, as they are written; a skipped picture has no group."""
+        return self.attribute, UNKNOWN if self.skips else self.group
+
 
 @dataclass(frozen=True)
 class LabelRows:
@@ -63,6 +77,7 @@ class LabelRows:
         about: concept and source of each file, as far as they stand there; "" where they do not.
         chances: the probability with which a picture was shown, by attribute and file, as far as it stands there.
         guidelines: the versions of the guideline, likewise.
+        skipped: who skipped a picture, by attribute and file, where nobody labelled it.
         notes: what was read otherwise than it is written, and what was left out.
         chosen: the pictures that somebody chose, by attribute and file.
     """
@@ -71,6 +86,7 @@ class LabelRows:
     about: dict[str, tuple[str, str]] = field(default_factory=dict)
     chances: dict[tuple[str, str], float] = field(default_factory=dict)
     guidelines: dict[tuple[str, str], str] = field(default_factory=dict)
+    skipped: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     chosen: set[tuple[str, str]] = field(default_factory=set)
 
@@ -80,7 +96,10 @@ class LabelRows:
         self.about[file] = (one.concept, one.source)
         if one.probability == CHOSEN:
             self.chosen.add((attribute, file))
-        elif one.probability:
+        if one.skips:
+            self.skipped.setdefault(attribute, {}).setdefault(file, []).append(one.rater)
+            return
+        if one.probability not in ("", CHOSEN):
             try:
                 chance = _chance(one.probability)
                 if (before := self.chances.setdefault((attribute, file), chance)) != chance:
@@ -106,6 +125,17 @@ class LabelRows:
                 f"{min(self.chosen)[1]!r} (probability {CHOSEN!r}); they tell nothing of other pictures: leave these "
                 "lines out, or, where these are all the pictures of an audit, the column `probability`"
             )
+
+    def settle(self) -> None:
+        """Forget the skips of pictures that somebody labelled, and note how many other pictures were skipped."""
+        for attribute, files in self.skipped.items():
+            for file in self.votes.get(attribute, {}).keys() & files.keys():
+                del files[file]
+            if files:
+                told = f"{len(files):,} picture{'' if len(files) == 1 else 's'}"
+                self.notes.append(
+                    f"{attribute}: people skipped {told}, so shares as people see them are those among the others"
+                )
 
     def check_chances(self, path: Path) -> None:
         """`ValueError` if the probability stands beside some pictures of an attribute, and not beside others."""
@@ -150,21 +180,22 @@ def read_labels(
     )
     found, errors = LabelRows(), CsvErrors(path)
     labels = list(_labels(long, errors))
-    names = named(((one.attribute, one.group) for one in labels), defined)
+    names = named((one.named for one in labels), defined)
     for one in labels:
-        if (one.attribute, one.group) in names.wrong:
-            errors.add(one.line, names.wrong[one.attribute, one.group])
+        if one.named in names.wrong:
+            errors.add(one.line, names.wrong[one.named])
         else:
-            attribute, group = names.names[one.attribute, one.group]
+            attribute, group = names.names[one.named]
             wanted = definitions.get(attribute, one.definition)
             if one.definition not in ("", wanted):
                 errors.add(one.line, _otherwise(attribute, one.definition, wanted))
-            found.add(replace(one, attribute=attribute, group=group), errors)
+            found.add(replace(one, attribute=attribute, group=SKIPPED if one.skips else group), errors)
     errors.check()
     if not found.votes:
         raise ValueError(f"{path} holds no labels; give one line per picture")
     if not chosen_too:
         found.check_drawn(path)
+    found.settle()
     found.check_chances(path)
     found.notes.extend(names.notes)
     if wide and left_out:

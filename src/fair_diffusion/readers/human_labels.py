@@ -127,9 +127,12 @@ def _labelled(
     place: dict[str | None, int] = {group: k for k, group in enumerate((*groups, None))}
     tables: dict[tuple[str, str], NDArray[np.int64]] = {}
     files: dict[tuple[str, str], list[str]] = {}
-    votes = labels.votes[attribute]
+    skipped: dict[tuple[str, str], NDArray[np.int64]] = {}
+    votes, skips = labels.votes[attribute], labels.skipped.get(attribute, ())
     columns = (images[name].to_pylist() for name in ("file", "source", "concept", attribute))
     for file, source, concept, read in zip(*columns, strict=True):
+        if file in skips:
+            skipped.setdefault((source, concept), np.zeros(len(place), dtype=np.int64))[place[read]] += 1
         if file not in votes:
             continue
         said = labels.label(attribute, file).label
@@ -140,7 +143,13 @@ def _labelled(
         labels.check_even(attribute, own, table=table)
     return [
         Labelled(
-            source=source, concept=concept, attribute=attribute, groups=groups, counts=counts.tolist(), table=table
+            source=source,
+            concept=concept,
+            attribute=attribute,
+            groups=groups,
+            counts=counts.tolist(),
+            table=table,
+            skipped=skipped[source, concept].tolist() if (source, concept) in skipped else (),
         )
         for (source, concept), counts in tables.items()
     ]

@@ -122,12 +122,20 @@ class ProgressShown(TypedDict):
 
 
 @_EXACT
-class LabelGiven(TypedDict):
-    """A label that was stored, what was hidden until then, and what comes next."""
+class FinalLabel(TypedDict):
+    """A label that its rater can no longer take back, and what was hidden of its picture until now."""
 
     label: LabelShown
     reader: Read | None
     gold: str | None
+
+
+@_EXACT
+class LabelGiven(TypedDict):
+    """A label that was stored, the one that has become final with it, and what comes next."""
+
+    label: LabelShown
+    final: FinalLabel | None
     next: list[TaskShown]
     progress: ProgressShown
 

@@ -89,12 +89,12 @@ class Decided(NamedTuple):
     Attributes:
         every: each labelled picture, in the order in which they were labelled first.
         random: by set, those that were drawn at random from it, in the order in which they were ("": from all). They
-            stay so when the label for which they were drawn is taken back, or was a skip. Pictures of a set that
-            somebody chose are none of them.
+            stay so when the label for which they were drawn is taken back, or was a skip. None is a picture that
+            everybody skipped who saw it. Pictures of a set that somebody chose are none of them.
     """
 
     every: dict[str, Decision]
-    random: dict[str, dict[str, Decision]]
+    random: dict[str, dict[str, Decision | None]]
 
 
 class DecidedEverywhere:
@@ -134,8 +134,13 @@ class DecidedEverywhere:
         standing = {
             each.image: each for name, own, each in self._adjudicated if name == attribute and own in (None, definition)
         }
-        every = decided([label for label in ours if label.undone is None], standing)
-        random = {name: {image: every[image] for image in own if image in every} for name, own in drawn.items()}
+        given = [label for label in ours if label.undone is None]
+        every = decided(given, standing)
+        skipped = {label.image for label in given if label.queue in (RANDOM, "second") and is_skip(label)}
+        random = {
+            name: {image: every.get(image) for image in own if image in every or image in skipped}
+            for name, own in drawn.items()
+        }
         return Decided(every, random)
 
     def pictures(self, label_set: str) -> set[str]:

@@ -1,9 +1,10 @@
 """What the labels of a set have bought so far: the shares that people would see, how sure they are, what more buy.
 
 A picture that cannot be told, or on which raters are tied, shows no group, as in an audit: it counts against every one.
-Pictures that everybody skipped are not labelled. Whoever labels looks at the shares after each label, so the intervals
-of a random queue hold however often somebody looks, as on the page of streams; they are of the pictures of the set
-(`statistics.betting`). Those of an active queue are of the process that made the pictures, and hold for one look.
+Pictures that everybody skipped are not labelled: the shares are those among the pictures that can be. Whoever labels
+looks at them after each label, so the intervals of a random queue hold however often somebody looks, as on the page of
+streams; they are of the pictures of the set (`random_share`). Those of an active queue are of the process that made the
+pictures, and hold for one look.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import TIED, Adjudications, Decision
 from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import ACTIVE
+from fair_diffusion.service.random_share import Shown, random_share
 from fair_diffusion.service.tables import label_pictures, labels
 from fair_diffusion.statistics.active import weighted_share
-from fair_diffusion.statistics.betting import anytime_share
 from fair_diffusion.statistics.drawing_order import chance_so_far
 from fair_diffusion.statistics.prediction_powered import FEWEST_IN_ALL
 
@@ -82,36 +83,31 @@ class Progress:
     groups: list[GroupShare]
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """A picture that people labelled or skipped; `chance` is that with which it was shown by now."""
-
-    said: str | None
-    reading: str | None
-    chance: float
-
-
 def progress(database: Database, label_set: LabelSet) -> Progress:
     """How far a set is."""
     with database.reading() as connection:
         decisions = Adjudications(database, label_set).decisions(connection)
         drawn = and_(label_pictures.c.label_set == label_set.id, label_pictures.c.place.is_not(None))
         read = _read(database, connection, label_set)
-        met = select(labels.c.image).where(labels.c.label_set == label_set.id, labels.c.undone.is_(None)).distinct()
-        seen = connection.execute(select(label_pictures).where(drawn, label_pictures.c.image.in_(met))).all()
+        ours = (labels.c.label_set == label_set.id, labels.c.undone.is_(None))
+        met = select(labels.c.image).where(*ours).group_by(labels.c.image).order_by(func.min(labels.c.id))
+        order = connection.scalars(met).all()
+        told = select(label_pictures).where(drawn, label_pictures.c.image.in_(met.order_by(None)))
+        rows = {row.image: row for row in connection.execute(told)}
+        seen = [rows[image] for image in order if image in rows]  # as they were labelled or skipped first
         chances = _chances(connection, label_set, seen) if label_set.queue == ACTIVE else [1.0] * len(seen)
-    rows = {row.image: row for row in seen}
-    here = {image: one for image, one in decisions.items() if image in rows}  # in the order of their first labels
-    chance = dict(zip(rows, chances, strict=True))
-    pictures = [_Picture(one.answer, rows[image].reading, chance[image]) for image, one in here.items()]
-    skipped = [_Picture(None, row.reading, chance[image]) for image, row in rows.items() if image not in here]
-    by, groups = _shares(label_set, pictures, skipped, read)
+    here = {image: one for image, one in decisions.items() if image in rows}
+    shown = [
+        Shown(here[row.image].answer if row.image in here else None, row.image not in here, row.reading, chance)
+        for row, chance in zip(seen, chances, strict=True)
+    ]
+    by, groups = _shares(label_set, shown, read)
     return Progress(
         pictures=sum(read.values()),
-        labelled=len(pictures),
+        labelled=len(here),
         cannot_tell=_cannot_tell([*here.values()]),
         tied=sum(one.how == TIED for one in here.values()),
-        skipped=len(skipped),
+        skipped=len(seen) - len(here),
         by=by,
         anytime=label_set.queue != ACTIVE,
         groups=groups,
@@ -152,31 +148,26 @@ def _cannot_tell(decisions: Sequence[Decision]) -> int:
     return sum(one.answer is None and one.how != TIED for one in decisions)
 
 
-def _shares(
-    label_set: LabelSet, pictures: Sequence[_Picture], skipped: Sequence[_Picture], read: dict[str | None, int]
-) -> tuple[str, list[GroupShare]]:
+def _shares(label_set: LabelSet, shown: Sequence[Shown], read: dict[str | None, int]) -> tuple[str, list[GroupShare]]:
     """The shares of all groups, and what they rest on."""
     every, has_reader = sum(read.values()), any(reading is not None for reading in read)
-    said = Counter(each.said for each in pictures)
+    said = Counter(each.said for each in shown)
+    labelled = sum(not each.skipped for each in shown)
     plain = [GroupShare(group, said[group], read.get(group, 0) if has_reader else None) for group in label_set.groups]
     if label_set.queue == ACTIVE:
-        if len(pictures) < FEWEST_IN_ALL:
+        if labelled < FEWEST_IN_ALL:
             return "labels and reader", plain
-        return "labels and reader", [_weighted(one, pictures, skipped, every) for one in plain]
+        return "labels and reader", [_weighted(one, shown, every) for one in plain]
     by = "labels and reader" if has_reader else "labels"
-    return by, [_anytime(one, pictures, skipped, every) for one in plain] if pictures else plain
+    return by, [_anytime(one, shown, read) for one in plain] if labelled else plain
 
 
-def _anytime(one: GroupShare, pictures: Sequence[_Picture], skipped: Sequence[_Picture], every: int) -> GroupShare:
-    """The share in a random queue, among the pictures that nobody skipped.
+def _anytime(one: GroupShare, shown: Sequence[Shown], read: dict[str | None, int]) -> GroupShare:
+    """The share in a random queue, among the pictures that can be labelled.
 
-    Half the interval shrinks about as √(1/n − 1/N): so many more labels are told."""
-    human = [float(each.said == one.group) for each in pictures]
-    machine = [float(one.read is not None and each.reading == one.group) for each in pictures]
-    every -= len(skipped)
-    seen = (one.read or 0) - sum(one.read is not None and each.reading == one.group for each in skipped)
-    share, (low, high) = anytime_share(human, machine, seen, every)
-    n, half = len(pictures), (high - low) / 2
+    Half the interval shrinks about as √(1/n − 1/N): so many more pictures are told."""
+    share, (low, high) = random_share(one.group, shown, read)
+    n, every, half = len(shown), sum(read.values()), (high - low) / 2
     told = GroupShare(one.group, one.labelled, one.read, share, low, high)
     step = next((each for each in STEPS if each < 0.8 * half), None)
     if step is None or n == every:
@@ -186,16 +177,16 @@ def _anytime(one: GroupShare, pictures: Sequence[_Picture], skipped: Sequence[_P
     return replace(told, wanted=step, more=max(1, total - n))
 
 
-def _weighted(one: GroupShare, pictures: Sequence[_Picture], skipped: Sequence[_Picture], every: int) -> GroupShare:
-    shown = [*pictures, *skipped]
+def _weighted(one: GroupShare, shown: Sequence[Shown], every: int) -> GroupShare:
     found = weighted_share(
-        [float(each.said == one.group) for each in pictures] + [math.nan] * len(skipped),
+        [each.shows(one.group) for each in shown],
         [float(each.reading == one.group) for each in shown],
         [each.chance for each in shown],
         one.read or 0,
         every,
     )
-    told = _with(one, found.estimate, found.low, found.high, len(pictures), every)
+    labelled = sum(not each.skipped for each in shown)
+    told = _with(one, found.estimate, found.low, found.high, labelled, every)
     return _replaced(told, told.more)
 
 

@@ -1,7 +1,11 @@
 """Which picture a rater sees next, and what comes of it: a label, a skip, a step back.
 
 A rater holds the pictures that were given out; no other rater gets them meanwhile, and only they can be labelled. A
-hold that ran out still lets its rater label: then the picture has two labels, and both are kept.
+hold that ran out still lets its rater label: then the picture has two labels, and both are kept. The same answer sent
+twice, as where the first one's receipt was lost, is one label.
+
+A rater may take back the last `UNDOABLE` labels. What was hidden of a picture is told once its label can no longer be
+taken back, so every label that stands was given without it.
 
 In this order: what the rater holds; now and then a gold question; a second opinion that is waited for; the next picture
 of the draw. So a reload shows the same picture, and the labels are those of the first pictures of the draw.
@@ -27,6 +31,8 @@ HELD = 600.0
 """Seconds for which no other rater gets a picture that was given out."""
 MOST_HELD = 8
 """Pictures that a rater may hold at once."""
+UNDOABLE = 3
+"""How many labels a rater may take back."""
 GOLD_SHARE = 1 / 20
 """How often a picture is a gold question, while there are any that the rater has not seen."""
 _skipped = and_(labels.c.answer.is_(None), labels.c.reason != CANNOT_TELL)
@@ -37,7 +43,7 @@ class NotHeldError(ValueError):
 
 
 class NothingToUndoError(LookupError):
-    """The rater has no label that stands in this set."""
+    """The rater has no label in this set that can be taken back."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Given:
-    """A label that was given, and what was hidden until then.
+    """A label that was given, and what is hidden of its picture while it can be taken back.
 
     Attributes:
         label: as it is stored.
@@ -114,10 +120,10 @@ class LabelQueue:
             most: how many pictures the rater holds then; 0: what is left.
 
         Returns:
-            The label with what was hidden, and the pictures that the rater holds.
+            The label with what is hidden, and the pictures that the rater holds.
 
         Raises:
-            NotHeldError: the picture was not given to this rater.
+            NotHeldError: the picture was not given to this rater, or the rater said something else of it.
             ValueError: the answer is no group, or the guideline is another one.
         """
         if guideline != self._set.guideline:
@@ -125,40 +131,42 @@ class LabelQueue:
                 f"the guideline of the set is {self._set.guideline!r}, not {guideline!r}; load the page anew"
             )
         with self._writing() as connection:
+            picture = self._picture(connection, image)
             mine = self._of_rater(label_holds, rater, label_holds.c.image == image)
-            hold = connection.execute(delete(label_holds).where(*mine).returning(label_holds)).first()
-            picture = connection.execute(select(label_pictures).where(*self._of_set(label_pictures, image))).first()
-            if hold is None or picture is None:
+            given = self._sent_before(connection, image, rater, answer, reason)
+            if picture is not None and connection.execute(delete(label_holds).where(*mine)).rowcount:
+                given = self._store(connection, picture, rater, answer, reason)
+            if picture is None or given is None:
                 raise NotHeldError("this picture was not given to this rater, or is labelled; take the next one")
-            queue = self._queue_now(connection, picture, rater)
-            given = self._labels.add(
-                image,
-                self._set.attribute,
-                answer,
-                reason=reason,
-                rater=rater,
-                queue=queue,
-                guideline=guideline,
-                probability=picture.probability if queue in DRAWN else None,
-                groups=self._set.groups,
-                label_set=self._set.id,
-                definition=self._set.definition,
-                connection=connection,
-            )
             held = self._held(connection, rater, most) if most else []
         return Given(given, picture.reading, picture.confidence, picture.gold), held
+
+    def final(self, label: Label) -> Given | None:
+        """The label that cannot be taken back since `label` was given, with what was hidden; None if there is none."""
+        before = select(labels).where(*self._of_rater(labels, label.rater, labels.c.id < label.id))
+        with self._database.reading() as connection:
+            row = connection.execute(before.order_by(labels.c.id.desc()).offset(UNDOABLE - 1).limit(1)).first()
+            if row is None or row.undone is not None:
+                return None
+            picture = self._picture(connection, row.image)
+        return picture and Given(Label.of(row), picture.reading, picture.confidence, picture.gold)
 
     def undo(self, rater: str) -> tuple[Label, Task]:
         """Take back the rater's last label of the set. The picture comes first again.
 
         Raises:
-            NothingToUndoError: there is none.
+            NothingToUndoError: there is none among the last `UNDOABLE` labels.
         """
         with self._writing() as connection:
             standing = self._of_rater(labels, rater, labels.c.undone.is_(None))
             last = connection.scalar(select(func.max(labels.c.id)).where(*standing))
             if last is None:
-                raise NothingToUndoError("there is no label of this rater to take back")
+                raise NothingToUndoError("there is no label of yours to take back")
+            later = select(func.count()).where(*self._of_rater(labels, rater, labels.c.id > last))
+            if connection.execute(later).scalar_one() >= UNDOABLE:
+                raise NothingToUndoError(
+                    f"only your last {UNDOABLE} labels can be taken back: of pictures before, what was hidden was shown"
+                )
             undone = update(labels).where(labels.c.id == last).values(undone=now()).returning(labels)
             label = Label.of(connection.execute(undone).one())
             first = connection.scalar(select(func.min(label_holds.c.number)).where(*self._of_rater(label_holds, rater)))
@@ -171,6 +179,38 @@ class LabelQueue:
         with self._database.writing() as connection:
             self._database.lock(connection, f"fair-diffusion: label set {self._set.id}")
             yield connection
+
+    def _picture(self, connection: Connection, image: str) -> Any:
+        """The row of a picture of the set; None if there is none."""
+        return connection.execute(select(label_pictures).where(*self._of_set(label_pictures, image))).first()
+
+    def _store(
+        self, connection: Connection, picture: Row[Any], rater: str, answer: str | None, reason: str | None
+    ) -> Label:
+        queue = self._queue_now(connection, picture, rater)
+        return self._labels.add(
+            picture.image,
+            self._set.attribute,
+            answer,
+            reason=reason,
+            rater=rater,
+            queue=queue,
+            guideline=self._set.guideline,
+            probability=picture.probability if queue in DRAWN else None,
+            groups=self._set.groups,
+            label_set=self._set.id,
+            definition=self._set.definition,
+            connection=connection,
+        )
+
+    def _sent_before(
+        self, connection: Connection, image: str, rater: str, answer: str | None, reason: str | None
+    ) -> Label | None:
+        """The label that stands of this picture, if the rater said the same."""
+        standing = self._of_rater(labels, rater, labels.c.image == image, labels.c.undone.is_(None))
+        row = connection.execute(select(labels).where(*standing)).first()
+        same = answer, reason or (CANNOT_TELL if answer is None else None)
+        return Label.of(row) if row is not None and (row.answer, row.reason) == same else None
 
     def _of_set(self, table: Any, image: Any) -> tuple[ColumnElement[bool], ...]:
         return table.c.label_set == self._set.id, table.c.image == image

@@ -32,7 +32,7 @@ class RaterShown:
         rater: the pseudonym.
         labels: pictures that were labelled, "cannot tell" included, gold questions left out.
         cannot_tell, skipped, undone: how many of what was shown.
-        gold_asked, gold_right: gold questions.
+        gold_asked, gold_right: gold questions. The first answer counts, also when it was taken back; a skip is none.
         seconds: median time of a label; None with fewer than two.
         shared: pictures that others labelled, too.
         agreed: how many of those the rater agrees on with the others; a picture counts once.
@@ -103,7 +103,8 @@ def _shown(
 ) -> RaterShown:
     own = [label for label in every if label.rater == rater]
     standing = [label for label in own if label.undone is None]
-    asked = [label for label in standing if label.queue == "gold" and label.image in gold and not is_skip(label)]
+    first = {label.image: label for label in reversed(own) if label.queue == "gold" and label.image in gold}
+    asked = [label for label in first.values() if not is_skip(label)]
     given = [label for label in standing if label.queue != "gold" and not is_skip(label)]
     both = [label for label in given if sum(counts[label.image]) > 1]
     agreed = sum((counts[each.image][_place(each, groups)] - 1) / (sum(counts[each.image]) - 1) for each in both)

@@ -5,8 +5,9 @@ with which the picture was shown by now, so tables of several sets may be joined
 chose "chosen" stands there, so that nobody takes them for drawn ones. The definition is what that of the attribute is
 known by; it is empty for sets that are older than that.
 
-"unknown" stands for "cannot tell". Skips and gold questions are left out. A table of pictures has one line for each,
-with what raters together or an adjudication say, so that its reader needs no rule for disagreements.
+"unknown" stands for "cannot tell". Gold questions are left out. A table of pictures has one line for each, with what
+raters together or an adjudication say, so that its reader needs no rule for disagreements. Pictures that everybody
+skipped who saw them come last, as "skipped": an audit needs to know what a reader says of these.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Row, select
 
 from fair_diffusion.files.csv_rows import write_csv
-from fair_diffusion.perception.label_rows import CHOSEN, COLUMNS, OPTIONAL, SHOWN, LabelRows, read_labels
+from fair_diffusion.perception.label_rows import CHOSEN, COLUMNS, OPTIONAL, SHOWN, SKIPPED, LabelRows, read_labels
 from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
-from fair_diffusion.service.label_decisions import Adjudications
+from fair_diffusion.service.label_decisions import Adjudications, is_skip
 from fair_diffusion.service.label_sets import LabelSet
 from fair_diffusion.service.labels import DRAWN, RANDOM, Labels
 from fair_diffusion.service.tables import label_pictures, labels
@@ -100,7 +101,7 @@ def write_sets(
     names: Mapping[str, str] | None = None,
 ) -> int:
     """The same for several sets, such as those of the attributes of the same pictures, in one table."""
-    rows = [row for each in sets for row in _lines(database, each, what, names)]
+    rows = [row for each in sets for part in (_lines, _skips) for row in part(database, each, what, names)]
     write_csv(path, HEADER, rows)
     return len(rows)
 
@@ -128,6 +129,31 @@ def _lines(
                 "guideline": versions.get((image, rater), label_set.guideline),
                 "definition": label_set.definition or "",
             }
+
+
+def _skips(
+    database: Database, label_set: LabelSet, what: What, names: Mapping[str, str] | None
+) -> Iterator[dict[str, Any]]:
+    """The lines of pictures that everybody skipped who saw them; one for each rater, or for each picture."""
+    decisions = Adjudications(database, label_set).decisions()
+    pictures, chances = _pictures(database, label_set), chances_by_now(database, label_set)
+    skips = [each for each in Labels(database).all(label_set=label_set.id) if is_skip(each)]
+    told = {each.image: each for each in skips}.values() if what == "pictures" else skips
+    for label in told:
+        if label.image in decisions or label.image not in chances:
+            continue
+        row = pictures[label.image]
+        yield {
+            "file": row.file,
+            "attribute": label_set.attribute,
+            "group": SKIPPED,
+            "rater": SKIPPED if what == "pictures" else (names or {}).get(label.rater, label.rater),
+            "concept": row.concept,
+            "source": row.source,
+            "probability": CHOSEN if label_set.chosen else chances[label.image],
+            "guideline": label.guideline,
+            "definition": label_set.definition or "",
+        }
 
 
 def labels_text(database: Database, label_set: LabelSet, *, what: What = "labels") -> str:

@@ -38,6 +38,18 @@ def wilson(count: int, n: int, level: float = 0.95) -> Interval:
     return float(low), float(high)
 
 
+def with_unread(count: int, unread: int, n: int, level: float = 0.95) -> Interval:
+    """The interval of a share where some images could not be read: they may show any group, and both ends allow for it.
+
+    Args:
+        count: images that show the group.
+        unread: images that could not be read. None of them shows the group at the lower end, all do at the upper.
+        n: all images, unread ones included, 1 or more.
+        level: confidence, strictly between 0.3 and 1.
+    """
+    return wilson(count, n, level)[0], wilson(count + unread, n, level)[1]
+
+
 def wilson_bounds(counts: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """Lower and upper ends of many widened Wilson intervals at once.
 

@@ -14,14 +14,14 @@ from fair_diffusion.audit.table import JOINT
 from fair_diffusion.policy.defined_as import defined_in
 from fair_diffusion.report.headline import percent, plural, spoken
 from fair_diffusion.service.job import DONE
-from fair_diffusion.service.label_decisions import DecidedEverywhere, Decision
+from fair_diffusion.service.label_decisions import DecidedEverywhere
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.tables import streams
 from fair_diffusion.service.worker_kind import model_of
-from fair_diffusion.statistics.betting import anytime_share
 from fair_diffusion.statistics.differences import newcombe
-from fair_diffusion.statistics.intervals import Interval, verdict, wilson
+from fair_diffusion.statistics.intervals import Interval, Verdict, verdict, wilson, with_unread
+from fair_diffusion.studio.peoples_shares import PeoplesShare, PeoplesShares
 
 LAST = 100
 """Images of the strip, and those that alarms look at."""
@@ -37,14 +37,14 @@ DISAGREE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """One group of a stream.
+    """One group of a stream. An image that the judge could not read may show any group, as in a report.
 
     Attributes:
         name: of the group.
         target: its share.
-        asked, perceived, judged: images; `judged_of` counts those that the judge could read.
-        interval: of the judged share; None if nothing was judged.
-        people: the share as people see it, with its interval; None without labels.
+        asked, perceived, judged: images.
+        n: images of the stream; `unread` are those of them that the judge could not read.
+        people: the share as people see it; None without labels.
     """
 
     name: str
@@ -52,19 +52,46 @@ class Group:
     asked: int
     perceived: int
     judged: int
-    judged_of: int
-    interval: Interval | None
-    people: tuple[float, Interval] | None
+    n: int
+    unread: int
+    people: PeoplesShare | None
 
     @property
     def share(self) -> float | None:
-        """The judged share."""
-        return self.judged / self.judged_of if self.judged_of else None
+        """The judged share, of all images."""
+        return self.judged / self.n if self.n else None
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """Its 95 % interval: the lower end if no unread image shows the group, the upper end if all do."""
+        return with_unread(self.judged, self.unread, self.n) if self.n else None
 
     @property
-    def verdict(self) -> str:
+    def judges_verdict(self) -> Verdict:
         """Whether the judged share is within the band around the target."""
         return verdict(*self.interval, self.target, TOLERANCE) if self.interval else "cannot tell"
+
+    @property
+    def peoples_verdict(self) -> Verdict:
+        """Whether the share that people see is."""
+        return verdict(*self.people.process, self.target, TOLERANCE) if self.people else "cannot tell"
+
+    @property
+    def eyes(self) -> str:
+        """By whose eyes the verdict is: "people" as soon as their labels are enough for one, else "the judge"."""
+        return "the judge" if self.peoples_verdict == "cannot tell" else "people"
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of these eyes."""
+        return self.peoples_verdict if self.eyes == "people" else self.judges_verdict
+
+    @property
+    def hidden(self) -> bool:
+        """Whether unread images alone are the reason why nothing can be told."""
+        read = self.n - self.unread
+        told = verdict(*wilson(self.judged, read), self.target, TOLERANCE) if read else "cannot tell"
+        return self.verdict == "cannot tell" != told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +104,8 @@ class Flow:
         n: images so far.
         groups: with a target above zero, or with images.
         all_images: those that are kept, the newest first: what is kept of each.
-        labels: how many pictures people labelled that were drawn at random.
+        unread: images that the judge could not read.
+        labels: how many pictures people labelled that were drawn at random; `skipped`: how many of them they skipped.
         labels_of: how many pictures these were drawn from.
         left_out: how many others they labelled: chosen by somebody, drawn by uncertainty, or from another set.
     """
@@ -89,7 +117,9 @@ class Flow:
     n: int
     groups: Sequence[Group]
     all_images: Sequence[Mapping[str, Any]]
+    unread: int
     labels: int
+    skipped: int
     labels_of: int
     left_out: int
 
@@ -99,36 +129,51 @@ class Flow:
         return self.all_images[:LAST]
 
     @property
-    def unread(self) -> int:
-        """Images that the judge could not read."""
-        return self.n - sum(group.judged for group in self.groups)
-
-    @property
     def names(self) -> list[str]:
         """The groups, in order."""
         return [group.name for group in self.groups]
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """The worst verdict of a group."""
         verdicts = {group.verdict for group in self.groups}
-        return next(each for each in ("misses", "cannot tell", "meets") if each in verdicts or each == "meets")
+        return "misses" if "misses" in verdicts else "cannot tell" if "cannot tell" in verdicts else "meets"
+
+    @property
+    def eyes(self) -> str:
+        """By whose eyes it is: "the judge", "people", or "people and the judge" of different groups."""
+        return " and ".join(sorted({group.eyes for group in self.groups if group.verdict == self.verdict}))
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it cannot be told because images are unread."""
+        return self.verdict == "cannot tell" and any(group.hidden for group in self.groups)
 
     @cached_property
     def alarms(self) -> list[str]:
         """What calls for a look, one sentence each."""
-        return [*self._deviations(), *self._unknowns(), *self._readers()]
+        return [*self._deviations(), *self._contradictions(), *self._unknowns(), *self._readers()]
 
     def _deviations(self) -> list[str]:
         found = []
         for group in self.groups:
-            if group.verdict == "misses" and group.interval and group.share is not None:
-                low, high = (percent(end, 0) for end in group.interval)
-                found.append(
-                    f"{percent(group.share, 0)} of the images show {plural(group.name)} ({low} to {high}), "
-                    f"{percent(group.target, 0)} were asked"
-                )
+            by_people = group.people if group.eyes == "people" else None
+            share, interval = (by_people.share, by_people.process) if by_people else (group.share, group.interval)
+            if group.verdict == "misses" and interval and share is not None:
+                read = f"people see {plural(group.name)} in {percent(share, 0)} of the images"
+                if not by_people:
+                    read = f"{percent(share, 0)} of the images show {plural(group.name)}, as the judge reads them"
+                found.append(f"{read} ({_ends(interval)}), {percent(group.target, 0)} were asked")
         return found
+
+    def _contradictions(self) -> list[str]:
+        """Where people contradict the judge, in the same images."""
+        return [
+            f"people contradict the judge: they see {plural(group.name)} in {_ends(group.people.interval)} of the "
+            f"images from which a set draws, and it reads {_ends(group.people.judged)}"
+            for group in self.groups
+            if group.people and group.people.contradicts
+        ]
 
     def _unknowns(self) -> list[str]:
         half = len(self.images) // 2
@@ -170,8 +215,10 @@ def flows(server: Server) -> list[Flow]:
             continue
         own = images.get((first.rule, first.model, first.attributes, targets[stream])) or []
         attributes = tuple(first.attributes.split(" × "))
-        read = sum(row.judged for row in group)
-        people = _people(attributes, own, decisions, defined_in(targets[stream], first.attributes))
+        unread = first.n - sum(row.judged for row in group)
+        defined = defined_in(targets[stream], first.attributes)
+        readings = {image["file"]: shows(image, "judged", attributes) for image in own}
+        people = PeoplesShares(JOINT.join(attributes), readings, decisions, defined)
         found.append(
             Flow(
                 id=stream,
@@ -186,16 +233,18 @@ def flows(server: Server) -> list[Flow]:
                         asked=row.asked,
                         perceived=row.perceived,
                         judged=row.judged,
-                        judged_of=read,
-                        interval=wilson(row.judged, read) if read else None,
+                        n=first.n,
+                        unread=unread,
                         people=people(row.group),
                     )
                     for row in group
                     if row.share or row.asked or row.judged or row.perceived
                 ],
                 all_images=own,
-                labels=len(people.labelled),
-                labels_of=len(people.images),
+                unread=unread,
+                labels=people.labelled,
+                skipped=people.skipped,
+                labels_of=people.images,
                 left_out=people.left_out,
             )
         )
@@ -219,47 +268,10 @@ def _images(server: Server) -> dict[tuple[str, str, str, str], list[Mapping[str,
     return found
 
 
-class _people:
-    """The shares of a stream as people see them: an interval that holds however often somebody looks at it.
-
-    A set tells of the pictures that it draws from, and not of those that came later. Sets draw at different rates, so
-    one of them tells: that of which most pictures of the stream are labelled. A picture that cannot be told, or on
-    which raters are tied, shows no group, as on the pages of labels.
-
-    Args:
-        attributes: of the stream; nothing is told of combinations.
-        images: of the stream.
-        decisions: what people see in pictures; those alone count that were drawn at random.
-        definition: by what the stream's definition of the attribute is known.
-    """
-
-    def __init__(
-        self,
-        attributes: Sequence[str],
-        images: Sequence[Mapping[str, Any]],
-        decisions: DecidedEverywhere,
-        definition: str,
-    ) -> None:
-        told = decisions.of(JOINT.join(attributes), definition)
-        own, self._names = {image["file"]: image for image in images}, attributes
-        drawn_from, labelled = set[str](), dict[str, Decision]()
-        for name, drawn in told.random.items():
-            there = own.keys() & decisions.pictures(name) if name else set(own)
-            known = {file: one for file, one in drawn.items() if file in there}
-            if len(known) > len(labelled):
-                drawn_from, labelled = there, known
-        self.images = [own[file] for file in drawn_from]
-        self.labelled = [(one.answer, own[file]) for file, one in labelled.items()]
-        self.left_out = sum(file in own and file not in labelled for file in told.every)
-
-    def __call__(self, group: str) -> tuple[float, Interval] | None:
-        """The share of a group; None without labels."""
-        if not self.labelled:
-            return None
-        human = [float(answer == group) for answer, _ in self.labelled]
-        machine = [float(shows(image, "judged", self._names) == group) for _, image in self.labelled]
-        seen = sum(shows(image, "judged", self._names) == group for image in self.images)
-        return anytime_share(human, machine, seen, len(self.images))
+def _ends(interval: Interval) -> str:
+    """A share, or between which two it lies."""
+    low, high = (percent(end, 0) for end in interval)
+    return low if low == high else f"{low} to {high}"
 
 
 def title_of(flow: Flow) -> str:

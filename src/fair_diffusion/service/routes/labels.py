@@ -12,19 +12,21 @@ from starlette.responses import Response
 from fair_diffusion.policy import built_in
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.label_answers import (
+    FinalLabel,
     GuidelineShown,
     LabelGiven,
     LabelShown,
     LabelUndone,
     ProgressShown,
     RatersOfSet,
+    Read,
     SetList,
     SetShown,
     TaskList,
     TaskShown,
 )
 from fair_diffusion.service.label_progress import progress as progress_of
-from fair_diffusion.service.label_queue import MOST_HELD, LabelQueue, NotHeldError, NothingToUndoError, Task
+from fair_diffusion.service.label_queue import MOST_HELD, Given, LabelQueue, NotHeldError, NothingToUndoError, Task
 from fair_diffusion.service.label_raters import raters_of
 from fair_diffusion.service.label_sets import LabelSet, LabelSets, UnknownSetError
 from fair_diffusion.service.labels import Label
@@ -133,7 +135,8 @@ def picture(label_set: Set, image: Hash, server: Here, key: Labeller) -> Respons
 
 @router.post("/{label_set}/labels", status_code=201, responses=documented(400, 403, 404, 409))
 def label(label_set: Set, asked: NewLabel, server: Here, key: Labeller) -> LabelGiven:
-    """Label a picture that the caller holds. The answer tells what a reader said, and which pictures come next."""
+    """Label a picture that the caller holds. The answer tells which pictures come next, and of the label that can no
+    longer be taken back since, what a reader said of its picture. The same label sent twice is stored once."""
     ours = agreed(server, key, label_set)
     if asked.answer is not None and asked.reason is not None:
         raise wrong("reason", "both an answer and a reason to skip are given; give one")
@@ -141,16 +144,16 @@ def label(label_set: Set, asked: NewLabel, server: Here, key: Labeller) -> Label
         raise wrong("answer", f"{ours.attribute} has no group {asked.answer!r}; give one of: {', '.join(ours.groups)}")
     if asked.guideline != ours.guideline:
         raise wrong("guideline", f"the guideline of this set is {ours.guideline}; read it anew")
+    queue = LabelQueue(server.database, ours)
     try:
-        given, held = LabelQueue(server.database, ours).label(
+        given, held = queue.label(
             key.id, asked.image, asked.answer, reason=asked.reason, guideline=asked.guideline, most=asked.most
         )
     except NotHeldError as error:
         raise Problem(409, str(error), param="image", code="not_held", retry=False) from None
     return {
         "label": _label(given.label),
-        "reader": None if given.reading is None else {"group": given.reading, "confidence": given.confidence},
-        "gold": given.gold,
+        "final": _final(queue.final(given.label)),
         "next": _tasks(held),
         "progress": _progress(server, ours),
     }
@@ -158,7 +161,8 @@ def label(label_set: Set, asked: NewLabel, server: Here, key: Labeller) -> Label
 
 @router.post("/{label_set}/undo", responses=documented(400, 403, 404, 409))
 def undo(label_set: Set, server: Here, key: Labeller, asked: Annotated[Ahead, Query()]) -> LabelUndone:
-    """Take back the caller's last label. Its picture comes first again; the label stays, with the time."""
+    """Take back the caller's last label, if it is among the last 3. Its picture comes first again; the label stays,
+    with the time."""
     ours = agreed(server, key, label_set)
     queue = LabelQueue(server.database, ours)
     try:
@@ -221,6 +225,13 @@ def _tasks(held: list[Task]) -> list[TaskShown]:
 def _label(each: Label) -> LabelShown:
     names = ("id", "image", "answer", "reason", "queue", "probability", "time", "undone")
     return cast(LabelShown, {"object": "label", **{name: getattr(each, name) for name in names}})
+
+
+def _final(one: Given | None) -> FinalLabel | None:
+    if one is None:
+        return None
+    reader: Read | None = None if one.reading is None else {"group": one.reading, "confidence": one.confidence}
+    return {"label": _label(one.label), "reader": reader, "gold": one.gold}
 
 
 def _progress(server: Server, ours: LabelSet) -> ProgressShown:

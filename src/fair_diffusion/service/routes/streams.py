@@ -8,14 +8,17 @@ from fair_diffusion.service.answer_shapes import StreamList, StreamShown
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.problems import documented
 from fair_diffusion.service.server import Here, Operator
-from fair_diffusion.statistics.intervals import wilson
+from fair_diffusion.statistics.intervals import with_unread
 
 router = APIRouter(prefix="/v1", tags=["streams"])
 
 
 @router.get("/streams", responses=documented(403))
 def streams(server: Here, key: Operator) -> StreamList:
-    """Every stream with its groups. The interval is of the judged share, at 95 %, for independent images."""
+    """Every stream with its groups. The share is of all its images, as the judge reads them.
+
+    The interval is at 95 %, for independent images; those that the judge could not read may show any group.
+    """
     found: dict[int, StreamShown] = {}
     rows = DatabaseLedger(server.database).rows()
     judged: dict[int, int] = {}
@@ -31,7 +34,7 @@ def streams(server: Here, key: Operator) -> StreamList:
                 "judged": judged[row.stream],
                 "groups": [],
             }
-        n = judged[row.stream]
+        unread = row.n - judged[row.stream]
         found[row.stream]["groups"].append(
             {
                 "group": row.group,
@@ -40,8 +43,8 @@ def streams(server: Here, key: Operator) -> StreamList:
                 "pending": row.pending,
                 "perceived": row.perceived,
                 "judged": row.judged,
-                "share": row.judged / n if n else None,
-                "interval": list(wilson(row.judged, n)) if n else None,
+                "share": row.judged / row.n if row.n else None,
+                "interval": list(with_unread(row.judged, unread, row.n)) if row.n else None,
             }
         )
     return {"object": "list", "data": list(found.values())}

@@ -12,10 +12,12 @@ from fair_diffusion.policy.guideline import SKIPS
 from fair_diffusion.service.calibrations import Calibrations
 from fair_diffusion.service.keys import OPERATOR
 from fair_diffusion.service.label_progress import progress
-from fair_diffusion.service.labels import CANNOT_TELL
+from fair_diffusion.service.label_queue import UNDOABLE
 from fair_diffusion.service.problems import forbidden
 from fair_diffusion.service.routes.labels import Set, found, sets_of
 from fair_diffusion.service.server import Here, Labeller, Server
+from fair_diffusion.studio.flows import flows
+from fair_diffusion.studio.label_next import label_next
 from fair_diffusion.studio.view import page, root_of
 
 router = APIRouter(prefix="/label")
@@ -35,6 +37,7 @@ def sets(request: Request, server: Here, key: Labeller) -> Response:
         "may_make": key.role == OPERATOR,
         "megabytes": LARGEST // 2**20,
         "calibrations": Calibrations(server.database).newest(),
+        "wanted": label_next(flows(server)) if key.role == OPERATOR else None,
     }
     return page(request, "label_sets.html.j2", title="Label", **context)
 
@@ -44,10 +47,10 @@ def label(request: Request, label_set: Set, server: Here, key: Labeller) -> Resp
     """Label the pictures of a set; first its guideline, once."""
     ours = found(server, label_set)
     guideline = sets_of(server).guideline(ours.guideline)
-    context: dict[str, Any] = {"set": ours, "guideline": guideline, "title": ours.name}
+    context: dict[str, Any] = {"set": ours, "guideline": guideline, "title": ours.name, "rater": key.id}
     if not sets_of(server).agreed(key.id, ours.guideline):
         return page(request, "label_consent.html.j2", **context)
-    return page(request, "label.html.j2", skips=SKIPS, ahead=AHEAD, cannot_tell=CANNOT_TELL, **context)
+    return page(request, "label.html.j2", skips=SKIPS, ahead=AHEAD, undoable=UNDOABLE, **context)
 
 
 @router.post("/{label_set}/agree")

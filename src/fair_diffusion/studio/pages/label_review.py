@@ -13,7 +13,8 @@ from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.label_calibration import calibration_of
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_raters import raters_of
-from fair_diffusion.service.label_sources import pictures_of
+from fair_diffusion.service.label_sets import SECOND
+from fair_diffusion.service.label_sources import known_answers, pictures_of
 from fair_diffusion.service.label_table import What, import_labels, labels_text
 from fair_diffusion.service.problems import forbidden, no_such, wrong
 from fair_diffusion.service.routes.label_review import known_attributes
@@ -24,6 +25,8 @@ from fair_diffusion.studio.view import page, root_of
 router = APIRouter(prefix="/label")
 SHOWN = 20
 """Disagreements on one page."""
+MOST_GOLD = 1000
+"""Gold questions of a set."""
 
 
 @router.post("")
@@ -35,16 +38,20 @@ def make(
     attribute: Annotated[str, Form(max_length=100)] = "",
     rule: Annotated[str, Form(max_length=200)] = "",
     queue: Annotated[str, Form(max_length=20)] = "random",
+    second: Annotated[float, Form(ge=0, le=100)] = 100 * SECOND,
+    gold: Annotated[int, Form(ge=0, le=MOST_GOLD)] = 0,
 ) -> Response:
-    """Make a set of the drawings that are kept."""
+    """Make a set of the drawings that are kept. `second` is in percent; `gold` counts questions with known answers."""
     try:
         asked = known_attributes(server).attribute(attribute)
         pictures = pictures_of(server.database, attribute, rule=rule or None)
         if not pictures:
             raise ValueError("no drawing of this rule is kept; draw first, or choose another rule")
-        made = sets_of(server).add(
-            name or f"{asked.label}, {rule or 'all drawings'}", asked, pictures, queue=queue, by=key.id
-        )
+        if gold:
+            known = known_answers(server.database, asked, gold, {each.image for each in pictures})
+            pictures = pictures_of(server.database, attribute, rule=rule or None, gold=known)
+        called = name or f"{asked.label}, {rule or 'all drawings'}"
+        made = sets_of(server).add(called, asked, pictures, queue=queue, second=second / 100, by=key.id)
     except ValueError as error:
         raise wrong(None, str(error)) from None
     return RedirectResponse(f"{root_of(request)}label/{made.id}", 303)
