@@ -17,6 +17,7 @@ from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.keys import Keys
+from fair_diffusion.service.limits import Limits
 
 runner = CliRunner(env={"COLUMNS": "200"})
 
@@ -65,6 +66,64 @@ def test_a_second_key_of_a_name_is_made_and_the_first_one_is_told(data: Path) ->
     assert second.stdout.strip().startswith("fd-")  # the secret alone, for scripts
     run("keys", "revoke", old, "--data", data)
     assert old not in run("keys", "add", "shop", "--data", data).stderr
+
+
+def test_limits_of_a_key_are_changed_and_those_that_are_not_named_stay(data: Path) -> None:
+    secret = run("keys", "add", "shop", "--steps", "30", "--queued", "4", "--data", data).stdout.strip()
+    database = Database(data / "service.sqlite", create=False)
+
+    def limits() -> tuple[Limits, str]:
+        key = Keys(database).find(secret)
+        assert key is not None
+        return key.limits, key.id
+
+    _, key = limits()
+    told = run("keys", "limit", key, "--images-per-minute", "60", "--queued", "9", "--data", data).stdout
+    assert limits()[0] == Limits(steps=30, queued=9, images_per_minute=60)
+    assert "limits images_per_minute 60, queued 9, steps 30; they were queued 4, steps 30" in " ".join(told.split())
+    run("keys", "limit", key, "--lift", "images-per-minute", "--lift", "steps", "--data", data)
+    assert limits()[0] == Limits(queued=9)
+    for words, said in (
+        ((), "no limit is given"),
+        (("--lift", "step"), "did you mean 'steps'"),
+        (("--lift", "n", "--n", "2"), "both given and lifted"),
+    ):
+        assert said in run("keys", "limit", key, *words, "--data", data, code=2).stderr
+    run("keys", "revoke", key, "--data", data)
+    assert "no valid key" in run("keys", "limit", key, "--n", "2", "--data", data, code=2).stderr
+    database.close()
+
+
+def test_the_trail_tells_who_changed_what(data: Path) -> None:
+    run("keys", "add", "chief", "--role", "operator", "--data", data)
+    database = Database(data / "service.sqlite", create=False)
+    (chief,) = Keys(database).all()
+    _, shop = Keys(database).add("shop", by=chief.id)
+    database.close()
+    run("keys", "limit", shop.id, "--steps", "30", "--data", data)
+    lines = run("trail", "--data", data).stdout.splitlines()
+    newest = next(line for line in lines if "limits changed" in line)
+    assert all(word in newest for word in ("command line", f"{shop.id} (shop)", "limits: steps 30"))
+    made = next(line for line in lines if "key added" in line and shop.id in line)
+    assert f"{chief.id} (chief)" in made
+    (only,) = json.loads(run("trail", "--subject", chief.id, "--json", "--data", data).stdout)
+    assert (only["change"], only["by"], only["details"]["role"]) == ("key added", "command line", "operator")
+    assert len(json.loads(run("trail", "--most", "2", "--json", "--data", data).stdout)) == 2
+    assert run("trail", "--subject", "key_none", "--data", data).stdout == "no changes\n"
+
+
+def test_no_first_key_is_made_where_its_secret_would_stand_in_the_journal(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = os.fstat(1)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{out.st_dev}:{out.st_ino}")
+    told = run("serve", "--workers", "0", "--port", "0", "--data", data, code=2)
+    assert "would stand in the journal" in told.stderr
+    assert "fair-diffusion keys add NAME --role operator" in " ".join(told.stderr.split())
+    assert "fd-" not in told.output
+    database = Database(data / "service.sqlite", create=False)
+    assert not Keys(database).all()
+    database.close()
 
 
 def test_a_worker_makes_no_place_for_a_service(data: Path) -> None:

@@ -76,6 +76,7 @@ def test_routes_of_operators_are_closed_to_clients(service: Running) -> None:
         ("PUT", "/v1/policies", {"text": HALF}),
         ("POST", "/v1/policies/1/activate", {"reason": "x"}),
         ("GET", "/v1/streams", None),
+        ("GET", "/v1/trail", None),
         ("POST", "/v1/explain", {**BODY, "instruct": "nurse: half women"}),
     ]
     for method, path, body in asked:
@@ -121,6 +122,19 @@ def test_policies_are_stored_activated_and_explained(service: Running) -> None:
     for path in ("/v1/policies/999", "/v1/policies/999/activate"):
         method = "POST" if path.endswith("activate") else "GET"
         assert http.request(method, path, json={"reason": "x"}).status_code == 404
+
+
+def test_the_trail_tells_operators_who_changed_what(service: Running) -> None:
+    http, (_, key) = service.http(), service.key("client", n=2)
+    version = http.put("/v1/policies", json={"text": HALF.replace("every: occupation", "concepts: [pilot]")}).json()
+    http.post(f"/v1/policies/{version['version']}/activate", json={"reason": "pilots"})
+    newest, before = http.get("/v1/trail", params={"most": 2}).json()["data"]
+    assert (newest["change"], newest["details"]) == ("policy activated", {"why": "pilots"})
+    assert {newest["by"], before["by"]} == {service.operator_key.id}
+    (made,) = http.get("/v1/trail", params={"subject": key.id}).json()["data"]
+    assert (made["change"], made["details"]["limits"]) == ("key added", {"n": 2})
+    assert http.get("/v1/trail", params={"subject": "key_none"}).json()["data"] == []
+    assert http.get("/v1/trail", params={"subject": "\0"}).status_code == 400
 
 
 def test_a_full_queue_answers_at_once_and_a_queued_job_is_cancelled(service: Running) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import sqlite3
 import time
 from contextlib import ExitStack, closing
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,15 +18,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text, update
 
 from fair_diffusion.allocation.ledger import Ledger, LedgerError
-from fair_diffusion.policy.target import Cell, uniform
+from fair_diffusion.policy.target import Cell, Target, uniform
 from fair_diffusion.service.answers import shares_so_far
 from fair_diffusion.service.database import SCHEMA, Database, DatabaseError, now
 from fair_diffusion.service.ledger import DatabaseLedger
-from fair_diffusion.service.tables import tables, trail, turns
+from fair_diffusion.service.served_model import ServedModel, served_models
+from fair_diffusion.service.settings import Settings
+from fair_diffusion.service.tables import tables, trail, turns, workers
 from fair_diffusion.service.takeover import take_over_ledger, take_over_once
 from fair_diffusion.service.trail import changes
 
 HALF = uniform("gender")
+MODEL = ServedModel(
+    name="m", width=64, height=64, grain=8, steps=4, guidance=2.0, attributes=["gender"], passes=2, weights="w"
+)
 
 
 def test_the_migrations_make_the_tables(database: Database) -> None:
@@ -139,6 +146,14 @@ def test_only_what_may_be_lost_does_not_wait_for_the_disk(database: Database) ->
                 assert connection.scalar(text("SHOW synchronous_commit")) == said
 
 
+def test_a_worker_of_a_newer_version_is_known_by_what_is_known(database: Database) -> None:
+    told = {**asdict(MODEL), "speed": "of light"}
+    del told["created"], told["ready"]
+    with database.writing() as connection:
+        connection.execute(insert(workers).values(name="newer", model=told, seen=now()))
+    assert served_models(database) == [replace(MODEL, created=served_models(database)[0].created)]
+
+
 @pytest.mark.parametrize("wrong", ["mysql://host/x", "sqlite://", "://", "postgresql+psycopg2://host/x"])
 def test_other_databases_are_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"give postgresql\+psycopg://"):
@@ -149,6 +164,34 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path: P
     with pytest.raises(DatabaseError, match="name another database") as error:
         Database(f"postgresql://u:secret@/x?host={tmp_path}")
     assert "secret" not in str(error.value)
+    in_query = f"postgresql:///x?host={tmp_path}&user=u&password=secret"
+    with pytest.raises(DatabaseError, match="name another database") as error:
+        Database(in_query)
+    assert "secret" not in str(error.value)
+    assert f"host={tmp_path}" in str(error.value).replace("%2F", "/")
+    shown = Settings(database=in_query, images="s3://bucket/x?secret_key=abc&region=eu").shown()
+    assert (shown["database"], shown["images"]) == (
+        in_query.replace("=secret", "=***"),
+        "s3://bucket/x?secret_key=***&region=eu",
+    )
+
+
+def test_upgrades_only_add_so_processes_of_an_older_version_go_on() -> None:
+    """New columns can be left out by those who do not know them."""
+    config = Config()
+    config.set_main_option("script_location", "fair_diffusion.service:migrations")
+    added = 0
+    for script in ScriptDirectory.from_config(config).walk_revisions():
+        code = ast.parse(Path(script.path).read_text())
+        for call in (each for each in ast.walk(code) if isinstance(each, ast.Call)):
+            done = ast.unparse(call.func)
+            if not done.startswith("op."):
+                continue
+            assert done in ("op.create_table", "op.create_index", "op.add_column", "op.execute"), script.revision
+            if done == "op.add_column":
+                column, added = ast.unparse(call.args[1]), added + 1
+                assert "nullable=False" not in column or "server_default" in column, script.revision
+    assert added >= 5
 
 
 def test_files_of_others_are_refused_and_stay_as_they_were(tmp_path: Path) -> None:
@@ -244,7 +287,10 @@ def test_an_answer_tells_of_the_streams_of_its_job_alone(database: Database) -> 
     for rule, model in (("nurse", "pocket"), ("nurse", "other"), ("doctor", "pocket"), ("nurse", "pocket")):
         turn = ledger.reserve(rule=rule, target=HALF, n=2, model=model)
         ledger.settle(turn, assigned=[cell], perceived=[None], judged=[cell])
-    (told,) = shares_so_far(database, [{"rule": "nurse", "attributes": "gender"}], "pocket")
+    women = Target(HALF.attributes, {c: Fraction(c == cell) for c in HALF.shares})  # what an operator tries beside it
+    turn = ledger.reserve(rule="nurse", target=women, n=1, model="pocket")
+    ledger.settle(turn, assigned=[cell], perceived=[cell], judged=[cell])
+    (told,) = shares_so_far(database, [{"rule": "nurse", "attributes": "gender", "target": HALF.key}], "pocket")
     assert (told["rule"], told["attributes"], told["n"]) == ("nurse", "gender", 2)
     assert list(told["groups"].values())[:2] == [
         {"target": 0.5, "asked": 2, "judged": 2, "perceived": 0},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from benchmarks.certificates import certificate
 from fair_diffusion.cli import app
@@ -85,7 +87,7 @@ def test_the_services_of_compose_share_a_database_and_images_and_end_in_time() -
     found = compose()
     api, worker = found["services"]["api"], found["services"]["worker"]
     assert worker["deploy"]["replicas"] == 2
-    assert api["environment"] == worker["environment"]
+    assert worker["environment"].items() <= api["environment"].items()
     for service in (api, worker):
         assert "images:/images" in service["volumes"]
         assert service["depends_on"]["postgres"]["condition"] == "service_healthy"
@@ -111,6 +113,21 @@ def test_proxies_let_through_what_the_server_takes_and_do_not_buffer() -> None:
     for text in (nginx, caddy):
         assert text.count("{") == text.count("}")
         assert f"127.0.0.1:{SETTINGS['port'].default}" in text
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "172.18.0.1", "192.168.65.1"])
+def test_the_api_of_compose_believes_its_proxy_that_clients_came_by_https(proxy: str) -> None:
+    """In a container the proxy of the machine has the address of a gateway."""
+    schemes = list[str]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        schemes.append(scope["scheme"])
+
+    trusted = compose()["services"]["api"]["environment"]["FORWARDED_ALLOW_IPS"]
+    headers = [(b"x-forwarded-proto", b"https"), (b"x-forwarded-for", b"203.0.113.7")]
+    scope: Any = {"type": "http", "scheme": "http", "client": (proxy, 4711), "headers": headers}
+    asyncio.run(ProxyHeadersMiddleware(app, trusted_hosts=trusted)(scope, None, None))  # type: ignore[arg-type]
+    assert schemes == ["https"]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

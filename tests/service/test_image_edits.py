@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.policy.target import uniform
-from fair_diffusion.service import rebalancing
+from fair_diffusion.service import rebalancing, uploads
 from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.served_model import Presence, ServedModel
@@ -253,6 +253,64 @@ def test_a_cancelled_job_ends_while_it_moves_counts_nothing_and_keeps_its_pictur
     body = service.server.jobs.get(running[0].id).body
     assert (body["prompt"], kept.partition("/")[2]) == (prompt, body["upload"])
     forget(service.server.images, body["originals"], key=service.operator_key.id, upload=body["upload"])
+
+
+def test_a_cancelled_job_keeps_the_pictures_that_fit_by_then_and_counts_them(
+    service: Running, men: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = rebalancing.Edit._moved
+
+    def late(edit: rebalancing.Edit, run: Any) -> list[int]:
+        service.server.jobs.cancel(edit._job.id)
+        while not edit._tools.holding.cancelled(edit._job):
+            time.sleep(0.02)
+        return moved(edit, run)
+
+    monkeypatch.setattr(rebalancing.Edit, "_moved", late)
+    own = {"fairness": {"steps": 12, "instruct": "butcher: half women, half men"}}
+    with pytest.raises(openai.ConflictError, match="cancelled"):
+        service.sdk().images.edit(image=[file_of(man) for man in men], prompt="a photo of a butcher", extra_body=own)
+    (job, *_) = service.server.jobs.newest()
+    shown = service.http().get(f"/v1/jobs/{job.id}").json()
+    assert shown["state"] == "cancelled"
+    (image,) = shown["result"]["fairness"]["images"]  # one of two men may stay
+    assert (image["assigned"], image["steered"]) == ({"gender": "man"}, False)
+    (file,) = shown["result"]["data"]
+    content = service.http().get(file["url"].removeprefix(service.address)).content
+    assert content in [file_of(man) for man in men]
+    rows = [row for row in DatabaseLedger(service.server.database).rows() if "butcher" in row.rule]
+    assert [(row.group, row.asked, row.pending) for row in rows if row.asked or row.pending] == [("man", 1, 0)]
+    body = service.server.jobs.get(job.id).body
+    assert body["prompt"] == "a photo of a butcher"  # it may be tried again
+    forget(service.server.images, body["originals"], key=service.operator_key.id, upload=body["upload"])
+
+
+def test_what_a_key_may_not_ask_for_is_refused_before_its_pictures_are_decoded_or_stored(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, _ = service.key("client", images_per_minute=1)
+    service.sdk(few).images.edit(image=SMALL, prompt="a red car", quality="low")
+    until_forgotten(service)
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(uploads, "store", never)
+    with pytest.raises(openai.RateLimitError) as full:
+        service.sdk(few).images.edit(image=SMALL, prompt="a red car", quality="low")
+    assert full.value.response.headers["x-ratelimit-limit-images"] == "1"
+    monkeypatch.setattr(uploads.Upload, "of", never)
+    small, _ = service.key("client", n=1)
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        (service.client, {"model": "none such"}, "model"),
+        (service.client, {"n": 2}, "n"),
+        (service.client, {"extra_body": {"fairness": {"steps": 1}}}, "fairness"),
+        (small, {"image": [SMALL, SMALL]}, "n"),
+    ]
+    for secret, given, param in cases:
+        with pytest.raises((openai.BadRequestError, openai.PermissionDeniedError)) as refused:
+            service.sdk(secret).images.edit(**{"image": SMALL, "prompt": PROMPT, **given})
+        assert refused.value.param == param
 
 
 def test_limits_of_a_key_hold_for_its_pictures(service: Running) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +16,7 @@ from running_service import Running, running
 from fair_diffusion import FairPipeline
 from fair_diffusion.policy.target import Target, uniform
 from fair_diffusion.service import served_model
+from fair_diffusion.service.figures import WAITS
 from fair_diffusion.service.ledger import DatabaseLedger
 
 SAMPLES = dict[str, list[tuple[dict[str, str], float]]]
@@ -28,10 +31,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             yield found
 
 
-def samples(service: Running) -> SAMPLES:
+def samples(service: Running, secret: str | None = None) -> SAMPLES:
     """All samples by their names. A name with the same labels twice is no answer that Prometheus reads."""
     found: SAMPLES = {}
-    for family in text_string_to_metric_families(service.http().get("/metrics").text):
+    for family in text_string_to_metric_families(service.http(secret).get("/metrics").text):
         for sample in family.samples:
             found.setdefault(sample.name, []).append((dict(sample.labels), float(sample.value)))
     for name, each in found.items():
@@ -48,7 +51,7 @@ def test_the_work_of_a_worker_is_told(service: Running) -> None:
     http.get(f"/v1/jobs/{job}/events")
     for _ in range(200):
         found = samples(service)
-        if found.get("fair_diffusion_decode_seconds_count", [({}, 0.0)])[0][1]:
+        if found.get("fair_diffusion_draw_seconds_count", [({}, 0.0)])[0][1] == 2:
             break
         time.sleep(0.05)
     for part, least in (("step", steps - 1), ("decode", 1), ("ledger", 1)):
@@ -83,3 +86,47 @@ def test_streams_of_one_rule_with_other_targets_are_told_apart(service: Running)
     told = [labels for labels, _ in samples(service)["fair_diffusion_stream_deviation"] if labels["rule"] == "one rule"]
     assert len({labels["stream"] for labels in told}) == 3
     assert sorted(labels["attributes"] for labels in told) == ["gender", "gender", "skin_tone"]
+
+
+def test_the_names_of_streams_are_for_operators(service: Running) -> None:
+    """They hold words of prompts and instructions."""
+    asked = {"prompt": "a photo of a surgeon", "fairness": {"steps": 1}}
+    assert service.http().post("/v1/images/generations", json=asked).status_code == 200
+    operator, client = samples(service), samples(service, service.client)
+    told = {labels["rule"] for labels, _ in operator["fair_diffusion_images"]}
+    assert any("surgeon" in rule for rule in told)
+    assert "surgeon" not in str(client)
+    assert operator.keys() - client.keys() == {"fair_diffusion_images", "fair_diffusion_stream_deviation"}
+    assert client["fair_diffusion_jobs"]
+
+
+def test_the_figures_that_pages_name_are_there(service: Running) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "deploy.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"fair_diffusion_[a-z_]+", page))
+    assert len(named) >= 8
+    assert {name for name in named if name not in samples(service)} <= {"fair_diffusion_draw_seconds"}  # by its parts
+
+
+def test_each_job_is_timed_once_whoever_asked_for_it(service: Running) -> None:
+    http, named = service.http(), {"Idempotency-Key": "timed"}
+    body = {"prompt": "a red car", "fairness": {"steps": 4, "policy": "none"}}
+    streamed = {**body, "stream": True, "partial_images": 2, "n": 2}
+
+    def times() -> dict[str, float]:
+        counts = samples(service)
+        return {name: counts[f"fair_diffusion_{name}_seconds_count"][0][1] for name in WAITS}
+
+    before = times()
+    for _ in range(2):
+        assert http.post("/v1/images/generations", json=streamed, headers=named).status_code == 200
+    job = http.post("/v1/jobs", json=body).json()["id"]
+    http.get(f"/v1/jobs/{job}/events")
+    for _ in range(200):
+        if (after := times())["draw"] >= before["draw"] + 2:
+            break
+        time.sleep(0.05)
+    assert {name: after[name] - before[name] for name in WAITS} == {"queue": 2, "draw": 2, "first_partial": 1}
+    buckets = {labels["le"]: count for labels, count in samples(service)["fair_diffusion_draw_seconds_bucket"]}
+    assert buckets["+Inf"] == after["draw"]
+    assert list(buckets.values()) == sorted(buckets.values())
+    assert buckets["0.01"] < after["draw"]

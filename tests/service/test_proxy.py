@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from fair_diffusion import FairPipeline
 from fair_diffusion.service.job import QUEUED
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.proxy_worker import ProxyWorker
+from fair_diffusion.service.proxying import Proxied
 from fair_diffusion.service.upstream import Upstream
 
 PROMPT = "a photo of a firefighter"
@@ -230,6 +232,48 @@ def test_a_job_is_cancelled_while_the_other_server_is_silent_or_given_back(
             second = begun()
         assert service.server.jobs.get(second).state == QUEUED
         assert service.server.jobs.get(second).attempts == 0
+
+
+def test_a_cancelled_job_keeps_the_images_that_are_finished_and_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path / "data") as service, fake_upstream() as fake:
+        http, again = service.http(), Proxied._again
+
+        def late(job: Proxied, images: Any) -> None:
+            fake.hang = 3.0
+            service.server.jobs.cancel(job._job.id)
+            while not job._tools.holding.cancelled(job._job):
+                time.sleep(0.02)
+            again(job, images)
+
+        monkeypatch.setattr(Proxied, "_again", late)
+        upstream = Upstream(fake.address, key=None, model=None, timeout=60.0, at_once=4)
+        with upstream, proxying(service, upstream):
+            job = http.post("/v1/jobs", json={"prompt": PROMPT, "n": 2}).json()["id"]
+            http.get(f"/v1/jobs/{job}/events")
+            shown = http.get(f"/v1/jobs/{job}").json()
+            assert shown["state"] == "cancelled"
+            (image,) = shown["result"]["fairness"]["images"]  # of two blue pictures one may stay
+            assert (image["assigned"], image["steered"]) == ({"gender": "man"}, False)
+            assert [row for row in counted(service) if any(row[1:])] == [("man", 1, 0)]
+            assert service.server.jobs.get(job).body["prompt"] == PROMPT
+            fake.reset()
+            usual, last = fake.answer, threading.Event()
+
+            def slow(body: dict[str, Any]) -> Any:
+                answer = usual(body)
+                if len(fake.asked) == 3:
+                    service.server.jobs.cancel(second)
+                    last.wait(5)
+                return answer
+
+            monkeypatch.setattr(fake, "answer", slow)
+            second = http.post("/v1/jobs", json={"prompt": "a red car", "n": 3}).json()["id"]
+            http.get(f"/v1/jobs/{second}/events")
+            last.set()
+            shown = http.get(f"/v1/jobs/{second}").json()
+            assert (shown["state"], len(shown["result"]["data"])) == ("cancelled", 2)
 
 
 def test_in_front_of_one_of_our_own_servers_through_the_sdk(tmp_path: Path, pocket: FairPipeline) -> None:

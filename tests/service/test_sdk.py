@@ -22,6 +22,7 @@ from fair_diffusion.service import gate
 from fair_diffusion.service.keys import Keys
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.limits import Limits
+from fair_diffusion.service.problems import overloaded
 
 PROMPT = "a photo of a firefighter"
 
@@ -96,6 +97,46 @@ def test_a_stream_shows_partial_images_then_each_image(service: Running) -> None
     assert {opened(event).size for event in events} == {(64, 64)}
     assert {event.size for event in events} == {"64x64"}
     assert events[-1].usage.total_tokens > 0
+
+
+def test_a_stream_is_sent_again_without_the_partial_images_that_are_not_kept_any_more(service: Running) -> None:
+    header = {"Idempotency-Key": "partials-that-are-gone"}
+    own = {"fairness": {"steps": 4, "policy": "none"}}
+
+    def types() -> list[str]:
+        stream = service.sdk().images.generate(
+            prompt=PROMPT, stream=True, partial_images=2, extra_body=own, extra_headers=header
+        )
+        return [event.type for event in stream]
+
+    assert types() == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
+    (job, *_) = service.server.jobs.newest()
+    first = next(event for event in service.server.jobs.events(job.id) if event.kind == "partial")
+    service.server.images.delete(first.data["image"], key=job.key)
+    assert types() == ["image_generation.partial_image", "image_generation.completed"]
+
+
+def test_what_the_model_cannot_do_of_the_policy_names_no_field_that_a_client_may_not_set(service: Running) -> None:
+    policies = service.server.policies
+    before = policies.active()
+    assert before is not None
+    young = "version: 1\nrules:\n  - concepts: [firefighter]\n    targets: {age: {young: 50%, old: 50%}}\n"
+    policies.activate(policies.add(young).version, why="a test")
+    try:
+        with pytest.raises(openai.BadRequestError, match="age") as refused:
+            service.sdk(service.client).images.generate(prompt=PROMPT, quality="low")
+        assert refused.value.param == "model"
+    finally:
+        policies.activate(before.version, why="a test")
+    own = {"fairness": {"instruct": "firefighter: half young, half old", "steps": 1}}
+    with pytest.raises(openai.BadRequestError) as refused:
+        service.sdk().images.generate(prompt=PROMPT, extra_body=own)
+    assert refused.value.param == "fairness"
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(0.2, "1"), (2.0, "2"), (7.4, "8")])
+def test_a_client_that_keeps_to_the_header_is_never_too_early(seconds: float, header: str) -> None:
+    assert overloaded("later", seconds).answer().headers["retry-after"] == header
 
 
 def test_an_address_opens_for_its_key_alone(service: Running) -> None:

@@ -144,6 +144,9 @@ def test_weights_that_are_not_finite_fail_the_job_and_count_nothing(tmp_path: Pa
         answer = found.http().post("/v1/images/generations", json=BODY)
         assert (answer.status_code, answer.json()["error"]["code"]) == (500, "drawing_failed")
         assert "not finite" in answer.text
+        (job,) = found.server.jobs.newest()
+        assert BODY["prompt"] in job.body["prompt"]  # it may be tried again
+        assert BODY["prompt"] not in f"{job.reason}{found.server.jobs.events(job.id)}"  # lists print the reason
         assert (counted(found), under_way(found)) == (0, 0)
 
 

@@ -41,7 +41,7 @@ def test_pictures_come_in_the_order_of_their_prompts(fake: FakeUpstream) -> None
         found = upstream.draw(["a female x", "a male x", "a female x", "a male x"], {"size": "16x16"}, wanted)
     assert len(took) == 4
     assert all(0 < seconds < 60 for seconds in took)
-    assert [image.getpixel((0, 0)) for image in found] == [(250, 0, 0), (0, 0, 250)] * 2
+    assert [image and image.getpixel((0, 0)) for image in found] == [(250, 0, 0), (0, 0, 250)] * 2
     assert fake.asked[0] == {"model": "painter", "prompt": fake.asked[0]["prompt"], "n": 1, "size": "16x16"}
     assert fake.headers["authorization"] == "Bearer sk-secret"
     assert set(fake.paths) == {"/v1/images/generations"}
@@ -118,7 +118,9 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(fake: FakeUpstream, m
 def test_an_address_of_the_same_server_is_opened_and_redirects_are_not_followed(fake: FakeUpstream) -> None:
     with fake_upstream() as other, opened(fake) as upstream:
         fake.answers = [good({"url": "/files/x.png"})]
-        assert upstream.draw(["a baker"], {}, wanted)[0].getpixel((0, 0)) == BLUE
+        (drawn,) = upstream.draw(["a baker"], {}, wanted)
+        assert drawn is not None
+        assert drawn.getpixel((0, 0)) == BLUE
         assert fake.paths[-1] == "/files/x.png"
         for status in (301, 302, 307, 308):
             fake.answers = [(status, {"location": f"{other.address}/images/generations"}, b"")]
@@ -146,8 +148,7 @@ def test_what_is_not_wanted_any_more_is_not_waited_for(fake: FakeUpstream) -> No
     fake.hang = 3.0
     with opened(fake) as upstream:
         began = monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            upstream.draw(["a baker"] * 5, {}, lambda: True)
+        assert upstream.draw(["a baker"] * 5, {}, lambda: True) == [None] * 5
         assert monotonic() - began < fake.hang
 
 

@@ -23,6 +23,7 @@ VERBS = (
         "worker",
         "keys",
         "jobs",
+        "trail",
         "perceiver",
         "pocket",
         "doctor",

@@ -1,4 +1,4 @@
-"""`fair-diffusion keys add|list|revoke|export|erase`: the keys of a service, and what it has of them."""
+"""`fair-diffusion keys add|list|limit|revoke|export|erase`: the keys of a service, and what it has of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from fair_diffusion.service.database import Database
     from fair_diffusion.service.key_data import Had
     from fair_diffusion.service.keys import Key
+    from fair_diffusion.service.limits import Limits
 
 Id = Annotated[str, typer.Argument(help="the id of the key, as `keys list` prints it", metavar="KEY")]
+PerMinute = Annotated[int | None, typer.Option(help="most images in 60 seconds", min=1)]
+Queued = Annotated[int | None, typer.Option(help="most requests that wait", min=1)]
+Pixels = Annotated[int | None, typer.Option(help="most pixels of an image", min=1)]
+Steps = Annotated[int | None, typer.Option(help="most denoising steps", min=1)]
+Images = Annotated[int | None, typer.Option("--n", "-n", help="most images of a request", min=1)]
 keys = typer.Typer(no_args_is_help=True, help="Who may use a service.")
 
 
@@ -33,11 +39,11 @@ def add(
     role: Annotated[
         str, typer.Option(help="client asks for images; operator also instructs and sets the policy; rater labels")
     ] = "client",
-    images_per_minute: Annotated[int | None, typer.Option(help="most images in 60 seconds", min=1)] = None,
-    queued: Annotated[int | None, typer.Option(help="most requests that wait", min=1)] = None,
-    pixels: Annotated[int | None, typer.Option(help="most pixels of an image", min=1)] = None,
-    steps: Annotated[int | None, typer.Option(help="most denoising steps", min=1)] = None,
-    n: Annotated[int | None, typer.Option("--n", "-n", help="most images of a request", min=1)] = None,
+    images_per_minute: PerMinute = None,
+    queued: Queued = None,
+    pixels: Pixels = None,
+    steps: Steps = None,
+    n: Images = None,
     data: Data = DATA,
     database: Where = None,
 ) -> None:
@@ -72,9 +78,33 @@ def list_keys(
         return
     shown = Columns("key", "name", "role", "limits", "made", "revoked", whole=True)
     for key in listed:
-        limits = ", ".join(f"{name} {value}" for name, value in key.limits.stored().items()) or "none"
-        shown.row(key.id, key.name, key.role, limits, clock_time(key.created), clock_time(key.revoked))
+        shown.row(key.id, key.name, key.role, _shown(key.limits), clock_time(key.created), clock_time(key.revoked))
     Terminal().print(shown) if listed else say("no keys yet; `fair-diffusion keys add NAME` makes one")
+
+
+@keys.command()
+def limit(
+    key: Id,
+    images_per_minute: PerMinute = None,
+    queued: Queued = None,
+    pixels: Pixels = None,
+    steps: Steps = None,
+    n: Images = None,
+    lift: Annotated[
+        list[str] | None, typer.Option(help="a limit that ends, such as images-per-minute; may be repeated")
+    ] = None,
+    data: Data = DATA,
+    database: Where = None,
+) -> None:
+    """Change what a key may ask for, from its next request on. Limits that are not named stay."""
+    new = {"images_per_minute": images_per_minute, "queued": queued, "pixels": pixels, "steps": steps, "n": n}
+    with opened(data, database) as found:
+        from fair_diffusion.service.keys import Keys
+        from fair_diffusion.service.limits import changed
+
+        before = _named(found, key)
+        now = Keys(found).limit(key, changed(before.limits, new, lift or ()))
+    say(f"{now.id}, {now.role} {now.name!r}: limits {_shown(now.limits)}; they were {_shown(before.limits)}")
 
 
 @keys.command()
@@ -127,6 +157,10 @@ def erase(
             raise typer.Abort
         had = ours.erase(whose)
     say(f"deleted {_told(had)}; the key, the trail of changes and the counts of streams stay")
+
+
+def _shown(limits: Limits) -> str:
+    return ", ".join(f"{name} {value}" for name, value in limits.stored().items()) or "none"
 
 
 def _named(database: Database, key: str) -> Key:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -110,7 +111,7 @@ def run(
         if settings.upstream is not None:
             check_readers(loading)
         check_address(settings)  # before a first key is made: it is shown once, when the server serves
-        server, secret = prepared(settings)
+        server, secret = prepared(settings, private=not _in_journal())
         if instead is not None:
             try:
                 instead(settings, loading, lambda address: greet(address, secret, server))
@@ -141,13 +142,19 @@ def _greet(address: str, secret: str | None) -> None:
     say(f"serving on {address}; the studio is {address}/studio, and {address}/docs describes the API")
     if secret:
         say(f"key: {secret}")
-        say("this key was made because there was none; it is not shown again, and only this machine reaches the server")
+        say("this key was made because there was none; it is not shown again. The server listens on this machine alone")
     shown = secret or "$FAIR_DIFFUSION_KEY"
     body = json.dumps({"prompt": "a photo of a firefighter", "response_format": "url"})
     say(
         f'curl {address}/v1/images/generations -H "Authorization: Bearer {shown}" '
         f"-H 'Content-Type: application/json' -d '{body}'"
     )
+
+
+def _in_journal() -> bool:
+    """Whether standard output goes into the journal of systemd, which names the file that it is."""
+    out = os.fstat(1)
+    return os.environ.get("JOURNAL_STREAM") == f"{out.st_dev}:{out.st_ino}"
 
 
 def _options(loading: LoadingModels) -> list[str]:

@@ -49,5 +49,6 @@ def end(tools: JobTools, job: Job, state: str, **ended: Any) -> bool:
     except (LostError, DatabaseError) as error:
         LOG.warning("%s was not ended: %s", job.id, type(error).__name__)
         return False
+    tools.ended(job)
     LOG.info("%s %s (request %s)", job.id, state, job.body.get("request", ""))
     return True

@@ -314,6 +314,25 @@ class StreamList(TypedDict):
     data: list[StreamShown]
 
 
+@_EXACT
+class ChangeShown(TypedDict):
+    """A change: who made it (the id of a key, or "command line"), and of what; `details` is what it is now, and why."""
+
+    time: float
+    by: str
+    change: str
+    subject: str
+    details: dict[str, Any]
+
+
+@_EXACT
+class Trail(TypedDict):
+    """Changes, the newest first."""
+
+    object: Literal["list"]
+    data: list[ChangeShown]
+
+
 def event_stream(*kinds: str) -> dict[str, Any]:
     """The content of an answer of server-sent events: `schema` is of each event, whose data is JSON."""
     each = {

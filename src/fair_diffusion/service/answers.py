@@ -35,7 +35,8 @@ def check_ended(job: Job) -> None:
         raise Problem(409, "the job was cancelled", code="cancelled", retry=False)
     if job.state == FAILED:
         if (job.result or {}).get("wrong_request"):
-            raise wrong("fairness", job.reason or "the request cannot be drawn")
+            param = "fairness" if DrawBody.of(job.body).own else "model"
+            raise wrong(param, job.reason or "the request cannot be drawn")
         if upstream := (job.result or {}).get("upstream"):
             kinds = {400: INVALID, 429: "rate_limit_error"}
             raise Problem(**upstream, kind=kinds.get(upstream["status"], "server_error"))
@@ -114,12 +115,12 @@ def shares_so_far(database: Database, wanted: Any, model: str) -> list[StreamSoF
     """The streams of a model that a job counted in, with their shares so far. `wanted` is as its result names them."""
     if not wanted:
         return []
-    names = {(stream["rule"], stream["attributes"]) for stream in wanted}
+    names = {(stream["rule"], stream["attributes"], stream["target"]) for stream in wanted}
     found: dict[int, StreamSoFar] = {}
     with database.looking() as connection:
-        rows = connection.execute(_SO_FAR, {"rules": [rule for rule, _ in names], "of": model}).all()
+        rows = connection.execute(_SO_FAR, {"rules": [rule for rule, _, _ in names], "of": model}).all()
     for row in rows:
-        if (row.rule, row.attributes) not in names:
+        if (row.rule, row.attributes, row.target) not in names:
             continue
         stream = found.setdefault(row.id, {"rule": row.rule, "attributes": row.attributes, "n": 0, "groups": {}})
         stream["n"] += row.asked
@@ -134,19 +135,23 @@ def shares_so_far(database: Database, wanted: Any, model: str) -> list[StreamSoF
 
 # Built once: to build a statement takes longer than to run it.
 _SO_FAR = (
-    select(streams.c.id, streams.c.rule, streams.c.attributes, cells)
+    select(streams.c.id, streams.c.rule, streams.c.attributes, streams.c.target, cells)
     .join(cells)
     .where(streams.c.rule.in_(bindparam("rules", expanding=True)), streams.c.model == bindparam("of"))
     .order_by(streams.c.id, cells.c.position)
 )
 
 
-def partial_event(server: Server, job: Job, event: Event) -> dict[str, Any]:
-    """The event of a partial image."""
+def partial_event(server: Server, job: Job, event: Event) -> dict[str, Any] | None:
+    """The event of a partial image; None if its file is not kept any more, as it is for a shorter time than others."""
     body = DrawBody.of(job.body)
+    try:
+        content = encoded(server, job, event.data["image"])
+    except Problem:
+        return None
     return {
         "type": f"{_events(body)}.partial_image",
-        "b64_json": encoded(server, job, event.data["image"]),
+        "b64_json": content,
         "background": "opaque",
         "created_at": int(event.time),
         "output_format": body.format,

@@ -16,11 +16,11 @@ from fair_diffusion import __version__
 from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.gate import Gate
 from fair_diffusion.service.problems import add_handlers
-from fair_diffusion.service.routes import images, jobs, keys, label_review, labels, policies, status, streams
+from fair_diffusion.service.routes import images, jobs, keys, label_review, labels, policies, status, streams, trail
 from fair_diffusion.service.server import Server, roles_of
 
 LOG = logging.getLogger("fair_diffusion.api")
-ROUTES = (images, jobs, policies, streams, labels, label_review, keys, status)
+ROUTES = (images, jobs, policies, streams, trail, labels, label_review, keys, status)
 CLEAN = 60.0
 """Seconds between two times that what is over is forgotten."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
 
 from fair_diffusion.service import uploads
 from fair_diffusion.service.draw_body import DrawBody
@@ -14,7 +17,9 @@ from fair_diffusion.service.image_request import ImageRequest, chosen_model, dra
 from fair_diffusion.service.keys import Key
 from fair_diffusion.service.limits import LimitError
 from fair_diffusion.service.problems import problem_of
+from fair_diffusion.service.room import check_room
 from fair_diffusion.service.served_model import ServedModel
+from fair_diffusion.service.tables import jobs as table
 from fair_diffusion.service.uploads import Upload
 from fair_diffusion.service.worker_kind import kind_of
 
@@ -84,6 +89,7 @@ def put_edit(
     """
     model = chosen_model(server, asked.model)
     body = edit_body(server, key, asked, pictures, model, request)
+    _check_room(server, key, kind_of(model.name), len(pictures), idempotency)
     upload = uploads.store(server.images, pictures, key=key.id, kept=server.settings.kept)
     new = False
     try:
@@ -101,6 +107,25 @@ def asked_edit(asked: EditRequest, pictures: Sequence[Upload]) -> dict[str, Any]
     return {**asked.asked(), "pictures": [picture.hash for picture in pictures]}
 
 
+def _check_room(server: Server, key: Key, kind: str, n: int, idempotency: str | None) -> None:
+    """`Problem` if a job of n images does not fit into the queue now, unless it is there already."""
+    same = select(table.c.id).where(table.c.key == key.id, table.c.idempotency == idempotency)
+    with _limits_told(server, key), server.database.looking() as connection:
+        if idempotency is None or connection.execute(same).first() is None:
+            check_room(connection, key.id, kind, n, key.limits, server.settings.most_waiting)
+
+
+@contextmanager
+def _limits_told(server: Server, key: Key) -> Iterator[None]:
+    """Turn a `LimitError` into a `Problem` with the headers of the rate."""
+    try:
+        yield
+    except LimitError as error:
+        problem = problem_of(error)
+        problem.headers = rate_headers(server, key)
+        raise problem from None
+
+
 def _queued(
     server: Server,
     key: Key,
@@ -114,7 +139,7 @@ def _queued(
 ) -> tuple[Job, bool]:
     """The job of a body, and whether it is new."""
     passes = model.passes + bool(body.upload)  # a picture is taken back to noise first
-    try:
+    with _limits_told(server, key):
         return server.jobs.put(
             kind_of(model.name),
             body.stored(),
@@ -129,10 +154,6 @@ def _queued(
             kept=server.settings.kept,
             asked=asked,
         )
-    except LimitError as error:
-        problem = problem_of(error)
-        problem.headers = rate_headers(server, key)
-        raise problem from None
 
 
 def _larger(body: DrawBody, model: ServedModel) -> float:

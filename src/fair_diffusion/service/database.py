@@ -29,6 +29,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from fair_diffusion.allocation.ledger_file import APPLICATION as LEDGER
 from fair_diffusion.allocation.ledger_file import LedgerError
 from fair_diffusion.service.bells import Bells
+from fair_diffusion.service.database_name import shown_url
 from fair_diffusion.service.sqlite_waits import begin, use_wal
 
 SCHEMA = "0009"
@@ -108,14 +109,14 @@ class Database:
         self.postgres = parsed.drivername == POSTGRES
         self.bells: Bells | None = None
         if self.postgres:
-            self.name = parsed.render_as_string(hide_password=True)
+            self.name = shown_url(parsed.render_as_string(hide_password=True))
             self.engine = _postgres_engine(text, keep_open)
         elif parsed.drivername == "sqlite" and parsed.database not in (None, "", ":memory:"):
             self.name = str(parsed.database)
             self.engine = _sqlite_engine(Path(self.name), create, keep_open)
             self.bells = Bells(Path(self.name))
         else:
-            raise ValueError(f"the database is {parsed.render_as_string(hide_password=True)!r}; {_FORMS}")
+            raise ValueError(f"the database is {shown_url(parsed.render_as_string(hide_password=True))!r}; {_FORMS}")
         self.url = text
         try:
             self._upgrade(create)

@@ -79,6 +79,11 @@ class DrawBody:
         )
 
     @property
+    def own(self) -> bool:
+        """Whether the request said itself what the images are to show or to keep, which only operators may."""
+        return any(each is not None for each in (self.instruct, self.hold, self.negative_prompt))
+
+    @property
     def version(self) -> int | None:
         """The version of the policy that `drawing` takes: for its rules, or for the definitions of an instruction."""
         return self.policy if self.instruct is None else self.defined_by

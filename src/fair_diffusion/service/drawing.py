@@ -255,7 +255,7 @@ class Round:
         LOG.error("%s in a batch of %s jobs", type(error).__name__, len(left))
         if len(left) == 1:
             left[0].over = True
-            self._end([Ended(left[0].job, FAILED, reason=reason_of(error))])
+            self._end([Ended(left[0].job, FAILED, reason=reason_of(error, left[0].body))])
             return
         for each in left:
             each.over = True
@@ -275,6 +275,8 @@ class Round:
             ended = set()
         for each in ends:
             state = each.state if each.job.id in ended else "was not ended: it is not this worker's any more"
+            if each.job.id in ended:
+                self._tools.ended(each.job)
             LOG.info("%s %s (request %s)", each.job.id, state, each.job.body.get("request", ""))
             self._tools.holding.drop(each.job)
 

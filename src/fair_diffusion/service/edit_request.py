@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from fair_diffusion.methods import METHODS, named
 from fair_diffusion.service.draw_body import DrawBody
-from fair_diffusion.service.image_request import Fairness, ImageRequest, draw_body
+from fair_diffusion.service.image_request import Fairness, ImageRequest, chosen_model, draw_body
 from fair_diffusion.service.keys import Key
 from fair_diffusion.service.problems import wrong
 from fair_diffusion.service.served_model import ServedModel
@@ -78,8 +78,13 @@ def _form() -> dict[str, Any]:
 FORM = _form()
 
 
-async def read_form(request: Request, server: Server) -> tuple[EditRequest, list[Upload]]:
-    """The form of a request. `Problem` naming the first field that is wrong."""
+async def read_form(request: Request, server: Server, key: Key) -> tuple[EditRequest, list[Upload]]:
+    """The form of a request. Its pictures are decoded when all else is found to be right.
+
+    Raises:
+        Problem: naming the first field that is wrong, or that this key may not set.
+        LimitError: it is more than the key may ask for.
+    """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise wrong(None, "send the pictures and fields as multipart/form-data", "invalid_multipart")
     try:
@@ -91,6 +96,7 @@ async def read_form(request: Request, server: Server) -> tuple[EditRequest, list
         asked = EditRequest.model_validate(_values(form))
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_input=False, include_url=False)) from None
+    await run_in_threadpool(_check, server, key, asked, len(files))
     pixels = server.settings.most_pixels
     uploads = [await run_in_threadpool(Upload.of, file.file, name, pixels=pixels) for name, file in files]
     return asked, uploads
@@ -136,6 +142,11 @@ def _values(form: FormData) -> dict[str, Any]:
     return {**found, "fairness": fairness} if fairness else found
 
 
+def _check(server: Server, key: Key, asked: EditRequest, n: int) -> None:
+    """Check all that can be checked of a request with n pictures before they are decoded."""
+    _plain_body(server, key, asked, n, chosen_model(server, asked.model), "")
+
+
 def edit_body(
     server: Server, key: Key, asked: EditRequest, uploads: Sequence[Upload], model: ServedModel, request: str
 ) -> DrawBody:
@@ -144,19 +155,25 @@ def edit_body(
     Raises:
         Problem, LimitError: as `draw_body`.
     """
-    if model.upstream:
-        raise wrong("model", f"another server draws for {model.name!r}, and cannot move pictures; name another model")
-    if asked.n not in (None, len(uploads)):
-        raise wrong("n", f"each of {len(uploads)} pictures gives one image; leave n out, or give {len(uploads)}")
     sizes = {f"{upload.width}x{upload.height}" for upload in uploads}
     if asked.size not in (None, "auto") and {asked.size} != sizes:
         raise wrong("size", 'each picture keeps its size; leave size out, or give "auto"')
+    key.limits.check(pixels=max(upload.width * upload.height for upload in uploads))
+    body = _plain_body(server, key, asked, len(uploads), model, request)
+    return replace(body, originals=[upload.hash for upload in uploads])
+
+
+def _plain_body(server: Server, key: Key, asked: EditRequest, n: int, model: ServedModel, request: str) -> DrawBody:
+    """The body without its pictures, of which there are n."""
+    if model.upstream:
+        raise wrong("model", f"another server draws for {model.name!r}, and cannot move pictures; name another model")
+    if asked.n not in (None, n):
+        raise wrong("n", f"each of {n} pictures gives one image; leave n out, or give {n}")
     if asked.fairness is not None and asked.fairness.method is not None:
         row = METHODS.get(asked.fairness.method)
         if row is not None and not row.midway:
             able = ", ".join(row.name for row in METHODS.values() if row.midway)
             raise wrong("fairness.method", f"method {row.name!r} cannot move pictures; use one of {able}")
-    key.limits.check(pixels=max(upload.width * upload.height for upload in uploads))
-    body = draw_body(server, key, asked.model_copy(update={"n": len(uploads), "size": None}), model, request)
+    body = draw_body(server, key, asked.model_copy(update={"n": n, "size": None}), model, request)
     assert named(body.method).midway
-    return replace(body, originals=[upload.hash for upload in uploads])
+    return body

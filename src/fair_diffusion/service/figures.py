@@ -19,6 +19,14 @@ TIMES = {
     "ledger": "until the turns of the jobs of a batch were taken from the ledger",
 }
 """What is timed, and what it is."""
+WAITS = {
+    "queue": "from the request to a worker",
+    "draw": "from a worker to the end of the job",
+    "first_partial": "from the request to the first partial image",
+}
+"""What is timed of a job, once, by the worker that ends it."""
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+"""Bounds of the buckets in which they are counted."""
 MEMORY = ("host", "accelerator")
 """Where memory is counted."""
 
@@ -28,6 +36,7 @@ class Figures:
 
     def __init__(self) -> None:
         self._times = dict.fromkeys(TIMES, (0, 0.0))
+        self._waits = {name: [0.0] * (2 + len(SECONDS)) for name in WAITS}
         self._lock = threading.Lock()
         self._batch: tuple[int, ...] = ()
         self._step, self._at, self._last = -1, 0.0, False
@@ -37,6 +46,13 @@ class Figures:
         with self._lock:
             count, total = self._times[name]
             self._times[name] = count + 1, total + seconds
+
+    def waited(self, name: str, seconds: float) -> None:
+        """Count that something of `WAITS` took so long for a job."""
+        seconds = max(0.0, seconds)
+        one = [1.0, seconds, *(float(seconds <= bound) for bound in SECONDS)]
+        with self._lock:
+            self._waits[name] = [before + more for before, more in zip(self._waits[name], one, strict=True)]
 
     @contextmanager
     def timing(self, name: str) -> Iterator[None]:
@@ -62,7 +78,9 @@ class Figures:
             self._last = False
 
     def stored(self) -> dict[str, list[float]]:
-        """As plain data: for each of `TIMES` how often and how many seconds in all; bytes by the place of `MEMORY`."""
+        """As plain data: for each of `TIMES` how often and how many seconds in all; bytes by the place of `MEMORY`.
+
+        For each of `WAITS` how often, how many seconds in all, and how often up to each bound of `SECONDS`."""
         from resource import RUSAGE_SELF, getrusage
 
         import torch  # a server that only shows figures loads neither
@@ -72,4 +90,5 @@ class Figures:
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             found["accelerator"] = [float(torch.cuda.max_memory_allocated())]
         with self._lock:
-            return {**{name: list(counted) for name, counted in self._times.items()}, **found}
+            times = {name: list(counted) for name, counted in self._times.items()}
+            return {**times, **{name: list(counted) for name, counted in self._waits.items()}, **found}

@@ -30,6 +30,7 @@ class Holding:
     def __init__(self, claims: Claims, *, beat: float = BEAT) -> None:
         self._claims, self._beat = claims, beat
         self._held: dict[str, Job] = {}
+        self._since: dict[str, float] = {}
         self._cancelled: set[str] = set()
         self._lost: set[str] = set()
         self._lock = threading.Lock()
@@ -46,14 +47,20 @@ class Holding:
         """Keep a job that was just claimed."""
         with self._lock:
             self._held[job.id] = job
+            self._since.setdefault(job.id, time.monotonic())
             if job.cancelling:
                 self._cancelled.add(job.id)
 
     def drop(self, job: Job) -> None:
         """Keep a job no longer: it has ended, or was given back."""
         with self._lock:
-            for kept in (self._held, self._cancelled, self._lost):
+            for kept in (self._held, self._since, self._cancelled, self._lost):
                 kept.pop(job.id, None) if isinstance(kept, dict) else kept.discard(job.id)
+
+    def seconds(self, job: Job) -> float:
+        """For how long the job is at hand; 0 if it is not."""
+        now = time.monotonic()
+        return now - self._since.get(job.id, now)
 
     def cancelled(self, job: Job) -> bool:
         """Whether somebody cancelled the job. Asks no database, so a callback of every step may ask."""

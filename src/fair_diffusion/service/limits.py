@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
+
+from fair_diffusion.policy.attributes import suggestion
 
 
 class LimitError(ValueError):
@@ -58,3 +61,27 @@ class Limits:
             most = getattr(self, name)
             if asked is not None and most is not None and asked > most:
                 raise LimitError(f"{name} is {asked}, and this key may have {most}; ask for less", name)
+
+
+def changed(limits: Limits, new: Mapping[str, int | None], lifted: Sequence[str] = ()) -> Limits:
+    """Limits with some of them changed.
+
+    Args:
+        limits: as they are.
+        new: by name; None leaves a limit as it is.
+        lifted: names of limits that end, also with "-" for "_".
+
+    Raises:
+        ValueError: nothing is changed; or `lifted` names no limit, or one that `new` sets.
+    """
+    given = {name: value for name, value in new.items() if value is not None}
+    ended = [name.replace("-", "_") for name in lifted]
+    if not given and not ended:
+        raise ValueError("no limit is given; name one, such as --queued 10, or one that ends, such as --lift queued")
+    names = tuple(field.name for field in fields(limits))
+    for name in ended:
+        if name not in names:
+            raise ValueError(f"unknown limit {name!r}; {suggestion(name, names)}")
+        if name in given:
+            raise ValueError(f"the limit {name} is both given and lifted; do one of both")
+    return Limits(**{**asdict(limits), **given, **dict.fromkeys(ended)})

@@ -6,17 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from fair_diffusion.service.database import Database
-from fair_diffusion.service.figures import MEMORY, TIMES
+from fair_diffusion.service.figures import MEMORY, SECONDS, TIMES, WAITS
 from fair_diffusion.service.job import STATES
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.served_model import served_models, workers_seen
-
-_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
@@ -27,39 +25,28 @@ class Metrics:
     """
 
     def __init__(self, database: Database) -> None:
-        self.registry = CollectorRegistry()
+        self.registry, self._streams = CollectorRegistry(), CollectorRegistry()
         self.registry.register(_Stored(database))
+        self._streams.register(_Streams(database))
         self._requests = Counter(
             "fair_diffusion_requests", "requests by route and status", ["route", "status"], registry=self.registry
         )
         self._seconds = Histogram(
-            "fair_diffusion_request_seconds", "time to answer", ["route"], buckets=_SECONDS, registry=self.registry
+            "fair_diffusion_request_seconds", "time to answer", ["route"], buckets=SECONDS, registry=self.registry
         )
-        self._waits = {
-            name: Histogram(f"fair_diffusion_{name}_seconds", said, buckets=_SECONDS, registry=self.registry)
-            for name, said in (
-                ("queue", "from the request to a worker"),
-                ("draw", "from a worker to the end of the job"),
-                ("first_partial", "from the request to the first partial image"),
-            )
-        }
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count a request; status 0: the client was gone."""
         self._requests.labels(route, status).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def waited(self, name: str, seconds: float) -> None:
-        """Count a wait: queue, draw or first_partial."""
-        self._waits[name].observe(max(0.0, seconds))
-
-    def text(self) -> bytes:
-        """All figures, as Prometheus reads them."""
-        return generate_latest(self.registry)
+    def text(self, *, streams: bool) -> bytes:
+        """The figures, as Prometheus reads them; with those of streams, whose names may quote prompts of any key."""
+        return generate_latest(self.registry) + (generate_latest(self._streams) if streams else b"")
 
 
-class _Stored(Collector):
-    """What the database knows."""
+class _OfDatabase(Collector):
+    """Figures of a database, read when they are asked for."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,6 +54,10 @@ class _Stored(Collector):
     def describe(self) -> list[Metric]:
         """Nothing yet: figures that are not known before they are asked for."""
         return []
+
+
+class _Stored(_OfDatabase):
+    """What the database knows of jobs, models and workers."""
 
     def collect(self) -> Iterator[Metric]:
         """All of them now."""
@@ -90,6 +81,37 @@ class _Stored(Collector):
                 step.add_metric([model.name, size], seconds)
         yield from (ready, batch, step)
         yield from self._workers()
+
+    def _workers(self) -> Iterator[Metric]:
+        """What workers that are there told of themselves since they began."""
+        seen = [(name, model.figures) for name, model in workers_seen(self._database) if model.ready and model.figures]
+        for part, said in TIMES.items():
+            family = SummaryMetricFamily(f"fair_diffusion_{part}_seconds", said, labels=["worker"])
+            for name, figures in seen:
+                if part in figures:  # a worker of another version may have others
+                    family.add_metric([name], int(figures[part][0]), figures[part][1])
+            yield family
+        for part, said in WAITS.items():
+            spread = HistogramMetricFamily(f"fair_diffusion_{part}_seconds", said, labels=["worker"])
+            for name, figures in seen:
+                if part in figures:
+                    count, total, *upto = figures[part]
+                    buckets = [*zip(map(str, SECONDS), upto, strict=True), ("+Inf", count)]
+                    spread.add_metric([name], buckets, total)
+            yield spread
+        memory = GaugeMetricFamily("fair_diffusion_peak_memory_bytes", "at most so far", labels=["worker", "place"])
+        for name, figures in seen:
+            for place in MEMORY:
+                if place in figures:
+                    memory.add_metric([name, place], figures[place][0])
+        yield memory
+
+
+class _Streams(_OfDatabase):
+    """What the database knows of streams."""
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them now."""
         labels = ["stream", "rule", "model", "attributes", "group"]
         images = GaugeMetricFamily(
             "fair_diffusion_images", "images of each stream by group", labels=[*labels, "counted"]
@@ -109,22 +131,6 @@ class _Stored(Collector):
                 apart.add_metric(list(key), sum(abs(row.judged / judged - float(row.share)) for row in rows) / 2)
         yield images
         yield apart
-
-    def _workers(self) -> Iterator[Metric]:
-        """What workers that are there told of themselves since they began."""
-        seen = [(name, model.figures) for name, model in workers_seen(self._database) if model.ready and model.figures]
-        for part, said in TIMES.items():
-            family = SummaryMetricFamily(f"fair_diffusion_{part}_seconds", said, labels=["worker"])
-            for name, figures in seen:
-                if part in figures:  # a worker of another version may have others
-                    family.add_metric([name], int(figures[part][0]), figures[part][1])
-            yield family
-        memory = GaugeMetricFamily("fair_diffusion_peak_memory_bytes", "at most so far", labels=["worker", "place"])
-        for name, figures in seen:
-            for place in MEMORY:
-                if place in figures:
-                    memory.add_metric([name, place], figures[place][0])
-        yield memory
 
 
 def streams_key(row: object) -> list[str]:

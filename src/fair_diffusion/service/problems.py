@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from math import ceil
 from types import MappingProxyType
 from typing import Any
 
@@ -58,7 +59,7 @@ class Problem(Exception):
         """The answer."""
         headers = dict(self.headers)
         if self.retry_after is not None:
-            headers["retry-after"] = str(max(1, round(self.retry_after)))
+            headers["retry-after"] = str(max(1, ceil(self.retry_after)))
         if self.retry is not None:
             headers["x-should-retry"] = "true" if self.retry else "false"
         if self.status == 401:

@@ -46,8 +46,9 @@ from fair_diffusion.service.alone import done_alone, end
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import result_of
 from fair_diffusion.service.images import Picture
-from fair_diffusion.service.job import DONE, FAILED, Job
+from fair_diffusion.service.job import CANCELLED, DONE, FAILED, Job
 from fair_diffusion.service.picture_file import MEDIA
+from fair_diffusion.service.proxied_image import ProxiedImage
 from fair_diffusion.service.streams import Counted
 from fair_diffusion.service.tools import JobTools, again
 from fair_diffusion.service.upstream import Refusal, Upstream
@@ -75,29 +76,6 @@ class ProxyTools(JobTools):
     reading: threading.Lock = field(default_factory=threading.Lock)
 
 
-@dataclass(kw_only=True)
-class _Image:
-    """One image of a job.
-
-    Attributes:
-        picture: the one that is kept so far.
-        natural: the perceiver's probabilities (groups,) in the plain picture, by attribute.
-        shares: the same in the picture that is kept.
-        assigned: the groups that it is to show, by attribute.
-        held: the groups of the plain picture that it keeps if it is drawn again.
-        words: the groups that the prompt of the picture names, those of `held` apart; empty if it is the plain one.
-        tries: how often it was drawn with words.
-    """
-
-    picture: Image.Image
-    natural: dict[str, NDArray[np.float64]]
-    shares: dict[str, NDArray[np.float64]]
-    assigned: Assignment = field(default_factory=dict)
-    held: Assignment = field(default_factory=dict)
-    words: Assignment = field(default_factory=dict)
-    tries: int = 0
-
-
 class Proxied:
     """Draws one job, which was just claimed.
 
@@ -108,8 +86,9 @@ class Proxied:
 
     def __init__(self, tools: ProxyTools, job: Job) -> None:
         self._tools, self._job = tools, job
-        self._images: list[_Image] = []
+        self._images: list[ProxiedImage] = []
         self._notes: list[str] = []
+        self._cut = False  # the job was cancelled before every image was finished
 
     def draw(self) -> None:
         """Draw until the job has ended or is given back."""
@@ -133,12 +112,18 @@ class Proxied:
         self._matched = matched
         wanted = held(matched, asked.hold_names)
         keeps = [name for name in wanted if known_groups(tools.perceiver, matched.attributes[name])]
-        for picture, shares in self._asked_for([body.prompt] * body.n):
+        for picture, shares in filter(None, self._asked_for([body.prompt] * body.n)):
             kept = natural_groups(keeps, shares, matched.attributes)
-            self._images.append(_Image(picture=picture, natural=shares, shares=shares, held=kept))
+            self._images.append(ProxiedImage(picture=picture, natural=shares, shares=shares, held=kept))
+        if self._cut and matched.rule is not None:  # no image has its group yet
+            raise KeyboardInterrupt
         turns = self._turns()
         if turns:
             self._steer([turn.quotas for turn in turns], asked.repair_budget)
+        if self._cut:
+            self._images = [one for one in self._images if not self._misses(one)]
+            if not self._images:
+                raise KeyboardInterrupt
         result = self._result(time.monotonic() - began)
         public = {"made_by": "a model", "model": tools.model, "rule": result.rule, "policy": body.policy_hash}
         files = [tools.file(one.picture, {**public, "drawn": result.drawn}, body) for one in self._images]
@@ -149,23 +134,34 @@ class Proxied:
         for image in told["images"]:
             del image["seed"]  # only the other server knows it
         counted = [Counted.of(turn, result.records) for turn in turns]
-        end(tools, job, DONE, result=told, counted=counted, body=None if tools.keep_prompts else body.erased.stored())
+        left = None if tools.keep_prompts or self._cut else body.erased.stored()  # it may be tried again
+        end(tools, job, CANCELLED if self._cut else DONE, result=told, counted=counted, body=left)
 
     def _asked(self) -> Request:
         body = self._body
         return Request(prompt=body.prompt, n=body.n, method=body.method, hold=body.hold if body.hold != [] else "none")
 
-    def _asked_for(self, prompts: Sequence[str]) -> list[tuple[Image.Image, dict[str, NDArray[np.float64]]]]:
-        """Pictures of these prompts, and what the perceiver reads in each."""
+    def _asked_for(self, prompts: Sequence[str]) -> list[tuple[Image.Image, dict[str, NDArray[np.float64]]] | None]:
+        """Pictures of these prompts, and what the perceiver reads in each; None for those that a cancelled job misses.
+
+        `KeyboardInterrupt` if the job is not this worker's to finish any more."""
         tools, body = self._tools, self._body
         fields = {
             **({"size": body.size} if body.size else {}),
             **({"quality": body.quality} if body.quality != "auto" else {}),
         }
         pictures = tools.upstream.draw(prompts, fields, lambda: tools.vain(self._job))
+        there = [picture for picture in pictures if picture is not None]
+        if len(there) < len(pictures):
+            if not tools.holding.cancelled(self._job):
+                raise KeyboardInterrupt
+            self._cut = True
+        if not there:
+            return [None] * len(pictures)
         with tools.reading:
-            read = Readers(tools.perceiver).perceive(pictures, self._matched.attributes)
-        return [(picture, {name: rows[k] for name, rows in read.items()}) for k, picture in enumerate(pictures)]
+            read = Readers(tools.perceiver).perceive(there, self._matched.attributes)
+        found = iter([(each, {name: rows[k] for name, rows in read.items()}) for k, each in enumerate(there)])
+        return [None if picture is None else next(found) for picture in pictures]
 
     def _turns(self) -> list[Turn]:
         """The turns of the job, of the groups that its images show as far as the streams leave a choice."""
@@ -188,6 +184,9 @@ class Proxied:
         """Draw again what does not fit: once whatever it costs, and what then misses within the budget."""
         left, first = int(max(budget * len(self._images), SPARE if budget else 0)), True
         while misses := self._assigned(quotas):
+            self._cut = self._cut or self._tools.holding.cancelled(self._job)
+            if self._cut:
+                return
             if not first:
                 misses = sorted([one for one in misses if one.tries < TRIES], key=lambda one: one.tries)[:left]
                 left -= len(misses)
@@ -205,7 +204,7 @@ class Proxied:
         missed = sum(map(self._misses, self._images))
         self._notes += missing("the repair budget is spent, or everything was tried", missed, len(self._images))
 
-    def _assigned(self, quotas: Sequence[Sequence[int]]) -> list[_Image]:
+    def _assigned(self, quotas: Sequence[Sequence[int]]) -> list[ProxiedImage]:
         """Assign by what the pictures show now. Returns the images that miss."""
         effort = [1.0 if one.tries < TRIES else TOO_HARD for one in self._images]
         found = assignments(self._matched.targets, quotas, self._shares(), SURE_AT_END, effort)
@@ -213,7 +212,7 @@ class Proxied:
             one.assigned = assigned
         return [one for one in self._images if self._misses(one)]
 
-    def _again(self, images: Sequence[_Image]) -> None:
+    def _again(self, images: Sequence[ProxiedImage]) -> None:
         """Draw images with the words for their groups."""
         prompts = [self._naming({**one.held, **one.assigned}) for one in images]
         try:
@@ -221,10 +220,12 @@ class Proxied:
         except Refusal as error:  # what the server says may quote the group's words, which clients are not told
             error.message = f"the upstream server refused to draw an image again ({error.code})"
             raise
-        for one, (picture, shares) in zip(images, drawn, strict=True):
+        for one, new in zip(images, drawn, strict=True):
+            if new is None:
+                continue
             one.tries += 1
-            if self._likely(one, shares) >= self._likely(one, one.shares):
-                one.picture, one.shares, one.words = picture, shares, one.assigned
+            if self._likely(one, new[1]) >= self._likely(one, one.shares):
+                (one.picture, one.shares), one.words = new, one.assigned
 
     def _naming(self, groups: Assignment) -> str:
         """The prompt with the words for these groups; the plain one without groups."""
@@ -235,11 +236,11 @@ class Proxied:
         """The group of an attribute that a picture surely shows."""
         return label(self._matched.attributes[name].group_names, shares[name], SURE_AT_END)
 
-    def _misses(self, one: _Image) -> bool:
+    def _misses(self, one: ProxiedImage) -> bool:
         """Whether the perceiver is not sure that an image shows what it is assigned."""
         return any(self._label(name, one.shares) != group for name, group in one.assigned.items())
 
-    def _likely(self, one: _Image, shares: Mapping[str, NDArray[np.float64]]) -> float:
+    def _likely(self, one: ProxiedImage, shares: Mapping[str, NDArray[np.float64]]) -> float:
         """How likely a picture with these probabilities shows what the image is assigned."""
         defined = self._matched.attributes
         places = [(name, defined[name].group_names.index(group)) for name, group in one.assigned.items()]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +34,7 @@ from fair_diffusion.service.database import DatabaseError
 from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.draw_result import result_of
 from fair_diffusion.service.drawing import TELL
-from fair_diffusion.service.job import DONE, Job, LostError
+from fair_diffusion.service.job import CANCELLED, DONE, Job, LostError
 from fair_diffusion.service.original_file import original_file
 from fair_diffusion.service.picture_file import MEDIA
 from fair_diffusion.service.previews import Previews
@@ -95,25 +96,48 @@ class Edit:
             run.read(Path(work) / "read", lambda *_: self._check())
             if run.broken:
                 raise ValueError(f"a picture cannot be read: {run.broken[0]}")
-            turns: list[Turn] = []
-            if matched.rule is not None:
-                for target in matched.targets:
-                    cells, (places, _) = list(target.shares), cells_of(run.seen.shares, target, SURE_AT_END)
-                    natural = [None if place is None else cells[place] for place in places]
-                    take = partial(tools.claims.reserve, job, rule=stream_of(matched), target=target, natural=natural)
-                    turns.append(again(partial(take, n=body.n, model=tools.model)))
+            turns = self._turns(run)
             readers = Readers(tools.pipe.perceiver, tools.pipe.early)
             run.start(Path(work) / "moved", readers, [turn.quotas for turn in turns], reconstructed=0)
-            move([run], on_step=self._on_step())
+            finished = self._moved(run)
             result = run.result(Path(work) / "result")
-            files, sizes = self._files(run, result)
+            result = replace(result, records=[result.records[k] for k in finished])
+            files, sizes = self._files(run, result, finished)
         stream = stream_of(matched) if turns else None
         told = result_of(result, files, turns, matched, sizes=sizes, stream=stream, quotes=tools.keep_prompts)
         counted = [Counted.of(turn, result.records) for turn in turns]
+        if len(finished) < len(run.seen.images):
+            end(tools, job, CANCELLED, result=told, counted=counted)  # it may be tried again
+            return
         left = None if tools.keep_prompts else body.erased.stored()
         if end(tools, job, DONE, result=told, counted=counted, body=left) and not tools.keep_prompts:
             with suppress(DatabaseError, OSError):  # they expire
                 uploads.forget(tools.images, body.originals or (), key=job.key, upload=body.upload)
+
+    def _turns(self, run: OnePrompt) -> list[Turn]:
+        """The turns of the job, of the groups that its pictures show as far as the streams leave a choice."""
+        tools, matched, turns = self._tools, run.matched, list[Turn]()
+        if matched.rule is None:
+            return turns
+        for target in matched.targets:
+            cells, (places, _) = list(target.shares), cells_of(run.seen.shares, target, SURE_AT_END)
+            natural = [None if place is None else cells[place] for place in places]
+            take = partial(tools.claims.reserve, self._job, rule=stream_of(matched), target=target, natural=natural)
+            turns.append(again(partial(take, n=self._body.n, model=tools.model)))
+        return turns
+
+    def _moved(self, run: OnePrompt) -> list[int]:
+        """Move the pictures. Returns which are finished: all, or, if the job is cancelled, those that fit by then.
+
+        `KeyboardInterrupt` if none is."""
+        try:
+            move([run], on_step=self._on_step())
+        except KeyboardInterrupt:
+            finished = [k for k, one in enumerate(run.moved) if not one.misses]
+            if not finished or not self._tools.holding.cancelled(self._job):
+                raise
+            return finished
+        return list(range(len(run.moved)))
 
     def _originals(self, work: Path) -> list[Original]:
         """The pictures as files in a folder."""
@@ -145,12 +169,14 @@ class Edit:
 
         return told
 
-    def _files(self, run: OnePrompt, result: RebalancedResult) -> tuple[list[str], list[tuple[int, int]]]:
-        """Store the images. Returns their hashes, and their sizes in pixels."""
+    def _files(
+        self, run: OnePrompt, result: RebalancedResult, finished: Sequence[int]
+    ) -> tuple[list[str], list[tuple[int, int]]]:
+        """Store the images that are finished. Returns their hashes, and their sizes in pixels."""
         tools, job, body = self._tools, self._job, self._body
         public = {"made_by": "a model", "model": tools.model, "rule": result.rule, "policy": body.policy_hash}
         hashes, sizes = [], []
-        for original, moved in zip(run.seen.images, run.moved, strict=True):
+        for original, moved in ((run.seen.images[k], run.moved[k]) for k in finished):
             assert isinstance(original.path, Path)
             content = original.path.read_bytes()
             size = upright_size(content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -147,4 +147,15 @@ def workers_seen(database: Database) -> list[tuple[str, ServedModel]]:
     age = (now() - workers.c.seen).label("age")
     with database.looking() as connection:
         rows = connection.execute(select(workers, age).order_by(age.desc())).all()
-    return [(row.name, ServedModel(**row.model, created=row.seen, ready=row.age < GONE)) for row in rows]
+    known = {each.name for each in fields(ServedModel)}  # a worker of a newer version may tell more
+    return [
+        (
+            row.name,
+            ServedModel(
+                **{name: value for name, value in row.model.items() if name in known},
+                created=row.seen,
+                ready=row.age < GONE,
+            ),
+        )
+        for row in rows
+    ]

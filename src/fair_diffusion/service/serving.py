@@ -54,15 +54,19 @@ def check_address(settings: Settings) -> None:
             ) from None
 
 
-def prepared(settings: Settings) -> tuple[Server, str | None]:
+def prepared(settings: Settings, *, private: bool = True) -> tuple[Server, str | None]:
     """Open what a server needs; make a first key if there is none and only this machine can reach the server.
+
+    Args:
+        settings: of the server.
+        private: only the person who starts the server reads what it prints, so it may print a key.
 
     Returns:
         The server, and the secret of the key that was made.
 
     Raises:
-        ValueError: there is no key, and others could reach the server; or policy or ledger cannot be read; or the
-            certificate cannot sign.
+        ValueError: there is no key, and others could reach the server or read a new one; or policy or ledger cannot be
+            read; or the certificate cannot sign.
     """
     if settings.c2pa:
         Signature.of(*settings.c2pa)
@@ -70,11 +74,13 @@ def prepared(settings: Settings) -> tuple[Server, str | None]:
     database = Database(settings.database_url)
     keys, secret = Keys(database), None
     keyless = not any(key.revoked is None for key in keys.all())
-    if keyless and not settings.loopback:
+    if keyless and not (settings.loopback and private):
         database.close()
+        why, other = f"{settings.host} can be reached from elsewhere", ", or serve on 127.0.0.1"
+        if settings.loopback:
+            why, other = "a new one would stand in the journal, which others read", ""
         raise ValueError(
-            f"there is no key yet, and {settings.host} can be reached from elsewhere; make one with "
-            "`fair-diffusion keys add NAME --role operator`, or serve on 127.0.0.1"
+            f"there is no key yet, and {why}; make one with `fair-diffusion keys add NAME --role operator`{other}"
         )
     if settings.ledger is not None:
         take_over_once(database, settings.ledger)

@@ -88,6 +88,12 @@ class JobTools:
             warnings.simplefilter("ignore")  # told when the request came
             return Policy.from_sentence(body.instruct, defining.attributes if defining else None)
 
+    def ended(self, job: Job) -> None:
+        """Count how long a job waited, and how long it took. Whoever ended it calls this, before it is dropped."""
+        if job.began is not None:
+            self.figures.waited("queue", job.began - job.created)
+        self.figures.waited("draw", self.holding.seconds(job))
+
     def vain(self, job: Job) -> bool:
         """Whether what is done for a job is in vain: it is cancelled, another worker has it, or the time is over."""
         return self.holding.cancelled(job) or self.holding.lost(job) or self.give_up()
@@ -138,12 +144,18 @@ def show_partial(tools: Tools, job: Job, body: DrawBody, image: int, number: int
     file, size = tools.file(picture, {"partial": True}, body), "{}x{}".format(*picture.size)
     kept = min(3600.0, tools.kept)
     stored = tools.images.put(file, media=MEDIA[body.format], key=job.key, job=job.id, kept=kept)
-    tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored, "size": size})
+    told = tools.claims.event(job, "partial", {"index": image, "number": number, "image": stored, "size": size})
+    if told == 1 and job.began is not None:
+        tools.figures.waited("first_partial", job.began - job.created + tools.holding.seconds(job))
 
 
-def reason_of(error: Exception) -> str:
-    """Why a job failed, for its client: an error of the system without the path that it names."""
-    said = error.strerror if isinstance(error, OSError) else error
+def reason_of(error: Exception, body: DrawBody | None = None) -> str:
+    """Why a job failed, for its client and for lists of jobs.
+
+    An error of the system is without the path that it names, and one of the pipeline without the prompt of `body`."""
+    said = error.strerror if isinstance(error, OSError) else str(error)
+    if said is not None and body is not None:
+        said = said.removeprefix(f"{body.prompt!r}: ")
     return f"it cannot be drawn: {type(error).__name__}: {said}"
 
 

@@ -98,8 +98,8 @@ class Upstream:
 
     def draw(
         self, prompts: Sequence[str], fields: Mapping[str, Any], unwanted: Callable[[], bool]
-    ) -> list[Image.Image]:
-        """One picture for each prompt.
+    ) -> list[Image.Image | None]:
+        """One picture for each prompt; None for those that were not there when they were not wanted any more.
 
         Args:
             prompts: what to draw.
@@ -108,7 +108,6 @@ class Upstream:
 
         Raises:
             Refusal: one of them gave no picture; the others are ended.
-            KeyboardInterrupt: they are not wanted any more.
         """
         asked = [self._run(self._ask({**fields, "prompt": prompt})) for prompt in prompts]
         left: set[Future[bytes]] = set(asked)
@@ -118,11 +117,11 @@ class Upstream:
                 for each in done:
                     each.result()
                 if unwanted():
-                    raise KeyboardInterrupt
+                    break
         finally:
             for each in left:
                 each.cancel()
-        return [_picture(each.result()) for each in asked]
+        return [None if each in left else _picture(each.result()) for each in asked]
 
     async def _open(self) -> None:
         self._places = asyncio.Semaphore(self._at_once)

@@ -71,7 +71,7 @@ async def edit(request: Request, server: Here, key: Asker, idempotency: Idempote
     The pictures are those of one prompt, and each gives one image; those that fit come back as they were sent. With
     `stream` and an Idempotency-Key as for generations."""
     try:
-        asked, pictures = await read_form(request, server)
+        asked, pictures = await read_form(request, server, key)
         ours = request.state.request_id
         queue = partial(put_edit, server, key, asked, pictures, request=ours, idempotency=idempotency)
         told = asked_edit(asked, pictures)
@@ -141,7 +141,6 @@ async def _ended(server: Server, request: Request, job: Job, *, leave: bool, bac
     try:
         async for now, _ in server.follow(job):
             if now.over:
-                _waited(server, now)
                 if await request.is_disconnected():
                     break
                 return now
@@ -161,18 +160,16 @@ async def _ended(server: Server, request: Request, job: Job, *, leave: bool, bac
 
 
 async def _stream(server: Server, key: Key, job: Job, *, model: str, request: str, leave: bool) -> AsyncIterator[bytes]:
-    over, first = False, True
+    over = False
     try:
         async for now, events in server.follow(job):
             for event in events:
                 if event.kind == "partial":
-                    if first:
-                        server.metrics.waited("first_partial", event.time - now.created)
-                    first = False
-                    yield _event(await run_in_threadpool(partial_event, server, now, event))
+                    partial_image = await run_in_threadpool(partial_event, server, now, event)
+                    if partial_image is not None:
+                        yield _event(partial_image)
             if now.over:
                 over = True
-                _waited(server, now)
                 check_ended(now)
                 ends = await run_in_threadpool(completed_events, server, key, now, model=model, request=request)
                 for end in ends:
@@ -185,12 +182,6 @@ async def _stream(server: Server, key: Key, job: Job, *, model: str, request: st
     finally:
         if not over and not leave:
             await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
-
-
-def _waited(server: Server, job: Job) -> None:
-    if job.began is not None:
-        server.metrics.waited("queue", job.began - job.created)
-        server.metrics.waited("draw", (job.ended or job.began) - job.began)
 
 
 def _event(data: dict[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from fair_diffusion.service.answer_shapes import Alive, ModelList, ModelShown, Ready
+from fair_diffusion.service.keys import OPERATOR
 from fair_diffusion.service.problems import documented, no_such, overloaded
 from fair_diffusion.service.served_model import ServedModel, served_models
 from fair_diffusion.service.server import Anybody, Asker, Here
@@ -50,8 +51,8 @@ def model(model: str, server: Here, key: Asker) -> ModelShown:
     response_class=Response,
 )
 def metrics(server: Here, key: Asker) -> Response:
-    """Figures for Prometheus."""
-    return Response(server.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    """Figures for Prometheus. Those of streams are for operators."""
+    return Response(server.metrics.text(streams=key.role == OPERATOR), media_type=CONTENT_TYPE_LATEST)
 
 
 def _shown(model: ServedModel) -> ModelShown:

@@ -19,6 +19,7 @@ TITLES = {
     "jobs": "Jobs: the same without waiting",
     "policies": "Policies",
     "streams": "Streams",
+    "trail": "Who changed what",
     "labels": "Labels",
     "keys": "What is stored of a key",
     "status": "The server",
