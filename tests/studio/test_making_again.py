@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from browsing import Studio
+from browsing import Studio, browsing
 from sqlalchemy import event, text
 from stream_jobs import drawn
-from test_who_may_what import BODY, MODEL, browsing
+from test_who_may_what import BODY, MODEL
 
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.job import Job
