@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import httpx2
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -20,9 +21,10 @@ from fair_diffusion.service.keys import OPERATOR, Key, Keys
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.serving import Uvicorn
 from fair_diffusion.service.settings import Settings
+from fair_diffusion.service.signing import Signer
 from fair_diffusion.service.worker import Worker, WorkerSettings
 from fair_diffusion.studio import PREFIX, mount
-from fair_diffusion.studio.sessions import entry
+from fair_diffusion.studio.sessions import cookie_of, entry
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
@@ -77,6 +79,16 @@ class Studio:
         page.on("request", lambda r: None if r.url.startswith((here, "blob:")) else errors.append(f"asked {r.url}"))
         page.goto(self.address + path)
         return page
+
+
+def browsing(studio: Studio, key: Key) -> httpx2.Client:
+    """What a browser sends that is signed in and shows a page of ours."""
+    signer = Signer(studio.server.database)
+    cookie = signer.sign("session", key.id)
+    headers = {"x-proof": signer.mark("form", cookie)}
+    return httpx2.Client(
+        base_url=studio.address, cookies={cookie_of(studio.server.database): cookie}, headers=headers, timeout=60
+    )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.keys import Keys
 from fair_diffusion.service.limits import LimitError, Limits
-from fair_diffusion.service.policies import Policies
+from fair_diffusion.service.policies import AnotherActiveError, Policies
 from fair_diffusion.service.tables import images, keys
 from fair_diffusion.service.trail import changes
 
@@ -109,6 +109,20 @@ def test_policies_have_versions_of_which_one_is_active(database: Database) -> No
         "+  - concepts: [pilot]",
     ]
     assert "+rules:" in ours.diff(None, first.version)
+
+
+def test_a_policy_replaces_only_the_one_that_its_author_saw(database: Database) -> None:
+    ours = Policies(database)
+    first, second = ours.add(NURSES), ours.add(PILOTS)
+    ours.activate(first.version, why="nothing was active", instead_of=None)
+    for seen in (None, second.version):
+        with pytest.raises(AnotherActiveError, match=f"version {first.version} is active, and not"):
+            ours.activate(second.version, why="it is better", instead_of=seen)
+    assert ours.active() == first
+    ours.activate(None, why="the first is wrong", instead_of=first.version)
+    with pytest.raises(AnotherActiveError, match="version none is active"):
+        ours.activate(second.version, why="it is better", instead_of=first.version)
+    assert [each.version for each in ours.history()] == [None, first.version]
 
 
 def test_wrong_policies_are_refused_with_all_mistakes(database: Database) -> None:

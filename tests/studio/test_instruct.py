@@ -80,6 +80,13 @@ def test_a_person_draws_corrects_and_takes_the_images_away(drawing: Studio, brow
     assert rows[0]["made_again"] == "True"
     assert {row["gender_asked"] for row in rows} == {"woman", "man"}
 
+    page.get_by_role("link", name=re.compile(r"Image 3, seed \d+: draw again from this seed")).click()
+    expect(page.get_by_label("Seed", exact=True)).to_have_value(rows[2]["seed"])
+    expect(page.get_by_label("Images", exact=True)).to_have_value("1")
+    expect(understood).to_contain_text("Of 1 image")
+    expect(page.get_by_text("Image 3 was to show")).to_be_visible()
+    look(page, "instruct-again")
+
     page.goto(drawing.address + "instruct")
     pictures = [{"name": "one.png", "mimeType": "image/png", "buffer": content}]
     page.locator("#picture").set_input_files(pictures)  # type: ignore[arg-type]
@@ -103,7 +110,9 @@ def test_sliders_write_the_sentence_and_back(empty: Studio, browser: Browser) ->
     expect(woman).to_be_focused()
     sentence.fill("nurse: 10% women, 90% men")
     expect(woman).to_have_value("10")
+    page.get_by_label("Also draw each image without").uncheck()
     page.reload()
+    expect(page.get_by_label("Also draw each image without")).not_to_be_checked()
     expect(sentence).to_have_value("nurse: 10% women, 90% men")
     expect(page.get_by_label("What should the images show?")).to_have_value("a photo of a nurse")
 

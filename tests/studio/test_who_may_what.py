@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from browsing import Studio
+from browsing import Studio, browsing
 from label_examples import GENDER, made_set, new_pictures, sets_of
 from sqlalchemy import update
 from stream_jobs import drawn
@@ -20,18 +20,16 @@ from fair_diffusion.perception.calibration import Calibration
 from fair_diffusion.service.audit_body import COUNTS
 from fair_diffusion.service.claims import Claims, Ended
 from fair_diffusion.service.draw_body import DrawBody
-from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER, Key
+from fair_diffusion.service.keys import CLIENT, OPERATOR, RATER
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.service.limits import Limits
 from fair_diffusion.service.served_model import Presence, ServedModel
-from fair_diffusion.service.signing import Signer
 from fair_diffusion.service.tables import images as image_table
 from fair_diffusion.service.tables import label_pictures
 from fair_diffusion.service.trail import changes
 from fair_diffusion.studio.pages import streams
-from fair_diffusion.studio.sessions import cookie_of
 
 MODEL = ServedModel(
     name="pocket",
@@ -53,16 +51,6 @@ def present(empty: Studio) -> Iterator[Studio]:
     """A studio whose model says that it is there, and draws nothing."""
     with Presence(empty.server.database, "nobody", [MODEL]):
         yield empty
-
-
-def browsing(studio: Studio, key: Key) -> httpx2.Client:
-    """What a browser sends that is signed in and shows a page of ours."""
-    signer = Signer(studio.server.database)
-    cookie = signer.sign("session", key.id)
-    headers = {"x-proof": signer.mark("form", cookie)}
-    return httpx2.Client(
-        base_url=studio.address, cookies={cookie_of(studio.server.database): cookie}, headers=headers, timeout=60
-    )
 
 
 def test_a_client_draws_under_the_policy_alone(present: Studio) -> None:

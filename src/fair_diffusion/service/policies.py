@@ -6,6 +6,7 @@ import difflib
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from types import EllipsisType
 
 from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,6 +15,8 @@ from fair_diffusion.policy import Policy
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.tables import activations, policies
 from fair_diffusion.service.trail import COMMAND_LINE, note
+
+_LAST = select(activations.c.version).order_by(activations.c.id.desc()).limit(1)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class Activation:
     time: float
     by: str
     why: str
+
+
+class AnotherActiveError(ValueError):
+    """Another version is active than the one that was to be replaced."""
 
 
 class Policies:
@@ -99,15 +106,24 @@ class Policies:
             rows = connection.execute(select(policies).order_by(policies.c.version.desc())).all()
         return [Version(**row._mapping) for row in rows]
 
-    def activate(self, version: int | None, *, why: str, by: str = COMMAND_LINE) -> None:
+    def activate(
+        self,
+        version: int | None,
+        *,
+        why: str,
+        by: str = COMMAND_LINE,
+        instead_of: int | EllipsisType | None = ...,
+    ) -> None:
         """Make a version the one that holds from now on.
 
         Args:
             version: its number; None: no policy holds.
             why: the reason, for those who read the trail.
             by: the id of the key.
+            instead_of: the version that must be active until then, None if none may be; any if it is not given.
 
         Raises:
+            AnotherActiveError: another version than `instead_of` is active; nothing changed.
             ValueError: there is no such version, or no reason is given.
         """
         if not why.strip():
@@ -115,14 +131,19 @@ class Policies:
         if version is not None:
             self.get(version)
         with self.database.writing() as connection:
+            self.database.lock(connection, "fair-diffusion: activations")
+            active = connection.scalar(_LAST)
+            if instead_of not in (..., active):
+                raise AnotherActiveError(
+                    f"version {active or 'none'} is active, and not {instead_of or 'none'}; look at it, and decide anew"
+                )
             connection.execute(insert(activations).values(version=version, time=now(), by=by, why=why))
             note(connection, by=by, change="policy activated", subject=f"policy {version}", details={"why": why})
 
     def active(self) -> Version | None:
         """The version that holds now; None if no policy does."""
-        last = select(activations.c.version).order_by(activations.c.id.desc()).limit(1).scalar_subquery()
         with self.database.looking() as connection:
-            row = connection.execute(select(policies).where(policies.c.version == last)).first()
+            row = connection.execute(select(policies).where(policies.c.version == _LAST.scalar_subquery())).first()
         return None if row is None else Version(**row._mapping)
 
     def history(self) -> list[Activation]:

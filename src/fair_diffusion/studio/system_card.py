@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
+from fair_diffusion.audit.table import JOINT
 from fair_diffusion.policy.target import Target
 from fair_diffusion.service.database import Database
-from fair_diffusion.service.job import DONE
+from fair_diffusion.service.job import DONE, Job
 from fair_diffusion.service.label_decisions import TIED, DecidedEverywhere, Decision
 from fair_diffusion.service.server import Server
 from fair_diffusion.service.trail import changes, note
-from fair_diffusion.statistics.intervals import Interval, wilson
+from fair_diffusion.statistics.intervals import Interval, with_unread
 from fair_diffusion.statistics.rater_agreement import krippendorff_alpha
 from fair_diffusion.studio.flows import JOBS, Flow, shows
 
@@ -78,32 +79,45 @@ def rules_in_force(server: Server) -> list[Held]:
 
 @dataclass(frozen=True)
 class Before:
-    """Plain images with the seeds of a stream's images: how many, and how many of them show each group."""
+    """Plain images with the seeds of a stream's images. One that could not be read may show any group, as in a report.
+
+    Attributes:
+        n: how many there are.
+        unread: how many of them the judge could not read.
+        counts: how many show each group.
+    """
 
     n: int
+    unread: int
     counts: Mapping[str, int]
 
-    def share(self, group: str) -> float | None:
-        """The share of a group."""
-        return self.counts.get(group, 0) / self.n if self.n else None
+    def share(self, group: str) -> float:
+        """The share of a group, of all of them."""
+        return self.counts.get(group, 0) / self.n
 
-    def interval(self, group: str) -> Interval | None:
-        """Its 95 % interval."""
-        return wilson(self.counts.get(group, 0), self.n) if self.n else None
+    def interval(self, group: str) -> Interval:
+        """Its 95 % interval: the lower end if no unread image shows the group, the upper end if all do."""
+        return with_unread(self.counts.get(group, 0), self.unread, self.n)
 
 
-def before(server: Server, found: Sequence[Flow]) -> dict[int, Before]:
-    """What the model draws by itself with the seeds of each stream, where drawings had plain twins."""
-    jobs = {job.id: job for job in server.jobs.newest(states=[DONE], kinds=["draw "], most=JOBS)}
-    counts: dict[int, Counter[str]] = defaultdict(Counter)
+def drawings(server: Server) -> list[Job]:
+    """The newest drawings that are done."""
+    return server.jobs.newest(states=[DONE], kinds=["draw "], most=JOBS)
+
+
+def before(drawn: Sequence[Job], found: Sequence[Flow]) -> dict[int, Before]:
+    """What the model draws by itself with the seeds of each stream, where `drawn` has plain twins of its drawings."""
+    jobs = {job.id: job for job in drawn}
+    told = dict[int, Before]()
     for flow in found:
-        for name in dict.fromkeys(str(image["job"]) for image in flow.all_images):
-            plain = jobs.get(jobs[name].body.get("plain", "")) if name in jobs else None
-            for image in (plain.result or {}).get("images", ()) if plain else ():
-                shown = shows(image, "judged", flow.attributes)
-                if shown is not None:
-                    counts[flow.id][shown.replace(" × ", " + ")] += 1
-    return {stream: Before(sum(counted.values()), counted) for stream, counted in counts.items()}
+        names = dict.fromkeys(str(image["job"]) for image in flow.all_images)
+        twins = [jobs.get(jobs[name].body.get("plain", "")) for name in names if name in jobs]
+        images = [image for twin in twins if twin for image in (twin.result or {}).get("images", ())]
+        read = Counter(shows(image, "judged", flow.attributes) for image in images)
+        if images:
+            counts = {group.replace(JOINT, " + "): count for group, count in read.items() if group is not None}
+            told[flow.id] = Before(len(images), read[None], counts)
+    return told
 
 
 @dataclass(frozen=True)

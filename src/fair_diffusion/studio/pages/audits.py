@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from fair_diffusion.files.csv_rows import inner_path
-from fair_diffusion.methods import METHODS, USUAL
+from fair_diffusion.methods import USUAL
 from fair_diffusion.report.headline import units
 from fair_diffusion.seeds import SEEDS
 from fair_diffusion.service import uploads
@@ -30,17 +30,13 @@ from fair_diffusion.service.signing import Signer
 from fair_diffusion.service.uploads import Upload
 from fair_diffusion.service.worker_kind import audit_kind_of
 from fair_diffusion.studio.drawings import drawing
-from fair_diffusion.studio.pages.instruct import MOST, Asked, put_drawing
+from fair_diffusion.studio.pages.instruct import MOST, WAYS, Asked, put_drawing
 from fair_diffusion.studio.view import page, root_of
 
 router = APIRouter(prefix="/audits")
 shared = APIRouter(prefix="/shared")
 OCCUPATIONS = "firefighter\nnurse\nteacher\nfarmer\nscientist\nsoftware developer"
 """What the form begins with."""
-WAYS = {
-    name: row.does for name, row in METHODS.items() if row.assigns and not row.needs_file and row.drawn_by == "everyone"
-}
-"""The methods that the form offers, with what each does: those that cost no more than some plain images."""
 CONCEPTS = 50
 """Occupations of one audit at most."""
 SHARED = 30 * 24 * 3600

@@ -11,7 +11,17 @@ from starlette.responses import RedirectResponse, Response
 from fair_diffusion.service.served_model import served_models
 from fair_diffusion.service.server import Here, Operator
 from fair_diffusion.studio.flows import flows, title_of
-from fair_diffusion.studio.system_card import LIMITS, Texts, agreement, before, rules_in_force, texts_of, write
+from fair_diffusion.studio.system_card import (
+    LIMITS,
+    Texts,
+    agreement,
+    before,
+    drawings,
+    rules_in_force,
+    texts_of,
+    write,
+)
+from fair_diffusion.studio.versions import calibration_made, calibrations_of, guidelines_of, readers_of
 from fair_diffusion.studio.view import page, root_of
 
 router = APIRouter(prefix="/card")
@@ -21,7 +31,7 @@ Text = Annotated[str, Form(max_length=8000, pattern="^[^\\x00]*$")]
 @router.get("")
 def card(request: Request, server: Here, key: Operator) -> Response:
     """The card."""
-    found = flows(server)
+    found, drawn = flows(server), drawings(server)
     texts, written = texts_of(server.database)
     names = {each.id: each.name for each in server.keys.all()}
     active = server.policies.active()
@@ -36,9 +46,13 @@ def card(request: Request, server: Here, key: Operator) -> Response:
         ],
         "flows": found,
         "title_of": title_of,
-        "before": before(server, found),
+        "before": before(drawn, found),
         "agreement": agreement(server.database),
         "models": served_models(server.database),
+        "readers": readers_of(drawn),
+        "calibrations": calibrations_of(drawn),
+        "calibration_made": calibration_made(server.database),
+        "guidelines": guidelines_of(server.database),
         "limits": LIMITS,
         "now": time.time(),
     }

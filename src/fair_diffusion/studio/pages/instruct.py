@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from fair_diffusion.methods import METHODS
 from fair_diffusion.policy import Policy, match
 from fair_diffusion.policy.target import Cell
 from fair_diffusion.request import MAX_PROMPT
@@ -20,18 +21,25 @@ from fair_diffusion.seeds import SEEDS
 from fair_diffusion.service.asking import put_body
 from fair_diffusion.service.image_request import Fairness, ImageRequest, chosen_model, draw_body
 from fair_diffusion.service.keys import CLIENT, Key
-from fair_diffusion.service.problems import Problem
+from fair_diffusion.service.policies import Version
+from fair_diffusion.service.problems import Problem, no_such
 from fair_diffusion.service.served_model import served_models
 from fair_diffusion.service.server import Asker, Here, Server
 from fair_diffusion.studio.drawings import Drawing, drawing, latest
+from fair_diffusion.studio.settings_of_drawing import WITHOUT_POLICY, settings_of_drawing
 from fair_diffusion.studio.settings_of_png import settings_of
 from fair_diffusion.studio.understanding import Understood, understood, written
 from fair_diffusion.studio.view import page, root_of, text_of
 
 router = APIRouter(prefix="/instruct")
+WAYS = {
+    name: row.does for name, row in METHODS.items() if row.assigns and not row.needs_file and row.drawn_by == "everyone"
+}
+"""The methods that forms offer, with what each does: those that cost no more than some plain images."""
 MOST = 32
 """Images of one drawing at most."""
 USUAL = 8
+VERSION = f"^({WITHOUT_POLICY}|[1-9][0-9]{{0,8}})?$"
 PARTIALS = 3
 """Previews of each image while it is drawn."""
 
@@ -49,20 +57,34 @@ class Asked(BaseModel):
     steps: int | None = Field(default=None, ge=1, le=1000)
     negative_prompt: str = Field(default="", max_length=MAX_PROMPT)
     twins: bool = False
+    guidance: float | None = Field(default=None, ge=0, le=100, allow_inf_nan=False)
     method: str | None = Field(default=None, max_length=100)
-    policy: str = Field(default="", max_length=4, description='"none": without the policy')
+    policy: str = Field(default="", pattern=VERSION, description='"": in force; "none": without one; or a version')
 
 
 @router.get("")
 def instruct(
-    request: Request, server: Here, key: Asker, tasks: BackgroundTasks, like: Annotated[str | None, Query()] = None
+    request: Request,
+    server: Here,
+    key: Asker,
+    tasks: BackgroundTasks,
+    like: Annotated[str | None, Query()] = None,
+    place: Annotated[int | None, Query(ge=0, le=1000)] = None,
 ) -> Response:
-    """The form; `like` names the job of a drawing whose settings stand in it."""
+    """The form; `like` names the job of a drawing whose settings stand in it, `place` the one image that is wanted."""
     tasks.add_task(_warm)
-    given = settings_of_drawing(drawing(server, key, like)) if like else {}
+    given = _given(server, drawing(server, key, like), place) if like else {}
     shown = page(request, "instruct.html.j2", title="Instruct", **_form(server, key, given))
     shown.background = tasks
     return shown
+
+
+def _given(server: Server, drawn: Drawing, place: int | None = None) -> dict[str, Any]:
+    """The settings of a drawing, or of one of its images."""
+    active = server.policies.active()
+    upstream = any(model.upstream for model in served_models(server.database) if model.name == drawn.model)
+    version = active.version if active else None
+    return settings_of_drawing(drawn, place=place, active=version, upstream=upstream)
 
 
 def _form(server: Server, key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +97,7 @@ def _form(server: Server, key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
         "ready": any(model.ready for model in models),
         "may_instruct": key.role != CLIENT,
         "active": active.version if active else None,
+        "methods": {name: row.does for name, row in METHODS.items() if name in WAYS or name == given.get("method")},
         "most": MOST,
         "usual": USUAL,
         "latest": latest(server, key),
@@ -89,29 +112,16 @@ def ready(request: Request, server: Here, key: Asker) -> Response:
     return page(request, "instruct_ready.html.j2", models=models, ready=there)
 
 
-def settings_of_drawing(drawn: Drawing) -> dict[str, Any]:
-    """The settings of a drawing, as the form names them."""
-    body = drawn.body
-    return {
-        "prompt": drawn.prompt or "",
-        "sentence": drawn.sentence or "",
-        "n": body.n,
-        "seed": body.seed,
-        "steps": body.steps,
-        "model": drawn.model,
-        "negative_prompt": body.negative_prompt or "",
-    }
-
-
 @router.post("/understood")
 async def understand(request: Request, server: Here, key: Asker) -> Response:
     """What is understood of the form as it stands. Sliders write the sentence; a sentence sets the sliders."""
     form = await request.form()
     prompt, sentence = str(form.get("prompt", "")), str(form.get("sentence", "")) if key.role != CLIENT else ""
+    policy = str(form.get("policy", "")) if key.role != CLIENT else ""
     n = _whole(form.get("n"), USUAL, MOST)
     given = {name: _whole(value, 0, 100) for name, value in form.items() if name.startswith("share.")}
     return await run_in_threadpool(
-        _understood, request, server, key, prompt, sentence, n, given, bool(form.get("moved"))
+        _understood, request, server, key, prompt, sentence, n, policy, given, bool(form.get("moved"))
     )
 
 
@@ -122,10 +132,11 @@ def _understood(
     prompt: str,
     sentence: str,
     n: int,
+    policy: str,
     given: Mapping[str, int],
     moved: bool,
 ) -> Response:
-    found = _read(server, prompt, sentence, n)
+    found = _read(server, prompt, sentence, n, policy)
     new = None
     if moved and found.matched is not None and found.sliders:
         shares = dict[tuple[int, Cell], int]()
@@ -136,7 +147,7 @@ def _understood(
             shares |= mine if sum(mine.values()) == 100 else {}
         new = written(found.matched, sentence, shares) if shares else None
         if new is not None:
-            found = _read(server, prompt, new, n)
+            found = _read(server, prompt, new, n, policy)
     context: dict[str, Any] = {
         "found": found,
         "n": n,
@@ -147,15 +158,27 @@ def _understood(
     return page(request, "instruct_understood.html.j2", **context)
 
 
-def _read(server: Server, prompt: str, sentence: str, n: int) -> Understood:
-    active = server.policies.active()
+def _read(server: Server, prompt: str, sentence: str, n: int, policy: str) -> Understood:
+    held = _held(server, sentence, policy)
     return understood(
         prompt[:MAX_PROMPT],
         sentence[:4000],
         n,
-        active.policy if active else Policy(),
-        active.version if active else None,
+        held.policy if held else Policy(),
+        held.version if held else None,
     )
+
+
+def _held(server: Server, sentence: str, policy: str) -> Version | None:
+    """The policy that holds for a drawing, or whose definitions its sentence may use; `policy` as in the form."""
+    if sentence.strip() or not policy:
+        return server.policies.active()
+    if policy == WITHOUT_POLICY:
+        return None
+    try:
+        return server.policies.get(_whole(policy, 0, 10**9))
+    except ValueError:
+        raise no_such("policy") from None
 
 
 def _whole(text: Any, usual: int, most: int) -> int:
@@ -194,11 +217,12 @@ def put_drawing(server: Server, key: Key, asked: Asked, *, request: str, group: 
     if key.role != CLIENT:
         fairness = {
             "instruct": sentence or None,
-            "policy": "none" if asked.policy == "none" and not sentence else None,
+            "policy": None if sentence else _version(asked.policy),
             "method": asked.method,
             "steps": asked.steps,
+            "guidance": asked.guidance,
             "negative_prompt": asked.negative_prompt.strip() or None,
-            "seed": secrets.randbelow(SEEDS - MOST) if asked.seed is None else asked.seed,
+            "seed": secrets.randbelow(SEEDS - MOST) if asked.seed is None and not model.upstream else asked.seed,
         }
         fairness = {name: value for name, value in fairness.items() if value is not None}
     wanted = ImageRequest(prompt=asked.prompt, fairness=Fairness(**fairness) if fairness else None)
@@ -206,8 +230,8 @@ def put_drawing(server: Server, key: Key, asked: Asked, *, request: str, group: 
     key.limits.check(n=asked.n)
     partials = 0 if model.upstream or group else PARTIALS
     body = replace(body, n=asked.n, partials=partials, group=group)
-    fires = _read(server, asked.prompt, sentence, asked.n).fires and asked.policy != "none"
-    if asked.twins and fires and key.role != CLIENT and not model.upstream:  # for clients the policy holds
+    twins = asked.twins and key.role != CLIENT and not model.upstream  # for clients the policy holds
+    if twins and _read(server, asked.prompt, sentence, asked.n, asked.policy).fires:
         plain = replace(body, instruct=None, policy=None, defined_by=None, policy_hash=None)
         twin, _ = put_body(server, key, plain, model, priority=priority)
         body = replace(body, plain=twin.id)
@@ -220,6 +244,11 @@ def put_drawing(server: Server, key: Key, asked: Asked, *, request: str, group: 
     return job.id
 
 
+def _version(policy: str) -> int | str | None:
+    """What holds, as a request names it; `policy` as in the form."""
+    return int(policy) if policy.isdigit() else policy or None
+
+
 @router.post("/settings")
 async def settings(request: Request, server: Here, key: Asker, picture: UploadFile) -> Response:
     """The form with the settings of a picture that was dropped."""
@@ -228,7 +257,7 @@ async def settings(request: Request, server: Here, key: Asker, picture: UploadFi
     if given is None:
         raise Problem(400, "this picture does not say how it was made; drop a PNG of this studio or of `generate`")
     if given.get("job"):
-        given = {**settings_of_drawing(drawing(server, key, given["job"])), **given}
+        given = _given(server, drawing(server, key, given["job"]))
     text = await run_in_threadpool(
         lambda: text_of(request, "instruct_form.html.j2", **_form(server, key, {"n": USUAL, **given}), dropped=True)
     )

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fair_diffusion.policy import Match, Policy, PolicyError, match
 from fair_diffusion.request import MAX_PROMPT
-from fair_diffusion.service.policies import Version
+from fair_diffusion.service.policies import AnotherActiveError, Version
 from fair_diffusion.service.problems import Problem, no_such, wrong
 from fair_diffusion.service.server import Here, Operator, Server
 from fair_diffusion.studio.view import page, root_of
@@ -50,6 +50,8 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Text = Annotated[str, Form(max_length=LARGEST)]
 Prompts = Annotated[str, Form(max_length=400_000)]
 Reason = Annotated[str, Form(max_length=2000, pattern="^[^\\x00]*$")]
+Active = Annotated[str, Form(pattern="^(none|[1-9][0-9]{0,8})$")]
+"""The version that was in force when a page was shown or a text was checked."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,13 @@ class Tried:
 def policies(request: Request, server: Here, key: Operator) -> Response:
     """The editor with the policy in force, and the history."""
     active = server.policies.active()
-    text = active.text if active else STARTER
-    context = {"text": text, "version": None, **_history(server), **_checked(server, text, TRIAL)}
-    return page(request, "policies.html.j2", title="Policies", **context)
+    return _editor(request, server, active.text if active else STARTER, TRIAL, title="Policies")
+
+
+def _editor(request: Request, server: Server, text: str, prompts: str, *, status: int = 200, **own: Any) -> Response:
+    """The page with a text in its editor. `own` has its title, and what else is not as usual."""
+    context = {"text": text, "version": None, "refused": "", "reason": "", **own, **_history(server)}
+    return page(request, "policies.html.j2", status=status, **context, **_checked(server, text, prompts))
 
 
 def _history(server: Server) -> dict[str, Any]:
@@ -97,19 +103,22 @@ def check(
     server: Here,
     key: Operator,
     text: Text = "",
-    prompts: Annotated[str, Form(max_length=400_000)] = "",
+    prompts: Prompts = "",
+    opened: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
-    """What is wrong with a policy, what it changes, and what it does with prompts."""
-    return page(request, "policy_checked.html.j2", **_checked(server, text, prompts))
+    """What is wrong with a policy, what it changes, and what it does with prompts. `opened` is what the page said is
+    in force."""
+    return page(request, "policy_checked.html.j2", **_checked(server, text, prompts, opened))
 
 
-def _checked(server: Server, text: str, prompts: str) -> dict[str, Any]:
+def _checked(server: Server, text: str, prompts: str, opened: str = "") -> dict[str, Any]:
     active = server.policies.active()
     found: dict[str, Any] = {"problems": (), "policy": None, "tried": (), "diff": (), "same": False, "prompts": prompts}
+    found |= {"active": active, "moved_on": opened not in ("", _number(active))}
     try:
         policy = Policy.from_yaml(text)
     except PolicyError as error:
-        return {**found, "problems": error.problems, "active": active}
+        return {**found, "problems": error.problems}
     asked = [line.strip()[:MAX_PROMPT] for line in prompts.splitlines() if line.strip()][:MOST]
     now = active.policy if active else None
     tried = [Tried(prompt, match(policy, prompt), match(now, prompt) if now else None) for prompt in asked]
@@ -119,8 +128,12 @@ def _checked(server: Server, text: str, prompts: str) -> dict[str, Any]:
         "tried": tried,
         "diff": _diff(active.text if active else "", text, f"version {active.version}" if active else "no policy"),
         "same": active is not None and active.text == text,
-        "active": active,
     }
+
+
+def _number(version: Version | None) -> str:
+    """A version as `Active` has it."""
+    return str(version.version) if version else "none"
 
 
 def _diff(old: str, new: str, name: str) -> Sequence[str]:
@@ -130,34 +143,52 @@ def _diff(old: str, new: str, name: str) -> Sequence[str]:
 
 
 @router.post("")
-def activate_text(request: Request, server: Here, key: Operator, text: Text = "", reason: Reason = "") -> Response:
-    """Store a policy and make it hold."""
+def activate_text(
+    request: Request,
+    server: Here,
+    key: Operator,
+    active: Active,
+    text: Text = "",
+    reason: Reason = "",
+    prompts: Prompts = TRIAL,
+) -> Response:
+    """Store a policy and make it hold, if the version in force is still the one that it was compared with."""
     if not reason.strip():
         raise wrong("reason", "no reason is given; say why this policy is to hold, for those who read the history")
     try:
         version = server.policies.add(text, by=key.id)
+        return _activate(request, server, version.version, reason, key.id, active)
     except PolicyError as error:
         raise Problem(400, f"the policy has mistakes, so nothing was changed: {error}") from None
-    return _activate(request, server, version.version, reason, key.id)
+    except AnotherActiveError:
+        return _editor(request, server, text, prompts, status=409, title="Policies", refused="text", reason=reason)
 
 
 @router.get("/{version}")
 def version_of(request: Request, version: Number, server: Here, key: Operator) -> Response:
     """One version: its text in the editor, and what it would change of the one in force."""
     found = _found(server, version)
-    context = {"text": found.text, "version": found, **_history(server), **_checked(server, found.text, TRIAL)}
-    return page(request, "policies.html.j2", title=f"Policy {version}", **context)
+    return _editor(request, server, found.text, TRIAL, title=f"Policy {version}", version=found)
 
 
 @router.post("/none")
-def activate_none(request: Request, server: Here, key: Operator, reason: Reason = "") -> Response:
-    """Let no policy hold."""
-    return _activate(request, server, None, reason, key.id)
-
-
-def _activate(request: Request, server: Server, version: int | None, reason: str, by: str) -> Response:
+def activate_none(request: Request, server: Here, key: Operator, active: Active, reason: Reason = "") -> Response:
+    """Let no policy hold, if the version in force is still the one that the page showed."""
     try:
-        server.policies.activate(version, why=reason.strip(), by=by)
+        return _activate(request, server, None, reason, key.id, active)
+    except AnotherActiveError:
+        now = server.policies.active()
+        text = now.text if now else STARTER
+        return _editor(request, server, text, TRIAL, status=409, title="Policies", refused="none", reason=reason)
+
+
+def _activate(request: Request, server: Server, version: int | None, reason: str, by: str, active: str) -> Response:
+    """Make a version hold. `AnotherActiveError` if another one is in force than `active`."""
+    before = None if active == "none" else int(active)
+    try:
+        server.policies.activate(version, why=reason.strip(), by=by, instead_of=before)
+    except AnotherActiveError:
+        raise
     except ValueError as error:
         raise wrong("reason", str(error)) from None
     return RedirectResponse(f"{root_of(request)}policies", 303)

@@ -23,12 +23,17 @@ function keepDraft() {
   sessionStorage.setItem(DRAFT, JSON.stringify(kept))
 }
 
+// Whether a field can have a value; a choice may be gone by now.
+function has(field, value) {
+  return field.type !== "select-one" || [...field.options].some((each) => each.value === value)
+}
+
 function restoreDraft() {
-  const kept = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}")
-  if (location.search || form().elements.prompt.value) return
-  for (const [name, value] of Object.entries(kept)) {
-    const field = form().elements[name]
-    if (field && field.type !== "checkbox") field.value = value
+  const kept = JSON.parse(sessionStorage.getItem(DRAFT) ?? "null")
+  if (!kept || location.search || form().elements.prompt.value) return
+  for (const field of form().elements) {
+    if (field.type === "checkbox") field.checked = field.name in kept
+    else if (field.name in kept && has(field, kept[field.name])) field.value = kept[field.name]
   }
 }
 
