@@ -7,9 +7,10 @@ import logging
 import re
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers, MutableHeaders
 
 from fair_diffusion.files.csv_rows import LARGEST as LARGEST_TABLE
@@ -32,6 +33,8 @@ TABLES = re.compile("/v1/label/sets/[^/]+/table")
 """Paths to which operators send tables of labels."""
 SLOWEST = 60.0
 """Seconds in which a body has to be there."""
+FINDERS = 6
+"""Threads that find keys. They do nothing else, so a key is found although all others wait."""
 UPLOADS = ("/v1/images/edits",)
 """Paths whose bodies hold pictures: they may be larger, and are not gathered in memory."""
 _BEARER = re.compile(r"Bearer\s+(\S+)\s*", re.IGNORECASE)
@@ -46,7 +49,7 @@ class Gate:
     """
 
     def __init__(self, app: ASGIApp, server: Server) -> None:
-        self._app, self._server = app, server
+        self._app, self._server, self._finders = app, server, CapacityLimiter(FINDERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -89,7 +92,8 @@ class Gate:
             return None
         found = _BEARER.fullmatch(Headers(scope=scope).get("authorization", ""))
         try:
-            key = await run_in_threadpool(self._server.keys.find, found[1]) if found else None
+            find = partial(self._server.keys.find, found[1] if found else "")
+            key = await to_thread.run_sync(find, limiter=self._finders) if found else None
         except DatabaseError as error:
             return problem_of(error)
         if key is None:
