@@ -17,12 +17,11 @@ from sqlalchemy import Connection, select, update
 from fair_diffusion.policy import Cell
 from fair_diffusion.policy.target import uniform
 from fair_diffusion.service.claims import Claims, Ended
-from fair_diffusion.service.comebacks import come_back, give_up, leave
-from fair_diffusion.service.database import Database, now
+from fair_diffusion.service.database import Database, DatabaseError, now
 from fair_diffusion.service.fair_order import start
 from fair_diffusion.service.holding import Holding
 from fair_diffusion.service.job import IdempotencyError, Job, LostError, UnknownJobError
-from fair_diffusion.service.jobs import Jobs, digest_of
+from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.limits import LimitError, Limits
 from fair_diffusion.service.signals import Signals
@@ -113,6 +112,52 @@ def test_the_same_idempotency_key_gives_the_same_job_once(jobs: Jobs, claims: Cl
     assert len(jobs.newest()) == 2
 
 
+def test_a_failure_that_may_have_passed_is_no_answer_to_the_same_idempotency_key(
+    jobs: Jobs, claims: Claims, database: Database
+) -> None:
+    few = Limits(images_per_minute=2, queued=1)
+    job = put(jobs, key="k", idempotency="a", images=2, limits=few)
+    (mine,) = claim(claims)
+    reserve(claims, mine, 2)
+    claims.end(mine, "failed", reason="slow down", result={"upstream": {"status": 429, "message": "slow down"}})
+    again = put(jobs, key="k", idempotency="a", images=2, limits=few)  # its images counted when it was put
+    assert (again.id, again.state, again.result, again.attempts) == (job.id, "queued", None, 0)
+    assert put(jobs, key="k", idempotency="a", images=2, limits=few) == again  # it waits, and is put once
+    (mine,) = claim(claims)
+    claims.end(mine, result={"x": 1}, counted=[shown(reserve(claims, mine, 2))])
+    assert put(jobs, key="k", idempotency="a", images=2, limits=few).result == {"x": 1}
+    assert {(row.n, row.pending) for row in DatabaseLedger(database).rows()} == {(2, 0)}
+
+
+def test_a_failure_is_tried_again_only_where_there_is_room(jobs: Jobs, claims: Claims) -> None:
+    job = put(jobs, key="k", idempotency="a")
+    claims.end(claim(claims)[0], "failed", result={"upstream": {"status": 503}})
+    put(jobs, key="k")
+    with pytest.raises(LimitError, match="1 jobs of this key wait"):
+        put(jobs, key="k", idempotency="a", limits=Limits(queued=1))
+    assert jobs.get(job.id).state == "failed"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, {"wrong_request": True}, {"upstream": {"status": 400}}, {"upstream": {"status": 502, "retry": False}}],
+)
+def test_a_failure_that_stays_is_the_answer_to_the_same_idempotency_key(
+    jobs: Jobs, claims: Claims, result: dict[str, Any] | None
+) -> None:
+    put(jobs, key="k", idempotency="a")
+    claims.end(claim(claims)[0], "failed", reason="no", result=result)
+    assert put(jobs, key="k", idempotency="a").state == "failed"
+
+
+def test_a_request_that_names_no_model_is_the_same_one_when_another_is_usual(jobs: Jobs) -> None:
+    asked = {"prompt": "nurse"}
+    job, _ = jobs.put("draw a", {"seed": 1}, key="k", idempotency="x", asked=asked)
+    assert jobs.put("draw b", {"seed": 2}, key="k", idempotency="x", asked=asked) == (job, False)
+    with pytest.raises(IdempotencyError):
+        jobs.put("draw b", {"seed": 2}, key="k", idempotency="x", asked={**asked, "model": "b"})
+
+
 def test_one_idempotency_key_at_once_makes_one_job(url: str) -> None:
     def putting(k: int) -> str:
         database = Database(url)
@@ -151,12 +196,20 @@ def test_a_batch_is_of_one_lane_and_in_the_fair_order(jobs: Jobs, claims: Claims
     assert texts(claim(claims, most=8)) == ["d"]
 
 
-def test_higher_priorities_and_earlier_kinds_go_first(jobs: Jobs, claims: Claims) -> None:
-    jobs.put("cell", {"prompt": "cell"})
-    put(jobs, "usual")
-    put(jobs, "soon", priority=5)
-    order = [texts(claims.claim(["draw", "cell"]))[0] for _ in range(3)]
-    assert order == ["soon", "usual", "cell"]
+def test_higher_priorities_go_first_and_kinds_are_one_queue(jobs: Jobs, claims: Claims) -> None:
+    for kind, text, given in (
+        ("cell", "a", {}),
+        ("draw", "b", {"cost": 3.0}),
+        ("draw", "d", {}),
+        ("cell", "c", {}),
+        ("draw", "soon", {"priority": 5}),
+    ):
+        jobs.put(kind, {"prompt": text}, key=kind, **given)
+        time.sleep(0.002)  # SQLite's clock tells milliseconds apart
+    for kinds in (["draw", "cell"], ["cell", "draw"]):
+        assert claims.next(kinds) == ("draw", "")
+    order = [texts(claims.claim(["draw", "cell"] if k % 2 else ["cell", "draw"]))[0] for k in range(5)]
+    assert order == ["soon", "a", "b", "c", "d"]  # starts 0, 0, 1 and 3
     assert claims.claim(["draw", "cell"]) == []
 
 
@@ -383,31 +436,6 @@ def test_retry(jobs: Jobs, claims: Claims) -> None:
     assert jobs.get(job.id).state == "done"
 
 
-def test_a_client_comes_back_for_the_job_that_it_left_once(jobs: Jobs, claims: Claims) -> None:
-    job = put(jobs, key="k")
-    digest = digest_of("draw", {"prompt": "nurse"})
-    assert come_back(jobs.database, "k", digest, within=10) == (None, True)  # its client is there
-    first = leave(jobs.database, job.id)
-    assert come_back(jobs.database, "other", digest, within=10) == (None, False)
-    assert come_back(jobs.database, "k", digest_of("draw", {"prompt": "cook"}), within=10) == (None, False)
-    assert come_back(jobs.database, "k", digest, within=0) == (None, True)
-    found, _ = come_back(jobs.database, "k", digest, within=10)
-    assert found is not None
-    assert found.id == job.id
-    assert come_back(jobs.database, "k", digest, within=10) == (None, True)
-    give_up(jobs.database, job.id, first)  # it is not left any more
-    assert jobs.get(job.id).state == "queued"
-    leave(jobs.database, job.id)
-    give_up(
-        jobs.database, job.id, first
-    )  # whoever waited the first time does not know that it came back and left again
-    assert jobs.get(job.id).state == "queued"
-    assert come_back(jobs.database, "k", digest, within=10)[0] is not None
-    second = leave(jobs.database, job.id)
-    give_up(jobs.database, job.id, second)
-    assert jobs.get(job.id).state == "cancelled"
-
-
 def test_a_lease_that_was_given_while_the_clock_was_ahead_runs_out(jobs: Jobs, claims: Claims, other: Claims) -> None:
     put(jobs)
     claim(claims)
@@ -479,16 +507,43 @@ def test_a_job_that_was_just_put_counts_once(jobs: Jobs, monkeypatch: pytest.Mon
     writing = jobs.database.writing
 
     @contextmanager
-    def slow() -> Iterator[Connection]:
-        with writing() as connection:
+    def slow(**given: Any) -> Iterator[Connection]:
+        with writing(**given) as connection:
             yield connection
         time.sleep(0.005)
 
     monkeypatch.setattr(jobs.database, "writing", slow)
     with ThreadPoolExecutor(6) as pool:
         for k in range(10):
-            came = [pool.submit(jobs.put, f"draw {k}", {}, most_waiting=6) for _ in range(6)]
+            came = [pool.submit(jobs.put, f"draw {k}", {}, most_waiting=6 * (k + 1)) for _ in range(6)]
             assert all(each.result(timeout=60)[1] for each in came)
+
+
+def test_a_turn_that_does_not_come_is_waited_for_no_longer_than_one_writer(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some come while another one writes and does not end: each of them waits for a while, and not for each other."""
+    monkeypatch.setattr("fair_diffusion.service.database.BUSY_SECONDS", 0.3)
+    writes, go = threading.Event(), threading.Event()
+
+    def slow(*given: Any, **named: Any) -> float:
+        writes.set()
+        assert go.wait(60)
+        return start(*given, **named)
+
+    monkeypatch.setattr("fair_diffusion.service.jobs.start", slow)
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(put, jobs)
+        try:
+            assert writes.wait(60)
+            for other in [pool.submit(put, jobs) for _ in range(4)]:
+                with pytest.raises(DatabaseError, match="no turn to write"):
+                    other.result(timeout=60)
+            assert not first.done()
+        finally:
+            go.set()
+        assert first.result(timeout=60).state == "queued"
+    assert len(jobs.newest()) == 1
 
 
 def test_bad_jobs_are_refused_before_anything_is_written(jobs: Jobs) -> None:

@@ -41,11 +41,12 @@ def _drawn(
     natural: Sequence[str] = (),
     calibration: str | None = None,
     policy: int | None = None,
+    readers: str = "",
 ) -> list[NewPicture]:
     """A job of such images, in which the perceiver reads women alone; its pictures for a set.
 
     `steered` and `natural` are of each image; none is steered, and nobody looked, without them. `policy` is the version
-    that the job was drawn by."""
+    that the job was drawn by, `readers` the fingerprint of both readers."""
     Jobs(database).put("draw pocket", {"prompt": f"a photo of a {rule}", "policy": policy}, key="key_1")
     claims, images = Claims(database, "w"), Images(database, folder / "images")
     (held,) = claims.claim(["draw pocket"])
@@ -61,7 +62,8 @@ def _drawn(
         }
         for k, (file, read) in enumerate(zip(files, judged, strict=True))
     ]
-    claims.end(held, result={"rule": rule, "images": told, "calibration": calibration})
+    known = {"readers": {"perceiver": readers, "judge": readers}} if readers else {}
+    claims.end(held, result={"rule": rule, "images": told, "calibration": calibration, **known})
     return pictures_of(database, "gender", rule=rule)
 
 
@@ -223,3 +225,40 @@ def test_pictures_at_which_nobody_looked_all_count_alike(database: Database, tmp
     weights = np.array([1, 1, 2, 1, 1])
     assert np.sum(perceiver.counts) == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
     assert [note.partition(",")[0] for note in found.notes] == ["1 of 6 labels tell nothing of the perceiver"]
+
+
+def test_labels_of_earlier_readers_are_left_out_and_may_be_chosen(database: Database, tmp_path: Path) -> None:
+    """A calibration is of one judge; whoever trains it anew need not throw all labels away, nor guess which."""
+    sets, made = sets_of(database, tmp_path), {}
+    for k, (rule, readers) in enumerate((("cook", ""), ("nurse", "a"), ("pilot", "b"))):
+        pictures = _drawn(database, tmp_path, ["woman"] * 4, rule=rule, first=10 * k, readers=readers)
+        made[rule] = sets.add(rule, GENDER, pictures, second=0.0)
+        rate(database, made[rule], "anna", *["woman"] * 4)
+    mixed = sets.add("mixed", GENDER, pictures_of(database, "gender"), second=0.0)
+    rate(database, mixed, "ben", *["woman"] * 12)
+    found = calibration_of(database)
+    assert {each.fingerprint for each in found.calibration.readers} == {"b"}
+    assert ([each.labels for each in found.calibration.readers], found.pictures) == ([4, 4], 4)
+    assert len(found.notes) == 2
+    assert found.notes[0].startswith("8 labels of gender were left out: another judge of pocket read these pictures")
+    assert "they are of the sets 'mixed' (8)" in found.notes[0]
+    (note, _) = calibration_of(database, ["cook", "nurse", "pilot"]).notes
+    assert "they are of the sets 'nurse' (4), 'cook' (4)" in note
+    chosen = calibration_of(database, [made["nurse"].id])
+    assert ({each.fingerprint for each in chosen.calibration.readers}, chosen.notes) == ({"a"}, [])
+    unknown = calibration_of(database, ["cook", "nurse"])  # one reader is known, so nothing says that there are two
+    assert ({each.fingerprint for each in unknown.calibration.readers}, unknown.pictures) == ({""}, 8)
+
+
+def test_what_control_left_alone_is_counted_for_each_perceiver(database: Database, tmp_path: Path) -> None:
+    """The earlier one steered three of four women; the latest none, so each picture stands for itself."""
+    looks = ["woman"] * 4
+    before = _drawn(
+        database, tmp_path, looks, steered=[True, True, True, False], natural=looks, rule="nurse", readers="a"
+    )
+    since = _drawn(database, tmp_path, looks, natural=looks, rule="nurse", first=20, readers="b")
+    made = sets_of(database, tmp_path).add("nurses", GENDER, [*before, *since], second=0.0)
+    rate(database, made, "anna", *["woman"] * 8)
+    perceiver = calibration_of(database).calibration.find("perceiver", "pocket", built_in()["gender"])
+    assert perceiver is not None
+    assert (perceiver.labels, np.sum(perceiver.counts)) == (4, pytest.approx(4))

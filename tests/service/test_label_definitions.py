@@ -69,6 +69,7 @@ def test_sets_of_the_former_schema_go_on_while_a_server_of_that_time_runs(url: s
     with former.writing() as connection:
         for table in ("label_sets", "labels"):
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN definition"))
+        connection.execute(text("DROP TABLE calibrations"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0007'"))
     database = Database(url)
     old = sets_of(database, tmp_path).get(made.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -194,3 +195,31 @@ def test_a_wrong_set_is_refused_with_its_field(service: Running, said: dict[str,
     body = {"name": "n", "attribute": "gender", "images": [digest], **said}
     answer = service.http().post(SETS, json=body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_a_table_may_be_larger_than_other_bodies_where_an_operator_sends_it(
+    service: Running, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, http = f"{SETS}/{made['id']}/table", service.http()
+    image = _agreed(service, made).post(f"{SETS}/{made['id']}/next").json()["data"][0]["image"]
+    rows = [f"{file},gender,woman,carla,{'x' * 100_000}" for file in (image, *map(str, range(20)))]
+    text = "\n".join(["file,attribute,group,rater,remark", *rows])
+    assert http.post(at, json={"text": text}).json()["added"] == 1
+    for role, path in (("rater", at), ("operator", "/v1/explain")):
+        refused = service.http(service.key(role)[0]).post(path, json={"text": text})
+        assert (refused.status_code, "larger than 1,048,576 bytes" in refused.text) == (413, True)
+    monkeypatch.setattr("fair_diffusion.service.gate.LARGEST_TABLE", 1_500_000)
+    parts = [b" " * 500_000] * 4
+    for given in ({"json": {"text": text}}, {"content": iter(parts), "headers": {"content-type": "application/json"}}):
+        refused = http.post(at, **given)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (413, "body_too_large")
+        assert "larger than 1,500,000 bytes" in refused.text
+
+
+def test_nothing_is_read_of_a_body_that_is_said_to_be_too_large(service: Running, made: dict[str, Any]) -> None:
+    """The answer comes before the body does."""
+    host, port = service.address.removeprefix("http://").split(":")
+    head = f"POST {SETS}/{made['id']}/table HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.operator}\r\n"
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(f"{head}Content-Length: {2**40}\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")

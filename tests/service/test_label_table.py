@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from label_examples import GENDER, made_set, new_pictures, sets_of
+from sqlalchemy import event
 from test_label_decisions import rate
 
 from fair_diffusion.perception.human import HumanLabels
@@ -147,3 +148,40 @@ def test_tables_of_two_sets_weigh_as_their_pictures_were_shown(database: Databas
         write_labels(database, made, tmp_path / f"{name}.csv")
     assert {*read_labels(tmp_path / "half.csv").chances.values()} == {0.5}
     assert {*read_labels(tmp_path / "all.csv").chances.values()} == {1.0}
+
+
+def test_labels_of_chosen_pictures_never_become_labels_of_drawn_ones(database: Database, tmp_path: Path) -> None:
+    """Neither by a set of the same pictures, nor by an audit or a calibration that reads the table."""
+    pictures = new_pictures(database, tmp_path, 4)
+    chosen = sets_of(database, tmp_path).add("look wrong", GENDER, pictures, second=0.0, chosen=True)
+    rate(database, chosen, "anna", "woman", "man", "-")
+    write_labels(database, chosen, tmp_path / "labels.csv")
+    text = (tmp_path / "labels.csv").read_text()
+    assert text.count(",chosen,") == 3
+    drawn = sets_of(database, tmp_path).add("all", GENDER, pictures, second=0.0)
+    with pytest.raises(ValueError, match="the table has labels of 3 pictures that somebody chose, such as"):
+        import_labels(database, drawn, text)
+    assert Labels(database).all(label_set=drawn.id) == []
+    with pytest.raises(ValueError, match="they tell nothing of other pictures: leave these lines out"):
+        HumanLabels.load(tmp_path / "labels.csv")
+    more = sets_of(database, tmp_path).add("look wrong, too", GENDER, pictures, second=0.0, chosen=True)
+    assert import_labels(database, more, text).added == 2
+    assert {label.queue for label in Labels(database).all(label_set=more.id)} == {"chosen"}
+
+
+def test_a_table_of_many_labels_takes_few_statements(database: Database, tmp_path: Path) -> None:
+    """Each statement is a round trip, and all others who write wait meanwhile."""
+    _, made = made_set(database, tmp_path, 300)
+    lines = [f"{k:03d}.png,gender,woman,{rater}" for k in range(300) for rater in ("anna", "ben")]
+    asked: list[str] = []
+
+    def told(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        asked.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", told)
+    assert import_labels(database, made, "\n".join(["file,attribute,group,rater", *lines])).added == 600
+    assert sum("INSERT INTO labels" in statement for statement in asked) == 1
+    stored = Labels(database).all(label_set=made.id)
+    assert [label.id for label in stored] == sorted(label.id for label in stored)
+    assert [(label.rater, label.queue) for label in stored[:2]] == [("anna", "random"), ("ben", "second")]
+    assert all(label.time > 0 for label in stored)

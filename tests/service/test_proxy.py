@@ -186,6 +186,17 @@ def test_the_sdk_tries_again_and_one_turn_is_spent(service: Running, fake: FakeU
     assert sum(asked for _, asked, _ in counted(service)) == 1
 
 
+def test_the_same_idempotency_key_is_not_refused_for_a_day_because_the_other_server_was_busy_once(
+    service: Running, fake: FakeUpstream
+) -> None:
+    fake.answers = [bad(429, "too fast", retry_after="0.1")]
+    header = {"Idempotency-Key": "busy-once"}
+    first: Any = service.sdk(retries=2).images.generate(prompt=PROMPT, extra_headers=header)
+    again: Any = service.sdk().images.generate(prompt=PROMPT, extra_headers=header)
+    assert first.fairness["job"] == again.fairness["job"]
+    assert sum(asked for _, asked, _ in counted(service)) == 1
+
+
 def test_what_the_other_server_cannot_do_is_a_400(service: Running, fake: FakeUpstream) -> None:
     wrong: list[dict[str, Any]] = [{"steps": 3}, {"seed": 3}, {"guidance": 3.0}, {"negative_prompt": "x"}]
     for fields in [*wrong, {"method": "switch"}]:

@@ -24,9 +24,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from sqlalchemy import select
 from fair_diffusion import FairPipeline
 from fair_diffusion.service import claims, database
 from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.server import PUTTERS
 from fair_diffusion.service.streams import Wanted
 from fair_diffusion.service.tables import turns
 
@@ -133,6 +135,63 @@ def test_a_locked_database_is_a_503_and_the_server_goes_on(service: Running) -> 
         assert http.get("/v1/jobs").status_code == 200  # what only reads waits for nobody
         other.execute("ROLLBACK")
     assert http.post("/v1/images/generations", json=BODY).status_code == 200
+
+
+class Gathered:
+    """Stands in front of a function: whoever calls it waits until it may go on, and is counted."""
+
+    def __init__(self, does: Any) -> None:
+        self.does, self.go, self.came = does, threading.Event(), threading.Semaphore(0)
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        self.came.release()
+        assert self.go.wait(60)
+        return self.does(*given, **named)
+
+    def wait_for(self, number: int) -> None:
+        """Wait until so many came."""
+        for _ in range(number):
+            assert self.came.acquire(timeout=60)
+
+
+def test_keys_are_found_and_jobs_are_put_while_all_who_read_wait(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http, jobs = service.http(), service.server.jobs
+    reading = Gathered(jobs.newest)
+    monkeypatch.setattr(jobs, "newest", reading)
+    with ThreadPoolExecutor(50) as pool:
+        slow = [pool.submit(http.get, "/v1/jobs") for _ in range(50)]
+        try:
+            reading.wait_for(40)  # threads of the server
+            wrong = httpx2.post(f"{service.address}/v1/jobs", headers={"authorization": "Bearer fd-none"}, json=BODY)
+            assert wrong.status_code == 401
+            put = http.post("/v1/jobs", json=BODY)
+            assert put.status_code == 202
+        finally:
+            reading.go.set()
+        assert {each.result().status_code for each in slow} == {200}
+    assert "event: done" in http.get(f"/v1/jobs/{put.json()['id']}/events").text
+
+
+def test_who_reads_is_answered_while_all_who_put_wait(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    http, jobs = service.http(), service.server.jobs
+    putting = Gathered(jobs.put)
+    with monkeypatch.context() as patch, ThreadPoolExecutor(PUTTERS + 4) as pool:
+        patch.setattr(jobs, "put", putting)
+        slow = [pool.submit(http.post, "/v1/jobs", json=BODY) for _ in range(PUTTERS + 4)]
+        try:
+            putting.wait_for(PUTTERS)
+            assert http.get("/v1/jobs").status_code == 200
+            refused = [each.result().status_code for each in islice(as_completed(slow, timeout=60), 4)]
+        finally:
+            putting.go.set()
+        assert refused == [503] * 4  # nobody is made to wait for ever
+    answers = [each.result() for each in slow]
+    assert {answer.status_code for answer in answers} <= {202, 503}
+    for answer in answers:
+        if answer.status_code == 202:
+            assert "event: done" in http.get(f"/v1/jobs/{answer.json()['id']}/events").text
 
 
 def test_weights_that_are_not_finite_fail_the_job_and_count_nothing(tmp_path: Path) -> None:

@@ -124,16 +124,29 @@ def test_each_role_is_told_what_it_can_do(empty: Studio) -> None:
 
 
 def test_what_is_too_large_is_said_so(empty: Studio) -> None:
-    made = made_set(empty.server.database, empty.server.settings.data, 2)[1]
     large = b"x" * 1_100_000
     with browsing(empty, empty.key) as http:
         for answer in (
             http.post("policies/check", data={"text": large.decode()}),
-            http.post(f"label/{made.id}/labels.csv", files={"file": ("l.csv", large)}),
             http.post("instruct/understood", data={"prompt": large.decode()}),
         ):
             assert answer.status_code == 413
             assert "larger than 1,048,576 bytes" in answer.text
+
+
+def test_a_table_of_labels_may_be_as_large_as_its_set(empty: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = made_set(empty.server.database, empty.server.settings.data, 2)[1]
+    rows = [f"{file},gender,man,carla,{'x' * 100_000}" for file in ("000.png", *map(str, range(20)))]
+    table = "\n".join(["file,attribute,group,rater,remark", *rows]).encode()
+    with browsing(empty, empty.key) as http:
+        told = http.post(f"label/{made.id}/labels.csv", files={"file": ("l.csv", table)})
+        assert (told.status_code, "1 label added" in told.text) == (200, True)
+        monkeypatch.setattr("fair_diffusion.studio.gate.LARGEST_TABLE", 1_500_000)
+        refused = http.post(f"label/{made.id}/labels.csv", files={"file": ("l.csv", table)})
+        assert (refused.status_code, "larger than 1,500,000 bytes" in refused.text) == (413, True)
+    with browsing(empty, empty.new_key(RATER)) as http:
+        refused = http.post(f"label/{made.id}/labels.csv", files={"file": ("l.csv", table)})
+        assert (refused.status_code, "larger than 1,048,576 bytes" in refused.text) == (413, True)
 
 
 def test_an_answer_that_fails_has_the_headers_of_all_others(empty: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,13 +217,15 @@ def test_an_operator_calibrates_by_all_labels_and_the_trail_knows(empty: Studio)
     made = sets_of(database, data).add("a set", GENDER, pictures, second=0.0)
     with browsing(empty, empty.key) as http:
         assert "Calibrate</button>" in http.get("label").text
-        early = http.post("label/calibration")
-        assert (early.status_code, "label some first" in early.text) == (400, True)
+        ours = {"sets": [made.id]}
+        for form, said in (({}, "choose at least one set"), (ours, "label some first")):
+            early = http.post("label/calibration", data=form)
+            assert (early.status_code, said in early.text.lower()) == (400, True)
         queue = LabelQueue(database, made, lambda: 1.0)
         for _ in range(6):
             (task,) = queue.next("key_r")
             queue.label("key_r", task.image, "woman", guideline=made.guideline)
-        page = http.post("label/calibration").text
+        page = http.post("label/calibration", data=ours).text
         version = re.search(r"Calibration ([0-9a-f]{12})", page)
         assert version
         assert "From 6 labelled pictures of 1 set" in page
@@ -222,10 +237,15 @@ def test_an_operator_calibrates_by_all_labels_and_the_trail_knows(empty: Studio)
         assert Calibration.load(data / "calibration.json").version == version[1]
         (task,) = queue.next("key_r")
         queue.label("key_r", task.image, "man", guideline=made.guideline)
-        assert "calibrate again" in http.get(f"label/calibration/{version[1]}").text
+        later = http.post("label/calibration", data=ours).text
+        assert f"Calibration {version[1]}" not in later
+        assert http.get(f"label/calibration/{version[1]}").text == file.text
+        assert http.get("label").text.count('href="./label/calibration/') == 2
+        assert http.get("label/calibration/000000000000").status_code == 404
     with browsing(empty, empty.new_key(RATER)) as http:
-        assert http.post("label/calibration").status_code == 403
-        assert "Calibrate</button>" not in http.get("label").text
+        assert http.post("label/calibration", data={"sets": [made.id]}).status_code == 403
+        assert http.get(f"label/calibration/{version[1]}").status_code == 403
+        assert "calibration" not in http.get("label").text.lower()
 
 
 def test_clients_see_nothing_of_labels(empty: Studio) -> None:

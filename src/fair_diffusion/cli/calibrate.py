@@ -83,12 +83,13 @@ def _of_service(
     """Save the calibration by the labels of a service. Returns it, and what was left out."""
     if database is None and not (data / FILE).exists():
         raise ValueError(f"no labels are given, and no service is in {data}; give a table and its runs, or --data DIR")
-    from fair_diffusion.service.label_calibration import calibration_of, note_made
+    from fair_diffusion.service.calibrations import Calibrations
+    from fair_diffusion.service.label_calibration import calibration_of
 
     with opened(data, database) as place:
         told = calibration_of(place, sets, defined=attributes)
         if told.calibration.save(out):
-            note_made(place, told)
+            Calibrations(place).keep(told)
     notes = [f"from {told.pictures} labelled pictures of the service", *told.notes, *told.warnings]
     return told.calibration, notes
 

@@ -3,11 +3,12 @@
 file,attribute,group[,rater]                  one row per label
 file,age,gender,race,service_test[,rater]     one column per attribute, as in the labels of FairFace
 
-A column `probability` says with which probability the picture was shown, `guideline` by which version it was labelled,
-and `definition` by which definition of the attribute (`policy.defined_as`); calibrations need the first where pictures
-were not drawn uniformly. Labels of an attribute that was defined otherwise are labels of another one. "skipped" in the
-place of a group is no label: a rater was shown the picture and skipped it, because it shows nobody. Shares of pictures
-need such rows, because a reader may read groups into these pictures.
+A column `probability` says with which probability the picture was shown, or "chosen" if somebody chose it, so that it
+stands for no other; `guideline` by which version it was labelled, and `definition` by which definition of the attribute
+(`policy.defined_as`). Calibrations need the first where pictures were not drawn uniformly. Labels of an attribute that
+was defined otherwise are labels of another one. "skipped" in the place of a group is no label: a rater was shown the
+picture and skipped it, because it shows nobody. Shares of pictures need such rows, because a reader may read groups
+into these pictures.
 Attributes and groups are spelt as `policy.spelling` compares.
 """
 
@@ -25,6 +26,8 @@ from fair_diffusion.policy.spelling import UNKNOWN, named
 
 COLUMNS, OPTIONAL = ("file", "attribute", "group"), ("rater", "concept", "source")
 SHOWN = ("probability", "guideline", "definition")
+CHOSEN = "chosen"
+"""What stands in the place of the probability of a picture that somebody chose."""
 ALSO = {
     "file": FILE,
     "attribute": ("dimension", "variable"),
@@ -76,6 +79,7 @@ class LabelRows:
         guidelines: the versions of the guideline, likewise.
         skipped: who skipped a picture, by attribute and file, where nobody labelled it.
         notes: what was read otherwise than it is written, and what was left out.
+        chosen: the pictures that somebody chose, by attribute and file.
     """
 
     votes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
@@ -84,15 +88,18 @@ class LabelRows:
     guidelines: dict[tuple[str, str], str] = field(default_factory=dict)
     skipped: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    chosen: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, one: _Label, errors: CsvErrors) -> None:
         """Add one label; what is wrong with it goes to `errors`."""
         attribute, file = one.attribute, one.file
         self.about[file] = (one.concept, one.source)
+        if one.probability == CHOSEN:
+            self.chosen.add((attribute, file))
         if one.skips:
             self.skipped.setdefault(attribute, {}).setdefault(file, []).append(one.rater)
             return
-        if one.probability:
+        if one.probability not in ("", CHOSEN):
             try:
                 chance = _chance(one.probability)
                 if (before := self.chances.setdefault((attribute, file), chance)) != chance:
@@ -109,6 +116,15 @@ class LabelRows:
             who = f"rater {one.rater!r}" if one.rater else "a rater without a name"
             errors.add(one.line, f"{who} labels {attribute} of {file!r} twice; keep one, or name the raters")
         raters[one.rater] = one.group
+
+    def check_drawn(self, path: Path) -> None:
+        """`ValueError` if somebody chose some of the pictures."""
+        if self.chosen:
+            raise ValueError(
+                f"{path} has labels of {len(self.chosen)} pictures that somebody chose, such as "
+                f"{min(self.chosen)[1]!r} (probability {CHOSEN!r}); they tell nothing of other pictures: leave these "
+                "lines out, or, where these are all the pictures of an audit, the column `probability`"
+            )
 
     def settle(self) -> None:
         """Forget the skips of pictures that somebody labelled, and note how many other pictures were skipped."""
@@ -133,7 +149,11 @@ class LabelRows:
 
 
 def read_labels(
-    path: Path, defined: Attributes | None = None, definitions: Mapping[str, str] | None = None
+    path: Path,
+    defined: Attributes | None = None,
+    definitions: Mapping[str, str] | None = None,
+    *,
+    chosen_too: bool = False,
 ) -> LabelRows:
     """Read a table of labels.
 
@@ -142,9 +162,11 @@ def read_labels(
         defined: the definitions of the attributes that it may name; the built-in ones if None.
         definitions: by attribute, by what the definition of its labels must be known, where they say it; those of
             `defined` if None.
+        chosen_too: whether it may hold labels of pictures that somebody chose.
 
     Raises:
-        ValueError: it is none, and the message says what was seen; or lines are wrong, one line for each of them.
+        ValueError: it is none, and the message says what was seen; or lines are wrong, one line for each of them; or
+            somebody chose some of the pictures.
     """
     if definitions is None:
         definitions = {name: defined_as(each) for name, each in (defined or built_in()).items()}
@@ -171,6 +193,8 @@ def read_labels(
     errors.check()
     if not found.votes:
         raise ValueError(f"{path} holds no labels; give one line per picture")
+    if not chosen_too:
+        found.check_drawn(path)
     found.settle()
     found.check_chances(path)
     found.notes.extend(names.notes)

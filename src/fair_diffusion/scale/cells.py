@@ -59,7 +59,7 @@ class Cells:
         dialect = postgresql if self._database.postgres else sqlite
         statement: Any = dialect.insert(table).values(_VALUES).on_conflict_do_nothing()
         with self._database.writing() as connection:
-            first = start(self._database, connection, key=self._campaign, kind=KIND, priority=0)
+            first = start(self._database, connection, key=self._campaign, kinds=[KIND], priority=0)
             rows = []
             for cell in cells:
                 body = {"campaign": self._campaign, "name": cell.name, "cell": cell.told}

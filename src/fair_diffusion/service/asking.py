@@ -21,14 +21,16 @@ from fair_diffusion.service.room import check_room
 from fair_diffusion.service.served_model import ServedModel
 from fair_diffusion.service.tables import jobs as table
 from fair_diffusion.service.uploads import Upload
-from fair_diffusion.service.worker_kind import kind_of
+from fair_diffusion.service.worker_kind import kind_of, model_of
 
 if TYPE_CHECKING:
     from fair_diffusion.service.job import Job
     from fair_diffusion.service.server import Server
 
 
-def put(server: Server, key: Key, asked: ImageRequest, *, request: str, idempotency: str | None) -> tuple[Job, str]:
+def put(
+    server: Server, key: Key, asked: ImageRequest, *, request: str, idempotency: str | None, waits: bool = False
+) -> tuple[Job, str]:
     """Put the job of a request into the queue.
 
     Args:
@@ -37,13 +39,15 @@ def put(server: Server, key: Key, asked: ImageRequest, *, request: str, idempote
         asked: the request.
         request: its id.
         idempotency: the header Idempotency-Key. The same text again gives the job that is there.
+        waits: whether the client waits for the job.
 
     Returns:
         The job, and the name of its model.
     """
     model = chosen_model(server, asked.model)
     body = draw_body(server, key, asked, model, request)
-    return put_body(server, key, body, model, asked=asked.asked(), idempotency=idempotency)[0], model.name
+    job, _ = put_body(server, key, body, model, asked=asked.asked(), idempotency=idempotency, waits=waits)
+    return job, model_of(job.kind)
 
 
 def put_body(
@@ -55,6 +59,7 @@ def put_body(
     asked: dict[str, Any] | None = None,
     idempotency: str | None = None,
     priority: int = 0,
+    waits: bool = False,
 ) -> tuple[Job, bool]:
     """Put a job with this body into the queue.
 
@@ -66,16 +71,25 @@ def put_body(
         asked: what the client sent; the body itself if None.
         idempotency: as in `put`.
         priority: jobs of a higher one go first.
+        waits: as in `put`.
 
     Returns:
         The job, and whether it is new.
     """
     told = asked or body.stored()
-    return _queued(server, key, body, model, told, lane_of(body, model), idempotency, priority=priority)
+    lane = lane_of(body, model)
+    return _queued(server, key, body, model, told, lane, idempotency, priority=priority, waits=waits)
 
 
 def put_edit(
-    server: Server, key: Key, asked: EditRequest, pictures: Sequence[Upload], *, request: str, idempotency: str | None
+    server: Server,
+    key: Key,
+    asked: EditRequest,
+    pictures: Sequence[Upload],
+    *,
+    request: str,
+    idempotency: str | None,
+    waits: bool = False,
 ) -> tuple[Job, str]:
     """Store pictures and put the job that moves them into the queue. If no job is put, they are deleted again.
 
@@ -85,7 +99,7 @@ def put_edit(
         asked: the request.
         pictures: to be moved.
         request: its id.
-        idempotency: as in `put`.
+        idempotency, waits: as in `put`.
     """
     model = chosen_model(server, asked.model)
     body = edit_body(server, key, asked, pictures, model, request)
@@ -95,11 +109,11 @@ def put_edit(
     try:
         body = replace(body, upload=upload)
         told = asked_edit(asked, pictures)
-        job, new = _queued(server, key, body, model, told, f"edit {upload}", idempotency)
+        job, new = _queued(server, key, body, model, told, f"edit {upload}", idempotency, waits=waits)
     finally:
         if not new:
             uploads.forget(server.images, body.originals or (), key=key.id, upload=upload)
-    return job, model.name
+    return job, model_of(job.kind)
 
 
 def asked_edit(asked: EditRequest, pictures: Sequence[Upload]) -> dict[str, Any]:
@@ -136,6 +150,7 @@ def _queued(
     idempotency: str | None,
     *,
     priority: int = 0,
+    waits: bool = False,
 ) -> tuple[Job, bool]:
     """The job of a body, and whether it is new."""
     passes = model.passes + bool(body.upload)  # a picture is taken back to noise first
@@ -153,6 +168,7 @@ def _queued(
             most_waiting=server.settings.most_waiting,
             kept=server.settings.kept,
             asked=asked,
+            waits=waits,
         )
 
 

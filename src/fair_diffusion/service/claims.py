@@ -24,7 +24,7 @@ from fair_diffusion.allocation.ledger import SKEW, Turn
 from fair_diffusion.policy.target import Cell, Target
 from fair_diffusion.service import writes
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.fair_order import claiming, first_of
+from fair_diffusion.service.fair_order import claiming, firsts_of
 from fair_diffusion.service.job import CANCELLED, DONE, FAILED, QUEUED, Job, LostError
 from fair_diffusion.service.streams import Counted, Wanted, count, take
 from fair_diffusion.service.tables import is_running, jobs
@@ -68,7 +68,7 @@ class Claims:
         """Take the next job, and more of its kind and lane that may be done with it, in the fair order.
 
         Args:
-            kinds: what this worker does; an earlier kind goes first.
+            kinds: what this worker does; they are one queue.
             most: how many jobs at most.
             lane: fill up a batch of this lane: take only its jobs, and none whose worker died.
 
@@ -77,23 +77,21 @@ class Claims:
         """
         if time.monotonic() - self._swept > SWEEP:
             self.sweep()
-        for kind in kinds:
-            with self.database.writing(durable=False) as connection:  # a claim that is lost is made again
+        with self.database.writing(durable=False) as connection:  # a claim that is lost is made again
+            firsts = connection.execute(firsts_of(tuple(kinds))) if len(kinds) > 1 else ()
+            for kind in [row.kind for row in firsts] or kinds[:1]:
                 taken = self._take(connection, kind, 1 if lane is None else most, lane)
                 if taken and lane is None and most > 1 and taken[0].attempts == 1:
                     taken += self._take(connection, kind, most - 1, taken[0].lane)
-            if taken:
-                return taken
+                if taken:
+                    return taken
         return []
 
     def next(self, kinds: Sequence[str]) -> tuple[str, str] | None:
         """Kind and lane of the job that `claim` would take; None if none waits, or one whose worker died."""
         with self.database.looking() as connection:
-            for kind in kinds:
-                row = connection.execute(first_of(kind)).first()
-                if row is not None:
-                    return None if row.attempts else (kind, row.lane)
-        return None
+            row = connection.execute(firsts_of(tuple(kinds))).first()
+        return None if row is None or row.attempts else (row.kind, row.lane)
 
     def renew(self, held: Iterable[Job]) -> dict[str, bool]:
         """Restart the lease of jobs.

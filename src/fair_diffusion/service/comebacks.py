@@ -1,43 +1,68 @@
-"""Jobs whose clients went away and may come back for them, whichever server of the database they then ask."""
+"""Jobs whose clients wait for them, went away, or come back for them, whichever server of the database they then ask.
+
+`jobs.left` says when the client of a job is gone. A server that waits for a job with its client moves that time ahead
+again and again (`attend`). So a server that was killed, or cannot reach the database, has left its jobs by itself.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import bindparam, or_, select, update
 
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.job import QUEUED, RUNNING, Job
-from fair_diffusion.service.jobs import Jobs
-from fair_diffusion.service.tables import jobs
+from fair_diffusion.service.job import DONE, QUEUED, RUNNING, Job
+from fair_diffusion.service.jobs import ATTENDED, Jobs
+from fair_diffusion.service.tables import is_queued, is_running, jobs
+
+BACK = 10.0
+"""Seconds in which a client may come back for a job that it left."""
 
 
-def leave(database: Database, job: str) -> float:
-    """Note that the client of a job went away, and return when. It may come back, until somebody calls `give_up`."""
+def attend(database: Database, waiting: Collection[str], answered: Collection[str] = ()) -> None:
+    """Note that the clients of some jobs wait for them, and that those of others have their answer."""
     with database.writing() as connection:
-        left = update(jobs).where(jobs.c.id == job).values(left=now())
-        return float(connection.scalar(left.returning(jobs.c.left)) or 0.0)
+        if waiting:
+            connection.execute(_ATTEND, {"ids": list(waiting)})
+        if answered:
+            connection.execute(_ANSWERED, {"ids": list(answered)})
 
 
-def come_back(database: Database, key: str, digest: str, *, within: float) -> tuple[Job | None, bool]:
+def leave(database: Database, job: str) -> float | None:
+    """Note that the client of a job went away, and return when; None if somebody has the answer, or gave the job up."""
+    with database.writing() as connection:
+        waited = update(jobs).where(jobs.c.id == job, jobs.c.left.is_not(None)).values(left=now())
+        left = connection.scalar(waited.returning(jobs.c.left))
+    return None if left is None else float(left)
+
+
+def come_back(
+    database: Database, key: str, digests: Sequence[str], *, within: float, but: Collection[str] = ()
+) -> tuple[Job | None, bool]:
     """The job of the same request that a client left, if there is one; nobody else gets it from then on.
 
     Args:
         database: where the jobs are.
         key: of the client.
-        digest: of what it asks for, by `jobs.digest_of`.
+        digests: of what it asks for, by `jobs.digest_of`: one for each model that it may have been meant for.
         within: seconds since it left, at most.
+        but: jobs whose clients are known to be there.
 
     Returns:
         The job, and whether there is one of the same request at work whose client is there, or has not been missed.
     """
-    same = (jobs.c.key == key, jobs.c.digest == digest)
-    gone = select(jobs.c.id).where(*same, jobs.c.left > now() - within).order_by(jobs.c.created).limit(1)
-    taken = update(jobs).where(jobs.c.id.in_(gone.with_for_update(skip_locked=True))).values(left=None)
+    same = (jobs.c.key == key, jobs.c.digest.in_(digests))
+    wanted = (jobs.c.state.in_([QUEUED, RUNNING, DONE]), jobs.c.cancelling.is_(False))  # one that failed is put anew
+    left = (jobs.c.left > now() - within, jobs.c.left <= now(), jobs.c.id.not_in(but))
+    gone = select(jobs.c.id).where(*same, *wanted, *left).order_by(jobs.c.created).limit(1)
+    there = or_(jobs.c.state.in_([QUEUED, RUNNING]), jobs.c.left > now())
+    with database.looking() as connection:  # it is asked again and again
+        if connection.execute(gone).first() is None:
+            return None, connection.execute(select(jobs.c.id).where(*same, there).limit(1)).first() is not None
+    taken = update(jobs).where(jobs.c.id.in_(gone.with_for_update(skip_locked=True))).values(left=now() + ATTENDED)
     with database.writing() as connection:
         row = connection.execute(taken.returning(jobs)).first()
-        if row is not None:
-            return Job.of(row), False
-        at_work = select(jobs.c.id).where(*same, jobs.c.state.in_([QUEUED, RUNNING])).limit(1)
-        return None, connection.execute(at_work).first() is not None
+    return (None, True) if row is None else (Job.of(row), False)
 
 
 def give_up(database: Database, job: str, left: float) -> None:
@@ -49,3 +74,27 @@ def give_up(database: Database, job: str, left: float) -> None:
         if not connection.execute(gone).rowcount:
             return
     Jobs(database).cancel(job)
+
+
+def forsaken(database: Database) -> list[tuple[str, float]]:
+    """Leave the jobs whose servers vanished long ago, and return each with when it was left.
+
+    They are to be given up like others: a server that is there after all attends to its jobs again in that time."""
+    long_ago = jobs.c.left < now() - 2 * BACK
+    with database.looking() as connection:
+        found = [
+            *connection.scalars(select(jobs.c.id).where(is_queued, long_ago)),
+            *connection.scalars(select(jobs.c.id).where(is_running, long_ago)),
+        ]
+    if not found:
+        return []
+    with database.writing() as connection:
+        left = update(jobs).where(jobs.c.id.in_(found), long_ago).values(left=now())
+        rows = connection.execute(left.returning(jobs.c.id, jobs.c.left))
+        return [(row.id, float(row.left)) for row in rows]
+
+
+# Built once: to build a statement takes longer than to run it.
+_THESE = update(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+_ATTEND = _THESE.values(left=now() + ATTENDED)
+_ANSWERED = _THESE.values(left=None)

@@ -32,7 +32,7 @@ from fair_diffusion.service.bells import Bells
 from fair_diffusion.service.database_name import shown_url
 from fair_diffusion.service.sqlite_waits import begin, use_wal
 
-SCHEMA = "0008"
+SCHEMA = "0009"
 """The newest revision in `migrations/versions`, which this code reads and writes."""
 APPLICATION = int.from_bytes(b"FDSV")
 """SQLite's `application_id` of our databases."""
@@ -140,20 +140,28 @@ class Database:
             yield connection.execution_options(isolation_level="AUTOCOMMIT") if self.postgres else connection
 
     @contextmanager
-    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = True, within: float | None = None) -> Iterator[Connection]:
         """A transaction that changes something: all changes of the block take effect, or none.
 
         Those whom it tells (`writes.tell`) are told when it is done. With `durable=False` it does not wait for the disk
-        of PostgreSQL: if that server loses power, the last half second of such changes may be gone."""
-        options: dict[str, Any] = {} if self.postgres else {"begin": "BEGIN IMMEDIATE"}
+        of PostgreSQL: if that server loses power, the last half second of such changes may be gone. It waits `within`
+        seconds for others who write, and `patience` if that is None."""
+        options: dict[str, Any] = {} if self.postgres else {"begin": "BEGIN IMMEDIATE", "within": within}
         told: set[str] = set()
         with self._plain_errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             connection.info[TOLD] = told
             if self.postgres and not durable:
                 connection.execute(_UNHURRIED)
+            if self.postgres and within is not None and within < self.patience - 1.0:
+                connection.execute(_PATIENCE, {"wait": f"{max(1, round(1000 * within))}ms"})
             yield connection
         if self.bells is not None and told:
             self.bells.ring(told)
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a transaction waits for others who write, at most."""
+        return BUSY_SECONDS
 
     def lock(self, connection: Connection, name: str) -> None:
         """Wait until no other transaction has the lock `name`, and keep it until this one ends."""
@@ -237,6 +245,7 @@ class Database:
 
 
 _UNHURRIED = text("SET LOCAL synchronous_commit = off")
+_PATIENCE = text("SELECT set_config('lock_timeout', :wait, true)")
 _FORMS = "give postgresql+psycopg://USER:PASSWORD@HOST/NAME, sqlite:///FILE, or the path of an SQLite file"
 MOST_OPEN = 64
 """Connections of one process at once, at most."""

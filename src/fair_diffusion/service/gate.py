@@ -7,12 +7,15 @@ import logging
 import re
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers, MutableHeaders
 
+from fair_diffusion.files.csv_rows import LARGEST as LARGEST_TABLE
 from fair_diffusion.service.database import DatabaseError
+from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.problems import Problem, problem_of
 from fair_diffusion.service.route_path import route_path
 
@@ -25,9 +28,13 @@ LOG = logging.getLogger("fair_diffusion.api")
 OPEN = ("/health",)
 """The only paths that need no key."""
 LARGEST = 1_048_576
-"""Bytes of a body at most."""
+"""Bytes of a body at most, if it is none of those below."""
+TABLES = re.compile("/v1/label/sets/[^/]+/table")
+"""Paths to which operators send tables of labels."""
 SLOWEST = 60.0
 """Seconds in which a body has to be there."""
+FINDERS = 6
+"""Threads that find keys. They do nothing else, so a key is found although all others wait."""
 UPLOADS = ("/v1/images/edits",)
 """Paths whose bodies hold pictures: they may be larger, and are not gathered in memory."""
 _BEARER = re.compile(r"Bearer\s+(\S+)\s*", re.IGNORECASE)
@@ -42,7 +49,7 @@ class Gate:
     """
 
     def __init__(self, app: ASGIApp, server: Server) -> None:
-        self._app, self._server = app, server
+        self._app, self._server, self._finders = app, server, CapacityLimiter(FINDERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -64,16 +71,11 @@ class Gate:
             refused = await self._refused(scope, state)
             behind, most = receive, self._server.settings.most_upload
             if refused is None and route_path(scope) in UPLOADS:
-                refused = _too_large(most, "image") if _length(scope) > most else None
+                refused = _too_large(most, "image") if declared_length(scope) > most else None
                 behind = _bounded(receive, most)
             elif refused is None:
-                try:
-                    async with asyncio.timeout(SLOWEST):
-                        body = await _body(receive)
-                except TimeoutError:
-                    body, refused = b"", _too_slow()
-                refused = _too_large(LARGEST) if body is None else refused
-                behind = _replayed(body or b"", receive)
+                body, refused = await _gathered(scope, receive, _most(scope))
+                behind = _replayed(body, receive)
             if refused is not None:
                 await refused.answer()(scope, receive, answer)
                 return
@@ -90,7 +92,8 @@ class Gate:
             return None
         found = _BEARER.fullmatch(Headers(scope=scope).get("authorization", ""))
         try:
-            key = await run_in_threadpool(self._server.keys.find, found[1]) if found else None
+            find = partial(self._server.keys.find, found[1] if found else "")
+            key = await to_thread.run_sync(find, limiter=self._finders) if found else None
         except DatabaseError as error:
             return problem_of(error)
         if key is None:
@@ -108,7 +111,14 @@ def _too_slow() -> Problem:
     return Problem(408, f"the body was not there after {SLOWEST:g} seconds", code="body_too_slow")
 
 
-def _length(scope: Scope) -> int:
+def _most(scope: Scope) -> int:
+    """Bytes that a body may have which is gathered in memory."""
+    key: Key | None = scope["state"].get("key")
+    is_table = key is not None and key.role == OPERATOR and TABLES.fullmatch(route_path(scope))
+    return LARGEST_TABLE if is_table else LARGEST
+
+
+def declared_length(scope: Scope) -> int:
     """The length that a body is said to have; 0 if none is said."""
     said = Headers(scope=scope).get("content-length", "")
     return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
@@ -134,8 +144,20 @@ def _bounded(receive: Receive, most: int) -> Receive:
     return bounded
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None if it is too large."""
+async def _gathered(scope: Scope, receive: Receive, most: int) -> tuple[bytes, Problem | None]:
+    """The whole body; or why it is refused. Nothing is read of one that is said to be larger than any may be."""
+    if declared_length(scope) > LARGEST_TABLE:
+        return b"", _too_large(most)
+    try:
+        async with asyncio.timeout(SLOWEST):
+            body = await _body(receive, most)
+    except TimeoutError:
+        return b"", _too_slow()
+    return (b"", _too_large(most)) if body is None else (body, None)
+
+
+async def _body(receive: Receive, most: int) -> bytes | None:
+    """The whole body; None if it has more than `most` bytes."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -144,7 +166,7 @@ async def _body(receive: Receive) -> bytes | None:
             return b"".join(parts)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > LARGEST:
+        if size > most:
             return None
         if not message.get("more_body"):
             return b"".join(parts)

@@ -19,7 +19,7 @@ from fair_diffusion.service.draw_body import DrawBody
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.policies import Version
 from fair_diffusion.service.problems import forbidden, overloaded, wrong
-from fair_diffusion.service.served_model import ServedModel
+from fair_diffusion.service.served_model import ServedModel, usual_model
 from fair_diffusion.service.server import Server
 
 MOST = 10
@@ -104,13 +104,15 @@ def chosen_model(server: Server, name: str | None) -> ServedModel:
     """The model of a request. 400 if it is not served, 503 if no worker has told of any yet."""
     for look in (server.models_lately, server.models):
         models = look()
+        if name is None and models:
+            return usual_model(models)
         for model in models:
-            if model.ready and name in (None, model.name):
+            if model.ready and name == model.name:
                 return model
     if not models:
         raise overloaded("no worker has loaded a model yet; try again", 5.0)
     for model in models:
-        if name in (None, model.name):
+        if name == model.name:
             return model
     raise wrong("model", _unknown(name or "", tuple(m.name for m in models)), "model_not_found")
 

@@ -9,6 +9,8 @@ from sqlalchemy import Row
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = STATES = ("queued", "running", "done", "failed", "cancelled")
 ENDS = (DONE, FAILED, CANCELLED)
+MAY_PASS = (429, 502, 503, 504)
+"""Statuses of an upstream server after which the same request may succeed."""
 CANCELLING = "cancelling"
 """What a running job is called that somebody cancelled, and the event that says so."""
 
@@ -66,6 +68,12 @@ class Job:
     def over(self) -> bool:
         """Whether nothing will be done any more."""
         return self.state in ENDS
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it failed for a reason that may have passed by now. Such a job counted nothing."""
+        upstream = (self.result or {}).get("upstream", {}) if self.state == FAILED else {}
+        return upstream.get("status") in MAY_PASS and upstream.get("retry") is not False
 
     @property
     def shown(self) -> str:

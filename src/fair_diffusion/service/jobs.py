@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-import time
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Float, bindparam, delete, func, insert, or_, select, update
 
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.fair_order import start
@@ -32,8 +29,10 @@ from fair_diffusion.service.job import (
     Job,
     UnknownJobError,
 )
-from fair_diffusion.service.limits import LimitError, Limits
+from fair_diffusion.service.limits import Limits
+from fair_diffusion.service.line import Line
 from fair_diffusion.service.room import MINUTE, check_room, recent_of
+from fair_diffusion.service.shared_workers import SharedWorkers
 from fair_diffusion.service.streams import count
 from fair_diffusion.service.tables import events, is_queued
 from fair_diffusion.service.tables import jobs as table
@@ -41,8 +40,8 @@ from fair_diffusion.service.writes import QUEUE, End, add_event, end, tell
 
 KEPT = 24 * 3600.0
 """Seconds for which a job and its result are kept after its end."""
-LATELY = 1.0
-"""Seconds for which a refusal lets one expect others."""
+ATTENDED = 4.0
+"""Seconds for which a client is taken to be there after a server said so."""
 
 
 class Jobs:
@@ -54,9 +53,7 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._putting = threading.Lock()  # threads take turns sooner than the database lets them
-        self._line: list[str] = []  # the jobs of threads that wait for their turn, or write
-        self._refused = float("-inf")  # when a job was refused last
+        self._line, self._shared = Line(database), SharedWorkers(database)
 
     def put(
         self,
@@ -73,6 +70,7 @@ class Jobs:
         most_waiting: int | None = None,
         kept: float = KEPT,
         asked: dict[str, Any] | None = None,
+        waits: bool = False,
     ) -> tuple[Job, bool]:
         """Put a job into the queue.
 
@@ -84,12 +82,14 @@ class Jobs:
             cost: what it takes, above 0.
             images: how many images it is for.
             priority: jobs of a higher one go first.
-            idempotency: a text of the client. The same text with the same body gives the job that is there.
+            idempotency: a text of the client. The same text with the same body gives the job that is there. If it
+                failed for a reason that may have passed, it is queued again.
             limits: of the key.
-            most_waiting: jobs of this kind that may wait at once.
+            most_waiting: jobs that may wait at once, of all models.
             kept: seconds for which it is kept after its end.
             asked: what the client sent, if the body says more, such as a seed that was drawn: by this a request under
                 the same idempotency key is known to be the same one.
+            waits: the client waits for it, see `comebacks.py`.
 
         Returns:
             The job, and whether it is new.
@@ -101,7 +101,13 @@ class Jobs:
         """
         if not 0 < cost < float("inf") or images < 0:
             raise ValueError(f"cost is {cost} and images {images}; give a cost above 0 and no images below 0")
-        digest = digest_of(kind, body if asked is None else asked)
+        told = body if asked is None else asked
+        digest = digest_of(kind, told)
+        if idempotency is not None:
+            with self.database.looking() as connection:  # most of those who come again wait for nobody who writes
+                before = _before(connection, key, idempotency, told)
+            if before is not None and not before.may_pass:
+                return before, False
         values: dict[str, Any] = {
             "id": f"job_{uuid.uuid4().hex}",
             "kind": kind,
@@ -118,27 +124,24 @@ class Jobs:
             "token": 0,
             "attempts": 0,
             "cancelling": False,
+            "attended": ATTENDED if waits else None,
         }
-        self._line.append(values["id"])
-        ahead = partial(self._line.index, values["id"])
-        try:
-            if idempotency is None and (ahead() or time.monotonic() - self._refused < LATELY):
+        own, most, kinds = values["id"], (limits or Limits(), most_waiting), self._shared.kinds(kind)
+        with self._line.standing(own):
+            if idempotency is None and self._line.may_refuse(own):
                 with self.database.looking() as connection:  # so most refusals wait for nobody who writes
-                    check_room(connection, key, kind, images, limits or Limits(), most_waiting, ahead)
-            with self._putting, self.database.writing() as connection:
-                place = start(self.database, connection, key=key, kind=kind, priority=priority)
-                if idempotency is not None and (before := _before(connection, key, idempotency, digest)):
-                    return before, False
-                check_room(connection, key, kind, images, limits or Limits(), most_waiting)
+                    check_room(connection, key, kind, images, *most, partial(self._line.ahead, own))
+            with self._line.writing() as connection:
+                place = start(self.database, connection, key=key, kinds=kinds, priority=priority)
+                if idempotency is not None and (before := _before(connection, key, idempotency, told)):
+                    if not before.may_pass:
+                        return before, False
+                    check_room(connection, key, before.kind, 0, *most)  # its images were counted when it was put
+                    return self._again(connection, before), False
+                check_room(connection, key, kind, images, *most)
                 row = connection.execute(_PUT, {**values, "start": place}).one()
                 tell(connection, QUEUE)
-                self._line.remove(values["id"])  # from the end of the transaction on, it is in the queue
-        except LimitError:
-            self._refused = time.monotonic()
-            raise
-        finally:
-            with suppress(ValueError):
-                self._line.remove(values["id"])
+                self._line.leave(own)
         return Job.of(row), True
 
     def get(self, job: str, *, key: str | None = None) -> Job:
@@ -177,13 +180,14 @@ class Jobs:
             return {(kind, state): number for kind, state, number in connection.execute(counted)}
 
     def ahead(self, job: Job) -> int:
-        """How many jobs of its kind go before a job that waits."""
+        """How many jobs of its queue go before a job that waits."""
+        kinds = self._shared.kinds(job.kind)
         with self.database.reading() as connection:
             place = connection.scalar(select(table.c.start).where(table.c.id == job.id, is_queued))
             if place is None:
                 return 0
             before = or_(table.c.priority > job.priority, (table.c.priority == job.priority) & (table.c.start < place))
-            queue = (table.c.kind == job.kind, is_queued)
+            queue = (table.c.kind.in_(kinds), is_queued)
             return connection.scalar(select(func.count()).where(*queue, before)) or 0
 
     def last_minute(self, key: str) -> tuple[int, float]:
@@ -238,16 +242,22 @@ class Jobs:
             row = connection.execute(_find(job, key)).first()
             if row is None:
                 raise UnknownJobError(_unknown(job))
-            place = start(self.database, connection, key=row.key, kind=row.kind, priority=row.priority)
-            again = {"state": QUEUED, "start": place, "attempts": 0, "cancelling": False}
-            none = dict.fromkeys(("ended", "expires", "progress", "result", "reason"))
-            ended = (table.c.id == job, table.c.state.in_([FAILED, CANCELLED]))
-            if not connection.execute(update(table).where(*ended).values(again | none)).rowcount:
-                state = connection.scalar(select(table.c.state).where(table.c.id == job))
-                raise ValueError(f"job {job} is {state}; only one that failed or was cancelled can be tried again")
-            add_event(connection, job, QUEUED, {})
-            tell(connection, QUEUE)
-            return Job.of(connection.execute(_find(job, key)).one())
+            return self._again(connection, Job.of(row))
+
+    def _again(self, connection: Connection, job: Job) -> Job:
+        """Queue a job that failed or was cancelled again. `ValueError` if it did not."""
+        kinds = self._shared.kinds(job.kind)
+        place = start(self.database, connection, key=job.key, kinds=kinds, priority=job.priority)
+        again = {"state": QUEUED, "start": place, "attempts": 0, "cancelling": False}
+        none = dict.fromkeys(("ended", "expires", "progress", "result", "reason"))
+        ended = update(table).where(table.c.id == job.id, table.c.state.in_([FAILED, CANCELLED]))
+        row = connection.execute(ended.values(again | none).returning(table)).first()
+        if row is None:
+            state = connection.scalar(select(table.c.state).where(table.c.id == job.id))
+            raise ValueError(f"job {job.id} is {state}; only one that failed or was cancelled can be tried again")
+        add_event(connection, job.id, QUEUED, {})
+        tell(connection, QUEUE)
+        return Job.of(row)
 
     def expire(self) -> int:
         """Forget jobs that ended long ago, with their events and results. Returns how many."""
@@ -256,9 +266,8 @@ class Jobs:
             return connection.execute(delete(table).where(*old)).rowcount
 
 
-_PUT = insert(table).values(created=now()).returning(table)  # to build a statement takes longer than to run it
-
-
+# To build a statement takes longer than to run it, so those that every job needs are built once.
+_PUT = insert(table).values(created=now(), left=now() + bindparam("attended", type_=Float())).returning(table)
 _FIND = select(table).where(table.c.id == bindparam("job"))
 _EVENTS = select(events).where(events.c.job == bindparam("of"), events.c.number > bindparam("after"))
 _EVENTS = _EVENTS.order_by(events.c.number)
@@ -278,10 +287,12 @@ def digest_of(kind: str, body: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _before(connection: Connection, key: str, idempotency: str, digest: str) -> Job | None:
-    """The job that a key put under an idempotency key, if there is one. `IdempotencyError` if it was another one."""
+def _before(connection: Connection, key: str, idempotency: str, told: dict[str, Any]) -> Job | None:
+    """The job that a key put under an idempotency key, if there is one. `IdempotencyError` if it was another one.
+
+    A request that names no model stays the same one when another model is the usual one meanwhile."""
     row = connection.execute(select(table).where(table.c.key == key, table.c.idempotency == idempotency)).first()
-    if row is not None and row.digest != digest:
+    if row is not None and row.digest != digest_of(row.kind, told):
         raise IdempotencyError("the idempotency key was used before, for another request; use a new one")
     return None if row is None else Job.of(row)
 

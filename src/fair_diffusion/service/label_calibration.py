@@ -9,7 +9,8 @@ or more with the probability
 
 Sets of pictures that somebody chose have no such probability, so they are left out. For the perceiver, π is multiplied
 by the probability with which control left the picture alone, which is 0 for a steered one, and for all of an instructed
-drawing with a calibration (`perception.kept_chances`).
+drawing with a calibration (`perception.kept_chances`). Pictures that readers of other weights read are left out, too
+(`reader_change`).
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_sets import LabelSet, newest_sets
 from fair_diffusion.service.label_table import chances_by_now
 from fair_diffusion.service.policies import Policies
+from fair_diffusion.service.reader_change import Told, of_latest_readers
 from fair_diffusion.service.tables import images, jobs
-from fair_diffusion.service.trail import COMMAND_LINE, note
 from fair_diffusion.service.worker_kind import model_of
 
 
@@ -66,7 +67,7 @@ class _Drawn:
     """A picture as its job has it.
 
     `natural` is what the look read; it is empty where nobody looked. `calibrated`: whether the look went by a
-    calibration."""
+    calibration. `created`: when the job came, in seconds since 1970."""
 
     model: str
     concept: str
@@ -75,6 +76,7 @@ class _Drawn:
     read: Mapping[str, Mapping[str, str | None]]
     readers: Mapping[str, str]
     calibrated: bool
+    created: float
 
 
 def calibration_of(database: Database, names: Sequence[str] = (), *, defined: Attributes | None = None) -> FromLabels:
@@ -93,17 +95,21 @@ def calibration_of(database: Database, names: Sequence[str] = (), *, defined: At
     defined = defined or (active.policy.attributes if active else built_in())
     notes = list[str]()
     usable = [each for each in sets if _is_usable(each, defined, notes)]
-    rows, pictures, lost = list[LabelledImage](), set[str](), set[str]()
+    every, lost = list[Told](), set[str]()
     for attribute in dict.fromkeys(each.attribute for each in usable):
         ours = [each for each in usable if each.attribute == attribute]
         for image, one in _labelled(database, ours):
-            (pictures if one else lost).add(image)
-            rows += one
+            every += one
+            if not one:
+                lost.add(image)
     if lost:
         notes.append(
             f"{len(lost)} labelled pictures were left out: no job that is kept says what the readers read in them by "
             "the definition of their set; for pictures of a run, give the table of labels and the run"
         )
+    latest, earlier = of_latest_readers(every)
+    notes += earlier
+    rows = [one.row for one in latest]
     if silent := sum(one.probability == 0 for one in rows):
         notes.append(silence(silent, sum(one.reader == PERCEIVER for one in rows)))
     told = [one for one in rows if one.probability]
@@ -111,14 +117,7 @@ def calibration_of(database: Database, names: Sequence[str] = (), *, defined: At
         raise ValueError("; ".join(notes) or "people have labelled no picture of a set yet; label some first")
     made = calibrated(told, defined)
     warnings = [*unlabelled(made, defined), *no_better_than_chance(made, told)]
-    return FromLabels(made, [each.id for each in usable], len(pictures), notes, warnings)
-
-
-def note_made(database: Database, made: FromLabels, *, by: str = COMMAND_LINE) -> None:
-    """Note in the trail that somebody was given a calibration; `by` is the id of a key."""
-    details = {"sets": made.sets, "pictures": made.pictures, "left out": made.notes}
-    with database.writing() as connection:
-        note(connection, by=by, change="calibration made", subject=made.calibration.version, details=details)
+    return FromLabels(made, [each.id for each in usable], len({one.image for one in latest}), notes, warnings)
 
 
 def _named(sets: Sequence[LabelSet], names: Sequence[str]) -> list[LabelSet]:
@@ -152,17 +151,17 @@ def _doubts(each: LabelSet, guideline: str) -> list[str]:
     if each.definition is None:
         return [
             f"set {each.name!r} is older than the definitions that sets keep: its labels count as of today's "
-            f"{each.attribute}; if that was defined otherwise then, leave the set out (--set)"
+            f"{each.attribute}; if that was defined otherwise then, choose the other sets alone"
         ]
     if each.guideline != guideline:
         return [
             f"set {each.name!r} was labelled by another guideline ({each.guideline}) than today's ({guideline}); if it "
-            "means something else, leave the set out (--set)"
+            "means something else, choose the other sets alone"
         ]
     return []
 
 
-def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[str, list[LabelledImage]]]:
+def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[str, list[Told]]]:
     """The labelled pictures of sets of one attribute, each with a row for each reader; none if nobody knows its job.
 
     The newest set has the say on a picture of several."""
@@ -181,18 +180,20 @@ def _labelled(database: Database, sets: Sequence[LabelSet]) -> Iterator[tuple[st
     for image, (label_set, people) in said.items():
         shown = 1 - missed[image]
         chances = {reader: shown * (left.get(image, 1.0) if reader == PERCEIVER else 1.0) for reader in RECORDED}
-        yield image, _rows(drawn.get(image), label_set, people, chances)
+        by = drawn.get(image)
+        rows = [] if by is None else _rows(by, label_set, people, chances)
+        yield image, [Told(row, image, label_set.name, by.created if by else 0.0) for row in rows]
 
 
 def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]:
-    """With which probability each picture was left alone. Those of one model and concept are counted together."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    """With which probability each picture was left alone, counted by model, perceiver and concept."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
     found: dict[str, float] = {}
     for image, one in drawn.items():
         if attribute in one.natural and one.calibrated:
             found[image] = 0.0
         elif attribute in one.natural:
-            alike.setdefault((one.model, one.concept), []).append(image)
+            alike.setdefault((one.model, one.readers.get(PERCEIVER, ""), one.concept), []).append(image)
         else:  # nobody looked, so nothing was chosen by a look
             found[image] = 0.0 if one.steered else 1.0
     for names in alike.values():
@@ -201,12 +202,8 @@ def _left_alone(drawn: Mapping[str, _Drawn], attribute: str) -> dict[str, float]
     return found
 
 
-def _rows(
-    drawn: _Drawn | None, label_set: LabelSet, people: str | None, chances: Mapping[str, float]
-) -> list[LabelledImage]:
-    """A row for each reader that read the attribute, with 0 if it tells nothing; none if nobody knows the job."""
-    if drawn is None:
-        return []
+def _rows(drawn: _Drawn, label_set: LabelSet, people: str | None, chances: Mapping[str, float]) -> list[LabelledImage]:
+    """A row for each reader that read the attribute, with the probability 0 if it tells nothing."""
     attribute = label_set.attribute
     told: dict[str, Any] = {"model": drawn.model, "attribute": attribute, "people": people, "concept": drawn.concept}
     told["guideline"] = label_set.guideline
@@ -227,7 +224,7 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
     """The pictures of a set by hash, if their job is kept and its readers knew the set's definition."""
     ours = select(images.c.job).where(images.c.key == label_set.id)
     with database.reading() as connection:
-        rows = connection.execute(select(jobs.c.kind, jobs.c.body, jobs.c.result).where(jobs.c.id.in_(ours))).all()
+        rows = connection.execute(select(*_JOB).where(jobs.c.id.in_(ours))).all()
     definitions = {version: _definition(database, version, label_set.attribute) for version in map(_version, rows)}
     return {
         image["file"]: _Drawn(
@@ -238,11 +235,15 @@ def _drawn(database: Database, label_set: LabelSet) -> dict[str, _Drawn]:
             {reader: image.get(column) or {} for reader, column in RECORDED.items()},
             (row.result or {}).get("readers") or {},
             bool((row.result or {}).get("calibration")),
+            row.created,
         )
         for row in rows
         if label_set.definition in (None, definitions[_version(row)])
         for image in (row.result or {}).get("images", ())
     }
+
+
+_JOB = (jobs.c.kind, jobs.c.body, jobs.c.result, jobs.c.created)
 
 
 def _version(job: Any) -> int | None:

@@ -1,8 +1,9 @@
 """The labels of a set as a table, and back, as an audit and `fair-diffusion calibrate` read it.
 
 The columns are `file,attribute,group,rater,concept,source,probability,guideline,definition`. The probability is that
-with which the picture was shown by now, so tables of several sets may be joined. The definition is what that of the
-attribute is known by; it is empty for sets that are older than that.
+with which the picture was shown by now, so tables of several sets may be joined; in a set of pictures that somebody
+chose "chosen" stands there, so that nobody takes them for drawn ones. The definition is what that of the attribute is
+known by; it is empty for sets that are older than that.
 
 "unknown" stands for "cannot tell". Gold questions are left out. A table of pictures has one line for each, with what
 raters together or an adjudication say, so that its reader needs no rule for disagreements. Pictures that everybody
@@ -21,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Row, select
 
 from fair_diffusion.files.csv_rows import write_csv
-from fair_diffusion.perception.label_rows import COLUMNS, OPTIONAL, SHOWN, SKIPPED, LabelRows, read_labels
+from fair_diffusion.perception.label_rows import CHOSEN, COLUMNS, OPTIONAL, SHOWN, SKIPPED, LabelRows, read_labels
 from fair_diffusion.policy import Attributes
 from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
@@ -124,7 +125,7 @@ def _lines(
                 **told,
                 "group": answer or UNKNOWN,
                 "rater": (names or {}).get(rater, rater),
-                "probability": chances[image],
+                "probability": CHOSEN if label_set.chosen else chances[image],
                 "guideline": versions.get((image, rater), label_set.guideline),
                 "definition": label_set.definition or "",
             }
@@ -149,7 +150,7 @@ def _skips(
             "rater": SKIPPED if what == "pictures" else (names or {}).get(label.rater, label.rater),
             "concept": row.concept,
             "source": row.source,
-            "probability": chances[label.image],
+            "probability": CHOSEN if label_set.chosen else chances[label.image],
             "guideline": label.guideline,
             "definition": label_set.definition or "",
         }
@@ -171,7 +172,7 @@ def import_labels(
     attributes: Attributes | None = None,
     by: str = COMMAND_LINE,
 ) -> Imported:
-    """Add the labels of a table to a set. Its pictures must have been drawn at random, as those of the set are.
+    """Add the labels of a table to a set. Its pictures must have been drawn at random, unless the set is a chosen one.
 
     Args:
         database: where they go.
@@ -191,7 +192,7 @@ def import_labels(
         path.write_text(text, encoding="utf-8")
         try:
             own = {label_set.attribute: label_set.definition} if label_set.definition else {}
-            found = read_labels(path, attributes, own)
+            found = read_labels(path, attributes, own, chosen_too=label_set.chosen)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "the table")) from None
     votes = found.votes.get(label_set.attribute)
@@ -237,7 +238,7 @@ def _given(found: LabelRows, label_set: LabelSet, by_file: Mapping[str, Row[Any]
 
 def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], told: Imported, by: str) -> Imported:
     """Store what is not there yet: all of it, or nothing."""
-    ours, added = Labels(database), 0
+    added = list[dict[str, Any]]()
     with database.writing() as connection:
         database.lock(connection, f"fair-diffusion: label set {label_set.id}")
         standing = connection.execute(
@@ -251,24 +252,16 @@ def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], tol
                     raise ValueError(f"{rater} said {there[row.image, rater]!r} of {row.file}, the table {answer!r}")
                 continue
             queue = "gold" if row.gold is not None else "second" if row.image in labelled else label_set.label_queue
-            ours.add(
-                row.image,
-                label_set.attribute,
-                answer,
-                rater=rater,
-                queue=queue,
-                guideline=guideline,
-                probability=row.probability if queue in DRAWN else None,
-                groups=label_set.groups,
-                label_set=label_set.id,
-                definition=label_set.definition,
-                connection=connection,
-            )
-            there[row.image, rater], added = answer, added + 1
+            said = {"image": row.image, "attribute": label_set.attribute, "answer": answer, "rater": rater}
+            chance = row.probability if queue in DRAWN else None
+            shown = {"queue": queue, "probability": chance, "guideline": guideline}
+            added.append({**said, **shown, "label_set": label_set.id, "definition": label_set.definition})
+            there[row.image, rater] = answer
             labelled.add(row.image)
-        details = {"added": added, "already": len(given) - added}
+        Labels(database).add_all(added, groups=label_set.groups, connection=connection)
+        details = {"added": len(added), "already": len(given) - len(added)}
         note(connection, by=by, change="labels imported", subject=label_set.id, details=details)
-    return Imported(added, len(given) - added, told.unmatched, told.notes)
+    return Imported(len(added), len(given) - len(added), told.unmatched, told.notes)
 
 
 def chances_by_now(database: Database, label_set: LabelSet) -> dict[str, float]:

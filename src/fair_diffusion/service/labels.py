@@ -7,9 +7,10 @@ picture was shown: estimates weigh by it, and a label without one enters none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -27,6 +28,7 @@ DRAWN = (RANDOM, ACTIVE)
 CANNOT_TELL = "cannot tell"
 """The reason of a label without a group, unless the rater skipped the picture for another one."""
 _HASH = re.compile("[0-9a-f]{64}")
+_ADD = insert(table).values(time=now())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,27 +107,36 @@ class Labels:
         Raises:
             ValueError: one of them is none, with the mend.
         """
+        told = {"image": image, "attribute": attribute, "answer": answer, "reason": reason, "rater": rater}
+        shown = {"queue": queue, "probability": probability, "guideline": guideline}
+        values = self._checked({**told, **shown, "label_set": label_set, "definition": definition}, groups)
+        with nullcontext(connection) if connection is not None else self._database.writing() as writing:
+            return Label.of(writing.execute(_ADD.values(values).returning(table)).one())
+
+    def add_all(self, told: Sequence[Mapping[str, Any]], *, groups: Sequence[str], connection: Connection) -> None:
+        """Store many labels in one statement.
+
+        Args:
+            told: the arguments of `add` that describe each label.
+            groups: as for `add`.
+            connection: of the transaction that they are to be part of.
+
+        Raises:
+            ValueError: one of them is none, with the mend.
+        """
+        if told:
+            connection.execute(_ADD, [self._checked(each, groups) for each in told])
+
+    def _checked(self, told: Mapping[str, Any], groups: Sequence[str] | None) -> dict[str, Any]:
+        """The columns of a label. `ValueError` if it is none."""
+        image, answer, reason = told["image"], told["answer"], told.get("reason")
         if not _HASH.fullmatch(image):
             raise ValueError(f"the image is {image!r}; give the SHA-256 of its file, 64 hexadecimal digits")
-        self._check_answer(attribute, answer, reason, groups)
-        _check_queue(queue, probability)
-        if not rater or not guideline:
+        self._check_answer(told["attribute"], answer, reason, groups)
+        _check_queue(told["queue"], told["probability"])
+        if not told["rater"] or not told["guideline"]:
             raise ValueError("rater or guideline is empty; give a pseudonym, and the version of the guideline")
-        values = {
-            "image": image,
-            "attribute": attribute,
-            "answer": answer,
-            "reason": reason or (CANNOT_TELL if answer is None else None),
-            "rater": rater,
-            "queue": queue,
-            "probability": probability,
-            "guideline": guideline,
-            "label_set": label_set,
-            "definition": definition,
-            "time": now(),
-        }
-        with nullcontext(connection) if connection is not None else self._database.writing() as writing:
-            return Label.of(writing.execute(insert(table).values(values).returning(table)).one())
+        return {**told, "reason": reason or (CANNOT_TELL if answer is None else None)}
 
     def _check_answer(
         self, attribute: str, answer: str | None, reason: str | None, groups: Sequence[str] | None

@@ -28,7 +28,7 @@ class Limits:
 
     Attributes:
         images_per_minute: images in any 60 seconds, by when they were asked for.
-        queued: jobs that wait at once.
+        queued: jobs that wait at once, of all models.
         pixels: pixels of one image.
         steps: denoising steps.
         n: images of one request.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from fair_diffusion.service.database import now
 from fair_diffusion.service.limits import LimitError, Limits
@@ -23,10 +23,11 @@ def check_room(
     most_waiting: int | None,
     ahead: Callable[[], int] = int,
 ) -> None:
-    """`LimitError` if a job of this key does not fit into the queue now.
+    """`LimitError` if a job of this key does not fit into the queue now. All models have one queue.
 
     `ahead` tells how many jobs come before it and are not in the queue yet. It is asked last: so none counts twice."""
-    waiting = (is_queued, table.c.kind == kind)
+    sort = kind.partition(" ")[0]  # "draw" of "draw pocket": cells of campaigns and audits are no drawings
+    waiting = (is_queued, or_(table.c.kind == sort, table.c.kind.startswith(f"{sort} ", autoescape=True)))
     for most, who, more, whose, name in (
         (limits.queued, (table.c.key == key,), int, "of this key ", "queued"),
         (most_waiting, (), ahead, "", "waiting"),

@@ -23,6 +23,8 @@ BEAT = 5.0
 """Seconds between two times that a worker says that it is there."""
 GONE = 3 * BEAT
 """A worker that was not seen for so many seconds is gone."""
+AWAY = 300.0
+"""Seconds for which a model whose worker is gone stays the usual one: it may be starting again."""
 KEPT = 24 * 3600.0
 """Seconds for which a server still takes requests for the model of a worker that is gone: it may be starting again."""
 
@@ -45,6 +47,7 @@ class ServedModel:
         figures: what its worker took so far, as in `Figures.stored`.
         created: when a worker last loaded it, in seconds since 1970.
         ready: whether a worker is there now.
+        away: seconds since a worker said that it is there.
     """
 
     name: str
@@ -62,6 +65,7 @@ class ServedModel:
     figures: dict[str, list[float]] = field(default_factory=dict, compare=False)
     created: float = 0.0
     ready: bool = field(default=True, compare=False)
+    away: float = field(default=0.0, compare=False)
 
     @classmethod
     def of(cls, pipe: FairPipeline) -> ServedModel:
@@ -125,7 +129,8 @@ class Presence:
         dialect = postgresql if self._database.postgres else sqlite
         with self._database.writing() as connection:
             for k, each in enumerate(self._models):
-                model = {name: value for name, value in asdict(each).items() if name not in ("created", "ready")}
+                seen = ("created", "ready", "away")
+                model = {name: value for name, value in asdict(each).items() if name not in seen}
                 if self._figures is not None and k == 0:
                     model["figures"] = self._figures.stored()
                 name = self._worker if len(self._models) == 1 else f"{self._worker} {each.name}"
@@ -155,7 +160,19 @@ def workers_seen(database: Database) -> list[tuple[str, ServedModel]]:
                 **{name: value for name, value in row.model.items() if name in known},
                 created=row.seen,
                 ready=row.age < GONE,
+                away=max(0.0, row.age),
             ),
         )
         for row in rows
     ]
+
+
+def usual_model(models: Sequence[ServedModel]) -> ServedModel:
+    """The model of requests that name none: the first one by name whose worker is there, or was a short while ago.
+
+    So their streams do not move to another model because a worker starts again.
+
+    Args:
+        models: by name, at least one.
+    """
+    return next((model for model in models if model.away < AWAY), models[0])

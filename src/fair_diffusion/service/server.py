@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
+from fair_diffusion.service.attendance import Attendance
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.job import Event, Job
@@ -24,6 +26,9 @@ from fair_diffusion.service.served_model import ServedModel, served_models
 from fair_diffusion.service.settings import Settings
 from fair_diffusion.service.signals import Signals
 
+T = TypeVar("T")
+PUTTERS = 16
+"""Threads that put jobs: they wait for others who write. What only reads has the other threads."""
 TICK = 1.0
 """Seconds after which whoever waits for a job looks whether the client is still there."""
 
@@ -41,12 +46,30 @@ class Server:
         self.jobs, self.keys, self.policies = Jobs(database), Keys(database), Policies(database)
         self.images = Images(database, settings.images_place)
         self.signals, self.metrics = Signals(database), Metrics(database)
+        self.attendance = Attendance(database)
+        self._putters, self._places = CapacityLimiter(PUTTERS), asyncio.Semaphore(PUTTERS)
         self._until: float | None = None
         self._known: tuple[float, list[ServedModel]] = float("-inf"), []
 
     def end(self) -> None:
         """Answer those who wait for jobs within the grace time; tell the others that they are to try again."""
         self._until = time.monotonic() + self.settings.grace
+
+    async def putting(self, do: Callable[[], T]) -> T:
+        """Do what puts a job, in a thread of those that do nothing else.
+
+        Raises:
+            Problem: 503, none was free for as long as a transaction waits for others.
+        """
+        try:
+            async with asyncio.timeout(self.database.patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise overloaded("the server cannot use its database at the moment; try again") from None
+        try:
+            return await to_thread.run_sync(do, limiter=self._putters)
+        finally:
+            self._places.release()
 
     async def follow(self, job: Job, *, after: int = 0) -> AsyncIterator[tuple[Job, list[Event]]]:
         """A job and its new events whenever something of it changed, and every `TICK`; the last time when it ended.
@@ -85,12 +108,14 @@ class Server:
         return found if time.monotonic() - at < TICK else self.models()
 
     def clean(self) -> None:
-        """Forget jobs and images whose time is over."""
+        """Forget jobs and images whose time is over, and give up the jobs of servers that vanished."""
+        self.attendance.find_forsaken()
         self.jobs.expire()
         self.images.expire()
 
     def close(self) -> None:
         """Let everything go."""
+        self.attendance.close()
         self.signals.close()
         self.database.close()
 

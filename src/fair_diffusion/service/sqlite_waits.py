@@ -21,11 +21,12 @@ def begin(connection: Connection, seconds: float) -> None:
 
     Args:
         connection: of SQLAlchemy.
-        seconds: for which it waits for another writer.
+        seconds: for which it waits for another writer, if the option `within` says no other number.
     """
-    statement = connection.get_execution_options().get("begin", "BEGIN")
+    options = connection.get_execution_options()
+    statement, within = options.get("begin", "BEGIN"), options.get("within")
     raw: Any = connection.connection.driver_connection
-    until = time.monotonic() + seconds
+    until = time.monotonic() + (seconds if within is None else within)
     raw.execute("PRAGMA busy_timeout = 0")
     try:
         while True:

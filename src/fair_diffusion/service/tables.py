@@ -268,6 +268,14 @@ adjudications = Table(
     Column("undone", Float),
     Index("adjudications_once", "label_set", "image", unique=True, **_where("undone IS NULL")),
 )
+calibrations = Table(
+    "calibrations",
+    tables,
+    Column("version", Text, primary_key=True),  # a hash of the content
+    Column("content", Text, nullable=False),  # the file
+    Column("created", Float, nullable=False),
+    Column("by", Text, nullable=False),  # the id of the key that made it first, or "command line"
+)
 workers = Table(
     "workers",
     tables,

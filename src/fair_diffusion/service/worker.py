@@ -91,7 +91,7 @@ class Worker:
             self._models = Models([lambda: models])
             self._models.open(self._settings.batch, measure=False)
         self._kinds = [kind_of(model.name) for model in self._models.served]
-        self._audits = [audit_kind_of(model.name) for model in self._models.served]  # drawings go first
+        self._audits = [audit_kind_of(model.name) for model in self._models.served]
         self._claims = Claims(database, self._name, lease=self._settings.lease, attempts=self._settings.attempts)
         self._holding = Holding(self._claims)
         self._woken = threading.Event()
@@ -120,7 +120,7 @@ class Worker:
                 LOG.info("draws with %s", ", ".join(model.name for model in self._models.served))
                 while self._until is None:
                     self._woken.clear()
-                    if jobs := self._claimed([*self._kinds, *self._audits], self._settings.batch):
+                    if jobs := self._next_jobs():
                         self._busy = self._busy or len(jobs) > 1
                         tools = self._for(kind_of(model_of(jobs[0].kind)))
                         if audits(jobs[0]):
@@ -138,9 +138,7 @@ class Worker:
             signals.close()
 
     def _for(self, kind: str) -> Tools:
-        """The tools to draw jobs of this kind. It goes behind the others, so that they have their turn before it."""
-        self._kinds.remove(kind)
-        self._kinds.append(kind)
+        """The tools to draw jobs of this kind."""
         if self._tools is None or self._kind != kind:
             self._tools, self._kind = None, kind  # a model that is not used any more may have to leave memory
             model, pipe = self._models.take(kind)
@@ -161,6 +159,10 @@ class Worker:
                 give_up=lambda: self._until is not None and time.monotonic() > self._until,
             )
         return self._tools
+
+    def _next_jobs(self) -> list[Job]:
+        """The next drawings. Audits wait for drawings, so they are done when none waits."""
+        return self._claimed(self._kinds, self._settings.batch) or self._claimed(self._audits, self._settings.batch)
 
     def _claimed(self, kinds: Sequence[str], most: int, lane: str | None = None) -> list[Job]:
         try:

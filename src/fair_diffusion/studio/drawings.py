@@ -187,7 +187,7 @@ def drawing(server: Server, key: Key, job: str) -> Drawing:
             plain = server.jobs.get(found.body["plain"], key=own)
         except UnknownJobError:
             plain = None
-    return Drawing(job=found, plain=plain, again=_again(server.database, found), policies=server.policies)
+    return Drawing(job=found, plain=plain, again=images_made_again(server.database, found), policies=server.policies)
 
 
 def again_name(job: str, place: int, attempt: int) -> str:
@@ -195,10 +195,11 @@ def again_name(job: str, place: int, attempt: int) -> str:
     return f"again {job} {place} {attempt}"
 
 
-def _again(database: Database, job: Job) -> list[Again]:
+def images_made_again(database: Database, job: Job) -> list[Again]:
     """The images of a drawing that were asked for again."""
     start = f"again {job.id} "
-    wanted = select(jobs).where(jobs.c.key == job.key, jobs.c.idempotency.between(start, start + "~"))
+    named = jobs.c.idempotency.startswith(start, autoescape=True)  # a range would hang on the database's collation
+    wanted = select(jobs).where(jobs.c.key == job.key, named)
     with database.reading() as connection:
         rows = connection.execute(wanted).all()
     made = []

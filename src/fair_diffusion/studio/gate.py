@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fair_diffusion.files.csv_rows import LARGEST as LARGEST_TABLE
+from fair_diffusion.service.gate import declared_length
+from fair_diffusion.service.keys import OPERATOR
 from fair_diffusion.service.route_path import route_path
 from fair_diffusion.studio.sessions import signed_in
 from fair_diffusion.studio.view import root_of
@@ -29,6 +33,8 @@ READABLE = ("/api",)
 """Paths that need nobody to be signed in, and show who is."""
 UPLOADS = ("/audits", "/instruct/settings")
 """The beginnings of paths whose bodies may be files."""
+TABLES = re.compile("/label/[^/]+/labels[.]csv")
+"""Paths to which operators send tables of labels."""
 LARGEST = 1_048_576
 """Bytes of any other body at most."""
 POLICY = (
@@ -90,8 +96,14 @@ class Gate:
                 return
             if key is not None:
                 scope["state"]["key"] = key
-        most = self._server.settings.most_upload if path.startswith(UPLOADS) else LARGEST
-        await self._app(scope, _bounded(receive, most), answer)
+        await self._app(scope, _bounded(receive, self._most(path, scope["state"]), declared_length(scope)), answer)
+
+    def _most(self, path: str, state: dict[str, Any]) -> int:
+        """Bytes that a body may have."""
+        if path.startswith(UPLOADS):
+            return self._server.settings.most_upload
+        is_table = "key" in state and state["key"].role == OPERATOR and TABLES.fullmatch(path)
+        return LARGEST_TABLE if is_table else LARGEST
 
 
 def _refusal(request: Request, path: str) -> Response:
@@ -104,15 +116,17 @@ def _refusal(request: Request, path: str) -> Response:
     return Response("sign in first", 401, media_type="text/plain")
 
 
-def _bounded(receive: Receive, most: int) -> Receive:
-    """Gives the body as it comes. `HTTPException` once it is too large, as FastAPI hides other errors."""
+def _bounded(receive: Receive, most: int, declared: int) -> Receive:
+    """Gives the body as it comes. `HTTPException` once it is too large, as FastAPI hides other errors.
+
+    Nothing is read of one that is said to be larger; `declared` is the length that it is said to have."""
     size = 0
 
     async def bounded() -> Message:
         nonlocal size
-        message = await receive()
+        message: Message = {} if declared > most else await receive()
         size += len(message.get("body", b""))
-        if size > most:
+        if max(size, declared) > most:
             raise HTTPException(413, f"what you sent is larger than {most:,} bytes; send less")
         return message
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Annotated, Any
 
@@ -16,24 +17,21 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from fair_diffusion.service.answer_shapes import ImagesAnswer, event_stream
 from fair_diffusion.service.answers import answer, check_ended, completed_events, partial_event
 from fair_diffusion.service.asking import asked_edit, put, put_edit, rate_headers
-from fair_diffusion.service.comebacks import come_back, give_up
-from fair_diffusion.service.comebacks import leave as leave_job
+from fair_diffusion.service.comebacks import BACK, come_back
 from fair_diffusion.service.edit_request import FORM, read_form
 from fair_diffusion.service.image_request import ImageRequest, chosen_model
-from fair_diffusion.service.job import Job
-from fair_diffusion.service.jobs import digest_of
+from fair_diffusion.service.job import DONE, Job
+from fair_diffusion.service.jobs import ATTENDED, digest_of
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.problems import RATES, Problem, documented, no_such, problem_of
+from fair_diffusion.service.problems import RATES, documented, no_such, problem_of
 from fair_diffusion.service.server import TICK, Asker, Here, Server
 from fair_diffusion.service.worker_kind import kind_of, model_of
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 RETRIES = "x-stainless-retry-count"
 """The header in which the SDK says how often it tried before; it sends no idempotency key."""
-BACK = 10.0
-"""Seconds in which such a client may come back for a job that it left."""
-MISSED = 4 * TICK
-"""Seconds after which a server has missed a client that went away."""
+MISSED = ATTENDED + TICK
+"""Seconds after which a server has missed a client that went away, and others a server that did."""
 Idempotency = Annotated[
     str | None,
     Header(
@@ -59,8 +57,8 @@ async def generate(
 
     With `stream`, the answer is server-sent events: partial images, then each image. A client that goes away cancels
     its job, unless it sent an Idempotency-Key, by which it can come back for the images."""
-    queue = partial(put, server, key, asked, request=request.state.request_id, idempotency=idempotency)
-    leave = idempotency is not None
+    leave, ours = idempotency is not None, request.state.request_id
+    queue = partial(put, server, key, asked, request=ours, idempotency=idempotency, waits=not leave)
     return await _delivered(server, request, key, asked, asked.asked(), queue, leave=leave)
 
 
@@ -72,10 +70,9 @@ async def edit(request: Request, server: Here, key: Asker, idempotency: Idempote
     `stream` and an Idempotency-Key as for generations."""
     try:
         asked, pictures = await read_form(request, server, key)
-        ours = request.state.request_id
-        queue = partial(put_edit, server, key, asked, pictures, request=ours, idempotency=idempotency)
-        told = asked_edit(asked, pictures)
-        return await _delivered(server, request, key, asked, told, queue, leave=idempotency is not None)
+        leave, ours = idempotency is not None, request.state.request_id
+        queue = partial(put_edit, server, key, asked, pictures, request=ours, idempotency=idempotency, waits=not leave)
+        return await _delivered(server, request, key, asked, asked_edit(asked, pictures), queue, leave=leave)
     finally:
         await request.close()
 
@@ -106,15 +103,23 @@ async def _delivered(
         job, model = queue() if left is None else (left, model_of(left.kind))
         return job, model, rate_headers(server, key)
 
-    job, model, headers = await run_in_threadpool(begun)
+    job, model, headers = await server.putting(begun)
     if asked.stream:
-        events = _stream(server, key, job, model=model, request=identity, leave=leave)
+        waiting = _waiting(server, job, leave=leave, back=False)  # no client begins a stream again by itself
+        events = _stream(server, key, job, waiting, model=model, request=identity)
         return StreamingResponse(events, media_type="text/event-stream", headers={**headers, **UNBUFFERED})
-    ended = await _ended(server, request, job, leave=leave, back=bool(retry))
-    check_ended(ended)
     url = f"{request.base_url}v1/images/files/" if asked.response_format == "url" else None
-    whole = await run_in_threadpool(answer, server, key, ended, model=model, url=url, request=identity)
+    make = partial(answer, server, key, model=model, url=url, request=identity)
+    with _waiting(server, job, leave=leave, back=bool(retry)):
+        ended = await _ended(server, request, job)
+        whole = await run_in_threadpool(make, job=ended) if ended.state == DONE else None
+    check_ended(ended)
     return JSONResponse(whole, headers=headers)
+
+
+def _waiting(server: Server, job: Job, *, leave: bool, back: bool) -> AbstractContextManager[None]:
+    """The time in which the client waits. Nothing depends on it if it leaves its job when it goes away."""
+    return nullcontext() if leave else server.attendance.waiting(job.id, back=back)
 
 
 UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -123,65 +128,55 @@ UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 async def _left(server: Server, request: Request, key: Key, model: str | None, told: dict[str, Any]) -> Job | None:
     """The job of the same request that the client left, on this server or another. It may not be missed there yet."""
-    chosen = await run_in_threadpool(chosen_model, server, model)
-    digest, until = digest_of(kind_of(chosen.name), told), time.monotonic() + MISSED
+    digests = [digest_of(kind_of(name), told) for name in await run_in_threadpool(_meant, server, model)]
+    until = time.monotonic() + MISSED
     while True:
         if await request.is_disconnected():
             raise no_such("client")  # nobody reads it, and the job is for the client's next try
-        job, at_work = await run_in_threadpool(come_back, server.database, key.id, digest, within=BACK)
+        there = server.attendance.jobs
+        look = partial(come_back, server.database, key.id, digests, within=BACK, but=there)
+        job, at_work = await server.putting(look)
         if job is not None or not at_work or time.monotonic() > until:
             return job
         await asyncio.sleep(TICK / 4)
 
 
-async def _ended(server: Server, request: Request, job: Job, *, leave: bool, back: bool) -> Job:
-    """The job when it has ended. If the client goes away first, the job is cancelled, unless it is to be left.
+def _meant(server: Server, model: str | None) -> list[str]:
+    """The models that a request may have been meant for before: any, if it names none."""
+    chosen = chosen_model(server, model)
+    return [chosen.name] if model is not None else [each.name for each in server.models()]
 
-    Clients that try again by themselves (`back`) have some seconds to come back for it."""
+
+async def _ended(server: Server, request: Request, job: Job) -> Job:
+    """The job when it has ended. 404 if its client goes away first: nobody reads it."""
+    async for now, _ in server.follow(job):
+        if await request.is_disconnected():
+            break
+        if now.over:
+            return now
+    raise no_such("client")
+
+
+async def _stream(
+    server: Server, key: Key, job: Job, waiting: AbstractContextManager[None], *, model: str, request: str
+) -> AsyncIterator[bytes]:
     try:
-        async for now, _ in server.follow(job):
-            if now.over:
-                if await request.is_disconnected():
-                    break
-                return now
-            if await request.is_disconnected():
-                break
-    except (asyncio.CancelledError, Problem):  # the server ends
-        if not leave:
-            await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
-        raise
-    if back and not leave:
-        left = await run_in_threadpool(leave_job, server.database, job.id)
-        await asyncio.sleep(BACK)
-        await run_in_threadpool(give_up, server.database, job.id, left)
-    elif not leave:
-        await run_in_threadpool(server.jobs.cancel, job.id)
-    raise no_such("client")  # nobody reads it
-
-
-async def _stream(server: Server, key: Key, job: Job, *, model: str, request: str, leave: bool) -> AsyncIterator[bytes]:
-    over = False
-    try:
-        async for now, events in server.follow(job):
-            for event in events:
-                if event.kind == "partial":
-                    partial_image = await run_in_threadpool(partial_event, server, now, event)
-                    if partial_image is not None:
-                        yield _event(partial_image)
-            if now.over:
-                over = True
-                check_ended(now)
-                ends = await run_in_threadpool(completed_events, server, key, now, model=model, request=request)
-                for end in ends:
-                    yield _event(end)
-            else:
-                yield b": waiting\n\n"  # shows that the connection lives, and finds out that it does not
+        with waiting:  # whatever ends it before its end cancels the job
+            async for now, events in server.follow(job):
+                for event in events:
+                    if event.kind == "partial":
+                        partial_image = await run_in_threadpool(partial_event, server, now, event)
+                        if partial_image is not None:
+                            yield _event(partial_image)
+                if now.over:
+                    check_ended(now)
+                    ends = await run_in_threadpool(completed_events, server, key, now, model=model, request=request)
+                    for end in ends:
+                        yield _event(end)
+                else:
+                    yield b": waiting\n\n"  # shows that the connection lives, and finds out that it does not
     except Exception as error:
-        over = over or not isinstance(error, Problem)  # a job that goes on is cancelled below
         yield _event({"type": "error", "error": problem_of(error).error})
-    finally:
-        if not over and not leave:
-            await asyncio.shield(run_in_threadpool(server.jobs.cancel, job.id))
 
 
 def _event(data: dict[str, Any]) -> bytes:

@@ -52,7 +52,7 @@ class Since(_Exact):
     status_code=202,
     responses={202: {"model": JobShown, "description": "the job", "headers": RATES}, **documented(400, 403, 409, 429)},
 )
-def create(
+async def create(
     asked: Annotated[ImageRequest, Body(examples=[{"prompt": "a photo of a firefighter", "n": 2}])],
     request: Request,
     server: Here,
@@ -62,9 +62,13 @@ def create(
     """Put a request into the queue, and answer at once. `stream` is of no use here."""
     if asked.stream:
         raise wrong("stream", "a job is not streamed; follow its events, or ask for images with stream")
-    job, _ = put(server, key, asked, request=request.state.request_id, idempotency=idempotency)
-    address = f"/v1/jobs/{job.id}"
-    return JSONResponse(_shown(server, key, job), 202, {"location": address, **rate_headers(server, key)})
+
+    def queue() -> tuple[JobShown, dict[str, str]]:
+        job, _ = put(server, key, asked, request=request.state.request_id, idempotency=idempotency)
+        return _shown(server, key, job), {"location": f"/v1/jobs/{job.id}", **rate_headers(server, key)}
+
+    shown, headers = await server.putting(queue)
+    return JSONResponse(shown, 202, headers)
 
 
 @router.get("", responses=documented(400, 403))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from fair_diffusion.files.csv_rows import LARGEST
 from fair_diffusion.policy import Attributes, built_in
 from fair_diffusion.policy.attributes import suggestion
 from fair_diffusion.service.label_answers import (
@@ -57,11 +58,11 @@ class NewAdjudication(Strict):
 
 
 class NewTable(Strict):
-    """A table of labels of pictures that were drawn at random."""
+    """A table of labels of pictures that were drawn at random; for a chosen set, of pictures that somebody chose."""
 
     text: str = Field(
         min_length=1,
-        max_length=1_000_000,
+        max_length=LARGEST,
         examples=[f"file,attribute,group,rater\n{'0' * 64},gender,woman,anna\n"],
     )
 
@@ -144,7 +145,9 @@ def take_back(label_set: Set, image: Hash, server: Here, key: Operator) -> Remov
     response_class=Response,
 )
 def table(label_set: Set, server: Here, key: Operator, asked: Annotated[Which, Query()]) -> Response:
-    """The labels as CSV, as an audit reads it: every rater's, or one line for each picture."""
+    """The labels as CSV, as an audit reads it: every rater's, or one line for each picture.
+
+    For a chosen set, "chosen" stands in the place of the probability: audits and calibrations refuse such lines."""
     ours = found(server, label_set)
     headers = {"content-disposition": f'attachment; filename="{ours.id}-{asked.what}.csv"', "cache-control": "no-store"}
     return Response(labels_text(server.database, ours, what=asked.what), media_type="text/csv", headers=headers)
@@ -152,7 +155,9 @@ def table(label_set: Set, server: Here, key: Operator, asked: Annotated[Which, Q
 
 @router.post("/{label_set}/table", responses=documented(400, 403, 404))
 def import_table(label_set: Set, asked: NewTable, server: Here, key: Operator) -> ImportShown:
-    """Add the labels of a table. Its pictures must have been drawn at random."""
+    """Add the labels of a table of up to 64 MB.
+
+    Its pictures must have been drawn at random, unless the set is a chosen one."""
     try:
         ours, known = found(server, label_set), known_attributes(server)
         told = import_labels(server.database, ours, asked.text, attributes=known, by=key.id)

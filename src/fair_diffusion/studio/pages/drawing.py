@@ -189,32 +189,44 @@ def again(request: Request, job: str, place: Place, server: Here, key: Asker) ->
             raise forbidden("this drawing is of another key, so no image of it can be made again here")
         if drawn.prompt is None:
             raise Problem(409, "the prompt of this drawing is not kept, so no image of it can be made again")
-        labels = Labels(server.database)
-        for name in drawn.asked:
-            labels.add(
-                tile.image["file"],
-                name,
-                None,
-                rater=key.id,
-                queue="correction",
-                guideline=GUIDELINE,
-                reason=NOT_ASKED,
-                groups=drawn.groups(name),  # a policy may have attributes of its own
-            )
-        attempt = sum(each.place == place for each in drawn.again) + 1
-        body = replace(
-            drawn.body,
-            n=1,
-            seed=(drawn.body.seed + 1_000_003 * attempt + 7919 * place) % (SEEDS - 1),
-            plain="",
-            partials=0,
-            instead=dict(tile.first["assigned"]) or None,
-            request=request.state.request_id,
-        )
-        put_body(
-            server, key, body, chosen_model(server, drawn.model), idempotency=again_name(drawn.job.id, place, attempt)
-        )
+        if make_again(server, key, drawn, tile, request=request.state.request_id):
+            _keep_click(server, key, drawn, tile.image["file"])
     return tile_of(request, job, place, server, key)
+
+
+def make_again(server: Server, key: Key, drawn: Drawing, tile: Tile, *, request: str) -> bool:
+    """Put the job that makes an image again into the queue. False if it is there: a click that comes twice counts once.
+
+    `request` is the id of the request."""
+    attempt = sum(each.place == tile.place for each in drawn.again) + 1
+    body = replace(
+        drawn.body,
+        n=1,
+        seed=(drawn.body.seed + 1_000_003 * attempt + 7919 * tile.place) % (SEEDS - 1),
+        plain="",
+        partials=0,
+        instead=dict(tile.first["assigned"]) or None,
+        request=request,
+    )
+    asked = replace(body, request="").stored()  # the second click is another request for the same
+    name, model = again_name(drawn.job.id, tile.place, attempt), chosen_model(server, drawn.model)
+    return put_body(server, key, body, model, asked=asked, idempotency=name)[1]
+
+
+def _keep_click(server: Server, key: Key, drawn: Drawing, image: str) -> None:
+    """Keep that an image is not what was asked, as a label of each attribute that somebody asked for."""
+    labels = Labels(server.database)
+    for name in drawn.asked:
+        labels.add(
+            image,
+            name,
+            None,
+            rater=key.id,
+            queue="correction",
+            guideline=GUIDELINE,
+            reason=NOT_ASKED,
+            groups=drawn.groups(name),  # a policy may have attributes of its own
+        )
 
 
 @router.get("/instruct/{job}/tile/{place}")

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from fair_diffusion.files.csv_rows import LARGEST
 from fair_diffusion.policy.guideline import SKIPS
+from fair_diffusion.service.calibrations import Calibrations
 from fair_diffusion.service.keys import OPERATOR
 from fair_diffusion.service.label_progress import progress
 from fair_diffusion.service.label_queue import UNDOABLE
@@ -33,6 +35,8 @@ def sets(request: Request, server: Here, key: Labeller) -> Response:
         "rules": _rules(server),
         "attributes": _attributes(server),
         "may_make": key.role == OPERATOR,
+        "megabytes": LARGEST // 2**20,
+        "calibrations": Calibrations(server.database).newest(),
         "wanted": label_next(flows(server)) if key.role == OPERATOR else None,
     }
     return page(request, "label_sets.html.j2", title="Label", **context)

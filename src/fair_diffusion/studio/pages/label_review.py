@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from fair_diffusion.service.calibrations import Calibrations
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.label_calibration import FromLabels, calibration_of, note_made
+from fair_diffusion.service.label_calibration import calibration_of
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_raters import raters_of
 from fair_diffusion.service.label_sets import SECOND
 from fair_diffusion.service.label_sources import known_answers, pictures_of
 from fair_diffusion.service.label_table import What, import_labels, labels_text
-from fair_diffusion.service.problems import forbidden, wrong
+from fair_diffusion.service.problems import forbidden, no_such, wrong
 from fair_diffusion.service.routes.label_review import known_attributes
 from fair_diffusion.service.routes.labels import Set, found, sets_of
 from fair_diffusion.service.server import Here, Labeller, Operator, Server
@@ -56,21 +58,27 @@ def make(
 
 
 @router.post("/calibration")
-def calibrate(request: Request, server: Here, key: Operator) -> Response:
-    """Calibrate by all labels of drawn pictures: what they say of each reader, to be downloaded. The trail knows."""
-    made = _calibration(server)
-    note_made(server.database, made, by=key.id)
+def calibrate(request: Request, server: Here, key: Operator, sets: Annotated[Sequence[str], Form()] = ()) -> Response:
+    """Calibrate by the labels of some sets: what they say of each reader, to be downloaded. The trail knows."""
+    if not sets:
+        raise wrong("sets", "choose at least one set whose labels the calibration rests on")
+    try:
+        made = calibration_of(server.database, sets)
+    except ValueError as error:
+        raise wrong(None, str(error)) from None
+    Calibrations(server.database).keep(made, by=key.id)
     return page(request, "label_calibrated.html.j2", title="Calibrated", made=made)
 
 
 @router.get("/calibration/{version}")
 def download(version: Annotated[str, Path(pattern="^[0-9a-f]{12}$")], server: Here, key: Operator) -> Response:
-    """The file of a calibration, while the labels are those that it was made of."""
-    found = _calibration(server).calibration
-    if found.version != version:
-        raise wrong(None, "people labelled more since this calibration was made; calibrate again")
+    """The file of a calibration, as it was when it was made."""
+    try:
+        content = Calibrations(server.database).get(version).content
+    except LookupError:
+        raise no_such("calibration") from None
     headers = {"content-disposition": f'attachment; filename="calibration-{version}.json"'}
-    return Response(found.text, media_type="application/json", headers=headers)
+    return Response(content, media_type="application/json", headers=headers)
 
 
 @router.get("/{label_set}/raters")
@@ -140,9 +148,9 @@ def table(label_set: Set, server: Here, key: Operator, what: What = "labels") ->
 
 
 @router.post("/{label_set}/labels.csv")
-async def take(request: Request, label_set: Set, server: Here, key: Operator, file: UploadFile) -> Response:
+def take(request: Request, label_set: Set, server: Here, key: Operator, file: UploadFile) -> Response:
     """Add the labels of a table."""
-    content = await file.read()
+    content = file.file.read()
     try:
         ours, text, known = found(server, label_set), content.decode("utf-8-sig"), known_attributes(server)
         told = import_labels(server.database, ours, text, attributes=known, by=key.id)
@@ -168,10 +176,3 @@ def _names(server: Server, key: Key) -> dict[str, str]:
     """What raters are called, for operators; oneself otherwise."""
     known = server.keys.all() if key.role == OPERATOR else [key]
     return {each.id: each.name for each in known}
-
-
-def _calibration(server: Server) -> FromLabels:
-    try:
-        return calibration_of(server.database)
-    except ValueError as error:
-        raise wrong(None, str(error)) from None
