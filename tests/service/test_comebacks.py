@@ -223,3 +223,12 @@ def test_the_last_ones_are_noted_at_the_end(jobs: Jobs) -> None:
     attendance.close()
     assert 0 <= (left_ago(jobs, job) or -1.0) < 60
     assert back(jobs) == (job.id, False)
+
+
+def test_a_job_that_is_tried_again_waits_for_nobody(jobs: Jobs) -> None:
+    """Whoever waited for it before is gone, so nobody cancels it for that."""
+    job = put(jobs)
+    assert left_ago(jobs, job) is not None
+    jobs.cancel(job.id)
+    jobs.retry(job.id)
+    assert left_ago(jobs, job) is None

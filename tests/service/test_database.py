@@ -148,7 +148,7 @@ def test_only_what_may_be_lost_does_not_wait_for_the_disk(database: Database) ->
 
 def test_a_worker_of_a_newer_version_is_known_by_what_is_known(database: Database) -> None:
     told = {**asdict(MODEL), "speed": "of light"}
-    del told["created"], told["ready"]
+    del told["created"], told["ready"], told["away"]
     with database.writing() as connection:
         connection.execute(insert(workers).values(name="newer", model=told, seen=now()))
     assert served_models(database) == [replace(MODEL, created=served_models(database)[0].created)]

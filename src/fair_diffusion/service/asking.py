@@ -99,7 +99,8 @@ def put_edit(
         asked: the request.
         pictures: to be moved.
         request: its id.
-        idempotency, waits: as in `put`.
+        idempotency: as in `put`.
+        waits: as in `put`.
     """
     model = chosen_model(server, asked.model)
     body = edit_body(server, key, asked, pictures, model, request)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from fair_diffusion.service.comebacks import BACK, attend, forsaken, give_up, leave
-from fair_diffusion.service.database import Database, DatabaseError
+from fair_diffusion.service.database import Database
 from fair_diffusion.service.job import UnknownJobError
 from fair_diffusion.service.jobs import Jobs
 
@@ -114,13 +114,12 @@ class Attendance:
             self._woken.wait(None if self._idle else max(0.0, self._beaten + BEAT - time.monotonic()))
             self._woken.clear()
             ended = self._ended
-            try:
-                self._tell_of_gone()
-                self._tell_of_waiting()
-                self._give_up()
-            except DatabaseError as error:  # it is told the next time; a job that nobody attends to is left by then
-                LOG.warning("%s", error)
-                self._beaten = time.monotonic()
+            for tell in (self._tell_of_waiting, self._tell_of_gone, self._give_up):
+                try:
+                    tell()
+                except Exception as error:  # it is told the next time; a job that nobody attends to is left by then
+                    LOG.warning("%s: %s", type(error).__name__, error)
+                    self._beaten = time.monotonic()
 
     def _tell_of_gone(self) -> None:
         with self._lock:

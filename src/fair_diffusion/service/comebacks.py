@@ -59,7 +59,8 @@ def come_back(
     with database.looking() as connection:  # it is asked again and again
         if connection.execute(gone).first() is None:
             return None, connection.execute(select(jobs.c.id).where(*same, there).limit(1)).first() is not None
-    taken = update(jobs).where(jobs.c.id.in_(gone.with_for_update(skip_locked=True))).values(left=now() + ATTENDED)
+    one = gone.with_for_update(skip_locked=True).cte("one")  # PostgreSQL may run a subquery for each row
+    taken = update(jobs).where(jobs.c.id.in_(select(one.c.id))).values(left=now() + ATTENDED)
     with database.writing() as connection:
         row = connection.execute(taken.returning(jobs)).first()
     return (None, True) if row is None else (Job.of(row), False)

@@ -22,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
@@ -233,7 +234,7 @@ class Database:
             if not isinstance(error, DBAPIError):  # a value that cannot be stored, such as NaN in a result
                 raise ValueError(f"{error.orig}; nothing was stored") from error
             raise self._plain(error.orig) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, PoolTimeoutError) as error:
             raise self._plain(error) from error
 
     def _plain(self, cause: BaseException | None) -> DatabaseError:

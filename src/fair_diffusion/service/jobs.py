@@ -249,7 +249,7 @@ class Jobs:
         kinds = self._shared.kinds(job.kind)
         place = start(self.database, connection, key=job.key, kinds=kinds, priority=job.priority)
         again = {"state": QUEUED, "start": place, "attempts": 0, "cancelling": False}
-        none = dict.fromkeys(("ended", "expires", "progress", "result", "reason"))
+        none = dict.fromkeys(("ended", "expires", "progress", "result", "reason", "left"))
         ended = update(table).where(table.c.id == job.id, table.c.state.in_([FAILED, CANCELLED]))
         row = connection.execute(ended.values(again | none).returning(table)).first()
         if row is None:

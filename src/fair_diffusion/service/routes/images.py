@@ -113,6 +113,8 @@ async def _delivered(
     with _waiting(server, job, leave=leave, back=bool(retry)):
         ended = await _ended(server, request, job)
         whole = await run_in_threadpool(make, job=ended) if ended.state == DONE else None
+        if await request.is_disconnected():
+            raise no_such("client")  # nobody reads it, and the job is for the client's next try
     check_ended(ended)
     return JSONResponse(whole, headers=headers)
 
