@@ -89,7 +89,7 @@ class Jobs:
             kept: seconds for which it is kept after its end.
             asked: what the client sent, if the body says more, such as a seed that was drawn: by this a request under
                 the same idempotency key is known to be the same one.
-            waits: the client waits for it, see `comebacks.py`.
+            waits: the client waits for it, see `comebacks.py`. PostgreSQL does not wait for its disk then.
 
         Returns:
             The job, and whether it is new.
@@ -133,7 +133,7 @@ class Jobs:
             if idempotency is None and self._line.may_refuse(own):
                 with self.database.looking() as connection:  # so most refusals wait for nobody who writes
                     check_room(connection, key, kind, images, *most, partial(self._line.ahead, own))
-            with self._line.writing() as connection:
+            with self._line.writing(durable=not waits) as connection:  # who waits tries again if the job is lost
                 place = start(self.database, connection, key=key, kinds=kinds, priority=priority)
                 if idempotency is not None and (before := _before(connection, key, idempotency, told)):
                     if not before.may_pass:
