@@ -8,12 +8,15 @@ those of the plain images, unknown as a share of its own. Fidelity: occupation r
 training renders. Seconds are processor time of 12 images of a firefighter over that of plain.
 Nothing is held where a target asks for both attributes.
 
-    python -m benchmarks.held [--images 100] [--occupations …] [--targets …] [--ways …]  → a page, benchmarks/held.md
+    python -m benchmarks.held [--images 100] [--occupations …] [--targets …] [--ways …]
+
+It writes a section of benchmarks/held.md for each target, and leaves those of other targets and ways as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -169,27 +172,40 @@ def held_cells(target: str, found: Sequence[Measured], plain: Sequence[Measured]
     return [*told, f"{np.mean(distances):.3f}", f"{max(distances):.3f}"]
 
 
-def page(
-    bench: Bench, shown: Sequence[Row], found: Mapping[tuple[str, str], list[Measured]], concepts: Sequence[str]
+def section(
+    bench: Bench, target: str, shown: Sequence[Row], found: Mapping[str, list[Measured]], concepts: Sequence[str]
 ) -> str:
-    """The page."""
-    targets = list(dict.fromkeys(target for target, _ in found))
-    images = bench.images
+    """What the page says of one target, below its heading."""
+    taken, reference = seconds(bench, shown, target), renders()
+    wanted = [float(share) for share in policy(target).rules[0].targets[0].shares.values()]
+    text = [
+        f"Made with `--images {bench.images}` and {len(concepts)} of {len(bench.concepts)} occupations: "
+        f"{', '.join(concepts)}. A perfect coin: {noise_floor(wanted, bench.images):.3f}.",
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        "|" + "---|" * len(COLUMNS),
+        *(line(r, target, found[r.name], found[PLAIN.name], taken[r.name], reference) for r in shown),
+    ]
+    return "\n".join(text)
+
+
+def page(before: str, measured: Mapping[str, str], guidance: float) -> str:
+    """The page with the sections that are measured now; those that were there before and are not measured now stay.
+
+    Args:
+        before: the page so far; "" if there is none.
+        measured: what is below each heading.
+        guidance: the guidance scale of all.
+    """
+    kept = {heading: text.strip() for heading, text in re.findall(r"^## (.+)\n((?:(?!^## ).*\n)*)", before, re.M)}
     text = [
         "# What else moves on the pocket model, with `hold` off and on",
         "",
-        f"Made by `python -m benchmarks.held --images {images}` with {len(concepts)} of {len(bench.concepts)} "
-        f"occupations: {', '.join(concepts)}. {STEPS} steps, guidance {bench.pipe.card.guidance:g}, the same seeds for "
-        "every row, read by the judge.",
+        f"Made by `python -m benchmarks.held`, a section by each run. {STEPS} steps, guidance {guidance:g}, the same "
+        "seeds for every row of a section, read by the judge.",
     ]
-    reference = renders()
-    for target in targets:
-        taken = seconds(bench, shown, target)
-        wanted = [float(share) for share in policy(target).rules[0].targets[0].shares.values()]
-        plain = found[target, PLAIN.name]
-        text += ["", f"## {target}", "", f"A perfect coin: {noise_floor(wanted, images):.3f}.", ""]
-        text += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
-        text += [line(r, target, found[target, r.name], plain, taken[r.name], reference) for r in shown]
+    for heading, below in (kept | dict(measured)).items():
+        text += ["", f"## {heading}", "", below]
     return "\n".join(text) + "\n"
 
 
@@ -211,8 +227,15 @@ def main() -> None:
         for row, target, measured in bench.run(concept, shown, arguments.targets):
             found[target, row.name].append(measured)
             print(concept, target, row.name, round(deviations(measured.facts, target)[0], 3), flush=True)
-    text = page(bench, shown, found, concepts)
-    with whole_file(Path(__file__).with_suffix(".md")) as part:
+    measured = {
+        f"{target}: {', '.join(arguments.ways)}": section(
+            bench, target, shown, {row.name: found[target, row.name] for row in shown}, concepts
+        )
+        for target in arguments.targets
+    }
+    file = Path(__file__).with_suffix(".md")
+    text = page(file.read_text(encoding="utf-8") if file.exists() else "", measured, bench.pipe.card.guidance)
+    with whole_file(file) as part:
         part.write_text(text, encoding="utf-8")
     print(text)
 

@@ -124,6 +124,23 @@ def test_policies_are_stored_activated_and_explained(service: Running) -> None:
         assert http.request(method, path, json={"reason": "x"}).status_code == 404
 
 
+def test_a_policy_replaces_only_the_version_that_the_caller_saw(service: Running) -> None:
+    http = service.http()
+    stored = http.put("/v1/policies", json={"text": HALF.replace("every: occupation", "concepts: [baker]")}).json()
+    path, body = f"/v1/policies/{stored['version']}/activate", {"reason": "bakers"}
+    active = http.get("/v1/policies").json()["active"]
+    for seen in (None, stored["version"]):
+        refused = http.post(path, json={**body, "instead_of": seen})
+        error = refused.json()["error"]
+        assert (refused.status_code, error["param"], error["code"]) == (409, "instead_of", "another_active")
+        assert f"version {active} is active" in error["message"]
+    for strange in (0, "1", True):
+        assert http.post(path, json={**body, "instead_of": strange}).json()["error"]["param"] == "instead_of"
+    assert http.get("/v1/policies").json()["active"] == active
+    assert http.post(path, json={**body, "instead_of": active}).json()["active"]
+    assert http.post(f"/v1/policies/{active}/activate", json={"reason": "back"}).json()["active"]
+
+
 def test_the_trail_tells_operators_who_changed_what(service: Running) -> None:
     http, (_, key) = service.http(), service.key("client", n=2)
     version = http.put("/v1/policies", json={"text": HALF.replace("every: occupation", "concepts: [pilot]")}).json()

@@ -232,3 +232,34 @@ def test_a_job_that_is_tried_again_waits_for_nobody(jobs: Jobs) -> None:
     jobs.cancel(job.id)
     jobs.retry(job.id)
     assert left_ago(jobs, job) is None
+
+
+def test_a_job_that_is_just_written_holds_up_nobody_who_attends(jobs: Jobs, claims: Claims) -> None:
+    if not jobs.database.postgres:
+        pytest.skip("SQLite has one writer at a time: there is no row to wait for")
+    held, free = put(jobs), put(jobs)
+    for each in (held, free):
+        move(jobs, each, 30.0)
+    with jobs.database.writing() as connection:
+        connection.execute(update(table).where(table.c.id == held.id).values(progress={"step": 1}))
+        attend(jobs.database, {held.id, free.id})
+        assert left_ago(jobs, held) == pytest.approx(30.0, abs=10.0)
+        assert (left_ago(jobs, free) or 0.0) < 0.0
+        move(jobs, free, 30.0)
+        assert [job for job, _ in forsaken(jobs.database)] == [free.id]
+    attend(jobs.database, {held.id})
+    assert (left_ago(jobs, held) or 0.0) < 0.0
+
+
+def test_one_that_comes_back_while_it_is_given_up_keeps_its_job(jobs: Jobs) -> None:
+    job = put(jobs)
+    left = leave(jobs.database, job.id)
+    assert left is not None
+    assert back(jobs) == (job.id, False)
+    give_up(jobs.database, job.id, left)
+    assert jobs.get(job.id).state == "queued"
+    again = leave(jobs.database, job.id)
+    assert again is not None
+    give_up(jobs.database, job.id, again)
+    assert jobs.get(job.id).state == "cancelled"
+    assert left_ago(jobs, job) is None

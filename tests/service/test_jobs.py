@@ -656,3 +656,16 @@ def test_a_clock_that_was_ahead_locks_no_key_out(jobs: Jobs) -> None:
     with jobs.database.writing() as connection:
         connection.execute(update(table).values(created=table.c.created + 3600))
     jobs.put("draw", {}, key="a", limits=limits)
+
+
+def test_only_a_client_that_waits_does_without_the_disk(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited, write = list[bool](), jobs.database.writing
+
+    def writing(*, durable: bool = True, within: float | None = None) -> Any:
+        waited.append(durable)
+        return write(durable=durable, within=within)
+
+    monkeypatch.setattr(jobs.database, "writing", writing)
+    jobs.put("draw", {"prompt": "nurse"}, waits=True)
+    jobs.put("draw", {"prompt": "nurse"})
+    assert waited == [False, True]

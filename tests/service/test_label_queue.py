@@ -11,8 +11,9 @@ from label_examples import made_set
 from sqlalchemy import select, update
 
 from fair_diffusion.service.database import Database, now
-from fair_diffusion.service.label_queue import UNDOABLE, LabelQueue, NotHeldError, NothingToUndoError
+from fair_diffusion.service.label_queue import UNDOABLE, LabelledError, LabelQueue, NotHeldError, NothingToUndoError
 from fair_diffusion.service.label_sets import LabelSet
+from fair_diffusion.service.label_table import import_labels
 from fair_diffusion.service.labels import CANNOT_TELL, Labels
 from fair_diffusion.service.tables import label_holds, label_pictures
 
@@ -24,6 +25,13 @@ def _order(database: Database, made: LabelSet) -> list[str]:
     )
     with database.reading() as connection:
         return list(connection.scalars(drawn.order_by(label_pictures.c.place)))
+
+
+def _image(database: Database, made: LabelSet, number: int) -> str:
+    """The picture that tables call by this number."""
+    ours = (label_pictures.c.label_set == made.id, label_pictures.c.file == f"{number:03d}.png")
+    with database.reading() as connection:
+        return str(connection.scalar(select(label_pictures.c.image).where(*ours)))
 
 
 def _queue(database: Database, made: LabelSet, *, gold: bool = False) -> LabelQueue:
@@ -98,7 +106,7 @@ def test_only_what_was_given_can_be_labelled(database: Database, tmp_path: Path)
         with pytest.raises(NotHeldError):
             queue.label(rater, image, "woman", guideline=made.guideline)
     queue.label("anna", order[0], "woman", guideline=made.guideline)
-    with pytest.raises(NotHeldError):
+    with pytest.raises(LabelledError, match=r"already \(woman\)"):
         queue.label("anna", order[0], "man", guideline=made.guideline)
     assert len(Labels(database).all()) == 1
 
@@ -117,6 +125,33 @@ def test_the_same_answer_sent_twice_is_one_label(
     assert Labels(database).all(undone=True) == [first[0].label]
     with pytest.raises(NotHeldError):
         queue.label("ben", task.image, answer, reason=reason, guideline=made.guideline)
+
+
+def test_a_table_that_has_the_label_of_a_picture_that_is_looked_at(database: Database, tmp_path: Path) -> None:
+    """The rater's answer is then refused unless it is the same, and the next picture comes."""
+    _, made = made_set(database, tmp_path, 4)
+    queue, order = _queue(database, made), _order(database, made)
+    assert [task.image for task in queue.next("anna", most=2)] == order[:2]
+    files = [f"{k:03d}.png" for image in order[:2] for k in range(4) if image == _image(database, made, k)]
+    import_labels(database, made, "file,attribute,group,rater\n" + "".join(f"{f},gender,man,anna\n" for f in files))
+    with pytest.raises(LabelledError, match=r"you labelled this picture already \(man\)"):
+        queue.label("anna", order[0], "woman", guideline=made.guideline)
+    given, held = queue.label("anna", order[1], "man", guideline=made.guideline, most=2)
+    assert given.label.answer == "man"
+    assert [task.image for task in held] == order[2:]
+    assert [label.answer for label in Labels(database).all()] == ["man", "man"]
+
+
+def test_a_picture_that_its_rater_labelled_is_held_no_longer(database: Database, tmp_path: Path) -> None:
+    """As in databases that took a table before tables ended holds."""
+    _, made = made_set(database, tmp_path, 2)
+    queue, order = _queue(database, made), _order(database, made)
+    queue.next("anna")
+    told = {"rater": "anna", "queue": "random", "probability": 0.5, "guideline": made.guideline, "label_set": made.id}
+    Labels(database).add(order[0], "gender", "man", **told)  # type: ignore[arg-type]
+    with pytest.raises(LabelledError):
+        queue.label("anna", order[0], "woman", guideline=made.guideline)
+    assert [task.image for task in queue.next("anna")] == order[1:]
 
 
 def test_a_wrong_label_changes_nothing(database: Database, tmp_path: Path) -> None:

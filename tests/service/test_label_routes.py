@@ -66,7 +66,7 @@ def test_a_rater_labels_after_agreeing_once(service: Running, made: dict[str, An
     assert (told["label"]["answer"], told["final"], len(told["next"])) == ("woman", None, 2)
     assert told["next"][0] == held[1]
     again = _label(http, made, image=held[0]["image"], answer="man")
-    assert (again.status_code, again.json()["error"]["code"]) == (409, "not_held")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "labelled")
     undone = http.post(f"{at}/undo", params={"most": 2}).json()
     assert (undone["label"]["id"], undone["next"][0]["image"]) == (told["label"]["id"], held[0]["image"])
     assert http.post(f"{at}/undo").json()["error"]["code"] == "nothing_to_undo"

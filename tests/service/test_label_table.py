@@ -15,6 +15,7 @@ from fair_diffusion.perception.label_rows import read_labels
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_progress import progress
+from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.label_table import import_labels, labels_text, write_labels
 from fair_diffusion.service.labels import Labels
 
@@ -54,6 +55,38 @@ def test_a_table_comes_back_as_the_same_labels(database: Database, tmp_path: Pat
     assert {label.guideline for label in stored} == {made.guideline}  # that by which they were given
 
 
+def test_a_table_with_skipped_pictures_comes_back_as_the_same_table(database: Database, tmp_path: Path) -> None:
+    """Skips say which pictures were shown, and so how much each label stands for."""
+    _, made = made_set(database, tmp_path, 30, second=1.0)
+    rate(database, made, "anna", *["woman", "-", "man", None] * 4)
+    rate(database, made, "ben", *["woman", "woman", "-", "man"] * 2)
+    text = labels_text(database, made)
+    assert {line.split(",")[-2] for line in text.splitlines()[1:]} == {made.guideline}
+    before = text.replace(made.guideline, "older", 3).replace(f"{made.guideline},", "newer,", 6)
+    assert import_labels(database, made, before).added == 0, "whatever the reason of a skip was"
+    _, other = made_set(database, tmp_path, 30, second=1.0)
+    assert import_labels(database, other, before).added == before.count("\n") - 1
+    assert sorted(labels_text(database, other).splitlines()) == sorted(before.splitlines())
+    assert progress(database, other).skipped == progress(database, made).skipped > 0
+    assert progress(database, other) == progress(database, made)
+    assert import_labels(database, other, before).added == 0
+
+
+def test_a_table_of_nothing_but_skipped_pictures_is_one(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 5)
+    first, second = rate(database, made, "anna", "-", "-")
+    text = labels_text(database, made)
+    _, other = made_set(database, tmp_path, 5)
+    assert import_labels(database, other, text).added == 2
+    assert labels_text(database, other) == text
+    with pytest.raises(ValueError, match=r"anna said 'skipped' of .*, the table 'woman'"):
+        import_labels(database, other, text.replace("skipped", "woman"))
+    ben = LabelQueue(database, other, lambda: 1.0)
+    assert [task.image for task in ben.next("ben", most=2)] == [first, second], "others may still tell"
+    import_labels(database, other, text.replace("skipped", "woman").replace("anna", "ben"))
+    assert [label.queue for label in Labels(database).all(label_set=other.id)] == ["random"] * 4
+
+
 def test_files_that_are_not_in_the_set_are_told(database: Database, tmp_path: Path) -> None:
     _, made = made_set(database, tmp_path, 3)
     found = import_labels(database, made, "file,attribute,group\n000.png,gender,Women\nx.png,gender,man\n")
@@ -80,6 +113,8 @@ def test_a_table_says_with_which_probability_pictures_were_shown(database: Datab
     ("text", "said"),
     [
         ("nothing", "the table"),
+        ("file,attribute,group\n000.png,age,skipped\n", "labels age; this set is about gender"),
+        ("file,attribute,group,rater\n001.png,gender,unknown,anna\n", "said 'woman' of 001.png, the table 'unknown'"),
         ("file,attribute,group\n000.png,age,old\n", "this set is about gender"),
         ("file,attribute,group\nx.png,gender,man\n", "no file of the table is in the set, such as 'x.png'"),
         ("file,attribute,group\n000.png,gender,tall\n", "tall"),
@@ -165,7 +200,7 @@ def test_labels_of_chosen_pictures_never_become_labels_of_drawn_ones(database: D
     with pytest.raises(ValueError, match="they tell nothing of other pictures: leave these lines out"):
         HumanLabels.load(tmp_path / "labels.csv")
     more = sets_of(database, tmp_path).add("look wrong, too", GENDER, pictures, second=0.0, chosen=True)
-    assert import_labels(database, more, text).added == 2
+    assert import_labels(database, more, text).added == 3
     assert {label.queue for label in Labels(database).all(label_set=more.id)} == {"chosen"}
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
@@ -35,14 +36,14 @@ import httpx2
 import pytest
 import torch
 from running_service import FAST, Running, running
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from fair_diffusion import FairPipeline
 from fair_diffusion.service import claims, database
 from fair_diffusion.service.ledger import DatabaseLedger
 from fair_diffusion.service.server import PUTTERS
 from fair_diffusion.service.streams import Wanted
-from fair_diffusion.service.tables import turns
+from fair_diffusion.service.tables import events, jobs, turns
 
 BODY: dict[str, Any] = {"prompt": "a photo of a nurse", **FAST}
 LONG = {"prompt": "a photo of a nurse", "n": 10, "fairness": {"steps": 150, "method": "prompt"}}
@@ -85,6 +86,21 @@ def test_what_a_burst_leaves_over_is_drawn_and_the_rest_is_told_when_to_come_bac
     finished = (service.server.jobs.get(running_one).result or {"images": []})["images"]
     assert counted(service) == before + len(accepted) + len(finished)
     assert under_way(service) == 0
+
+
+def test_a_job_that_the_database_lost_is_asked_for_again(service: Running) -> None:
+    with ThreadPoolExecutor(1) as client:
+        waiting = client.submit(service.http().post, "/v1/images/generations", json=LONG)
+        while not (begun := service.server.jobs.newest(states=["running"])):
+            time.sleep(0.05)
+        with service.server.database.writing() as connection:
+            connection.execute(delete(events).where(events.c.job == begun[0].id))
+            connection.execute(delete(jobs).where(jobs.c.id == begun[0].id))
+        answer = waiting.result()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "server_is_overloaded")
+    assert "lost" in answer.text
+    assert int(answer.headers["retry-after"]) >= 1
+    assert service.http().post("/v1/images/generations", json=BODY).status_code == 200
 
 
 def test_a_full_disk_fails_one_job_and_no_other(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:

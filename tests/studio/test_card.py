@@ -11,6 +11,7 @@ from label_examples import made_set
 from playwright.sync_api import Browser, Page, expect
 from stream_jobs import drawn
 
+from fair_diffusion.service.calibrations import MADE
 from fair_diffusion.service.keys import CLIENT
 from fair_diffusion.service.label_queue import LabelQueue
 from fair_diffusion.service.label_raters import raters_of
@@ -19,7 +20,7 @@ from fair_diffusion.service.trail import changes, note
 from fair_diffusion.statistics.intervals import wilson
 from fair_diffusion.studio.flows import flows
 from fair_diffusion.studio.system_card import SUBJECT, agreement, before, drawings
-from fair_diffusion.studio.versions import MADE, calibration_made, calibrations_of, guidelines_of, readers_of
+from fair_diffusion.studio.versions import calibration_made, calibrations_of, guidelines_of, readers_of
 
 RULE = "version: 1\nrules:\n  - concepts: [nurse]\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
 

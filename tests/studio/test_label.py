@@ -20,6 +20,7 @@ from fair_diffusion.service.label_decisions import Adjudications
 from fair_diffusion.service.label_progress import progress
 from fair_diffusion.service.label_queue import UNDOABLE, LabelQueue
 from fair_diffusion.service.label_sets import LabelSet
+from fair_diffusion.service.label_table import import_labels
 from fair_diffusion.service.labels import CANNOT_TELL, Labels
 from fair_diffusion.service.signing import Signer
 from fair_diffusion.service.tables import images
@@ -332,6 +333,28 @@ def test_a_refused_answer_is_told_and_its_picture_comes_again(empty: Studio, bro
     expect(page.get_by_text("not stored")).to_be_hidden()
     assert list(again) == list(said)[:count]
     assert _stored(empty, made) == {**said, **again}
+
+
+@pytest.mark.chromium
+def test_a_label_of_a_table_ends_the_look_at_its_picture(empty: Studio, browser: Browser) -> None:
+    """An operator imports what the rater said before, while the rater looks at the same picture."""
+    made = _set(empty, 8)
+    key = empty.new_key(RATER)
+    page = empty.open(browser, f"label/{made.id}", key=key)
+    _agree(page)
+    first = _shown(page)
+    (rater,) = [each.id for each in empty.server.keys.all() if each.role == RATER]
+    rows = Adjudications(empty.server.database, made).pictures([first])
+    table = f"file,attribute,group,rater\n{rows[first].file},gender,man,{rater}\n"
+    import_labels(empty.server.database, made, table)
+    _press(page, "1")
+    expect(page.get_by_text("Your answer (woman) was not stored.")).to_contain_text("already (man), and that stands.")
+    expect(page.locator("#labelled")).to_have_text("1")
+    _answer(page, "1111111")
+    expect(page.locator("#labelled")).to_have_text("8")
+    expect(page.get_by_text("not stored")).to_be_hidden()
+    assert _stored(empty, made)[first] == "man"
+    assert len(_stored(empty, made)) == 8
 
 
 @pytest.mark.chromium

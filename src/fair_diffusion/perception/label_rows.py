@@ -76,7 +76,7 @@ class LabelRows:
         votes: the group that each rater wrote, by attribute, file and rater.
         about: concept and source of each file, as far as they stand there; "" where they do not.
         chances: the probability with which a picture was shown, by attribute and file, as far as it stands there.
-        guidelines: the versions of the guideline, likewise.
+        guidelines: the version of the guideline of each label or skip, by attribute, file and rater, likewise.
         skipped: who skipped a picture, by attribute and file, where nobody labelled it.
         notes: what was read otherwise than it is written, and what was left out.
         chosen: the pictures that somebody chose, by attribute and file.
@@ -85,7 +85,7 @@ class LabelRows:
     votes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     about: dict[str, tuple[str, str]] = field(default_factory=dict)
     chances: dict[tuple[str, str], float] = field(default_factory=dict)
-    guidelines: dict[tuple[str, str], str] = field(default_factory=dict)
+    guidelines: dict[tuple[str, str, str], str] = field(default_factory=dict)
     skipped: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     chosen: set[tuple[str, str]] = field(default_factory=set)
@@ -96,6 +96,8 @@ class LabelRows:
         self.about[file] = (one.concept, one.source)
         if one.probability == CHOSEN:
             self.chosen.add((attribute, file))
+        if one.guideline:
+            self.guidelines[attribute, file, one.rater] = one.guideline
         if one.skips:
             self.skipped.setdefault(attribute, {}).setdefault(file, []).append(one.rater)
             return
@@ -109,8 +111,6 @@ class LabelRows:
                     )
             except ValueError as error:
                 errors.add(one.line, str(error))
-        if one.guideline:
-            self.guidelines[attribute, file] = one.guideline
         raters = self.votes.setdefault(attribute, {}).setdefault(file, {})
         if one.rater in raters:
             who = f"rater {one.rater!r}" if one.rater else "a rater without a name"
@@ -154,6 +154,7 @@ def read_labels(
     definitions: Mapping[str, str] | None = None,
     *,
     chosen_too: bool = False,
+    skips_alone: bool = False,
 ) -> LabelRows:
     """Read a table of labels.
 
@@ -163,6 +164,7 @@ def read_labels(
         definitions: by attribute, by what the definition of its labels must be known, where they say it; those of
             `defined` if None.
         chosen_too: whether it may hold labels of pictures that somebody chose.
+        skips_alone: whether it may hold nothing but skipped pictures.
 
     Raises:
         ValueError: it is none, and the message says what was seen; or lines are wrong, one line for each of them; or
@@ -191,7 +193,7 @@ def read_labels(
                 errors.add(one.line, _otherwise(attribute, one.definition, wanted))
             found.add(replace(one, attribute=attribute, group=SKIPPED if one.skips else group), errors)
     errors.check()
-    if not found.votes:
+    if not found.votes and not (skips_alone and found.skipped):
         raise ValueError(f"{path} holds no labels; give one line per picture")
     if not chosen_too:
         found.check_drawn(path)

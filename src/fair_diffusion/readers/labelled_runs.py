@@ -143,9 +143,15 @@ def _labels(
                     read=read[attribute],
                     concept=concept_of(record["prompt"]),
                     probability=rows.chances.get((attribute, file), 1.0) * chance,
-                    guideline=rows.guidelines.get((attribute, file), ""),
+                    guideline=_guideline(rows, attribute, file),
                     fingerprint=told.get(reader, ""),
                 )
+
+
+def _guideline(rows: LabelRows, attribute: str, file: str) -> str:
+    """The version of the guideline of the picture's last label that names one; "" if none does."""
+    told = [rows.guidelines.get((attribute, file, rater), "") for rater in rows.votes[attribute][file]]
+    return next(filter(None, reversed(told)), "")
 
 
 def _check_definitions(run: Run, rows: LabelRows, defined: Attributes) -> None:

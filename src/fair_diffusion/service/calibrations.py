@@ -13,6 +13,9 @@ from fair_diffusion.service.label_calibration import FromLabels
 from fair_diffusion.service.tables import calibrations
 from fair_diffusion.service.trail import COMMAND_LINE, note
 
+MADE = "calibration made"
+"""The change of the trail whose subject is the version of a calibration that was made of labels."""
+
 
 @dataclass(frozen=True)
 class KeptCalibration:
@@ -50,7 +53,7 @@ class Calibrations:
         with self._database.writing() as connection:
             # A version is a hash of the content, so the same version is the same file.
             connection.execute(dialect.insert(calibrations).values(values).on_conflict_do_nothing())
-            note(connection, by=by, change="calibration made", subject=found.version, details=details)
+            note(connection, by=by, change=MADE, subject=found.version, details=details)
 
     def get(self, version: str) -> KeptCalibration:
         """The calibration of a version. `LookupError` if none is kept."""

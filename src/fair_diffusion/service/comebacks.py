@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, or_, select, update
 
 from fair_diffusion.service.database import Database, now
 from fair_diffusion.service.job import DONE, QUEUED, RUNNING, Job
@@ -20,7 +20,9 @@ BACK = 10.0
 
 
 def attend(database: Database, waiting: Collection[str], answered: Collection[str] = ()) -> None:
-    """Note that the clients of some jobs wait for them, and that those of others have their answer."""
+    """Note that the clients of some jobs wait for them, and that those of others have their answer.
+
+    A waiting job that is just written is noted the next time; its client is taken to be there until then."""
     with database.writing() as connection:
         if waiting:
             connection.execute(_ATTEND, {"ids": list(waiting)})
@@ -69,12 +71,9 @@ def come_back(
 def give_up(database: Database, job: str, left: float) -> None:
     """Cancel a job whose client has not come back since it left at this time.
 
-    If it came back and left again, whoever waited for it then gives it up."""
-    with database.writing() as connection:
-        gone = update(jobs).where(jobs.c.id == job, jobs.c.left == left).values(left=None)
-        if not connection.execute(gone).rowcount:
-            return
-    Jobs(database).cancel(job)
+    If it came back and left again, whoever waited for it then gives it up. `UnknownJobError` if there is no such job.
+    """
+    Jobs(database).cancel(job, left=left)
 
 
 def forsaken(database: Database) -> list[tuple[str, float]]:
@@ -89,13 +88,18 @@ def forsaken(database: Database) -> list[tuple[str, float]]:
         ]
     if not found:
         return []
+    at_rest = _at_rest(jobs.c.id.in_(found), long_ago)
+    left = update(jobs).where(jobs.c.id.in_(at_rest)).values(left=now()).returning(jobs.c.id, jobs.c.left)
     with database.writing() as connection:
-        left = update(jobs).where(jobs.c.id.in_(found), long_ago).values(left=now())
-        rows = connection.execute(left.returning(jobs.c.id, jobs.c.left))
-        return [(row.id, float(row.left)) for row in rows]
+        return [(row.id, float(row.left)) for row in connection.execute(left)]
+
+
+def _at_rest(*those: ColumnElement[bool]) -> Select[tuple[str]]:
+    """Ids of those jobs that nobody else is just writing: who waits for no row is in nobody's way on PostgreSQL."""
+    return select(select(jobs.c.id).where(*those).with_for_update(skip_locked=True).cte("at_rest").c.id)
 
 
 # Built once: to build a statement takes longer than to run it.
-_THESE = update(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
-_ATTEND = _THESE.values(left=now() + ATTENDED)
-_ANSWERED = _THESE.values(left=None)
+_THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
+_ATTEND = update(jobs).where(jobs.c.id.in_(_at_rest(_THESE))).values(left=now() + ATTENDED)
+_ANSWERED = update(jobs).where(_THESE).values(left=None)

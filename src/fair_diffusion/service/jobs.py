@@ -89,7 +89,7 @@ class Jobs:
             kept: seconds for which it is kept after its end.
             asked: what the client sent, if the body says more, such as a seed that was drawn: by this a request under
                 the same idempotency key is known to be the same one.
-            waits: the client waits for it, see `comebacks.py`.
+            waits: the client waits for it, see `comebacks.py`. PostgreSQL does not wait for its disk then.
 
         Returns:
             The job, and whether it is new.
@@ -103,6 +103,7 @@ class Jobs:
             raise ValueError(f"cost is {cost} and images {images}; give a cost above 0 and no images below 0")
         told = body if asked is None else asked
         digest = digest_of(kind, told)
+        before: Job | None = None
         if idempotency is not None:
             with self.database.looking() as connection:  # most of those who come again wait for nobody who writes
                 before = _before(connection, key, idempotency, told)
@@ -126,18 +127,19 @@ class Jobs:
             "cancelling": False,
             "attended": ATTENDED if waits else None,
         }
-        own, most, kinds = values["id"], (limits or Limits(), most_waiting), self._shared.kinds(kind)
+        own, most = values["id"], (limits or Limits(), most_waiting)
+        kinds = self._shared.kinds(kind if before is None else before.kind)
         with self._line.standing(own):
             if idempotency is None and self._line.may_refuse(own):
                 with self.database.looking() as connection:  # so most refusals wait for nobody who writes
                     check_room(connection, key, kind, images, *most, partial(self._line.ahead, own))
-            with self._line.writing() as connection:
+            with self._line.writing(durable=not waits) as connection:  # who waits tries again if the job is lost
                 place = start(self.database, connection, key=key, kinds=kinds, priority=priority)
                 if idempotency is not None and (before := _before(connection, key, idempotency, told)):
                     if not before.may_pass:
                         return before, False
                     check_room(connection, key, before.kind, 0, *most)  # its images were counted when it was put
-                    return self._again(connection, before), False
+                    return self._again(connection, before, kinds), False
                 check_room(connection, key, kind, images, *most)
                 row = connection.execute(_PUT, {**values, "start": place}).one()
                 tell(connection, QUEUE)
@@ -209,8 +211,13 @@ class Jobs:
                 raise UnknownJobError(_unknown(job))
             return Job.of(row), _events(connection, job, after)
 
-    def cancel(self, job: str, *, key: str | None = None) -> Job:
+    def cancel(self, job: str, *, key: str | None = None, left: float | None = None) -> Job:
         """Cancel a job. One that waits has ended then; a running one is marked, and ends when its worker sees it.
+
+        Args:
+            job: its id.
+            key: only if it is of this key.
+            left: only if its client left at this time, and has not come back since.
 
         Returns:
             The job as it is then. One that had ended stays as it was.
@@ -222,6 +229,10 @@ class Jobs:
             row = connection.execute(_find(job, key).with_for_update()).first()
             if row is None:
                 raise UnknownJobError(_unknown(job))
+            if left is not None:
+                if row.left != left:
+                    return Job.of(row)
+                connection.execute(update(table).where(table.c.id == job).values(left=None))
             if row.state == QUEUED:
                 count(connection, [], jobs=[job])  # it may have a turn of a worker that gave it back
                 connection.execute(update(table).where(table.c.id == job).values(start=None))
@@ -238,15 +249,17 @@ class Jobs:
             UnknownJobError: as in `get`.
             ValueError: the job did not fail and was not cancelled.
         """
+        kinds = self._shared.kinds(self.get(job, key=key).kind)
         with self.database.writing() as connection:
             row = connection.execute(_find(job, key)).first()
             if row is None:
                 raise UnknownJobError(_unknown(job))
-            return self._again(connection, Job.of(row))
+            return self._again(connection, Job.of(row), kinds)
 
-    def _again(self, connection: Connection, job: Job) -> Job:
-        """Queue a job that failed or was cancelled again. `ValueError` if it did not."""
-        kinds = self._shared.kinds(job.kind)
+    def _again(self, connection: Connection, job: Job, kinds: Sequence[str]) -> Job:
+        """Queue a job that failed or was cancelled again, with the kinds that wait for its workers.
+
+        `ValueError` if it did not fail and was not cancelled."""
         place = start(self.database, connection, key=job.key, kinds=kinds, priority=job.priority)
         again = {"state": QUEUED, "start": place, "attempts": 0, "cancelling": False}
         none = dict.fromkeys(("ended", "expires", "progress", "result", "reason", "left"))

@@ -2,7 +2,8 @@
 
 A rater holds the pictures that were given out; no other rater gets them meanwhile, and only they can be labelled. A
 hold that ran out still lets its rater label: then the picture has two labels, and both are kept. The same answer sent
-twice, as where the first one's receipt was lost, is one label.
+twice, as where the first one's receipt was lost, is one label. A hold ends, too, where the rater's label of the picture
+comes in with a table.
 
 A rater may take back the last `UNDOABLE` labels. What was hidden of a picture is told once its label can no longer be
 taken back, so every label that stands was given without it.
@@ -39,7 +40,11 @@ _skipped = and_(labels.c.answer.is_(None), labels.c.reason != CANNOT_TELL)
 
 
 class NotHeldError(ValueError):
-    """The picture was not given to the rater, or is labelled already."""
+    """The picture was not given to the rater."""
+
+
+class LabelledError(ValueError):
+    """The rater said something else of the picture before."""
 
 
 class NothingToUndoError(LookupError):
@@ -123,7 +128,8 @@ class LabelQueue:
             The label with what is hidden, and the pictures that the rater holds.
 
         Raises:
-            NotHeldError: the picture was not given to this rater, or the rater said something else of it.
+            NotHeldError: the picture was not given to this rater.
+            LabelledError: the rater said something else of it before, and that stands.
             ValueError: the answer is no group, or the guideline is another one.
         """
         if guideline != self._set.guideline:
@@ -132,12 +138,12 @@ class LabelQueue:
             )
         with self._writing() as connection:
             picture = self._picture(connection, image)
-            mine = self._of_rater(label_holds, rater, label_holds.c.image == image)
             given = self._sent_before(connection, image, rater, answer, reason)
-            if picture is not None and connection.execute(delete(label_holds).where(*mine)).rowcount:
+            mine = delete(label_holds).where(*self._of_rater(label_holds, rater, label_holds.c.image == image))
+            if given is None and picture is not None and connection.execute(mine).rowcount:
                 given = self._store(connection, picture, rater, answer, reason)
             if picture is None or given is None:
-                raise NotHeldError("this picture was not given to this rater, or is labelled; take the next one")
+                raise NotHeldError("this picture was not given to this rater; take the next one")
             held = self._held(connection, rater, most) if most else []
         return Given(given, picture.reading, picture.confidence, picture.gold), held
 
@@ -175,9 +181,11 @@ class LabelQueue:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """A transaction in which nobody else changes the set's holds and labels."""
+        """A transaction in which nobody else changes holds and labels, and no rater holds what that rater labelled."""
+        labelled = exists().where(*self._standing(label_holds.c.image, label_holds.c.rater))
         with self._database.writing() as connection:
             self._database.lock(connection, f"fair-diffusion: label set {self._set.id}")
+            connection.execute(delete(label_holds).where(label_holds.c.label_set == self._set.id, labelled))
             yield connection
 
     def _picture(self, connection: Connection, image: str) -> Any:
@@ -187,33 +195,29 @@ class LabelQueue:
     def _store(
         self, connection: Connection, picture: Row[Any], rater: str, answer: str | None, reason: str | None
     ) -> Label:
-        queue = self._queue_now(connection, picture, rater)
-        return self._labels.add(
-            picture.image,
-            self._set.attribute,
-            answer,
-            reason=reason,
-            rater=rater,
-            queue=queue,
-            guideline=self._set.guideline,
-            probability=picture.probability if queue in DRAWN else None,
-            groups=self._set.groups,
-            label_set=self._set.id,
-            definition=self._set.definition,
-            connection=connection,
-        )
+        ours, queue = self._set, self._queue_now(connection, picture, rater)
+        told: dict[str, Any] = {"attribute": ours.attribute, "groups": ours.groups, "definition": ours.definition}
+        told |= {"answer": answer, "reason": reason, "rater": rater, "guideline": ours.guideline, "label_set": ours.id}
+        chance = picture.probability if queue in DRAWN else None
+        return self._labels.add(picture.image, **told, queue=queue, probability=chance, connection=connection)
 
     def _sent_before(
         self, connection: Connection, image: str, rater: str, answer: str | None, reason: str | None
     ) -> Label | None:
-        """The label that stands of this picture, if the rater said the same."""
-        standing = self._of_rater(labels, rater, labels.c.image == image, labels.c.undone.is_(None))
-        row = connection.execute(select(labels).where(*standing)).first()
-        same = answer, reason or (CANNOT_TELL if answer is None else None)
-        return Label.of(row) if row is not None and (row.answer, row.reason) == same else None
+        """The label that stands of this picture, if there is one. `LabelledError` if the rater said something else."""
+        row = connection.execute(select(labels).where(*self._standing(image, rater))).first()
+        if row is None:
+            return None
+        if (row.answer, row.reason) != (answer, reason or (CANNOT_TELL if answer is None else None)):
+            raise LabelledError(f"you labelled this picture already ({row.answer or row.reason}), and that stands")
+        return Label.of(row)
 
     def _of_set(self, table: Any, image: Any) -> tuple[ColumnElement[bool], ...]:
         return table.c.label_set == self._set.id, table.c.image == image
+
+    def _standing(self, image: Any, rater: Any) -> tuple[ColumnElement[bool], ...]:
+        """What a rater says of a picture, as far as it stands; skips, too."""
+        return *self._of_set(labels, image), labels.c.rater == rater, labels.c.undone.is_(None)
 
     def _of_rater(self, table: Any, rater: str, *rest: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
         return table.c.label_set == self._set.id, table.c.rater == rater, *rest
@@ -265,7 +269,7 @@ class LabelQueue:
         if most < 1:
             return []
         ours = label_pictures.c.image
-        own = exists().where(*self._of_set(labels, ours), labels.c.rater == rater, labels.c.undone.is_(None))
+        own = exists().where(*self._standing(ours, rater))
         holding = label_holds.c.rater == rater
         if not shared:
             holding = or_(holding, label_holds.c.until > now())

@@ -28,7 +28,7 @@ from fair_diffusion.policy.spelling import UNKNOWN
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.label_decisions import Adjudications, is_skip
 from fair_diffusion.service.label_sets import LabelSet
-from fair_diffusion.service.labels import DRAWN, RANDOM, Labels
+from fair_diffusion.service.labels import CANNOT_TELL, DRAWN, RANDOM, Labels
 from fair_diffusion.service.tables import label_pictures, labels
 from fair_diffusion.service.trail import COMMAND_LINE, note
 from fair_diffusion.statistics.drawing_order import chance_so_far
@@ -39,6 +39,8 @@ SOMEBODY = "somebody"
 """The rater of a line that names none."""
 LONGEST = 200
 """Characters of a rater or of a guideline's version at most."""
+_REASONS = {UNKNOWN: CANNOT_TELL, SKIPPED: SKIPPED}
+"""The reason of a label without a group, by what stands in the place of the group."""
 IMPORTED = "imported"
 """The guideline of such labels, where nothing tells by which they were given."""
 
@@ -48,7 +50,7 @@ class Imported:
     """What came of a table.
 
     Attributes:
-        added: labels that were stored.
+        added: labels and skips that were stored.
         already: those that were there.
         unmatched: files of the table that are not in the set.
         notes: what was read otherwise than it is written.
@@ -61,11 +63,11 @@ class Imported:
 
 
 class _Given(NamedTuple):
-    """A label of a table."""
+    """What a rater said of a picture: a group, `UNKNOWN` or `SKIPPED`, and by which guideline."""
 
     picture: Row[Any]
     rater: str
-    answer: str | None
+    said: str
     guideline: str
 
 
@@ -192,76 +194,81 @@ def import_labels(
         path.write_text(text, encoding="utf-8")
         try:
             own = {label_set.attribute: label_set.definition} if label_set.definition else {}
-            found = read_labels(path, attributes, own, chosen_too=label_set.chosen)
+            found = read_labels(path, attributes, own, chosen_too=label_set.chosen, skips_alone=True)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "the table")) from None
-    votes = found.votes.get(label_set.attribute)
-    if votes is None:
-        raise ValueError(f"the table labels {', '.join(found.votes)}; this set is about {label_set.attribute}")
+    said = {**found.votes.get(label_set.attribute, {}), **found.skipped.get(label_set.attribute, {})}
+    if not said:
+        named = ", ".join({**found.votes, **found.skipped})
+        raise ValueError(f"the table labels {named}; this set is about {label_set.attribute}")
     by_file = {row.file: row for row in _pictures(database, label_set).values()}
     given = _given(found, label_set, by_file)
-    unmatched = [file for file in votes if file not in by_file]
+    unmatched = [file for file in said if file not in by_file]
     if not given:
         raise ValueError(f"no file of the table is in the set, such as {unmatched[0]!r}; name files as the set does")
-    return _store(database, label_set, given, Imported(0, 0, unmatched, list(found.notes)), by)
+    return Imported(*_store(database, label_set, given, by), unmatched, list(found.notes))
 
 
 def _given(found: LabelRows, label_set: LabelSet, by_file: Mapping[str, Row[Any]]) -> list[_Given]:
-    """The labels of pictures of the set. `ValueError` if they cannot stand beside those of the set."""
+    """The labels and skips of pictures of the set. `ValueError` if they cannot stand beside those of the set."""
     attribute = label_set.attribute
-    votes = found.votes[attribute]
-    there = {file: raters for file, raters in votes.items() if file in by_file}
-    chances = [found.chances[attribute, file] for file in votes if (attribute, file) in found.chances]
+    chances = [chance for (name, _), chance in found.chances.items() if name == attribute]
     if chances and not math.isclose(min(chances), max(chances)):
         raise ValueError(
             f"the table has probabilities from {min(chances):g} to {max(chances):g}, so its pictures were not drawn "
             "uniformly, as those of this set are; calibrate with the table itself"
         )
-    # In the order of the draw: intervals take labels to come in random order, and tables are often sorted by group.
-    given = [
-        _Given(
-            by_file[file],
-            rater or SOMEBODY,
-            None if group == UNKNOWN else group,
-            found.guidelines.get((attribute, file), IMPORTED),
-        )
-        for file, raters in sorted(there.items(), key=lambda each: by_file[each[0]].place or 0)
-        for rater, group in raters.items()
+    said = [
+        (file, rater, group) for file, own in found.votes.get(attribute, {}).items() for rater, group in own.items()
     ]
-    for said in {word for each in given for word in (each.rater, each.guideline)}:
-        if not said.isprintable() or len(said) > LONGEST:
+    said += [(file, rater, SKIPPED) for file, own in found.skipped.get(attribute, {}).items() for rater in own]
+    given = [
+        _Given(by_file[file], rater or SOMEBODY, word, found.guidelines.get((attribute, file, rater), IMPORTED))
+        for file, rater, word in said
+        if file in by_file
+    ]
+    for name in {name for each in given for name in (each.rater, each.guideline)}:
+        if not name.isprintable() or len(name) > LONGEST:
             raise ValueError(
-                f"a rater or guideline is {said[:LONGEST]!r}; give up to {LONGEST} characters, all of which print"
+                f"a rater or guideline is {name[:LONGEST]!r}; give up to {LONGEST} characters, all of which print"
             )
-    return given
+    # In the order of the draw: intervals take labels to come in random order, and tables are often sorted by group.
+    return sorted(given, key=lambda each: each.picture.place or 0)
 
 
-def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], told: Imported, by: str) -> Imported:
-    """Store what is not there yet: all of it, or nothing."""
+def _said(row: Row[Any]) -> str:
+    """What stands for a stored label in the place of the group."""
+    return row.answer or (UNKNOWN if row.reason == CANNOT_TELL else SKIPPED)
+
+
+def _store(database: Database, label_set: LabelSet, given: Sequence[_Given], by: str) -> tuple[int, int]:
+    """Store what is not there yet, all of it or nothing: how many labels were added, and how many were there."""
     added = list[dict[str, Any]]()
     with database.writing() as connection:
         database.lock(connection, f"fair-diffusion: label set {label_set.id}")
         standing = connection.execute(
             select(labels).where(labels.c.label_set == label_set.id, labels.c.undone.is_(None))
         ).all()
-        there = {(row.image, row.rater): row.answer for row in standing}
-        labelled = {row.image for row in standing if row.queue == label_set.label_queue}
-        for row, rater, answer, guideline in given:
+        there = {(row.image, row.rater): _said(row) for row in standing}
+        labelled = {image for (image, _), said in there.items() if said != SKIPPED}
+        for row, rater, said, guideline in given:
             if (row.image, rater) in there:
-                if there[row.image, rater] != answer:
-                    raise ValueError(f"{rater} said {there[row.image, rater]!r} of {row.file}, the table {answer!r}")
+                if there[row.image, rater] != said:
+                    raise ValueError(f"{rater} said {there[row.image, rater]!r} of {row.file}, the table {said!r}")
                 continue
             queue = "gold" if row.gold is not None else "second" if row.image in labelled else label_set.label_queue
-            said = {"image": row.image, "attribute": label_set.attribute, "answer": answer, "rater": rater}
+            reason = _REASONS.get(said)
+            told = {"image": row.image, "rater": rater, "answer": None if reason else said, "reason": reason}
             chance = row.probability if queue in DRAWN else None
-            shown = {"queue": queue, "probability": chance, "guideline": guideline}
-            added.append({**said, **shown, "label_set": label_set.id, "definition": label_set.definition})
-            there[row.image, rater] = answer
-            labelled.add(row.image)
+            shown = {"queue": queue, "probability": chance, "guideline": guideline, "label_set": label_set.id}
+            added.append({**told, **shown, "attribute": label_set.attribute, "definition": label_set.definition})
+            there[row.image, rater] = said
+            if said != SKIPPED:
+                labelled.add(row.image)
         Labels(database).add_all(added, groups=label_set.groups, connection=connection)
         details = {"added": len(added), "already": len(given) - len(added)}
         note(connection, by=by, change="labels imported", subject=label_set.id, details=details)
-    return Imported(len(added), len(given) - len(added), told.unmatched, told.notes)
+    return len(added), len(given) - len(added)
 
 
 def chances_by_now(database: Database, label_set: LabelSet) -> dict[str, float]:

@@ -41,7 +41,7 @@ class Line:
             self.leave(job)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """A transaction as `Database.writing`, in turn: threads take turns sooner than the database lets them.
 
         The turn and the database together may take as long as one transaction waits for others.
@@ -53,7 +53,7 @@ class Line:
         if not self._turn.acquire(timeout=self._database.patience):
             raise DatabaseError(f"{self._database.name}: no turn to write for {self._database.patience:g} seconds")
         try:
-            with self._database.writing(within=max(0.0, until - time.monotonic())) as connection:
+            with self._database.writing(durable=durable, within=max(0.0, until - time.monotonic())) as connection:
                 yield connection
         finally:
             self._turn.release()

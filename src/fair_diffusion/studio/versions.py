@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from fair_diffusion.service.calibrations import MADE
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.job import Job
 from fair_diffusion.service.tables import labels, trail
 from fair_diffusion.service.worker_kind import model_of
 
 READERS = ("perceiver", "judge")
-MADE = "calibration made"
-"""The change of the trail whose subject is the version of a calibration that was made of labels."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,10 +20,10 @@ from fair_diffusion.service.asking import asked_edit, put, put_edit, rate_header
 from fair_diffusion.service.comebacks import BACK, come_back
 from fair_diffusion.service.edit_request import FORM, read_form
 from fair_diffusion.service.image_request import ImageRequest, chosen_model
-from fair_diffusion.service.job import DONE, Job
+from fair_diffusion.service.job import DONE, Event, Job, UnknownJobError
 from fair_diffusion.service.jobs import ATTENDED, digest_of
 from fair_diffusion.service.keys import OPERATOR, Key
-from fair_diffusion.service.problems import RATES, documented, no_such, problem_of
+from fair_diffusion.service.problems import RATES, documented, no_such, overloaded, problem_of
 from fair_diffusion.service.server import TICK, Asker, Here, Server
 from fair_diffusion.service.worker_kind import kind_of, model_of
 
@@ -149,9 +149,18 @@ def _meant(server: Server, model: str | None) -> list[str]:
     return [chosen.name] if model is not None else [each.name for each in server.models()]
 
 
+async def _followed(server: Server, job: Job) -> AsyncIterator[tuple[Job, list[Event]]]:
+    """As `Server.follow`, for a job that PostgreSQL may lose with its power: see `Jobs.put`. 503 then."""
+    try:
+        async for each in server.follow(job):
+            yield each
+    except UnknownJobError:
+        raise overloaded("the job was lost, as when the database loses its power; try again") from None
+
+
 async def _ended(server: Server, request: Request, job: Job) -> Job:
     """The job when it has ended. 404 if its client goes away first: nobody reads it."""
-    async for now, _ in server.follow(job):
+    async for now, _ in _followed(server, job):
         if await request.is_disconnected():
             break
         if now.over:
@@ -164,7 +173,7 @@ async def _stream(
 ) -> AsyncIterator[bytes]:
     try:
         with waiting:  # whatever ends it before its end cancels the job
-            async for now, events in server.follow(job):
+            async for now, events in _followed(server, job):
                 for event in events:
                     if event.kind == "partial":
                         partial_image = await run_in_threadpool(partial_event, server, now, event)

@@ -26,7 +26,15 @@ from fair_diffusion.service.label_answers import (
     TaskShown,
 )
 from fair_diffusion.service.label_progress import progress as progress_of
-from fair_diffusion.service.label_queue import MOST_HELD, Given, LabelQueue, NotHeldError, NothingToUndoError, Task
+from fair_diffusion.service.label_queue import (
+    MOST_HELD,
+    Given,
+    LabelledError,
+    LabelQueue,
+    NotHeldError,
+    NothingToUndoError,
+    Task,
+)
 from fair_diffusion.service.label_raters import raters_of
 from fair_diffusion.service.label_sets import LabelSet, LabelSets, UnknownSetError
 from fair_diffusion.service.labels import Label
@@ -136,7 +144,8 @@ def picture(label_set: Set, image: Hash, server: Here, key: Labeller) -> Respons
 @router.post("/{label_set}/labels", status_code=201, responses=documented(400, 403, 404, 409))
 def label(label_set: Set, asked: NewLabel, server: Here, key: Labeller) -> LabelGiven:
     """Label a picture that the caller holds. The answer tells which pictures come next, and of the label that can no
-    longer be taken back since, what a reader said of its picture. The same label sent twice is stored once."""
+    longer be taken back since, what a reader said of its picture. The same label sent twice is stored once; another one
+    of the same picture is refused (409, `labelled`)."""
     ours = agreed(server, key, label_set)
     if asked.answer is not None and asked.reason is not None:
         raise wrong("reason", "both an answer and a reason to skip are given; give one")
@@ -151,6 +160,8 @@ def label(label_set: Set, asked: NewLabel, server: Here, key: Labeller) -> Label
         )
     except NotHeldError as error:
         raise Problem(409, str(error), param="image", code="not_held", retry=False) from None
+    except LabelledError as error:
+        raise Problem(409, str(error), param="image", code="labelled", retry=False) from None
     return {
         "label": _label(given.label),
         "final": _final(queue.final(given.label)),

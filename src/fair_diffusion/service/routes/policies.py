@@ -12,8 +12,8 @@ from fair_diffusion.policy.errors import PolicyError
 from fair_diffusion.request import MAX_PROMPT, check_prompt
 from fair_diffusion.service.answer_shapes import Activated, Explained, PolicyList, PolicyShown, PolicyText
 from fair_diffusion.service.keys import OPERATOR
-from fair_diffusion.service.policies import Version
-from fair_diffusion.service.problems import documented, forbidden, no_such, wrong
+from fair_diffusion.service.policies import AnotherActiveError, Version
+from fair_diffusion.service.problems import Problem, documented, forbidden, no_such, wrong
 from fair_diffusion.service.server import Asker, Here, Operator, Server
 from fair_diffusion.service.streams import cell_name
 
@@ -36,10 +36,16 @@ class NewPolicy(_Strict):
     )
 
 
-class Reason(_Strict):
-    """Why a policy is made active."""
+class Activation(_Strict):
+    """Why a policy is made active, and instead of which one."""
 
     reason: str = Field(min_length=1, max_length=2000, pattern="^[^\\x00]*$", examples=["agreed on by the board"])
+    instead_of: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
+        default=None,
+        description="the version that must be active until then, as `GET /v1/policies` tells it; null: none may be; "
+        "any if not given",
+        examples=[1],
+    )
 
 
 class Question(_Strict):
@@ -83,12 +89,16 @@ def version_of(version: Number, server: Here, key: Operator) -> PolicyText:
     return {**_shown(found, server.policies.active()), "text": found.text, "diff": changed}
 
 
-@router.post("/policies/{version}/activate", responses=documented(400, 403, 404))
-def activate(version: Number, asked: Reason, server: Here, key: Operator) -> PolicyShown:
-    """Make a version the one that holds for every request from now on."""
+@router.post("/policies/{version}/activate", responses=documented(400, 403, 404, 409))
+def activate(version: Number, asked: Activation, server: Here, key: Operator) -> PolicyShown:
+    """Make a version the one that holds for every request from now on. Where another version than `instead_of` is
+    active, nothing changes (409), so that nobody replaces a policy unseen."""
     found = _found(server, version)
+    seen = asked.instead_of if "instead_of" in asked.model_fields_set else ...
     try:
-        server.policies.activate(version, why=asked.reason, by=key.id)
+        server.policies.activate(version, why=asked.reason, by=key.id, instead_of=seen)
+    except AnotherActiveError as error:
+        raise Problem(409, str(error), param="instead_of", code="another_active", retry=False) from None
     except ValueError as error:
         raise wrong("reason", str(error)) from None
     return _shown(found, found)

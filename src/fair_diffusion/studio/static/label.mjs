@@ -180,15 +180,19 @@ async function send() {
 function take(answer, stored) {
   refused.delete(answer.image)
   if (!refused.size) say("refused", "")
+  say("labelled", "")
   told(stored)
   bought(stored.progress)
   hold(stored.next)
 }
 
 async function drop(answer, error) {
-  refused.add(answer.image)
-  const which = refused.size === 1 ? "An answer was" : `${refused.size} answers were`
-  say("refused", `${which} not stored (the last one: ${said(answer)}). ${sentence(error.message)} What is still yours to label comes again.`)
+  if (error.code === "labelled") say("labelled", `Your answer (${said(answer)}) was not stored. ${sentence(error.message)}`)
+  else {
+    refused.add(answer.image)
+    const which = refused.size === 1 ? "An answer was" : `${refused.size} answers were`
+    say("refused", `${which} not stored (the last one: ${said(answer)}). ${sentence(error.message)} What is still yours to label comes again.`)
+  }
   await begin()
 }
 
