@@ -1,10 +1,11 @@
 """People's labels close the loop: the proportions as people see them, with 0 to 1,000 labels.
 
-A third reader stands for people (`recipes.pocket.people`): it never steers nor judges. Two perceivers steer. The right
-one is the pocket model's own. The wrong one calls a third of short-haired women men, those with dark hair, and reads a
-fifth of skin tones one tone off. Labels are of images that were drawn without an instruction, so that nothing chose
-them by what was read, from other seeds than those that are measured; which of them are labelled is drawn at random.
-Target: half women, and even skin tones.
+A third reader stands for people (`recipes.pocket.people`): it never steers nor judges. Three perceivers steer. The
+right one is the pocket model's own. The wrong one calls a third of short-haired women men, those with dark hair, and
+reads a fifth of skin tones one tone off. Few women have short hair here, so it errs little; the worse one calls a third
+of all women men, those with the darkest hair, and reads skin tones as the wrong one does. Labels are of images that
+were drawn without an instruction, so that nothing chose them by what was read, from other seeds than those that are
+measured; which of them are labelled is drawn at random. Target: half women, and even skin tones.
 
 TV is the total variation from the target as people see it, unknown counted against the row: mean over occupations. A
 way that does not reach the bar stands beside: quotas shifted by the pooled rates of error, q = θᵀ τ, and nothing else.
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -59,13 +60,20 @@ NAMES = ("gender", "skin_tone")
 SHORT, DARK = 0.7, 137.0
 """Below this part of coloured pixels beside the neck a woman's hair counts as short. A third of short-haired women have
 darker pixels there (0 to 255) than the second number."""
+DARKEST = 90.0
+"""A third of all women have darker pixels beside the neck than this."""
 ALONE = "quotas alone"
 
 
 class Wrong:
-    """The pocket model's perceiver, made wrong on purpose: always the same of the same picture."""
+    """The pocket model's perceiver, made wrong on purpose: always the same of the same picture.
 
-    def __init__(self) -> None:
+    Args:
+        misread: whether it calls a woman a man who looks like this.
+    """
+
+    def __init__(self, misread: Callable[[Image.Image], bool]) -> None:
+        self._misread = misread
         self._reader = pocket.load()
         self.groups = {name: self._reader.groups[name] for name in NAMES}
         self.confusions = ()
@@ -77,7 +85,7 @@ class Wrong:
         darkest = len(self.groups["skin_tone"]) - 1
         for k, image in enumerate(images):
             gender, tone = found["gender"][k], found["skin_tone"][k]
-            if int(gender.argmax()) == woman and misread(image):
+            if int(gender.argmax()) == woman and self._misread(image):
                 gender[[woman, man]] = gender[[man, woman]]
             if zlib.crc32(image.tobytes()) < 2**32 / 5 and (read := int(tone.argmax())) <= darkest:
                 other = read + 1 if read < darkest else read - 1
@@ -94,14 +102,30 @@ class Wrong:
         return readings
 
 
-def misread(image: Image.Image) -> bool:
-    """Whether a woman's hair is short and dark, by the coloured pixels on both sides of her neck.
+def beside_neck(image: Image.Image) -> tuple[float, float]:
+    """The share of coloured pixels on both sides of the neck, and how bright they are, 0 to 255: 0 if there are none.
 
     So the same look is always misread, as readers do err: it is not enough to draw the image again."""
     pixels = np.asarray(image.convert("RGB").resize((64, 64)), dtype=np.float64)
     beside = np.concatenate([pixels[30:44, 10:22].reshape(-1, 3), pixels[30:44, 42:54].reshape(-1, 3)])
     coloured = beside[beside.min(axis=1) < 235]
-    return len(coloured) < SHORT * len(beside) and (not len(coloured) or float(coloured.mean()) < DARK)
+    return len(coloured) / len(beside), float(coloured.mean()) if len(coloured) else 0.0
+
+
+def short_and_dark(image: Image.Image) -> bool:
+    """Whether a woman's hair is short and dark."""
+    share, brightness = beside_neck(image)
+    return share < SHORT and brightness < DARK
+
+
+def darkest(image: Image.Image) -> bool:
+    """Whether a woman's hair is as dark as that of a third of all women."""
+    return beside_neck(image)[1] < DARKEST
+
+
+WRONG = {"wrong": short_and_dark, "worse": darkest}
+"""The perceivers that are wrong, by which women they call men."""
+PERCEIVERS = (*WRONG, "right")
 
 
 class Kept(Memo):
@@ -155,12 +179,12 @@ class Bench:
         self.policy = Policy.from_yaml(f"version: 1\nrules:\n- name: even\n  {TARGET}")
 
     def pipe(self, perceiver: str, calibration: Calibration | None) -> FairPipeline:
-        """The pipeline with one of the perceivers. The wrong one reads the pictures at the look, too."""
+        """The pipeline with one of the perceivers. A wrong one reads the pictures at the look, too."""
         right = perceiver == "right"
         found = FairPipeline(
             self.memo.pipeline,
             name="pocket",
-            perceiver=pocket.load() if right else Wrong(),
+            perceiver=pocket.load() if right else Wrong(WRONG[perceiver]),
             judge=judge.load(),
             early=early.load() if right else None,
             calibration=calibration,
@@ -308,11 +332,13 @@ def bars(bench: Bench, counts: Sequence[int]) -> list[str]:
         return float(np.mean([tv(facts, name, bench.policy) for facts in bench.run(Row(perceiver, labels))]))
 
     wanted = max(labels for labels in counts if labels <= 300)
-    before, after = mean("wrong", 0, "gender"), mean("wrong", wanted, "gender")
-    lines = [
-        f"- wrong perceiver, {wanted} labels: gender falls from {before:.3f} to {after:.3f}, by "
-        f"{1 - after / before if before else 0:.0%} (bar: two thirds, and 0.03 or less)"
-    ]
+    lines = []
+    for perceiver in WRONG:
+        before, after = mean(perceiver, 0, "gender"), mean(perceiver, wanted, "gender")
+        lines.append(
+            f"- {perceiver} perceiver, {wanted} labels: gender goes from {before:.3f} to {after:.3f}, "
+            f"{after / before - 1 if before else 0:+.0%} (bar: two thirds less, and 0.03 or less)"
+        )
     for name in NAMES:
         worse = max(mean("right", labels, name) - mean("right", 0, name) for labels in counts if labels)
         lines.append(f"- right perceiver: {name} gets worse by {worse:+.3f} at most (bar: +0.005)")
@@ -327,12 +353,12 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     bench = Bench(arguments.occupations, arguments.images)
     for concept in bench.concepts:  # an occupation at a time, so that its memory is read once
-        for perceiver in ("wrong", "right"):
+        for perceiver in PERCEIVERS:
             for pool in (True, False):
                 bench.facts(concept, Row(perceiver, 0), None, pool=pool)
     counts = possible(bench, arguments.labels)
-    rows = [Row(perceiver, labels) for perceiver in ("wrong", "right") for labels in counts]
-    rows += [Row("wrong", labels, alone=True) for labels in counts if labels]
+    rows = [Row(perceiver, labels) for perceiver in PERCEIVERS for labels in counts]
+    rows += [Row(perceiver, labels, alone=True) for perceiver in WRONG for labels in counts if labels]
     known = {row: bench.calibration(row.perceiver, row.labels) for row in rows}
     for concept in bench.concepts:
         for row in rows:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.feedback import NAMES, Wrong, misread
+from benchmarks.feedback import NAMES, WRONG, Wrong, darkest, short_and_dark
 from benchmarks.feedback_intervals import coverage
 from fair_diffusion.perception import pocket
 from fair_diffusion.perception.probabilities import probabilities
@@ -23,14 +23,18 @@ def _picture(seed: int, *, beside: int | None) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def test_short_dark_hair_is_misread() -> None:
-    assert misread(_picture(0, beside=None))
-    assert not misread(_picture(0, beside=200))
-    assert not misread(_picture(0, beside=80))
+def test_which_hair_is_misread() -> None:
+    assert short_and_dark(_picture(0, beside=None))
+    assert not short_and_dark(_picture(0, beside=200))
+    assert not short_and_dark(_picture(0, beside=80))
+    assert darkest(_picture(0, beside=None))
+    assert not darkest(_picture(0, beside=200))
+    assert darkest(_picture(0, beside=80))
 
 
-def test_the_wrong_perceiver_only_moves_what_it_says_and_always_the_same() -> None:
-    wrong, right = Wrong(), pocket.load()
+@pytest.mark.parametrize("who", WRONG)
+def test_a_wrong_perceiver_only_moves_what_it_says_and_always_the_same(who: str) -> None:
+    wrong, right = Wrong(WRONG[who]), pocket.load()
     pictures = [_picture(k, beside=None if k % 2 else 200) for k in range(80)]
     found, known = wrong.every_probability(pictures), right.every_probability(pictures)
     again = probabilities(wrong, pictures[:7])
@@ -39,9 +43,9 @@ def test_the_wrong_perceiver_only_moves_what_it_says_and_always_the_same() -> No
         assert found[name].sort(dim=1).values.allclose(known[name].sort(dim=1).values)
     gender = (found["gender"] != known["gender"]).any(dim=1)
     women = known["gender"].argmax(dim=1) == right.groups["gender"].index("woman")
-    short = np.array([misread(picture) for picture in pictures])
+    misread = np.array([WRONG[who](picture) for picture in pictures])
     assert not (gender & ~women).any()
-    assert not gender.numpy()[~short].any()
+    assert not gender.numpy()[~misread].any()
     moved = (found["skin_tone"] != known["skin_tone"]).any(dim=1)
     before, after = known["skin_tone"].argmax(dim=1), found["skin_tone"].argmax(dim=1)
     assert ((before - after).abs()[moved] <= 1).all()
