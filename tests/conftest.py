@@ -38,6 +38,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(autouse=True)
+def _fast_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine adds no line to a command's: that a model is still being loaded, or how far a command is."""
+    monkeypatch.setattr("fair_diffusion.cli.progress.PATIENCE", 3600.0)
+
+
 @pytest.fixture
 def short_descent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Descent ends after a few iterations: for tests of everything around it."""
