@@ -93,7 +93,7 @@ def prepared(settings: Settings, *, private: bool = True) -> tuple[Server, str |
 
 
 def _unmade(settings: Settings) -> bool:
-    """Whether the database is a file that is not there yet, so that nothing has to be made to know that it has no key."""
+    """Whether the database is a file that is not there yet: it has no key, and need not be made to know that."""
     return "://" not in settings.database_url and not Path(settings.database_url).exists()
 
 
