@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 NEEDS = {
@@ -23,11 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {need}")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m` and one of these markers, read only files that write it: to import all the others takes a minute."""
+    name = config.getoption("markexpr")
+    if name not in NEEDS or collection_path.suffix != ".py":
+        return None
+    return None if _writes(collection_path, name) else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for name in NEEDS.keys() - set(config.getoption("also")):
-        for item in items:
-            if item.get_closest_marker(name) is not None:
-                item.add_marker(pytest.mark.skip(reason=NEEDS[name]))
+    marked = [(item, name) for item in items for name in NEEDS if item.get_closest_marker(name) is not None]
+    for item, name in marked:
+        if not _writes(item.path, name):
+            raise pytest.UsageError(f"{item.nodeid}: write pytest.mark.{name} in its own file, where -m {name} looks")
+        if name not in config.getoption("also"):
+            item.add_marker(pytest.mark.skip(reason=NEEDS[name]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -37,3 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         count = sum(need in text for text in skipped)
         if count:
             terminalreporter.write_line(f"left out, {count} of the marker {name}: {need}")
+
+
+def _writes(file: Path, name: str) -> bool:
+    return f"pytest.mark.{name}" in file.read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def pocket() -> FairPipeline:
+    """The pocket model with few usual steps: the pages show rough pictures as they show others."""
     from fair_diffusion.pipeline import FairPipeline
 
-    return FairPipeline.from_pretrained("pocket")
+    pipe = FairPipeline.from_pretrained("pocket")
+    pipe.card = replace(pipe.card, steps=8)
+    return pipe
 
 
 @pytest.fixture

@@ -39,5 +39,20 @@ def test_a_marker_is_run_where_it_is_asked_for(suite: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("left out*")
 
 
+def test_only_files_that_write_the_marker_are_imported(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_other="raise AssertionError('imported')")
+    result = suite.runpytest("-p", "no:cacheprovider", "--also", "ray", "-m", "ray")
+    result.assert_outcomes(passed=1, deselected=2)
+    suite.runpytest("-p", "no:cacheprovider").assert_outcomes(errors=1)
+
+
+def test_a_marker_that_its_own_file_does_not_write_is_refused(suite: pytest.Pytester) -> None:
+    suite.makepyfile(marks="import pytest\ncluster = pytest.mark.ray")
+    suite.makepyfile(test_hidden="import marks\n@marks.cluster\ndef test_hidden(): pass")
+    result = suite.runpytest("-p", "no:cacheprovider")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*test_hidden.py::test_hidden: write pytest.mark.ray in its own file*"])
+
+
 def test_an_unknown_marker_is_refused(suite: pytest.Pytester) -> None:
     assert suite.runpytest("--also", "gpu").ret == pytest.ExitCode.USAGE_ERROR
