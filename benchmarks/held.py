@@ -227,14 +227,14 @@ def main() -> None:
         for row, target, measured in bench.run(concept, shown, arguments.targets):
             found[target, row.name].append(measured)
             print(concept, target, row.name, round(deviations(measured.facts, target)[0], 3), flush=True)
-    measured = {
+    sections = {
         f"{target}: {', '.join(arguments.ways)}": section(
             bench, target, shown, {row.name: found[target, row.name] for row in shown}, concepts
         )
         for target in arguments.targets
     }
     file = Path(__file__).with_suffix(".md")
-    text = page(file.read_text(encoding="utf-8") if file.exists() else "", measured, bench.pipe.card.guidance)
+    text = page(file.read_text(encoding="utf-8") if file.exists() else "", sections, bench.pipe.card.guidance)
     with whole_file(file) as part:
         part.write_text(text, encoding="utf-8")
     print(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from fair_diffusion.control import descent
 from fair_diffusion.steering.latents import LatentDescent
 
 pytest_plugins = ["databases", "left_out", "package_environment", "studio_fixtures"]
+# What is imported and collected stays: to look through a million objects for garbage takes a second each time.
+gc.disable()
 # No test is timed: a busy machine proves nothing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -27,6 +30,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
     )
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is looked for, in what the tests make."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _fast_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine adds no line to a command's: that a model is still being loaded, or how far a command is."""
+    monkeypatch.setattr("fair_diffusion.cli.progress.PATIENCE", 3600.0)
 
 
 @pytest.fixture

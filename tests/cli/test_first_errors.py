@@ -81,5 +81,20 @@ def test_a_port_in_use_is_told_before_a_key_is_made(place: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         told = refused("serve", "--port", str(port), "--data", "data", "--workers", "0")
-    assert told.startswith(f"nobody can listen on port {port} of 127.0.0.1 (")
+    assert told.startswith(f"cannot listen on port {port} of 127.0.0.1 (")
     assert "name another with --port, 0 for any that is free" in told
+
+
+@pytest.mark.parametrize(
+    ("where", "option"),
+    [
+        ((), ""),
+        (("--data", "of shop"), " --data 'of shop'"),
+        (("--database", "keys.sqlite"), " --database keys.sqlite"),
+    ],
+)
+def test_the_command_that_makes_the_first_key_names_this_service(
+    place: Path, where: Sequence[str], option: str
+) -> None:
+    told = refused("serve", "--host", "0.0.0.0", "--port", "0", "--workers", "0", *where)
+    assert f"`fair-diffusion keys add NAME --role operator{option}`, or serve on 127.0.0.1" in told

@@ -139,7 +139,6 @@ def test_pictures_that_cannot_be_shown_are_let_go(tiny_sd: Any, monkeypatch: pyt
     monkeypatch.setattr(order, "from_pixels", kept)
     gc.freeze()  # a collection looks at what is new
     drawn = draw(backbone, lambda _: "man", 4, repair_budget=24, batch_size=4)
-    gc.unfreeze()
     assert sum(shown.reseeds for shown in drawn.finished) == 96
     assert len(made) == 100
     assert most == 4  # the first four: a rejected picture of a later batch is let go at once

@@ -111,8 +111,8 @@ def test_a_running_job_is_cancelled_and_its_turn_given_back(service: Running) ->
 
 def test_a_cancelled_job_leaves_the_batch_that_it_shares(service: Running) -> None:
     http = service.http()
-    asked = {"prompt": PROMPT, "fairness": {"steps": 100, "method": "prompt", "policy": "none"}}
-    put(http, {**LONG, "n": 1})  # until it is drawn, the two wait
+    asked = {"prompt": PROMPT, "fairness": {"steps": 40, "method": "prompt", "policy": "none"}}
+    put(http, {**asked, "n": 1})  # until it is drawn, the two wait
     first, second = put(http, {**asked, "n": 3}), put(http, asked)
     until(service, second, lambda job: job.progress is not None)
     http.post(f"/v1/jobs/{first}/cancel")

@@ -291,6 +291,8 @@ def test_a_policy_that_includes_other_files_is_told_what_to_do(tmp_path: Path) -
 def test_a_first_key_is_made_once_and_only_for_this_machine(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no key yet, and 0\.0\.0\.0 can be reached from elsewhere"):
         prepared(Settings(data=tmp_path, host="0.0.0.0"))
+    with pytest.raises(ValueError, match="--role operator --database URL`"):  # what its error says shows no password
+        prepared(Settings(host="0.0.0.0", data=tmp_path, database=f"sqlite:///{tmp_path}/keys.sqlite?password=abc"))
     with pytest.raises(ValueError, match=r"policy\.yaml.*not there"):  # no key is made that nobody is shown
         prepared(Settings(data=tmp_path, policy=tmp_path / "policy.yaml"))
     (tmp_path / "policy.yaml").write_text(HALF)

@@ -93,7 +93,8 @@ def test_a_person_draws_corrects_and_takes_the_images_away(drawing: Studio, brow
     expect(page.get_by_label("What should the images show?")).to_have_value("a photo of a firefighter")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("11")
     expect(understood).to_contain_text("Of 8 images")
-    check(page)
+    expect(page.get_by_text("The form has the settings with which this picture was drawn.")).to_be_visible()
+    look(page, "instruct-dropped")
 
 
 def test_sliders_write_the_sentence_and_back(empty: Studio, browser: Browser) -> None:

@@ -112,7 +112,7 @@ def test_thirty_labels_by_keyboard_narrow_the_interval(empty: Studio, browser: B
     assert woman.high is not None
     assert halves[29] == round(50 * (woman.high - woman.low))
     expect(page.locator("#by")).to_contain_text("what the reader says of the other pictures")
-    expect(page.locator("#last")).to_contain_text("the reader: ")
+    expect(page.locator("#last")).to_contain_text("The reader: ")
     earlier = page.locator("#last img").get_attribute("src") or ""
     assert earlier.endswith(shown[-1 - UNDOABLE]), "the last of those that can no longer be taken back"
     look(page, "label")

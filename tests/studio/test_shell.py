@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from browsing import ERRORS, Studio, studio
+from browsing import ERRORS, Studio, browsing, studio
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import event
 
 from fair_diffusion.service.keys import OPERATOR, Keys
 from fair_diffusion.service.signing import Signer
@@ -69,6 +70,21 @@ def test_pages_say_what_browsers_may_load(empty: Studio) -> None:
         assert answer.headers["cache-control"] == "no-store"
         assert http.get("static/studio.css").status_code == 200
         assert http.get("static/%2e%2e/app.py").status_code == 404
+
+
+def test_pages_ask_for_the_secret_once(empty: Studio) -> None:
+    """Each page signs several texts, and asking for the secret takes the lock of all who write."""
+    Signer(empty.server.database).mark("form", "a")
+    asked: list[str] = []
+
+    def told(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        asked.append(statement)
+
+    event.listen(empty.server.database.engine, "before_cursor_execute", told)
+    with browsing(empty, empty.key) as http:
+        assert http.get("instruct").status_code == 200
+    assert asked
+    assert not [statement for statement in asked if "secrets" in statement]
 
 
 def test_a_signed_text_is_of_one_purpose_and_one_database(empty: Studio, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fair_diffusion.policy import Attributes, Policy, match
 from fair_diffusion.policy.target import Cell
 from fair_diffusion.studio.understanding import understood, written
+from fair_diffusion.studio.view import shown
 
 Shares = dict[tuple[int, Cell], int]
 SENTENCES = (
@@ -72,3 +73,9 @@ def test_a_sentence_may_name_an_attribute_that_the_policy_defines() -> None:
     assert (found.asked[0].attributes, found.whose, found.version) == (("glasses",), "sentence", None)
     assert [part.quota for part in found.asked[0].parts] == [3, 7]
     assert found.sliders
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "Of 1 image, 1 woman"), (3, "Of 3 images, 2 women and 1 man")])
+def test_one_person_is_one(n: int, said: str) -> None:
+    found = understood("a photo of a nurse", "nurse: half women, half men", n, Policy(), None)
+    assert shown(found.asked[0], n) == said

@@ -53,6 +53,15 @@ def present(empty: Studio) -> Iterator[Studio]:
         yield empty
 
 
+def test_the_example_waits_for_the_model(empty: Studio) -> None:
+    """Whoever clicks at once would get a refusal in place of a first drawing."""
+    with browsing(empty, empty.key) as http:
+        assert "Draw this example" not in http.get("").text
+        assert "The model is being loaded" in http.get("example").text
+        with Presence(empty.server.database, "nobody", [MODEL]):
+            assert all("Draw this example" in http.get(path).text for path in ("example", ""))
+
+
 def test_a_client_draws_under_the_policy_alone(present: Studio) -> None:
     """A twin without the policy would be an image that the policy does not hold for."""
     version = present.server.policies.add(RULE, by=present.key.id)

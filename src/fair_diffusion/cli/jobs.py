@@ -15,13 +15,13 @@ from fair_diffusion.cli.times import clock_time
 if TYPE_CHECKING:
     from fair_diffusion.service.job import Job
 
-jobs = typer.Typer(no_args_is_help=True, help="What a service has to do, does and did.")
+jobs = typer.Typer(no_args_is_help=True, help="The jobs of a service: those that wait, that run, and that ended.")
 Id = Annotated[str, typer.Argument(help="the id of the job, as `jobs list` prints it", metavar="JOB")]
 
 
 @jobs.callback()
 def verbs() -> None:
-    """What a service has to do, does and did."""
+    """The jobs of a service: those that wait, that run, and that ended."""
 
 
 @jobs.command("list")

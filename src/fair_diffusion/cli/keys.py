@@ -68,7 +68,7 @@ def list_keys(
     data: Data = DATA,
     database: Where = None,
 ) -> None:
-    """Print every key, without what opens."""
+    """Print every key: its id, name, role and limits. Its secret is stored nowhere."""
     with opened(data, database) as found:
         from fair_diffusion.service.keys import Keys
 
@@ -113,7 +113,7 @@ def revoke(
     data: Data = DATA,
     database: Where = None,
 ) -> None:
-    """Make a key open nothing any more."""
+    """End a key: from now on it opens nothing."""
     with opened(data, database) as found:
         from fair_diffusion.service.keys import Keys
 

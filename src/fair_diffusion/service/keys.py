@@ -99,7 +99,7 @@ class Keys:
 
     def valid(self, key: str) -> Key | None:
         """The valid key with this id; None if there is none, or if it was revoked."""
-        with self.database.reading() as connection:
+        with self.database.looking() as connection:
             row = connection.execute(select(keys).where(keys.c.id == key, keys.c.revoked.is_(None))).first()
         return None if row is None else Key.of(row)
 

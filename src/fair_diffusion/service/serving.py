@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
+from shlex import quote
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ import uvicorn
 from fair_diffusion.files.signature import Signature
 from fair_diffusion.service.api import application
 from fair_diffusion.service.database import Database
+from fair_diffusion.service.database_name import shown_url
 from fair_diffusion.service.keys import OPERATOR, Keys
 from fair_diffusion.service.policies import Policies
 from fair_diffusion.service.server import TICK, Server
@@ -42,14 +44,14 @@ YIELD = 5
 
 
 def check_address(settings: Settings) -> None:
-    """`ValueError` if nobody can listen on the address: it is in use, or not of this machine."""
+    """`ValueError` if the address cannot be listened on: it is in use, or not of this machine."""
     with socket(AF_INET6 if ":" in settings.host else AF_INET) as tried:
         tried.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         try:
             tried.bind((settings.host, settings.port))
         except OSError as error:
             raise ValueError(
-                f"nobody can listen on port {settings.port} of {settings.host} ({error.strerror}); name another with "
+                f"cannot listen on port {settings.port} of {settings.host} ({error.strerror}); name another with "
                 "--port, 0 for any that is free, or with --host"
             ) from None
 
@@ -70,18 +72,16 @@ def prepared(settings: Settings, *, private: bool = True) -> tuple[Server, str |
     """
     if settings.c2pa:
         Signature.of(*settings.c2pa)
+    private = private and settings.loopback
+    if not private and _unmade(settings):
+        raise _without_key(settings)
     settings.data.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
     keys, secret = Keys(database), None
     keyless = not any(key.revoked is None for key in keys.all())
-    if keyless and not (settings.loopback and private):
+    if keyless and not private:
         database.close()
-        why, other = f"{settings.host} can be reached from elsewhere", ", or serve on 127.0.0.1"
-        if settings.loopback:
-            why, other = "a new one would stand in the journal, which others read", ""
-        raise ValueError(
-            f"there is no key yet, and {why}; make one with `fair-diffusion keys add NAME --role operator`{other}"
-        )
+        raise _without_key(settings)
     if settings.ledger is not None:
         take_over_once(database, settings.ledger)
     if settings.policy is not None:
@@ -90,6 +90,26 @@ def prepared(settings: Settings, *, private: bool = True) -> tuple[Server, str |
     if keyless:  # last: a key that is made before something fails is shown to nobody
         secret, _ = keys.add("first key", role=OPERATOR)
     return server, secret
+
+
+def _unmade(settings: Settings) -> bool:
+    """Whether the database is a file that is not there yet: it has no key, and need not be made to know that."""
+    return "://" not in settings.database_url and not Path(settings.database_url).exists()
+
+
+def _without_key(settings: Settings) -> ValueError:
+    """Why a server without a key does not serve, and the command that makes one here."""
+    where = ""
+    if settings.database is not None:  # a password is not shown, so the address is left to those who know it
+        whole = shown_url(settings.database) == settings.database
+        where = f" --database {quote(settings.database) if whole else 'URL'}"
+    elif settings.data != Settings.model_fields["data"].default:
+        where = f" --data {quote(str(settings.data))}"
+    why, other = f"{settings.host} can be reached from elsewhere", ", or serve on 127.0.0.1"
+    if settings.loopback:
+        why, other = "a new one would stand in the journal, which others read", ""
+    command = f"fair-diffusion keys add NAME --role operator{where}"
+    return ValueError(f"there is no key yet, and {why}; make one with `{command}`{other}")
 
 
 def _activate(policies: Policies, file: Path) -> None:

@@ -8,7 +8,7 @@ signer.read("session", token, seconds=3600)  # the id of the key; None after an 
 from __future__ import annotations
 
 import secrets
-from functools import cached_property
+from weakref import WeakKeyDictionary
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from itsdangerous import Signer as Marker
@@ -22,6 +22,8 @@ NAME = "signing"
 """The name of the secret in the table."""
 LONGEST = 4096
 """Characters of a token at most."""
+_known: WeakKeyDictionary[Database, str] = WeakKeyDictionary()
+"""The secrets of databases. Each page signs and reads several texts, and asking for the secret locks the database."""
 
 
 class Signer:
@@ -59,8 +61,13 @@ class Signer:
     def _serializer(self, purpose: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._secret, salt=f"fair-diffusion {purpose}")
 
-    @cached_property
+    @property
     def _secret(self) -> str:
+        if self._database not in _known:
+            _known[self._database] = self._stored()
+        return _known[self._database]
+
+    def _stored(self) -> str:
         dialect = postgresql if self._database.postgres else sqlite
         new = dialect.insert(table).values(name=NAME, value=secrets.token_hex(32)).on_conflict_do_nothing()
         with self._database.writing() as connection:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from fair_diffusion.allocation.plan import plan
-from fair_diffusion.policy import Match, Policy, PolicyError, Rule, Target, match
+from fair_diffusion.policy import Attributes, Match, Policy, PolicyError, Rule, Target, match
 from fair_diffusion.policy.errors import Problem
 from fair_diffusion.policy.holding import held
 from fair_diffusion.policy.match_told import taught, without_rules
@@ -75,6 +76,12 @@ class Understood:
     matched: Match | None = field(default=None, repr=False)
 
 
+@lru_cache(maxsize=64)
+def read_sentence(sentence: str, attributes: Attributes | None = None) -> Policy:
+    """`Policy.from_sentence`, kept: while a prompt is typed, its sentence comes again with each key."""
+    return Policy.from_sentence(sentence, attributes)
+
+
 def understood(prompt: str, sentence: str, n: int, policy: Policy, version: int | None) -> Understood:
     """What a prompt and a sentence ask for.
 
@@ -88,7 +95,7 @@ def understood(prompt: str, sentence: str, n: int, policy: Policy, version: int 
     warnings: tuple[str, ...] = ()
     if sentence.strip():
         try:
-            policy = Policy.from_sentence(sentence, policy.attributes)
+            policy = read_sentence(sentence, policy.attributes)
         except PolicyError as error:
             return Understood(problems=error.problems, whose="sentence")
         warnings, version = policy.warnings, None
@@ -123,7 +130,7 @@ def _asked(target: Target, counts: Sequence[int]) -> Asked:
 
 def _suggestion(prompt: str) -> str | None:
     """A sentence for whomever the prompt is about; None if nobody is known in it."""
-    found = match(Policy.from_sentence("every occupation: gender equal"), prompt)
+    found = match(read_sentence("every occupation: gender equal"), prompt)
     return f"{found.concept}: half women, half men" if found.rule and found.concept else None
 
 
@@ -140,7 +147,7 @@ def written(found: Match, sentence: str, shares: Mapping[tuple[int, Cell], int])
     """
     if found.rule is None:
         return None
-    own = Policy.from_sentence(sentence, found.attributes) if sentence.strip() else None
+    own = read_sentence(sentence, found.attributes) if sentence.strip() else None
     concepts = _about(found.rule) if own else found.concept or ""
     firing = [_shares(target, k, shares) for k, target in enumerate(found.targets)]
     dropped = [_shares(target, -1, {}) for target in found.rule.targets if own and target not in found.targets]
@@ -152,7 +159,7 @@ def written(found: Match, sentence: str, shares: Mapping[tuple[int, Cell], int])
         clauses.append(f"{concepts if mine else _about(rule)}: {'; '.join(parts)}")
     text = "; ".join(clauses)
     try:
-        read = Policy.from_sentence(text, found.attributes)
+        read = read_sentence(text, found.attributes)
     except PolicyError:
         return None
     return text if shares or _same(read, rules, own is None) else None

@@ -118,8 +118,10 @@ def ends(interval: tuple[float, float]) -> str:
 
 
 def shown(asked: Asked, n: int) -> str:
-    """How many of n images are to show each group: "Of 8 images, 4 show women and 4 show men"."""
-    parts = [f"{part.quota} {plural(part.name)}" for part in asked.parts if part.quota]
+    """How many of n images are to show each group: "Of 8 images, 7 women and 1 man"."""
+    parts = [
+        f"{part.quota} {part.name if part.quota == 1 else plural(part.name)}" for part in asked.parts if part.quota
+    ]
     *first, last = parts
     return f"Of {units(n, 'image')}, {', '.join(first)}{' and ' if first else ''}{last}"
 

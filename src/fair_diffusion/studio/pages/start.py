@@ -23,7 +23,13 @@ EXAMPLE = Asked(prompt="a photo of a firefighter", sentence=SENTENCE, n=8, seed=
 def start(request: Request, server: Here, key: Anybody) -> Response:
     """The first page; where nothing was drawn yet, it explains itself."""
     drawn = latest(server, key, 4) if key.role != RATER else []
-    return page(request, "start.html.j2", title="Start", drawn=drawn, example=EXAMPLE)
+    return page(request, "start.html.j2", title="Start", drawn=drawn, example=EXAMPLE, models=server.models())
+
+
+@router.get("/example")
+def ready(request: Request, server: Here, key: Operator) -> Response:
+    """The button that draws the worked example; until there is a model, a note that asks again."""
+    return page(request, "start_example.html.j2", models=server.models())
 
 
 @router.post("/example")

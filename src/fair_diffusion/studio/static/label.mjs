@@ -141,9 +141,9 @@ function told({ label, final }) {
   const element = final && given.get(final.label.image)
   if (element && (final.gold !== null || final.reader)) {
     const { group, confidence } = final.reader ?? {}
-    const word = final.gold !== null ? `known answer: ${final.gold}` : `the reader: ${group}${confidence === null ? "" : ` (${percent(confidence)})`}`
+    const word = final.gold !== null ? `The known answer: ${final.gold}` : `The reader: ${group}${confidence === null ? "" : ` (${percent(confidence)})`}`
     element.alt = "An earlier picture"
-    parts.push(element, `${said(final.label)}; ${word}`)
+    parts.push(element, `Here you said: ${said(final.label)}. ${word}.`)
   }
   by("last").replaceChildren(...parts)
 }
