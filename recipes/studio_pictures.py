@@ -25,6 +25,11 @@ LARGEST = 150_000
 """Bytes of a picture at most."""
 WAIT = 300_000.0
 """Milliseconds for a drawing, at most."""
+LOADED = (
+    "() => [...document.images].filter(each => each.getBoundingClientRect().top < innerHeight)"
+    ".every(each => each.complete)"
+)
+"""Whether the images in the window are there; those below it are loaded later."""
 POLICY = "version: 1\nrules:\n  - every: occupation\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
 
 
@@ -100,6 +105,7 @@ def go(page: Page, name: str) -> None:
 def keep(page: Page, name: str) -> None:
     """A picture of what is in the window, small enough for a page of the documentation."""
     page.wait_for_load_state("networkidle")
+    page.wait_for_function(LOADED)
     page.evaluate("document.activeElement?.blur()")
     picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
     small = picture.quantize(256, kmeans=2, dither=Image.Dither.NONE)
