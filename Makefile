@@ -2,7 +2,7 @@ PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
-FAILED := { echo "== the installation failed; mend what pip names above, then run make again =="; exit 1; }
+FAILED := { echo "== the installation failed; mend what pip names above, or delete .venv, then run make again =="; exit 1; }
 # Each mark is younger than what it was installed from.
 VENV := .venv/.made
 DEMO := .venv/.demo-ready
@@ -64,7 +64,7 @@ $(TESTS): $(DEMO)
 	@$(PIP) ".[$(TESTS_NEED)]" || $(FAILED)
 	@touch $@
 
-.venv/.%-ready: $(DEMO)
+.venv/.%-ready: $(DEMO) | $(TESTS)  # one pip at a time
 	@$(PIP) ".[$*]" || $(FAILED)
 	@touch $@
 

@@ -180,7 +180,8 @@ def section(
     wanted = [float(share) for share in policy(target).rules[0].targets[0].shares.values()]
     text = [
         f"Made with `--images {bench.images}` and {len(concepts)} of {len(bench.concepts)} occupations: "
-        f"{', '.join(concepts)}. A perfect coin: {noise_floor(wanted, bench.images):.3f}.",
+        f"{', '.join(concepts)}; {STEPS} steps, guidance {bench.pipe.card.guidance:g}. "
+        f"A perfect coin: {noise_floor(wanted, bench.images):.3f}.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         "|" + "---|" * len(COLUMNS),
@@ -189,20 +190,19 @@ def section(
     return "\n".join(text)
 
 
-def page(before: str, measured: Mapping[str, str], guidance: float) -> str:
+def page(before: str, measured: Mapping[str, str]) -> str:
     """The page with the sections that are measured now; those that were there before and are not measured now stay.
 
     Args:
         before: the page so far; "" if there is none.
         measured: what is below each heading.
-        guidance: the guidance scale of all.
     """
     kept = {heading: text.strip() for heading, text in re.findall(r"^## (.+)\n((?:(?!^## ).*\n)*)", before, re.M)}
     text = [
         "# What else moves on the pocket model, with `hold` off and on",
         "",
-        f"Made by `python -m benchmarks.held`, a section by each run. {STEPS} steps, guidance {guidance:g}, the same "
-        "seeds for every row of a section, read by the judge.",
+        "Made by `python -m benchmarks.held`, a section by each run. The same seeds for every row of a section, read "
+        "by the judge.",
     ]
     for heading, below in (kept | dict(measured)).items():
         text += ["", f"## {heading}", "", below]
@@ -234,7 +234,7 @@ def main() -> None:
         for target in arguments.targets
     }
     file = Path(__file__).with_suffix(".md")
-    text = page(file.read_text(encoding="utf-8") if file.exists() else "", sections, bench.pipe.card.guidance)
+    text = page(file.read_text(encoding="utf-8") if file.exists() else "", sections)
     with whole_file(file) as part:
         part.write_text(text, encoding="utf-8")
     print(text)

@@ -12,6 +12,7 @@ NEEDS = {
     "ray": "a local Ray, 750 MB to install: `make test-ray` runs it",
 }
 """For each marker: what its tests need, and the command that brings and runs it."""
+_HIDDEN = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,9 +38,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     marked = [(item, name) for item in items for name in NEEDS if item.get_closest_marker(name) is not None]
     for item, name in marked:
         if not _writes(item.path, name):
-            raise pytest.UsageError(f"{item.nodeid}: write pytest.mark.{name} in its own file, where -m {name} looks")
-        if name not in config.getoption("also"):
+            item.stash[_HIDDEN] = f"write pytest.mark.{name} in this file: -m {name} looks there"
+        elif name not in config.getoption("also"):
             item.add_marker(pytest.mark.skip(reason=NEEDS[name]))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _HIDDEN in item.stash:
+        pytest.fail(item.stash[_HIDDEN], pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

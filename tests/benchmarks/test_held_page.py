@@ -42,10 +42,10 @@ def test_each_way_is_drawn_with_and_without_holding() -> None:
 
 
 def test_a_run_leaves_the_sections_of_other_runs() -> None:
-    first = held.page("", {"half women: switch": "| 0.1 |\n\nmore", "30 % women: switch": "| 0.2 |"}, 2.0)
-    again = held.page(first, {"30 % women: switch": "| 0.3 |", "half women: semantic": "| 0.4 |"}, 2.0)
+    first = held.page("", {"half women: switch": "| 0.1 |\n\nmore", "30 % women: switch": "| 0.2 |"})
+    again = held.page(first, {"30 % women: switch": "| 0.3 |", "half women: semantic": "| 0.4 |"})
     assert again == first.replace("| 0.2 |", "| 0.3 |") + "\n## half women: semantic\n\n| 0.4 |\n"
-    assert held.page(again, {}, 2.0) == again
+    assert held.page(again, {}) == again
 
 
 def test_the_worst_groups_come_first() -> None:

@@ -134,7 +134,7 @@ def test_a_table_that_has_the_label_of_a_picture_that_is_looked_at(database: Dat
     assert [task.image for task in queue.next("anna", most=2)] == order[:2]
     files = [f"{k:03d}.png" for image in order[:2] for k in range(4) if image == _image(database, made, k)]
     import_labels(database, made, "file,attribute,group,rater\n" + "".join(f"{f},gender,man,anna\n" for f in files))
-    with pytest.raises(LabelledError, match=r"you labelled this picture already \(man\)"):
+    with pytest.raises(LabelledError, match=r"you answered this picture already \(man\)"):
         queue.label("anna", order[0], "woman", guideline=made.guideline)
     given, held = queue.label("anna", order[1], "man", guideline=made.guideline, most=2)
     assert given.label.answer == "man"

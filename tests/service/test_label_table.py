@@ -87,6 +87,16 @@ def test_a_table_of_nothing_but_skipped_pictures_is_one(database: Database, tmp_
     assert [label.queue for label in Labels(database).all(label_set=other.id)] == ["random"] * 4
 
 
+def test_skipped_pictures_that_were_not_drawn_uniformly_are_refused(database: Database, tmp_path: Path) -> None:
+    _, made = made_set(database, tmp_path, 3)
+    text = "file,attribute,group,probability\n000.png,gender,skipped,0.1\n001.png,gender,skipped,"
+    with pytest.raises(ValueError, match=r"probabilities from 0\.1 to 0\.9"):
+        import_labels(database, made, text + "0.9\n")
+    with pytest.raises(ValueError, match="banana"):
+        import_labels(database, made, text + "banana\n")
+    assert not Labels(database).all(label_set=made.id)
+
+
 def test_files_that_are_not_in_the_set_are_told(database: Database, tmp_path: Path) -> None:
     _, made = made_set(database, tmp_path, 3)
     found = import_labels(database, made, "file,attribute,group\n000.png,gender,Women\nx.png,gender,man\n")

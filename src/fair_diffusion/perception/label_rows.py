@@ -75,7 +75,8 @@ class LabelRows:
     Attributes:
         votes: the group that each rater wrote, by attribute, file and rater.
         about: concept and source of each file, as far as they stand there; "" where they do not.
-        chances: the probability with which a picture was shown, by attribute and file, as far as it stands there.
+        chances: the probability with which a picture was shown, by attribute and file, as far as it stands there;
+            that of skipped ones, too.
         guidelines: the version of the guideline of each label or skip, by attribute, file and rater, likewise.
         skipped: who skipped a picture, by attribute and file, where nobody labelled it.
         notes: what was read otherwise than it is written, and what was left out.
@@ -98,9 +99,6 @@ class LabelRows:
             self.chosen.add((attribute, file))
         if one.guideline:
             self.guidelines[attribute, file, one.rater] = one.guideline
-        if one.skips:
-            self.skipped.setdefault(attribute, {}).setdefault(file, []).append(one.rater)
-            return
         if one.probability not in ("", CHOSEN):
             try:
                 chance = _chance(one.probability)
@@ -111,6 +109,9 @@ class LabelRows:
                     )
             except ValueError as error:
                 errors.add(one.line, str(error))
+        if one.skips:
+            self.skipped.setdefault(attribute, {}).setdefault(file, []).append(one.rater)
+            return
         raters = self.votes.setdefault(attribute, {}).setdefault(file, {})
         if one.rater in raters:
             who = f"rater {one.rater!r}" if one.rater else "a rater without a name"

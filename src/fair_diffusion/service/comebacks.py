@@ -23,10 +23,11 @@ def attend(database: Database, waiting: Collection[str], answered: Collection[st
     """Note that the clients of some jobs wait for them, and that those of others have their answer.
 
     A waiting job that is just written is noted the next time; its client is taken to be there until then."""
-    with database.writing() as connection:
-        if waiting:
+    if waiting:
+        with database.writing(durable=False) as connection:  # it is said again and again
             connection.execute(_ATTEND, {"ids": list(waiting)})
-        if answered:
+    if answered:  # by themselves: they may wait for others, and hold nothing then
+        with database.writing() as connection:
             connection.execute(_ANSWERED, {"ids": list(answered)})
 
 
@@ -95,8 +96,11 @@ def forsaken(database: Database) -> list[tuple[str, float]]:
 
 
 def _at_rest(*those: ColumnElement[bool]) -> Select[tuple[str]]:
-    """Ids of those jobs that nobody else is just writing: who waits for no row is in nobody's way on PostgreSQL."""
-    return select(select(jobs.c.id).where(*those).with_for_update(skip_locked=True).cte("at_rest").c.id)
+    """Ids of those jobs that nobody else is just writing: who waits for no row is in nobody's way on PostgreSQL.
+
+    The lock is that of an update, which lets others add events and turns of these jobs."""
+    locked = select(jobs.c.id).where(*those).with_for_update(skip_locked=True, key_share=True)
+    return select(locked.cte("at_rest").c.id)
 
 
 # Built once: to build a statement takes longer than to run it.

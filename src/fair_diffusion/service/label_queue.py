@@ -209,7 +209,7 @@ class LabelQueue:
         if row is None:
             return None
         if (row.answer, row.reason) != (answer, reason or (CANNOT_TELL if answer is None else None)):
-            raise LabelledError(f"you labelled this picture already ({row.answer or row.reason}), and that stands")
+            raise LabelledError(f"you answered this picture already ({row.answer or row.reason}), and that stands")
         return Label.of(row)
 
     def _of_set(self, table: Any, image: Any) -> tuple[ColumnElement[bool], ...]:

@@ -75,13 +75,15 @@ def prepared(settings: Settings, *, private: bool = True) -> tuple[Server, str |
     private = private and settings.loopback
     if not private and _unmade(settings):
         raise _without_key(settings)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    if settings.database is None:  # the database is in this folder
+        settings.data.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
     keys, secret = Keys(database), None
     keyless = not any(key.revoked is None for key in keys.all())
     if keyless and not private:
         database.close()
         raise _without_key(settings)
+    settings.data.mkdir(parents=True, exist_ok=True)
     if settings.ledger is not None:
         take_over_once(database, settings.ledger)
     if settings.policy is not None:
@@ -94,7 +96,8 @@ def prepared(settings: Settings, *, private: bool = True) -> tuple[Server, str |
 
 def _unmade(settings: Settings) -> bool:
     """Whether the database is a file that is not there yet: it has no key, and need not be made to know that."""
-    return "://" not in settings.database_url and not Path(settings.database_url).exists()
+    file = settings.database_url.removeprefix("sqlite:///")
+    return "://" not in file and not Path(file).exists()
 
 
 def _without_key(settings: Settings) -> ValueError:

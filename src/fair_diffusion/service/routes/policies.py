@@ -44,7 +44,6 @@ class Activation(_Strict):
         default=None,
         description="the version that must be active until then, as `GET /v1/policies` tells it; null: none may be; "
         "any if not given",
-        examples=[1],
     )
 
 
