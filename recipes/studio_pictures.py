@@ -26,10 +26,10 @@ LARGEST = 150_000
 WAIT = 300_000.0
 """Milliseconds for a drawing, at most."""
 LOADED = (
-    "() => [...document.images].filter(each => each.getBoundingClientRect().top < innerHeight)"
-    ".every(each => each.complete)"
+    "() => [...document.querySelectorAll('img:not(.over)')]"
+    ".filter(each => each.getBoundingClientRect().top < innerHeight).every(each => each.complete)"
 )
-"""Whether the images in the window are there; those below it are loaded later."""
+"""Whether the images in the window are there. Those below it, and plain ones that are cut away, are loaded later."""
 POLICY = "version: 1\nrules:\n  - every: occupation\n    targets:\n      gender: {woman: 1/2, man: 1/2}\n"
 
 
