@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,24 @@ def test_the_trail_tells_who_changed_what(data: Path) -> None:
     assert (only["change"], only["by"], only["details"]["role"]) == ("key added", "command line", "operator")
     assert len(json.loads(run("trail", "--most", "2", "--json", "--data", data).stdout)) == 2
     assert run("trail", "--subject", "key_none", "--data", data).stdout == "no changes\n"
+
+
+def test_times_are_those_of_utc_and_say_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "XXX-5")  # five hours ahead of UTC
+    time.tzset()
+    try:
+        run("keys", "add", "shop", "--data", data)
+        database = Database(data / "service.sqlite", create=False)
+        (key,) = Keys(database).all()
+        database.close()
+        made = f"{datetime.fromtimestamp(key.created, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        assert made in run("keys", "list", "--data", data).stdout
+        (change,) = json.loads(run("trail", "--json", "--data", data).stdout)
+        changed = f"{datetime.fromtimestamp(change['time'], UTC):%Y-%m-%d %H:%M:%S} UTC"
+        assert changed in run("trail", "--data", data).stdout
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_no_first_key_is_made_where_its_secret_would_stand_in_the_journal(
