@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from running_service import Running, running
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from typer.testing import CliRunner
 
 from fair_diffusion import FairPipeline
@@ -23,14 +25,19 @@ from fair_diffusion.service.claims import Claims
 from fair_diffusion.service.database import Database
 from fair_diffusion.service.images import Images
 from fair_diffusion.service.jobs import Jobs
-from fair_diffusion.service.key_data import Had, KeyData, RunningError
+from fair_diffusion.service.key_data import ERASED, Had, KeyData, RunningError, erased_since
 from fair_diffusion.service.keys import Key, Keys
 from fair_diffusion.service.label_queue import LabelQueue, NotHeldError
 from fair_diffusion.service.label_sets import LabelSets, NewPicture
 from fair_diffusion.service.labels import Labels
 from fair_diffusion.service.ledger import DatabaseLedger
+from fair_diffusion.service.served_model import Presence, ServedModel
 from fair_diffusion.service.tables import images, jobs, tables
-from fair_diffusion.service.trail import changes
+from fair_diffusion.service.trail import changes, note
+
+MODEL = ServedModel(
+    name="pocket", width=64, height=64, grain=4, steps=25, guidance=2.0, attributes=["gender"], passes=2, weights="none"
+)
 
 
 @pytest.fixture
@@ -192,6 +199,43 @@ def test_a_key_that_erases_its_data_has_no_more_images_of_its_minute(service: Ru
     assert 50 < int(refused.headers["retry-after"]) <= 60
     assert http.post("/v1/jobs", json={"prompt": "a photo of a nurse"}).status_code == 429
     assert service.http().delete(f"/v1/keys/{key.id}/data").json()["jobs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "erased", "status", "said"),
+    [
+        (False, True, 404, "there is no such job"),
+        (True, True, 404, "there is no such job"),
+        (False, False, 503, "the job was lost, as when the database loses its power; try again"),
+    ],
+)
+def test_a_job_that_is_gone_while_its_client_waits(
+    stream: bool, erased: bool, status: int, said: str, tmp_path: Path
+) -> None:
+    """After 503 the SDK asks for the same images again, and nobody wants those that were erased."""
+    with running(tmp_path) as service, ThreadPoolExecutor() as threads, Presence(service.server.database, "w", [MODEL]):
+        asked = {"prompt": "a photo of a nurse", "stream": stream}
+        waiting = threads.submit(service.http(service.client).post, "/v1/images/generations", json=asked)
+        while not (found := service.server.jobs.newest()):
+            time.sleep(0.02)
+        with service.server.database.writing() as connection:  # at once: else the client sees that it is cancelled
+            connection.execute(delete(jobs).where(jobs.c.id == found[0].id))
+            if erased:
+                note(connection, by="key_x", change=ERASED, subject=found[0].key, details={})
+        answer = waiting.result(30)
+    assert answer.status_code == (200 if stream else status)
+    told = json.loads(answer.text.partition("data: ")[2]) if stream else answer.json()
+    assert told["error"]["message"] == said
+
+
+def test_a_job_that_is_lost_is_no_job_that_was_erased(database: Database, place: Images) -> None:
+    ours, theirs = filled(database, place, "ours"), filled(database, place, "theirs")
+    before = changes(database)[0].time
+    KeyData(database, place).erase(ours)
+    (erased,) = [each.time for each in changes(database) if each.change == ERASED]
+    assert erased_since(database, ours.id, before)
+    assert not erased_since(database, ours.id, erased + 1e-3)  # of a job that came later
+    assert not erased_since(database, theirs.id, before)
 
 
 def test_raters_label_and_have_their_data_and_nothing_else(service: Running) -> None:

@@ -22,8 +22,11 @@ from fair_diffusion.service.job import QUEUED, RUNNING
 from fair_diffusion.service.jobs import Jobs
 from fair_diffusion.service.keys import Key
 from fair_diffusion.service.tables import consents, events, images, jobs, label_holds, label_pictures, labels
-from fair_diffusion.service.trail import COMMAND_LINE, note
+from fair_diffusion.service.trail import COMMAND_LINE, changes, note
 from fair_diffusion.service.uploads import owner
+
+ERASED = "data erased"
+"""What the trail says of a key whose data were deleted."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +139,13 @@ class KeyData:
             connection.execute(delete(label_pictures).where(label_pictures.c.owner == key.id))
             ended = connection.execute(delete(jobs).where(jobs.c.key == key.id, jobs.c.state != RUNNING)).rowcount
             had = Had(ended, len(pictures), gone)
-            note(connection, by=by, change="data erased", subject=key.id, details=asdict(had))
+            note(connection, by=by, change=ERASED, subject=key.id, details=asdict(had))
         return had
+
+
+def erased_since(database: Database, key: str, time: float) -> bool:
+    """Whether the data of the key with this id were deleted at `time`, in seconds since 1970, or later."""
+    return any(each.change == ERASED and each.time >= time for each in changes(database, subject=key))
 
 
 def _of(key: Key) -> ColumnElement[bool]:

@@ -22,6 +22,7 @@ from fair_diffusion.service.edit_request import FORM, read_form
 from fair_diffusion.service.image_request import ImageRequest, chosen_model
 from fair_diffusion.service.job import DONE, Event, Job, UnknownJobError
 from fair_diffusion.service.jobs import ATTENDED, digest_of
+from fair_diffusion.service.key_data import erased_since
 from fair_diffusion.service.keys import OPERATOR, Key
 from fair_diffusion.service.problems import RATES, documented, no_such, overloaded, problem_of
 from fair_diffusion.service.server import TICK, Asker, Here, Server
@@ -150,11 +151,15 @@ def _meant(server: Server, model: str | None) -> list[str]:
 
 
 async def _followed(server: Server, job: Job) -> AsyncIterator[tuple[Job, list[Event]]]:
-    """As `Server.follow`, for a job that PostgreSQL may lose with its power: see `Jobs.put`. 503 then."""
+    """As `Server.follow`, for a job that PostgreSQL may lose with its power: see `Jobs.put`. 503 then.
+
+    404 if somebody erased the data of its key meanwhile."""
     try:
         async for each in server.follow(job):
             yield each
     except UnknownJobError:
+        if await run_in_threadpool(erased_since, server.database, job.key, job.created):
+            raise
         raise overloaded("the job was lost, as when the database loses its power; try again") from None
 
 
