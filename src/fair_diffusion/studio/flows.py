@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,8 @@ TOLERANCE = 0.05
 """Half the width of the band around a target."""
 HALF = 20
 """Images in each half of the last ones, below which nothing is said of a rise."""
+SAME = 0.01
+"""Shares that differ by less are the same to whoever reads whole percents."""
 DISAGREE = 0.1
 """The share of images that the readers may read differently."""
 
@@ -85,6 +87,11 @@ class Group:
     def verdict(self) -> Verdict:
         """The verdict of these eyes."""
         return self.peoples_verdict if self.eyes == "people" else self.judges_verdict
+
+    @property
+    def interval_seen(self) -> Interval | None:
+        """The interval by these eyes."""
+        return self.people.process if self.people and self.eyes == "people" else self.interval
 
     @property
     def hidden(self) -> bool:
@@ -155,11 +162,11 @@ class Flow:
         return [*self._deviations(), *self._contradictions(), *self._unknowns(), *self._readers()]
 
     def _deviations(self) -> list[str]:
-        found = []
-        for group in self.groups:
+        missed, found = [group for group in self.groups if group.verdict == "misses"], []
+        for group in self._once(missed, lambda group: group.interval_seen):
             by_people = group.people if group.eyes == "people" else None
-            share, interval = (by_people.share, by_people.process) if by_people else (group.share, group.interval)
-            if group.verdict == "misses" and interval and share is not None:
+            share, interval = by_people.share if by_people else group.share, group.interval_seen
+            if interval and share is not None:
                 read = f"people see {plural(group.name)} in {percent(share, 0)} of the images"
                 if not by_people:
                     read = f"{percent(share, 0)} of the images show {plural(group.name)}, as the judge reads them"
@@ -168,12 +175,21 @@ class Flow:
 
     def _contradictions(self) -> list[str]:
         """Where people contradict the judge, in the same images."""
+        told = [group for group in self.groups if group.people and group.people.contradicts]
         return [
             f"people contradict the judge: they see {plural(group.name)} in {_ends(group.people.interval)} of the "
             f"images from which a set draws, and it reads {_ends(group.people.judged)}"
-            for group in self.groups
-            if group.people and group.people.contradicts
+            for group in self._once(told, lambda group: group.people and group.people.interval)
+            if group.people
         ]
+
+    def _once(self, told: Sequence[Group], by: Callable[[Group], Interval | None]) -> Sequence[Group]:
+        """Groups to tell of. Of two that mirror each other, the first one: who is not of one is of the other."""
+        one, other = (
+            map(by, told) if len(told) == len(self.groups) == 2 and told[0].eyes == told[1].eyes else (None, None)
+        )
+        mirrored = one and other and all(abs(a + b - 1) < SAME for a, b in zip(one, reversed(other), strict=True))
+        return told[:1] if mirrored else told
 
     def _unknowns(self) -> list[str]:
         half = len(self.images) // 2
