@@ -243,18 +243,31 @@ def test_what_is_learnt_is_kept_beside_the_policy_and_counts_in_the_ledger(tmp_p
     assert "fair.strengths.json does not hold strengths" in found.stderr
 
 
-def test_an_interrupt_is_exit_code_130_with_a_valid_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("finished", [0, 2])
+def test_an_interrupt_is_exit_code_130_and_keeps_finished_images(
+    finished: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a record of them; before the first image there is nothing to keep, and the folder is not made."""
+
     @contextmanager
     def denoising(images: int, steps: int) -> Iterator[Callable[[StepInfo], None]]:
         def stop(info: StepInfo) -> None:
-            raise KeyboardInterrupt
+            if finished in info.images:
+                raise KeyboardInterrupt
 
         yield stop
 
     monkeypatch.setattr(import_module("fair_diffusion.cli.generate"), "denoising", denoising)
-    found = run.invoke(app, [*DRAW, "--out", str(tmp_path / "new")])
+    asked = [*DRAW, "--method", "none", "--batch-size", "2", "--out", str(tmp_path / "above" / "new")]
+    found = run.invoke(app, asked)
     assert found.exit_code == 130
-    assert json.loads((tmp_path / "new" / "result.json").read_text())["requested"] == 8
+    if finished:
+        told = json.loads((tmp_path / "above" / "new" / "result.json").read_text())
+        assert told["requested"] == 8
+        assert len(list((tmp_path / "above" / "new").glob("image-*.png"))) == finished
+    else:
+        assert "no image was finished, so nothing is written" in " ".join(found.stderr.split())
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_the_version_is_told_without_the_model_libraries() -> None:

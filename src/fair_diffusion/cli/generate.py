@@ -80,7 +80,7 @@ def generate(
         folders: dict[int, Path] = {}
 
         def save(k: int, result: Result, *, first: int = first, folders: dict[int, Path] = folders) -> None:
-            if not result.images and several:  # interrupted before its turn
+            if not result.images:  # interrupted before one was finished
                 say(f"{result.prompt}: no image was finished, so nothing is written", err=True)
                 return
             folder = out / f"{first + k:03d}" if several else out
@@ -135,5 +135,4 @@ def tell(result: Result, folder: Path, *, verbose: bool) -> None:
     seconds = f"{result.seconds:,.0f} s"
     if result.plain:
         seconds = f"{result.seconds + result.plain.seconds:,.0f} s with the plain twins"
-    seen = f" See {folder / SHEET}" if result.images else f" See {folder}"
-    terminal.write(outcome(result, result.plain, cost="plain", seconds=seconds) + seen)
+    terminal.write(f"{outcome(result, result.plain, cost='plain', seconds=seconds)} See {folder / SHEET}")
