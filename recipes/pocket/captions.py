@@ -99,10 +99,14 @@ class Mix:
         return f"{self._phrase(rng, noun)} {phrase + ' ' if phrase else ''}working as {article(job)}"
 
     def draw(self, caption: Caption, rng: np.random.Generator) -> int:
-        """The index of a drawing that shows what `caption` asks for, the rest drawn from the mix."""
-        row: dict[str, Any] = self.concepts[caption.concept] if caption.concept else {"women": 0.5, "tones": "even"}
+        """The index of a drawing that shows what `caption` asks for, the rest drawn from the mix.
+
+        An empty caption shows what the mix draws of any concept. So classifier-free guidance, which moves away from
+        it, leaves each concept's shares as they are: p(group | concept)² / p(group | concept)."""
+        concept = caption.concept or (None if caption.text else str(rng.choice(list(self.concepts))))
+        row: dict[str, Any] = self.concepts[concept] if concept else {"women": 0.5, "tones": "even"}
         while True:
-            occupation: str = row["drawing"] if caption.concept else str(rng.choice(self.draws))
+            occupation: str = row["drawing"] if concept else str(rng.choice(self.draws))
             gender = caption.gender or ("woman" if rng.random() < row["women"] else "man")
             tone = caption.tone or str(rng.choice(TONES, p=self.table["tones"][row["tones"]]))
             if found := self.index.get((occupation, gender, tone)):

@@ -54,8 +54,10 @@ OCCUPATIONS = [
 # Figures without an occupation: they teach the identity words alone.
 PLAIN = ("", "white-hair", "curly-hair")
 # Mean absolute difference (0–255) over the picture below which two drawings look alike at 64×64, chosen by looking:
-# it drops astronauts behind a visor, hooded firefighters and Twemoji's detective, where only a few pixels differ.
-VISIBLE = 6.0
+# a man and a woman are dropped as astronauts behind a visor, as hooded firefighters, and as Twemoji's detective.
+VISIBLE = 7.5
+# The same between a third figure and either of them.
+THIRD = 6.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,15 @@ class Drawing:
     gender: str | None
     tone: str | None
     fold: int  # 0: held out from everything; 1–5: perceiver; 3–9: judge
+
+
+Figure = tuple[str, str | None]
+"""What one artist drew for one occupation, in any gender and skin tone."""
+
+
+def figure(drawing: Drawing) -> Figure:
+    """The figure of a drawing: both Fluent fonts draw the same ones."""
+    return drawing.font.split("-")[0], drawing.occupation
 
 
 def fetch(folder: Path) -> Path:
@@ -173,7 +184,7 @@ def visible(font: Font, trios: list[dict[str, str]], draw: Callable[[str], np.nd
 
     if apart("man", "woman") < VISIBLE:
         return set()
-    third = font.androgynous and min(apart("androgynous", "man"), apart("androgynous", "woman")) >= VISIBLE
+    third = font.androgynous and min(apart("androgynous", "man"), apart("androgynous", "woman")) >= THIRD
     return {"man", "woman", "androgynous"} if third else {"man", "woman"}
 
 

@@ -1,9 +1,10 @@
 """Train the two readers of the pocket model: the perceiver, which steers, and the judge, which scores.
 
 They share neither architecture nor weights, and learn from drawings that differ in part: folds 1–5 teach the
-perceiver, folds 3–9 the judge, which must know every figure to read well, and fold 0 tests both. Both see blurred,
-noisy and shifted pictures; the judge turned, patched and recoloured ones too; the perceiver generated pictures too,
-as what their captions ask for (`recipes.pocket.trajectories`), since they are what it will read.
+perceiver, folds 3–9 the judge, which must know every figure to read well, and fold 0 tests both. Both learn from
+generated pictures too, as what their captions ask for (`recipes.pocket.trajectories`), since they will read such ones:
+the perceiver from every second file, the judge from the others. Both see blurred, noisy and shifted pictures; the
+judge turned, patched and recoloured ones too.
 "Unknown" is learnt from drawings without a person, from yellow figures (skin tone), and from pictures of which nothing
 is left.
 
@@ -13,6 +14,7 @@ is left.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -24,13 +26,14 @@ from fair_diffusion.perception.confusion import Confusion
 from fair_diffusion.perception.reader import Reader
 from recipes.pocket.captions import GENDERS, Caption, Mix
 from recipes.pocket.checkpoint import device
-from recipes.pocket.data import OCCUPATIONS, TONES, WORK, Drawing, load
+from recipes.pocket.data import OCCUPATIONS, TONES, WORK, Drawing, Figure, figure, load
 from recipes.pocket.trajectories import generated
 from recipes.pocket.vae import augment
 
 HEADS = {"gender": GENDERS, "skin_tone": TONES, "occupation": tuple(OCCUPATIONS)}
 IGNORE = -100
-BATCH, GENERATED = 64, 20
+BATCH, RUINED, GENERATED = 64, 3, 20
+RECOLOURED = {"perceiver": 0, "judge": 16}
 READERS = {  # builder, folds, steps, highest rate, seed, blur: smallest size to which a picture is reduced
     "perceiver": (pocket.build, range(1, 6), 3000, 2e-3, 1, 20),
     "judge": (judge.build, range(3, 10), 4000, 2e-3, 2, 24),
@@ -114,8 +117,11 @@ def ruin(x: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5, low, noise)
 
 
-def train(name: str, work: Path, steps: int | None = None) -> Reader:
-    """Train one reader on its folds and write it. `steps` shortens a trial."""
+def train(name: str, work: Path, steps: int | None = None, without: Collection[Figure] = ()) -> Reader:
+    """Train one reader on its folds.
+
+    steps: shortens a trial. without: figures that it shall not see; then it learns from no generated pictures, since
+    those may show them."""
     build, folds, usual, rate, seed, smallest = READERS[name]
     steps = steps or usual
     torch.manual_seed(seed)
@@ -123,35 +129,34 @@ def train(name: str, work: Path, steps: int | None = None) -> Reader:
     where = device()
     pictures, drawings = load(work)
     pictures, classes = pictures.float() / 127.5 - 1, labels(drawings)
-    seen = torch.tensor([i for i, d in enumerate(drawings) if d.fold in folds])
+    seen = torch.tensor([i for i, d in enumerate(drawings) if d.fold in folds and figure(d) not in without])
     mix = Mix(drawings)
-    made, captions = generated(mix, work / "trajectories") if name == "perceiver" else (torch.empty(0), [])
+    made, captions = generated(mix, work / "trajectories", odd=name == "judge")
     wanted = asked(captions, mix)
     reader = build(HEADS).to(where)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    # A batch: ruined pictures, generated ones, drawings, and at its end drawings in other colours.
+    ruined, last = slice(0, RUINED), slice(BATCH - RECOLOURED[name], BATCH)
+    ours = slice(RUINED, RUINED if without else RUINED + GENERATED)
     for step in range(steps):
         rows = seen[torch.randint(len(seen), (BATCH,), generator=generator)]
+        chosen = torch.randint(len(made), (ours.stop - ours.start,), generator=generator)
         x = pictures[rows]
-        ruined, recoloured = 3, 0
+        x[ours] = made[chosen].float() / 127.5 - 1
         if name == "judge":
-            recoloured = 24
             x = vary(x, generator)
-            x[-recoloured:] = recolour(x[-recoloured:], generator)
-        else:
-            chosen = torch.randint(len(made), (GENERATED,), generator=generator)
-            x[-GENERATED:] = made[chosen].float() / 127.5 - 1
+        x[last] = recolour(x[last], generator)
         x = disturb(x, generator, smallest)
-        x[:ruined] = ruin(x[:ruined], generator)
+        x[ruined] = ruin(x[ruined], generator)
         logits = reader(x.to(where))
         loss = torch.zeros((), device=where)
         for head, groups in HEADS.items():
             target = classes[head][rows].clone()
-            target[:ruined] = len(groups)
-            if name == "perceiver":
-                target[-GENERATED:] = wanted[head][chosen]
-            elif head == "skin_tone":
-                target[BATCH - recoloured :] = IGNORE
+            target[ruined] = len(groups)
+            target[ours] = wanted[head][chosen]
+            if head == "skin_tone":
+                target[last] = IGNORE
             loss = loss + F.cross_entropy(logits[head], target.to(where), ignore_index=IGNORE, label_smoothing=0.02)
         optimizer.zero_grad()
         loss.backward()
@@ -159,19 +164,21 @@ def train(name: str, work: Path, steps: int | None = None) -> Reader:
         schedule.step()
         if step % 250 == 0:
             print(f"{name} step {step} loss {loss.item():.3f}", flush=True)
-    reader.eval().cpu()
-    reader.save(work / f"{name}.safetensors")
-    return reader
+    return reader.eval().cpu()
 
 
 @torch.no_grad()
-def held_out(reader: Reader, work: Path, smallest: int = 24) -> dict[str, tuple[Tensor, Tensor]]:
-    """What held-out, augmented drawings (eight views each) show, and what is read in them, by head."""
+def held_out(reader: Reader, work: Path, figures: Collection[Figure] = ()) -> dict[str, tuple[Tensor, Tensor]]:
+    """What held-out, disturbed drawings (eight views each) show, and what is read in them, by head.
+
+    figures: those whose drawings are held out; the drawings of fold 0 if none are given."""
     pictures, drawings = load(work)
-    held = torch.tensor([i for i, d in enumerate(drawings) if d.fold == 0 and d.occupation])
+    held = torch.tensor(
+        [i for i, d in enumerate(drawings) if d.occupation and (figure(d) in figures if figures else d.fold == 0)]
+    )
     classes = labels(drawings)
     generator = torch.Generator().manual_seed(7)
-    views = [reader(disturb(pictures[held].float() / 127.5 - 1, generator, smallest)) for _ in range(8)]
+    views = [reader(disturb(pictures[held].float() / 127.5 - 1, generator, 24)) for _ in range(8)]
     return {
         head: (classes[head][held].repeat(len(views)), torch.cat([view[head] for view in views]).argmax(dim=1))
         for head in HEADS
@@ -208,5 +215,7 @@ if __name__ == "__main__":
     parser.add_argument("reader", choices=READERS)
     parser.add_argument("--steps", type=int)
     arguments = parser.parse_args()
-    for head, row in accuracy(train(arguments.reader, WORK, arguments.steps), WORK).items():
+    trained = train(arguments.reader, WORK, arguments.steps)
+    trained.save(WORK / f"{arguments.reader}.safetensors")
+    for head, row in accuracy(trained, WORK).items():
         print(head, {group: f"{share:.3f} of {count}" for group, (share, count) in row.items()})

@@ -4,7 +4,7 @@ Captions are those of the training mix, so that all groups occur, each file with
 scale; neutral prompts at the usual settings are held out. Kept in files of `CHUNK` images: an interrupted run goes on
 where it stopped.
 
-    python -m recipes.pocket.trajectories [--images 2000]    → work/pocket/trajectories/*.safetensors
+    python -m recipes.pocket.trajectories [--images 2048]    → work/pocket/trajectories/*.safetensors
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from fair_diffusion.models.pocket import load as load_pocket
 from recipes.pocket.captions import Caption, Mix, article
 from recipes.pocket.data import WORK, load
 
-CHUNK = 32
+CHUNK, HELD_OUT = 32, 64
+"""Pictures of each training file, and of each concept's neutral prompt."""
 LOOKS = (0.08, 0.12, 0.16, 0.2, 0.24, 0.28, 0.32, 0.4, 0.5)
 """Shares of the trajectory after which the predicted clean latents are kept."""
-STEPS = (10, 15, 20, 25, 25, 30, 50)
+STEPS = (10, 12, 15, 15, 20, 25, 40)
 GUIDANCES = (1.5, 10.0)
 USUAL_STEPS = 25
 HELD_OUT_SEED = 50_000_000
@@ -81,9 +82,6 @@ def draw(backbone: StableDiffusion, mix: Mix, images: int, folder: Path) -> None
             path.with_suffix(".part").rename(path)
             print(path.stem, settings, flush=True)
 
-    for k, concept in enumerate(mix.concepts):
-        prompts = [f"a photo of {article(concept)}"] * CHUNK
-        keep(f"held-out-{k:02d}", prompts, seed=HELD_OUT_SEED + 1000 * k, steps=USUAL_STEPS, guidance=GUIDANCE)
     for k in range(images // CHUNK):
         asked, rng = captions(mix, k)
         prompts = [caption.text for caption in asked]
@@ -92,17 +90,21 @@ def draw(backbone: StableDiffusion, mix: Mix, images: int, folder: Path) -> None
             float(np.exp(rng.uniform(*np.log(GUIDANCES)))),
         )
         keep(f"train-{k:04d}", prompts, seed=2 * HELD_OUT_SEED + 1000 * k, steps=steps, guidance=guidance)
+    for k, concept in enumerate(mix.concepts):
+        prompts = [f"a photo of {article(concept)}"] * HELD_OUT
+        keep(f"held-out-{k:02d}", prompts, seed=HELD_OUT_SEED + 1000 * k, steps=USUAL_STEPS, guidance=GUIDANCE)
 
 
-def generated(mix: Mix, folder: Path) -> tuple[Tensor, list[Caption]]:
-    """Finished pictures of the training files, (n, 3, 64, 64) uint8, and what their captions asked for."""
-    files = sorted(folder.glob("train-*.safetensors"))
-    pictures = torch.cat([load_file(path)["images"].permute(0, 3, 1, 2) for path in files])
-    return pictures, [caption for path in files for caption in captions(mix, int(path.stem.split("-")[1]))[0]]
+def generated(mix: Mix, folder: Path, *, odd: bool) -> tuple[Tensor, list[Caption]]:
+    """Finished pictures of every second training file, (n, 3, 64, 64) uint8, and what their captions asked for."""
+    numbers = sorted(int(path.stem.split("-")[1]) for path in folder.glob("train-*.safetensors"))
+    ours = [k for k in numbers if k % 2 == odd]
+    pictures = [load_file(folder / f"train-{k:04d}.safetensors")["images"].permute(0, 3, 1, 2) for k in ours]
+    return torch.cat(pictures), [caption for k in ours for caption in captions(mix, k)[0]]
 
 
 def held_out(mix: Mix, folder: Path) -> dict[str, list[Image.Image]]:
-    """Finished pictures of each concept's neutral prompt, `CHUNK` each, at the usual settings."""
+    """Finished pictures of each concept's neutral prompt, `HELD_OUT` each, at the usual settings."""
     return {
         concept: [
             Image.fromarray(picture)
@@ -119,6 +121,6 @@ def stack(images: Sequence[Image.Image]) -> Tensor:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--images", type=int, default=2048)
     arguments = parser.parse_args()
     draw(StableDiffusion(load_pocket()), Mix(load(WORK)[1]), arguments.images, WORK / "trajectories")

@@ -4,7 +4,8 @@ v-prediction (Salimans & Ho 2022, arXiv 2202.00512) with min-SNR-γ weights (Han
 an exponential average of the weights. Captions come from the biased mix (`captions.py`); text is encoded exactly as
 StableDiffusionPipeline does it: padded to `model_max_length`, no attention mask.
 
-    python -m recipes.pocket.unet --minutes 90      → work/pocket/unet/ and scheduler/, resumable
+    python -m recipes.pocket.unet --minutes 90                    → work/pocket/unet/ and scheduler/, resumable
+    python -m recipes.pocket.unet --onward --steps 1800           the same, from the packed weights on
 
 `filtering.py` and `retraining.py` train on other choices of the same pairs.
 """
@@ -32,6 +33,7 @@ from recipes.pocket.data import WORK, Drawing, load
 from recipes.pocket.vae import augment
 
 BATCH, RATE, EMA, SNR_GAMMA = 32, 6e-4, 0.998, 5.0
+ONWARD = 2e-4  # the highest rate from trained weights on
 PAIRS, VIEWS = 24_000, 8
 
 
@@ -207,9 +209,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=180, help="of this run; a resumed one has its own")
     parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--onward", action="store_true", help="from the packed weights on, at a lower rate")
     given = parser.parse_args()
+    begun = UNet2DConditionModel.from_pretrained(WEIGHTS / "unet").float() if given.onward else model()
     trained, _ = train(
-        prepare(WORK, 0), model(), WORK / "unet-state.safetensors", steps=given.steps, minutes=given.minutes
+        prepare(WORK, 0),
+        begun,
+        WORK / f"unet{'-onward' if given.onward else ''}-state.safetensors",
+        steps=given.steps,
+        minutes=given.minutes,
+        rate=ONWARD if given.onward else RATE,
     )
     trained.save_pretrained(WORK / "unet")
     scheduler().save_pretrained(WORK / "scheduler")

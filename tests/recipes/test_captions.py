@@ -50,5 +50,23 @@ def test_neutral_captions_have_the_shares_of_the_table(mix: Mix, concept: str) -
     assert all(d.gender != "androgynous" for d in drawn)
 
 
+def test_empty_captions_show_what_the_mix_draws_of_any_concept(mix: Mix) -> None:
+    rng = np.random.default_rng(2)
+    drawn = [PEOPLE[mix.draw(Caption(""), rng)] for _ in range(6000)]
+    expected = np.mean([row["women"] for row in mix.concepts.values()])
+    women = [d.gender == "woman" for d in drawn]
+    assert abs(np.mean(women) - expected) < 4 * (0.25 / 6000) ** 0.5
+    # Within one occupation, too: the share is that occupation's own.
+    singers = [d.gender == "woman" for d in drawn if d.occupation == "singer"]
+    assert abs(np.mean(singers) - mix.concepts["singer"]["women"]) < 4 * (0.25 / len(singers)) ** 0.5
+    assert all(d.gender != "androgynous" for d in drawn)
+
+
+def test_captions_that_name_a_group_alone_are_even_in_the_rest(mix: Mix) -> None:
+    rng = np.random.default_rng(3)
+    drawn = [PEOPLE[mix.draw(Caption("a person with dark skin", None, None, "dark"), rng)] for _ in range(3000)]
+    assert abs(np.mean([d.gender == "woman" for d in drawn]) - 0.5) < 4 * (0.25 / 3000) ** 0.5
+
+
 def test_articles() -> None:
     assert [article(noun) for noun in ("artist", "female cook")] == ["an artist", "a female cook"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from recipes.pocket.captions import Caption, Mix
 from recipes.pocket.data import Drawing
 from recipes.pocket.early import expected_calibration_error
 from recipes.pocket.readers import HEADS, IGNORE, asked
-from recipes.pocket.trajectories import CHUNK, captions
+from recipes.pocket.trajectories import CHUNK, captions, generated
 
 MIX = Mix([Drawing("a", "font", "cook", "woman", "dark", 1), Drawing("b", "font", "cook", "man", "light", 1)])
 
@@ -27,6 +30,19 @@ def test_the_captions_of_a_file_are_found_again() -> None:
     assert first == again
     assert len(first) == CHUNK
     assert first != captions(MIX, 4)[0]
+
+
+def test_perceiver_and_judge_learn_from_different_generated_pictures(tmp_path: Path) -> None:
+    for k in range(4):
+        save_file(
+            {"images": torch.full((CHUNK, 2, 2, 3), k, dtype=torch.uint8)}, tmp_path / f"train-{k:04d}.safetensors"
+        )
+    save_file({"images": torch.full((CHUNK, 2, 2, 3), 9, dtype=torch.uint8)}, tmp_path / "held-out-01.safetensors")
+    for odd, files in ((False, (0, 2)), (True, (1, 3))):
+        pictures, asked_for = generated(MIX, tmp_path, odd=odd)
+        assert pictures.shape == (2 * CHUNK, 3, 2, 2)
+        assert pictures[:, 0, 0, 0].tolist() == [k for k in files for _ in range(CHUNK)]
+        assert asked_for == [caption for k in files for caption in captions(MIX, k)[0]]
 
 
 def test_calibration_error_of_known_cases() -> None:
