@@ -1,8 +1,8 @@
 """Images of the pocket model on their way: predicted clean latents mid-way, and what they became.
 
 Captions are those of the training mix, so that all groups occur, each file with its own number of steps and guidance
-scale; neutral prompts at the usual settings are held out. Kept in files of `CHUNK` images: an interrupted run goes on
-where it stopped.
+scale; neutral prompts at the usual settings are held out. Kept in files: an interrupted run goes on where it stopped.
+Remove them when the weights change.
 
     python -m recipes.pocket.trajectories [--images 2048]    → work/pocket/trajectories/*.safetensors
 """

@@ -1,4 +1,4 @@
-"""Each figure is held out once, and what is trained without it has seen no drawing of it."""
+"""Each figure is held out once, in all that its artist drew of it."""
 
 from __future__ import annotations
 
